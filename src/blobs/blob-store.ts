@@ -1,0 +1,30 @@
+import { Readable } from 'node:stream';
+
+/** Bytes `start` to `end`, both included, as in an HTTP range. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Ciphertext bytes under opaque random ids. Sees no plaintext, no key, no file name and no owner.
+ * Ids are 1 to 64 characters of [a-z0-9-]. Every method rejects with DomainError `storage_full` (no space) or
+ * `store_unavailable` (the medium does not answer).
+ */
+export abstract class BlobStore {
+  /**
+   * Writes a whole blob. Resolves with its size only when it is durable (file and folder fsynced) and visible; when `source`
+   * fails or the process dies nothing is visible under `id`. An id is written once: a second put rejects.
+   */
+  abstract put(id: string, source: AsyncIterable<Uint8Array>): Promise<number>;
+  /** A stream of the blob or of a range of it. @throws DomainError `not_found`. The caller destroys it when it stops early. */
+  abstract get(id: string, range?: ByteRange): Promise<Readable>;
+  /** Size in bytes; undefined where there is no such blob. */
+  abstract size(id: string): Promise<number | undefined>;
+  /** Removes the blob; does nothing where there is none. */
+  abstract remove(id: string): Promise<void>;
+  /** All ids, in no order, for sweeper and scrub. */
+  abstract list(): AsyncIterable<string>;
+  /** Rejects when the medium cannot be written. */
+  abstract ping(): Promise<void>;
+}

@@ -1,0 +1,67 @@
+/** One frozen typed object from the environment. What each variable means stands in .env.example and docs/operations.md. */
+export interface Config {
+  readonly production: boolean;
+  readonly host: string;
+  readonly port: number;
+  readonly dataDir: string;
+  readonly store:
+    { readonly engine: 'embedded' } | { readonly engine: 'mongo'; readonly url: string; readonly dbName: string };
+  readonly masterKey: MasterKeyConfig;
+  readonly userKeys: { readonly store: 'store'; readonly cacheSeconds: number };
+  readonly tokens: { readonly jwtSecret: string; readonly ttlSeconds: number };
+  readonly passwords: {
+    readonly pepper: string;
+    readonly previousPepper: string | undefined;
+    readonly rule: 'classic' | 'length';
+  };
+  readonly mail: MailConfig;
+  readonly accounts: {
+    readonly bootstrapAdmin: 'first-user' | 'none';
+    readonly emailVerification: 'off' | 'required';
+    readonly require2fa: 'off' | 'email';
+  };
+  readonly blobs: { readonly store: 'filesystem' };
+  readonly files: { readonly maxSize: number; readonly userQuota: number | undefined };
+  readonly http: HttpConfig;
+  readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent';
+  readonly metricsToken: string | undefined;
+  readonly auditReads: boolean;
+  /** Name of a crash point to die at; fault builds of the tests only, refused in production. */
+  readonly failpoint: string | undefined;
+  /** Which secrets this start made up itself, and where they are: printed at start, never their values. */
+  readonly generatedSecrets: readonly string[];
+}
+
+export type MasterKeyConfig =
+  | { readonly home: 'local'; readonly rootKey: string }
+  | {
+      readonly home: 'transit';
+      readonly address: string;
+      readonly login: { readonly token: string } | { readonly roleId: string; readonly secretId: string };
+      readonly namespace: string | undefined;
+      readonly caCert: string | undefined;
+      readonly transitMount: string;
+      readonly keyName: string;
+    };
+
+export type MailConfig =
+  | { readonly kind: 'outbox'; readonly from: string }
+  | {
+      readonly kind: 'smtp';
+      readonly host: string;
+      readonly port: number;
+      readonly login: { readonly user: string; readonly password: string } | undefined;
+      readonly from: string;
+      readonly tls: 'required' | 'off';
+    };
+
+export interface HttpConfig {
+  readonly publicUrl: string;
+  readonly trustedProxies: readonly string[];
+  readonly corsOrigins: readonly string[];
+  readonly rateLimits: boolean;
+  readonly docs: boolean;
+}
+
+/** The DI token of the configuration. */
+export const CONFIG = Symbol('coffer:config');

@@ -1,0 +1,95 @@
+/**
+ * The one error that Coffer's own code throws on purpose. `code` is stable and documented (docs/api.md); the HTTP status that
+ * belongs to it is known in http/ only.
+ */
+export const ERROR_CODES = [
+  'validation_failed',
+  'weak_password',
+  'invalid_value',
+  'invalid_cursor',
+  'no_pending_registration',
+  'invalid_json',
+  'unauthenticated',
+  'token_expired',
+  'invalid_session',
+  'login_failed',
+  'otp_failed',
+  'step_up_required',
+  'permission_denied',
+  'insufficient_scope',
+  'account_disabled',
+  'not_found',
+  'file_not_found',
+  'method_not_allowed',
+  'request_timeout',
+  'user_exists',
+  'file_exists',
+  'rotation_running',
+  'version_in_use',
+  'conflict',
+  'idempotency_running',
+  'link_expired',
+  'precondition_failed',
+  'too_large',
+  'unsupported_media_type',
+  'range_not_satisfiable',
+  'decryption_failed',
+  'integrity_failed',
+  'checksum_mismatch',
+  'idempotency_mismatch',
+  'precondition_required',
+  'too_many_attempts',
+  'rate_limited',
+  'headers_too_large',
+  'internal',
+  'kms_unavailable',
+  'store_unavailable',
+  'mail_unavailable',
+  'audit_unavailable',
+  'shutting_down',
+  'storage_full',
+  'quota_exceeded',
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/** One faulty input field; `pointer` is a JSON Pointer (RFC 6901). Never carries the value that was sent. */
+export interface FieldFault {
+  readonly pointer: string;
+  readonly message: string;
+}
+
+export interface DomainErrorOptions {
+  /** A sentence for the caller. Never a value that was sent, a driver's text, or a secret. */
+  readonly detail?: string;
+  readonly fields?: readonly FieldFault[];
+  /** Seconds until a retry may succeed (429, 503). */
+  readonly retryAfterSeconds?: number;
+  /** Further members of the problem document, as `rotation_id` in `rotation_running`. */
+  readonly extensions?: Readonly<Record<string, string | number | boolean>>;
+  readonly cause?: unknown;
+}
+
+export class DomainError extends Error {
+  readonly detail: string | undefined;
+  readonly fields: readonly FieldFault[];
+  readonly retryAfterSeconds: number | undefined;
+  readonly extensions: Readonly<Record<string, string | number | boolean>>;
+
+  constructor(
+    readonly code: ErrorCode,
+    options: DomainErrorOptions = {},
+  ) {
+    super(options.detail ?? code, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'DomainError';
+    this.detail = options.detail;
+    this.fields = options.fields ?? [];
+    this.retryAfterSeconds = options.retryAfterSeconds;
+    this.extensions = options.extensions ?? {};
+  }
+}
+
+/** True for a DomainError of one of these codes (of any code, where none is named). */
+export function isDomainError(error: unknown, ...codes: ErrorCode[]): error is DomainError {
+  return error instanceof DomainError && (codes.length === 0 || codes.includes(error.code));
+}

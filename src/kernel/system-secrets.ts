@@ -1,0 +1,13 @@
+import { SecretBytes } from './secret-bytes';
+
+/**
+ * The keys of the installation itself, each wrapped by the master key and held for the life of the process (DESIGN section 3).
+ * Implemented by keys/system; 32 bytes each.
+ * @throws DomainError `kms_unavailable` from each getter until they have been opened.
+ */
+export abstract class SystemSecrets {
+  /** HMAC key of the row seals. */
+  abstract get integrity(): SecretBytes;
+  /** HMAC key of one-time codes, recovery codes and refresh tokens; cursors and idempotent answers derive theirs from it. */
+  abstract get oneTimeCodes(): SecretBytes;
+}

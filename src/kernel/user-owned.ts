@@ -1,0 +1,14 @@
+/**
+ * What holds data of a user and must follow when the user's key changes or the account goes. Each house that owns such rows
+ * implements it; app.module hands all of them to keys/rotation and account-lifecycle, so nothing below imports a feature.
+ * Each call is resumable: it may be repeated after a crash at any point and goes on where it was.
+ */
+export interface UserOwned {
+  readonly name: string;
+  /** Wraps again, under the user's current key version, each key that an older version wraps. Returns how many. */
+  rewrap(userId: string): Promise<number>;
+  /** Seals again, under the user's current key version, each value that an older version sealed. Returns how many. */
+  reseal(userId: string): Promise<number>;
+  /** Removes all that the user owns here. Returns how many rows went. */
+  erase(userId: string): Promise<number>;
+}

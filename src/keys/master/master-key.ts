@@ -1,0 +1,52 @@
+import { SecretBytes, WrappedKey } from '../../kernel';
+
+export interface MasterKeyVersion {
+  readonly version: number;
+  /** ms since the epoch; 0 where the home does not say. */
+  readonly createdAt: number;
+}
+
+export interface MasterKeyState {
+  /** The newest version, with which wraps are made. */
+  readonly current: number;
+  /** All versions that still open something, oldest first. */
+  readonly versions: readonly MasterKeyVersion[];
+}
+
+/** Additional data of a wrap: canonical encoding of (purpose, owner id or `installation`, key version). Never changes in a rewrap. */
+export type WrapContext = Buffer;
+
+/** One item's outcome in a batch; a refused item never fails its neighbours. `reason` is ours, never the backend's text. */
+export type ItemResult<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string };
+
+export interface WrapItem {
+  readonly key: SecretBytes;
+  readonly context: WrapContext;
+}
+
+export interface UnwrapItem {
+  readonly wrapped: WrappedKey;
+  readonly context: WrapContext;
+}
+
+/**
+ * The master key: wraps keys and is never seen by the callers. Homes: Transit (the key never leaves Vault), local (a sealed keyring
+ * file) and, with the issue on keys, kv. A DI token. Every method rejects with DomainError `kms_unavailable` within 2 seconds where
+ * the home does not answer, is sealed or refuses us. Batches hold 200 items at most.
+ */
+export abstract class MasterKey {
+  abstract readonly home: 'transit' | 'kv' | 'local';
+  /** Makes the key where it is absent and we may; else checks that it is there. Safe to repeat and to race. */
+  abstract open(): Promise<void>;
+  abstract state(): Promise<MasterKeyState>;
+  /** Wraps with version `version` (as read from the key row), order kept. */
+  abstract wrap(version: number, items: readonly WrapItem[]): Promise<WrappedKey[]>;
+  abstract unwrap(items: readonly UnwrapItem[]): Promise<ItemResult<SecretBytes>[]>;
+  /** Wraps again with version `version`, without showing us the key where the home can (Transit). */
+  abstract rewrap(version: number, items: readonly UnwrapItem[]): Promise<ItemResult<WrappedKey>[]>;
+  /** Makes a new version and returns its number. `expected` is the version that it follows: where the home is past it already,
+   * nothing is made and the newest one is returned (a resumed rotation adopts it). */
+  abstract rotate(expected: number): Promise<number>;
+  /** Rejects where the home does not serve. */
+  abstract ping(): Promise<void>;
+}

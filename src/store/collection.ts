@@ -1,0 +1,64 @@
+import { CollectionDefinition, Doc, Draft } from './definition';
+
+export type KeyPart = string | number | boolean;
+
+/** Where a list goes on. Opaque and particular to an engine; http/ seals it before it leaves the service. */
+export type Position = string;
+
+export interface ListOptions {
+  readonly limit: number;
+  readonly after?: Position;
+  readonly reverse?: boolean;
+  /** Given by jobs: rows that do not hold their seal are skipped and named here instead of failing the page. */
+  readonly onForged?: (id: string) => void;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Undefined at the end. A page may hold fewer items than `limit` and still have one. */
+  readonly next: Position | undefined;
+}
+
+/** A unique index refused a write. `index` is its name in the definition, `_id` for the primary key. */
+export class DuplicateKey extends Error {
+  constructor(
+    readonly collection: string,
+    readonly index: string,
+  ) {
+    super(`duplicate key in ${collection}.${index}`);
+    this.name = 'DuplicateKey';
+  }
+}
+
+/**
+ * One collection of documents. Each method is atomic on one document and durable when it resolves. `index` is a name of the
+ * definition or `_id`; an unknown one throws TypeError. All reject with DomainError `store_unavailable` within 2 seconds where the engine
+ * does not answer (after which a write may or may not have happened), `storage_full` where its disk is full, and reads of a sealed
+ * collection with `integrity_failed` where a row does not hold its seal (or, by the definition's `forged`, count it as absent).
+ */
+export interface Collection<T extends Doc> {
+  readonly definition: CollectionDefinition<T>;
+  /** Stores a new document at revision 1 and returns it. @throws DuplicateKey */
+  insert(draft: Draft<T>): Promise<T>;
+  /** The document under a whole key of a unique index (or the first one of another index). */
+  find(index: string, ...key: KeyPart[]): Promise<T | undefined>;
+  /** Documents whose key in `index` starts with `prefix`, in index order, then by `_id`. */
+  list(index: string, prefix: readonly KeyPart[], options: ListOptions): Promise<Page<T>>;
+  count(index: string, prefix: readonly KeyPart[]): Promise<number>;
+  /** Compare-and-set on `doc.rev`: the stored document with its new revision, or undefined where it moved on or is gone. @throws DuplicateKey */
+  replace(doc: T): Promise<T | undefined>;
+  /** Compare-and-set of each one; returns how many held. Not atomic over all. At most 1,000. */
+  replaceMany(docs: readonly T[]): Promise<number>;
+  /** Removes the document (if `rev` is given: only at that revision). False where it was not there. */
+  remove(id: string, rev?: number): Promise<boolean>;
+}
+
+/** All documents of an installation: hands out its collections, sealed where their definition says so. A DI token. */
+export abstract class Store {
+  abstract collection<T extends Doc>(definition: CollectionDefinition<T>): Collection<T>;
+  /** Makes sure that indexes exist for every collection handed out so far. Safe to repeat and to race. */
+  abstract prepare(): Promise<void>;
+  /** Rejects within 1 second where the engine does not serve. */
+  abstract ping(): Promise<void>;
+  abstract close(): Promise<void>;
+}
