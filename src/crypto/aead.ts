@@ -1,0 +1,60 @@
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { SecretBytes } from '../kernel';
+import { decryptionFailed } from './format-fault';
+import { KEY_BYTES, randomSecret } from './random';
+
+export const NONCE_BYTES = 12;
+export const TAG_BYTES = 16;
+/** What `aeadSeal` adds to a plaintext. */
+export const AEAD_OVERHEAD = NONCE_BYTES + TAG_BYTES;
+const CIPHER = 'aes-256-gcm';
+// Node accepts shortened tags where the length is not pinned: 4 bytes can be guessed.
+const PINNED = { authTagLength: TAG_BYTES } as const;
+
+function checked(key: SecretBytes): Buffer {
+  if (key.length !== KEY_BYTES) throw new TypeError(`an AES-256 key has ${KEY_BYTES} bytes`);
+  return key.bytes;
+}
+
+/** AES-256-GCM with a given nonce: `ciphertext | tag`. The caller warrants that a nonce never comes twice under one key. */
+export function gcmEncrypt(key: SecretBytes, nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Buffer {
+  const cipher = createCipheriv(CIPHER, checked(key), nonce, PINNED).setAAD(aad);
+  return Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
+}
+
+/** The plaintext of `ciphertext | tag`, or undefined where it does not verify. Nothing unverified is returned. */
+export function gcmDecrypt(
+  key: SecretBytes,
+  nonce: Uint8Array,
+  sealed: Uint8Array,
+  aad: Uint8Array,
+): Buffer | undefined {
+  if (sealed.length < TAG_BYTES) return undefined;
+  const split = sealed.length - TAG_BYTES;
+  const decipher = createDecipheriv(CIPHER, checked(key), nonce, PINNED).setAAD(aad);
+  decipher.setAuthTag(sealed.subarray(split));
+  const opened = decipher.update(sealed.subarray(0, split));
+  try {
+    decipher.final();
+    return opened;
+  } catch {
+    opened.fill(0);
+    return undefined;
+  }
+}
+
+/**
+ * AES-256-GCM with a random nonce: `nonce (12) | ciphertext | tag (16)`. At most 2^32 calls under one key (SP 800-38D, 8.3).
+ */
+export function aeadSeal(key: SecretBytes, plaintext: Uint8Array, aad: Uint8Array): Buffer {
+  const nonce = randomSecret(NONCE_BYTES);
+  return Buffer.concat([nonce, gcmEncrypt(key, nonce, plaintext, aad)]);
+}
+
+/** @throws DomainError `decryption_failed` whatever is wrong: key, additional data, length or a flipped bit. */
+export function aeadOpen(key: SecretBytes, sealed: Uint8Array, aad: Uint8Array): Buffer {
+  if (sealed.length < AEAD_OVERHEAD) throw decryptionFailed('length');
+  const opened = gcmDecrypt(key, sealed.subarray(0, NONCE_BYTES), sealed.subarray(NONCE_BYTES), aad);
+  if (opened === undefined) throw decryptionFailed('tag');
+  return opened;
+}

@@ -1,0 +1,48 @@
+import { createHash, createHmac, createSecretKey, hkdfSync, KeyObject, timingSafeEqual } from 'node:crypto';
+import { SecretBytes } from '../kernel';
+import { KEY_BYTES } from './random';
+
+/** SHA-256 of bytes, or of a string's UTF-8. */
+export const sha256 = (data: Uint8Array | string): Buffer => createHash('sha256').update(data).digest();
+
+/** SHA-256 of what comes in pieces. `digest` may be called once. */
+export interface HashStream {
+  update(data: Uint8Array | string): void;
+  digest(): Buffer;
+}
+
+export function sha256Stream(): HashStream {
+  const hash = createHash('sha256');
+  return { update: (data) => void hash.update(data), digest: () => hash.digest() };
+}
+
+// A key is imported into OpenSSL once and not at each call. The entry goes with the SecretBytes, and OpenSSL clears what it frees.
+const imported = new WeakMap<SecretBytes, KeyObject>();
+
+function keyObject(key: SecretBytes): KeyObject {
+  const bytes = key.bytes; // asked first, so that a destroyed key throws although it was imported before
+  const known = imported.get(key);
+  if (known !== undefined) return known;
+  const made = createSecretKey(bytes);
+  imported.set(key, made);
+  return made;
+}
+
+export const hmacSha256 = (key: SecretBytes, data: Uint8Array | string): Buffer =>
+  createHmac('sha256', keyObject(key)).update(data).digest();
+
+export type HkdfHash = 'sha256' | 'sha512';
+
+/** HKDF (RFC 5869): a subkey of `length` bytes for one purpose. The caller destroys it. */
+export function hkdf(
+  key: SecretBytes,
+  salt: Uint8Array,
+  info: Uint8Array | string,
+  length = KEY_BYTES,
+  hash: HkdfHash = 'sha256',
+): SecretBytes {
+  return new SecretBytes(Buffer.from(hkdfSync(hash, key.bytes, salt, info, length)));
+}
+
+/** Compares in a time that depends on the lengths only. Bytes of different length are unequal. */
+export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && timingSafeEqual(a, b);

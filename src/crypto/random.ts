@@ -1,0 +1,13 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import { SecretBytes } from '../kernel';
+
+export const KEY_BYTES = 32;
+
+/** `size` bytes of the operating system's generator: keys, nonces, salts, tokens. */
+export const randomSecret = (size: number): Buffer => randomBytes(size);
+
+/** A new AES-256 or HMAC-SHA256 key. The caller destroys it. */
+export const newKey = (): SecretBytes => new SecretBytes(randomBytes(KEY_BYTES));
+
+/** A whole number from 0 to `limit` - 1, each equally likely. */
+export const randomBelow = (limit: number): number => randomInt(limit);

@@ -1,0 +1,72 @@
+import { Ciphertext, ciphertext, Plaintext, plaintext, SecretBytes } from '../kernel';
+import { AEAD_OVERHEAD, aeadOpen, aeadSeal } from './aead';
+import { encodeContext } from './context';
+import { decryptionFailed } from './format-fault';
+
+const FORMAT = 1;
+// First in the additional data, so that no other use of a subkey can be passed off as an envelope of this format.
+const FORMAT_NAME = 'coffer:record:1';
+const VERSION_OFFSET = 1;
+const HEAD_BYTES = 3;
+const MAX_KEY_VERSION = 0xffff;
+/** What an envelope adds to its plaintext. */
+export const ENVELOPE_OVERHEAD = HEAD_BYTES + AEAD_OVERHEAD;
+
+/** Where a sealed value belongs: all of it is additional data, so an envelope that was moved does not open. */
+export interface EnvelopePlace {
+  /** The subkey's purpose: `records`, `file-keys`, `secrets`, ... */
+  readonly purpose: string;
+  readonly ownerId: string;
+  readonly resourceType: string;
+  readonly resourceId: string;
+  readonly field: string;
+  readonly fileVersion?: number;
+}
+
+/** Seals one value under a subkey of version `keyVersion` (1 to 65,535) of its owner's key. */
+export function sealRecord(key: SecretBytes, keyVersion: number, place: EnvelopePlace, value: Plaintext): Ciphertext {
+  return ciphertext(Buffer.concat([head(keyVersion), aeadSeal(key, value, additionalData(keyVersion, place))]));
+}
+
+/**
+ * Opens an envelope with the subkey of the version that it names (`envelopeVersion`).
+ * @throws DomainError `decryption_failed`.
+ */
+export function openRecord(key: SecretBytes, place: EnvelopePlace, envelope: Ciphertext): Plaintext {
+  const keyVersion = envelopeVersion(envelope);
+  return plaintext(aeadOpen(key, envelope.subarray(HEAD_BYTES), additionalData(keyVersion, place)));
+}
+
+/**
+ * The user key version that opens an envelope. It is a claim until `openRecord` has verified it.
+ * @throws DomainError `decryption_failed` where the bytes are no envelope of ours.
+ */
+export function envelopeVersion(envelope: Ciphertext): number {
+  if (envelope.length < ENVELOPE_OVERHEAD) throw decryptionFailed('length');
+  if (envelope[0] !== FORMAT) throw decryptionFailed('format');
+  const version = envelope.readUInt16BE(VERSION_OFFSET);
+  if (version === 0) throw decryptionFailed('key-version');
+  return version;
+}
+
+function head(keyVersion: number): Buffer {
+  if (!Number.isInteger(keyVersion) || keyVersion < 1 || keyVersion > MAX_KEY_VERSION) {
+    throw new TypeError(`a user key version is 1 to ${MAX_KEY_VERSION}`);
+  }
+  const bytes = Buffer.alloc(HEAD_BYTES);
+  bytes.writeUInt8(FORMAT);
+  bytes.writeUInt16BE(keyVersion, VERSION_OFFSET);
+  return bytes;
+}
+
+const additionalData = (keyVersion: number, place: EnvelopePlace): Buffer =>
+  encodeContext([
+    FORMAT_NAME,
+    place.purpose,
+    keyVersion,
+    place.ownerId,
+    place.resourceType,
+    place.resourceId,
+    place.field,
+    place.fileVersion,
+  ]);
