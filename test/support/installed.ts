@@ -1,0 +1,23 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** What `scripts/parts.mjs` installs. */
+export type Part = 'openbao' | 'secantus' | 'python-esdk';
+
+const folder = join(__dirname, '../../.parts');
+
+/** A program of the parts' virtual environment. */
+export function partProgram(name: 'bao' | 'secantusd-py' | 'python'): string {
+  return join(folder, 'venv', process.platform === 'win32' ? 'Scripts' : 'bin', name);
+}
+
+export function hasPart(part: Part): boolean {
+  try {
+    const { installed } = JSON.parse(readFileSync(join(folder, 'parts.json'), 'utf8')) as {
+      installed: Record<string, string>;
+    };
+    return part in installed && existsSync(partProgram('python'));
+  } catch {
+    return false;
+  }
+}
