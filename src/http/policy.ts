@@ -1,7 +1,11 @@
-import { SetMetadata } from '@nestjs/common';
+import { applyDecorators, SetMetadata } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
 
-/** Who may call a route. `user` is any signed-in account; `administrator` also wants that role (else 403). */
-export type Access = 'public' | 'user' | 'administrator';
+/**
+ * Who may call a route. `user` is any signed-in account; `administrator` also wants that role (else 403). `optional` is for a route
+ * that proves the caller in its body as well: a bearer token that is sent must hold, none need be (`@OptionalCaller`).
+ */
+export type Access = 'public' | 'optional' | 'user' | 'administrator';
 
 /** Limits by client address for costly public routes; their quotas are in http/rate-limits.ts. */
 export type RateLimitName = 'login' | 'register' | 'codes' | 'refresh';
@@ -23,5 +27,11 @@ export interface RoutePolicy {
 
 export const ROUTE_POLICY = Symbol('coffer:route-policy');
 
+/** Where the gate, which runs before the body is read, finds a route's policy: a member of the Fastify route's `config`. */
+export const POLICY_CONFIG = 'policy';
+
 /** Declares a route's policy: `@Policy({ access: 'user', stepUp: true })`. */
-export const Policy = (policy: RoutePolicy): MethodDecorator => SetMetadata(ROUTE_POLICY, Object.freeze(policy));
+export function Policy(policy: RoutePolicy): MethodDecorator {
+  const frozen = Object.freeze({ ...policy });
+  return applyDecorators(SetMetadata(ROUTE_POLICY, frozen), RouteConfig({ [POLICY_CONFIG]: frozen }));
+}

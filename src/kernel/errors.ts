@@ -56,6 +56,8 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
 /** One faulty input field; `pointer` is a JSON Pointer (RFC 6901). Never carries the value that was sent. */
 export interface FieldFault {
   readonly pointer: string;
+  /** The part of the request that `pointer` goes into; the body where nothing is said. */
+  readonly in?: 'query' | 'path' | 'header';
   readonly message: string;
 }
 

@@ -1,0 +1,31 @@
+import { createParamDecorator, ExecutionContext } from '@nestjs/common';
+import { FastifyRequest } from 'fastify';
+import { Principal } from '../kernel';
+
+const principals = new WeakMap<object, Principal>();
+
+/** Remembers whom the gate let in, for as long as the request lives. */
+export function setPrincipal(request: FastifyRequest, principal: Principal): void {
+  principals.set(request.raw, principal);
+}
+
+export const principalOf = (request: FastifyRequest): Principal | undefined => principals.get(request.raw);
+
+const requestOf = (context: ExecutionContext): FastifyRequest => context.switchToHttp().getRequest<FastifyRequest>();
+
+/** Who calls: `handler(@Caller() caller: Principal)`, on routes whose policy asks for a user. */
+export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
+  const principal = principalOf(requestOf(context));
+  if (principal === undefined) throw new TypeError('@Caller on a route whose policy lets anybody in');
+  return principal;
+});
+
+/** Who calls, where a bearer token was sent: on routes with `access: 'optional'`. */
+export const OptionalCaller = createParamDecorator((_: unknown, context: ExecutionContext): Principal | undefined =>
+  principalOf(requestOf(context)),
+);
+
+/** The client's address, by TRUSTED_PROXIES. */
+export const ClientAddress = createParamDecorator(
+  (_: unknown, context: ExecutionContext): string => requestOf(context).ip,
+);

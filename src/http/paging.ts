@@ -1,0 +1,74 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG, Config } from '../config/config';
+import { aeadOpen, aeadSeal, encodeContext, hkdf } from '../crypto';
+import { DomainError, isDomainError, SecretBytes, SystemSecrets } from '../kernel';
+import { Position } from '../store/collection';
+
+/** What a cursor is bound to. `query` names the route and each parameter that shapes the list, but not `limit` and `cursor`. */
+export interface PageScope {
+  readonly userId: string;
+  readonly query: string;
+}
+
+const PURPOSE = 'coffer/cursor/v1';
+const BASE64URL = /^[A-Za-z0-9_-]+$/;
+
+/**
+ * Cursors: a store position, sealed under a key of the user, so that it neither tells a key of the store nor can be made up, moved to
+ * another user or to another query.
+ */
+@Injectable()
+export class Paging {
+  readonly #prefix: string;
+
+  constructor(
+    private readonly secrets: SystemSecrets,
+    @Inject(CONFIG) config: Config,
+  ) {
+    this.#prefix = new URL(config.http.publicUrl).pathname.replace(/\/$/, '');
+  }
+
+  /** The position that a cursor stands for; undefined where none was sent. @throws DomainError `invalid_cursor` */
+  position(cursor: string | undefined, scope: PageScope): Position | undefined {
+    if (cursor === undefined) return undefined;
+    if (!BASE64URL.test(cursor)) throw invalidCursor();
+    try {
+      return this.withKey(scope, (key) => aeadOpen(key, Buffer.from(cursor, 'base64url'), aad(scope))).toString('utf8');
+    } catch (error) {
+      throw isDomainError(error, 'decryption_failed') ? invalidCursor() : error;
+    }
+  }
+
+  cursor(position: Position, scope: PageScope): string {
+    return this.withKey(scope, (key) => aeadSeal(key, Buffer.from(position, 'utf8'), aad(scope))).toString('base64url');
+  }
+
+  /**
+   * The Link header (RFC 8288) of a page that is not the last: `path` as the client sees it, `params` those it sent (undefined ones are
+   * left out).
+   */
+  nextLink(path: string, params: Readonly<Record<string, string | number | undefined>>, cursor: string): string {
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(params)) if (value !== undefined) query.set(name, String(value));
+    query.set('cursor', cursor);
+    return `<${this.#prefix}${path}?${query.toString()}>; rel="next"`;
+  }
+
+  // A key a user: no key comes near the 2^32 random nonces that AES-GCM allows.
+  private withKey<T>(scope: PageScope, use: (key: SecretBytes) => T): T {
+    const key = hkdf(this.secrets.oneTimeCodes, Buffer.from(scope.userId, 'utf8'), PURPOSE);
+    try {
+      return use(key);
+    } finally {
+      key.destroy();
+    }
+  }
+}
+
+const aad = (scope: PageScope): Buffer => encodeContext([PURPOSE, scope.userId, scope.query]);
+
+const invalidCursor = (): DomainError =>
+  new DomainError('invalid_cursor', {
+    detail: 'The cursor is not one that this list gave to this user.',
+    fields: [{ pointer: '/cursor', in: 'query', message: 'is not valid here' }],
+  });
