@@ -1,0 +1,148 @@
+#!/usr/bin/env node
+// `npm test`: installs the parts, runs the checks, builds, runs all jest suites and the Postman walk against a live service.
+// The last line is `N passed, N failed` (with `, N skipped` where suites were skipped; the lines above it say which and why).
+//   --long          the long forms of kills, fuzzing and soak, and the two commands in a fresh clone (npm run test:long)
+//   CI=true         a missing part is a failure
+//   COFFER_VECTORS  folder of published test vectors; without it those suites are skipped
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { root } from './lib/live-service.mjs';
+import { installParts } from './parts.mjs';
+
+const long = process.argv.includes('--long');
+const strict = process.env.CI === 'true';
+const begun = Date.now();
+const total = { passed: 0, failed: 0, skipped: 0 };
+const failures = [];
+/** reason → names of suites */
+const skips = new Map();
+
+function count(name, ok) {
+  total[ok ? 'passed' : 'failed'] += 1;
+  if (!ok) failures.push(name);
+}
+
+function say(line) {
+  const seconds = String(Math.round((Date.now() - begun) / 1000)).padStart(4);
+  console.log(`[${seconds} s] ${line}`);
+}
+
+function run(command, args, env = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, {
+      cwd: root,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, ...env },
+    });
+    child.on('error', () => resolve(127));
+    child.on('exit', (code) => resolve(code ?? 1));
+  });
+}
+
+const bin = (path) => join(root, 'node_modules', path);
+
+async function parts() {
+  say('parts: OpenBao, SecantusDB, AWS Encryption SDK for Python');
+  const reasons = await installParts(say);
+  for (const [part, reason] of Object.entries(reasons)) {
+    say(`missing part: ${part} (${reason})`);
+    if (strict) count(`part ${part}`, false);
+  }
+}
+
+async function check(name, path, args) {
+  say(`check: ${name}`);
+  const ok = (await run(process.execPath, [bin(path), ...args])) === 0;
+  count(`check: ${name}`, ok);
+  return ok;
+}
+
+async function checks() {
+  await check('formatting', 'prettier/bin/prettier.cjs', ['--check', '.', '--log-level', 'warn']);
+  await check('types', 'typescript/bin/tsc', ['--noEmit', '-p', 'tsconfig.json']);
+  await check('lint', 'eslint/bin/eslint.js', ['.', '--max-warnings', '0']);
+}
+
+async function build() {
+  say('build');
+  const ok = (await run(process.execPath, [join(root, 'scripts/build-if-stale.mjs')])) === 0;
+  count('build', ok);
+  return ok;
+}
+
+async function jest() {
+  say(`jest: unit, contract, architecture, end to end, faults (${long ? 'long' : 'short'} form)`);
+  const folder = mkdtempSync(join(tmpdir(), 'coffer-test-'));
+  const file = join(folder, 'jest.json');
+  const env = { COFFER_BUILT: '1', COFFER_LONG: long ? '1' : '', NODE_NO_WARNINGS: '1' };
+  const args = ['--ci', '--json', `--outputFile=${file}`, '--testLocationInResults=false'];
+  const code = await run(process.execPath, [bin('jest/bin/jest.js'), ...args], env);
+  try {
+    readJest(JSON.parse(readFileSync(file, 'utf8')));
+  } catch (error) {
+    count(`jest gave no results: ${error.message}`, false);
+  }
+  rmSync(folder, { recursive: true, force: true });
+  if (code !== 0 && failures.length === 0) count('jest ended with an error', false);
+}
+
+function readJest(results) {
+  for (const file of results.testResults) {
+    const name = file.name.replace(`${root}/`, '');
+    if (file.assertionResults.length === 0 && file.status === 'failed') count(`${name} could not run`, false);
+    for (const test of file.assertionResults) {
+      const title = `${name}: ${[...test.ancestorTitles, test.title].join(' > ')}`;
+      if (test.status === 'passed') total.passed += 1;
+      else if (test.status === 'failed') count(title, false);
+      else skipped(title, name);
+    }
+  }
+}
+
+function skipped(title, file) {
+  total.skipped += 1;
+  const reason = /\[skipped: ([^\]]+)\]/.exec(title)?.[1] ?? 'no reason given';
+  if (!skips.has(reason)) skips.set(reason, new Set());
+  skips.get(reason).add(file);
+}
+
+async function postman() {
+  say('newman: the walk of the Postman collection against a live service');
+  try {
+    const { runWalk } = await import('./newman.mjs');
+    const { passed, failed } = await runWalk();
+    total.passed += passed;
+    for (const failure of failed) count(`newman: ${failure}`, false);
+  } catch (error) {
+    count(`newman: ${error.message}`, false);
+  }
+}
+
+async function freshClone() {
+  say('the two commands in a fresh clone');
+  count('fresh clone', (await run(process.execPath, [join(root, 'scripts/fresh-clone.mjs')])) === 0);
+}
+
+function summary() {
+  console.log('');
+  for (const [reason, files] of skips) console.log(`skipped (${reason}): ${[...files].join(', ')}`);
+  // What was asked for and did not run is no pass.
+  if (process.env.COFFER_VECTORS && [...skips.keys()].some((reason) => reason.includes('COFFER_VECTORS'))) {
+    count('COFFER_VECTORS is set, but suites over vectors were skipped', false);
+  }
+  for (const failure of failures) console.log(`failed: ${failure}`);
+  const rest = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
+  console.log(`${total.passed} passed, ${total.failed} failed${rest}`);
+  process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
+}
+
+await parts();
+await checks();
+if (await build()) {
+  await jest();
+  await postman();
+  if (long) await freshClone();
+}
+summary();
