@@ -1,0 +1,137 @@
+import { access, open, opendir, readdir, rm, stat, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { DomainError, HOUR } from '../../kernel';
+import { isBlobId, requireBlobId } from '../blob-id';
+import { BlobStore, ByteRange } from '../blob-store';
+import { errnoOf, translated } from './faults';
+import { Folders } from './folders';
+import { PartialFile } from './partial-file';
+
+/** Large reads: fewer trips to the thread pool, and still constant memory. */
+const READ_BYTES = 512 * 1024;
+const FAN_OUT_CHARS = 2;
+/** Fan-out folders have two characters, so this one can hold no blob. */
+const PARTIAL_FOLDER = 'partial';
+const ABANDONED_AFTER = 6 * HOUR;
+
+/**
+ * Blobs as files under `<root>/<first two characters of the id>/<id>`. A blob is written to `<root>/partial/<id>`, fsynced and renamed, and
+ * its folder is fsynced: it is there whole or not at all. Several processes may share a root.
+ */
+export class FilesystemBlobStore extends BlobStore {
+  readonly #root: string;
+  readonly #partials: string;
+  readonly #folders = new Folders();
+  #prepared: Promise<void> | undefined;
+
+  constructor(root: string) {
+    super();
+    this.#root = root;
+    this.#partials = join(root, PARTIAL_FOLDER);
+  }
+
+  async put(id: string, source: AsyncIterable<Uint8Array>): Promise<number> {
+    const path = this.pathOf(id);
+    await this.prepare();
+    await translated(() => this.#folders.make(dirname(path)));
+    const file = await this.createPartial(id);
+    try {
+      // Looked up while we alone may write this id: nobody can publish it between the look and the rename.
+      if (await exists(path)) throw alreadyThere();
+      for await (const chunk of source) await file.write(chunk);
+      return await file.publish(path);
+    } catch (error) {
+      await file.discard();
+      throw error;
+    }
+  }
+
+  async get(id: string, range?: ByteRange): Promise<Readable> {
+    const path = this.pathOf(id);
+    const handle = await translated(() => open(path, 'r'));
+    return handle.createReadStream({ highWaterMark: READ_BYTES, ...range });
+  }
+
+  async size(id: string): Promise<number | undefined> {
+    const path = this.pathOf(id);
+    return translated(async () => (await stat(path)).size).catch(absent);
+  }
+
+  // Not fsynced: a name that a power cut brings back belongs to no row, and the sweep of blobs without a row removes it again.
+  async remove(id: string): Promise<void> {
+    for (const path of [this.partialOf(id), this.pathOf(id)]) await translated(() => unlink(path)).catch(absent);
+  }
+
+  async *list(): AsyncIterable<string> {
+    await this.prepare();
+    for (const folder of await translated(() => readdir(this.#root))) {
+      if (folder.length === FAN_OUT_CHARS) yield* this.listFolder(join(this.#root, folder));
+    }
+  }
+
+  async ping(): Promise<void> {
+    await this.prepare();
+    const path = join(this.#partials, `.ping-${process.pid}`);
+    await translated(async () => {
+      await (await open(path, 'w', 0o600)).close();
+      await rm(path, { force: true });
+    });
+  }
+
+  private pathOf(id: string): string {
+    requireBlobId(id);
+    return join(this.#root, id.slice(0, FAN_OUT_CHARS).padEnd(FAN_OUT_CHARS, '_'), id);
+  }
+
+  private partialOf(id: string): string {
+    requireBlobId(id);
+    return join(this.#partials, id);
+  }
+
+  private async createPartial(id: string): Promise<PartialFile> {
+    return translated(() => PartialFile.create(this.partialOf(id))).catch((error: unknown) => {
+      throw error instanceof DomainError && errnoOf(error.cause) === 'EEXIST' ? alreadyThere() : error;
+    });
+  }
+
+  private async *listFolder(folder: string): AsyncIterable<string> {
+    const entries = await translated(() => opendir(folder));
+    for await (const entry of entries) if (isBlobId(entry.name)) yield entry.name;
+  }
+
+  /** Once a process, and again after a failure (a disk that was full or not mounted yet). */
+  private async prepare(): Promise<void> {
+    this.#prepared ??= translated(async () => {
+      await this.#folders.make(this.#partials);
+      await removeAbandoned(this.#partials);
+    });
+    await this.#prepared.catch((error: unknown) => {
+      this.#prepared = undefined;
+      throw error;
+    });
+  }
+}
+
+function absent(error: unknown): undefined {
+  if (error instanceof DomainError && error.code === 'not_found') return undefined;
+  throw error;
+}
+
+const alreadyThere = (): DomainError => new DomainError('conflict', { detail: 'A blob is written once.' });
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+/** What killed processes left. A put that lives touches its file each minute, also one of another process on this root. */
+async function removeAbandoned(folder: string): Promise<void> {
+  const before = Date.now() - ABANDONED_AFTER;
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    const facts = await stat(path).catch(() => undefined);
+    if (facts !== undefined && facts.mtimeMs < before) await rm(path, { force: true });
+  }
+}

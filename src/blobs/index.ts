@@ -1,0 +1,1 @@
+export { BlobStore, type ByteRange } from './blob-store';
