@@ -33,7 +33,8 @@ export async function startLiveService(env = {}) {
   const child = spawn(process.execPath, [join(root, 'dist/main.js')], {
     env: { ...bareEnvironment(), RATE_LIMITS: 'off', ...env, HOST: '127.0.0.1', PORT: String(port), DATA_DIR: dataDir },
     stdio: ['ignore', 'pipe', 'pipe'],
-    cwd: root,
+    // Not the project folder: a .env of the developer lies there.
+    cwd: dataDir,
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text));

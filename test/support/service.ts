@@ -78,7 +78,7 @@ class RunningService {
 
   async launch(): Promise<void> {
     const args = ['--enable-source-maps', join(root, 'dist/main.js'), ...(this.options.args ?? [])];
-    const launched = startProcess(process.execPath, args, { env: this.#env, cwd: root });
+    const launched = startProcess(process.execPath, args, { env: this.#env, cwd: this.dataDir });
     this.#process = launched;
     if (this.options.ready === false) return;
     await waitFor(
