@@ -28,7 +28,7 @@ export interface Config {
   readonly auditReads: boolean;
   /** Name of a crash point to die at; fault builds of the tests only, refused in production. */
   readonly failpoint: string | undefined;
-  /** Which secrets this start made up itself, and where they are: printed at start, never their values. */
+  /** Which secrets are not set but generated, by this start or an earlier one, and where they are. Said at start, never their values. */
   readonly generatedSecrets: readonly string[];
 }
 

@@ -1,0 +1,216 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { parseEnv } from 'node:util';
+import { Config, HttpConfig, MailConfig, MasterKeyConfig } from './config';
+import { EnvReader, Environment, refused } from './env-reader';
+import { Secrets } from './secrets';
+
+export interface LoadOptions {
+  /** Makes a secret of at least 256 bits, as text. */
+  readonly newSecret: () => string;
+  readonly env?: Environment;
+}
+
+interface Sources {
+  readonly env: EnvReader;
+  readonly secrets: Secrets;
+  readonly production: boolean;
+}
+
+const TIB = 1024 ** 4;
+const DAY_SECONDS = 86_400;
+
+/**
+ * The configuration from the environment; a file `.env` in the working directory stands below it.
+ * @throws StartRefused naming the variable and the rule.
+ */
+export function loadConfig(options: LoadOptions): Config {
+  const env = new EnvReader(options.env ?? environment());
+  const production = env.oneOf('NODE_ENV', ['development', 'test', 'production'], 'development') === 'production';
+  const dataDir = resolve(env.text('DATA_DIR') ?? 'data');
+  const secrets = new Secrets(env, { production, dataDir, newSecret: options.newSecret });
+  const sources: Sources = { env, secrets, production };
+  refuseLaterCapabilities(env);
+  const config = { production, dataDir, ...listening(sources), ...storage(sources), ...identity(sources) };
+  return deepFreeze({
+    ...config,
+    ...operation(sources, config.host, config.port),
+    generatedSecrets: secrets.generated,
+  });
+}
+
+function environment(): Environment {
+  const file = resolve('.env');
+  return { ...(existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {}), ...process.env };
+}
+
+/** Values that API.md promises and this version does not serve: passing them over would be a false promise. */
+function refuseLaterCapabilities(env: EnvReader): void {
+  env.notYet('MASTER_KEY', ['kv'], 'use transit or local');
+  env.notYet('USER_KEY_STORE', ['vault'], 'use store');
+  env.notYet('BLOB_STORE', ['s3', 'gridfs'], 'use filesystem');
+  env.notYet('JWT_ALG', ['ES256'], 'use HS256');
+  env.notYet('TWO_PERSON', ['true'], 'use false');
+  env.oneOf('TWO_PERSON', ['false'], 'false');
+  env.oneOf('JWT_ALG', ['HS256'], 'HS256');
+  for (const name of ['KEY_ROTATION_DAYS', 'TRASH_DAYS']) {
+    if (env.whole(name, 0, 36_500, 0) > 0) throw refused(name, 'is not offered yet by this version; use 0');
+  }
+  for (const name of ['KACLS_URL', 'WEBAUTHN_RP_ID', 'UPLOAD_EXPIRY_HOURS']) {
+    if (env.text(name) !== undefined) throw refused(name, 'is not offered yet by this version; do not set it');
+  }
+}
+
+function listening({ env, production }: Sources): Pick<Config, 'host' | 'port'> {
+  return {
+    host: env.text('HOST', /^[A-Za-z0-9.:_-]+$/, 'a host name or an address') ?? (production ? '0.0.0.0' : '127.0.0.1'),
+    port: env.whole('PORT', 0, 65_535, 8000),
+  };
+}
+
+type Storage = Pick<Config, 'store' | 'masterKey' | 'userKeys' | 'blobs' | 'files'>;
+
+function storage({ env, secrets }: Sources): Storage {
+  const url = env.alias(['MONGODB_URL', 'MONGODB_URI'], (name) =>
+    env.text(name, /^mongodb(\+srv)?:\/\/\S+$/, 'a URL that starts with mongodb:// or mongodb+srv://'),
+  );
+  const dbName = env.text('DB_NAME', /^[A-Za-z0-9_-]{1,63}$/, '1 to 63 letters, digits, _ or -') ?? 'secure_api';
+  return {
+    store: url === undefined ? { engine: 'embedded' } : { engine: 'mongo', url, dbName },
+    masterKey: masterKey(env, secrets),
+    userKeys: {
+      store: env.oneOf('USER_KEY_STORE', ['store'], 'store'),
+      cacheSeconds: env.whole('KMS_CACHE_SECONDS', 0, DAY_SECONDS, 300),
+    },
+    blobs: { store: env.oneOf('BLOB_STORE', ['filesystem'], 'filesystem') },
+    files: { maxSize: env.bytes('MAX_FILE_SIZE', TIB) ?? TIB, userQuota: env.bytes('USER_QUOTA', undefined) },
+  };
+}
+
+function masterKey(env: EnvReader, secrets: Secrets): MasterKeyConfig {
+  const address = env.alias(['VAULT_ADDR', 'VAULT_URL'], (name) => env.url(name, ['https:', 'http:']));
+  const home = env.oneOf('MASTER_KEY', ['transit', 'local'], address === undefined ? 'local' : 'transit');
+  if (home === 'local') return { home, rootKey: secrets.required('COFFER_ROOT_KEY') };
+  if (address === undefined) throw refused('VAULT_ADDR', 'must be set where MASTER_KEY is transit');
+  const mount = (name: string): string | undefined =>
+    env.text(name, /^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/, 'a path of letters, digits, _ and -');
+  return {
+    home,
+    address,
+    login: vaultLogin(secrets),
+    namespace: env.text('VAULT_NAMESPACE'),
+    caCert: readable(env, 'VAULT_CACERT'),
+    transitMount: mount('VAULT_TRANSIT_MOUNT') ?? 'transit',
+    keyName: env.text('VAULT_KEY', /^[A-Za-z0-9_.-]+$/, 'letters, digits, _, . and -') ?? 'coffer-master',
+  };
+}
+
+type VaultLogin = Extract<MasterKeyConfig, { home: 'transit' }>['login'];
+
+function vaultLogin(secrets: Secrets): VaultLogin {
+  const token = secrets.credential('VAULT_TOKEN');
+  const roleId = secrets.credential('VAULT_ROLE_ID');
+  const secretId = secrets.credential('VAULT_SECRET_ID');
+  if (roleId !== undefined && secretId !== undefined) return { roleId, secretId };
+  if (roleId !== undefined) throw refused('VAULT_SECRET_ID', 'must be set beside VAULT_ROLE_ID');
+  if (secretId !== undefined) throw refused('VAULT_ROLE_ID', 'must be set beside VAULT_SECRET_ID');
+  if (token !== undefined) return { token };
+  throw refused('VAULT_TOKEN', 'must be set where VAULT_ADDR is, or VAULT_ROLE_ID and VAULT_SECRET_ID instead');
+}
+
+function readable(env: EnvReader, name: string): string | undefined {
+  const path = env.text(name);
+  if (path !== undefined && !existsSync(path)) throw refused(name, 'must be the path of a file that exists');
+  return path;
+}
+
+type Identity = Pick<Config, 'tokens' | 'passwords' | 'mail' | 'accounts'>;
+
+function identity(sources: Sources): Identity {
+  const { env, secrets, production } = sources;
+  return {
+    tokens: {
+      jwtSecret: secrets.required('JWT_SECRET'),
+      ttlSeconds: env.whole('JWT_TTL_SECONDS', 1, DAY_SECONDS, 3600),
+    },
+    passwords: {
+      pepper: secrets.required('PEPPER', 16),
+      previousPepper: secrets.credential('PEPPER_PREVIOUS'),
+      rule: env.oneOf('PASSWORD_RULE', ['classic', 'length'], 'classic'),
+    },
+    mail: mail(sources),
+    accounts: {
+      bootstrapAdmin: env.oneOf('BOOTSTRAP_ADMIN', ['first-user', 'none'], production ? 'none' : 'first-user'),
+      emailVerification: env.oneOf('EMAIL_VERIFICATION', ['off', 'required'], 'off'),
+      require2fa: env.oneOf('REQUIRE_2FA', ['off', 'email'], 'off'),
+    },
+  };
+}
+
+function mail({ env, secrets }: Sources): MailConfig {
+  const host = env.text('SMTP_SERVER', /^[A-Za-z0-9.:_-]+$/, 'a host name or an address');
+  const port = env.whole('SMTP_PORT', 1, 65_535, 587);
+  const user = env.text('SMTP_USERNAME');
+  const password = secrets.credential('SMTP_PASSWORD');
+  const tls = env.oneOf('SMTP_TLS', ['required', 'off'], 'required');
+  const from = env.text('EMAIL_FROM', /^[^\s@<>]+@[^\s@<>]+$|^[^@<>"\r\n]*<[^\s@<>]+@[^\s@<>]+>$/, 'an e-mail address');
+  if ((user === undefined) !== (password === undefined)) {
+    throw refused(user === undefined ? 'SMTP_USERNAME' : 'SMTP_PASSWORD', 'must be set beside its counterpart');
+  }
+  const sender = from ?? (user?.includes('@') === true ? user : 'coffer@localhost');
+  if (host === undefined) return { kind: 'outbox', from: sender };
+  const login = user === undefined || password === undefined ? undefined : { user, password };
+  return { kind: 'smtp', host, port, login, from: sender, tls };
+}
+
+type Operation = Pick<Config, 'http' | 'logLevel' | 'metricsToken' | 'auditReads' | 'failpoint'>;
+
+function operation(sources: Sources, host: string, port: number): Operation {
+  const { env, secrets, production } = sources;
+  const failpoint = env.text('COFFER_FAILPOINT');
+  if (production && failpoint !== undefined) throw refused('COFFER_FAILPOINT', 'must not be set in production');
+  return {
+    http: http(sources, host, port),
+    logLevel: env.oneOf('LOG_LEVEL', ['fatal', 'error', 'warn', 'info', 'debug', 'silent'], 'info'),
+    metricsToken: secrets.optional('METRICS_TOKEN', 16),
+    auditReads: env.oneOf('AUDIT_READS', ['on', 'off'], 'on') === 'on',
+    failpoint,
+  };
+}
+
+function http({ env, production }: Sources, host: string, port: number): HttpConfig {
+  const rateLimits = env.oneOf('RATE_LIMITS', ['on', 'off'], 'on') === 'on';
+  if (production && !rateLimits) throw refused('RATE_LIMITS', 'must not be off in production');
+  const publicUrl = env.url('PUBLIC_URL', ['https:', 'http:']);
+  if (publicUrl !== undefined && /[?#]/.test(publicUrl))
+    throw refused('PUBLIC_URL', 'must have no query and no fragment');
+  return {
+    publicUrl: publicUrl ?? `http://${hostInUrl(host)}:${port}`,
+    trustedProxies: env.list('TRUSTED_PROXIES', isProxy, 'addresses and networks as 10.0.0.0/8, or loopback'),
+    corsOrigins: env.list('CORS_ORIGINS', isOrigin, 'origins as https://app.example.org'),
+    rateLimits,
+    docs: env.oneOf('DOCS', ['on', 'off'], production ? 'off' : 'on') === 'on',
+  };
+}
+
+function hostInUrl(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return 'localhost';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+const isOrigin = (value: string): boolean =>
+  URL.canParse(value) && /^https?:$/.test(new URL(value).protocol) && new URL(value).origin === value;
+
+function isProxy(value: string): boolean {
+  const [address = '', bits, ...rest] = value.split('/');
+  if (value === 'loopback' || value === 'linklocal' || value === 'uniquelocal') return true;
+  if (isIP(address) === 0 || rest.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (isIP(address) === 4 ? 32 : 128));
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const member of Object.values(value))
+    if (typeof member === 'object' && member !== null) deepFreeze(member as object);
+  return Object.freeze(value);
+}
