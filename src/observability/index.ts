@@ -1,1 +1,4 @@
+export { createLogger, describeError } from './logger';
+export { Metrics } from './metrics';
+export { ObservabilityModule } from './observability.module';
 export * from './request-context';

@@ -1,0 +1,59 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+
+const HTTP_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const FLUSH_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
+
+/** All figures of one process, in one registry. Labels hold route templates and names, never an id or a value. */
+export class Metrics {
+  readonly registry = new Registry();
+  private readonly http = this.histogram(
+    'http_server_request_duration_seconds',
+    'Time from the headers of a request to the end of its answer.',
+    HTTP_BUCKETS,
+    ['method', 'route', 'status'],
+  );
+  private readonly flush = this.histogram(
+    'coffer_audit_flush_duration_seconds',
+    'Time of one group commit of the audit log.',
+    FLUSH_BUCKETS,
+    ['outcome'],
+  );
+  private readonly forged = new Counter({
+    name: 'coffer_forged_rows_total',
+    help: 'Stored rows that did not hold their seal.',
+    labelNames: ['collection'],
+    registers: [this.registry],
+  });
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  observeHttp(method: string, route: string, status: number, seconds: number): void {
+    this.http.observe({ method, route, status }, seconds);
+  }
+
+  observeAuditFlush(seconds: number, outcome: 'done' | 'failed'): void {
+    this.flush.observe({ outcome }, seconds);
+  }
+
+  countForgedRow(collection: string): void {
+    this.forged.inc({ collection });
+  }
+
+  /** Registers the length of the queue before the password hash; `read` is called at each scrape. */
+  watchPasswordQueue(read: () => number): void {
+    new Gauge({
+      name: 'coffer_password_hash_queue',
+      help: 'Password hashes that wait for a free slot.',
+      registers: [this.registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+
+  private histogram(name: string, help: string, buckets: number[], labelNames: string[]): Histogram {
+    return new Histogram({ name, help, buckets, labelNames, registers: [this.registry] });
+  }
+}

@@ -1,0 +1,14 @@
+import { DynamicModule, Global, Module } from '@nestjs/common';
+import { LoggerModule } from 'nestjs-pino';
+import { createLogger } from './logger';
+import { Metrics } from './metrics';
+
+@Global()
+@Module({})
+export class ObservabilityModule {
+  static forRoot(level: string): DynamicModule {
+    // No middleware (`forRoutes` is empty): http/ writes the line of each request itself, with the route's template and never the URL.
+    const logger = LoggerModule.forRoot({ pinoHttp: { logger: createLogger({ level }) }, forRoutes: [] });
+    return { module: ObservabilityModule, imports: [logger], providers: [Metrics], exports: [Metrics, logger] };
+  }
+}
