@@ -36,8 +36,12 @@ export interface UnwrapItem {
  */
 export abstract class MasterKey {
   abstract readonly home: 'transit' | 'kv' | 'local';
-  /** Makes the key where it is absent and we may; else checks that it is there. Safe to repeat and to race. */
-  abstract open(): Promise<void>;
+  /**
+   * Makes the key where it is absent and we may; else checks that it is there and opens. Safe to repeat and to race. With `create: false`
+   * (an installation exists) nothing is made: a new key beside old data would only hide that the old one is gone.
+   * @throws StartRefused where only the operator can help (wrong root key, refused login, policy, a key of another type).
+   */
+  abstract open(options?: { readonly create?: boolean }): Promise<void>;
   abstract state(): Promise<MasterKeyState>;
   /** Wraps with version `version` (as read from the key row), order kept. */
   abstract wrap(version: number, items: readonly WrapItem[]): Promise<WrappedKey[]>;
@@ -49,4 +53,6 @@ export abstract class MasterKey {
   abstract rotate(expected: number): Promise<number>;
   /** Rejects where the home does not serve. */
   abstract ping(): Promise<void>;
+  /** Drops keys, tokens and timers that this process holds. */
+  abstract close(): Promise<void>;
 }

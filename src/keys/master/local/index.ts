@@ -1,0 +1,1 @@
+export { LocalMasterKey } from './local-master-key';

@@ -1,0 +1,63 @@
+import { Injectable } from '@nestjs/common';
+import { DomainError } from '../../kernel';
+import { type Collection, defineCollection, type Doc, DuplicateKey, Store } from '../../store';
+
+export interface MasterKeyDoc extends Doc {
+  /** The master key version that everything new is wrapped with. */
+  readonly current: number;
+  /** Rises with each rotation and each retire: what a wrapper compares before it lets a row become visible. */
+  readonly epoch: number;
+}
+
+export const masterKeyCollection = defineCollection<MasterKeyDoc>({
+  name: 'master_key',
+  fields: { current: 'number', epoch: 'number' },
+  clear: ['current', 'epoch'],
+  forged: 'refuse',
+});
+
+const ID = 'master';
+
+/**
+ * The one row that says which master key version is current. The master key's home knows versions, this row says which of them Coffer
+ * uses: so a rotation that died between the two, or an operator who rotated in Vault by hand, changes nothing until the row moves.
+ */
+@Injectable()
+export class MasterKeyRow {
+  readonly #rows: Collection<MasterKeyDoc>;
+
+  constructor(store: Store) {
+    this.#rows = store.collection(masterKeyCollection);
+  }
+
+  /** Always from the store, never from memory: steps 1 and 4 of the wrap protocol. @throws DomainError `integrity_failed` where it is gone. */
+  async read(): Promise<MasterKeyDoc> {
+    const row = await this.find();
+    if (row === undefined) throw new DomainError('integrity_failed', { detail: 'The master key row is missing.' });
+    return row;
+  }
+
+  /** As `read`, but undefined where there is none: a fresh installation. */
+  find(): Promise<MasterKeyDoc | undefined> {
+    return this.#rows.find('_id', ID);
+  }
+
+  /** The first row, on a fresh installation. Safe to repeat and to race: the row that is there stays. */
+  async create(current: number): Promise<MasterKeyDoc> {
+    try {
+      return await this.#rows.insert({ _id: ID, current, epoch: 1 });
+    } catch (error) {
+      if (!(error instanceof DuplicateKey)) throw error;
+      return this.read();
+    }
+  }
+
+  /**
+   * Compare-and-set: the row with `current` (the same one for a retire) and the next epoch, or undefined where `seen` is no longer the
+   * row that is stored. Versions never go back.
+   */
+  advance(seen: MasterKeyDoc, current: number): Promise<MasterKeyDoc | undefined> {
+    if (current < seen.current) throw new TypeError('a master key version does not go back');
+    return this.#rows.replace({ ...seen, current, epoch: seen.epoch + 1 });
+  }
+}

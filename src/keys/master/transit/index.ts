@@ -1,0 +1,2 @@
+export { TransitMasterKey } from './transit-master-key';
+export type { TransitConfig } from './vault-session';

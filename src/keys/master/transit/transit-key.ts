@@ -1,0 +1,77 @@
+import { StartRefused } from '../../../kernel';
+import type { MasterKeyState } from '../master-key';
+import { unavailable, type VaultReply } from './vault-api';
+import type { TransitConfig, VaultSession } from './vault-session';
+
+const TYPE = 'aes256-gcm96';
+
+/** The named key of the Transit engine: makes it, describes it, rotates it. */
+export class TransitKey {
+  readonly path: string;
+
+  constructor(
+    private readonly session: VaultSession,
+    private readonly config: TransitConfig,
+  ) {
+    this.path = `${config.transitMount}/keys/${config.keyName}`;
+  }
+
+  /** @throws StartRefused */
+  async ensure(create: boolean): Promise<void> {
+    const found = await this.#read();
+    if (found.status === 403) throw new StartRefused(`Vault's policy does not let Coffer read ${this.path}.`);
+    const key = found.status === 404 ? await this.#make(create) : found;
+    const { type, derived } = keyData(key);
+    if (type !== TYPE || derived !== true) {
+      throw new StartRefused(`The Vault key ${this.path} must be of type ${TYPE} with derived=true.`);
+    }
+  }
+
+  /** Derived keys list their versions with the second in which each was made. Versions below min_decryption_version are not listed. */
+  async state(): Promise<MasterKeyState> {
+    const { latest_version: current, keys } = keyData(await this.#served(this.#read()));
+    if (typeof current !== 'number' || typeof keys !== 'object' || keys === null) throw unavailable('unexpected answer');
+    const versions = Object.entries(keys).map(([version, made]) => ({
+      version: Number(version),
+      createdAt: typeof made === 'number' ? made * 1000 : 0,
+    }));
+    return { current, versions: versions.sort((a, b) => a.version - b.version) };
+  }
+
+  async rotate(): Promise<void> {
+    await this.#served(this.session.request({ method: 'POST', path: `${this.path}/rotate` }));
+  }
+
+  #read(): Promise<VaultReply> {
+    return this.session.request({ method: 'GET', path: this.path });
+  }
+
+  async #make(create: boolean): Promise<VaultReply> {
+    if (!create) throw new StartRefused(`The Vault key ${this.path} is missing: restore the Vault of this installation.`);
+    const made = await this.session.request({ method: 'POST', path: this.path, body: { type: TYPE, derived: true } });
+    if (made.status !== 200) {
+      throw new StartRefused(
+        made.status === 404
+          ? `Vault has no Transit engine at ${this.config.transitMount}.`
+          : `The Vault key ${this.path} is absent and the policy does not let Coffer make it (type ${TYPE}, derived=true).`,
+      );
+    }
+    return this.#read();
+  }
+
+  async #served(request: Promise<VaultReply>): Promise<VaultReply> {
+    const reply = await request;
+    if (reply.status !== 200) throw unavailable(`status ${reply.status}`);
+    return reply;
+  }
+}
+
+interface KeyData {
+  readonly type?: unknown;
+  readonly derived?: unknown;
+  readonly latest_version?: unknown;
+  readonly keys?: unknown;
+}
+
+const keyData = (reply: VaultReply): KeyData =>
+  typeof reply.body.data === 'object' && reply.body.data !== null ? reply.body.data : {};

@@ -1,0 +1,144 @@
+import { readFileSync } from 'node:fs';
+import { SecretBytes, StartRefused, type WrappedKey } from '../../../kernel';
+import { accepted, checkBatch, refusedItem } from '../batch';
+import { type ItemResult, MasterKey, type MasterKeyState, type UnwrapItem, type WrapItem } from '../master-key';
+import { type BatchAnswer, type BatchRequest, sendBatch } from './transit-batch';
+import { TransitKey } from './transit-key';
+import { unavailable, VaultApi } from './vault-api';
+import { type TransitConfig, VaultSession } from './vault-session';
+import { VaultTransport } from './vault-transport';
+
+const SHAPE = /^vault:v([1-9]\d{0,8}):[A-Za-z0-9+/]+={0,2}$/;
+
+/**
+ * The master key in the Transit engine of Vault or OpenBao (aes256-gcm96, derived): it never leaves Vault. The wrap context goes in as
+ * Transit's `context` and not as associated data, which `rewrap` silently ignores.
+ */
+export class TransitMasterKey extends MasterKey {
+  readonly home = 'transit' as const;
+  readonly #session: VaultSession;
+  readonly #key: TransitKey;
+
+  /** @throws StartRefused where VAULT_CACERT cannot be read. */
+  constructor(private readonly config: TransitConfig) {
+    super();
+    const api = new VaultApi(config.address, config.namespace, new VaultTransport(authorities(config.caCert)));
+    this.#session = new VaultSession(api, config.login);
+    this.#key = new TransitKey(this.#session, config);
+  }
+
+  async open({ create = true }: { readonly create?: boolean } = {}): Promise<void> {
+    await this.#session.open();
+    await this.#key.ensure(create);
+  }
+
+  state(): Promise<MasterKeyState> {
+    return this.#key.state();
+  }
+
+  async wrap(version: number, items: readonly WrapItem[]): Promise<WrappedKey[]> {
+    checkBatch(items);
+    const answers = await this.#batch(
+      'encrypt',
+      items.map(({ key, context }) => ({
+        plaintext: key.bytes.toString('base64'),
+        context: context.toString('base64'),
+        key_version: version,
+      })),
+    );
+    return answers.map((answer) => {
+      const wrapped = wrappedBy(answer, version);
+      if (wrapped === undefined) throw unavailable(`a wrap with version ${version} was refused`);
+      return wrapped;
+    });
+  }
+
+  async unwrap(items: readonly UnwrapItem[]): Promise<ItemResult<SecretBytes>[]> {
+    checkBatch(items);
+    return this.#wellFormed(items, async (sound) => {
+      const answers = await this.#batch('decrypt', sound.map(ciphertextOf));
+      return answers.map(({ error, plaintext }) =>
+        error === undefined && typeof plaintext === 'string' && plaintext !== ''
+          ? accepted(new SecretBytes(Buffer.from(plaintext, 'base64')))
+          : refusedItem('the wrap does not open'),
+      );
+    });
+  }
+
+  async rewrap(version: number, items: readonly UnwrapItem[]): Promise<ItemResult<WrappedKey>[]> {
+    checkBatch(items);
+    return this.#wellFormed(items, async (sound) => {
+      const answers = await this.#batch(
+        'rewrap',
+        sound.map((item) => ({ ...ciphertextOf(item), key_version: version })),
+      );
+      const wrapped = answers.map((answer) => wrappedBy(answer, version));
+      if (wrapped.includes(undefined)) await this.#mustHave(version);
+      return wrapped.map((value) => (value === undefined ? refusedItem('the wrap does not open') : accepted(value)));
+    });
+  }
+
+  async rotate(expected: number): Promise<number> {
+    const { current } = await this.state();
+    if (current > expected) return current;
+    await this.#key.rotate();
+    return (await this.state()).current;
+  }
+
+  async ping(): Promise<void> {
+    await this.state();
+  }
+
+  close(): Promise<void> {
+    this.#session.close();
+    return Promise.resolve();
+  }
+
+  #batch(operation: 'encrypt' | 'decrypt' | 'rewrap', items: readonly BatchRequest[]): Promise<BatchAnswer[]> {
+    const path = `${this.config.transitMount}/${operation}/${this.config.keyName}`;
+    return sendBatch(items, (batch_input) => this.#session.request({ method: 'POST', path, body: { batch_input } }));
+  }
+
+  /**
+   * Sends only what is a wrap of Transit and of the version that its row claims (the row's number is what retire counts), and puts the
+   * answers back into the order of the items.
+   */
+  async #wellFormed<T>(
+    items: readonly UnwrapItem[],
+    send: (sound: readonly UnwrapItem[]) => Promise<ItemResult<T>[]>,
+  ): Promise<ItemResult<T>[]> {
+    const answers = (await send(items.filter(isWellFormed))).values();
+    return items.map((item) =>
+      isWellFormed(item) ? (answers.next().value ?? refusedItem('no answer')) : refusedItem('not a wrap of that version'),
+    );
+  }
+
+  /** A version that Vault does not have refuses every item: that is an outage (a Vault set back), not a fault of the items. */
+  async #mustHave(version: number): Promise<void> {
+    const { versions } = await this.state();
+    if (!versions.some((known) => known.version === version)) throw unavailable(`no version ${version} in Vault`);
+  }
+}
+
+const isWellFormed = ({ wrapped }: UnwrapItem): boolean =>
+  Number(SHAPE.exec(wrapped.ciphertext)?.[1]) === wrapped.masterVersion;
+
+const ciphertextOf = ({ wrapped, context }: UnwrapItem): { ciphertext: string; context: string } => ({
+  ciphertext: wrapped.ciphertext,
+  context: context.toString('base64'),
+});
+
+/** What Vault wrapped, if it is of the version that was asked for. */
+function wrappedBy({ error, ciphertext }: BatchAnswer, version: number): WrappedKey | undefined {
+  if (error !== undefined || typeof ciphertext !== 'string') return undefined;
+  return Number(SHAPE.exec(ciphertext)?.[1]) === version ? { masterVersion: version, ciphertext } : undefined;
+}
+
+function authorities(path: string | undefined): Buffer | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return readFileSync(path);
+  } catch {
+    throw new StartRefused(`VAULT_CACERT: ${path} cannot be read.`);
+  }
+}

@@ -1,0 +1,105 @@
+import vault from 'node-vault';
+import { DomainError } from '../../../kernel';
+import type { VaultTransport } from './vault-transport';
+
+/** What Vault answered: 2xx, or a refusal of the request itself (4xx). Anything else is an outage and was thrown. */
+export interface VaultReply {
+  readonly status: number;
+  readonly body: VaultBody;
+}
+
+export interface VaultBody {
+  readonly data?: unknown;
+  readonly auth?: unknown;
+  /** Vault's texts: looked at, never passed on. */
+  readonly errors?: unknown;
+}
+
+export interface VaultCall {
+  readonly method: 'GET' | 'POST';
+  /** Below /v1, as `transit/keys/coffer-master`. */
+  readonly path: string;
+  readonly body?: Readonly<Record<string, unknown>>;
+  readonly token?: string;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Calls of Vault's API, without a state of its own: the token comes with each call. Errors of node-vault and of axios hold the request,
+ * and with it keys and tokens, so none of them leaves this file, not even as a `cause`.
+ */
+export class VaultApi {
+  readonly #client: vault.client;
+
+  constructor(
+    address: string,
+    namespace: string | undefined,
+    private readonly transport: VaultTransport,
+  ) {
+    this.#client = vault({
+      endpoint: address,
+      // DEBUG=node-vault would print what is written: key bytes and the secret id.
+      debug: () => undefined,
+      'request-promise': { defaults: () => this.transport.send.bind(this.transport) },
+      ...(namespace === undefined ? {} : { namespace }),
+    } as vault.VaultOptions);
+    // node-vault takes VAULT_TOKEN from the environment by itself; ours is chosen by config and sent by call.
+    this.#client.token = '';
+  }
+
+  /** @throws DomainError `kms_unavailable`: no answer in time, 429, 5xx, sealed, a redirect, or something that is not Vault. */
+  async call(call: VaultCall): Promise<VaultReply> {
+    const options = { timeout: call.timeoutMs, headers: call.token === undefined ? {} : { 'X-Vault-Token': call.token } };
+    try {
+      const body: unknown =
+        call.method === 'GET'
+          ? await this.#client.read(call.path, options)
+          : await this.#client.write(call.path, call.body ?? {}, options);
+      return { status: 200, body: asBody(body) };
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (refusal === undefined) throw unavailable(reasonOf(error));
+      return refusal;
+    }
+  }
+
+  close(): void {
+    this.transport.close();
+  }
+}
+
+/** `reason` is for the log: a status or an errno, nothing that Vault wrote. */
+export class VaultUnavailable extends DomainError {
+  constructor(readonly reason: string) {
+    super('kms_unavailable', { detail: 'The key service cannot be reached.', retryAfterSeconds: 5 });
+  }
+}
+
+export const unavailable = (reason: string): VaultUnavailable => new VaultUnavailable(reason);
+
+const REFUSALS = new Set([400, 403, 404, 405, 413]);
+
+function refusalOf(error: unknown): VaultReply | undefined {
+  const answer = answerOf(error);
+  return answer !== undefined && REFUSALS.has(answer.statusCode)
+    ? { status: answer.statusCode, body: asBody(answer.body) }
+    : undefined;
+}
+
+function answerOf(error: unknown): { statusCode: number; body: unknown } | undefined {
+  if (!(error instanceof Error) || !('response' in error)) return undefined;
+  const response = error.response as { statusCode?: unknown; body?: unknown } | undefined;
+  return typeof response?.statusCode === 'number'
+    ? { statusCode: response.statusCode, body: response.body }
+    : undefined;
+}
+
+function reasonOf(error: unknown): string {
+  const answer = answerOf(error);
+  if (answer !== undefined) return `status ${answer.statusCode}`;
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ERR_CANCELED') return 'no answer in time';
+  return typeof code === 'string' ? code : 'no answer';
+}
+
+const asBody = (body: unknown): VaultBody => (typeof body === 'object' && body !== null ? body : {});

@@ -1,0 +1,63 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import axios, { type AxiosInstance } from 'axios';
+
+// A batch of 200 wraps is 40 KiB. What answers more than this is not Vault.
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+const MAX_SOCKETS = 16;
+
+/** What node-vault hands to its transport, as far as it concerns us. */
+export interface TransportRequest {
+  readonly method: string;
+  readonly uri: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly json?: unknown;
+  /** ms until the request is given up: name resolution, connection and body included. */
+  readonly timeout: number;
+}
+
+export interface TransportAnswer {
+  readonly statusCode: number;
+  readonly body: unknown;
+  readonly request: { readonly path: string };
+}
+
+/**
+ * The transport under node-vault, in place of its own one, which can neither be cancelled nor told not to follow redirects. It follows none:
+ * a redirect would carry the token to another host, and the library that follows them prints all headers under DEBUG. It uses no proxy of
+ * the environment.
+ */
+export class VaultTransport {
+  readonly #http = new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS });
+  readonly #https: HttpsAgent;
+  readonly #axios: AxiosInstance;
+
+  /** `ca`: PEM of the authorities to trust in place of the system's. */
+  constructor(ca: Buffer | undefined) {
+    this.#https = new HttpsAgent({ keepAlive: true, maxSockets: MAX_SOCKETS, ...(ca === undefined ? {} : { ca }) });
+    this.#axios = axios.create({
+      httpAgent: this.#http,
+      httpsAgent: this.#https,
+      maxRedirects: 0,
+      proxy: false,
+      maxContentLength: MAX_ANSWER_BYTES,
+      validateStatus: () => true,
+    });
+  }
+
+  async send(request: TransportRequest): Promise<TransportAnswer> {
+    const { status, data } = await this.#axios.request<unknown>({
+      method: request.method,
+      url: request.uri,
+      headers: { ...request.headers },
+      signal: AbortSignal.timeout(Math.max(1, request.timeout)),
+      ...(request.json === undefined ? {} : { data: request.json }),
+    });
+    return { statusCode: status, body: data, request: { path: new URL(request.uri).pathname } };
+  }
+
+  close(): void {
+    this.#http.destroy();
+    this.#https.destroy();
+  }
+}

@@ -1,0 +1,16 @@
+import { encodeContext } from '../../crypto';
+import type { WrapContext } from './master-key';
+
+/** What a wrapped key is for. A purpose belongs either to owners or to the installation, never to both. */
+export type WrapPurpose = 'user-key' | 'integrity' | 'one-time-codes';
+
+/** The owner of the installation's own keys. */
+export const INSTALLATION = 'installation';
+
+/**
+ * The additional data of one wrap. It names purpose, owner and version, so that a person with write access to the store who puts one
+ * owner's wrapped key into another owner's row, or an old version into the place of a new one, has a row that does not unwrap.
+ * The master version is no part of it: a rewrap leaves it alone (DESIGN section 3).
+ */
+export const wrapContext = (purpose: WrapPurpose, owner: string, keyVersion: number): WrapContext =>
+  encodeContext([purpose, owner, keyVersion]);
