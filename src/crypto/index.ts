@@ -4,3 +4,4 @@ export * from './format-fault';
 export * from './hash';
 export * from './random';
 export * from './record-envelope';
+export * from './file-message';

@@ -1,0 +1,91 @@
+import { DomainError, SecretBytes } from '../../kernel';
+import { FileContext } from './file-context';
+import { FrameJob, Sealed } from './frame-cipher';
+import { FrameEngine, InlineEngine, Returned } from './frame-engine';
+import { FramePool } from './frame-pool';
+import { newHeader } from './header';
+import { MAX_PLAINTEXT_BYTES } from './layout';
+import { quiet, readAhead } from './read-ahead';
+import { plaintextBatches } from './slab';
+
+/** What is known of a message once all of it has been written. */
+export interface FileSummary {
+  readonly plaintextSize: number;
+  /** SHA-256 of the plaintext, lowercase hex. */
+  readonly sha256: string;
+  readonly encryptedSize: number;
+}
+
+/**
+ * One file message in the making: iterate it once for the message's bytes, then ask for its summary. Data key and message id are new
+ * for each, and a second iteration throws: the same frame numbers under one data key with other bytes would repeat nonces.
+ */
+export class FileEncryption implements AsyncIterable<Buffer> {
+  readonly #source: AsyncIterable<Uint8Array>;
+  readonly #pool: FramePool;
+  readonly #header: Buffer;
+  #job: FrameJob | undefined;
+  #plaintextSize = 0;
+  #encryptedSize = 0;
+  #sha256: string | undefined;
+
+  /** The file key is not needed once this has returned. */
+  constructor(fileKey: SecretBytes, context: FileContext, source: AsyncIterable<Uint8Array>, pool: FramePool) {
+    const { header, messageId, frameKey, frameBytes } = newHeader(fileKey, context);
+    this.#source = source;
+    this.#pool = pool;
+    this.#header = header;
+    this.#job = { key: frameKey.bytes, messageId, frameBytes };
+  }
+
+  /** @throws TypeError before the last byte has been taken from the iteration. */
+  get summary(): FileSummary {
+    if (this.#sha256 === undefined) throw new TypeError('a message has no summary before its end');
+    return {
+      plaintextSize: this.#plaintextSize,
+      sha256: this.#sha256,
+      encryptedSize: this.#encryptedSize,
+    };
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<Buffer, void> {
+    const job = this.#job;
+    if (job === undefined) throw new TypeError('a message is encrypted once');
+    this.#job = undefined;
+    return this.#message(job);
+  }
+
+  async *#message(job: FrameJob): AsyncGenerator<Buffer, void> {
+    yield this.#counted(this.#header);
+    let engine: FrameEngine | undefined;
+    const choose = (only: boolean): FrameEngine => (engine = only ? new InlineEngine(job) : this.#pool.engine(job));
+    try {
+      for await (const { sealed } of readAhead(this.#sealing(choose))) {
+        const { slab, bytes, sha256 } = await sealed;
+        this.#sha256 = sha256;
+        yield this.#counted(slab.subarray(0, bytes));
+      }
+    } finally {
+      engine?.close();
+      job.key.fill(0);
+    }
+  }
+
+  /** Hands each batch to the engine as soon as it is full; the promise is wrapped so that nobody waits for it here. */
+  async *#sealing(
+    choose: (only: boolean) => FrameEngine,
+  ): AsyncGenerator<{ readonly sealed: Promise<Returned<Sealed>> }, void> {
+    let engine: FrameEngine | undefined;
+    for await (const { slab, length, final } of plaintextBatches(this.#source)) {
+      this.#plaintextSize += length;
+      if (this.#plaintextSize > MAX_PLAINTEXT_BYTES) throw new DomainError('too_large');
+      engine ??= choose(final);
+      yield { sealed: quiet(engine.seal(slab, length, final)) };
+    }
+  }
+
+  #counted(bytes: Buffer): Buffer {
+    this.#encryptedSize += bytes.length;
+    return bytes;
+  }
+}

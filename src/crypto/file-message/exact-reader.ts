@@ -1,0 +1,47 @@
+import { Readable } from 'node:stream';
+import { decryptionFailed } from '../format-fault';
+
+/** Reads from a stream exactly as many bytes as are asked for. */
+export class ExactReader {
+  readonly #stream: Readable;
+  readonly #chunks: AsyncIterator<Uint8Array>;
+  #rest: Uint8Array = Buffer.alloc(0);
+
+  constructor(stream: Readable) {
+    this.#stream = stream;
+    // A fault between two reads has no other listener and would end the process; the next read reports it.
+    stream.on('error', () => undefined);
+    this.#chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+  }
+
+  /** Fills the target. @throws DomainError `decryption_failed` where the stream ends before that: a blob that was cut. */
+  async fill(target: Buffer): Promise<void> {
+    let position = 0;
+    while (position < target.length) {
+      if (this.#rest.length === 0) await this.#next();
+      const taken = this.#rest.subarray(0, target.length - position);
+      target.set(taken, position);
+      position += taken.length;
+      this.#rest = this.#rest.subarray(taken.length);
+    }
+  }
+
+  async skip(size: number): Promise<void> {
+    for (let left = size; left > 0;) {
+      if (this.#rest.length === 0) await this.#next();
+      const taken = Math.min(left, this.#rest.length);
+      this.#rest = this.#rest.subarray(taken);
+      left -= taken;
+    }
+  }
+
+  async #next(): Promise<void> {
+    const next = await this.#chunks.next();
+    if (next.done === true) throw decryptionFailed('truncated');
+    this.#rest = next.value;
+  }
+
+  destroy(): void {
+    this.#stream.destroy();
+  }
+}

@@ -1,0 +1,157 @@
+import { CipherGCMOptions, createCipheriv, createDecipheriv, createHash } from 'node:crypto';
+import { NONCE_BYTES, TAG_BYTES } from '../aead';
+import { FINAL_FRAME_OVERHEAD, FRAME_OVERHEAD } from './layout';
+
+const BATCH_BYTES = 1024 * 1024;
+/** Frames that are worked on at once: 1 MiB of plaintext, which makes a hop to a worker small beside the work. */
+export const batchFrames = (frameBytes: number): number => BATCH_BYTES / frameBytes;
+/** Where a frame's ciphertext begins: sequence number, nonce. */
+export const FRAME_HEAD_BYTES = 4 + NONCE_BYTES;
+const FINAL_HEAD_BYTES = FINAL_FRAME_OVERHEAD - TAG_BYTES;
+const FINAL_MARKER = 0xffffffff;
+const CIPHER = 'aes-256-gcm';
+const PINNED: CipherGCMOptions = { authTagLength: TAG_BYTES };
+const FRAME_LABEL = Buffer.from('AWSKMSEncryptionClient Frame');
+const FINAL_LABEL = Buffer.from('AWSKMSEncryptionClient Final Frame');
+
+/** Room for `frames` frames, the last of them possibly the final one. */
+export const slabBytes = (frames: number, frameBytes: number): number =>
+  frames * (frameBytes + FRAME_OVERHEAD) + FINAL_FRAME_OVERHEAD - FRAME_OVERHEAD;
+
+/** What it takes to work on one message's frames, as it is handed to a worker. */
+export interface FrameJob {
+  readonly key: Buffer;
+  readonly messageId: Buffer;
+  readonly frameBytes: number;
+}
+
+export interface Sealed {
+  /** Bytes of the slab that hold finished frames. */
+  readonly bytes: number;
+  /** SHA-256 of the whole plaintext in lowercase hex, with the final batch. */
+  readonly sha256: string | undefined;
+}
+
+export interface Unsealed {
+  /** Verified plaintext bytes at the slab's beginning. */
+  readonly bytes: number;
+  /** The check that stopped the frame after them; undefined where all frames verified. */
+  readonly wall: string | undefined;
+}
+
+/**
+ * AES-256-GCM of one message's frames, in place in a slab, batch by batch. Pure computation: it runs on the main thread for small files
+ * and in a worker for big ones. Sequence numbers only ever go up, so no nonce comes twice.
+ */
+export class FrameCipher {
+  readonly #job: FrameJob;
+  readonly #hash = createHash('sha256');
+  #sealed = 0;
+
+  constructor(job: FrameJob) {
+    this.#job = job;
+  }
+
+  /**
+   * Seals `length` bytes of plaintext that stand in the slab frame by frame, each at its frame's ciphertext position
+   * (`FRAME_HEAD_BYTES` after the frame's begin). The last of a message's batches is `final`.
+   */
+  seal(slab: Buffer, length: number, final: boolean): Sealed {
+    const { frameBytes } = this.#job;
+    const frames = Math.max(1, Math.ceil(length / frameBytes));
+    let position = 0;
+    for (let index = 0; index < frames; index++) {
+      const plaintextBytes = Math.min(frameBytes, length - index * frameBytes);
+      position += this.#sealFrame(slab.subarray(position), plaintextBytes, final && index === frames - 1);
+    }
+    return { bytes: position, sha256: final ? this.#hash.digest('hex') : undefined };
+  }
+
+  /** Opens the frames `first`, `first` + 1, ... of a slab, the final one included if `lastBytes` says how many bytes it holds. */
+  unseal(slab: Buffer, first: number, frames: number, lastBytes: number | undefined): Unsealed {
+    const { frameBytes } = this.#job;
+    let written = 0;
+    for (let index = 0; index < frames; index++) {
+      const final = lastBytes !== undefined && index === frames - 1;
+      const frame = slab.subarray(index * (frameBytes + FRAME_OVERHEAD));
+      const opened = this.#openFrame(frame, first + index, final, final ? lastBytes : frameBytes);
+      if (typeof opened === 'string') return { bytes: written, wall: opened };
+      // Plaintext is shorter than its frame, so it never runs into the frame that comes next.
+      written += opened.copy(slab, written);
+    }
+    return { bytes: written, wall: undefined };
+  }
+
+  wipe(): void {
+    this.#job.key.fill(0);
+  }
+
+  #sealFrame(frame: Buffer, plaintextBytes: number, final: boolean): number {
+    const sequence = ++this.#sealed;
+    const headBytes = final ? FINAL_HEAD_BYTES : FRAME_HEAD_BYTES;
+    const plaintext = frame.subarray(FRAME_HEAD_BYTES, FRAME_HEAD_BYTES + plaintextBytes);
+    this.#hash.update(plaintext);
+    const nonce = nonceOf(sequence);
+    const cipher = createCipheriv(CIPHER, this.#job.key, nonce, PINNED);
+    cipher.setAAD(this.#additionalData(sequence, plaintextBytes, final));
+    const sealed = cipher.update(plaintext);
+    cipher.final();
+    writeHead(frame, sequence, nonce, final ? plaintextBytes : undefined);
+    sealed.copy(frame, headBytes);
+    cipher.getAuthTag().copy(frame, headBytes + plaintextBytes);
+    return headBytes + plaintextBytes + TAG_BYTES;
+  }
+
+  /** The frame's plaintext, or the wall that stopped it. */
+  #openFrame(frame: Buffer, sequence: number, final: boolean, plaintextBytes: number): Buffer | string {
+    const nonce = nonceOf(sequence);
+    const wall = headFault(frame, sequence, nonce, final ? plaintextBytes : undefined);
+    if (wall !== undefined) return wall;
+    const start = final ? FINAL_HEAD_BYTES : FRAME_HEAD_BYTES;
+    const end = start + plaintextBytes;
+    const decipher = createDecipheriv(CIPHER, this.#job.key, nonce, PINNED);
+    decipher.setAAD(this.#additionalData(sequence, plaintextBytes, final));
+    decipher.setAuthTag(frame.subarray(end, end + TAG_BYTES));
+    const opened = decipher.update(frame.subarray(start, end));
+    try {
+      decipher.final();
+      return opened;
+    } catch {
+      opened.fill(0);
+      return 'frame-tag';
+    }
+  }
+
+  #additionalData(sequence: number, plaintextBytes: number, final: boolean): Buffer {
+    const end = Buffer.alloc(12);
+    end.writeUInt32BE(sequence);
+    end.writeBigUInt64BE(BigInt(plaintextBytes), 4);
+    return Buffer.concat([this.#job.messageId, final ? FINAL_LABEL : FRAME_LABEL, end]);
+  }
+}
+
+function nonceOf(sequence: number): Buffer {
+  const nonce = Buffer.alloc(NONCE_BYTES);
+  nonce.writeUInt32BE(sequence, NONCE_BYTES - 4);
+  return nonce;
+}
+
+/** A final frame says its length, and has a marker before its sequence number. */
+function writeHead(frame: Buffer, sequence: number, nonce: Buffer, finalBytes: number | undefined): void {
+  let position = 0;
+  if (finalBytes !== undefined) position = frame.writeUInt32BE(FINAL_MARKER);
+  position = frame.writeUInt32BE(sequence, position);
+  position += nonce.copy(frame, position);
+  if (finalBytes !== undefined) frame.writeUInt32BE(finalBytes, position);
+}
+
+function headFault(frame: Buffer, sequence: number, nonce: Buffer, finalBytes: number | undefined): string | undefined {
+  const marked = frame.readUInt32BE() === FINAL_MARKER;
+  if (marked !== (finalBytes !== undefined)) return 'final-frame';
+  const position = marked ? 4 : 0;
+  if (frame.readUInt32BE(position) !== sequence) return 'frame-order';
+  // The nonce is computed, never taken from the message: one that was stored could repeat.
+  if (!frame.subarray(position + 4, position + 4 + NONCE_BYTES).equals(nonce)) return 'frame-nonce';
+  if (finalBytes !== undefined && frame.readUInt32BE(position + 4 + NONCE_BYTES) !== finalBytes) return 'frame-length';
+  return undefined;
+}

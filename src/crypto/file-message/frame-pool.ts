@@ -1,0 +1,176 @@
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { FrameJob, Sealed, Unsealed } from './frame-cipher';
+import { FrameEngine, InlineEngine, Returned } from './frame-engine';
+import { FrameReply, FrameRequest } from './frame-protocol';
+
+const COMPILED_WORKER = join(__dirname, 'frame-worker.js');
+/** One core stays with the event loop; beyond four the disk is what everybody waits for. */
+const DEFAULT_WORKERS = Math.max(1, Math.min(4, availableParallelism() - 1));
+
+export interface FramePoolOptions {
+  readonly workers?: number;
+  /** The compiled worker. Where there is none (sources that run uncompiled) all work is done on the calling thread. */
+  readonly workerFile?: string;
+}
+
+/**
+ * Worker threads for the frames of big files, started when they are first needed. A message stays with the worker that it began on:
+ * its batches go through in order and the hash lives there. An idle worker does not keep the process alive.
+ */
+export class FramePool {
+  readonly #workers: (FrameThread | undefined)[];
+  readonly #file: string | undefined;
+
+  constructor(options: FramePoolOptions = {}) {
+    const file = options.workerFile ?? COMPILED_WORKER;
+    this.#file = existsSync(file) ? file : undefined;
+    this.#workers = Array.from({ length: options.workers ?? DEFAULT_WORKERS });
+  }
+
+  /** An engine for one message, on the thread with the fewest of them. Takes the job's key over. */
+  engine(job: FrameJob): FrameEngine {
+    return this.#file === undefined ? new InlineEngine(job) : this.#leastBusy(this.#file).open(job);
+  }
+
+  /** Ends the threads; messages in work fail. A later `engine` starts new ones. */
+  async close(): Promise<void> {
+    const threads = this.#workers.splice(0, this.#workers.length, ...this.#workers.map(() => undefined));
+    await Promise.all(threads.map(async (thread) => thread?.stop()));
+  }
+
+  #leastBusy(file: string): FrameThread {
+    const load = (thread: FrameThread | undefined): number => (thread?.alive === true ? thread.load : 0);
+    const loads = this.#workers.map(load);
+    const index = loads.indexOf(Math.min(...loads));
+    const known = this.#workers[index];
+    if (known?.alive === true) return known;
+    const started = new FrameThread(file);
+    this.#workers[index] = started;
+    return started;
+  }
+}
+
+type Work = Extract<FrameRequest, { kind: 'seal' | 'unseal' }>;
+type Settle = { resolve: (reply: FrameReply) => void; reject: (error: Error) => void };
+
+/** One worker thread and the messages that are on it. */
+class FrameThread {
+  alive = true;
+  load = 0;
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Settle[]>();
+  #inFlight = 0;
+  #streams = 0;
+
+  constructor(file: string) {
+    // No environment: a worker has no use for the secrets in it.
+    this.#worker = new Worker(file, { name: 'frames', env: {}, execArgv: [] });
+    this.#worker.on('message', (reply: FrameReply) => this.#settle(reply));
+    this.#worker.on('error', () => this.#die());
+    this.#worker.on('exit', () => this.#die());
+    this.#worker.unref();
+  }
+
+  open(job: FrameJob): FrameEngine {
+    const stream = ++this.#streams;
+    const key = detached(job.key);
+    const messageId = detached(job.messageId);
+    job.key.fill(0);
+    this.#post({ kind: 'open', stream, key, messageId, frameBytes: job.frameBytes }, [key, messageId]);
+    this.load++;
+    return new ThreadEngine(stream, this);
+  }
+
+  run(work: Work): Promise<FrameReply> {
+    if (!this.alive) return Promise.reject(new Error('a frame worker has stopped'));
+    if (this.#inFlight++ === 0) this.#worker.ref();
+    return new Promise((resolve, reject) => {
+      const queue = this.#waiting.get(work.stream) ?? [];
+      queue.push({ resolve, reject });
+      this.#waiting.set(work.stream, queue);
+      this.#post(work, [work.slab]);
+    });
+  }
+
+  close(stream: number): void {
+    this.load--;
+    if (this.alive) this.#post({ kind: 'close', stream }, []);
+  }
+
+  async stop(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #post(request: FrameRequest, transfer: ArrayBuffer[]): void {
+    this.#worker.postMessage(request, transfer);
+  }
+
+  #settle(reply: FrameReply): void {
+    const queue = this.#waiting.get(reply.stream);
+    const next = queue?.shift();
+    if (queue?.length === 0) this.#waiting.delete(reply.stream);
+    if (--this.#inFlight === 0) this.#worker.unref();
+    next?.resolve(reply);
+  }
+
+  #die(): void {
+    this.alive = false;
+    const orphans = [...this.#waiting.values()].flat();
+    this.#waiting.clear();
+    for (const { reject } of orphans) reject(new Error('a frame worker has stopped'));
+  }
+}
+
+class ThreadEngine implements FrameEngine {
+  #open = true;
+
+  constructor(
+    private readonly stream: number,
+    private readonly thread: FrameThread,
+  ) {}
+
+  async seal(slab: Buffer, length: number, final: boolean): Promise<Returned<Sealed>> {
+    const { stream } = this;
+    return returned<Sealed>(await this.thread.run({ kind: 'seal', stream, slab: whole(slab), length, final }));
+  }
+
+  async unseal(
+    slab: Buffer,
+    first: number,
+    frames: number,
+    lastBytes: number | undefined,
+  ): Promise<Returned<Unsealed>> {
+    const { stream } = this;
+    const work: Work = { kind: 'unseal', stream, slab: whole(slab), first, frames, lastBytes };
+    return returned<Unsealed>(await this.thread.run(work));
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.thread.close(this.stream);
+  }
+}
+
+function returned<T extends Sealed | Unsealed>(reply: FrameReply): Returned<T> {
+  if ('failed' in reply.done) throw new Error('a frame worker could not do its work');
+  return { slab: Buffer.from(reply.slab), ...(reply.done as T) };
+}
+
+/** A copy in memory of its own, which alone can be transferred. */
+function detached(bytes: Buffer): ArrayBuffer {
+  const copy = new ArrayBuffer(bytes.length);
+  bytes.copy(Buffer.from(copy));
+  return copy;
+}
+
+/** The memory of a slab. Slabs come from `newSlab` and own theirs. */
+function whole(slab: Buffer): ArrayBuffer {
+  if (!(slab.buffer instanceof ArrayBuffer) || slab.byteLength !== slab.buffer.byteLength) {
+    throw new TypeError('a slab owns its memory');
+  }
+  return slab.buffer;
+}

@@ -1,0 +1,72 @@
+import { batchFrames, FRAME_HEAD_BYTES, slabBytes } from './frame-cipher';
+import { FRAME_BYTES, FRAME_OVERHEAD } from './layout';
+
+const BATCH_FRAMES = batchFrames(FRAME_BYTES);
+
+/** Memory for a batch of frames, owned by itself alone, so that it can be transferred to a worker. */
+export const newSlab = (frames: number, frameBytes: number): Buffer =>
+  Buffer.allocUnsafeSlow(slabBytes(frames, frameBytes));
+
+/** Plaintext that stands in a slab as `FrameCipher.seal` wants it. */
+export class PlaintextBatch {
+  length = 0;
+  readonly slab: Buffer;
+
+  constructor(private readonly frames: number) {
+    this.slab = newSlab(frames, FRAME_BYTES);
+  }
+
+  get full(): boolean {
+    return this.length === this.frames * FRAME_BYTES;
+  }
+
+  get largest(): boolean {
+    return this.frames === BATCH_FRAMES;
+  }
+
+  /** Takes bytes up to the end of the current frame and returns how many. Not to be called on a full batch. */
+  add(bytes: Uint8Array): number {
+    const inFrame = this.length % FRAME_BYTES;
+    const index = (this.length - inFrame) / FRAME_BYTES;
+    const taken = Math.min(bytes.length, FRAME_BYTES - inFrame);
+    const position = index * (FRAME_BYTES + FRAME_OVERHEAD) + FRAME_HEAD_BYTES + inFrame;
+    this.slab.set(bytes.subarray(0, taken), position);
+    this.length += taken;
+    return taken;
+  }
+
+  /** The same plaintext with room for a whole batch. */
+  grown(): PlaintextBatch {
+    const larger = new PlaintextBatch(BATCH_FRAMES);
+    this.slab.copy(larger.slab);
+    larger.length = this.length;
+    return larger;
+  }
+}
+
+export interface FilledBatch {
+  readonly slab: Buffer;
+  readonly length: number;
+  readonly final: boolean;
+}
+
+/**
+ * A stream's bytes in batches of whole frames. A full batch is held back until more comes, so that the last one is known to be final
+ * and the final frame is empty for an empty stream only. A small file costs one frame's memory.
+ */
+export async function* plaintextBatches(source: AsyncIterable<Uint8Array>): AsyncGenerator<FilledBatch, void> {
+  let batch = new PlaintextBatch(1);
+  for await (const chunk of source) {
+    let rest = chunk;
+    while (rest.length > 0) {
+      if (batch.full && batch.largest) {
+        yield { slab: batch.slab, length: batch.length, final: false };
+        batch = new PlaintextBatch(BATCH_FRAMES);
+      } else if (batch.full) {
+        batch = batch.grown();
+      }
+      rest = rest.subarray(batch.add(rest));
+    }
+  }
+  yield { slab: batch.slab, length: batch.length, final: true };
+}
