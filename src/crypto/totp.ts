@@ -1,0 +1,53 @@
+import { createHmac } from 'node:crypto';
+import { CryptoPlugin } from '@otplib/core';
+import { generateSync } from '@otplib/totp';
+import { generateTOTP } from '@otplib/uri';
+import { SecretBytes } from '../kernel';
+import { RFC4648 } from './base32';
+import { equalBytes } from './hash';
+import { randomSecret } from './random';
+
+const STEP_SECONDS = 30;
+const DIGITS = 6;
+/** RFC 4226 recommends 160 bits. */
+const SECRET_BYTES = 20;
+const CODE = /^\d{6}$/;
+
+// The library counts and truncates; the HMAC is Node's, as everywhere here.
+const nodeCrypto: CryptoPlugin = {
+  name: 'node',
+  hmac: (algorithm, key, data) => createHmac(algorithm, key).update(data).digest(),
+  randomBytes: (size) => randomSecret(size),
+  constantTimeEqual: (a, b) => equalBytes(Buffer.from(a as string), Buffer.from(b as string)),
+};
+
+/** A new TOTP secret (RFC 6238, SHA-1): its bytes. The caller destroys it. */
+export const newTotpSecret = (): SecretBytes => new SecretBytes(randomSecret(SECRET_BYTES));
+
+/** The secret as authenticator apps want it typed in: base32 (RFC 4648) without padding. */
+export const totpSecretText = (secret: SecretBytes): string => RFC4648.encode(secret.bytes);
+
+/** What the QR code holds: `otpauth://totp/Coffer:<label>?secret=...`. A secret: never logged. */
+export const totpUri = (secret: SecretBytes, label: string, issuer = 'Coffer'): string =>
+  generateTOTP({ issuer, label, secret: totpSecretText(secret), digits: DIGITS, period: STEP_SECONDS });
+
+/**
+ * The step that a code belongs to: the current or the one before it (ASVS 6.5.5 says 30 seconds; a person needs some of them to type).
+ * Undefined where it is none of them, or a step not after `lastStep`: each step is good once, also when the clock goes back.
+ */
+export function totpStep(
+  secret: SecretBytes,
+  code: string,
+  nowMs: number,
+  lastStep: number | undefined,
+): number | undefined {
+  if (!CODE.test(code)) return undefined;
+  const current = Math.floor(nowMs / 1000 / STEP_SECONDS);
+  return [current, current - 1].find(
+    (step) => step > (lastStep ?? -1) && equalBytes(Buffer.from(totpCode(secret, step)), Buffer.from(code)),
+  );
+}
+
+/** The six digits of one step. */
+export const totpCode = (secret: SecretBytes, step: number): string =>
+  generateSync({ secret: secret.bytes, epoch: step * STEP_SECONDS, digits: DIGITS, crypto: nodeCrypto });
