@@ -19,6 +19,10 @@ export default tseslint.config(
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       '@typescript-eslint/consistent-type-imports': 'off',
+      // DTO classes describe the shape of an answer to Swagger; nothing asks whether an answer was made by their constructor.
+      '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
+      // `const { left_out: _, ...rest } = row` is how a field is taken out of a row.
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
     },
