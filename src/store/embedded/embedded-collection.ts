@@ -1,0 +1,178 @@
+import { Collection, DuplicateKey, KeyPart, ListOptions, Page } from '../collection';
+import { CollectionDefinition, Doc, Draft } from '../definition';
+import { checkBatch, checkLimit } from '../limits';
+import { FlatRow, PRIMARY, ResolvedIndex, RowShape } from '../row-shape';
+import { Environment, Rows, storeFault } from './environment';
+import { endOf } from './key-encoding';
+import { Layout } from './layout';
+
+/** One collection in LMDB. Each check of a write is made inside its transaction and before its first put. */
+export class EmbeddedCollection<T extends Doc> implements Collection<T> {
+  readonly layout: Layout<T>;
+  readonly #shape: RowShape<T>;
+
+  constructor(
+    readonly definition: CollectionDefinition<T>,
+    private readonly environment: Environment,
+  ) {
+    this.#shape = new RowShape(definition);
+    this.layout = new Layout(this.#shape);
+  }
+
+  async insert(draft: Draft<T>): Promise<T> {
+    const row = this.#shape.flatten(draft, 1);
+    const taken = await this.environment.write(() => {
+      if (this.#row(this.environment.rows, row._id) !== undefined) return PRIMARY;
+      return this.#store(row, undefined);
+    });
+    return this.#stored(row, taken);
+  }
+
+  async find(index: string, ...key: KeyPart[]): Promise<T | undefined> {
+    const place = this.#shape.index(index);
+    const parts = this.#shape.key(place, key, true);
+    return this.#read((rows) => {
+      const row = place.unique ? this.#exact(rows, place, parts) : this.#first(rows, place, parts);
+      return row && this.#shape.restore(row);
+    });
+  }
+
+  async list(index: string, prefix: readonly KeyPart[], options: ListOptions): Promise<Page<T>> {
+    checkLimit(options.limit);
+    const place = this.#shape.index(index);
+    const start = this.layout.prefix(place, this.#shape.key(place, prefix, false));
+    return this.#read((rows) => {
+      const entries = [...rows.getRange({ ...range(start, options), limit: options.limit + 1 })];
+      const shown = entries.slice(0, options.limit);
+      const last = entries.length > options.limit ? shown.at(-1) : undefined;
+      return {
+        items: shown.flatMap(({ value }) => this.#resolve(rows, place, value) ?? []),
+        next: last?.key.subarray(start.length).toString('base64url'),
+      };
+    });
+  }
+
+  async count(index: string, prefix: readonly KeyPart[]): Promise<number> {
+    const place = this.#shape.index(index);
+    const start = this.layout.prefix(place, this.#shape.key(place, prefix, false));
+    return this.#read((rows) => rows.getKeysCount({ start, end: endOf(start) }));
+  }
+
+  async replace(doc: T): Promise<T | undefined> {
+    const row = this.#shape.flatten(doc, doc.rev + 1);
+    const result = await this.environment.write(() => this.#swap(row));
+    return result === false ? undefined : this.#stored(row, result);
+  }
+
+  async replaceMany(docs: readonly T[]): Promise<number> {
+    checkBatch(docs);
+    const rows = docs.map((doc) => this.#shape.flatten(doc, doc.rev + 1));
+    return this.environment.write(() => rows.filter((row) => this.#swap(row) === undefined).length);
+  }
+
+  async remove(id: string, rev?: number): Promise<boolean> {
+    const [part] = this.#shape.key(this.#shape.index(PRIMARY), [id], true);
+    return this.environment.write(() => {
+      const row = this.#row(this.environment.rows, String(part));
+      if (row === undefined || (rev !== undefined && row.rev !== rev)) return false;
+      this.removeInside(row);
+      return true;
+    });
+  }
+
+  /** Removes a row with its index entries, inside a write transaction. */
+  removeInside(row: FlatRow): void {
+    const { rows } = this.environment;
+    for (const index of this.layout.indexes) {
+      const entry = this.layout.entry(index, row);
+      if (entry !== undefined) void rows.remove(entry);
+    }
+    void rows.remove(this.layout.row(row._id));
+  }
+
+  /** Undefined where it was done, false where the revision moved on, else the name of the index that refused. */
+  #swap(row: FlatRow): string | false | undefined {
+    const before = this.#row(this.environment.rows, row._id);
+    if (before?.rev !== row.rev - 1) return false;
+    return this.#store(row, before);
+  }
+
+  /** Puts the row and moves its index entries; the name of the unique index that refuses, and then nothing has been put. */
+  #store(row: FlatRow, before: FlatRow | undefined): string | undefined {
+    const { rows } = this.environment;
+    const moves = this.layout.indexes.map((index) => ({
+      index,
+      from: before && this.layout.entry(index, before),
+      to: this.layout.entry(index, row),
+    }));
+    const moved = moves.filter(({ from, to }) => (from && to ? !from.equals(to) : from !== to));
+    const refusing = moved.find(({ index, to }) => index.unique && to && rows.get(to) !== undefined);
+    if (refusing !== undefined) return refusing.index.name;
+    for (const { from, to } of moved) {
+      if (from !== undefined) void rows.remove(from);
+      if (to !== undefined) void rows.put(to, row._id);
+    }
+    void rows.put(this.layout.row(row._id), row);
+    return undefined;
+  }
+
+  #stored(row: FlatRow, taken: string | undefined): T {
+    if (taken !== undefined) throw new DuplicateKey(this.definition.name, taken);
+    return this.#shape.restore(row);
+  }
+
+  /** All of `act` sees one snapshot: it runs in one turn of the event loop. */
+  async #read<R>(act: (rows: Rows) => R): Promise<R> {
+    try {
+      return act(this.environment.fresh());
+    } catch (error) {
+      throw await storeFault(error);
+    }
+  }
+
+  #row(rows: Rows, id: string): FlatRow | undefined {
+    return rows.get(this.layout.row(id)) as FlatRow | undefined;
+  }
+
+  #exact(rows: Rows, index: ResolvedIndex, parts: readonly KeyPart[]): FlatRow | undefined {
+    const value = rows.get(this.layout.prefix(index, parts));
+    return index.name === PRIMARY ? (value as FlatRow | undefined) : this.#pointed(rows, value);
+  }
+
+  #first(rows: Rows, index: ResolvedIndex, parts: readonly KeyPart[]): FlatRow | undefined {
+    const start = this.layout.prefix(index, parts);
+    const [entry] = rows.getRange({ start, end: endOf(start), limit: 1 });
+    return this.#pointed(rows, entry?.value);
+  }
+
+  #resolve(rows: Rows, index: ResolvedIndex, value: unknown): T | undefined {
+    const row = index.name === PRIMARY ? (value as FlatRow) : this.#pointed(rows, value);
+    return row && this.#shape.restore(row);
+  }
+
+  #pointed(rows: Rows, id: unknown): FlatRow | undefined {
+    return typeof id === 'string' ? this.#row(rows, id) : undefined;
+  }
+}
+
+/** The keys under `start`, from the position on. A position is what follows the prefix in the key of the last row shown. */
+function range(start: Buffer, { after, reverse = false }: ListOptions): RangeBounds {
+  const position = after === undefined ? undefined : Buffer.concat([start, Buffer.from(after, 'base64url')]);
+  const [first, last] = reverse ? [endOf(start), start] : [start, endOf(start)];
+  // In reverse the range ends before `last`, and a whole unique key is its own entry.
+  return {
+    start: position ?? first,
+    end: last,
+    exclusiveStart: position !== undefined,
+    inclusiveEnd: reverse,
+    reverse,
+  };
+}
+
+interface RangeBounds {
+  readonly start: Buffer;
+  readonly end: Buffer;
+  readonly exclusiveStart: boolean;
+  readonly inclusiveEnd: boolean;
+  readonly reverse: boolean;
+}

@@ -1,0 +1,70 @@
+import { Clock, SECOND } from '../../kernel';
+import { Collection, Store } from '../collection';
+import { PING_DEADLINE, withDeadline } from '../deadline';
+import { CollectionDefinition, Doc } from '../definition';
+import { EmbeddedCollection } from './embedded-collection';
+import { Environment } from './environment';
+import { bringIndexesUpToDate } from './index-upkeep';
+import { sweepExpired } from './sweeper';
+
+const SWEEP_INTERVAL = 60 * SECOND;
+
+/** Documents in LMDB in one folder, which several processes of one host may share. Opens at once, without waiting. */
+export class EmbeddedStore extends Store {
+  readonly #environment: Environment;
+  readonly #collections = new Map<unknown, EmbeddedCollection<Doc>>();
+  readonly #timer: NodeJS.Timeout;
+  #sweep: Promise<number> = Promise.resolve(0);
+  #closed = false;
+
+  /** @throws StartRefused where the folder cannot be used. */
+  constructor(
+    folder: string,
+    private readonly clock: Clock,
+  ) {
+    super();
+    this.#environment = new Environment(folder);
+    // A sweep that failed (a full disk, say) is made up by the next one; each read checks the expiry itself.
+    this.#timer = setInterval(() => void this.sweep().catch(() => undefined), SWEEP_INTERVAL).unref();
+  }
+
+  collection<T extends Doc>(definition: CollectionDefinition<T>): Collection<T> {
+    const known = this.#collections.get(definition);
+    if (known !== undefined) return known as unknown as Collection<T>;
+    const made = new EmbeddedCollection(definition, this.#environment);
+    this.#collections.set(definition, made as unknown as EmbeddedCollection<Doc>);
+    return made;
+  }
+
+  async prepare(): Promise<void> {
+    for (const collection of this.#collections.values()) await bringIndexesUpToDate(this.#environment, collection);
+  }
+
+  /** An empty write: it shows that the writer's lock can be had, which another process may hold, and touches no disk. */
+  async ping(): Promise<void> {
+    await withDeadline(
+      this.#environment.write(() => undefined),
+      PING_DEADLINE,
+    );
+  }
+
+  /** Removes the rows whose `expiry` has passed and returns how many went. Runs each minute by itself, one at a time. */
+  sweep(): Promise<number> {
+    const go = async (): Promise<number> => {
+      let removed = 0;
+      for (const collection of this.#collections.values()) {
+        if (!this.#closed) removed += await sweepExpired(this.#environment, collection, this.clock.now());
+      }
+      return removed;
+    };
+    return (this.#sweep = this.#sweep.then(go, go));
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#timer);
+    await this.#sweep.catch(() => undefined);
+    await this.#environment.close();
+  }
+}

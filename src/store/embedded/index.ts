@@ -1,0 +1,1 @@
+export { EmbeddedStore } from './embedded-store';

@@ -1,0 +1,40 @@
+import { Doc } from '../definition';
+import { FlatRow } from '../row-shape';
+import { EmbeddedCollection } from './embedded-collection';
+import { Environment } from './environment';
+import { encodeKey } from './key-encoding';
+
+/** Rows a write transaction: a sweep of many must not hold the writer's lock for long. */
+const BATCH = 200;
+
+/** Removes the rows of a collection whose expiry lies before `now`; looked up inside each transaction, so a row that was renewed stays. */
+export async function sweepExpired<T extends Doc>(
+  environment: Environment,
+  collection: EmbeddedCollection<T>,
+  now: number,
+): Promise<number> {
+  const { expiry } = collection.layout;
+  if (expiry === undefined) return 0;
+  const due = { start: expiry.prefix, end: encodeKey(expiry.prefix, [now]), limit: BATCH };
+  let removed = 0;
+  while (environment.fresh().getKeysCount(due) > 0) {
+    removed += await environment.write(() => {
+      const entries = [...environment.rows.getRange(due)];
+      return entries.filter(({ key, value }) => removeExpired(environment, collection, key, value as string)).length;
+    });
+  }
+  return removed;
+}
+
+function removeExpired<T extends Doc>(
+  environment: Environment,
+  collection: EmbeddedCollection<T>,
+  entry: Buffer,
+  id: string,
+): boolean {
+  const row = environment.rows.get(collection.layout.row(id)) as FlatRow | undefined;
+  if (row !== undefined) collection.removeInside(row);
+  // Also by itself: an entry that its row does not know (someone wrote past us) would be found again for ever.
+  void environment.rows.remove(entry);
+  return row !== undefined;
+}

@@ -1,0 +1,2 @@
+export { MongoStore } from './mongo-store';
+export { type MongoAddress } from './mongo-connection';

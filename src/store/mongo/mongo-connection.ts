@@ -1,0 +1,111 @@
+import { Connection, createConnection, Model, mongo } from 'mongoose';
+import { DomainError, SECOND, StartRefused } from '../../kernel';
+import { CLOSE_DEADLINE, OPERATION_DEADLINE, withDeadline } from '../deadline';
+import { BsonRow } from './mongo-rows';
+import { mongoFault } from './mongo-errors';
+
+export interface MongoAddress {
+  /** May hold a password: never logged, never in an error. */
+  readonly url: string;
+  readonly dbName: string;
+}
+
+/**
+ * How long the driver waits for what. Its per-operation `timeoutMS` does nothing any more in this version, and a socket timeout would cut
+ * off the building of an index, so the promise of 2 seconds rests on `withDeadline`; these free what a dead server holds.
+ */
+const TIMEOUTS = {
+  serverSelectionTimeoutMS: 1_200,
+  connectTimeoutMS: 1_000,
+  waitQueueTimeoutMS: 1_200,
+  heartbeatFrequencyMS: 2 * SECOND,
+};
+
+const GUARANTEES = {
+  writeConcern: { w: 'majority', journal: true, wtimeoutMS: 1_500 },
+  readConcern: { level: 'majority' },
+  readPreference: 'primary',
+} as const;
+
+/** One mongoose connection, opened at the first use and again at the next one while the server has not answered yet. */
+export class MongoConnection {
+  readonly #connection: Connection;
+  #opening: Promise<unknown> | undefined;
+  #state: 'new' | 'open' | 'closed' = 'new';
+
+  constructor(private readonly address: MongoAddress) {
+    this.#connection = createConnection();
+    // Without a listener a failed connect is an unhandled rejection and ends the process. The caller of each operation is told instead.
+    this.#connection.on('error', () => undefined);
+  }
+
+  model(name: string, schema: Parameters<Connection['model']>[1]): Model<BsonRow> {
+    return this.#connection.model(name, schema) as unknown as Model<BsonRow>;
+  }
+
+  /** Runs `act` once there is a server. Without a deadline: for the building of indexes, which takes what it takes. */
+  async run<T>(act: () => Promise<T>, collection: string, deadline: number | 'none' = OPERATION_DEADLINE): Promise<T> {
+    const work = async (): Promise<T> => {
+      await this.#open();
+      return act();
+    };
+    try {
+      return await (deadline === 'none' ? work() : withDeadline(work(), deadline));
+    } catch (error) {
+      throw mongoFault(error, collection);
+    }
+  }
+
+  async ping(deadline: number): Promise<void> {
+    await this.run(async () => this.#connection.db?.command({ ping: 1 }), '', deadline);
+  }
+
+  async close(): Promise<void> {
+    this.#state = 'closed';
+    await withDeadline(this.#connection.close(), CLOSE_DEADLINE).catch(() => undefined);
+  }
+
+  /** Once it has been open the driver finds the server again by itself. */
+  async #open(): Promise<void> {
+    if (this.#state === 'closed') throw new DomainError('store_unavailable', { detail: 'The store is closed.' });
+    if (this.#state === 'open') return;
+    this.#opening ??= this.#connect().finally(() => (this.#opening = undefined));
+    await this.#opening;
+  }
+
+  async #connect(): Promise<void> {
+    try {
+      await this.#connection.openUri(this.address.url, {
+        dbName: this.address.dbName,
+        appName: 'coffer',
+        autoCreate: false,
+        autoIndex: false,
+        bufferCommands: false,
+        ...TIMEOUTS,
+        ...GUARANTEES,
+      });
+    } catch (error) {
+      throw connectFault(error);
+    }
+    await this.#requireReplicaSet();
+    if (this.#state === 'new') this.#state = 'open';
+  }
+
+  /** A single server outside a replica set has no majority, and refuses the writes that the driver may repeat. */
+  async #requireReplicaSet(): Promise<void> {
+    const hello = await this.#connection.db?.command({ hello: 1 });
+    if (hello?.['setName'] !== undefined || hello?.['msg'] === 'isdbgrid') return;
+    throw new StartRefused('MONGODB_URL must name a replica set; one server is enough for one (rs.initiate()).');
+  }
+}
+
+/** The driver's own text stays in the cause: it may repeat parts of the URL. */
+function connectFault(cause: unknown): Error {
+  if (cause instanceof mongo.MongoParseError || cause instanceof mongo.MongoInvalidArgumentError) {
+    return new StartRefused('MONGODB_URL is no connection string of MongoDB.', { cause });
+  }
+  return new DomainError('store_unavailable', { detail: 'The store cannot be reached.', cause });
+}
+
+/** As the driver sees rows: what their fields hold is checked by RowShape and by the seals, not by its types. */
+export type RowCollection = mongo.Collection<mongo.Document & { _id: string }>;

@@ -1,0 +1,149 @@
+import { DomainError } from '../kernel';
+import { KeyPart } from './collection';
+import { CollectionDefinition, Doc, FieldKind, IndexDefinition } from './definition';
+import { wellFormed } from './well-formed';
+
+/** A document as engines keep it: scalars only. `json` fields are text, so no name inside them means anything to an engine. */
+export type FlatRow = { _id: string; rev: number } & Record<string, KeyPart>;
+
+export interface ResolvedIndex {
+  readonly name: string;
+  readonly fields: readonly string[];
+  readonly unique: boolean;
+}
+
+export const PRIMARY = '_id';
+/** Milliseconds; the last moment of the year 9999, after which ISO strings and some servers change their form. */
+const LAST_TIME = 253_402_300_799_999;
+
+/**
+ * Translates between documents and flat rows by a definition: only fields that the definition names pass, each of its own kind. A value
+ * of another kind is the programmer's mistake (TypeError), and nothing that a client sent as an object becomes part of a query.
+ */
+export class RowShape<T extends Doc> {
+  readonly #fields: readonly (readonly [string, FieldKind])[];
+  readonly #kinds: ReadonlyMap<string, FieldKind>;
+  readonly indexes: readonly ResolvedIndex[];
+  readonly #byName: ReadonlyMap<string, ResolvedIndex>;
+
+  constructor(readonly definition: CollectionDefinition<T>) {
+    this.#fields = Object.entries<FieldKind>(definition.fields).sort(([a], [b]) => (a < b ? -1 : 1));
+    this.#kinds = new Map<string, FieldKind>([...this.#fields, [PRIMARY, 'string'], ['rev', 'number']]);
+    this.indexes = Object.entries(definition.indexes).map(([name, index]) => this.#resolve(name, index));
+    const primary = { name: PRIMARY, fields: [PRIMARY], unique: true };
+    this.#byName = new Map([primary, ...this.indexes].map((index) => [index.name, index]));
+    if (definition.expiry !== undefined && this.#kinds.get(definition.expiry) !== 'time') {
+      throw new TypeError(`${definition.name}: the expiry field must be of kind time`);
+    }
+  }
+
+  /** Field names and kinds in the order of the names, without `_id` and `rev`. */
+  get fields(): readonly (readonly [string, FieldKind])[] {
+    return this.#fields;
+  }
+
+  index(name: string): ResolvedIndex {
+    const index = this.#byName.get(name);
+    if (index === undefined) throw new TypeError(`${this.definition.name} has no index ${name}`);
+    return index;
+  }
+
+  /** The row to store for `doc` at revision `rev`. */
+  flatten(doc: Omit<T, 'rev'>, rev: number): FlatRow {
+    const source = doc as Readonly<Record<string, unknown>>;
+    const row: FlatRow = { _id: this.#identity(source[PRIMARY]), rev };
+    for (const [name, kind] of this.#fields) {
+      const value = source[name];
+      if (value !== undefined) row[name] = flatValue(kind, value, () => `${this.definition.name}.${name}`);
+    }
+    return row;
+  }
+
+  /** The document in a stored row; what the definition does not name is left behind. Kinds are not checked again: the seal does. */
+  restore(row: Readonly<Record<string, unknown>>): T {
+    const doc: Record<string, unknown> = { _id: row[PRIMARY], rev: row['rev'] };
+    for (const [name, kind] of this.#fields) {
+      const value = row[name];
+      if (value === undefined || value === null) continue;
+      doc[name] = kind === 'json' ? parseJson(value) : value;
+    }
+    return doc as unknown as T;
+  }
+
+  /** The parts of a whole key (`find`) or a prefix of one, each of the kind of its field. */
+  key(index: ResolvedIndex, parts: readonly KeyPart[], whole: boolean): KeyPart[] {
+    const { length } = index.fields;
+    if (parts.length > length || (whole && index.unique && parts.length < length)) {
+      throw new TypeError(`${this.definition.name}.${index.name} has ${length} key fields, got ${parts.length}`);
+    }
+    return parts.map((part, at) => {
+      const field = index.fields[at] ?? PRIMARY;
+      return flatValue(this.kind(field), part, () => `${this.definition.name}.${field}`);
+    });
+  }
+
+  kind(field: string): FieldKind {
+    const kind = this.#kinds.get(field);
+    if (kind === undefined) throw new TypeError(`${this.definition.name} has no field ${field}`);
+    return kind;
+  }
+
+  /** The values of an index's fields in a row, or undefined where the row is not in that index. */
+  indexed(index: ResolvedIndex, row: Readonly<Record<string, unknown>>): KeyPart[] | undefined {
+    const values: KeyPart[] = [];
+    for (const field of index.fields) {
+      const value = row[field];
+      if (!isKind(this.kind(field), value)) return undefined;
+      values.push(value);
+    }
+    return values;
+  }
+
+  #resolve(name: string, index: IndexDefinition<T>): ResolvedIndex {
+    if (name.startsWith('_') || index.fields.length === 0) throw new TypeError(`bad index ${name}`);
+    for (const field of index.fields) {
+      if (this.kind(field) === 'json') throw new TypeError(`${name}: a json field cannot be indexed`);
+    }
+    return { name, fields: index.fields, unique: index.unique === true };
+  }
+
+  #identity(id: unknown): string {
+    if (typeof id !== 'string' || id === '') throw new TypeError(`${this.definition.name}: _id must be a string`);
+    return wellFormed(id);
+  }
+}
+
+/** True where a stored value is of the kind that its field has; `json` is text in a flat row. */
+export function isKind(kind: FieldKind, value: unknown): value is KeyPart {
+  switch (kind) {
+    case 'string':
+    case 'json':
+      return typeof value === 'string';
+    case 'boolean':
+      return typeof value === 'boolean';
+    case 'number':
+      return typeof value === 'number' && Number.isFinite(value);
+    case 'time':
+      return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= LAST_TIME;
+  }
+}
+
+function flatValue(kind: FieldKind, value: unknown, where: () => string): KeyPart {
+  if (kind === 'json') {
+    if (typeof value !== 'object' || value === null) throw new TypeError(`${where()} must be an object or array`);
+    return JSON.stringify(value);
+  }
+  if (!isKind(kind, value)) throw new TypeError(`${where()} must be of kind ${kind}`);
+  if (typeof value === 'string') return wellFormed(value);
+  // Minus zero equals zero but has other bytes: one of them must not be found while the other is not.
+  return value === 0 ? 0 : value;
+}
+
+function parseJson(text: unknown): unknown {
+  try {
+    if (typeof text === 'string') return JSON.parse(text) as unknown;
+  } catch {
+    // Falls through to the one answer for a row that we did not write.
+  }
+  throw new DomainError('integrity_failed', { detail: 'A stored row does not hold what was written.' });
+}

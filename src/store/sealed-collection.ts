@@ -1,0 +1,107 @@
+import { DomainError, SystemSecrets } from '../kernel';
+import { Collection, KeyPart, ListOptions, Page, Store } from './collection';
+import { CollectionDefinition, Doc, Draft } from './definition';
+import { RowSeal, sealedDefinition, SealedRow } from './row-seal';
+import { PRIMARY, ResolvedIndex, RowShape } from './row-shape';
+
+export type ForgedRowHook = (collection: string, id: string) => void;
+
+/**
+ * A collection whose rows carry seals: who can write to the database can remove a row or put an older one back, but not make, change
+ * or swap one. `count` counts without looking into the rows: nothing may be granted on a count.
+ */
+export class SealedCollection<T extends Doc> implements Collection<T> {
+  readonly #shape: RowShape<T>;
+  readonly #seal: RowSeal<T>;
+  readonly #rows: Collection<SealedRow>;
+
+  constructor(
+    readonly definition: CollectionDefinition<T>,
+    engine: Store,
+    secrets: SystemSecrets,
+    private readonly onForgedRow: ForgedRowHook,
+  ) {
+    this.#shape = new RowShape(definition);
+    this.#seal = new RowSeal(this.#shape, secrets);
+    this.#rows = engine.collection(sealedDefinition(this.#shape));
+  }
+
+  async insert(draft: Draft<T>): Promise<T> {
+    return this.#restore(await this.#rows.insert(this.#sealed(draft, 1)));
+  }
+
+  async find(index: string, ...key: KeyPart[]): Promise<T | undefined> {
+    const place = this.#shape.index(index);
+    const parts = this.#shape.key(place, key, true);
+    const row = await this.#rows.find(index, ...parts);
+    if (row === undefined) return undefined;
+    if (this.#answers(row, place, parts)) return this.#restore(row);
+    this.#report(row);
+    if (this.definition.forged === 'refuse') throw forged();
+    return undefined;
+  }
+
+  async list(index: string, prefix: readonly KeyPart[], options: ListOptions): Promise<Page<T>> {
+    const place = this.#shape.index(index);
+    const parts = this.#shape.key(place, prefix, false);
+    const page = await this.#rows.list(index, parts, options);
+    const items: T[] = [];
+    for (const row of page.items) {
+      if (this.#answers(row, place, parts)) items.push(this.#restore(row));
+      else this.#skip(row, options);
+    }
+    return { items, next: page.next };
+  }
+
+  async count(index: string, prefix: readonly KeyPart[]): Promise<number> {
+    return this.#rows.count(index, prefix);
+  }
+
+  async replace(doc: T): Promise<T | undefined> {
+    const stored = await this.#rows.replace(this.#successor(doc));
+    return stored && this.#restore(stored);
+  }
+
+  async replaceMany(docs: readonly T[]): Promise<number> {
+    return this.#rows.replaceMany(docs.map((doc) => this.#successor(doc)));
+  }
+
+  async remove(id: string, rev?: number): Promise<boolean> {
+    return this.#rows.remove(id, rev);
+  }
+
+  #sealed(doc: Draft<T>, rev: number): SealedRow {
+    return this.#seal.seal(this.#shape.flatten(doc, rev));
+  }
+
+  /** What the engine stores when `doc.rev` still holds: it carries the revision read, and the seal of the one that follows. */
+  #successor(doc: T): SealedRow {
+    return { ...this.#sealed(doc, doc.rev + 1), rev: doc.rev };
+  }
+
+  /** Sealed by us, and in truth what was asked for: a genuine row under another row's key is a forgery as well. */
+  #answers(row: SealedRow, index: ResolvedIndex, key: readonly KeyPart[]): boolean {
+    return this.#seal.holds(row) && key.every((part, at) => row[index.fields[at] ?? PRIMARY] === part);
+  }
+
+  /** Only after the seal held: `json` text is ours then. */
+  #restore(row: SealedRow): T {
+    return this.#shape.restore(row);
+  }
+
+  #skip(row: SealedRow, { onForged }: ListOptions): void {
+    this.#report(row);
+    if (onForged !== undefined) onForged(nameOf(row));
+    else if (this.definition.forged === 'refuse') throw forged();
+  }
+
+  #report(row: SealedRow): void {
+    this.onForgedRow(this.definition.name, nameOf(row));
+  }
+}
+
+const forged = (): DomainError =>
+  new DomainError('integrity_failed', { detail: 'A stored row does not hold its seal.' });
+
+/** A forged row may have anything for its id. */
+const nameOf = (row: { readonly _id: unknown }): string => (typeof row._id === 'string' ? row._id : '');

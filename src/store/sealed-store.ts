@@ -1,0 +1,43 @@
+import { SystemSecrets } from '../kernel';
+import { Collection, Store } from './collection';
+import { CollectionDefinition, Doc } from './definition';
+import { ForgedRowHook, SealedCollection } from './sealed-collection';
+
+export interface SealedStoreHooks {
+  /** A row that does not hold its seal, or does not answer the query, was read. Must not throw: audit and metrics hang here. */
+  readonly onForgedRow: ForgedRowHook;
+}
+
+/** Any engine, with its rows sealed where their definition says so (all but those that are read before the integrity key is there). */
+export class SealedStore extends Store {
+  readonly #collections = new Map<unknown, Collection<Doc>>();
+
+  constructor(
+    private readonly engine: Store,
+    private readonly secrets: SystemSecrets,
+    private readonly hooks: SealedStoreHooks,
+  ) {
+    super();
+  }
+
+  collection<T extends Doc>(definition: CollectionDefinition<T>): Collection<T> {
+    if (!definition.sealed) return this.engine.collection(definition);
+    const known = this.#collections.get(definition);
+    if (known !== undefined) return known as unknown as Collection<T>;
+    const made = new SealedCollection(definition, this.engine, this.secrets, this.hooks.onForgedRow);
+    this.#collections.set(definition, made as unknown as Collection<Doc>);
+    return made;
+  }
+
+  prepare(): Promise<void> {
+    return this.engine.prepare();
+  }
+
+  ping(): Promise<void> {
+    return this.engine.ping();
+  }
+
+  close(): Promise<void> {
+    return this.engine.close();
+  }
+}

@@ -1,0 +1,35 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DomainError } from '../kernel';
+import { Collection } from './collection';
+import { Doc } from './definition';
+
+const ATTEMPTS = 40;
+/** Milliseconds. Half of it on average, doubled at each attempt up to the longest: about a second in all on a very hot document. */
+const FIRST_PAUSE = 2;
+const LONGEST_PAUSE = 64;
+
+/**
+ * Reads a document, changes it and stores it, again from the start while another writer comes in between. `change` may be called
+ * several times, so it does nothing but compute; where it returns undefined the document is left alone.
+ * @returns the document as it is stored then, or undefined where there is none.
+ * @throws DomainError `conflict` where the document stayed contended; what `change` and the collection throw.
+ */
+export async function update<T extends Doc>(
+  collection: Collection<T>,
+  id: string,
+  change: (doc: T) => T | undefined | Promise<T | undefined>,
+): Promise<T | undefined> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const doc = await collection.find('_id', id);
+    if (doc === undefined) return undefined;
+    const changed = await change(doc);
+    if (changed === undefined) return doc;
+    const stored = await collection.replace({ ...changed, _id: doc._id, rev: doc.rev });
+    if (stored !== undefined) return stored;
+    await sleep(pause(attempt));
+  }
+  throw new DomainError('conflict', { detail: 'Others keep changing this at the same time.', retryAfterSeconds: 1 });
+}
+
+/** Random over the whole span, so that writers who lost together do not come back together. */
+const pause = (attempt: number): number => Math.random() * Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** attempt);
