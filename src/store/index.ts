@@ -1,4 +1,6 @@
+// The engines are not here: only the composition root names them (store/embedded, store/mongo).
 export * from './collection';
 export * from './definition';
-export { SealedStore, type SealedStoreHooks } from './sealed-store';
-export { update } from './update';
+export * from './installation';
+export * from './sealed-store';
+export * from './update';

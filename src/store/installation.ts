@@ -1,0 +1,179 @@
+import { Clock, DomainError, newId, StartRefused } from '../kernel';
+import { Collection, DuplicateKey, Store } from './collection';
+import { defineCollection, Doc } from './definition';
+import { checkMarker, writeMarker } from './installation-marker';
+import { update } from './update';
+
+/** What an installation is bound to from its first start. Each is moved by an act of its own, never by another value at a start. */
+export interface InstallationPins {
+  readonly store: string;
+  readonly masterKey: string;
+  readonly blobs: string;
+}
+
+export interface InstallationDoc extends Doc {
+  /** Names this installation among others; the data folder repeats it (installation-marker.ts). */
+  readonly installation_id: string;
+  readonly store: string;
+  readonly master_key: string;
+  readonly blobs: string;
+  readonly created_at: number;
+  /** `opening` from the first moment on until the system keys are there; only then the row is sealed. */
+  readonly state: 'opening' | 'ready';
+  /** Who became administrator by being first; missing while nobody did. */
+  readonly first_administrator?: string;
+}
+
+const INSTALLATION = 'installation';
+
+export const installationCollection = defineCollection<InstallationDoc>({
+  name: 'installation',
+  fields: {
+    installation_id: 'string',
+    store: 'string',
+    master_key: 'string',
+    blobs: 'string',
+    created_at: 'time',
+    state: 'string',
+    first_administrator: 'string',
+  },
+  clear: ['installation_id', 'store', 'master_key', 'blobs', 'created_at', 'state', 'first_administrator'],
+  forged: 'refuse',
+});
+
+/** The same rows without looking at the seals: the pins say which master key home would have to open the integrity key. */
+const unverifiedView = Object.freeze({ ...installationCollection, sealed: false });
+
+/** What stands in the store beside the installation document. Both are asked before keys are there: by count, not by content. */
+export interface InstallationRemains {
+  hasSystemKeys(): Promise<boolean>;
+  hasUsers(): Promise<boolean>;
+}
+
+/** The document as anyone who can write to the store may have left it: good for refusing a start, for nothing else. */
+export function readInstallation(store: Store): Promise<InstallationDoc | undefined> {
+  return store.collection(unverifiedView).find('_id', INSTALLATION);
+}
+
+export interface InstallationStart {
+  readonly pins: InstallationPins;
+  readonly dataDir: string;
+  readonly clock: Clock;
+  readonly remains: InstallationRemains;
+}
+
+/**
+ * The first half of a start, before any key is opened: refuses what does not fit together, and writes the document at the very first
+ * start. It makes nothing anew beside what is there already.
+ * @throws StartRefused
+ */
+export async function openInstallation(store: Store, start: InstallationStart): Promise<InstallationDoc> {
+  const { pins, dataDir, clock } = start;
+  const present = await readTogether(store, start.remains);
+  await checkMarker(dataDir, pins.store, present);
+  const found = present ?? (await createInstallation(store, pins, clock));
+  checkInstallation(found, pins);
+  await writeMarker(dataDir, found);
+  return found;
+}
+
+/**
+ * The document, if the rest of the store goes with it. Another replica may be at its first start right now and writes document, keys,
+ * users in this order: so the document is read on both sides of the questions, and the users are asked for before the keys.
+ */
+async function readTogether(store: Store, remains: InstallationRemains): Promise<InstallationDoc | undefined> {
+  const before = await readInstallation(store);
+  const hasUsers = await remains.hasUsers();
+  const hasSystemKeys = await remains.hasSystemKeys();
+  const after = await readInstallation(store);
+  if (after === undefined && (hasSystemKeys || hasUsers)) throw gap('its document is missing');
+  if (!hasSystemKeys && (before?.state === 'ready' || hasUsers)) throw gap('its system keys are missing');
+  if (before?.state === 'opening' && after?.state === 'opening' && hasUsers) throw gap('its first start never ended');
+  return after;
+}
+
+/** Writes the document in state `opening`, or finds that another process just did. */
+export async function createInstallation(store: Store, pins: InstallationPins, clock: Clock): Promise<InstallationDoc> {
+  try {
+    return await store.collection(unverifiedView).insert({
+      _id: INSTALLATION,
+      installation_id: newId(),
+      store: pins.store,
+      master_key: pins.masterKey,
+      blobs: pins.blobs,
+      created_at: clock.now(),
+      state: 'opening',
+    });
+  } catch (error) {
+    const other = error instanceof DuplicateKey ? await readInstallation(store) : undefined;
+    if (other === undefined) throw error;
+    return other;
+  }
+}
+
+const PINNED = [
+  { field: 'store', pin: 'store', variable: 'the store' },
+  { field: 'master_key', pin: 'masterKey', variable: 'MASTER_KEY' },
+  { field: 'blobs', pin: 'blobs', variable: 'BLOB_STORE' },
+] as const;
+
+/** @throws StartRefused where the configuration names other parts than the installation was set up with. */
+export function checkInstallation(found: InstallationDoc, pins: InstallationPins): void {
+  for (const { field, pin, variable } of PINNED) {
+    if (found[field] === pins[pin]) continue;
+    throw new StartRefused(
+      `This installation was set up with ${variable} ${found[field]}, this start asks for ${pins[pin]}: start it with ` +
+        `${found[field]}, or move it first (docs/operations.md, "Moving an installation").`,
+    );
+  }
+}
+
+/**
+ * The second half of a start, once the integrity key is open: seals the document at the first start and checks its seal and its pins
+ * at each later one. `store` is the sealed one.
+ * @throws StartRefused
+ */
+export async function completeInstallation(store: Store, pins: InstallationPins): Promise<InstallationDoc> {
+  const open = await readInstallation(store);
+  if (open?.state === 'opening') {
+    checkInstallation(open, pins);
+    // Loses to another replica that was as far: then the document is sealed, and is checked below like any other.
+    await store.collection(installationCollection).replace({ ...withoutClaim(open), state: 'ready' });
+  }
+  const sealed = await readSealed(store.collection(installationCollection));
+  checkInstallation(sealed, pins);
+  return sealed;
+}
+
+/**
+ * Makes `userId` the first administrator if nobody is. One conditional write: of many first users at the same time one gets true, and
+ * gets it again when asked again. `store` is the sealed one: who can write to the database cannot free the place by a change.
+ */
+export async function claimFirstAdministrator(store: Store, userId: string): Promise<boolean> {
+  const claimed = await update(store.collection(installationCollection), INSTALLATION, (installation) =>
+    installation.first_administrator === undefined ? { ...installation, first_administrator: userId } : undefined,
+  );
+  if (claimed === undefined)
+    throw new DomainError('integrity_failed', { detail: 'The installation document is gone.' });
+  return claimed.first_administrator === userId;
+}
+
+/** Nobody can have a claim before the first start has ended, so one that stands there was put there. */
+function withoutClaim(open: InstallationDoc): InstallationDoc {
+  const { first_administrator: _planted, ...rest } = open;
+  return rest;
+}
+
+async function readSealed(installations: Collection<InstallationDoc>): Promise<InstallationDoc> {
+  const sealed = await installations.find('_id', INSTALLATION).catch((error: unknown) => {
+    throw error instanceof DomainError && error.code === 'integrity_failed' ? gap('its document was changed') : error;
+  });
+  if (sealed === undefined) throw gap('its document is missing');
+  return sealed;
+}
+
+const gap = (what: string): StartRefused =>
+  new StartRefused(
+    `The store holds an installation, but ${what}: restore the store from a backup (docs/operations.md, "Restoring"). ` +
+      'Nothing has been made anew, because that would lose what the old keys open.',
+  );
