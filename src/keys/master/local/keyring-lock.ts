@@ -28,7 +28,7 @@ export class KeyringLock {
   /** Undefined where a living process kept it until `deadline` (ms since the epoch). */
   static async acquire(dataDir: string, generation: number, deadline: number): Promise<KeyringLock | undefined> {
     const me = await thisProcess();
-    for (let attempt = 1; ; ) {
+    for (let attempt = 1; ;) {
       const path = join(dataDir, `keyring.lock.${generation}.${attempt}`);
       if (await createWith(path, me)) return new KeyringLock(dataDir, generation, path);
       if (await isStale(path)) attempt += 1;

@@ -76,8 +76,9 @@ export class KeyringStore {
 
   #hold(read: Keyring): void {
     const former = this.#held;
-    if (former?.generation === read.generation) return destroyKeyring(read);
-    this.#held = read;
-    if (former !== undefined) destroyKeyring(former);
+    const isKnown = former?.generation === read.generation;
+    if (!isKnown) this.#held = read;
+    const unused = isKnown ? read : former;
+    if (unused !== undefined) destroyKeyring(unused);
   }
 }

@@ -25,7 +25,8 @@ export class LocalMasterKey extends MasterKey {
   async open({ create = true }: { readonly create?: boolean } = {}): Promise<void> {
     try {
       if ((await this.#keyrings.reload()) !== undefined) return;
-      if (!create) throw new StartRefused(`${this.#keyrings.path} is missing: put the keyring of this installation back.`);
+      if (!create)
+        throw new StartRefused(`${this.#keyrings.path} is missing: put the keyring of this installation back.`);
       await this.#keyrings.advance(0, () => newKeyring(Date.now()));
       // Undefined where another process was quicker: then its keyring is ours.
       if ((await this.#keyrings.reload()) === undefined) throw unavailable();
@@ -125,7 +126,8 @@ export class LocalMasterKey extends MasterKey {
   }
 }
 
-const unavailable = (): DomainError => new DomainError('kms_unavailable', { detail: 'The master key cannot be reached.' });
+const unavailable = (): DomainError =>
+  new DomainError('kms_unavailable', { detail: 'The master key cannot be reached.' });
 
 function successor(found: Keyring | undefined): Keyring {
   if (found === undefined) throw new KeyringFault('unreadable', 'ENOENT');

@@ -13,7 +13,10 @@ export function sealLocal(master: SecretBytes, version: number, key: SecretBytes
 }
 
 /** `masterOf` gives the key of a version, undefined where there is none. */
-export function openLocal(item: UnwrapItem, masterOf: (version: number) => SecretBytes | undefined): ItemResult<SecretBytes> {
+export function openLocal(
+  item: UnwrapItem,
+  masterOf: (version: number) => SecretBytes | undefined,
+): ItemResult<SecretBytes> {
   const [, version, sealed] = SHAPE.exec(item.wrapped.ciphertext) ?? [];
   if (sealed === undefined) return refusedItem('not a wrap of the local keyring');
   // The row's own number is what retire counts: a row that claims another version than its wrap would be lost by it.

@@ -30,7 +30,8 @@ export class TransitKey {
   /** Derived keys list their versions with the second in which each was made. Versions below min_decryption_version are not listed. */
   async state(): Promise<MasterKeyState> {
     const { latest_version: current, keys } = keyData(await this.#served(this.#read()));
-    if (typeof current !== 'number' || typeof keys !== 'object' || keys === null) throw unavailable('unexpected answer');
+    if (typeof current !== 'number' || typeof keys !== 'object' || keys === null)
+      throw unavailable('unexpected answer');
     const versions = Object.entries(keys).map(([version, made]) => ({
       version: Number(version),
       createdAt: typeof made === 'number' ? made * 1000 : 0,
@@ -47,7 +48,8 @@ export class TransitKey {
   }
 
   async #make(create: boolean): Promise<VaultReply> {
-    if (!create) throw new StartRefused(`The Vault key ${this.path} is missing: restore the Vault of this installation.`);
+    if (!create)
+      throw new StartRefused(`The Vault key ${this.path} is missing: restore the Vault of this installation.`);
     const made = await this.session.request({ method: 'POST', path: this.path, body: { type: TYPE, derived: true } });
     if (made.status !== 200) {
       throw new StartRefused(

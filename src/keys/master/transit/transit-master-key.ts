@@ -109,7 +109,9 @@ export class TransitMasterKey extends MasterKey {
   ): Promise<ItemResult<T>[]> {
     const answers = (await send(items.filter(isWellFormed))).values();
     return items.map((item) =>
-      isWellFormed(item) ? (answers.next().value ?? refusedItem('no answer')) : refusedItem('not a wrap of that version'),
+      isWellFormed(item)
+        ? (answers.next().value ?? refusedItem('no answer'))
+        : refusedItem('not a wrap of that version'),
     );
   }
 

@@ -42,14 +42,17 @@ export class VaultApi {
       debug: () => undefined,
       'request-promise': { defaults: () => this.transport.send.bind(this.transport) },
       ...(namespace === undefined ? {} : { namespace }),
-    } as vault.VaultOptions);
+    });
     // node-vault takes VAULT_TOKEN from the environment by itself; ours is chosen by config and sent by call.
     this.#client.token = '';
   }
 
   /** @throws DomainError `kms_unavailable`: no answer in time, 429, 5xx, sealed, a redirect, or something that is not Vault. */
   async call(call: VaultCall): Promise<VaultReply> {
-    const options = { timeout: call.timeoutMs, headers: call.token === undefined ? {} : { 'X-Vault-Token': call.token } };
+    const options = {
+      timeout: call.timeoutMs,
+      headers: call.token === undefined ? {} : { 'X-Vault-Token': call.token },
+    };
     try {
       const body: unknown =
         call.method === 'GET'

@@ -123,7 +123,9 @@ export class VaultSession {
   async #renew(): Promise<IssuedToken | undefined> {
     const token = this.#token;
     if (token === undefined) return undefined;
-    return issuedToken(await this.api.call({ method: 'POST', path: 'auth/token/renew-self', token, timeoutMs: LOGIN_MS }));
+    return issuedToken(
+      await this.api.call({ method: 'POST', path: 'auth/token/renew-self', token, timeoutMs: LOGIN_MS }),
+    );
   }
 
   async #replace(): Promise<void> {

@@ -1,0 +1,3 @@
+export { openKeys } from './open-keys';
+export { SystemKeys, type SystemRewrap } from './system-keys';
+export { SYSTEM_KEY_NAMES, type SystemKeyName, systemKeysCollection } from './system-keys.collection';

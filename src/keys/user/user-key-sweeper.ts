@@ -1,0 +1,41 @@
+import { Injectable } from '@nestjs/common';
+import { Clock, HOUR } from '../../kernel';
+import { type Collection, Store } from '../../store';
+import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
+
+const PAGE = 200;
+
+/** Removes pending user keys whose writer died: nothing is sealed under them. To be run now and then by one replica. */
+@Injectable()
+export class UserKeySweeper {
+  readonly #rows: Collection<UserKeyDoc>;
+
+  constructor(
+    store: Store,
+    private readonly clock: Clock,
+  ) {
+    this.#rows = store.collection(userKeysCollection);
+  }
+
+  /**
+   * How many rows went. `graceMs` only spares living writers the trouble of starting again: each removal holds the revision, as their
+   * activation does, so one of the two happens and never both.
+   */
+  async sweep(graceMs = HOUR): Promise<number> {
+    const before = this.clock.now() - graceMs;
+    let removed = 0;
+    for (let after: string | undefined; ;) {
+      const page = await this.#rows.list('state', ['pending'], {
+        limit: PAGE,
+        onForged: () => undefined,
+        ...(after === undefined ? {} : { after }),
+      });
+      for (const row of page.items) {
+        if (row.created_at > before) return removed;
+        if (await this.#rows.remove(row._id, row.rev)) removed += 1;
+      }
+      if (page.next === undefined) return removed;
+      after = page.next;
+    }
+  }
+}

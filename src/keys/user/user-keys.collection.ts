@@ -1,0 +1,65 @@
+import { defineCollection, type Doc } from '../../store';
+
+/** One version of an owner's key. Older ones stay as long as something is sealed under them. */
+export interface UserKeyVersion {
+  readonly version: number;
+  readonly wrapped: string;
+  readonly master_version: number;
+  /** ms since the epoch. */
+  readonly created_at: number;
+}
+
+/** One row an owner; `_id` is the owner's id. */
+export interface UserKeyDoc extends Doc {
+  readonly state: 'pending' | 'active' | 'erased';
+  readonly current: number;
+  /** Rises when the keys change (a new version, an erase), not when they are only wrapped again: what the cache compares. */
+  readonly epoch: number;
+  readonly versions: readonly UserKeyVersion[];
+  /** Lowest master key version among `versions`; absent once they are gone. */
+  readonly master_version?: number;
+  /** Epoch of the master key row that was read before a pending row was wrapped: what decides whether it may become active. */
+  readonly master_epoch: number;
+  /** The name key as a record envelope under `secrets`, hex. */
+  readonly wrapped_name_key: string;
+  readonly created_at: number;
+  /** Whether the last attempt to wrap the row again failed; `quarantine` says why and for which target version. */
+  readonly quarantined: boolean;
+  readonly quarantine?: string;
+  readonly quarantine_target?: number;
+}
+
+export const userKeysCollection = defineCollection<UserKeyDoc>({
+  name: 'user_keys',
+  fields: {
+    state: 'string',
+    current: 'number',
+    epoch: 'number',
+    versions: 'json',
+    master_version: 'number',
+    master_epoch: 'number',
+    wrapped_name_key: 'string',
+    created_at: 'time',
+    quarantined: 'boolean',
+    quarantine: 'string',
+    quarantine_target: 'number',
+  },
+  clear: [
+    'state',
+    'current',
+    'epoch',
+    'master_version',
+    'master_epoch',
+    'created_at',
+    'quarantined',
+    'quarantine',
+    'quarantine_target',
+  ],
+  indexes: {
+    state: { fields: ['state', 'created_at'] },
+    master_version: { fields: ['master_version'] },
+    due: { fields: ['quarantined', 'master_version'] },
+    quarantine: { fields: ['quarantine_target'] },
+  },
+  forged: 'refuse',
+});

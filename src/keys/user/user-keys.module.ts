@@ -1,0 +1,31 @@
+import { Module } from '@nestjs/common';
+import { Config, CONFIG } from '../../config';
+import { SECOND } from '../../kernel';
+import { KeyCache } from './key-cache';
+import { Sealer, UserKeys } from './sealer';
+import { StoredUserKeys } from './stored-user-keys';
+import { UserKeyAccess } from './user-key-access';
+import { UserKeyRewrapper } from './user-key-rewrapper';
+import { UserKeySealer } from './user-key-sealer';
+import { UserKeySweeper } from './user-key-sweeper';
+
+// Some 600 bytes an owner: 32 MiB at most, and 50,000 active users without a call of Vault.
+const CACHE_CAPACITY = 50_000;
+
+@Module({
+  providers: [
+    {
+      provide: KeyCache,
+      inject: [CONFIG],
+      useFactory: (config: Config) =>
+        new KeyCache({ capacity: CACHE_CAPACITY, maxAgeMs: config.userKeys.cacheSeconds * SECOND }),
+    },
+    UserKeyAccess,
+    UserKeyRewrapper,
+    UserKeySweeper,
+    { provide: Sealer, useClass: UserKeySealer },
+    { provide: UserKeys, useClass: StoredUserKeys },
+  ],
+  exports: [Sealer, UserKeys, UserKeyRewrapper, UserKeySweeper, KeyCache],
+})
+export class UserKeysModule {}
