@@ -1,0 +1,111 @@
+import { Clock, isDomainError, newId } from '../kernel';
+import { Collection, Draft, DuplicateKey, Store } from '../store';
+import { AuditBatchDoc, AuditWriterDoc, auditBatchesCollection, auditWritersCollection } from './audit.collection';
+import { CHAIN_START, batchHash, batchRowId, writerHash, writerRowId } from './chain';
+
+export interface BatchContent {
+  /** The JSON text of each entry. */
+  readonly entries: readonly string[];
+  readonly firstAt: number;
+  readonly lastAt: number;
+}
+
+/** Where this process's chain ends. */
+interface Head {
+  readonly writer: string;
+  readonly seq: number;
+  readonly hash: string;
+}
+
+const REGISTER_ATTEMPTS = 50;
+
+/**
+ * The chain of this process: a fresh writer, registered at its first batch. A batch whose `append` rejected, or took too long, is
+ * appended again before any other, for it may be stored all the same.
+ */
+export class ChainWriter {
+  readonly #batches: Collection<AuditBatchDoc>;
+  readonly #writers: Collection<AuditWriterDoc>;
+  #id = newId();
+  #head: Head | undefined;
+
+  constructor(
+    store: Store,
+    private readonly clock: Clock,
+  ) {
+    this.#batches = store.collection(auditBatchesCollection);
+    this.#writers = store.collection(auditWritersCollection);
+  }
+
+  /** Durable when it resolves. Safe to repeat with the same content after it rejected. */
+  async append(content: BatchContent): Promise<void> {
+    const head = await this.#registered();
+    const draft = nextBatch(head, content);
+    try {
+      await this.#batches.insert(draft);
+    } catch (error) {
+      if (!(error instanceof DuplicateKey)) throw error;
+      await this.#confirm(draft);
+    }
+    // A write that everybody had given up waiting for may end after its repetition has: it must not set the chain back.
+    if (this.#head === head) this.#head = { writer: head.writer, seq: draft.seq, hash: draft.hash };
+  }
+
+  /** A write that was reported as failed was stored after all. Anything else in its place: this chain ends, and a new one begins. */
+  async #confirm(draft: Draft<AuditBatchDoc>): Promise<void> {
+    const stored = await this.#batches.find('_id', draft._id).catch((error: unknown) => {
+      if (isDomainError(error, 'integrity_failed')) return undefined;
+      throw error;
+    });
+    if (stored?.hash === draft.hash) return;
+    if (this.#head?.writer === draft.writer) this.#startAnew();
+    throw new Error('the place of the next audit batch is taken');
+  }
+
+  #startAnew(): void {
+    this.#id = newId();
+    this.#head = undefined;
+  }
+
+  async #registered(): Promise<Head> {
+    if (this.#head !== undefined) return this.#head;
+    const head = await this.#register();
+    return (this.#head ??= head);
+  }
+
+  async #register(): Promise<Head> {
+    for (let attempt = 1; ; attempt += 1) {
+      const mine = await this.#writers.find('writer', this.#id);
+      if (mine !== undefined) return { writer: this.#id, seq: 0, hash: mine.hash };
+      const last = (await this.#writers.list('_id', [], { limit: 1, reverse: true })).items[0];
+      try {
+        await this.#writers.insert(this.#registration(last));
+      } catch (error) {
+        // Another process took the number first.
+        if (!(error instanceof DuplicateKey) || attempt === REGISTER_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  #registration(last: AuditWriterDoc | undefined): Draft<AuditWriterDoc> {
+    const number = (last?.number ?? 0) + 1;
+    const prev_hash = last?.hash ?? CHAIN_START;
+    const row = { _id: writerRowId(number), number, writer: this.#id, started_at: this.clock.now(), prev_hash };
+    return { ...row, hash: writerHash(row) };
+  }
+}
+
+function nextBatch(head: Head, content: BatchContent): Draft<AuditBatchDoc> {
+  const seq = head.seq + 1;
+  const row = {
+    _id: batchRowId(head.writer, seq),
+    writer: head.writer,
+    seq,
+    first_at: content.firstAt,
+    last_at: content.lastAt,
+    count: content.entries.length,
+    entries: `[${content.entries.join(',')}]`,
+    prev_hash: head.hash,
+  };
+  return { ...row, hash: batchHash(row) };
+}

@@ -1,0 +1,120 @@
+import { Collection, Doc, KeyPart, Store } from '../store';
+import { AuditBatchDoc, AuditWriterDoc, auditBatchesCollection, auditWritersCollection } from './audit.collection';
+import { CHAIN_START, batchHash, writerHash } from './chain';
+
+/**
+ * `forged`: the row does not hold its seal. `changed`: its hash is not that of its content. `unlinked`: it does not follow the row
+ * before it. `missing`: a number is not there. `unregistered`: batches of a writer that the registry does not know.
+ */
+export type ChainFaultKind = 'forged' | 'changed' | 'unlinked' | 'missing' | 'unregistered';
+
+export interface ChainFault {
+  readonly kind: ChainFaultKind;
+  /** Id of the row, or `<writer>:<number>` of the one that is not there. */
+  readonly row: string;
+}
+
+export interface ChainReport {
+  readonly writers: number;
+  readonly batches: number;
+  readonly entries: number;
+  /** Empty where nothing was taken out of the middle, changed, moved or put in. What was cut off a chain's end leaves no trace here. */
+  readonly faults: readonly ChainFault[];
+}
+
+const PAGE = 200;
+
+/** Reads the whole log through and reports what does not fit. Constant memory; may run while entries are written. */
+export async function verifyChain(store: Store): Promise<ChainReport> {
+  const walk = new ChainWalk(store);
+  await walk.run();
+  return walk.report;
+}
+
+class ChainWalk {
+  readonly #batches: Collection<AuditBatchDoc>;
+  readonly #writers: Collection<AuditWriterDoc>;
+  readonly #faults: ChainFault[] = [];
+  #writerCount = 0;
+  #batchCount = 0;
+  #entryCount = 0;
+
+  constructor(store: Store) {
+    this.#batches = store.collection(auditBatchesCollection);
+    this.#writers = store.collection(auditWritersCollection);
+  }
+
+  get report(): ChainReport {
+    return { writers: this.#writerCount, batches: this.#batchCount, entries: this.#entryCount, faults: this.#faults };
+  }
+
+  async run(): Promise<void> {
+    // Counted first: a batch that is written meanwhile is then seen by the walk and not by the count.
+    const stored = await this.#batches.count('writer', []);
+    await this.#walkRegistry();
+    const forged = this.#faults.filter((fault) => fault.kind === 'forged').length;
+    if (this.#batchCount + forged < stored) await this.#findUnregistered();
+  }
+
+  async #walkRegistry(): Promise<void> {
+    let number = 0;
+    let hash: string | undefined = CHAIN_START;
+    for await (const row of this.#rows(this.#writers, '_id', [])) {
+      for (number += 1; number < row.number; number += 1) hash = this.#gap(`writer:${number}`);
+      this.#checkRow(row, row.hash === writerHash(row), hash);
+      hash = row.hash;
+      this.#writerCount += 1;
+      await this.#walkBatches(row);
+    }
+  }
+
+  async #walkBatches(writer: AuditWriterDoc): Promise<void> {
+    let seq = 0;
+    let hash: string | undefined = writer.hash;
+    for await (const row of this.#rows(this.#batches, 'writer', [writer.writer])) {
+      for (seq += 1; seq < row.seq; seq += 1) hash = this.#gap(`${writer.writer}:${seq}`);
+      this.#checkRow(row, row.hash === batchHash(row), hash);
+      hash = row.hash;
+      this.#batchCount += 1;
+      this.#entryCount += row.count;
+    }
+  }
+
+  async #findUnregistered(): Promise<void> {
+    const reported = new Set<string>();
+    for await (const row of this.#rows(this.#batches, 'writer', [])) {
+      if (reported.has(row.writer) || (await this.#isRegistered(row.writer))) continue;
+      reported.add(row.writer);
+      this.#fault('unregistered', row._id);
+    }
+  }
+
+  async #isRegistered(writer: string): Promise<boolean> {
+    return (await this.#writers.count('writer', [writer])) > 0;
+  }
+
+  /** After a gap there is nothing that the next row could be held against. */
+  #gap(row: string): undefined {
+    this.#fault('missing', row);
+    return undefined;
+  }
+
+  #checkRow(row: { _id: string; prev_hash: string }, unchanged: boolean, before: string | undefined): void {
+    if (!unchanged) this.#fault('changed', row._id);
+    if (before !== undefined && row.prev_hash !== before) this.#fault('unlinked', row._id);
+  }
+
+  #fault(kind: ChainFaultKind, row: string): void {
+    if (!this.#faults.some((fault) => fault.kind === kind && fault.row === row)) this.#faults.push({ kind, row });
+  }
+
+  async *#rows<T extends Doc>(rows: Collection<T>, index: string, prefix: KeyPart[]): AsyncGenerator<T> {
+    let after: string | undefined;
+    do {
+      const options = { limit: PAGE, onForged: (id: string) => this.#fault('forged', id) };
+      const page = await rows.list(index, prefix, after === undefined ? options : { ...options, after });
+      yield* page.items;
+      after = page.next;
+    } while (after !== undefined);
+  }
+}

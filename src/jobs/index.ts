@@ -1,0 +1,5 @@
+export { type Job, JobBusy, type JobChange, JobFailed, type JobHandler, LeaseLost, type RunningJob } from './job';
+export { JobRunner } from './job-runner';
+export { type JobData, type JobProgress, type JobState } from './jobs.collection';
+export { JobsModule } from './jobs.module';
+export { Scheduler } from './scheduler';

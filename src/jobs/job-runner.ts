@@ -1,0 +1,221 @@
+import { BeforeApplicationShutdown, Injectable, Logger, OnApplicationBootstrap } from '@nestjs/common';
+import { Clock, DomainError, SECOND, isDomainError, newId } from '../kernel';
+import { Collection, DuplicateKey, ListOptions, Position, Store, update } from '../store';
+import { HeldJob, LEASE_TIMINGS, LeaseTimings } from './held-job';
+import { Job, JobBusy, JobFailed, JobHandler, LeaseLost, jobOf } from './job';
+import { JobData, JobDoc, jobsCollection } from './jobs.collection';
+import { isGone, newLeaseOwner } from './lease-owner';
+import { faultName, pauseFor } from './retry';
+
+const START_ATTEMPTS = 3;
+const POLL_BATCH = 100;
+/** How long a stop waits for handlers to come to their next step. */
+const STOP_PATIENCE = 5 * SECOND;
+
+/** Runs durable jobs: one of a kind at a time over all replicas, taken over by another where its process dies. */
+@Injectable()
+export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  protected readonly timings: LeaseTimings = LEASE_TIMINGS;
+  readonly #logger = new Logger('Jobs');
+  readonly #rows: Collection<JobDoc>;
+  readonly #owner = newLeaseOwner();
+  readonly #handlers = new Map<string, JobHandler>();
+  readonly #held = new Map<string, HeldJob>();
+  readonly #drives = new Set<Promise<void>>();
+  #poller: NodeJS.Timeout | undefined;
+  #polling: Promise<void> | undefined;
+  #stopping = false;
+
+  constructor(
+    store: Store,
+    private readonly clock: Clock,
+  ) {
+    this.#rows = store.collection(jobsCollection);
+  }
+
+  register(kind: string, handler: JobHandler): void {
+    if (this.#handlers.has(kind)) throw new TypeError(`two handlers for jobs of kind ${kind}`);
+    this.#handlers.set(kind, handler);
+  }
+
+  /** Stores the job, durable before this resolves, and begins it here. @throws JobBusy where one of its kind is running or paused. */
+  async start(kind: string, data: JobData): Promise<Job> {
+    if (!this.#handlers.has(kind)) throw new TypeError(`no handler for jobs of kind ${kind}`);
+    if (this.#stopping) throw new DomainError('shutting_down');
+    const doc = await this.#insert(kind, data);
+    this.#run(doc);
+    return jobOf(doc);
+  }
+
+  async find(id: string): Promise<Job | undefined> {
+    const doc = await this.#rows.find('_id', id);
+    return doc === undefined ? undefined : jobOf(doc);
+  }
+
+  async list(kind: string, options: ListOptions): Promise<{ items: readonly Job[]; next: Position | undefined }> {
+    const page = await this.#rows.list('kind', [kind], options);
+    return { items: page.items.map(jobOf), next: page.next };
+  }
+
+  /** The job as soon as `reached` holds for it or this process lets go of it; as it is after `patienceMs` at the latest. */
+  async until(id: string, reached: (job: Job) => boolean, patienceMs: number): Promise<Job> {
+    const held = this.#held.get(id);
+    if (held !== undefined && !reached(held.job)) await changed(held, reached, patienceMs);
+    const job = held !== undefined && reached(held.job) ? held.job : await this.find(id);
+    if (job === undefined) throw new DomainError('not_found');
+    return job;
+  }
+
+  /** Stops a running job at its next step; its place stays taken. False where it is not running. */
+  async pause(id: string): Promise<boolean> {
+    const paused = await this.#move(id, 'running', (doc) => ({
+      ...doc,
+      state: 'paused',
+      fence: doc.fence + 1,
+      lease_owner: '',
+      lease_until: 0,
+    }));
+    if (paused) this.#held.get(id)?.letGo();
+    return paused;
+  }
+
+  /** Lets a paused job go on, on whichever replica sees it first. False where it is not paused. */
+  async resume(id: string): Promise<boolean> {
+    const resumed = await this.#move(id, 'paused', (doc) => ({ ...doc, state: 'running' }));
+    if (resumed) void this.poll();
+    return resumed;
+  }
+
+  onApplicationBootstrap(): void {
+    void this.poll();
+    this.#poller = setInterval(() => void this.poll(), this.timings.pollMs).unref();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.#stopping = true;
+    clearInterval(this.#poller);
+    await this.#polling;
+    const held = [...this.#held.values()];
+    for (const job of held) job.letGo();
+    await Promise.race([Promise.allSettled(this.#drives), pauseFor(STOP_PATIENCE)]);
+    await Promise.allSettled(held.map((job) => job.release()));
+  }
+
+  /** Takes over each running job that nobody runs. Never rejects. */
+  poll(): Promise<void> {
+    this.#polling ??= this.#takeOverAll()
+      .catch((error: unknown) => this.#logger.warn(`jobs could not be looked for: ${faultName(error)}`))
+      .finally(() => (this.#polling = undefined));
+    return this.#polling;
+  }
+
+  async #takeOverAll(): Promise<void> {
+    const onForged = (id: string): void => this.#logger.error(`job ${id} does not hold its seal and is left alone`);
+    const page = await this.#rows.list('state', ['running'], { limit: POLL_BATCH, onForged });
+    for (const doc of page.items) if (!this.#stopping && this.#isFree(doc)) await this.#takeOver(doc);
+  }
+
+  #isFree(doc: JobDoc): boolean {
+    if (!this.#handlers.has(doc.kind) || this.#held.has(doc._id)) return false;
+    return doc.lease_until <= this.clock.now() || isGone(doc.lease_owner, this.#owner);
+  }
+
+  async #takeOver(doc: JobDoc): Promise<void> {
+    const taken = await this.#rows.replace({ ...doc, ...this.#lease(), fence: doc.fence + 1 });
+    if (taken === undefined) return;
+    this.#logger.log(`job ${taken._id} (${taken.kind}) is taken over`);
+    this.#run(taken);
+  }
+
+  async #insert(kind: string, data: JobData): Promise<JobDoc> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#rows.insert({
+          _id: newId(),
+          kind,
+          state: 'running',
+          active_kind: kind,
+          ...this.#lease(),
+          fence: 1,
+          progress: { total: 0, done: 0, failed: 0 },
+          data,
+          created_at: this.clock.now(),
+        });
+      } catch (error) {
+        if (!(error instanceof DuplicateKey)) throw error;
+        const active = await this.#rows.find('active', kind);
+        if (active !== undefined) throw new JobBusy(jobOf(active));
+        if (attempt === START_ATTEMPTS) throw new DomainError('conflict', { cause: error });
+      }
+    }
+  }
+
+  #lease() {
+    return { lease_owner: this.#owner, lease_until: this.clock.now() + this.timings.leaseMs };
+  }
+
+  async #move(id: string, from: 'running' | 'paused', change: (doc: JobDoc) => JobDoc): Promise<boolean> {
+    let moved = false;
+    await update(this.#rows, id, (doc) => {
+      moved = doc.state === from;
+      return moved ? change(doc) : undefined;
+    });
+    return moved;
+  }
+
+  #run(doc: JobDoc): void {
+    const held = new HeldJob(this.#rows, this.clock, this.timings, doc);
+    this.#held.set(held.id, held);
+    const drive = this.#drive(held).finally(() => {
+      if (!this.#stopping) this.#held.delete(held.id);
+      this.#drives.delete(drive);
+    });
+    this.#drives.add(drive);
+  }
+
+  /** Never rejects: a job ends, is lost, or is tried again. */
+  async #drive(held: HeldJob): Promise<void> {
+    const handler = this.#handlers.get(held.job.kind);
+    for (let attempt = 0; handler !== undefined && !held.signal.aborted; attempt += 1) {
+      try {
+        await this.#attempt(held, handler);
+        return;
+      } catch (error) {
+        if (error instanceof LeaseLost) return;
+        this.#logger.warn(`job ${held.id} is tried again: ${faultName(error)}`);
+        await pauseFor(Math.min(30, 2 ** attempt) * SECOND, held.signal);
+      }
+    }
+  }
+
+  async #attempt(held: HeldJob, handler: JobHandler): Promise<void> {
+    try {
+      await handler(held);
+    } catch (error) {
+      if (error instanceof LeaseLost || isTransient(error)) throw error;
+      this.#logger.error(`job ${held.id} (${held.job.kind}) failed: ${faultName(error)}`);
+      await held.finish('failed', codeOf(error));
+      return;
+    }
+    await held.finish('done');
+  }
+}
+
+const isTransient = (error: unknown): boolean =>
+  isDomainError(error, 'kms_unavailable', 'store_unavailable', 'storage_full');
+
+const codeOf = (error: unknown) => (error instanceof JobFailed || isDomainError(error) ? error.code : 'internal');
+
+function changed(held: HeldJob, reached: (job: Job) => boolean, patienceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      clearTimeout(timer);
+      stop();
+      resolve();
+    };
+    const timer = setTimeout(settle, patienceMs);
+    const stop = held.onChange((job) => {
+      if (reached(job) || held.signal.aborted) settle();
+    });
+  });
+}

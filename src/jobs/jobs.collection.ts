@@ -1,0 +1,82 @@
+import { Doc, defineCollection } from '../store';
+
+/** `paused` counts as running: its kind's place stays taken. */
+export type JobState = 'running' | 'paused' | 'done' | 'failed';
+
+export interface JobProgress {
+  readonly total: number;
+  readonly done: number;
+  readonly failed: number;
+}
+
+/** What a handler keeps between its steps: plain values only, no secrets. */
+export type JobData = Readonly<Record<string, string | number | boolean>>;
+
+export interface JobDoc extends Doc {
+  readonly kind: string;
+  readonly state: JobState;
+  /** The kind again, while the job is running or paused: a unique index over it allows one at a time. */
+  readonly active_kind?: string;
+  /** Who runs it (lease-owner.ts); empty while nobody does. */
+  readonly lease_owner: string;
+  readonly lease_until: number;
+  /** Grows with each change of hands: a runner that slept through one finds its writes refused. */
+  readonly fence: number;
+  readonly progress: JobProgress;
+  readonly data: JobData;
+  readonly created_at: number;
+  readonly finished_at?: number;
+  /** Why it failed: a code of ours, never a backend's text. */
+  readonly fault?: string;
+}
+
+export const jobsCollection = defineCollection<JobDoc>({
+  name: 'jobs',
+  fields: {
+    kind: 'string',
+    state: 'string',
+    active_kind: 'string',
+    lease_owner: 'string',
+    lease_until: 'time',
+    fence: 'number',
+    progress: 'json',
+    data: 'json',
+    created_at: 'time',
+    finished_at: 'time',
+    fault: 'string',
+  },
+  clear: [
+    'kind',
+    'state',
+    'active_kind',
+    'lease_owner',
+    'lease_until',
+    'fence',
+    'progress',
+    'data',
+    'created_at',
+    'finished_at',
+    'fault',
+  ],
+  indexes: {
+    active: { fields: ['active_kind'], unique: true },
+    state: { fields: ['state'] },
+    // Ids are UUIDv7 and come last: oldest first.
+    kind: { fields: ['kind'] },
+  },
+  forged: 'refuse',
+});
+
+/** One row a periodic task, so that one replica at a time runs it. */
+export interface TaskDoc extends Doc {
+  readonly lease_owner: string;
+  readonly lease_until: number;
+  readonly next_at: number;
+}
+
+export const tasksCollection = defineCollection<TaskDoc>({
+  name: 'scheduled_tasks',
+  fields: { lease_owner: 'string', lease_until: 'time', next_at: 'time' },
+  clear: ['lease_owner', 'lease_until', 'next_at'],
+  forged: 'refuse',
+});

@@ -1,0 +1,1 @@
+export { KeyAdministrationModule } from './key-administration.module';

@@ -1,0 +1,63 @@
+import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
+import { ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../http';
+import { AuditSink, audited } from '../kernel';
+import type { Principal } from '../kernel';
+import { Rotations } from '../keys/rotation';
+import {
+  RotateMasterKeyAnswerDto,
+  RotationDto,
+  RotationListDto,
+  RotationListQueryDto,
+  rotationDto,
+} from './key-administration.dto';
+
+@ApiTags('Keys')
+@ApiBearerAuth()
+@Controller()
+export class KeyAdministrationController {
+  constructor(
+    private readonly rotations: Rotations,
+    private readonly paging: Paging,
+    private readonly audit: AuditSink,
+  ) {}
+
+  /**
+   * Rotates the master key. The answer comes when everything new is wrapped with the new version; small sets are wrapped again before it
+   * (2 seconds at most), larger ones in the background. All data stays readable meanwhile.
+   */
+  @Post('rotate-master-key')
+  @HttpCode(200)
+  @Policy({ access: 'administrator' })
+  @ApiProblems('rotation_running', 'kms_unavailable')
+  async rotate(@Caller() caller: Principal): Promise<RotateMasterKeyAnswerDto> {
+    const intent = { action: 'master-key.rotate', actor: caller.userId, resource: 'master-key' } as const;
+    const rotation = await audited(this.audit, intent, () => this.rotations.start(caller.userId));
+    return { message: 'Master key rotated successfully', rotation: rotationDto(rotation) };
+  }
+
+  /** All rotations, newest first. */
+  @Get('rotations')
+  @Policy({ access: 'administrator' })
+  @ApiProblems('invalid_cursor')
+  async list(@Caller() caller: Principal, @Query() query: RotationListQueryDto): Promise<RotationListDto> {
+    const scope = { userId: caller.userId, query: '/rotations' };
+    const after = this.paging.position(query.cursor, scope);
+    const page = await this.rotations.list({
+      limit: query.limit ?? DEFAULT_LIMIT,
+      ...(after === undefined ? {} : { after }),
+    });
+    return {
+      items: page.items.map(rotationDto),
+      next_cursor: page.next === undefined ? null : this.paging.cursor(page.next, scope),
+    };
+  }
+
+  /** One rotation and how far it is. */
+  @Get('rotations/:id')
+  @Policy({ access: 'administrator' })
+  @ApiProblems('not_found')
+  async get(@Param('id') id: string): Promise<RotationDto> {
+    return rotationDto(await this.rotations.find(id));
+  }
+}

@@ -1,0 +1,128 @@
+import { Injectable, OnModuleInit } from '@nestjs/common';
+import { JobFailed, JobProgress, JobRunner, RunningJob } from '../../jobs';
+import { AuditAction, AuditIntent, AuditSink, failpoint, isDomainError } from '../../kernel';
+import { MasterKey, MasterKeyRow } from '../master';
+import { SystemKeys } from '../system';
+import { RewrapOutcome, UserKeyRewrapper } from '../user';
+import { ROTATION_JOB, rotationData } from './rotation';
+
+/** So many batches in a row in which no row held still: somebody keeps writing them, and a new rotation is to be tried later. */
+const IDLE_BATCHES = 50;
+
+/**
+ * Rotates the master key, in the order of writes of DESIGN section 3. Each step looks at what is there before it does anything, so the
+ * whole may be run again after a death at any point; the failpoints stand between the writes.
+ */
+@Injectable()
+export class RotationJob implements OnModuleInit {
+  constructor(
+    private readonly jobs: JobRunner,
+    private readonly masterKey: MasterKey,
+    private readonly row: MasterKeyRow,
+    private readonly systemKeys: SystemKeys,
+    private readonly userKeys: UserKeyRewrapper,
+    private readonly audit: AuditSink,
+  ) {}
+
+  onModuleInit(): void {
+    this.jobs.register(ROTATION_JOB, (job) => this.run(job));
+  }
+
+  async run(job: RunningJob): Promise<void> {
+    const target = await this.#newVersion(job);
+    await this.#advance(job, target);
+    await this.#rewrapSystemKeys(job, target);
+    await this.#rewrapUserKeys(job, target);
+    failpoint('rotation.before-done');
+    this.#note('rotation.finished', job, { target, ...job.progress });
+  }
+
+  /** Intent, then the new version, then its number pinned in the job. */
+  async #newVersion(job: RunningJob): Promise<number> {
+    const { target } = rotationData(job.data);
+    if (target !== undefined) return target;
+    const from = await this.#intent(job);
+    failpoint('rotation.intent-written');
+    const made = await this.#rotate(job, from);
+    failpoint('rotation.key-rotated');
+    await job.save({ data: { target: made } });
+    failpoint('rotation.target-pinned');
+    this.#note('rotation.pinned', job, { from, target: made });
+    return made;
+  }
+
+  /** Read while this job holds the one place of its kind: no other rotation moves the row meanwhile. */
+  async #intent(job: RunningJob): Promise<number> {
+    const { from } = rotationData(job.data);
+    if (from !== undefined) return from;
+    const { current } = await this.row.read();
+    await job.save({ data: { from: current } });
+    return current;
+  }
+
+  /** The first try has somebody waiting for it, who is told at once that the home is away; a resumed job waits for it to come back. */
+  async #rotate(job: RunningJob, from: number): Promise<number> {
+    try {
+      await job.hold();
+      return await this.masterKey.rotate(from);
+    } catch (error) {
+      if (!job.resumed && isDomainError(error, 'kms_unavailable')) throw new JobFailed(error.code);
+      throw error;
+    }
+  }
+
+  /** From here on everything new is wrapped with the target. A retire in between moves the epoch alone and is no obstacle. */
+  async #advance(job: RunningJob, target: number): Promise<void> {
+    for (let seen = await this.row.read(); seen.current < target; seen = await this.row.read()) {
+      await job.hold();
+      await this.row.advance(seen, target);
+    }
+    failpoint('rotation.row-advanced');
+    if (!rotationData(job.data).advanced) await job.save({ data: { advanced: true } });
+  }
+
+  /** They seal every row and every code: one that does not unwrap is for the operator to look at, before anything else is touched. */
+  async #rewrapSystemKeys(job: RunningJob, target: number): Promise<void> {
+    await job.hold();
+    const { failed } = await this.systemKeys.rewrapAll(target);
+    if (failed.length > 0) throw new JobFailed('integrity_failed');
+    failpoint('rotation.system-keys');
+  }
+
+  /**
+   * Batch after batch, each found anew by what the rows say, until none is left that could be wrapped: rows that were stored pending
+   * meanwhile, or whose compare-and-set did not hold, come again.
+   */
+  async #rewrapUserKeys(job: RunningJob, target: number): Promise<void> {
+    await this.#countOnce(job, target);
+    for (let idle = 0; idle < IDLE_BATCHES;) {
+      await job.hold();
+      const batch = await this.userKeys.rewrapBatch(target);
+      failpoint('rotation.mid-batch');
+      await job.save({ progress: await this.#progress(job, target, batch) });
+      if (batch.failed.length > 0) this.#note('rotation.quarantined', job, { target, keys: batch.failed.length });
+      if (batch.remaining <= batch.forged.length) return;
+      idle = batch.done + batch.failed.length > 0 ? 0 : idle + 1;
+    }
+    throw new JobFailed('conflict');
+  }
+
+  /** The size of the task is set once; keys that are made later are wrapped with the target from the start. */
+  async #countOnce(job: RunningJob, target: number): Promise<void> {
+    if (rotationData(job.data).counted) return;
+    const total = await this.userKeys.remaining(target);
+    await job.save({ data: { counted: true }, progress: { total, done: 0, failed: 0 } });
+  }
+
+  /** Counted from the rows each time, so that a death between a batch and this costs nothing. Forged rows are among the remaining ones. */
+  async #progress(job: RunningJob, target: number, batch: RewrapOutcome): Promise<JobProgress> {
+    const { total } = job.progress;
+    const quarantined = await this.userKeys.quarantinedFor(target);
+    const done = Math.max(0, total - batch.remaining - quarantined);
+    return { total, done, failed: quarantined + batch.forged.length };
+  }
+
+  #note(action: AuditAction, job: RunningJob, details: NonNullable<AuditIntent['details']>): void {
+    this.audit.note({ action, actor: `system:${ROTATION_JOB}`, resource: `rotation/${job.id}`, details }, 'done');
+  }
+}

@@ -1,0 +1,51 @@
+import { ErrorCode } from '../../kernel';
+import { Job, JobData, JobState } from '../../jobs';
+
+export const ROTATION_JOB = 'master-key.rotation';
+
+/** A rotation of the master key, as administrators see it. */
+export interface Rotation {
+  readonly id: string;
+  readonly state: JobState;
+  /** Undefined until the new version is made and pinned. */
+  readonly targetVersion: number | undefined;
+  /** User keys to be wrapped again, those that are, and those in quarantine. */
+  readonly total: number;
+  readonly done: number;
+  readonly failed: number;
+  /** True once everything new is wrapped with the target version. */
+  readonly inEffect: boolean;
+  readonly fault: ErrorCode | undefined;
+}
+
+/**
+ * What a rotation keeps between its steps. `from` is the intent: the version that the new one follows, durable before the new one is
+ * made, so that a resumed job adopts a version that a dead process may have made. `target` is pinned: a version that appears later
+ * is another rotation's. `advanced`: the master key row names the target.
+ */
+export interface RotationData {
+  readonly from: number | undefined;
+  readonly target: number | undefined;
+  readonly advanced: boolean;
+  /** True once the number of keys to be wrapped again has been taken. */
+  readonly counted: boolean;
+}
+
+export const rotationData = (data: JobData): RotationData => ({
+  from: typeof data['from'] === 'number' ? data['from'] : undefined,
+  target: typeof data['target'] === 'number' ? data['target'] : undefined,
+  advanced: data['advanced'] === true,
+  counted: data['counted'] === true,
+});
+
+export function rotationOf(job: Job): Rotation {
+  const { target, advanced } = rotationData(job.data);
+  return {
+    id: job.id,
+    state: job.state,
+    targetVersion: target,
+    ...job.progress,
+    inEffect: advanced,
+    fault: job.fault,
+  };
+}

@@ -1,0 +1,2 @@
+export { OwnedRecords } from './owned-records';
+export { SensitiveDataModule } from './sensitive-data.module';

@@ -1,0 +1,119 @@
+import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Post, Put, Query, Res } from '@nestjs/common';
+import { ApiBearerAuth, ApiHeader, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { ARRAY_LIMIT, ApiProblems, Caller, Paging, Policy, etag, requireMatch } from '../http';
+import type { Principal } from '../kernel';
+import { RecordView, parseRecord } from './sensitive-data';
+import {
+  SensitiveDataDeletedDto,
+  SensitiveDataDto,
+  SensitiveDataListQueryDto,
+  SensitiveDataQueryDto,
+  WriteSensitiveDataDto,
+} from './sensitive-data.dto';
+import { RevisionGuard, SensitiveDataService, Versioned } from './sensitive-data.service';
+
+const PATH = '/sensitive-data';
+
+@ApiTags('Sensitive data')
+@ApiBearerAuth()
+@Controller('sensitive-data')
+export class SensitiveDataController {
+  constructor(
+    private readonly records: SensitiveDataService,
+    private readonly paging: Paging,
+  ) {}
+
+  /** Seals a value under the caller's key and keeps it. The answer carries an ETag. Repeat a lost call with the same Idempotency-Key. */
+  @Post()
+  @HttpCode(200)
+  @Policy({ access: 'user', idempotent: 'replay' })
+  @ApiProblems('invalid_value')
+  async create(
+    @Caller() caller: Principal,
+    @Body() body: WriteSensitiveDataDto,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<SensitiveDataDto> {
+    return tagged(reply, await this.records.create(caller, parseRecord(body.data_type, body.value)));
+  }
+
+  /**
+   * The caller's records, oldest first. Without `limit` up to 1,000 at once; a page may hold fewer and still have a next one, which the
+   * Link header names. Values that fit in 8 MiB are given in one page.
+   */
+  @Get()
+  @Policy({ access: 'user' })
+  @ApiProblems('invalid_cursor', 'integrity_failed', 'decryption_failed')
+  async list(
+    @Caller() caller: Principal,
+    @Query() query: SensitiveDataListQueryDto,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<SensitiveDataDto[]> {
+    const { data_type, view = 'clear', limit } = query;
+    const scope = { userId: caller.userId, query: JSON.stringify([PATH, data_type ?? null, view]) };
+    const page = await this.records.list(caller, {
+      dataType: data_type,
+      view,
+      limit: limit ?? ARRAY_LIMIT,
+      after: this.paging.position(query.cursor, scope),
+    });
+    if (page.next !== undefined) {
+      const cursor = this.paging.cursor(page.next, scope);
+      reply.header('link', this.paging.nextLink(PATH, { data_type, view: query.view, limit }, cursor));
+    }
+    return [...page.records];
+  }
+
+  /** One record of the caller's. The ETag of the answer is what PUT and DELETE take as If-Match. */
+  @Get(':id')
+  @Policy({ access: 'user' })
+  @ApiProblems('not_found', 'integrity_failed', 'decryption_failed')
+  async get(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Query() query: SensitiveDataQueryDto,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<SensitiveDataDto> {
+    return tagged(reply, await this.records.get(caller, id, query.view ?? 'clear'));
+  }
+
+  /** Replaces type and value of a record. With If-Match only if nobody changed it since. */
+  @Put(':id')
+  @Policy({ access: 'user' })
+  @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag that was read', example: '"1"' })
+  @ApiProblems('invalid_value', 'not_found', 'precondition_failed', 'conflict', 'integrity_failed')
+  async replace(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Body() body: WriteSensitiveDataDto,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<SensitiveDataDto> {
+    const input = parseRecord(body.data_type, body.value);
+    return tagged(reply, await this.records.replace(caller, id, input, matching(ifMatch)));
+  }
+
+  /** Removes a record for good. With If-Match only if nobody changed it since. */
+  @Delete(':id')
+  @Policy({ access: 'user' })
+  @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag that was read', example: '"1"' })
+  @ApiProblems('not_found', 'precondition_failed', 'conflict', 'integrity_failed')
+  async remove(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Headers('if-match') ifMatch: string | undefined,
+  ): Promise<SensitiveDataDeletedDto> {
+    await this.records.remove(caller, id, matching(ifMatch));
+    return { message: 'Data deleted successfully' };
+  }
+}
+
+const matching =
+  (ifMatch: string | undefined): RevisionGuard =>
+  (rev) =>
+    requireMatch(ifMatch, etag(rev));
+
+function tagged(reply: FastifyReply, { record, rev }: Versioned): RecordView {
+  reply.header('etag', etag(rev));
+  return record;
+}

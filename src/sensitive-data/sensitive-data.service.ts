@@ -1,0 +1,197 @@
+import { Injectable } from '@nestjs/common';
+import {
+  AuditAction,
+  AuditIntent,
+  AuditSink,
+  Clock,
+  DomainError,
+  Principal,
+  audited,
+  isDomainError,
+  newId,
+} from '../kernel';
+import { OwnerKeys, SealedInsert, Sealer } from '../keys/user';
+import { Collection, Position, Store, update } from '../store';
+import { SealedFields, openValue, sealValue } from './record-cipher';
+import { HIDDEN, RecordInput, RecordView, View, masked, showsPart } from './sensitive-data';
+import { SensitiveDataDoc, sensitiveDataCollection } from './sensitive-data.collection';
+
+/** A record and the revision that its ETag stands for. */
+export interface Versioned {
+  readonly record: RecordView;
+  readonly rev: number;
+}
+
+export interface RecordList {
+  readonly records: readonly RecordView[];
+  readonly next: Position | undefined;
+}
+
+export interface ListRequest {
+  readonly dataType: string | undefined;
+  readonly view: View;
+  readonly limit: number;
+  readonly after: Position | undefined;
+}
+
+/** Throws where the caller's precondition (If-Match) does not hold for this revision. */
+export type RevisionGuard = (rev: number) => void;
+
+/** A page ends early once it holds this much ciphertext, so that a list of large values stays bounded in memory. */
+const PAGE_BYTES = 8 * 1024 * 1024;
+const CHUNK = 50;
+const REPLACE_ATTEMPTS = 5;
+
+@Injectable()
+export class SensitiveDataService {
+  readonly #rows: Collection<SensitiveDataDoc>;
+
+  constructor(
+    store: Store,
+    private readonly sealer: Sealer,
+    private readonly audit: AuditSink,
+    private readonly clock: Clock,
+  ) {
+    this.#rows = store.collection(sensitiveDataCollection);
+  }
+
+  async create(caller: Principal, input: RecordInput): Promise<Versioned> {
+    const id = newId();
+    const row = await audited(this.audit, intent('record.create', caller, id), () =>
+      this.sealer.insert(caller.userId, this.#insertion(id, caller.userId, input)),
+    );
+    return { record: viewOf(row, input.value), rev: row.rev };
+  }
+
+  /** @throws DomainError `not_found` (also for a record of somebody else), `integrity_failed`, `decryption_failed`. */
+  async get(caller: Principal, id: string, view: View): Promise<Versioned> {
+    return this.#read(intent('record.read', caller, id, { view }), async () => {
+      const row = await this.#owned(caller, id);
+      const record = await this.sealer.with(caller.userId, (keys) => showRow(keys, row, view));
+      return { record, rev: row.rev };
+    });
+  }
+
+  async list(caller: Principal, request: ListRequest): Promise<RecordList> {
+    const details = { view: request.view, ...(request.dataType === undefined ? {} : { data_type: request.dataType }) };
+    return this.#read(intent('record.list', caller, undefined, details), async () => {
+      const page = await this.#page(caller.userId, request);
+      const show = (keys: OwnerKeys) => page.rows.map((row) => showRow(keys, row, request.view));
+      return { records: await this.sealer.with(caller.userId, show), next: page.next };
+    });
+  }
+
+  /** @throws DomainError `not_found`, whatever `guard` throws, `conflict` where others keep changing the record. */
+  async replace(caller: Principal, id: string, input: RecordInput, guard: RevisionGuard): Promise<Versioned> {
+    const row = await audited(this.audit, intent('record.update', caller, id), () =>
+      this.#untilHeld(async () => {
+        // Read before Sealer.with reads the key row: a retire in between has to rewrite the row, and then the replace does not hold.
+        const before = await this.#owned(caller, id);
+        guard(before.rev);
+        const sealed = await this.sealer.with(caller.userId, (keys) => sealValue(keys, id, input.value));
+        const updated_at = this.clock.now();
+        return this.#rows.replace({ ...before, ...sealed, data_type: input.dataType, updated_at });
+      }),
+    );
+    return { record: viewOf(row, input.value), rev: row.rev };
+  }
+
+  /** @throws as `replace`. */
+  async remove(caller: Principal, id: string, guard: RevisionGuard): Promise<void> {
+    await audited(this.audit, intent('record.delete', caller, id), () =>
+      this.#untilHeld(async () => {
+        const row = await this.#owned(caller, id);
+        guard(row.rev);
+        return (await this.#rows.remove(id, row.rev)) ? row : undefined;
+      }),
+    );
+  }
+
+  #insertion(id: string, ownerId: string, input: RecordInput): SealedInsert<SensitiveDataDoc> {
+    const created_at = this.clock.now();
+    const fixed = { _id: id, user_id: ownerId, data_type: input.dataType, created_at, updated_at: created_at };
+    const seal = (keys: OwnerKeys): SealedFields => sealValue(keys, id, input.value);
+    return {
+      pending: (keys) => this.#rows.insert({ ...fixed, ...seal(keys), state: 'pending', pending_since: created_at }),
+      again: (_row, keys) => this.#stillThere(id, (row) => ({ ...row, ...seal(keys) })),
+      activate: () => this.#stillThere(id, activated),
+    };
+  }
+
+  /** A pending row may have been sealed again by a rotation of the user key meanwhile; only the sweeper takes it away. */
+  async #stillThere(id: string, change: (row: SensitiveDataDoc) => SensitiveDataDoc): Promise<SensitiveDataDoc> {
+    const row = await update(this.#rows, id, change);
+    if (row === undefined) throw new DomainError('store_unavailable', { detail: 'The record took too long to store.' });
+    return row;
+  }
+
+  async #owned(caller: Principal, id: string): Promise<SensitiveDataDoc> {
+    const row = await this.#rows.find('_id', id);
+    if (row?.user_id !== caller.userId || row.state !== 'active') throw new DomainError('not_found');
+    return row;
+  }
+
+  async #page(ownerId: string, request: ListRequest) {
+    const index = request.dataType === undefined ? 'owner' : 'owner_type';
+    const prefix = [ownerId, 'active', ...(request.dataType === undefined ? [] : [request.dataType])];
+    const rows: SensitiveDataDoc[] = [];
+    let next = request.after;
+    let bytes = 0;
+    do {
+      const limit = Math.min(CHUNK, request.limit - rows.length);
+      const page = await this.#rows.list(index, prefix, { limit, ...(next === undefined ? {} : { after: next }) });
+      rows.push(...page.items);
+      bytes += page.items.reduce((sum, row) => sum + row.encrypted_value.length, 0);
+      next = page.next;
+    } while (next !== undefined && rows.length < request.limit && bytes < PAGE_BYTES);
+    return { rows, next };
+  }
+
+  /** A read that succeeds leaves one entry, durable before the answer; one that does not is noted with its reason. */
+  async #read<T>(what: AuditIntent, read: () => Promise<T>): Promise<T> {
+    try {
+      const result = await read();
+      await this.audit.read(what);
+      return result;
+    } catch (error) {
+      if (isDomainError(error) && error.code !== 'audit_unavailable') {
+        this.audit.note({ ...what, details: { ...what.details, code: error.code } }, 'refused');
+      }
+      throw error;
+    }
+  }
+
+  async #untilHeld(attempt: () => Promise<SensitiveDataDoc | undefined>): Promise<SensitiveDataDoc> {
+    for (let tries = 0; tries < REPLACE_ATTEMPTS; tries += 1) {
+      const row = await attempt();
+      if (row !== undefined) return row;
+    }
+    throw new DomainError('conflict', { detail: 'The record is being changed by others.' });
+  }
+}
+
+function intent(
+  action: AuditAction,
+  caller: Principal,
+  id: string | undefined,
+  details?: AuditIntent['details'],
+): AuditIntent {
+  return {
+    action,
+    actor: caller.userId,
+    ...(id === undefined ? {} : { resource: `record/${id}` }),
+    ...(details === undefined ? {} : { details }),
+  };
+}
+
+function activated(row: SensitiveDataDoc): SensitiveDataDoc {
+  const { pending_since: _since, ...rest } = row;
+  return { ...rest, state: 'active' };
+}
+
+const viewOf = (row: SensitiveDataDoc, value: string): RecordView => ({ id: row._id, data_type: row.data_type, value });
+
+function showRow(keys: OwnerKeys, row: SensitiveDataDoc, view: View): RecordView {
+  if (view === 'clear') return viewOf(row, openValue(keys, row));
+  return viewOf(row, showsPart(row.data_type) ? masked(row.data_type, openValue(keys, row)) : HIDDEN);
+}

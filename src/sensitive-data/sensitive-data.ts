@@ -1,0 +1,52 @@
+import { DomainError } from '../kernel';
+
+/** Largest value, in bytes of UTF-8. A sealed value is stored as hex beside its row, so it is kept well below what a document may hold. */
+export const MAX_VALUE_BYTES = 256 * 1024;
+export const DATA_TYPE_PATTERN = /^[a-z][a-z0-9_.-]{0,63}$/;
+
+const CARD_NUMBER = 'card_number';
+const SIXTEEN_DIGITS = /^[0-9]{16}$/;
+/** Half of a surrogate pair has no UTF-8 form: stored as it is, it would come back as another character. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/** What a client sends, checked: a value that can be stored and given back byte for byte. */
+export interface RecordInput {
+  readonly dataType: string;
+  readonly value: string;
+}
+
+export interface RecordView {
+  readonly id: string;
+  readonly data_type: string;
+  readonly value: string;
+}
+
+/** `masked` shows enough to recognise a record and not enough to use it. */
+export type View = 'clear' | 'masked';
+
+/** @throws DomainError `invalid_value`, which names the rule and never the value. */
+export function parseRecord(dataType: string, value: string): RecordInput {
+  const fault = faultOf(dataType, value);
+  if (fault !== undefined) {
+    throw new DomainError('invalid_value', { detail: fault, fields: [{ pointer: '/value', message: fault }] });
+  }
+  return { dataType, value };
+}
+
+function faultOf(dataType: string, value: string): string | undefined {
+  if (value.length === 0) return 'The value must not be empty.';
+  if (Buffer.byteLength(value, 'utf8') > MAX_VALUE_BYTES) return `The value must not exceed ${MAX_VALUE_BYTES} bytes.`;
+  if (LONE_SURROGATE.test(value)) return 'The value must be well-formed Unicode.';
+  if (dataType === CARD_NUMBER && !SIXTEEN_DIGITS.test(value)) return 'A card_number must be exactly 16 digits.';
+  return undefined;
+}
+
+/** True where the masked view shows a part of the value, so that it has to be opened for it. */
+export const showsPart = (dataType: string): boolean => dataType === CARD_NUMBER;
+
+export const HIDDEN = '****';
+
+/** `************1234` for a card number, `****` for all else: not even the length of a value is told. */
+export function masked(dataType: string, value: string): string {
+  return showsPart(dataType) ? '*'.repeat(12) + value.slice(-4) : HIDDEN;
+}
