@@ -22,6 +22,8 @@ export interface PasswordHasherOptions {
   readonly previousPepper?: string | undefined;
   /** Hashes at once, 64 MiB each. @default all cores but one */
   readonly concurrency?: number;
+  /** How many may wait before the next is refused. @default 64 for each that runs */
+  readonly queue?: number;
 }
 
 /** Whose password it is. The id is bound as associated data, so a hash that was copied into another account does not verify there. */
@@ -45,6 +47,7 @@ export class PasswordHasher {
   readonly #pepper: Buffer;
   readonly #previousPepper: Buffer | undefined;
   readonly #slots: number;
+  readonly #queue: number;
   #running = 0;
   readonly #waiting: (() => void)[] = [];
   readonly #nobody: PasswordOwner = { userId: '', salt: randomSecret(SALT_BYTES) };
@@ -54,6 +57,7 @@ export class PasswordHasher {
     this.#previousPepper =
       options.previousPepper === undefined ? undefined : Buffer.from(options.previousPepper, 'utf8');
     this.#slots = options.concurrency ?? Math.max(1, availableParallelism() - 1);
+    this.#queue = options.queue ?? this.#slots * QUEUE_PER_SLOT;
   }
 
   /**
@@ -69,9 +73,10 @@ export class PasswordHasher {
 
   /** @throws DomainError `rate_limited` (too many are waiting). */
   async verify(password: string, stored: string, owner: PasswordOwner): Promise<PasswordVerdict> {
-    // A password that nobody could have set costs what any other costs.
-    const bytes = passwordBytes(password) ?? Buffer.alloc(0);
-    const expected = parseStored(stored, owner.salt);
+    const sent = passwordBytes(password);
+    const expected = sent === undefined ? undefined : parseStored(stored, owner.salt);
+    // A password that nobody could have set costs what any other costs, and matches nothing.
+    const bytes = sent ?? Buffer.alloc(0);
     return this.#bounded(async () => {
       if (matches(await argon2(bytes, owner, this.#pepper), expected)) return { ok: true, needsRehash: false };
       const ok =
@@ -100,7 +105,7 @@ export class PasswordHasher {
   }
 
   #turn(): Promise<void> {
-    if (this.#waiting.length >= this.#slots * QUEUE_PER_SLOT) {
+    if (this.#waiting.length >= this.#queue) {
       throw new DomainError('rate_limited', { retryAfterSeconds: 1 });
     }
     return new Promise((resolve) => this.#waiting.push(resolve));

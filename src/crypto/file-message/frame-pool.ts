@@ -12,8 +12,14 @@ const DEFAULT_WORKERS = Math.max(1, Math.min(4, availableParallelism() - 1));
 
 export interface FramePoolOptions {
   readonly workers?: number;
-  /** The compiled worker. Where there is none (sources that run uncompiled) all work is done on the calling thread. */
-  readonly workerFile?: string;
+  /** The worker's entry. @default the compiled one; where there is none (sources that run uncompiled) the calling thread does the work */
+  readonly worker?: WorkerEntry;
+}
+
+export interface WorkerEntry {
+  readonly file: string;
+  /** Options of Node for the worker, as a hook that loads sources uncompiled. */
+  readonly execArgv?: string[];
 }
 
 /**
@@ -22,17 +28,17 @@ export interface FramePoolOptions {
  */
 export class FramePool {
   readonly #workers: (FrameThread | undefined)[];
-  readonly #file: string | undefined;
+  readonly #entry: WorkerEntry | undefined;
 
   constructor(options: FramePoolOptions = {}) {
-    const file = options.workerFile ?? COMPILED_WORKER;
-    this.#file = existsSync(file) ? file : undefined;
+    const entry = options.worker ?? { file: COMPILED_WORKER };
+    this.#entry = existsSync(entry.file) ? entry : undefined;
     this.#workers = Array.from({ length: options.workers ?? DEFAULT_WORKERS });
   }
 
   /** An engine for one message, on the thread with the fewest of them. Takes the job's key over. */
   engine(job: FrameJob): FrameEngine {
-    return this.#file === undefined ? new InlineEngine(job) : this.#leastBusy(this.#file).open(job);
+    return this.#entry === undefined ? new InlineEngine(job) : this.#leastBusy(this.#entry).open(job);
   }
 
   /** Ends the threads; messages in work fail. A later `engine` starts new ones. */
@@ -41,13 +47,13 @@ export class FramePool {
     await Promise.all(threads.map(async (thread) => thread?.stop()));
   }
 
-  #leastBusy(file: string): FrameThread {
+  #leastBusy(entry: WorkerEntry): FrameThread {
     const load = (thread: FrameThread | undefined): number => (thread?.alive === true ? thread.load : 0);
     const loads = this.#workers.map(load);
     const index = loads.indexOf(Math.min(...loads));
     const known = this.#workers[index];
     if (known?.alive === true) return known;
-    const started = new FrameThread(file);
+    const started = new FrameThread(entry);
     this.#workers[index] = started;
     return started;
   }
@@ -65,9 +71,9 @@ class FrameThread {
   #inFlight = 0;
   #streams = 0;
 
-  constructor(file: string) {
+  constructor(entry: WorkerEntry) {
     // No environment: a worker has no use for the secrets in it.
-    this.#worker = new Worker(file, { name: 'frames', env: {}, execArgv: [] });
+    this.#worker = new Worker(entry.file, { name: 'frames', env: {}, execArgv: entry.execArgv ?? [] });
     this.#worker.on('message', (reply: FrameReply) => this.#settle(reply));
     this.#worker.on('error', () => this.#die());
     this.#worker.on('exit', () => this.#die());
