@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -144,8 +144,11 @@ async function call<T>(url: string, method: string, body?: unknown, token?: stri
 
 async function setUp(request: Bao['request'], options: BaoOptions): Promise<{ roleId: string; secretId: string }> {
   await request('POST', 'sys/mounts/transit', { type: 'transit' });
+  // The shipped policy does not let the service make it; deploy/vault/init.sh does.
+  await request('POST', 'transit/keys/coffer-master', { type: 'aes256-gcm96', derived: true });
   await request('POST', 'sys/mounts/kv', { type: 'kv', options: { version: '2' } });
   await request('POST', 'sys/auth/approle', { type: 'approle' });
+  await request('POST', 'transit/keys/coffer-master', { type: 'aes256-gcm96', derived: true });
   await request('PUT', `sys/policies/acl/${POLICY_NAME}`, { policy: options.policy ?? shippedPolicy() });
   const role = { token_policies: [POLICY_NAME], token_ttl: '1h', token_max_ttl: '24h', ...options.role };
   await request('POST', 'auth/approle/role/coffer', role);
@@ -166,16 +169,4 @@ async function mountServes(request: Bao['request']): Promise<boolean> {
   }
 }
 
-function shippedPolicy(): string {
-  if (existsSync(POLICY_FILE)) return readFileSync(POLICY_FILE, 'utf8');
-  return `
-path "transit/keys/coffer-master" { capabilities = ["create", "read", "update"] }
-path "transit/keys/coffer-master/rotate" { capabilities = ["update"] }
-path "transit/keys/coffer-master/config" { capabilities = ["update"] }
-path "transit/encrypt/coffer-master" { capabilities = ["update"] }
-path "transit/decrypt/coffer-master" { capabilities = ["update"] }
-path "transit/rewrap/coffer-master" { capabilities = ["update"] }
-path "kv/data/*" { capabilities = ["create", "read", "update"] }
-path "kv/metadata/*" { capabilities = ["read", "delete"] }
-`;
-}
+const shippedPolicy = (): string => readFileSync(POLICY_FILE, 'utf8');

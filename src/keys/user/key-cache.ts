@@ -93,15 +93,16 @@ export class KeyCache {
   }
 
   async #fly(ownerId: string, epoch: number, load: () => Promise<OpenedUserKey>): Promise<OpenedUserKey> {
-    let key: OpenedUserKey | undefined;
+    let key: OpenedUserKey;
     try {
-      key = await Promise.resolve().then(load); // never before the flight is listed
-      return key;
-    } finally {
-      // No await from here on: whoever comes later finds the key in the cache, or starts a flight of its own.
-      const flight = this.#land(ownerId, epoch);
-      if (key !== undefined) this.#arrive(key, flight);
+      key = await Promise.resolve().then(load); // not before the flight is listed
+    } catch (error) {
+      this.#land(ownerId, epoch);
+      throw error;
     }
+    // No await in between: whoever comes later finds the key in the cache, or starts a flight of its own.
+    this.#arrive(key, this.#land(ownerId, epoch));
+    return key;
   }
 
   #land(ownerId: string, epoch: number): Flight | undefined {
