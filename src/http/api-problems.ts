@@ -18,8 +18,13 @@ const exampleOf = (code: ErrorCode): object => ({
   },
 });
 
+export interface ProblemResponse {
+  description: string;
+  content: Record<string, { schema: { $ref: string }; examples: Record<string, object> }>;
+}
+
 /** One response a status, its codes as named examples. */
-export const problemResponse = (codes: readonly ErrorCode[]): object => ({
+export const problemResponse = (codes: readonly ErrorCode[]): ProblemResponse => ({
   description: codes.map((code) => `\`${code}\``).join(', '),
   content: {
     'application/problem+json': {

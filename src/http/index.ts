@@ -1,6 +1,15 @@
+export { AnswerSealer } from './answer-sealer';
 export { ApiProblems } from './api-problems';
 export { Caller, ClientAddress, OptionalCaller } from './caller';
 export { etag, requireMatch } from './etag';
+export { drain } from './drain';
+export { HttpModule } from './http.module';
+export { installHttp } from './install-http';
+export { Lifecycle } from './lifecycle';
+export { OpenApi } from './openapi';
 export { ARRAY_LIMIT, DEFAULT_LIMIT, MAX_LIMIT, PageQueryDto, wholeNumber } from './page-query.dto';
 export { Paging, type PageScope } from './paging';
 export { Policy, type RoutePolicy } from './policy';
+export { HttpRefusal } from './refusal';
+export { type Route, RouteTable } from './route-table';
+export { createServerAdapter, routesOf, type ServerLimits } from './server';

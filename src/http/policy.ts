@@ -21,6 +21,8 @@ export interface RoutePolicy {
   readonly rateLimit?: RateLimitName;
   /** A JSON POST that creates: honours Idempotency-Key. `secret` answers are never replayed. */
   readonly idempotent?: 'replay' | 'secret';
+  /** Answers also while the service starts or stops: probes, metrics, documentation. Reads neither store nor key. */
+  readonly always?: boolean;
   /** Bytes of body; default 1 MiB of JSON. `stream` leaves the limit to the handler, which counts as it reads. */
   readonly body?: number | 'stream';
 }

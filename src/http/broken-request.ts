@@ -1,0 +1,73 @@
+import { STATUS_CODES } from 'node:http';
+import { Duplex } from 'node:stream';
+import { DomainError, SECOND, newId } from '../kernel';
+import { CODES, problemOf } from './problem';
+import { problemHeaders } from './problem-headers';
+import { HttpRefusal } from './refusal';
+import { RouteTable, pathOf } from './route-table';
+import { SECURITY_HEADERS } from './security-headers';
+
+interface SocketError extends Error {
+  readonly code?: string;
+  readonly rawPacket?: Buffer;
+}
+
+interface PartlyAnswered {
+  readonly _httpMessage?: { readonly headersSent: boolean } | null;
+}
+
+const LINGER = SECOND;
+const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}) (\/\S*) HTTP\/1\.[01]\r?\n/;
+
+const answered = new WeakSet<Duplex>();
+
+/**
+ * Answers what Node could not make a request of: broken syntax, headers too large or too slow, an unknown method. There is no request
+ * and no reply, so the answer is written by hand; it has the same shape and headers as any other.
+ */
+export function answerBrokenRequest(error: SocketError, socket: Duplex, routes: RouteTable): void {
+  if (answered.has(socket)) return;
+  answered.add(socket);
+  const begun = (socket as Duplex & PartlyAnswered)._httpMessage?.headersSent === true;
+  if (error.code === 'ECONNRESET' || !socket.writable || begun) {
+    socket.destroy();
+    return;
+  }
+  socket.end(rawAnswer(refusalFor(error, routes)));
+  // Closed at once, the bytes still on their way in would reset the connection and take the answer with them.
+  setTimeout(() => socket.destroy(), LINGER).unref();
+}
+
+function refusalFor({ code, rawPacket }: SocketError, routes: RouteTable): DomainError {
+  if (code === 'HPE_HEADER_OVERFLOW') return new DomainError('headers_too_large');
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new DomainError('request_timeout');
+  if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return new DomainError('too_large');
+  if (code === 'CONNECT') return new HttpRefusal('method_not_allowed', { detail: 'This is no proxy.' }, { allow: '' });
+  return (code === 'HPE_INVALID_METHOD' && unknownMethod(rawPacket, routes)) || notHttp();
+}
+
+const notHttp = (): DomainError =>
+  new DomainError('validation_failed', { detail: 'This is not a valid HTTP request.' });
+
+function unknownMethod(packet: Buffer | undefined, routes: RouteTable): DomainError | undefined {
+  const target = REQUEST_LINE.exec(packet?.subarray(0, 4096).toString('latin1') ?? '')?.[2];
+  if (target === undefined) return undefined;
+  const allowed = routes.allowed(pathOf(target));
+  if (allowed.length === 0) return new DomainError('not_found');
+  return new HttpRefusal('method_not_allowed', {}, { allow: allowed.join(', ') });
+}
+
+function rawAnswer(error: DomainError): string {
+  const id = newId();
+  const { status } = CODES[error.code];
+  const body = JSON.stringify(problemOf(error, id));
+  const headers = {
+    ...SECURITY_HEADERS,
+    ...problemHeaders(error),
+    'x-request-id': id,
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`;
+}

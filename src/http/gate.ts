@@ -1,0 +1,88 @@
+import { Injectable } from '@nestjs/common';
+import { FastifyReply, FastifyRequest } from 'fastify';
+import { Authenticator, Clock, DomainError, Principal, SECOND } from '../kernel';
+import { setPrincipal } from './caller';
+import { FORBIDDEN_KEYS } from './strict-json';
+import { Lifecycle } from './lifecycle';
+import { RoutePolicy } from './policy';
+import { STEP_UP_SECONDS } from './problem-headers';
+import { RateLimits } from './rate-limits';
+import { HttpRefusal } from './refusal';
+import { RouteTable, pathOf, policyOf } from './route-table';
+
+/**
+ * All that is decided about a request by its route's policy. Runs on the headers alone, before a byte of the body is read: nobody
+ * makes the service take in a body that it will refuse.
+ */
+@Injectable()
+export class Gate {
+  constructor(
+    private readonly routes: RouteTable,
+    private readonly limits: RateLimits,
+    private readonly authenticator: Authenticator,
+    private readonly lifecycle: Lifecycle,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Lets the request pass, or throws the DomainError that refuses it. */
+  async admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const policy = policyOf(request.routeOptions.config);
+    if (request.is404 || policy === undefined) { this.unmatched(request, reply); return; }
+    this.checkServing(policy);
+    checkQueryNames(request);
+    if (policy.rateLimit !== undefined) await this.limits.take(policy.rateLimit, request.ip);
+    const principal = await this.identify(policy, request);
+    if (principal === undefined) return;
+    this.authorize(policy, principal);
+    setPrincipal(request, principal);
+  }
+
+  private unmatched(request: FastifyRequest, reply: FastifyReply): void {
+    const allowed = this.routes.allowed(pathOf(request.raw.url));
+    if (allowed.length === 0) throw new DomainError('not_found', { detail: 'There is nothing at this path.' });
+    const allow = { allow: allowed.join(', ') };
+    if (request.method !== 'OPTIONS') throw new HttpRefusal('method_not_allowed', {}, allow);
+    void reply.code(204).headers(allow).send();
+  }
+
+  private checkServing(policy: RoutePolicy): void {
+    const { refusal } = this.lifecycle;
+    if (refusal !== undefined && policy.always !== true) throw refusal;
+  }
+
+  private async identify(policy: RoutePolicy, request: FastifyRequest): Promise<Principal | undefined> {
+    if (policy.access === 'public') return undefined;
+    const token = bearerToken(request.headers.authorization);
+    if (token !== undefined) return this.authenticator.authenticate(token);
+    if (policy.access === 'optional') return undefined;
+    throw new DomainError('unauthenticated', { detail: 'Send an access token as `Authorization: Bearer <token>`.' });
+  }
+
+  private authorize(policy: RoutePolicy, principal: Principal): void {
+    if (policy.access === 'administrator' && principal.role !== 'administrator') {
+      throw new DomainError('permission_denied', { detail: 'Only an administrator may do this.' });
+    }
+    if (policy.stepUp === true && this.clock.now() - principal.authTime > STEP_UP_SECONDS * SECOND) {
+      throw new DomainError('step_up_required', {
+        detail: 'Prove yourself again with POST /step-up, then repeat this.',
+      });
+    }
+  }
+}
+
+/** RFC 6750, 2.1. The scheme's case does not matter; another scheme is no token. @throws DomainError `unauthenticated` */
+function bearerToken(header: string | undefined): string | undefined {
+  if (header === undefined) return undefined;
+  const token = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(header.trim())?.[1];
+  if (token === undefined)
+    throw new DomainError('unauthenticated', { detail: 'The Authorization header holds no bearer token.' });
+  return token;
+}
+
+// class-transformer would take `constructor` over into the DTO, and class-validator then looks its rules up under the sender's object.
+function checkQueryNames(request: FastifyRequest): void {
+  for (const name of Object.keys(request.query ?? {})) {
+    if (FORBIDDEN_KEYS.has(name))
+      throw new DomainError('validation_failed', { detail: 'A query parameter has a reserved name.' });
+  }
+}

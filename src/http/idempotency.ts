@@ -1,0 +1,130 @@
+import { Injectable } from '@nestjs/common';
+import { encodeContext, hkdf, hmacSha256 } from '../crypto';
+import { Clock, DAY, DomainError, MINUTE, SystemSecrets } from '../kernel';
+import { Collection, DuplicateKey, Store } from '../store/collection';
+import { AnswerSealer } from './answer-sealer';
+import { IdempotencyKeyDoc, idempotencyKeyCollection } from './idempotency-keys.collection';
+
+export interface KeyedRequest {
+  readonly userId: string;
+  /** As the client sent it in Idempotency-Key, without its quotes. */
+  readonly key: string;
+  readonly method: string;
+  readonly path: string;
+  readonly body: unknown;
+}
+
+export interface KeptAnswer {
+  readonly status: number;
+  /** `location` and `etag`, where the first answer had them. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The JSON text. */
+  readonly body: string;
+}
+
+/** What to do with a request: run it and then `keep` or `release`, or give an answer again. */
+export type Claim =
+  { readonly kind: 'run'; readonly row: IdempotencyKeyDoc } | { readonly kind: 'replay'; readonly answer: KeptAnswer };
+
+const KEPT = DAY;
+const CLAIM = MINUTE;
+const PURPOSE = 'coffer/idempotency/v1';
+
+/**
+ * Idempotency-Key by draft-ietf-httpapi-idempotency-key-header-07. The first insert of a key runs its request; everybody else waits or
+ * gets its answer. A process that dies between the act and the keeping of the answer leaves a claim that lapses after a minute, and a
+ * retry then runs again: exactly once holds while processes live, at least once where one dies.
+ */
+@Injectable()
+export class Idempotency {
+  readonly #rows: Collection<IdempotencyKeyDoc>;
+
+  constructor(
+    store: Store,
+    private readonly secrets: SystemSecrets,
+    private readonly sealer: AnswerSealer,
+    private readonly clock: Clock,
+  ) {
+    this.#rows = store.collection(idempotencyKeyCollection);
+  }
+
+  /** @throws DomainError `idempotency_running`, `idempotency_mismatch`, `conflict` (the answer held a secret) */
+  async claim(request: KeyedRequest): Promise<Claim> {
+    const fresh = this.freshRow(request);
+    try {
+      return { kind: 'run', row: await this.#rows.insert(fresh) };
+    } catch (error) {
+      if (!(error instanceof DuplicateKey)) throw error;
+    }
+    const row = await this.#rows.find('_id', fresh._id);
+    if (row === undefined) throw running(1);
+    return this.meet(row, fresh);
+  }
+
+  /** Keeps the answer for replays. `undefined`: the act is done and its answer held a secret that is shown once. */
+  async keep(row: IdempotencyKeyDoc, answer: KeptAnswer | undefined): Promise<void> {
+    const sealed = answer && (await this.sealer.seal(row.user_id, row._id, JSON.stringify(answer)));
+    await this.#rows.replace({ ...row, state: 'done', ...(sealed !== undefined && { answer: sealed }) });
+  }
+
+  /** Gives the key back after a refusal: nothing was done, and the client may try again with it. */
+  async release(row: IdempotencyKeyDoc): Promise<void> {
+    await this.#rows.remove(row._id, row.rev);
+  }
+
+  private async meet(row: IdempotencyKeyDoc, fresh: Omit<IdempotencyKeyDoc, 'rev'>): Promise<Claim> {
+    const now = this.clock.now();
+    if (row.expires_at <= now) return this.takeOver(row, fresh);
+    if (row.fingerprint !== fresh.fingerprint) {
+      throw new DomainError('idempotency_mismatch', {
+        detail: 'This Idempotency-Key was sent with another request before.',
+      });
+    }
+    if (row.state === 'done') return { kind: 'replay', answer: await this.answerOf(row) };
+    if (row.claimed_until > now) throw running((row.claimed_until - now) / 1000);
+    return this.takeOver(row, fresh);
+  }
+
+  private async takeOver(row: IdempotencyKeyDoc, fresh: Omit<IdempotencyKeyDoc, 'rev'>): Promise<Claim> {
+    const taken = await this.#rows.replace({ ...fresh, rev: row.rev });
+    if (taken === undefined) throw running(1);
+    return { kind: 'run', row: taken };
+  }
+
+  private async answerOf({ user_id, _id, answer }: IdempotencyKeyDoc): Promise<KeptAnswer> {
+    if (answer === undefined) {
+      const detail = 'The request was done. Its answer held a secret that is shown once and is not given again.';
+      throw new DomainError('conflict', { detail });
+    }
+    return JSON.parse(await this.sealer.open(user_id, _id, answer)) as KeptAnswer;
+  }
+
+  private freshRow(request: KeyedRequest): Omit<IdempotencyKeyDoc, 'rev'> {
+    const now = this.clock.now();
+    const [_id, fingerprint] = this.names(request);
+    const { userId } = request;
+    return { _id, user_id: userId, fingerprint, state: 'running', claimed_until: now + CLAIM, expires_at: now + KEPT };
+  }
+
+  private names({ userId, key, method, path, body }: KeyedRequest): [id: string, fingerprint: string] {
+    const secret = hkdf(this.secrets.oneTimeCodes, Buffer.from(userId, 'utf8'), PURPOSE);
+    const mac = (...parts: string[]): string => hmacSha256(secret, encodeContext(parts)).toString('hex');
+    try {
+      return [mac('key', key), mac('request', method, path, canonicalJson(body))];
+    } finally {
+      secret.destroy();
+    }
+  }
+}
+
+const running = (retryAfterSeconds: number): DomainError =>
+  new DomainError('idempotency_running', { retryAfterSeconds });
+
+/** JSON with its keys in order: the same request, written by another serializer, is the same request. */
+function canonicalJson(value: unknown): string {
+  const ordered = (_key: string, member: unknown): unknown =>
+    typeof member === 'object' && member !== null && !Array.isArray(member)
+      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : member;
+  return JSON.stringify(value ?? null, ordered);
+}

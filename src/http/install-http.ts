@@ -1,0 +1,33 @@
+import { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { FastifyInstance } from 'fastify';
+import fastifyPlugin from 'fastify-plugin';
+import { CONFIG, Config } from '../config/config';
+import { Metrics } from '../observability';
+import { installBodyParsers } from './body';
+import { Gate } from './gate';
+import { Lifecycle } from './lifecycle';
+import { OpenApi } from './openapi';
+import { RequestHooks, installRequestHooks } from './request-hooks';
+
+export interface HttpTuning {
+  /** How long a JSON body may take to arrive. */
+  readonly bodyTimeoutMs?: number;
+}
+
+/**
+ * Puts the rules of http/ on an application whose adapter `createServerAdapter` made. Call it before `init`: what is registered later
+ * has no gate.
+ */
+export function installHttp(app: NestFastifyApplication, tuning: HttpTuning = {}): void {
+  const fastify = app.getHttpAdapter().getInstance();
+  const hooks: RequestHooks = {
+    http: app.get<Config>(CONFIG).http,
+    gate: app.get(Gate),
+    lifecycle: app.get(Lifecycle),
+    metrics: app.get(Metrics),
+  };
+  installBodyParsers(fastify, tuning.bodyTimeoutMs);
+  // One plugin, so that the hooks of helmet and cors come where the order says, and in the root context, so that they see every route.
+  void fastify.register(fastifyPlugin((instance: FastifyInstance) => installRequestHooks(instance, hooks)));
+  app.get(OpenApi).describe(app);
+}

@@ -1,0 +1,53 @@
+import { ArgumentsHost, Catch, ExceptionFilter, Injectable, Logger } from '@nestjs/common';
+import { FastifyReply, FastifyRequest } from 'fastify';
+import { DomainError } from '../kernel';
+import { problemHeaders } from './problem-headers';
+import { CODES, problemOf } from './problem';
+import { toDomainError } from './refusal';
+
+// What a handler may have set for the answer that did not come about.
+const OF_THE_FAILED_ANSWER = [
+  'content-length',
+  'content-disposition',
+  'content-encoding',
+  'accept-ranges',
+  'etag',
+  'last-modified',
+  'link',
+  'location',
+];
+
+/** The one way in which an error leaves the service: RFC 9457 for whatever was thrown, wherever. */
+@Catch()
+@Injectable()
+export class ProblemFilter implements ExceptionFilter {
+  private readonly logger = new Logger('http');
+
+  catch(thrown: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    this.answer(thrown, http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>());
+  }
+
+  answer(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    const error = toDomainError(thrown);
+    if (CODES[error.code].status >= 500) this.report(error, thrown);
+    if (reply.raw.headersSent) {
+      // Too late to say it: a broken connection is the only honest end of a body that cannot be completed.
+      reply.raw.destroy();
+      return;
+    }
+    sendProblem(error, request, reply);
+  }
+
+  private report(error: DomainError, thrown: unknown): void {
+    const line = { code: error.code, err: thrown };
+    if (error.code === 'internal') this.logger.error(line, 'a request failed');
+    else this.logger.warn(line, 'a request could not be served');
+  }
+}
+
+export function sendProblem(error: DomainError, request: FastifyRequest, reply: FastifyReply): void {
+  for (const name of OF_THE_FAILED_ANSWER) void reply.removeHeader(name);
+  const problem = problemOf(error, request.id);
+  void reply.code(problem.status).headers(problemHeaders(error)).send(JSON.stringify(problem));
+}

@@ -1,0 +1,91 @@
+import cors from '@fastify/cors';
+import helmet from '@fastify/helmet';
+import { Logger } from '@nestjs/common';
+import { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { HttpConfig } from '../config/config';
+import { SECOND } from '../kernel';
+import { Metrics, runInRequest } from '../observability';
+import { Gate } from './gate';
+import { Lifecycle } from './lifecycle';
+import { HELMET } from './security-headers';
+
+export interface RequestHooks {
+  readonly http: HttpConfig;
+  readonly gate: Gate;
+  readonly lifecycle: Lifecycle;
+  readonly metrics: Metrics;
+}
+
+const LINGER = 5 * SECOND;
+const KNOWN_METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+const EXPOSED = [
+  'content-disposition',
+  'content-range',
+  'etag',
+  'file-id',
+  'link',
+  'location',
+  'ratelimit',
+  'ratelimit-policy',
+  'retry-after',
+  'www-authenticate',
+  'x-request-id',
+];
+
+/** What happens to every request, in this order: context and headers first, so that a refusal has them too; the gate last. */
+export async function installRequestHooks(fastify: FastifyInstance, hooks: RequestHooks): Promise<void> {
+  fastify.addHook('onRequest', (request, reply, done) => {
+    void reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
+    if (hooks.lifecycle.stopping) void reply.header('connection', 'close');
+    runInRequest({ requestId: request.id }, done);
+  });
+  await fastify.register(helmet, HELMET);
+  if (hooks.http.corsOrigins.length > 0) await allowOrigins(fastify, hooks.http.corsOrigins);
+  fastify.addHook('onRequest', (request, reply) => hooks.gate.admit(request, reply));
+  // A body arrives in events of the socket, outside the context that the request began in.
+  fastify.addHook('preValidation', (request, _reply, done) => runInRequest({ requestId: request.id }, done));
+  fastify.addHook('onResponse', (request, reply, done) => {
+    report(request, reply, hooks.metrics);
+    closeUnread(request);
+    done();
+  });
+}
+
+async function allowOrigins(fastify: FastifyInstance, origins: readonly string[]): Promise<void> {
+  await fastify.register(cors, {
+    delegator: (request, callback) => {
+      const preflight = request.headers['access-control-request-method'] !== undefined;
+      callback(null, {
+        origin: [...origins],
+        preflight,
+        strictPreflight: false,
+        methods: [...KNOWN_METHODS],
+        exposedHeaders: EXPOSED,
+        maxAge: 600,
+      });
+    },
+  });
+}
+
+const logger = new Logger('http');
+
+/** One line and one figure a request: the route's template, never the URL, which holds ids, names and query values. */
+function report(request: FastifyRequest, reply: FastifyReply, metrics: Metrics): void {
+  const route = request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched');
+  const method = KNOWN_METHODS.has(request.method) ? request.method : 'other';
+  const ms = Math.round(reply.elapsedTime * 10) / 10;
+  metrics.observeHttp(method, route, reply.statusCode, reply.elapsedTime / SECOND);
+  logger.log({ request_id: request.id, method, route, status: reply.statusCode, ms, msg: 'request' });
+}
+
+/**
+ * An answer that went out before the body was in: Node would go on reading, up to the last byte of an upload that was refused. The
+ * sender gets a moment to see the answer, then the connection ends.
+ */
+function closeUnread({ raw }: FastifyRequest): void {
+  if (raw.complete) return;
+  setTimeout(() => {
+    if (!raw.complete) raw.socket.destroy();
+  }, LINGER).unref();
+}

@@ -1,0 +1,50 @@
+import FindMyWay, { HTTPMethod } from 'find-my-way';
+import { RouteOptions } from 'fastify';
+import { StartRefused } from '../kernel';
+import { POLICY_CONFIG, RoutePolicy } from './policy';
+
+export interface Route {
+  readonly method: string;
+  /** The template, as `/files/:id`. */
+  readonly path: string;
+  readonly policy: RoutePolicy;
+}
+
+/** What Fastify answers with these is what it was asked for, less the body or the handler. */
+const IMPLIED = 'OPTIONS';
+
+/** All registered routes, as Fastify reports them: nothing can be served that is not in here. */
+export class RouteTable {
+  readonly #routes: Route[] = [];
+  readonly #matcher = FindMyWay();
+
+  get routes(): readonly Route[] {
+    return this.#routes;
+  }
+
+  /** Fastify's onRoute hook. @throws StartRefused for a route whose policy nobody declared. */
+  register(options: RouteOptions): void {
+    const policy = policyOf(options.config);
+    for (const method of [options.method].flat()) {
+      if (policy === undefined) throw new StartRefused(`The route ${method} ${options.url} declares no policy.`);
+      const known = this.#routes.some((route) => route.method === method && route.path === options.url);
+      if (known) continue;
+      this.#routes.push({ method, path: options.url, policy });
+      this.#matcher.on(method as HTTPMethod, options.url, () => undefined);
+    }
+  }
+
+  /** The methods that a path has, for Allow; empty where there is no such path. */
+  allowed(path: string): readonly string[] {
+    const methods = new Set(this.#routes.map((route) => route.method));
+    const found = [...methods].filter((method) => this.#matcher.find(method as HTTPMethod, path) !== null);
+    return found.length === 0 ? [] : [...found, IMPLIED].sort();
+  }
+}
+
+export function policyOf(config: object | undefined): RoutePolicy | undefined {
+  return (config as Readonly<Record<string, RoutePolicy | undefined>> | undefined)?.[POLICY_CONFIG];
+}
+
+/** A request target without query and fragment. */
+export const pathOf = (target = '/'): string => target.split(/[?#]/, 1)[0] ?? '/';

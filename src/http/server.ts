@@ -1,0 +1,85 @@
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
+import { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { Duplex } from 'node:stream';
+import { HttpConfig } from '../config/config';
+import { SECOND, newId } from '../kernel';
+import { answerBrokenRequest } from './broken-request';
+import { sendProblem } from './problem.filter';
+import { toDomainError } from './refusal';
+import { RouteTable } from './route-table';
+import { SECURITY_HEADERS } from './security-headers';
+
+const SANE_REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
+// The longest file name, 255 bytes, with each byte percent-encoded.
+const MAX_PARAM_CHARS = 3 * 255;
+
+export interface ServerLimits {
+  readonly headersTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+}
+
+const LIMITS: ServerLimits = { headersTimeoutMs: 10 * SECOND, idleTimeoutMs: 120 * SECOND };
+
+/**
+ * The Fastify server under Nest. No limit on the time of a whole request: an upload may take hours. Headers have 10 s, JSON bodies 30 s
+ * (body.ts), and a connection on which nothing moves for 2 minutes is closed.
+ */
+export function createServerAdapter(http: HttpConfig, limits: ServerLimits = LIMITS): FastifyAdapter {
+  const routes = new RouteTable();
+  const adapter = new FastifyAdapter({
+    http: {
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: 0,
+      // How often Node looks at the timeouts above; its default is 30 s.
+      connectionsCheckingInterval: Math.min(SECOND, limits.headersTimeoutMs / 2),
+    },
+    requestTimeout: 0,
+    connectionTimeout: limits.idleTimeoutMs,
+    keepAliveTimeout: 65 * SECOND,
+    maxRequestsPerSocket: 10_000,
+    return503OnClosing: false,
+    skipMiddie: true,
+    trustProxy: http.trustedProxies.length === 0 ? false : [...http.trustedProxies],
+    routerOptions: { maxParamLength: MAX_PARAM_CHARS },
+    genReqId: requestId,
+    frameworkErrors: answerFrameworkError as unknown as NonNullable<FastifyServerOptions['frameworkErrors']>,
+    clientErrorHandler: (error: Error, socket: Duplex) => answerBrokenRequest(error, socket, routes),
+  });
+  const fastify = adapter.getInstance();
+  fastify.addHook('onRoute', (route) => routes.register(route));
+  tame(fastify.server, routes);
+  tables.set(adapter, routes);
+  return adapter;
+}
+
+const tables = new WeakMap<object, RouteTable>();
+
+/** The routes of a server that `createServerAdapter` made. */
+export function routesOf(adapter: object): RouteTable {
+  const routes = tables.get(adapter);
+  if (routes === undefined) throw new TypeError('not an adapter of createServerAdapter');
+  return routes;
+}
+
+function requestId({ headers }: { headers: IncomingMessage['headers'] }): string {
+  const sent = headers['x-request-id'];
+  return typeof sent === 'string' && SANE_REQUEST_ID.test(sent) ? sent : newId();
+}
+
+/** What Fastify refuses before any hook runs, as a malformed URL: the headers that hooks would have set come from here. */
+function answerFrameworkError(error: Error, request: FastifyRequest, reply: FastifyReply): void {
+  void reply.headers({ ...SECURITY_HEADERS, 'x-request-id': request.id });
+  sendProblem(toDomainError(error), request, reply);
+}
+
+function tame(server: Server, routes: RouteTable): void {
+  // Without a listener Node answers an unknown Expect with an empty 417. RFC 9110, 10.1.1, lets a server pass it over.
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    server.emit('request', request, response);
+  });
+  // Coffer is no proxy. Without a listener the connection would be dropped without an answer.
+  server.on('connect', (_request, socket) => {
+    answerBrokenRequest(Object.assign(new Error('CONNECT'), { code: 'CONNECT' }), socket, routes);
+  });
+}
