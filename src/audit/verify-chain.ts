@@ -60,7 +60,10 @@ class ChainWalk {
     let number = 0;
     let hash: string | undefined = CHAIN_START;
     for await (const row of this.#rows(this.#writers, '_id', [])) {
-      for (number += 1; number < row.number; number += 1) hash = this.#gap(`writer:${number}`);
+      for (number += 1; number < row.number; number += 1) {
+        this.#fault('missing', `writer:${number}`);
+        hash = undefined;
+      }
       this.#checkRow(row, row.hash === writerHash(row), hash);
       hash = row.hash;
       this.#writerCount += 1;
@@ -72,7 +75,10 @@ class ChainWalk {
     let seq = 0;
     let hash: string | undefined = writer.hash;
     for await (const row of this.#rows(this.#batches, 'writer', [writer.writer])) {
-      for (seq += 1; seq < row.seq; seq += 1) hash = this.#gap(`${writer.writer}:${seq}`);
+      for (seq += 1; seq < row.seq; seq += 1) {
+        this.#fault('missing', `${writer.writer}:${seq}`);
+        hash = undefined;
+      }
       this.#checkRow(row, row.hash === batchHash(row), hash);
       hash = row.hash;
       this.#batchCount += 1;
@@ -93,12 +99,7 @@ class ChainWalk {
     return (await this.#writers.count('writer', [writer])) > 0;
   }
 
-  /** After a gap there is nothing that the next row could be held against. */
-  #gap(row: string): undefined {
-    this.#fault('missing', row);
-    return undefined;
-  }
-
+  /** `before` is undefined after a gap: there is nothing that the row could be held against. */
   #checkRow(row: { _id: string; prev_hash: string }, unchanged: boolean, before: string | undefined): void {
     if (!unchanged) this.#fault('changed', row._id);
     if (before !== undefined && row.prev_hash !== before) this.#fault('unlinked', row._id);

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
+import { UserKeysModule } from '../user';
 import { RotationJob } from './rotation-job';
 import { Rotations } from './rotations';
 
-@Module({ providers: [RotationJob, Rotations], exports: [Rotations] })
+@Module({ imports: [UserKeysModule], providers: [RotationJob, Rotations], exports: [Rotations] })
 export class RotationModule {}

@@ -1,0 +1,118 @@
+import { Logger } from '@nestjs/common';
+import { Clock, MINUTE, SystemClock } from '../kernel';
+import { waitFor } from '../../test/support/processes';
+import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-store';
+import { tasksCollection } from './jobs.collection';
+import { LeasedScheduler } from './leased-scheduler';
+
+beforeAll(() => Logger.overrideLogger(false));
+
+let open: OpenStore;
+const schedulers: LeasedScheduler[] = [];
+beforeEach(async () => (open = await temporarySealedStore()));
+afterEach(async () => {
+  await Promise.all(schedulers.splice(0).map((scheduler) => scheduler.beforeApplicationShutdown()));
+  await open.close();
+});
+
+function scheduler(clock: Clock = new SystemClock()): LeasedScheduler {
+  const made = new LeasedScheduler(open.store, clock);
+  schedulers.push(made);
+  return made;
+}
+
+const released = (name: string): Promise<unknown> =>
+  waitFor('the task to be given back', async () => {
+    const row = await open.store.collection(tasksCollection).find('_id', name);
+    return row !== undefined && row.next_at > 0 && row.lease_until === 0;
+  });
+
+describe('a periodic task', () => {
+  it('runs soon after the start and not before it', async () => {
+    const task = jest.fn(() => Promise.resolve());
+    const one = scheduler();
+    one.every('sweep', MINUTE, task);
+    expect(task).not.toHaveBeenCalled();
+    one.onApplicationBootstrap();
+    await waitFor('the first run', () => task.mock.calls.length > 0);
+  });
+
+  it('runs again and again', async () => {
+    const task = jest.fn(() => Promise.resolve());
+    const one = scheduler();
+    one.every('sweep', 10, task);
+    one.onApplicationBootstrap();
+    await waitFor('three runs', () => task.mock.calls.length >= 3);
+  });
+
+  it('runs on one replica where several start at the same time', async () => {
+    const task = jest.fn(() => Promise.resolve());
+    for (let n = 0; n < 6; n += 1) {
+      const one = scheduler();
+      one.every('sweep', 60 * MINUTE, task);
+      one.onApplicationBootstrap();
+    }
+    await released('sweep');
+    expect(task).toHaveBeenCalledTimes(1);
+  });
+
+  it('is not begun by a second replica while the first one is at it', async () => {
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const [slow, quick] = [jest.fn(() => held), jest.fn(() => Promise.resolve())];
+    const [one, two] = [scheduler(), scheduler()];
+    one.every('sweep', 1, slow);
+    one.onApplicationBootstrap();
+    await waitFor('the first run', () => slow.mock.calls.length > 0);
+    const looked = jest.spyOn(open.store.collection(tasksCollection), 'find');
+    two.every('sweep', 1, quick);
+    two.onApplicationBootstrap();
+    await waitFor('the second replica to have looked', () => looked.mock.calls.length > 0);
+    expect(quick).not.toHaveBeenCalled();
+    release();
+  });
+
+  it('comes again after a run that failed', async () => {
+    const task = jest.fn(() => Promise.reject(new Error('broken')));
+    const one = scheduler();
+    one.every('sweep', 1, task);
+    one.onApplicationBootstrap();
+    await waitFor('another try', () => task.mock.calls.length >= 2);
+  });
+
+  it('comes again after the clock was set back', async () => {
+    let ms = Date.now();
+    const clock = new (class extends Clock {
+      now(): number {
+        return ms;
+      }
+    })();
+    const first = jest.fn(() => Promise.resolve());
+    const one = scheduler(clock);
+    one.every('sweep', MINUTE, first);
+    one.onApplicationBootstrap();
+    await released('sweep');
+    await one.beforeApplicationShutdown();
+    ms -= 100 * MINUTE;
+    const again = jest.fn(() => Promise.resolve());
+    const two = scheduler(clock);
+    two.every('sweep', MINUTE, again);
+    two.onApplicationBootstrap();
+    await waitFor('a run', () => again.mock.calls.length > 0);
+  });
+
+  it('is refused a name that is taken', () => {
+    const one = scheduler();
+    one.every('sweep', MINUTE, () => Promise.resolve());
+    expect(() => one.every('sweep', MINUTE, () => Promise.resolve())).toThrow(TypeError);
+  });
+
+  it('is not begun any more after the stop', async () => {
+    const task = jest.fn(() => Promise.resolve());
+    const one = scheduler();
+    one.onApplicationBootstrap();
+    await one.beforeApplicationShutdown();
+    one.every('sweep', 1, task);
+    expect(task).not.toHaveBeenCalled();
+  });
+});

@@ -1,0 +1,15 @@
+import { defineCollection, type Doc } from '../../src/store';
+
+/** What the job of actors/job-worker.ts does: one row a step and process. */
+export interface StepDoc extends Doc {
+  readonly step: number;
+  readonly pid: number;
+}
+
+export const stepsCollection = defineCollection<StepDoc>({
+  name: 'steps',
+  fields: { step: 'number', pid: 'number' },
+  clear: ['step', 'pid'],
+  indexes: { step: { fields: ['step'] } },
+  forged: 'refuse',
+});
