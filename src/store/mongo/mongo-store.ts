@@ -20,6 +20,7 @@ const INDEX_NOT_FOUND = 27;
 export class MongoStore extends Store {
   readonly #connection: MongoConnection;
   readonly #collections = new Map<unknown, { readonly collection: Collection<Doc>; readonly model: Model<BsonRow> }>();
+  readonly #prepared = new Set<Model<BsonRow>>();
 
   constructor(address: MongoAddress) {
     super();
@@ -39,9 +40,10 @@ export class MongoStore extends Store {
 
   async prepare(): Promise<void> {
     for (const { model } of this.#collections.values()) {
-      const { collectionName } = model.collection;
+      if (this.#prepared.has(model)) continue;
       const build = (): Promise<void> => createIndexes(model);
-      await this.#connection.run(build, collectionName, 'none');
+      await this.#connection.run(build, model.collection.collectionName, 'none');
+      this.#prepared.add(model);
     }
   }
 

@@ -1,0 +1,10 @@
+import { temporaryMongo } from '../support/collection-fixtures';
+import { describeWithPart } from '../support/parts';
+import { collectionContract } from './collection.contract';
+import { sealedCollectionContract } from './sealed-collection.contract';
+
+describeWithPart('secantus', 'mongoose over the wire', () => {
+  collectionContract('MongoDB', () => temporaryMongo({ sealed: false }));
+  collectionContract('MongoDB with seals', () => temporaryMongo({ sealed: true }));
+  sealedCollectionContract('MongoDB', () => temporaryMongo({ sealed: false }));
+});

@@ -1,0 +1,250 @@
+import { type Collection, defineCollection, type Doc, SealedStore, type Store } from '../../src/store';
+import { SecretBytes } from '../../src/kernel';
+import { FixedSecrets } from '../support/sealed-store';
+import { thingDefinition, type ThingDoc } from './collection.contract';
+
+export interface SealedFixture {
+  readonly engine: Store;
+  close(): Promise<void>;
+}
+
+/** A row as it lies in the store, and whatever somebody makes of it. */
+interface RawRow extends Doc {
+  readonly [field: string]: string | number | boolean;
+}
+
+const RAW_FIELDS = {
+  owner: 'string',
+  kind: 'string',
+  size: 'number',
+  open: 'boolean',
+  at: 'time',
+  email: 'string',
+  notes: 'string',
+  seal: 'string',
+  smuggled: 'string',
+} as const;
+
+/** What somebody with write access to the database can do, and what becomes of it. */
+export function sealedCollectionContract(name: string, open: () => Promise<SealedFixture>): void {
+  describe(`row seals on ${name}`, () => {
+    let fixture: SealedFixture;
+    let forgeries: string[];
+    let store: Store;
+    let things: Collection<ThingDoc>;
+    let raw: Collection<RawRow>;
+
+    beforeAll(async () => (fixture = await open()), 60_000);
+    afterAll(() => fixture.close());
+    beforeEach(async () => {
+      forgeries = [];
+      store = sealing(new FixedSecrets());
+      things = store.collection(thingDefinition());
+      raw = rawView(things);
+      await store.prepare();
+    });
+
+    const sealing = (secrets: FixedSecrets): Store =>
+      new SealedStore(fixture.engine, secrets, {
+        onForgedRow: (collection, id) => forgeries.push(`${collection}/${id}`),
+      });
+
+    const rawView = (collection: Collection<ThingDoc>): Collection<RawRow> =>
+      fixture.engine.collection(
+        defineCollection<RawRow>({
+          name: collection.definition.name,
+          fields: RAW_FIELDS,
+          clear: [],
+          indexes: collection.definition.indexes as never,
+          forged: 'refuse',
+          sealed: false,
+        }),
+      );
+
+    const card = (fields: Partial<ThingDoc> = {}): Promise<ThingDoc> =>
+      things.insert({
+        _id: 'card',
+        owner: 'ada',
+        kind: 'card',
+        size: 1,
+        open: false,
+        at: 5,
+        email: 'a@b',
+        notes: { a: 1 },
+        ...fields,
+      });
+
+    /** Changes the stored row and puts its revision back, as somebody past Coffer would. */
+    async function tamper(id: string, change: (row: RawRow) => RawRow): Promise<void> {
+      const before = (await raw.find('_id', id))!;
+      const after = change(before);
+      expect(after).not.toEqual(before);
+      await raw.remove(id);
+      await raw.insert(after);
+      for (let rev = 1; rev < after.rev; rev += 1) await raw.replace({ ...after, rev });
+    }
+
+    async function expectForged(id = 'card'): Promise<void> {
+      await expect(things.find('_id', id)).rejects.toMatchObject({ code: 'integrity_failed' });
+      expect(forgeries).toContain(`${things.definition.name}/${id}`);
+    }
+
+    it('reads a row that nobody touched and reports nothing', async () => {
+      const stored = await card();
+      expect(await things.find('_id', 'card')).toEqual(stored);
+      expect(await things.find('_id', 'card')).not.toHaveProperty('seal');
+      expect(forgeries).toEqual([]);
+    });
+
+    it('stores a seal with each row, another one at each revision', async () => {
+      await things.replace(await card());
+      const second = (await raw.find('_id', 'card'))!;
+      await things.replace((await things.find('_id', 'card'))!);
+      const third = (await raw.find('_id', 'card'))!;
+      expect(second['seal']).toMatch(/^[0-9a-f]{64}$/);
+      expect(third['seal']).not.toBe(second['seal']);
+    });
+
+    it.each<[string, Partial<RawRow>]>([
+      ['a text', { owner: 'eve' }],
+      ['a number', { size: 2 }],
+      ['a boolean', { open: true }],
+      ['a time', { at: 6 }],
+      ['a json field', { notes: '{"a":2}' }],
+      ['the spelling of a json field', { notes: '{ "a": 1 }' }],
+      ['a json field into what is no json', { notes: '{' }],
+    ])('refuses a row in which somebody changed %s', async (_what, change) => {
+      await card();
+      await tamper('card', (row) => ({ ...row, ...change }) as RawRow);
+      await expectForged();
+    });
+
+    it('refuses a row that lost a field or was given one that it never had', async () => {
+      await card();
+      await tamper('card', ({ open: _gone, ...row }) => row as RawRow);
+      await expectForged();
+      await things.insert({ _id: 'bare', owner: 'ada' });
+      await tamper('bare', (row) => ({ ...row, open: true }));
+      await expectForged('bare');
+    });
+
+    it('refuses a value that moved from one field to its neighbour', async () => {
+      await card({ kind: 'same', email: 'other' });
+      await tamper('card', (row) => ({ ...row, kind: 'other', email: 'same' }));
+      await expectForged();
+    });
+
+    it('refuses a row without a seal, with an empty one and with another one', async () => {
+      await card();
+      await tamper('card', ({ seal: _stripped, ...row }) => row as RawRow);
+      await expectForged();
+      for (const seal of ['', '00', 'f'.repeat(64), 'é'.repeat(64)]) {
+        await tamper('card', (row) => ({ ...row, seal }));
+        await expectForged();
+      }
+    });
+
+    it('refuses a row whose revision was changed, so that no old compare-and-set holds again', async () => {
+      await things.replace(await card());
+      await tamper('card', (row) => ({ ...row, rev: 1 }));
+      await expectForged();
+      await tamper('card', (row) => ({ ...row, rev: 3 }));
+      await expectForged();
+    });
+
+    it('refuses a genuine row under the id of another', async () => {
+      await card();
+      await things.insert({ _id: 'other', owner: 'bob', kind: 'note' });
+      const genuine = (await raw.find('_id', 'card'))!;
+      await raw.remove('card');
+      await tamper('other', () => ({ ...genuine, _id: 'other' }));
+      await expectForged('other');
+    });
+
+    it('refuses a genuine row of another collection, byte for byte', async () => {
+      const elsewhere = store.collection(thingDefinition());
+      await store.prepare();
+      await elsewhere.insert({ _id: 'card', owner: 'ada' });
+      await raw.insert((await rawView(elsewhere).find('_id', 'card'))!);
+      await expectForged();
+    });
+
+    it('refuses rows that were sealed under another key', async () => {
+      const otherSecrets = new FixedSecrets();
+      Object.assign(otherSecrets, { integrity: new SecretBytes(Buffer.alloc(32, 9)) });
+      await sealing(otherSecrets).collection(things.definition).insert({ _id: 'card', owner: 'ada' });
+      await expectForged();
+    });
+
+    it('ignores a field that the definition does not name', async () => {
+      const stored = await card();
+      await tamper('card', (row) => ({ ...row, smuggled: 'x' }));
+      expect(await things.find('_id', 'card')).toEqual(stored);
+      expect(forgeries).toEqual([]);
+    });
+
+    it('cannot be made to take back a row by a replace from an older reading', async () => {
+      const first = await card();
+      const second = await things.replace({ ...first, size: 2 });
+      expect(await things.replace({ ...first, size: 3 })).toBeUndefined();
+      expect(await things.find('_id', 'card')).toEqual(second);
+    });
+
+    it('seals each row of a bulk', async () => {
+      const docs = await Promise.all(['1', '2'].map((_id) => things.insert({ _id, owner: 'ada' })));
+      expect(await things.replaceMany(docs.map((doc) => ({ ...doc, size: 7 })))).toBe(2);
+      expect((await things.list('bySize', [7], { limit: 5 })).items).toHaveLength(2);
+      expect(forgeries).toEqual([]);
+    });
+
+    describe('in lists', () => {
+      beforeEach(async () => {
+        for (const _id of ['1', '2', '3']) await things.insert({ _id, owner: 'ada', size: 1 });
+        await tamper('2', (row) => ({ ...row, size: 9 }));
+      });
+
+      it('refuses the whole page on data', async () => {
+        const page = things.list('byOwner', ['ada'], { limit: 5 });
+        await expect(page).rejects.toMatchObject({ code: 'integrity_failed' });
+        expect(forgeries).toEqual([`${things.definition.name}/2`]);
+      });
+
+      it('gives a job the good rows and names the bad ones', async () => {
+        const named: string[] = [];
+        const page = await things.list('byOwner', ['ada'], { limit: 5, onForged: (id) => named.push(id) });
+        expect(page.items.map(({ _id }) => _id)).toEqual(['1', '3']);
+        expect(named).toEqual(['2']);
+        expect(forgeries).toEqual([`${things.definition.name}/2`]);
+      });
+
+      it('goes on to the next page behind a bad row', async () => {
+        const onForged = (): void => undefined;
+        const first = await things.list('byOwner', ['ada'], { limit: 2, onForged });
+        const second = await things.list('byOwner', ['ada'], { limit: 2, onForged, after: first.next! });
+        expect([...first.items, ...second.items].map(({ _id }) => _id)).toEqual(['1', '3']);
+      });
+
+      it('leaves the bad row out where it counts as absent', async () => {
+        const lenient = store.collection({ ...things.definition, forged: 'absent' });
+        const page = await lenient.list('byOwner', ['ada'], { limit: 5 });
+        expect(page.items.map(({ _id }) => _id)).toEqual(['1', '3']);
+        expect(forgeries).toEqual([`${things.definition.name}/2`]);
+      });
+    });
+
+    it('counts a bad row as absent on authentication paths, and still reports it', async () => {
+      await card();
+      await tamper('card', (row) => ({ ...row, owner: 'eve' }));
+      const lenient = store.collection({ ...things.definition, forged: 'absent' });
+      expect(await lenient.find('_id', 'card')).toBeUndefined();
+      expect(await lenient.find('byEmail', 'a@b')).toBeUndefined();
+      expect(forgeries).toHaveLength(2);
+    });
+
+    it('leaves unsealed collections as the engine keeps them', async () => {
+      const plain = store.collection(defineCollection<ThingDoc>({ ...thingDefinition(), sealed: false }));
+      await plain.insert({ _id: '1', owner: 'ada' });
+      expect(await rawView(plain).find('_id', '1')).toEqual({ _id: '1', rev: 1, owner: 'ada' });
+    });
+  });
+}

@@ -1,0 +1,51 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SystemClock } from '../../src/kernel';
+import { SealedStore, type Store } from '../../src/store';
+import { EmbeddedStore } from '../../src/store/embedded';
+import { MongoStore } from '../../src/store/mongo';
+import type { CollectionFixture } from '../contract/collection.contract';
+import { startSecantus } from './parts';
+import { FixedSecrets } from './sealed-store';
+
+interface Options {
+  readonly sealed: boolean;
+}
+
+export async function temporaryEmbedded({ sealed }: Options): Promise<CollectionFixture> {
+  const folder = await mkdtemp(join(tmpdir(), 'coffer-collection-'));
+  const open = (): Store => new EmbeddedStore(folder, new SystemClock());
+  return fixture(open, sealed, () => rm(folder, { recursive: true, force: true }));
+}
+
+export async function temporaryMongo({ sealed }: Options): Promise<CollectionFixture> {
+  const server = await startSecantus();
+  const open = (): Store => new MongoStore({ url: server.url, dbName: 'contract' });
+  return fixture(open, sealed, () => server.stop());
+}
+
+function fixture(open: () => Store, sealed: boolean, remove: () => Promise<void>): CollectionFixture {
+  const engines: Store[] = [];
+  const engine = (): Store => {
+    const opened = open();
+    engines.push(opened);
+    return opened;
+  };
+  const over = (raw: Store): Store =>
+    sealed ? new SealedStore(raw, new FixedSecrets(), { onForgedRow: (name, id) => reportForgery(name, id) }) : raw;
+  const first = engine();
+  return {
+    engine: first,
+    store: over(first),
+    another: () => Promise.resolve(over(engine())),
+    close: async () => {
+      await Promise.all(engines.map((each) => each.close()));
+      await remove();
+    },
+  };
+}
+
+function reportForgery(collection: string, id: string): never {
+  throw new Error(`nobody forged ${collection}/${id}`);
+}
