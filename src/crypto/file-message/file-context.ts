@@ -23,14 +23,14 @@ export const keyNameOf = (context: FileContext): string => `file/${context.fileI
 export interface KeyExport {
   readonly namespace: string;
   readonly keyName: string;
-  /** 32 bytes in base64. This is the file key itself: it opens this one version of this one file. */
+  /** 32 bytes in lowercase hex. This is the file key itself: it opens this one version of this one file. */
   readonly key: string;
 }
 
 export const keyExport = (fileKey: SecretBytes, context: FileContext): KeyExport => ({
   namespace: KEY_NAMESPACE,
   keyName: keyNameOf(context),
-  key: fileKey.bytes.toString('base64'),
+  key: fileKey.bytes.toString('hex'),
 });
 
 /** The encryption context as the message format writes it: count, then key and value each with its length, sorted by key bytes. */

@@ -30,7 +30,7 @@ describe('a header', () => {
     expect(keyExport(fileKey, context)).toEqual({
       namespace: 'coffer',
       keyName: 'file/f1/3',
-      key: fileKey.bytes.toString('base64'),
+      key: fileKey.bytes.toString('hex'),
     });
   });
 });

@@ -1,0 +1,159 @@
+import { Busboy, BusboyInstance } from '@fastify/busboy';
+import { Readable } from 'node:stream';
+import { DomainError } from '../../kernel';
+import { Deferred } from './deferred';
+import { MAX_ENVELOPE_BYTES, UPLOAD_FIELDS } from '../upload-request';
+
+export const FILE_PART = 'file';
+/** What may come in a form beside the bytes of the file: fields, part headers, boundaries, and what a client sends after the end. */
+export const MAX_OVERHEAD_BYTES = 1024 * 1024;
+const BUFFER_BYTES = 256 * 1024;
+const MAX_PART_HEADERS = 20;
+const MAX_PART_HEADER_BYTES = 8 * 1024;
+
+const LIMITS = {
+  fieldNameSize: 100,
+  fieldSize: MAX_ENVELOPE_BYTES,
+  fields: UPLOAD_FIELDS.length,
+  files: 1,
+  parts: UPLOAD_FIELDS.length + 1,
+  headerPairs: MAX_PART_HEADERS,
+  headerSize: MAX_PART_HEADER_BYTES,
+};
+
+/** A form up to the beginning of its file: the fields that came before it, and the file's bytes, which are still on their way. */
+export interface FormHead {
+  readonly fields: ReadonlyMap<string, string>;
+  /** The file name of the part, path and all as it was sent. */
+  readonly fileName: string | undefined;
+  readonly contentType: string;
+  /** Ends only when the whole form has been read and holds nothing wrong, the closing boundary included; else it throws. */
+  readonly content: AsyncIterable<Buffer>;
+}
+
+/**
+ * Reads a multipart/form-data body (RFC 7578): fields first, then one part `file`. Resolves when the part `file` begins.
+ * @throws DomainError `validation_failed` (broken, or anything in it that does not belong there), `too_large` (all but the file's bytes).
+ */
+export function readForm(contentType: string, body: AsyncIterable<Buffer>): Promise<FormHead> {
+  return new FormReader(contentType).read(body);
+}
+
+class FormReader {
+  readonly #parser: BusboyInstance;
+  readonly #fields = new Map<string, string>();
+  readonly #head = new Deferred<FormHead>();
+  readonly #end = new Deferred<void>();
+  #fileBegan = false;
+  #failed = false;
+  #fileBytes = 0;
+  #bytes = 0;
+  /** Lets the pump go on after the parser had enough; a callback and no promise of long life, on which waits would pile up. */
+  #goOn: () => void = () => undefined;
+
+  constructor(contentType: string) {
+    this.#parser = parserFor(contentType)
+      .on('field', (name, value, _, truncated) => this.#field(name, value, truncated))
+      .on('file', (name, stream, fileName, _, type) => this.#file(name, stream, fileName, type))
+      .on('fieldsLimit', () => this.#refuse('', 'has too many fields'))
+      .on('partsLimit', () => this.#refuse('', 'has too many parts'))
+      .on('filesLimit', () => this.#refuse(`/${FILE_PART}`, 'may be given once'))
+      .on('error', () => this.#fail(broken()))
+      .on('drain', () => this.#goOn())
+      .on('finish', () => this.#finish());
+  }
+
+  read(body: AsyncIterable<Buffer>): Promise<FormHead> {
+    void this.#pump(body).catch((fault: unknown) => this.#fail(fault as Error));
+    return this.#head.promise;
+  }
+
+  #field(name: string, value: string, truncated: boolean): void {
+    if (!(UPLOAD_FIELDS as readonly string[]).includes(name)) this.#refuse('', 'has a field that is not known');
+    else if (this.#fileBegan) this.#refuse(`/${name}`, `must come before ${FILE_PART}`);
+    else if (this.#fields.has(name)) this.#refuse(`/${name}`, 'may be given once');
+    else if (truncated) this.#refuse(`/${name}`, 'is too long');
+    else this.#fields.set(name, value);
+  }
+
+  #file(name: string, stream: Readable, fileName: string | undefined, contentType: string): void {
+    // Without a listener an error of this stream would end the process; the parser reports the same one.
+    stream.on('error', () => this.#fail(broken()));
+    if (name === FILE_PART) {
+      this.#fileBegan = true;
+      this.#head.resolve({ fields: this.#fields, fileName, contentType, content: this.#content(stream) });
+    } else {
+      stream.resume();
+      this.#refuse('', 'has a file part that is not known');
+    }
+  }
+
+  #finish(): void {
+    if (!this.#fileBegan) this.#refuse(`/${FILE_PART}`, 'must be given');
+    else if (!this.#failed) this.#end.resolve();
+  }
+
+  async *#content(stream: Readable): AsyncGenerator<Buffer, void> {
+    let read = false;
+    try {
+      for await (const chunk of stream as AsyncIterable<Buffer>) {
+        this.#fileBytes += chunk.length;
+        yield chunk;
+      }
+      read = true;
+    } catch {
+      // The first fault is the one to tell; this one is only what it did to the stream.
+      this.#fail(broken());
+    } finally {
+      // A reader that stopped early: nobody waits for the rest, so it is not read either.
+      if (!read) this.#fail(broken());
+    }
+    await this.#end.promise;
+  }
+
+  async #pump(body: AsyncIterable<Buffer>): Promise<void> {
+    for await (const chunk of body) {
+      if (this.#failed) return;
+      this.#bytes += chunk.length;
+      if (this.#bytes - this.#fileBytes > MAX_OVERHEAD_BYTES) throw new DomainError('too_large');
+      if (!this.#parser.write(chunk)) await this.#drained();
+    }
+    this.#parser.end();
+  }
+
+  async #drained(): Promise<void> {
+    if (!this.#parser.writableNeedDrain || this.#failed) return;
+    await new Promise<void>((resolve) => (this.#goOn = resolve));
+  }
+
+  #fail(fault: Error): void {
+    this.#failed = true;
+    this.#head.reject(fault);
+    this.#end.reject(fault);
+    this.#goOn();
+  }
+
+  /** `pointer` names the field, never what was sent in its place. */
+  #refuse(pointer: string, message: string): void {
+    this.#fail(new DomainError('validation_failed', { fields: [{ pointer, message }] }));
+  }
+}
+
+function parserFor(contentType: string): BusboyInstance {
+  try {
+    return new Busboy({
+      headers: { 'content-type': contentType },
+      limits: LIMITS,
+      highWaterMark: BUFFER_BYTES,
+      fileHwm: BUFFER_BYTES,
+      // The name is kept as sent; one with a path in it is refused instead of cut.
+      preservePath: true,
+      isPartAFile: (name, _, fileName) => name === FILE_PART || fileName !== undefined,
+    });
+  } catch {
+    throw broken();
+  }
+}
+
+const broken = (): DomainError =>
+  new DomainError('validation_failed', { detail: 'The body is not a whole multipart/form-data form.' });

@@ -1,0 +1,43 @@
+import { IncomingMessage } from 'node:http';
+import { DomainError, SECOND } from '../../kernel';
+
+/** How long a client may stay silent while we could take more. */
+const SILENCE = 60 * SECOND;
+/** And in all: a minute, and a second more for each KiB that came, or one could hold an upload open for ever with a byte a minute. */
+const PATIENCE = 60 * SECOND;
+const SLOWEST_BYTES_A_MS = 1024 / SECOND;
+
+/**
+ * The bytes of a request as they come. An early end leaves the request alone (the socket is still needed for the answer).
+ * @throws DomainError `request_timeout` for a client that is too slow, `validation_failed` where the body breaks off.
+ */
+export async function* received(request: IncomingMessage): AsyncGenerator<Buffer, void> {
+  const chunks = request.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>;
+  let waited = 0;
+  let bytes = 0;
+  try {
+    for (;;) {
+      const asked = performance.now();
+      const next = await withDeadline(chunks.next(), Math.min(SILENCE, PATIENCE + bytes / SLOWEST_BYTES_A_MS - waited));
+      if (next.done === true) return;
+      waited += performance.now() - asked;
+      bytes += next.value.length;
+      yield next.value;
+    }
+  } finally {
+    // Not awaited: where a chunk was asked for and never comes, this would wait for it.
+    void chunks.return?.().catch(() => undefined);
+  }
+}
+
+/** A timer of its own for each wait: racing one long-lived promise would pile up reactions on it. */
+function withDeadline<T>(next: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const tooSlow = new DomainError('request_timeout', { detail: 'The body came too slowly.' });
+    const timer = setTimeout(() => reject(tooSlow), Math.max(0, ms));
+    next.then(resolve, () => reject(brokenOff())).finally(() => clearTimeout(timer));
+  });
+}
+
+const brokenOff = (): DomainError =>
+  new DomainError('validation_failed', { detail: 'The body broke off before its end.' });

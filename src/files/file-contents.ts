@@ -1,0 +1,86 @@
+import { Injectable } from '@nestjs/common';
+import { Readable } from 'node:stream';
+import { BlobStore, ByteRange } from '../blobs';
+import { FileContext, FileMessages, FileSummary } from '../crypto';
+import { DomainError, SecretBytes, isDomainError } from '../kernel';
+import { Sealer } from '../keys/user';
+import { Collection, Store } from '../store';
+import { fileNotFound, openFileKey } from './file-cipher';
+import { ActiveFile, FileDoc, fileCollection } from './file.collection';
+
+/** Between rows and blobs: writes a content as a file message, and serves it again, in clear or as it is stored. */
+@Injectable()
+export class FileContents {
+  readonly #files: Collection<FileDoc>;
+
+  constructor(
+    store: Store,
+    private readonly blobs: BlobStore,
+    private readonly messages: FileMessages,
+    private readonly sealer: Sealer,
+  ) {
+    this.#files = store.collection(fileCollection);
+  }
+
+  /** Encrypts a content into the row's blob, in constant memory. Resolves when the blob is durable. Destroys the key. */
+  async write(row: FileDoc, key: SecretBytes, content: AsyncIterable<Buffer>): Promise<FileSummary> {
+    try {
+      const message = this.messages.encrypt(key, contextOf(row), content);
+      key.destroy();
+      await this.blobs.put(row.blob_id, message);
+      return message.summary;
+    } finally {
+      key.destroy();
+    }
+  }
+
+  /**
+   * The content in clear. Resolves when the first frame asked for has verified; a later fault destroys the stream.
+   * @throws DomainError `decryption_failed`, `file_not_found` (removed a moment ago), `kms_unavailable`, `store_unavailable`.
+   */
+  async read(row: ActiveFile, range: ByteRange | undefined): Promise<Readable> {
+    const storedSize = await this.storedSize(row);
+    const fileKey = await this.sealer.with(row.owner_id, (keys) => openFileKey(keys, row));
+    try {
+      const { size: plaintextSize, encrypted_size: encryptedSize } = row;
+      const read = (span: ByteRange): Promise<Readable> => this.blobs.get(row.blob_id, span);
+      const file = { fileKey, context: contextOf(row), plaintextSize, encryptedSize, storedSize, read };
+      return await this.messages.open(file, range);
+    } catch (error) {
+      throw await this.readFault(row, error);
+    } finally {
+      fileKey.destroy();
+    }
+  }
+
+  /** The stored message, or a part of it, as it is: whoever opens it verifies it. @throws as `read`. */
+  async readStored(row: ActiveFile, range: ByteRange | undefined): Promise<Readable> {
+    if ((await this.storedSize(row)) !== row.encrypted_size) throw new DomainError('decryption_failed');
+    try {
+      return await this.blobs.get(row.blob_id, range);
+    } catch (error) {
+      throw await this.readFault(row, error);
+    }
+  }
+
+  private async storedSize(row: ActiveFile): Promise<number> {
+    const size = await this.blobs.size(row.blob_id);
+    if (size === undefined) throw await this.readFault(row, new DomainError('not_found'));
+    return size;
+  }
+
+  /** A blob that is not there was removed with its file a moment ago, or it was taken away: as bad as one that was changed. */
+  private async readFault(row: ActiveFile, error: unknown): Promise<unknown> {
+    if (!isDomainError(error)) return new DomainError('store_unavailable', { cause: error });
+    if (error.code !== 'not_found') return error;
+    const current = await this.#files.find('_id', row._id);
+    const stays = current?.state === 'active' && current.blob_id === row.blob_id;
+    return stays ? new DomainError('decryption_failed', { cause: error }) : fileNotFound();
+  }
+}
+
+export const contextOf = (row: Pick<FileDoc, '_id' | 'owner_id' | 'version'>): FileContext => ({
+  fileId: row._id,
+  ownerId: row.owner_id,
+  version: row.version,
+});

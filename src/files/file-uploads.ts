@@ -1,0 +1,109 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG, Config } from '../config/config';
+import { FileSummary } from '../crypto';
+import { AuditSink, DomainError, Principal, audited, failpoint, newId } from '../kernel';
+import { ContentFacts } from './file-cipher';
+import { FileContents } from './file-contents';
+import { FileRemoval } from './file-removal';
+import { FileView, viewOf } from './file-view';
+import { SizeLimits, checkSize, limited } from './limited';
+import { NewFiles, PendingFile } from './new-files';
+import { UploadRequest } from './upload-request';
+import { UsageLedger } from './usage-ledger';
+
+/**
+ * Upload, all or nothing: pending row, then the blob, durable, then the share of the quota, and only then the file under its name
+ * (docs/files.md). What is left of an upload that fails is removed at once, of one that was killed by the sweeper.
+ */
+@Injectable()
+export class FileUploads {
+  constructor(
+    private readonly newFiles: NewFiles,
+    private readonly contents: FileContents,
+    private readonly usage: UsageLedger,
+    private readonly removal: FileRemoval,
+    private readonly audit: AuditSink,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /**
+   * Takes a content in as it comes. `declaredBytes` is what the client says that it will be, where it does.
+   * @throws DomainError `file_exists`, `too_large`, `quota_exceeded`, `checksum_mismatch`, `storage_full`, `kms_unavailable`, and what
+   * `content` throws.
+   */
+  upload(
+    caller: Principal,
+    request: UploadRequest,
+    content: AsyncIterable<Buffer>,
+    declaredBytes: number | undefined,
+  ): Promise<FileView> {
+    const fileId = newId();
+    return audited(
+      this.audit,
+      { action: 'file.upload', actor: caller.userId, resource: `file/${fileId}` },
+      async () => {
+        await this.newFiles.refuseTakenName(caller.userId, request.name);
+        const limits = await this.limits(caller.userId);
+        checkSize(declaredBytes ?? 0, limits);
+        const pending = await this.newFiles.open(fileId, caller.userId, request);
+        try {
+          return await this.fill(pending, request, limited(content, limits));
+        } catch (error) {
+          await this.abandon(pending);
+          throw error;
+        }
+      },
+    );
+  }
+
+  private async fill(pending: PendingFile, request: UploadRequest, content: AsyncIterable<Buffer>): Promise<FileView> {
+    const { _id: fileId, owner_id: ownerId } = pending.row;
+    const summary = await this.write(pending, content);
+    failpoint('file.blob-stored');
+    checkDigest(summary, request);
+    await this.usage.add(ownerId, fileId, summary.plaintextSize);
+    failpoint('file.counted');
+    const { plaintextSize: size, encryptedSize } = summary;
+    const facts = factsOf(summary, request);
+    const row = await this.newFiles.activate(fileId, request, { size, encryptedSize, facts });
+    failpoint('file.active');
+    // The file is there: a mark that stays is for the sweeper.
+    await this.usage.settle(ownerId, fileId).catch(() => undefined);
+    return viewOf(row, request.name, facts);
+  }
+
+  private async write({ row, key }: PendingFile, content: AsyncIterable<Buffer>): Promise<FileSummary> {
+    const heartbeat = this.newFiles.keepAlive(row._id);
+    try {
+      return await this.contents.write(row, key, heartbeat.guard(content));
+    } finally {
+      heartbeat.stop();
+    }
+  }
+
+  private async limits(ownerId: string): Promise<SizeLimits> {
+    return { largest: this.config.files.maxSize, quota: await this.usage.left(ownerId) };
+  }
+
+  /** Never throws, the error that led here is the one to tell; where the store does not answer, the sweeper does this later. */
+  private async abandon({ row }: PendingFile): Promise<void> {
+    try {
+      const current = await this.removal.begin(row._id, () => true);
+      await this.removal.finish(current ?? row);
+    } catch {
+      return;
+    }
+  }
+}
+
+function checkDigest(summary: FileSummary, request: UploadRequest): void {
+  if (request.sha256 !== undefined && request.sha256 !== summary.sha256) {
+    throw new DomainError('checksum_mismatch', { detail: 'The SHA-256 of what came is not the expected one.' });
+  }
+}
+
+const factsOf = (summary: FileSummary, request: UploadRequest): ContentFacts => ({
+  contentType: request.contentType,
+  sha256: summary.sha256,
+  envelope: request.envelope,
+});

@@ -1,0 +1,96 @@
+import { Doc, defineCollection } from '../store';
+
+/**
+ * `pending`: an upload is under way, invisible. `active`: a file. `deleting`: gone for everybody, its key is dropped already; what is
+ * left (the share of the quota, the blob, this row) goes in that order, by whoever comes first.
+ */
+export type FileState = 'pending' | 'active' | 'deleting';
+
+/** A file and its current version. Envelopes are record envelopes (docs/formats.md), lowercase hex. */
+export interface FileDoc extends Doc {
+  readonly owner_id: string;
+  readonly state: FileState;
+  /** HMAC of the name under the owner's name key; on active rows only, so that a name is free at once when its file goes. */
+  readonly name_index?: string;
+  readonly name: string;
+  /** Number of the current version, from 1. Never used twice in one file. */
+  readonly version: number;
+  /** Random; nothing about the file can be read from it. */
+  readonly blob_id: string;
+  /** The file key of this version, wrapped. Dropped first when the file goes: what is left of it then opens no more. */
+  readonly file_key?: string;
+  /** Sealed: media type, SHA-256, client's envelope. Known when the content is. */
+  readonly meta?: string;
+  readonly size?: number;
+  readonly encrypted_size?: number;
+  readonly client_encrypted: boolean;
+  readonly created_at: number;
+  /** When this version came. */
+  readonly modified_at: number;
+  readonly expires_at?: number;
+  /** Last sign of life of who works on the row (pending, deleting); absent on rows that rest. */
+  readonly heartbeat_at?: number;
+  /** The user key versions in the envelopes: what wraps the file key, and what seals name and meta. */
+  readonly wrap_version: number;
+  readonly seal_version: number;
+}
+
+/** A row that readers may see: it has all that comes with the content. */
+export type ActiveFile = FileDoc &
+  Required<Pick<FileDoc, 'name_index' | 'file_key' | 'meta' | 'size' | 'encrypted_size'>> & {
+    readonly state: 'active';
+  };
+
+/** True for a file that a reader may see at `now`: one past its time is gone at once, whenever the sweeper comes. */
+export const isVisible = (row: FileDoc | undefined, now: number): row is ActiveFile =>
+  row?.state === 'active' && !hasExpired(row, now);
+
+export const hasExpired = (row: FileDoc, now: number): boolean => row.expires_at !== undefined && row.expires_at <= now;
+
+export const fileCollection = defineCollection<FileDoc>({
+  name: 'files',
+  fields: {
+    owner_id: 'string',
+    state: 'string',
+    name_index: 'string',
+    name: 'string',
+    version: 'number',
+    blob_id: 'string',
+    file_key: 'string',
+    meta: 'string',
+    size: 'number',
+    encrypted_size: 'number',
+    client_encrypted: 'boolean',
+    created_at: 'time',
+    modified_at: 'time',
+    expires_at: 'time',
+    heartbeat_at: 'time',
+    wrap_version: 'number',
+    seal_version: 'number',
+  },
+  clear: [
+    'owner_id',
+    'state',
+    'version',
+    'blob_id',
+    'size',
+    'encrypted_size',
+    'client_encrypted',
+    'created_at',
+    'modified_at',
+    'expires_at',
+    'heartbeat_at',
+    'wrap_version',
+    'seal_version',
+  ],
+  indexes: {
+    name: { fields: ['owner_id', 'name_index'], unique: true },
+    owner: { fields: ['owner_id', 'state', 'created_at'] },
+    blob: { fields: ['blob_id'], unique: true },
+    expiry: { fields: ['expires_at'] },
+    heartbeat: { fields: ['heartbeat_at'] },
+    wrap_version: { fields: ['owner_id', 'wrap_version'] },
+    seal_version: { fields: ['owner_id', 'seal_version'] },
+  },
+  forged: 'refuse',
+});

@@ -1,0 +1,169 @@
+import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { IsIn, IsOptional, IsString } from 'class-validator';
+import { PageQueryDto } from '../http';
+import { FileView } from './file-view';
+import { UPLOAD_FIELDS } from './upload-request';
+
+/** A stored file. */
+export class FileDto implements FileView {
+  /**
+   * Opaque id of the file.
+   * @example "019ab2f0-7c11-7e55-b0f5-6f0a3c1d2e4f"
+   */
+  id!: string;
+
+  /**
+   * Its name, as it was sent.
+   * @example "report.pdf"
+   */
+  name!: string;
+
+  /**
+   * Bytes of the content.
+   * @example 48213
+   */
+  size!: number;
+
+  /**
+   * Media type, as the upload said it.
+   * @example "application/pdf"
+   */
+  content_type!: string;
+
+  /**
+   * SHA-256 of the content, lowercase hex.
+   * @example "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+   */
+  sha256!: string;
+
+  /**
+   * When it was stored.
+   * @example "2026-11-22T10:15:30.000Z"
+   */
+  created_at!: string;
+
+  /** From when on it is gone; null for a file without an end. */
+  @ApiProperty({ type: String, format: 'date-time', nullable: true, example: null })
+  expires_at!: string | null;
+
+  /**
+   * Number of the current version, from 1.
+   * @example 1
+   */
+  version!: number;
+
+  /**
+   * Bytes of the stored message (`?encrypted=true`).
+   * @example 48607
+   */
+  encrypted_size!: number;
+
+  /**
+   * Whether the client encrypted the content before it sent it.
+   * @example false
+   */
+  client_encrypted!: boolean;
+
+  /** What the client keeps beside a content that it encrypted itself: any JSON; null for other files. */
+  @ApiProperty({ type: Object, nullable: true, example: null })
+  envelope!: unknown;
+}
+
+export class FilePageDto {
+  /** Oldest first. */
+  items!: FileDto[];
+
+  /** Where to go on; null at the end. A page may hold fewer items than `limit`, even none, and still have one. */
+  @ApiProperty({ type: String, nullable: true, example: null })
+  next_cursor!: string | null;
+}
+
+export class FileListQueryDto extends PageQueryDto {
+  /**
+   * Only the file of exactly this name.
+   * @example "report.pdf"
+   */
+  @IsOptional()
+  @IsString()
+  name?: string;
+}
+
+export class ContentQueryDto {
+  /**
+   * `true` gives the stored message (AWS Encryption SDK format) instead of the content.
+   * @example "true"
+   */
+  @IsOptional()
+  @IsIn(['true', 'false'])
+  encrypted?: 'true' | 'false';
+}
+
+/** The fields of a raw upload; in a form they are fields before the part `file`. */
+export class UploadQueryDto implements Partial<Record<(typeof UPLOAD_FIELDS)[number], string>> {
+  /**
+   * The file's name: 1 to 255 bytes of UTF-8 without `/` and NUL. Needed for a raw body.
+   * @example "report.pdf"
+   */
+  @IsOptional()
+  @IsString()
+  name?: string;
+
+  /**
+   * Seconds until the file is gone.
+   * @example "86400"
+   */
+  @IsOptional()
+  @IsString()
+  expires_in?: string;
+
+  /**
+   * Media type to serve it with; `application/octet-stream` unless it is given.
+   * @example "application/pdf"
+   */
+  @IsOptional()
+  @IsString()
+  content_type?: string;
+
+  /**
+   * The SHA-256 that the content must have, 64 hex digits.
+   * @example "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+   */
+  @IsOptional()
+  @IsString()
+  sha256?: string;
+
+  /**
+   * `true` where the client has encrypted the content.
+   * @example "false"
+   */
+  @IsOptional()
+  @IsString()
+  client_encrypted?: string;
+
+  /** JSON of up to 16 KiB that is kept, sealed, beside a content that the client encrypted. */
+  @IsOptional()
+  @IsString()
+  envelope?: string;
+}
+
+/** What an AWS Encryption SDK raw AES keyring needs to open the stored message of the file's current version. */
+@ApiSchema({ name: 'FileKey' })
+export class FileKeyDto {
+  /**
+   * Key namespace (provider id).
+   * @example "coffer"
+   */
+  namespace!: string;
+
+  /**
+   * Key name.
+   * @example "file/019ab2f0-7c11-7e55-b0f5-6f0a3c1d2e4f/1"
+   */
+  key_name!: string;
+
+  /**
+   * The AES-256 key, lowercase hex. It opens this version of this file and nothing else.
+   * @example "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+   */
+  key!: string;
+}

@@ -1,0 +1,2 @@
+export { FilesModule } from './files.module';
+export { OwnedFiles } from './owned-files';

@@ -1,0 +1,26 @@
+import { DomainError } from '../kernel';
+import { quotaExceeded } from './usage-ledger';
+
+export interface SizeLimits {
+  /** MAX_FILE_SIZE. */
+  readonly largest: number;
+  /** What is left of the owner's quota. */
+  readonly quota: number;
+}
+
+/** @throws DomainError `too_large`, `quota_exceeded` */
+export function checkSize(bytes: number, limits: SizeLimits): void {
+  if (bytes > limits.largest)
+    throw new DomainError('too_large', { detail: 'The file is larger than this service takes.' });
+  if (bytes > limits.quota) throw quotaExceeded();
+}
+
+/** The chunks of a content, counted: what is beyond a limit is not read. */
+export async function* limited(content: AsyncIterable<Buffer>, limits: SizeLimits): AsyncGenerator<Buffer, void> {
+  let bytes = 0;
+  for await (const chunk of content) {
+    bytes += chunk.length;
+    checkSize(bytes, limits);
+    yield chunk;
+  }
+}

@@ -1,0 +1,158 @@
+import { Injectable } from '@nestjs/common';
+import { randomSecret } from '../crypto';
+import { Clock, DomainError, SecretBytes, failpoint } from '../kernel';
+import { OwnerKeys, Sealer } from '../keys/user';
+import { Collection, DuplicateKey, Store, update } from '../store';
+import { ContentFacts, newFileKey, sealFacts, sealName } from './file-cipher';
+import { FileRemoval } from './file-removal';
+import { ActiveFile, FileDoc, fileCollection, hasExpired } from './file.collection';
+import { Heartbeat, uploadGone } from './heartbeat';
+import { UploadRequest } from './upload-request';
+
+/** A row that waits for its content, and the key to encrypt that with. */
+export interface PendingFile {
+  readonly row: FileDoc;
+  readonly key: SecretBytes;
+}
+
+/** What is known once the content is stored. */
+export interface StoredContent {
+  readonly size: number;
+  readonly encryptedSize: number;
+  readonly facts: ContentFacts;
+}
+
+const FIRST_VERSION = 1;
+const BLOB_ID_BYTES = 16;
+const ATTEMPTS = 10;
+
+/** The two ends of a new file's row: pending before a byte is stored, active by one conditional write when all of it is durable. */
+@Injectable()
+export class NewFiles {
+  readonly #files: Collection<FileDoc>;
+
+  constructor(
+    store: Store,
+    private readonly sealer: Sealer,
+    private readonly removal: FileRemoval,
+    private readonly clock: Clock,
+  ) {
+    this.#files = store.collection(fileCollection);
+  }
+
+  /** An early look, so that nobody sends a file for nothing: `activate` decides. @throws DomainError `file_exists` */
+  async refuseTakenName(ownerId: string, name: string): Promise<void> {
+    const index = await this.sealer.with(ownerId, (keys) => keys.nameIndex(name));
+    if (await this.isTaken(ownerId, index)) throw fileExists();
+  }
+
+  /**
+   * Stores the invisible row, by the wrap protocol: the wrap of the file key is in it before anything is encrypted with that key. The
+   * caller destroys the key.
+   */
+  async open(fileId: string, ownerId: string, request: UploadRequest): Promise<PendingFile> {
+    let key: SecretBytes | undefined;
+    const sealed = (keys: OwnerKeys) => {
+      key?.destroy();
+      const made = newFileKey(keys, { _id: fileId, version: FIRST_VERSION });
+      key = made.key;
+      const { version } = keys;
+      const name = sealName(keys, fileId, request.name);
+      return { name, file_key: made.wrapped, wrap_version: version, seal_version: version };
+    };
+    try {
+      const row = await this.sealer.insert(ownerId, {
+        pending: (keys) => this.#files.insert({ ...this.draft(fileId, ownerId, request), ...sealed(keys) }),
+        again: (row, keys) => this.stillPending(row, () => sealed(keys)),
+        // Not visible yet: a file's row becomes active with its content.
+        activate: (row) => Promise.resolve(row),
+      });
+      failpoint('file.pending');
+      if (key === undefined) throw new TypeError('a pending file without a key');
+      return { row, key };
+    } catch (error) {
+      key?.destroy();
+      throw error;
+    }
+  }
+
+  /** Says that the upload lives, until the caller stops it. */
+  keepAlive(fileId: string): Heartbeat {
+    return new Heartbeat(this.#files, fileId, () => this.clock.now());
+  }
+
+  /** Makes the file visible under its name. @throws DomainError `file_exists`, `conflict` (the upload was given up meanwhile). */
+  async activate(fileId: string, request: UploadRequest, content: StoredContent): Promise<ActiveFile> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      // Read before Sealer.with reads the key row: a retire in between has to rewrite the row, and then the replace does not hold.
+      const row = await this.#files.find('_id', fileId);
+      if (row?.state !== 'pending') throw uploadGone();
+      const active = await this.sealer.with(row.owner_id, (keys) => this.activated(keys, row, request, content));
+      const stored = await this.claimName(active);
+      if (stored !== undefined) return stored as ActiveFile;
+    }
+    throw new DomainError('conflict', { detail: 'Others keep changing this file.' });
+  }
+
+  private draft(fileId: string, ownerId: string, request: UploadRequest) {
+    const now = this.clock.now();
+    return {
+      _id: fileId,
+      owner_id: ownerId,
+      state: 'pending' as const,
+      version: FIRST_VERSION,
+      blob_id: randomSecret(BLOB_ID_BYTES).toString('hex'),
+      client_encrypted: request.clientEncrypted,
+      created_at: now,
+      modified_at: now,
+      heartbeat_at: now,
+    };
+  }
+
+  private async stillPending(row: FileDoc, change: () => Partial<FileDoc>): Promise<FileDoc> {
+    const stored = await update(this.#files, row._id, (current) => ({ ...current, ...change() }));
+    if (stored?.state !== 'pending') throw uploadGone();
+    return stored;
+  }
+
+  private activated(keys: OwnerKeys, row: FileDoc, request: UploadRequest, content: StoredContent): FileDoc {
+    const { heartbeat_at: _, ...rest } = row;
+    const now = this.clock.now();
+    return {
+      ...rest,
+      state: 'active',
+      name_index: keys.nameIndex(request.name),
+      meta: sealFacts(keys, row, content.facts),
+      seal_version: Math.min(row.seal_version, keys.version),
+      size: content.size,
+      encrypted_size: content.encryptedSize,
+      created_at: now,
+      modified_at: now,
+      ...(request.expiresInMs !== undefined && { expires_at: now + request.expiresInMs }),
+    };
+  }
+
+  /** Undefined where the row moved on, or where the name has only just become free. @throws DomainError `file_exists` */
+  private async claimName(row: FileDoc): Promise<FileDoc | undefined> {
+    try {
+      return await this.#files.replace(row);
+    } catch (error) {
+      if (!(error instanceof DuplicateKey)) throw error;
+      if (await this.isTaken(row.owner_id, row.name_index ?? '')) throw fileExists();
+      return undefined;
+    }
+  }
+
+  /** A file past its time holds its name only until somebody wants it. */
+  private async isTaken(ownerId: string, nameIndex: string): Promise<boolean> {
+    const holder = await this.#files.find('name', ownerId, nameIndex);
+    if (holder === undefined) return false;
+    const expired = (row: FileDoc): boolean => hasExpired(row, this.clock.now());
+    if (!expired(holder)) return true;
+    await this.removal.begin(holder._id, expired);
+    return false;
+  }
+}
+
+const fileExists = (): DomainError =>
+  new DomainError('file_exists', { detail: 'A file of this name is there already.' });

@@ -1,0 +1,96 @@
+import { Injectable } from '@nestjs/common';
+import { AuditSink, UserOwned, isDomainError } from '../kernel';
+import { OwnerKeys, Sealer } from '../keys/user';
+import { Collection, Store } from '../store';
+import { resealed, rewrapped } from './file-cipher';
+import { FileRemoval } from './file-removal';
+import { FileDoc, fileCollection } from './file.collection';
+import { UsageLedger } from './usage-ledger';
+
+const BATCH = 100;
+
+type Renewal = (keys: OwnerKeys, row: FileDoc) => FileDoc;
+
+/** What happens to a user's files when the user's key changes or the account goes. Blobs are never rewritten: their keys are. */
+@Injectable()
+export class OwnedFiles implements UserOwned {
+  readonly name = 'files';
+  readonly #files: Collection<FileDoc>;
+
+  constructor(
+    store: Store,
+    private readonly sealer: Sealer,
+    private readonly removal: FileRemoval,
+    private readonly usage: UsageLedger,
+    private readonly audit: AuditSink,
+  ) {
+    this.#files = store.collection(fileCollection);
+  }
+
+  rewrap(userId: string): Promise<number> {
+    return this.renewAll(userId, 'wrap_version', rewrapped);
+  }
+
+  reseal(userId: string): Promise<number> {
+    return this.renewAll(userId, 'seal_version', resealed);
+  }
+
+  /** Needs no key: it works after the user's key has been destroyed as well. Uploads under way lose their rows and end. */
+  async erase(userId: string): Promise<number> {
+    let erased = 0;
+    for (;;) {
+      const forged: string[] = [];
+      const page = await this.#files.list('owner', [userId], { limit: BATCH, onForged: (id) => forged.push(id) });
+      for (const row of page.items) await this.eraseRow(row);
+      // A row that does not hold its seal names no blob to be believed; the sweep of blobs without a row finds that.
+      for (const id of forged) await this.#files.remove(id);
+      erased += page.items.length + forged.length;
+      if (page.items.length + forged.length === 0 && page.next === undefined) break;
+    }
+    await this.usage.erase(userId);
+    return erased;
+  }
+
+  private async eraseRow(row: FileDoc): Promise<void> {
+    await this.removal.finish((await this.removal.begin(row._id, () => true)) ?? row);
+  }
+
+  /** Passes over what an older version still holds, pending rows included, until one finds nothing more that it can renew. */
+  private async renewAll(userId: string, field: 'wrap_version' | 'seal_version', renew: Renewal): Promise<number> {
+    let total = 0;
+    for (;;) {
+      const renewed = await this.renewOnce(userId, field, renew);
+      if (renewed === 0) return total;
+      total += renewed;
+    }
+  }
+
+  private async renewOnce(userId: string, field: 'wrap_version' | 'seal_version', renew: Renewal): Promise<number> {
+    let renewed = 0;
+    for (let after: string | undefined; ;) {
+      const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
+      const page = await this.#files.list(field, [userId], options);
+      // The rows were read before the key row: one that changes meanwhile is not held by its compare-and-set, and the next pass finds it.
+      const { count, current } = await this.sealer.with(userId, async (keys) => {
+        const old = page.items.filter((row) => row[field] < keys.version);
+        const changed = old.flatMap((row) => this.renewedRow(keys, row, renew));
+        return { count: await this.#files.replaceMany(changed), current: old.length < page.items.length };
+      });
+      renewed += count;
+      if (current || page.next === undefined) return renewed;
+      after = page.next;
+    }
+  }
+
+  /** An envelope that does not open stays as it is and is reported: it keeps its key version in use. */
+  private renewedRow(keys: OwnerKeys, row: FileDoc, renew: Renewal): FileDoc[] {
+    try {
+      return [renew(keys, row)];
+    } catch (error) {
+      if (!isDomainError(error, 'decryption_failed')) throw error;
+      const details = { code: error.code };
+      this.audit.note({ action: 'file.rewrap', actor: 'system:files', resource: `file/${row._id}`, details }, 'failed');
+      return [];
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import { DAY, DomainError, FieldFault, SECOND } from '../kernel';
+import { FileName, fileName } from './file-name';
+
+/** What an upload says of the file, parsed. */
+export interface UploadRequest {
+  readonly name: FileName;
+  /** A media type, as it is served again. */
+  readonly contentType: string;
+  readonly expiresInMs: number | undefined;
+  /** The SHA-256 that the content must have, lowercase hex. */
+  readonly sha256: string | undefined;
+  readonly clientEncrypted: boolean;
+  /** JSON text. */
+  readonly envelope: string | undefined;
+}
+
+export const UPLOAD_FIELDS = ['name', 'expires_in', 'content_type', 'sha256', 'client_encrypted', 'envelope'] as const;
+export type UploadField = (typeof UPLOAD_FIELDS)[number];
+export type UploadFields = Readonly<Partial<Record<UploadField, string>>>;
+
+export const MAX_ENVELOPE_BYTES = 16 * 1024;
+export const DEFAULT_CONTENT_TYPE = 'application/octet-stream';
+const MAX_ENVELOPE_DEPTH = 32;
+/** A hundred years: beyond any retention, and well inside what every store can keep as a date. */
+const MAX_EXPIRY_SECONDS = (100 * 365 * DAY) / SECOND;
+const MAX_CONTENT_TYPE_CHARS = 255;
+const TOKEN = "[A-Za-z0-9!#$%&'*+.^_`|~-]+";
+const QUOTED = '"(?:[^"\\\\\\x00-\\x1f\\x7f-\\uffff]|\\\\[\\x20-\\x7e])*"';
+const MEDIA_TYPE = new RegExp(`^${TOKEN}/${TOKEN}(?:[ \\t]*;[ \\t]*${TOKEN}=(?:${TOKEN}|${QUOTED}))*$`);
+
+export const isMediaType = (text: string): boolean => text.length <= MAX_CONTENT_TYPE_CHARS && MEDIA_TYPE.test(text);
+
+/** `in` is where the fields came from: the query of a raw upload, or the parts of a form. */
+export function parseUpload(fields: UploadFields, source: 'query' | 'form'): UploadRequest {
+  const faults: FieldFault[] = [];
+  const parse = <T>(field: UploadField, parser: (text: string) => T): T | undefined => {
+    const text = fields[field];
+    if (text === undefined) return undefined;
+    try {
+      return parser(text);
+    } catch (error) {
+      if (!(error instanceof Unfit)) throw error;
+      faults.push({ pointer: `/${field}`, ...(source === 'query' && { in: source }), message: error.message });
+      return undefined;
+    }
+  };
+  const name = parse('name', nameOf);
+  const request = {
+    contentType: parse('content_type', mediaType) ?? DEFAULT_CONTENT_TYPE,
+    expiresInMs: parse('expires_in', expiry),
+    sha256: parse('sha256', digest),
+    clientEncrypted: parse('client_encrypted', flag) ?? false,
+    envelope: parse('envelope', (text) => envelope(text, fields.client_encrypted)),
+  };
+  if (name === undefined && faults.length === 0) {
+    faults.push({ pointer: '/name', ...(source === 'query' && { in: source }), message: 'must be given' });
+  }
+  if (name === undefined || faults.length > 0) throw new DomainError('validation_failed', { fields: faults });
+  return { name, ...request };
+}
+
+/** Why a field is refused. Its message says the rule, never the value. */
+class Unfit extends Error {}
+
+function nameOf(text: string): FileName {
+  const parsed = fileName(text);
+  if ('fault' in parsed) throw new Unfit(parsed.fault);
+  return parsed.name;
+}
+
+function mediaType(text: string): string {
+  if (!isMediaType(text)) throw new Unfit('must be a media type');
+  return text;
+}
+
+function expiry(text: string): number {
+  const seconds = /^\d{1,12}$/.test(text) ? Number(text) : 0;
+  if (seconds < 1 || seconds > MAX_EXPIRY_SECONDS) {
+    throw new Unfit(`must be a whole number of seconds from 1 to ${MAX_EXPIRY_SECONDS}`);
+  }
+  return seconds * SECOND;
+}
+
+function digest(text: string): string {
+  if (!/^[0-9a-fA-F]{64}$/.test(text)) throw new Unfit('must be a SHA-256 in 64 hex digits');
+  return text.toLowerCase();
+}
+
+function flag(text: string): boolean {
+  if (text !== 'true' && text !== 'false') throw new Unfit('must be true or false');
+  return text === 'true';
+}
+
+/** Belongs to a content that the client encrypted; beside any other it would only be a place to leave data unseen. */
+function envelope(text: string, clientEncrypted: string | undefined): string {
+  if (clientEncrypted !== 'true') throw new Unfit('goes with client_encrypted=true only');
+  if (Buffer.byteLength(text, 'utf8') > MAX_ENVELOPE_BYTES) throw new Unfit('must have at most 16 KiB');
+  try {
+    const value: unknown = JSON.parse(text);
+    if (depth(value) <= MAX_ENVELOPE_DEPTH) return JSON.stringify(value);
+  } catch {
+    throw new Unfit('must be JSON');
+  }
+  throw new Unfit(`must be nested at most ${MAX_ENVELOPE_DEPTH} deep`);
+}
+
+/** Stops one beyond the limit: a document of brackets alone must not use up the stack. */
+function depth(value: unknown, above = 0): number {
+  if (typeof value !== 'object' || value === null || above > MAX_ENVELOPE_DEPTH) return above;
+  return Math.max(above + 1, ...Object.values(value).map((member) => depth(member, above + 1)));
+}
