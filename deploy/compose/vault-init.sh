@@ -1,18 +1,33 @@
 #!/bin/sh
-# The init step of docker-compose.yml; safe to repeat, and run at each `up` because Vault starts sealed.
+# The init step of docker-compose.yml; safe to repeat, and run at each `up` because Vault starts sealed. Needs `bao`.
+#   VAULT_ADDR    the server, sealed or not
 #   OPERATOR_DIR  where the unseal key and the root token of this demonstration are kept; mounted by this step alone
-#   APP_DIR       where the app's own secrets are handed over, readable by APP_OWNER (uid:gid) only
+#   APP_DIR       where the app's secrets are handed over as app.env, readable by APP_OWNER (uid:gid) only
 # An installation with real data has its unseal key elsewhere (auto-unseal, or people) and no root token lying about:
 # see docs/operations.md.
 set -eu
 umask 077
 
 HERE=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-OPERATOR="$OPERATOR_DIR/init.json"
-APP="$APP_DIR/app.env"
+INIT="$OPERATOR_DIR/init.json"
 
 say() { printf 'vault-init: %s\n' "$1"; }
-secret() { head -c 36 /dev/urandom | base64 | tr -d '\n'; }
+fail() { say "$1" >&2; exit 1; }
+
+# The value of a string member, or of the first element of a list of strings, of the JSON on stdin.
+member() { tr -d '\n' | sed -n "s/.*\"$1\": *\[\{0,1\} *\"\([^\"]*\)\".*/\1/p"; }
+
+# until_true WHAT COMMAND...: once a second, a minute at most.
+until_true() {
+  what=$1
+  shift
+  tries=0
+  until "$@"; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 60 ] || fail "gave up waiting for $what"
+    sleep 1
+  done
+}
 
 # `bao status` ends with 0 when unsealed, 2 when sealed, 1 when nothing answers.
 status() {
@@ -20,63 +35,59 @@ status() {
   bao status >/dev/null 2>&1 || code=$?
   printf '%s' "$code"
 }
-
-# A value of the one-line-a-field JSON that `-format=json` prints: .name, or the first element of the list .name
-field() { tr -d '\n' <"$OPERATOR" | sed -n "s/.*\"$1\": *\\[* *\"\\([^\"]*\\)\".*/\\1/p"; }
-
-wait_for_server() {
-  tries=0
-  while [ "$(status)" = 1 ]; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 60 ] || { say "nothing answers at $BAO_ADDR"; exit 1; }
-    sleep 1
-  done
-}
+answers() { [ "$(status)" != 1 ]; }
+sealed() { [ "$(status)" = 2 ]; }
+# A fresh node is unsealed for a moment before it has become the active one.
+active() { bao status 2>/dev/null | grep -q '^HA Mode  *active'; }
 
 initialise() {
   if bao operator init -status >/dev/null 2>&1; then
-    [ -s "$OPERATOR" ] || { say 'Vault is initialised, but its unseal key is not in the volume vault-operator'; exit 1; }
+    [ -s "$INIT" ] || fail 'Vault is initialised, but its unseal key is not in the volume vault-operator'
     return
   fi
-  bao operator init -key-shares=1 -key-threshold=1 -format=json >"$OPERATOR.new"
-  mv "$OPERATOR.new" "$OPERATOR"
+  bao operator init -key-shares=1 -key-threshold=1 -format=json >"$INIT.new"
+  mv "$INIT.new" "$INIT"
+  # Credentials of a former Vault, whose volume somebody removed.
+  rm -rf "$OPERATOR_DIR/approle"
   say 'initialised'
 }
 
 unseal() {
-  [ "$(status)" = 2 ] || return 0
-  # By standard input: an argument would show in the list of processes.
-  field unseal_keys_b64 | bao write -format=json sys/unseal key=- >/dev/null
-  tries=0
-  until bao read sys/health >/dev/null 2>&1; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 60 ] || { say 'Vault did not become active'; exit 1; }
-    sleep 1
-  done
-  say 'unsealed'
+  if sealed; then
+    # From stdin, so that the key is not in the list of processes.
+    member unseal_keys_b64 <"$INIT" | bao write sys/unseal key=- >/dev/null
+    say 'unsealed'
+  fi
+  until_true 'Vault to become active' active
+}
+
+# Made once: a new JWT_SECRET would end all sessions, a new PEPPER all passwords.
+made_once() {
+  [ -s "$OPERATOR_DIR/$1" ] || head -c 36 /dev/urandom | base64 | tr -d '\n' >"$OPERATOR_DIR/$1"
+  cat "$OPERATOR_DIR/$1"
 }
 
 hand_over() {
-  [ ! -s "$APP" ] || return 0
   {
-    printf 'VAULT_ROLE_ID=%s\n' "$(bao read -field=role_id auth/approle/role/coffer/role-id)"
-    printf 'VAULT_SECRET_ID=%s\n' "$(bao write -f -field=secret_id auth/approle/role/coffer/secret-id)"
-    printf 'JWT_SECRET=%s\n' "$(secret)"
-    printf 'PEPPER=%s\n' "$(secret)"
-  } >"$APP.new"
-  chmod 0400 "$APP.new"
-  chown "$APP_OWNER" "$APP.new"
-  mv "$APP.new" "$APP"
-  say 'handed the app its secrets'
+    printf 'VAULT_ROLE_ID=%s\n' "$(cat "$OPERATOR_DIR/approle/role_id")"
+    printf 'VAULT_SECRET_ID=%s\n' "$(cat "$OPERATOR_DIR/approle/secret_id")"
+    printf 'JWT_SECRET=%s\n' "$(made_once jwt_secret)"
+    printf 'PEPPER=%s\n' "$(made_once pepper)"
+  } >"$APP_DIR/app.env.new"
+  chmod 0400 "$APP_DIR/app.env.new"
+  chown "$APP_OWNER" "$APP_DIR/app.env.new"
+  mv "$APP_DIR/app.env.new" "$APP_DIR/app.env"
+  chmod 0755 "$APP_DIR"
 }
 
-wait_for_server
+BAO_ADDR=$VAULT_ADDR
+export BAO_ADDR
+until_true "$VAULT_ADDR to answer" answers
 initialise
 unseal
-BAO_TOKEN=$(field root_token)
-VAULT_TOKEN=$BAO_TOKEN
-export BAO_TOKEN VAULT_TOKEN
+VAULT_TOKEN=$(member root_token <"$INIT")
+COFFER_CREDENTIALS_DIR="$OPERATOR_DIR/approle"
+export VAULT_TOKEN COFFER_CREDENTIALS_DIR
 sh "$HERE/../vault/init.sh"
-chmod 0755 "$APP_DIR"
 hand_over
-say 'done'
+say 'the app has its secrets'

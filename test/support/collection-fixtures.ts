@@ -5,7 +5,7 @@ import { SystemClock } from '../../src/kernel';
 import { SealedStore, type Store } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 import { MongoStore } from '../../src/store/mongo';
-import type { CollectionFixture } from '../contract/collection.contract';
+import type { CollectionFixture } from '../contract/collection/things';
 import { startSecantus } from './parts';
 import { FixedSecrets } from './sealed-store';
 

@@ -42,24 +42,39 @@ const POLICY_NAME = 'coffer';
 const POLICY_FILE = join(__dirname, '../../deploy/vault/coffer-policy.hcl');
 
 export async function startOpenBao(options: BaoOptions = {}): Promise<Bao> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'coffer-openbao-'));
-  const [port, clusterPort] = await freePorts(2);
-  const address = `http://127.0.0.1:${port!}`;
-  await writeConfig(dataDir, port!, clusterPort!);
-  let server = await launch(dataDir, address);
+  const bare = await startBareBao();
+  const { address } = bare;
   const secrets = await initialise(address);
   const request = caller(address, secrets.rootToken);
   const unseal = () => unsealAt(address, secrets.unsealKey);
   await unseal();
   const role = await setUp(request, options);
   return {
-    address,
+    ...bare,
     rootToken: secrets.rootToken,
     ...role,
     policyName: POLICY_NAME,
     request,
     seal: () => request<unknown>('PUT', 'sys/seal').then(() => undefined),
     unseal,
+    restart: async () => {
+      await bare.restart();
+      await unseal();
+    },
+  };
+}
+
+/** A server that nobody has initialised yet. `restart` leaves it sealed. */
+export type BareBao = Pick<Bao, 'address' | 'stop' | 'kill' | 'restart' | 'pause' | 'resume'>;
+
+export async function startBareBao(): Promise<BareBao> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'coffer-openbao-'));
+  const [port, clusterPort] = await freePorts(2);
+  const address = `http://127.0.0.1:${port!}`;
+  await writeConfig(dataDir, port!, clusterPort!);
+  let server = await launch(dataDir, address);
+  return {
+    address,
     stop: async () => {
       await server.stop();
       await rm(dataDir, { recursive: true, force: true });
@@ -68,7 +83,6 @@ export async function startOpenBao(options: BaoOptions = {}): Promise<Bao> {
     restart: async () => {
       await server.kill();
       server = await launch(dataDir, address);
-      await unseal();
     },
     pause: () => server.pause(),
     resume: () => server.resume(),
