@@ -1,5 +1,6 @@
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { errnoOf } from './errno';
 import { type Keyring, openKeyring, sealKeyring } from './keyring';
 import { KeyringFault } from './keyring-format';
 
@@ -67,9 +68,4 @@ async function syncFolder(path: string): Promise<void> {
   } finally {
     await folder.close();
   }
-}
-
-/** The operating system's code of a failed call, as ENOENT. */
-export function errnoOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown';
 }

@@ -2,7 +2,7 @@ import { open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SECOND } from '../../../kernel';
-import { errnoOf } from './keyring-file';
+import { errnoOf } from './errno';
 import { lifeOf, type ProcessIdentity, thisProcess } from './process-identity';
 
 const POLL_MS = 10;

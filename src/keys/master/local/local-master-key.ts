@@ -3,7 +3,7 @@ import { DomainError, SecretBytes, StartRefused, type WrappedKey } from '../../.
 import { accepted, checkBatch } from '../batch';
 import { type ItemResult, MasterKey, type MasterKeyState, type UnwrapItem, type WrapItem } from '../master-key';
 import { type Keyring, newKeyring, withNewVersion } from './keyring';
-import { errnoOf } from './keyring-file';
+import { errnoOf } from './errno';
 import { KeyringFault } from './keyring-format';
 import { KeyringStore } from './keyring-store';
 import { openLocal, sealLocal } from './local-wrap';

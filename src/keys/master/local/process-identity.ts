@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { errnoOf } from './errno';
 
 /** Names one process for ever: a pid alone comes again, in containers even at each start. */
 export interface ProcessIdentity {
@@ -29,7 +30,7 @@ function exists(pid: number): boolean {
     return true;
   } catch (error) {
     // EPERM: it is there and belongs to somebody else.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    return errnoOf(error) === 'EPERM';
   }
 }
 

@@ -1,0 +1,10 @@
+import { describeWithPart, startOpenBao } from '../support/parts';
+import { openTransit } from '../support/transit';
+import { masterKeyContract } from './master-key.contract';
+
+describeWithPart('openbao', 'the shipped policy in a real OpenBao', () => {
+  masterKeyContract('Transit', async () => {
+    const bao = await startOpenBao();
+    return { open: () => openTransit(bao), close: () => bao.stop() };
+  });
+});
