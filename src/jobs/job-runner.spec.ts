@@ -18,7 +18,7 @@ class ManualRunner extends JobRunner {
   protected override readonly timings: LeaseTimings = { leaseMs: 10_000, renewMs: 2 ** 30, pollMs: 2 ** 30 };
 }
 
-beforeAll(() => Logger.overrideLogger(false));
+beforeAll(() => void Logger.overrideLogger(false));
 
 let open: OpenStore;
 let clock: MovableClock;

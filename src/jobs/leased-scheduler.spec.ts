@@ -5,7 +5,7 @@ import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-
 import { tasksCollection } from './jobs.collection';
 import { LeasedScheduler } from './leased-scheduler';
 
-beforeAll(() => Logger.overrideLogger(false));
+beforeAll(() => void Logger.overrideLogger(false));
 
 let open: OpenStore;
 const schedulers: LeasedScheduler[] = [];

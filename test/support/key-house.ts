@@ -1,0 +1,77 @@
+import { type Config } from '../../src/config';
+import { ChainedAuditSink } from '../../src/audit';
+import { JobRunner } from '../../src/jobs';
+import { type AuditSink, type Principal, Readiness, SystemClock } from '../../src/kernel';
+import { type MasterKey, MasterKeyRow } from '../../src/keys/master';
+import { LocalMasterKey } from '../../src/keys/master/local';
+import { RotationJob, Rotations } from '../../src/keys/rotation';
+import { openKeys, SystemKeys } from '../../src/keys/system';
+import { Sealer, UserKeyRewrapper, type UserKeys } from '../../src/keys/user';
+import { KeyCache } from '../../src/keys/user/key-cache';
+import { StoredUserKeys } from '../../src/keys/user/stored-user-keys';
+import { UserKeyAccess } from '../../src/keys/user/user-key-access';
+import { UserKeySealer } from '../../src/keys/user/user-key-sealer';
+import { SealedStore, type Store } from '../../src/store';
+import { EmbeddedStore } from '../../src/store/embedded';
+
+/** The houses of keys, jobs and audit in this process, put together as app.module does it, without HTTP. */
+export interface KeyHouse {
+  readonly engine: Store;
+  readonly store: Store;
+  readonly masterKey: MasterKey;
+  readonly row: MasterKeyRow;
+  readonly systemKeys: SystemKeys;
+  readonly userKeys: UserKeys;
+  readonly sealer: Sealer;
+  readonly rewrapper: UserKeyRewrapper;
+  readonly cache: KeyCache;
+  readonly audit: AuditSink;
+  readonly jobs: JobRunner;
+  readonly rotations: Rotations;
+  close(): Promise<void>;
+}
+
+export interface KeyHouseParts {
+  readonly masterKey?: MasterKey;
+  readonly engine?: Store;
+  /** Default 5 minutes; 0 makes each read unwrap. */
+  readonly cacheMs?: number;
+}
+
+export async function openKeyHouse(folder: string, parts: KeyHouseParts = {}): Promise<KeyHouse> {
+  const clock = new SystemClock();
+  const engine = parts.engine ?? new EmbeddedStore(folder, clock);
+  const masterKey = parts.masterKey ?? new LocalMasterKey(folder, 'a root key of thirty-two characters');
+  const systemKeys = new SystemKeys(engine, masterKey);
+  const store = new SealedStore(engine, systemKeys, { onForgedRow: () => undefined });
+  const row = new MasterKeyRow(store);
+  const cache = new KeyCache({ capacity: 1000, maxAgeMs: parts.cacheMs ?? 300_000 });
+  const audit = new ChainedAuditSink(store, clock, new Readiness(), { auditReads: true } as Config);
+  const jobs = new JobRunner(store, clock);
+  const rewrapper = new UserKeyRewrapper(store, masterKey);
+  const userKeys = new StoredUserKeys(store, masterKey, row, cache, clock);
+  const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache));
+  new RotationJob(jobs, masterKey, row, systemKeys, rewrapper, audit).onModuleInit();
+  await store.prepare();
+  await openKeys({ masterKey, systemKeys, row }, true);
+  const close = async (): Promise<void> => {
+    await jobs.beforeApplicationShutdown();
+    await audit.onApplicationShutdown();
+    cache.clear();
+    await masterKey.close();
+    await store.close();
+  };
+  return {
+    ...{ engine, store, masterKey, row, systemKeys, userKeys, sealer, rewrapper, cache, audit, jobs },
+    rotations: new Rotations(jobs),
+    close,
+  };
+}
+
+export const principal = (userId: string): Principal => ({
+  userId,
+  username: userId,
+  role: 'user',
+  sessionId: `session-of-${userId}`,
+  authTime: Date.now(),
+});
