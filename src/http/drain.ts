@@ -10,7 +10,10 @@ export async function drain(server: Server, inFlight: InFlight, graceMs: number)
   await Promise.race([inFlight.idle(), expiry(graceMs)]);
   server.closeIdleConnections();
   const closed = new Promise<void>((resolve) => {
-    if (!server.listening) { resolve(); return; }
+    if (!server.listening) {
+      resolve();
+      return;
+    }
     server.close(() => resolve());
   });
   await Promise.race([closed, expiry(LINGER)]);

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { FastifyReply, FastifyRequest } from 'fastify';
 import { Authenticator, Clock, DomainError, Principal, SECOND } from '../kernel';
+import { bearerToken } from './bearer';
 import { setPrincipal } from './caller';
 import { FORBIDDEN_KEYS } from './strict-json';
 import { Lifecycle } from './lifecycle';
@@ -27,7 +28,10 @@ export class Gate {
   /** Lets the request pass, or throws the DomainError that refuses it. */
   async admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const policy = policyOf(request.routeOptions.config);
-    if (request.is404 || policy === undefined) { this.unmatched(request, reply); return; }
+    if (request.is404 || policy === undefined) {
+      this.unmatched(request, reply);
+      return;
+    }
     this.checkServing(policy);
     checkQueryNames(request);
     if (policy.rateLimit !== undefined) await this.limits.take(policy.rateLimit, request.ip);
@@ -68,15 +72,6 @@ export class Gate {
       });
     }
   }
-}
-
-/** RFC 6750, 2.1. The scheme's case does not matter; another scheme is no token. @throws DomainError `unauthenticated` */
-function bearerToken(header: string | undefined): string | undefined {
-  if (header === undefined) return undefined;
-  const token = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(header.trim())?.[1];
-  if (token === undefined)
-    throw new DomainError('unauthenticated', { detail: 'The Authorization header holds no bearer token.' });
-  return token;
 }
 
 // class-transformer would take `constructor` over into the DTO, and class-validator then looks its rules up under the sender's object.

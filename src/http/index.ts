@@ -1,8 +1,10 @@
 export { AnswerSealer } from './answer-sealer';
 export { ApiProblems } from './api-problems';
+export { requireToken } from './bearer';
 export { Caller, ClientAddress, OptionalCaller } from './caller';
+export { type Content, sendContent } from './content';
 export { etag, requireMatch } from './etag';
-export { drain } from './drain';
+export { InFlight, drain } from './drain';
 export { HttpModule } from './http.module';
 export { installHttp } from './install-http';
 export { Lifecycle } from './lifecycle';

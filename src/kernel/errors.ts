@@ -61,6 +61,8 @@ export interface FieldFault {
   readonly message: string;
 }
 
+export type ProblemExtensions = Readonly<Record<string, string | number | boolean | readonly string[]>>;
+
 export interface DomainErrorOptions {
   /** A sentence for the caller. Never a value that was sent, a driver's text, or a secret. */
   readonly detail?: string;
@@ -68,7 +70,7 @@ export interface DomainErrorOptions {
   /** Seconds until a retry may succeed (429, 503). */
   readonly retryAfterSeconds?: number;
   /** Further members of the problem document, as `rotation_id` in `rotation_running`. */
-  readonly extensions?: Readonly<Record<string, string | number | boolean>>;
+  readonly extensions?: ProblemExtensions;
   readonly cause?: unknown;
 }
 
@@ -76,7 +78,7 @@ export class DomainError extends Error {
   readonly detail: string | undefined;
   readonly fields: readonly FieldFault[];
   readonly retryAfterSeconds: number | undefined;
-  readonly extensions: Readonly<Record<string, string | number | boolean>>;
+  readonly extensions: ProblemExtensions;
 
   constructor(
     readonly code: ErrorCode,

@@ -1,0 +1,124 @@
+import { DynamicModule, Global, Module, OnModuleInit, Provider } from '@nestjs/common';
+import { join } from 'node:path';
+import { AuditModule } from './audit';
+import { BlobStore } from './blobs';
+import { FilesystemBlobStore } from './blobs/filesystem';
+import { CONFIG, Config } from './config';
+import { HealthModule } from './health';
+import { AnswerSealer, HttpModule } from './http';
+import { JobsModule, Scheduler } from './jobs';
+import { AuditSink, Clock, HOUR, Readiness, SystemClock, SystemSecrets } from './kernel';
+import { KeyAdministrationModule } from './key-administration';
+import { MasterKey, MasterKeyRow } from './keys/master';
+import { LocalMasterKey } from './keys/master/local';
+import { TransitMasterKey } from './keys/master/transit';
+import { SystemKeys } from './keys/system';
+import { UserKeySweeper, UserKeysModule } from './keys/user';
+import { Mailer, OutboxMailer, SmtpMailer } from './mail';
+import { ObservabilityModule } from './observability';
+import { SensitiveDataModule } from './sensitive-data';
+import { OpenedKeys, Startup } from './startup';
+import { SealedStore, Store } from './store';
+import { EmbeddedStore } from './store/embedded';
+import { MongoStore } from './store/mongo';
+import { UsersModule } from './users';
+import { ForgedRows, OwnerAnswerSealer, probesOf } from './wiring';
+
+/** The store below its row seals: for the system keys alone, which open the seals. */
+const ENGINE = Symbol('coffer:engine');
+
+const engineOf = ({ store, dataDir }: Config, clock: Clock): Store =>
+  store.engine === 'mongo' ? new MongoStore(store) : new EmbeddedStore(join(dataDir, 'store'), clock);
+
+const masterKeyOf = ({ masterKey, dataDir }: Config): MasterKey =>
+  masterKey.home === 'transit' ? new TransitMasterKey(masterKey) : new LocalMasterKey(dataDir, masterKey.rootKey);
+
+const mailerOf = ({ mail, dataDir }: Config, clock: Clock): Mailer =>
+  mail.kind === 'smtp' ? new SmtpMailer(mail) : new OutboxMailer(join(dataDir, 'outbox'), mail.from, clock);
+
+const blobsOf = ({ dataDir }: Config): BlobStore => new FilesystemBlobStore(join(dataDir, 'blobs'));
+
+const adapters: readonly Provider[] = [
+  { provide: Clock, useClass: SystemClock },
+  { provide: ENGINE, inject: [CONFIG, Clock], useFactory: engineOf },
+  { provide: MasterKey, inject: [CONFIG], useFactory: masterKeyOf },
+  { provide: Mailer, inject: [CONFIG, Clock], useFactory: mailerOf },
+  { provide: BlobStore, inject: [CONFIG], useFactory: blobsOf },
+  {
+    provide: SystemKeys,
+    inject: [ENGINE, MasterKey],
+    useFactory: (engine: Store, masterKey: MasterKey) => new SystemKeys(engine, masterKey),
+  },
+  { provide: SystemSecrets, useExisting: SystemKeys },
+  {
+    provide: Store,
+    inject: [ENGINE, SystemSecrets, ForgedRows],
+    useFactory: (engine: Store, secrets: SystemSecrets, forged: ForgedRows) =>
+      new SealedStore(engine, secrets, { onForgedRow: forged.report }),
+  },
+  {
+    provide: Readiness,
+    inject: [Store, MasterKey, BlobStore],
+    useFactory: (store: Store, masterKey: MasterKey, blobs: BlobStore) => {
+      const readiness = new Readiness();
+      for (const probe of probesOf(store, masterKey, blobs)) readiness.register(probe);
+      return readiness;
+    },
+  },
+];
+
+/** The ports that every house injects, with the adapters that the configuration chose. */
+@Global()
+@Module({})
+class CoreModule {
+  static forConfig(config: Config): DynamicModule {
+    const configured = { provide: CONFIG, useValue: config };
+    const answers = { provide: AnswerSealer, useClass: OwnerAnswerSealer };
+    const tokens = [
+      CONFIG,
+      Clock,
+      MasterKey,
+      MasterKeyRow,
+      Mailer,
+      BlobStore,
+      Readiness,
+      Store,
+      SystemKeys,
+      SystemSecrets,
+    ];
+    return {
+      module: CoreModule,
+      imports: [UserKeysModule],
+      providers: [configured, ForgedRows, MasterKeyRow, answers, ...adapters],
+      exports: [...tokens, ForgedRows, AnswerSealer, UserKeysModule],
+    };
+  }
+}
+
+/** The composition root: nothing else knows which adapters there are. */
+@Module({})
+export class AppModule implements OnModuleInit {
+  constructor(
+    private readonly forged: ForgedRows,
+    private readonly audit: AuditSink,
+    private readonly scheduler: Scheduler,
+    private readonly sweeper: UserKeySweeper,
+  ) {}
+
+  static forConfig(config: Config): DynamicModule {
+    const houses = [
+      ObservabilityModule.forRoot(config.logLevel),
+      CoreModule.forConfig(config),
+      HttpModule,
+      AuditModule,
+      JobsModule,
+    ];
+    const features = [UsersModule, SensitiveDataModule, KeyAdministrationModule, HealthModule];
+    return { module: AppModule, imports: [...houses, ...features], providers: [OpenedKeys, Startup] };
+  }
+
+  onModuleInit(): void {
+    this.forged.connect(this.audit);
+    this.scheduler.every('user-keys.sweep', HOUR, async () => void (await this.sweeper.sweep()));
+  }
+}

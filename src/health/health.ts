@@ -1,0 +1,52 @@
+import { Injectable } from '@nestjs/common';
+import { Lifecycle } from '../http';
+import { DomainError, ErrorCode, Readiness, ReadinessProbe, SECOND } from '../kernel';
+
+const PROBE_TIMEOUT = SECOND;
+
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  kms: 'kms_unavailable',
+  audit: 'audit_unavailable',
+};
+
+/** Asks what the service depends on. Callers at the same time share one round, so that probes cannot be made into a load. */
+@Injectable()
+export class Health {
+  #round: Promise<readonly string[]> | undefined;
+
+  constructor(
+    private readonly readiness: Readiness,
+    private readonly lifecycle: Lifecycle,
+  ) {}
+
+  /** The names of all parts, which serve. @throws DomainError (503) with the extension `down` where one does not. */
+  async check(): Promise<readonly string[]> {
+    if (this.lifecycle.stopping) throw new DomainError('shutting_down', { extensions: { down: [] } });
+    this.#round ??= this.probeAll().finally(() => (this.#round = undefined));
+    const down = await this.#round;
+    const waiting = this.lifecycle.refusal;
+    if (down.length === 0 && waiting === undefined) return this.names;
+    const code = CODES[down[0] ?? ''] ?? waiting?.code ?? 'store_unavailable';
+    const detail = down.length === 0 ? 'The service is starting.' : `These do not serve: ${down.join(', ')}.`;
+    throw new DomainError(code, { detail, extensions: { down } });
+  }
+
+  private get names(): readonly string[] {
+    return this.readiness.probes.map((probe) => probe.name);
+  }
+
+  private async probeAll(): Promise<readonly string[]> {
+    const serving = await Promise.all(this.readiness.probes.map(serves));
+    return this.names.filter((_name, index) => serving[index] === false);
+  }
+}
+
+async function serves(probe: ReadinessProbe): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(false), PROBE_TIMEOUT)));
+  const answer = probe.check().then(
+    () => true,
+    () => false,
+  );
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+}

@@ -1,0 +1,38 @@
+import 'reflect-metadata';
+import { banner } from './banner';
+import { loadConfig } from './config';
+import { randomSecret } from './crypto';
+import { StartRefused, armFailpoint } from './kernel';
+import { createLogger } from './observability';
+import { CofferServer } from './server';
+import { refusalLine } from './startup';
+
+/** npm hands Ctrl-C on to a process that the terminal has told already: the echo is no second signal. */
+const ECHO_MS = 250;
+
+async function main(): Promise<void> {
+  const config = loadConfig({ newSecret: () => randomSecret(32).toString('base64') });
+  armFailpoint(config.failpoint);
+  const server = await CofferServer.create(config);
+  stopOnSignals(server);
+  process.stdout.write(banner(config, await server.start(refuse)));
+}
+
+function stopOnSignals(server: CofferServer): void {
+  let first: number | undefined;
+  const stop = (): void => {
+    if (first !== undefined && performance.now() - first > ECHO_MS) process.exit(1);
+    if (first !== undefined) return;
+    first = performance.now();
+    server.stop().then(() => process.exit(0), refuse);
+  };
+  process.on('SIGTERM', stop).on('SIGINT', stop);
+}
+
+function refuse(error: unknown): never {
+  process.stderr.write(`coffer: ${refusalLine(error)}\n`);
+  if (!(error instanceof StartRefused)) createLogger({ level: 'fatal' }).fatal({ err: error }, 'the start failed');
+  process.exit(1);
+}
+
+main().catch(refuse);

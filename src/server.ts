@@ -1,0 +1,72 @@
+import { Logger as NestLogger } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Server } from 'node:http';
+import { Logger } from 'nestjs-pino';
+import { AppModule } from './app.module';
+import { Config } from './config';
+import { InFlight, Lifecycle, createServerAdapter, drain, installHttp } from './http';
+import { SECOND } from './kernel';
+import { Startup } from './startup';
+import { Store } from './store';
+
+const GRACE = 30 * SECOND;
+
+/** The whole service in one process: made, started once, stopped once. */
+export class CofferServer {
+  private readonly inFlight = new InFlight();
+  #stopped: Promise<void> | undefined;
+
+  private constructor(
+    private readonly app: NestFastifyApplication,
+    private readonly config: Config,
+  ) {
+    this.inFlight.watch(this.httpServer);
+  }
+
+  /** Builds everything and opens nothing yet. @throws StartRefused */
+  static async create(config: Config): Promise<CofferServer> {
+    const adapter = createServerAdapter(config.http);
+    const app = await NestFactory.create<NestFastifyApplication>(AppModule.forConfig(config), adapter, {
+      bodyParser: false,
+      abortOnError: false,
+      bufferLogs: true,
+      autoFlushLogs: false,
+    });
+    app.useLogger(app.get(Logger));
+    installHttp(app);
+    return new CofferServer(app, config);
+  }
+
+  /**
+   * Opens the installation and listens; resolves with the port. Where store or Vault do not answer it listens all the same, refuses with
+   * 503 and goes on trying: `failed` hears if that ends in a refusal. @throws StartRefused
+   */
+  async start(failed: (error: unknown) => void): Promise<number> {
+    const startup = this.app.get(Startup);
+    const open = await startup.attempt();
+    await this.app.listen(this.config.port, this.config.host);
+    NestLogger.flush();
+    if (!open) startup.keepTrying().catch(failed);
+    const address = this.httpServer.address();
+    return typeof address === 'object' && address !== null ? address.port : this.config.port;
+  }
+
+  /** Refuses what is new, lets what runs come to its end (uploads too, 30 s at most), then closes the store last. Safe to repeat. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.close();
+    return this.#stopped;
+  }
+
+  private async close(): Promise<void> {
+    this.app.get(Lifecycle).stop();
+    const store = this.app.get(Store);
+    await drain(this.httpServer, this.inFlight, GRACE);
+    await this.app.close();
+    await store.close();
+  }
+
+  private get httpServer(): Server {
+    return this.app.getHttpServer() as unknown as Server;
+  }
+}

@@ -1,0 +1,84 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { CONFIG, Config } from './config';
+import { Lifecycle } from './http';
+import { Clock, DomainError, SECOND, StartRefused, isDomainError } from './kernel';
+import { MasterKey, MasterKeyRow } from './keys/master';
+import { SystemKeys, openKeys } from './keys/system';
+import { InstallationPins, Store, completeInstallation, openInstallation } from './store';
+import { usersCollection } from './users';
+
+const FIRST_PAUSE = SECOND / 2;
+const LONGEST_PAUSE = 5 * SECOND;
+
+/** What `openKeys` works on. */
+@Injectable()
+export class OpenedKeys {
+  constructor(
+    readonly masterKey: MasterKey,
+    readonly systemKeys: SystemKeys,
+    readonly row: MasterKeyRow,
+  ) {}
+}
+
+/**
+ * Opens the installation: what fits together is checked before any key is, and nothing is made beside what is there already. Each step
+ * may be repeated, so a store or Vault that is down at the start only delays it: /readyz says 503 meanwhile, and so does every request.
+ */
+@Injectable()
+export class Startup {
+  private readonly logger = new Logger('startup');
+
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly store: Store,
+    private readonly keys: OpenedKeys,
+    private readonly lifecycle: Lifecycle,
+    private readonly clock: Clock,
+  ) {}
+
+  /** True when all is open; false where something does not answer now. @throws StartRefused where it must not start at all. */
+  async attempt(): Promise<boolean> {
+    try {
+      await this.open();
+      this.lifecycle.started();
+      return true;
+    } catch (error) {
+      if (!isDomainError(error, 'store_unavailable', 'kms_unavailable', 'storage_full')) throw error;
+      this.lifecycle.waitsFor(new DomainError(error.code, { detail: error.detail ?? 'The service is starting.' }));
+      this.logger.warn({ code: error.code, msg: 'the start waits for what does not answer' });
+      return false;
+    }
+  }
+
+  /** Repeats `attempt` until it succeeds or the service stops. @throws StartRefused */
+  async keepTrying(): Promise<void> {
+    for (let pause = FIRST_PAUSE; !this.lifecycle.stopping; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+      if (await this.attempt()) return;
+      await new Promise((resolve) => setTimeout(resolve, pause).unref());
+    }
+  }
+
+  private async open(): Promise<void> {
+    const { store, masterKey, blobs } = this.config;
+    const pins: InstallationPins = { store: store.engine, masterKey: masterKey.home, blobs: blobs.store };
+    const { dataDir } = this.config;
+    const remains = {
+      hasSystemKeys: () => this.keys.systemKeys.areStored(),
+      hasUsers: async () => (await this.store.collection(usersCollection).count('_id', [])) > 0,
+    };
+    const found = await openInstallation(this.store, { pins, dataDir, clock: this.clock, remains });
+    await openKeys(this.keys, found.state === 'opening');
+    await completeInstallation(this.store, pins);
+    await this.store.prepare();
+  }
+}
+
+/** What stops a start, as one line for the operator. A fault that nobody foresaw keeps its kind, never its text. */
+export function refusalLine(error: unknown): string {
+  if (error instanceof StartRefused) return error.message.replaceAll(/\s*\n\s*/g, ' ');
+  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
+  if (code === 'EADDRINUSE') return 'PORT is in use by another process.';
+  if (code === 'EACCES') return 'PORT may not be opened by this user.';
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') return 'HOST is not an address of this machine.';
+  return `The start failed (${String(name)}${typeof code === 'string' ? ` ${code}` : ''}).`;
+}
