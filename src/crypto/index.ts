@@ -1,4 +1,4 @@
-export * from './aead';
+export { AEAD_OVERHEAD, aeadOpen, aeadSeal, NONCE_BYTES, TAG_BYTES } from './aead';
 export * from './common-passwords';
 export * from './context';
 export * from './file-message';
