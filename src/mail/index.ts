@@ -1,0 +1,7 @@
+export { type Mail, Mailer } from './mailer';
+export { MailModule } from './mail.module';
+export { MailQueue } from './mail-queue';
+export { OutboxMailer } from './outbox-mailer';
+export { type SmtpConfig, SmtpMailer } from './smtp-mailer';
+export * as mailTexts from './texts';
+export type { FactorChange } from './texts';
