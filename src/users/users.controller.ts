@@ -1,0 +1,32 @@
+import { Controller, Get } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import { Caller, Policy } from '../http';
+import { DomainError, isoTime, Principal } from '../kernel';
+import { UserDoc } from './user.collection';
+import { AccountDto } from './users.dto';
+import { Users } from './users';
+
+@ApiTags('Account')
+@Controller()
+export class UsersController {
+  constructor(private readonly users: Users) {}
+
+  /** The caller's own account. */
+  @Get('me')
+  @Policy({ access: 'user' })
+  async me(@Caller() caller: Principal): Promise<AccountDto> {
+    const user = await this.users.byId(caller.userId);
+    if (user === undefined) throw new DomainError('invalid_session');
+    return accountOf(user);
+  }
+}
+
+const accountOf = (user: UserDoc): AccountDto => ({
+  id: user._id,
+  username: user.username,
+  email: user.email,
+  email_verified: user.verified_email !== undefined,
+  role: user.role,
+  two_factor_enabled: user.two_factor_enabled,
+  created_at: isoTime(user.created_at),
+});
