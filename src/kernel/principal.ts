@@ -1,3 +1,6 @@
+import { MINUTE } from './clock';
+import { DomainError } from './errors';
+
 export type Role = 'user' | 'administrator';
 
 /** Who makes a request, as the Authenticator port established it. */
@@ -8,6 +11,15 @@ export interface Principal {
   readonly sessionId: string;
   /** When this session last proved a password (and second factor), ms since the epoch: what step-up asks for. */
   readonly authTime: number;
+}
+
+/** How long a proof of identity is good for what is dangerous. */
+export const STEP_UP_MS = 5 * MINUTE;
+
+/** What a route's policy asks for by `stepUp`, and a service where it depends on more than the route. @throws DomainError `step_up_required` */
+export function requireFreshProof({ authTime }: Principal, now: number): void {
+  if (now - authTime <= STEP_UP_MS) return;
+  throw new DomainError('step_up_required', { detail: 'Prove yourself again with POST /step-up, then repeat this.' });
 }
 
 /** Implemented by auth/, called by the guard in http/. */

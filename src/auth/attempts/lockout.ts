@@ -1,0 +1,68 @@
+import { MINUTE, SECOND } from '../../kernel';
+import { Reservation } from '../../users';
+import { Meter } from './meter';
+import { inFlight, within, without } from './reservations';
+
+/** Wrong passwords in a row on one account (or on one name that does not exist). */
+export interface LockoutCounts {
+  readonly failures: number;
+  readonly lastFailure: number | undefined;
+  readonly reservations: readonly Reservation[];
+}
+
+export const LOCKOUT_LIMIT = 5;
+export const LOCKOUT_MS = 15 * MINUTE;
+
+interface Standing {
+  readonly failures: number;
+  readonly lastFailure: number | undefined;
+  readonly live: readonly Reservation[];
+}
+
+/**
+ * The counts as they stand now. Failures are forgotten 15 minutes after the last one. A reservation whose process died is one more
+ * failure, but never moves the time of the last: a crash must not lengthen a lockout.
+ */
+function standing({ failures, lastFailure, reservations }: LockoutCounts, now: number): Standing {
+  const { live, dead } = inFlight(reservations, now);
+  const lost = dead.filter(({ at }) => within(at, now, LOCKOUT_MS));
+  if (lastFailure !== undefined && within(lastFailure, now, LOCKOUT_MS)) {
+    return { failures: failures + lost.length, lastFailure, live };
+  }
+  const lastLost = lost.length === 0 ? undefined : Math.max(...lost.map(({ at }) => at));
+  return { failures: lost.length, lastFailure: lastLost, live };
+}
+
+const folded = ({ failures, lastFailure }: Standing, reservations: readonly Reservation[]): LockoutCounts => ({
+  failures,
+  lastFailure,
+  reservations,
+});
+
+/** 5 failures in a row, then nothing for 15 minutes from the last of them, not even the right password. */
+export const lockout: Meter<LockoutCounts> = {
+  admit(counts, id, now) {
+    const now_ = standing(counts, now);
+    if (now_.failures >= LOCKOUT_LIMIT) {
+      const until = (now_.lastFailure ?? now) + LOCKOUT_MS;
+      return { verdict: 'refused', retryAfterMs: Math.min(until - now, LOCKOUT_MS) };
+    }
+    if (now_.failures + now_.live.length >= LOCKOUT_LIMIT) return { verdict: 'wait', retryAfterMs: 2 * SECOND };
+    return { verdict: 'admitted', counts: folded(now_, [...now_.live, { id, at: now }]) };
+  },
+
+  failed(counts, id, now) {
+    // Gone from the list: it was slow enough to be taken for dead, and is counted already.
+    if (!counts.reservations.some((reservation) => reservation.id === id)) return counts;
+    const before = standing({ ...counts, reservations: without(counts.reservations, id) }, now);
+    return { failures: before.failures + 1, lastFailure: now, reservations: before.live };
+  },
+
+  released: (counts, id) => ({ ...counts, reservations: without(counts.reservations, id) }),
+
+  cleared: (counts, id, now) => ({
+    failures: 0,
+    lastFailure: undefined,
+    reservations: without(inFlight(counts.reservations, now).live, id),
+  }),
+};

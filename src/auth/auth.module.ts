@@ -1,0 +1,93 @@
+import { Global, Module } from '@nestjs/common';
+import { JwtModule } from '@nestjs/jwt';
+import { CONFIG, Config } from '../config';
+import { hmacKeyObject, PasswordHasher } from '../crypto';
+import { Authenticator } from '../kernel';
+import { MailModule } from '../mail';
+import { UsersModule } from '../users';
+import { Attempts } from './attempts/attempts';
+import { Challenges } from './factors/challenges';
+import { EmailCodes } from './factors/email-codes';
+import { FactorNotices } from './factors/factor-notices';
+import { FactorOverview } from './factors/factor-overview';
+import { FactorProof } from './factors/factor-proof';
+import { FactorSettings } from './factors/factor-settings';
+import { FactorsController } from './factors/factors.controller';
+import { Mailboxes } from './factors/mailboxes';
+import { RecoveryCodes } from './factors/recovery-codes';
+import { SecondFactor } from './factors/second-factor';
+import { TotpFactor } from './factors/totp-factor';
+import { EmailEnrolment } from './login/email-enrolment';
+import { FactorRequests } from './login/factor-requests';
+import { Login } from './login/login';
+import { LoginController } from './login/login.controller';
+import { PasswordCheck } from './login/password-check';
+import { SecondStep } from './login/second-step';
+import { SessionCodes } from './login/session-codes';
+import { StepUp } from './login/step-up';
+import { OwnedFactors } from './owned-factors';
+import { OwnedSessions } from './owned-sessions';
+import { Passwords } from './passwords';
+import { AccountCreation } from './registration/account-creation';
+import { EmailConfirmation } from './registration/email-confirmation';
+import { PendingRegistrations } from './registration/pending-registrations';
+import { RegistrationAddresses } from './registration/registration-addresses';
+import { Registration } from './registration/registration';
+import { RegistrationController } from './registration/registration.controller';
+import { AccessTokens } from './sessions/access-tokens';
+import { BearerAuthenticator } from './sessions/bearer-authenticator';
+import { BearerStrategy } from './sessions/bearer.strategy';
+import { RefreshTokens } from './sessions/refresh-tokens';
+import { SessionManagement } from './sessions/session-management';
+import { Sessions } from './sessions/sessions';
+import { SessionsController } from './sessions/sessions.controller';
+import { TokenIssuer } from './sessions/token-issuer';
+
+/** One for the process, or its bound on concurrent hashes is none. */
+const hasher = {
+  provide: PasswordHasher,
+  inject: [CONFIG],
+  useFactory: ({ passwords }: Config) => new PasswordHasher(passwords),
+};
+
+const signing = JwtModule.registerAsync({
+  inject: [CONFIG],
+  useFactory: ({ tokens }: Config) => ({ secret: hmacKeyObject(tokens.jwtSecret) }),
+});
+
+const attempts = [Attempts, Passwords, PasswordCheck];
+const registration = [AccountCreation, EmailConfirmation, PendingRegistrations, RegistrationAddresses, Registration];
+const sessions = [AccessTokens, BearerStrategy, RefreshTokens, SessionManagement, Sessions, TokenIssuer];
+const factors = [
+  Challenges,
+  EmailCodes,
+  FactorNotices,
+  FactorOverview,
+  FactorProof,
+  FactorSettings,
+  Mailboxes,
+  RecoveryCodes,
+  SecondFactor,
+  TotpFactor,
+];
+const login = [EmailEnrolment, FactorRequests, Login, SecondStep, SessionCodes, StepUp];
+
+/** Global for its Authenticator alone: the gate in http/ asks it, and http/ knows no feature. */
+@Global()
+@Module({
+  imports: [UsersModule, MailModule, signing],
+  controllers: [RegistrationController, LoginController, SessionsController, FactorsController],
+  providers: [
+    hasher,
+    ...attempts,
+    ...registration,
+    ...sessions,
+    ...factors,
+    ...login,
+    OwnedSessions,
+    OwnedFactors,
+    { provide: Authenticator, useClass: BearerAuthenticator },
+  ],
+  exports: [Authenticator, OwnedSessions, OwnedFactors],
+})
+export class AuthModule {}

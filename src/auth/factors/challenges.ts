@@ -1,0 +1,134 @@
+import { Injectable } from '@nestjs/common';
+import { Clock, DomainError, MINUTE, newId, SystemSecrets } from '../../kernel';
+import { Collection, DuplicateKey, Store, update } from '../../store';
+import { OneAtATime } from '../../users';
+import { sameMac, tokenMac } from '../token-mac';
+import { ChallengeDoc, challengesCollection, CodePurpose } from './challenge.collection';
+
+export const CHALLENGE_MS = 10 * MINUTE;
+export const CODE_TRIES = 5;
+
+const MFA_TOKEN = /^mfa\.([0-9a-f-]{36})\.([A-Za-z0-9_-]{43})$/;
+
+/** Open challenges. Each is answered once: its row is removed by one conditional write. */
+@Injectable()
+export class Challenges {
+  readonly #rows: Collection<ChallengeDoc>;
+  readonly #queue = new OneAtATime();
+
+  constructor(
+    store: Store,
+    private readonly secrets: SystemSecrets,
+    private readonly clock: Clock,
+  ) {
+    this.#rows = store.collection(challengesCollection);
+  }
+
+  /** A login whose password was right and that waits for its second factor. */
+  async openLogin(userId: string): Promise<ChallengeDoc> {
+    const id = newId();
+    return this.#rows.insert(this.#fresh(id, userId, 'login', id));
+  }
+
+  /** Good for the second step of that one login and for nothing else. */
+  mfaToken(challenge: ChallengeDoc): string {
+    return `mfa.${challenge._id}.${this.#mac(challenge._id)}`;
+  }
+
+  /** @throws DomainError `invalid_session` where the token is none, or its login is over or took too long. */
+  async byMfaToken(token: string): Promise<ChallengeDoc> {
+    const [, id, mac] = MFA_TOKEN.exec(token) ?? [];
+    if (id === undefined || mac === undefined || !sameMac(this.#mac(id), mac)) throw loginOver();
+    const challenge = await this.#rows.find('_id', id);
+    if (challenge?.purpose !== 'login' || !this.#holds(challenge)) throw loginOver();
+    return challenge;
+  }
+
+  /** The session's challenge of this purpose, if a code of it may still be good. */
+  async ofSession(sessionId: string, purpose: CodePurpose): Promise<ChallengeDoc | undefined> {
+    const challenge = await this.#rows.find('_id', sessionKey(sessionId, purpose));
+    return challenge !== undefined && this.#holds(challenge) ? challenge : undefined;
+  }
+
+  /** The same, made where there is none; one that has expired or was guessed at too often gets a new code. */
+  async openForSession(sessionId: string, userId: string, purpose: CodePurpose): Promise<ChallengeDoc> {
+    const id = sessionKey(sessionId, purpose);
+    const present = await update(this.#rows, id, (row) => (this.#usable(row) ? undefined : this.#renewed(row)));
+    if (present !== undefined) return present;
+    try {
+      return await this.#rows.insert(this.#fresh(id, userId, purpose, sessionId));
+    } catch (error) {
+      if (error instanceof DuplicateKey) return this.openForSession(sessionId, userId, purpose);
+      throw error;
+    }
+  }
+
+  usedUp(challenge: ChallengeDoc): boolean {
+    return challenge.tries >= CODE_TRIES;
+  }
+
+  /** Changes the challenge as it stands; undefined where it was answered meanwhile. */
+  change(id: string, edit: (row: ChallengeDoc) => ChallengeDoc | undefined): Promise<ChallengeDoc | undefined> {
+    return this.#queue.run(id, () => update(this.#rows, id, edit));
+  }
+
+  /** Takes one of the 5 tries, before the code is compared. False where none is left. */
+  async spendTry({ _id, nonce }: ChallengeDoc): Promise<boolean> {
+    let spent = false;
+    await this.change(_id, (row) => {
+      spent = row.nonce === nonce && this.#usable(row);
+      return spent ? { ...row, tries: row.tries + 1 } : undefined;
+    });
+    return spent;
+  }
+
+  /** Ends the challenge. True for exactly one caller. */
+  async consume({ _id, nonce }: ChallengeDoc): Promise<boolean> {
+    return this.#queue.run(_id, async () => {
+      for (;;) {
+        const row = await this.#rows.find('_id', _id);
+        if (row?.nonce !== nonce) return false;
+        if (await this.#rows.remove(_id, row.rev)) return true;
+      }
+    });
+  }
+
+  /** Removes all challenges of a user. Returns how many. */
+  async removeAll(userId: string): Promise<number> {
+    let removed = 0;
+    for (;;) {
+      const { items } = await this.#rows.list('user', [userId], { limit: 100 });
+      if (items.length === 0) return removed;
+      for (const row of items) removed += (await this.#rows.remove(row._id)) ? 1 : 0;
+    }
+  }
+
+  /** Not expired; nor from a time that the clock has gone back before, where it would hold for longer than it was made for. */
+  #holds({ expires_at }: ChallengeDoc): boolean {
+    const left = expires_at - this.clock.now();
+    return left > 0 && left <= CHALLENGE_MS + MINUTE;
+  }
+
+  #usable(challenge: ChallengeDoc): boolean {
+    return this.#holds(challenge) && !this.usedUp(challenge);
+  }
+
+  #fresh(id: string, userId: string, purpose: CodePurpose, sessionId: string): Omit<ChallengeDoc, 'rev'> {
+    const expires_at = this.clock.now() + CHALLENGE_MS;
+    return { _id: id, user_id: userId, purpose, session_id: sessionId, nonce: newId(), tries: 0, expires_at };
+  }
+
+  /** `mailed_at` stays: a new code is no way around the pause between two mails. */
+  #renewed(row: ChallengeDoc): ChallengeDoc {
+    return { ...row, nonce: newId(), tries: 0, expires_at: this.clock.now() + CHALLENGE_MS };
+  }
+
+  #mac(id: string): string {
+    return tokenMac(this.secrets, 'mfa-token', id);
+  }
+}
+
+const sessionKey = (sessionId: string, purpose: CodePurpose): string => `${sessionId}:${purpose}`;
+
+const loginOver = (): DomainError =>
+  new DomainError('invalid_session', { detail: 'This login is over or took too long. Log in again.' });

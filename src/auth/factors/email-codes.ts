@@ -1,0 +1,123 @@
+import { Injectable } from '@nestjs/common';
+import { codeMatches, oneTimeCode } from '../../crypto';
+import { Clock, DomainError, HOUR, isDomainError, MINUTE, SystemSecrets } from '../../kernel';
+import { Mail, Mailer, mailTexts } from '../../mail';
+import { UserDoc, Users } from '../../users';
+import { tooManyAttempts } from '../attempts/meter';
+import { ChallengeDoc, CodePurpose } from './challenge.collection';
+import { CHALLENGE_MS, Challenges } from './challenges';
+import { allowance } from './mail-allowance';
+
+/** Between two mails of one challenge. */
+export const MAIL_PAUSE_MS = MINUTE;
+/** Mails with a code to one account. */
+export const MAILS_AN_HOUR = 10;
+
+const TEXTS: Readonly<Record<CodePurpose, (to: string, username: string, code: string, minutes: number) => Mail>> = {
+  login: mailTexts.loginCode,
+  'enable-email': mailTexts.enableEmailCode,
+  'step-up': mailTexts.stepUpCode,
+};
+
+/** Codes by e-mail: never stored, derived from the challenge, so that sending again sends the same one. */
+@Injectable()
+export class EmailCodes {
+  constructor(
+    private readonly challenges: Challenges,
+    private readonly users: Users,
+    private readonly mailer: Mailer,
+    private readonly secrets: SystemSecrets,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Mails the challenge's code. A mail that could not be sent does not count.
+   * @throws DomainError `too_many_attempts` (60 s between mails of a challenge, 10 an hour an account), `mail_unavailable`.
+   */
+  async send(user: UserDoc, challenge: ChallengeDoc): Promise<void> {
+    const sentAt = this.clock.now();
+    const former = await this.#reserveChallenge(challenge, sentAt);
+    try {
+      await this.#reserveAccount(user._id, sentAt);
+    } catch (error) {
+      await this.#giveBackChallenge(challenge._id, sentAt, former);
+      throw error;
+    }
+    try {
+      await this.mailer.send(this.#mail(user, challenge));
+    } catch (error) {
+      await this.#giveBackChallenge(challenge._id, sentAt, former);
+      await this.#giveBackAccount(user._id, sentAt);
+      throw error;
+    }
+  }
+
+  /** The same for a login, which goes on without the mail: /send-otp says why. Did it go out? */
+  async sendIfPossible(user: UserDoc, challenge: ChallengeDoc): Promise<boolean> {
+    try {
+      await this.send(user, challenge);
+      return true;
+    } catch (error) {
+      if (isDomainError(error, 'too_many_attempts', 'mail_unavailable')) return false;
+      throw error;
+    }
+  }
+
+  /** Compares one code, as one of the challenge's 5 tries; a code that was never mailed cannot be guessed. */
+  async matches(challenge: ChallengeDoc, code: string): Promise<boolean> {
+    if (challenge.mailed_at === undefined) return false;
+    if (!(await this.challenges.spendTry(challenge))) return false;
+    return codeMatches(this.#code(challenge), code);
+  }
+
+  #code({ nonce, purpose, session_id }: ChallengeDoc): string {
+    return oneTimeCode(this.secrets.oneTimeCodes, nonce, purpose, session_id);
+  }
+
+  #mail(user: UserDoc, challenge: ChallengeDoc): Mail {
+    const minutes = Math.max(1, Math.floor((challenge.expires_at - this.clock.now()) / MINUTE));
+    const shown = Math.min(minutes, CHALLENGE_MS / MINUTE);
+    return TEXTS[challenge.purpose](user.email, user.username, this.#code(challenge), shown);
+  }
+
+  /** Before the mail, so that parallel requests send one. Returns when the last one went out. */
+  async #reserveChallenge({ _id, nonce }: ChallengeDoc, now: number): Promise<number | undefined> {
+    let former: number | undefined;
+    let waitMs = 0;
+    const row = await this.challenges.change(_id, (present) => {
+      if (present.nonce !== nonce) return undefined;
+      former = present.mailed_at;
+      const sinceMs = former === undefined ? MAIL_PAUSE_MS : Math.abs(now - former);
+      waitMs = MAIL_PAUSE_MS - sinceMs;
+      return waitMs > 0 ? undefined : { ...present, mailed_at: now };
+    });
+    if (row?.nonce !== nonce) throw new DomainError('invalid_session');
+    if (waitMs > 0) throw tooManyAttempts(waitMs);
+    return former;
+  }
+
+  async #giveBackChallenge(id: string, sentAt: number, former: number | undefined): Promise<void> {
+    await this.challenges.change(id, (row) => {
+      if (row.mailed_at !== sentAt) return undefined;
+      const { mailed_at: _sent, ...rest } = row;
+      return former === undefined ? rest : { ...rest, mailed_at: former };
+    });
+  }
+
+  async #reserveAccount(userId: string, now: number): Promise<void> {
+    let waitMs = 0;
+    await this.users.change(userId, (user) => {
+      const allowed = allowance(user.code_mails, { limit: MAILS_AN_HOUR, windowMs: HOUR }, now);
+      waitMs = allowed.waitMs;
+      return waitMs > 0 ? undefined : { ...user, code_mails: allowed.times };
+    });
+    if (waitMs > 0) throw tooManyAttempts(waitMs);
+  }
+
+  async #giveBackAccount(userId: string, sentAt: number): Promise<void> {
+    await this.users.change(userId, (user) => {
+      const at = user.code_mails.indexOf(sentAt);
+      return at < 0 ? undefined : { ...user, code_mails: user.code_mails.toSpliced(at, 1) };
+    });
+  }
+}

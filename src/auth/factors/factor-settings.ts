@@ -1,0 +1,64 @@
+import { Injectable } from '@nestjs/common';
+import { audited, AuditAction, AuditSink, DomainError, Principal } from '../../kernel';
+import { FactorNotices } from './factor-notices';
+import { Mailboxes } from './mailboxes';
+import { RecoveryCodes } from './recovery-codes';
+import { SecondFactor } from './second-factor';
+import { TotpEnrolment, TotpFactor } from './totp-factor';
+
+/** What people change about their second factors. Each change is told to the account's address. */
+@Injectable()
+export class FactorSettings {
+  constructor(
+    private readonly totp: TotpFactor,
+    private readonly mailboxes: Mailboxes,
+    private readonly recoveryCodes: RecoveryCodes,
+    private readonly secondFactor: SecondFactor,
+    private readonly notices: FactorNotices,
+    private readonly audit: AuditSink,
+  ) {}
+
+  beginTotp(caller: Principal): Promise<TotpEnrolment> {
+    return this.#act('factor.totp-begin', caller, () => this.totp.begin(caller.userId));
+  }
+
+  totpQrCode(caller: Principal): Promise<Buffer> {
+    return this.totp.qrCode(caller.userId);
+  }
+
+  /** @throws DomainError `otp_failed`, `too_many_attempts`, `not_found` where none is pending. */
+  confirmTotp(caller: Principal, otp: string): Promise<void> {
+    return this.#act('factor.totp-on', caller, async () => {
+      await this.secondFactor.proveTotpSecret(caller.userId, otp);
+      await this.notices.tellOwner(caller.userId, 'totp-added');
+    });
+  }
+
+  /** @throws DomainError `not_found` where there is none. */
+  removeTotp(caller: Principal): Promise<void> {
+    return this.#act('factor.totp-off', caller, async () => {
+      const removed = await this.totp.remove(caller.userId);
+      if (removed === 'nothing') throw new DomainError('not_found');
+      if (removed === 'factor') await this.notices.tellOwner(caller.userId, 'totp-removed');
+    });
+  }
+
+  /** @throws DomainError `not_found` where it is off. */
+  removeEmail(caller: Principal): Promise<void> {
+    return this.#act('factor.email-off', caller, async () => {
+      if (!(await this.mailboxes.turnOff(caller.userId))) throw new DomainError('not_found');
+    });
+  }
+
+  replaceRecoveryCodes(caller: Principal): Promise<string[]> {
+    return this.#act('factor.recovery-codes', caller, async () => {
+      const codes = await this.recoveryCodes.replace(caller.userId);
+      await this.notices.tellOwner(caller.userId, 'recovery-codes-replaced');
+      return codes;
+    });
+  }
+
+  #act<T>(action: AuditAction, caller: Principal, act: () => Promise<T>): Promise<T> {
+    return audited(this.audit, { action, actor: caller.userId, resource: `user/${caller.userId}` }, act);
+  }
+}

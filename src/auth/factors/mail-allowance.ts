@@ -1,0 +1,17 @@
+import { BudgetLimits } from '../attempts/budget';
+import { within } from '../attempts/reservations';
+
+export interface Allowance {
+  /** Milliseconds until one more is allowed; 0 where it is now. */
+  readonly waitMs: number;
+  /** The times to be stored, this one included where it is allowed. */
+  readonly times: readonly number[];
+}
+
+/** At most `limit` in any window; `times` are those of the former ones. */
+export function allowance(times: readonly number[], { limit, windowMs }: BudgetLimits, now: number): Allowance {
+  const recent = times.filter((at) => within(at, now, windowMs));
+  const oldest = recent.at(-limit);
+  if (oldest !== undefined) return { waitMs: Math.max(1, Math.min(oldest + windowMs - now, windowMs)), times: recent };
+  return { waitMs: 0, times: [...recent, now] };
+}

@@ -1,0 +1,41 @@
+import { Injectable } from '@nestjs/common';
+import { DuplicateKey } from '../../store';
+import { UserDoc, Users } from '../../users';
+import { withTwoFactor } from './factor-fields';
+import { FactorNotices } from './factor-notices';
+
+/** What follows from a mailed code that came back: the address is its owner's, and may serve as a factor. */
+@Injectable()
+export class Mailboxes {
+  constructor(
+    private readonly users: Users,
+    private readonly notices: FactorNotices,
+  ) {}
+
+  /** An address that another account has verified first stays with that account: the factor works, the login by address does not. */
+  async markVerified(user: UserDoc): Promise<void> {
+    if (user.verified_email !== undefined) return;
+    try {
+      await this.users.change(user._id, (row) => ({ ...row, verified_email: row.email.toLowerCase() }));
+    } catch (error) {
+      if (!(error instanceof DuplicateKey)) throw error;
+    }
+  }
+
+  async turnOn(user: UserDoc): Promise<void> {
+    await this.users.change(user._id, (row) => withTwoFactor({ ...row, email_factor: true }));
+    await this.markVerified(user);
+    this.notices.tell(user, 'email-added');
+  }
+
+  /** Was it on? */
+  async turnOff(userId: string): Promise<boolean> {
+    let was = false as boolean; // set in the callback, which the compiler does not follow
+    await this.users.change(userId, (row) => {
+      was = row.email_factor;
+      return was ? withTwoFactor({ ...row, email_factor: false }) : undefined;
+    });
+    if (was) await this.notices.tellOwner(userId, 'email-removed');
+    return was;
+  }
+}

@@ -1,0 +1,27 @@
+import { Config } from '../../config';
+import { UserDoc } from '../../users';
+
+/** What `methods` of a login's answer may name, strongest first. */
+export type FactorMethod = 'totp' | 'email' | 'recovery_code';
+
+export interface EnrolledFactors {
+  readonly totp: boolean;
+  /** Turned on by the user, or asked of everybody without another factor by REQUIRE_2FA=email. */
+  readonly email: boolean;
+}
+
+export function factorsOf(user: UserDoc, { accounts }: Config): EnrolledFactors {
+  const totp = user.totp_secret !== undefined;
+  return { totp, email: user.email_factor || (accounts.require2fa === 'email' && !totp) };
+}
+
+export const anyOf = ({ totp, email }: EnrolledFactors): boolean => totp || email;
+
+export function methodsOf(factors: EnrolledFactors, recoveryCodesLeft: number): FactorMethod[] {
+  if (!anyOf(factors)) return [];
+  return [
+    ...(factors.totp ? (['totp'] as const) : []),
+    ...(factors.email ? (['email'] as const) : []),
+    ...(recoveryCodesLeft > 0 ? (['recovery_code'] as const) : []),
+  ];
+}

@@ -1,0 +1,16 @@
+import { Doc, defineCollection } from '../../store';
+
+/** `_id` is the HMAC of the code: at 120 bits it needs no password hash (ASVS 6.5.2), and finding it is one read. */
+export interface RecoveryCodeDoc extends Doc {
+  readonly user_id: string;
+  /** Holds while it is the account's `recovery_batch`. */
+  readonly batch: string;
+}
+
+export const recoveryCodesCollection = defineCollection<RecoveryCodeDoc>({
+  name: 'recovery_codes',
+  fields: { user_id: 'string', batch: 'string' },
+  clear: ['user_id', 'batch'],
+  indexes: { user: { fields: ['user_id', 'batch'] } },
+  forged: 'absent',
+});

@@ -1,0 +1,86 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG, Config } from '../../config';
+import { parseRecoveryCode } from '../../crypto';
+import { DomainError } from '../../kernel';
+import { UserDoc } from '../../users';
+import { Attempts } from '../attempts/attempts';
+import { ChallengeDoc } from './challenge.collection';
+import { Challenges } from './challenges';
+import { EmailCodes } from './email-codes';
+import { factorsOf, FactorMethod } from './methods';
+import { RecoveryCodes } from './recovery-codes';
+import { TotpFactor } from './totp-factor';
+
+const SIX_DIGITS = /^\d{6}$/;
+
+/**
+ * Checks codes against all that an account has enrolled. Whatever the factor and whatever the route, each check comes out of one
+ * budget of the account, reserved before anything is compared.
+ */
+@Injectable()
+export class SecondFactor {
+  constructor(
+    private readonly attempts: Attempts,
+    private readonly totp: TotpFactor,
+    private readonly emailCodes: EmailCodes,
+    private readonly recoveryCodes: RecoveryCodes,
+    private readonly challenges: Challenges,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /**
+   * The factor that `otp` proves; it is used up with that, and so is the challenge.
+   * @throws DomainError `otp_failed`, `too_many_attempts`.
+   */
+  async prove(user: UserDoc, otp: string, challenge: ChallengeDoc | undefined): Promise<FactorMethod> {
+    const code = otp.replace(/[\s-]/g, '');
+    return this.#counted(user._id, () => this.#matching(user, code, challenge));
+  }
+
+  /** Turns e-mail codes on: only the code that was mailed for this proves it. @throws as `prove`. */
+  async proveMailbox(user: UserDoc, otp: string, challenge: ChallengeDoc | undefined): Promise<void> {
+    const code = otp.replace(/\s/g, '');
+    await this.#counted(user._id, async () =>
+      challenge !== undefined && (await this.#answersMail(challenge, code)) ? 'email' : undefined,
+    );
+  }
+
+  /** @throws as `prove`; `not_found` where no secret is pending. */
+  async proveTotpSecret(userId: string, otp: string): Promise<void> {
+    const code = otp.replace(/\s/g, '');
+    await this.#counted(userId, async () => ((await this.totp.confirm(userId, code)) ? 'totp' : undefined));
+  }
+
+  async #counted(userId: string, check: () => Promise<FactorMethod | undefined>): Promise<FactorMethod> {
+    const proved = await this.attempts.secondFactor(userId, async () => {
+      const value = await check();
+      return { settle: value === undefined ? 'failed' : 'cleared', value };
+    });
+    if (proved === undefined) throw new DomainError('otp_failed', { detail: 'The code is wrong, used or too old.' });
+    return proved;
+  }
+
+  async #matching(user: UserDoc, code: string, challenge: ChallengeDoc | undefined): Promise<FactorMethod | undefined> {
+    if (SIX_DIGITS.test(code)) return this.#digits(user, code, challenge);
+    if (parseRecoveryCode(code) === undefined || !(await this.recoveryCodes.spend(user, code))) return undefined;
+    return (await this.#ended(challenge)) ? 'recovery_code' : undefined;
+  }
+
+  async #digits(user: UserDoc, code: string, challenge: ChallengeDoc | undefined): Promise<FactorMethod | undefined> {
+    const factors = factorsOf(user, this.config);
+    if (factors.totp && (await this.totp.accept(user, code))) {
+      return (await this.#ended(challenge)) ? 'totp' : undefined;
+    }
+    if (!factors.email || challenge === undefined) return undefined;
+    return (await this.#answersMail(challenge, code)) ? 'email' : undefined;
+  }
+
+  async #answersMail(challenge: ChallengeDoc, code: string): Promise<boolean> {
+    return (await this.emailCodes.matches(challenge, code)) && (await this.challenges.consume(challenge));
+  }
+
+  /** A login's challenge is over whichever factor answered it. A session's code stays good: another factor was used. */
+  async #ended(challenge: ChallengeDoc | undefined): Promise<boolean> {
+    return challenge?.purpose !== 'login' || this.challenges.consume(challenge);
+  }
+}

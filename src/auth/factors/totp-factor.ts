@@ -1,0 +1,123 @@
+import { Injectable } from '@nestjs/common';
+import { toBuffer, toString as toSvg } from 'qrcode';
+import { newTotpSecret, totpSecretText, totpStep, totpUri } from '../../crypto';
+import { Clock, DomainError, MINUTE, SecretBytes } from '../../kernel';
+import { Sealer } from '../../keys/user';
+import { UserDoc, Users } from '../../users';
+import { withoutPending, withoutTotp, withTwoFactor } from './factor-fields';
+import { openTotpSecret, sealTotpSecret } from './totp-secret';
+
+/** A secret that is not confirmed by then is forgotten. */
+export const PENDING_MS = 15 * MINUTE;
+const REPLACE_ATTEMPTS = 5;
+
+export interface TotpEnrolment {
+  /** Base32, for typing in. */
+  readonly secret: string;
+  readonly otpauth_uri: string;
+  readonly qr_svg: string;
+}
+
+/** Time-based codes of an authenticator app (RFC 6238). Each step is accepted once, by compare-and-set on the account's row. */
+@Injectable()
+export class TotpFactor {
+  constructor(
+    private readonly users: Users,
+    private readonly sealer: Sealer,
+    private readonly clock: Clock,
+  ) {}
+
+  /** A new secret, which becomes the factor once its first code has confirmed it. A former one holds until then. */
+  async begin(userId: string): Promise<TotpEnrolment> {
+    const secret = newTotpSecret();
+    try {
+      const user = await this.#storePending(userId, secret);
+      const uri = totpUri(secret, user.username);
+      return { secret: totpSecretText(secret), otpauth_uri: uri, qr_svg: await toSvg(uri, { type: 'svg' }) };
+    } finally {
+      secret.destroy();
+    }
+  }
+
+  /** The QR code of the pending secret, PNG. @throws DomainError `not_found` where none is pending. */
+  async qrCode(userId: string): Promise<Buffer> {
+    const { user, sealed } = await this.#pending(userId);
+    return this.#withSecret(userId, sealed, (secret) => toBuffer(totpUri(secret, user.username), { type: 'png' }));
+  }
+
+  /** Does this code confirm the pending secret? Then it is the factor. @throws DomainError `not_found` where none is pending. */
+  async confirm(userId: string, code: string): Promise<boolean> {
+    const { sealed } = await this.#pending(userId);
+    const step = await this.#stepOf(userId, sealed, code, undefined);
+    if (step === undefined) return false;
+    let confirmed = false;
+    await this.users.change(userId, (user) => {
+      confirmed = user.totp_pending === sealed;
+      if (!confirmed) return undefined;
+      return withTwoFactor({ ...withoutPending(user), totp_secret: sealed, totp_last_step: step });
+    });
+    return confirmed;
+  }
+
+  /** Takes the step of this code. True for exactly one caller, however many present it and whatever the clock does. */
+  async accept(user: UserDoc, code: string): Promise<boolean> {
+    if (user.totp_secret === undefined) return false;
+    const step = await this.#stepOf(user._id, user.totp_secret, code, user.totp_last_step);
+    if (step === undefined) return false;
+    let accepted = false;
+    await this.users.change(user._id, (row) => {
+      accepted = row.totp_secret !== undefined && row.totp_last_step < step;
+      return accepted ? { ...row, totp_last_step: step } : undefined;
+    });
+    return accepted;
+  }
+
+  /** Removes the factor and a secret that waits for its first code; says which of them there was. */
+  async remove(userId: string): Promise<'factor' | 'pending' | 'nothing'> {
+    let had: 'factor' | 'pending' | 'nothing' = 'nothing';
+    await this.users.change(userId, (user) => {
+      had = user.totp_secret !== undefined ? 'factor' : user.totp_pending !== undefined ? 'pending' : 'nothing';
+      return had === 'nothing' ? undefined : withTwoFactor(withoutTotp(user));
+    });
+    return had;
+  }
+
+  /** Is a secret waiting for its first code? */
+  isPending(user: UserDoc): boolean {
+    if (user.totp_pending === undefined || user.totp_pending_at === undefined) return false;
+    return Math.abs(this.clock.now() - user.totp_pending_at) < PENDING_MS;
+  }
+
+  /** The row is read before the key row, and replaced only as it was read: no wrap protocol needed (Sealer). */
+  async #storePending(userId: string, secret: SecretBytes): Promise<UserDoc> {
+    for (let tries = 0; tries < REPLACE_ATTEMPTS; tries += 1) {
+      const user = await this.users.byId(userId);
+      if (user === undefined) throw new DomainError('invalid_session');
+      const totp_pending = await this.sealer.with(userId, (keys) => sealTotpSecret(keys, secret));
+      const stored = await this.users.replace({ ...user, totp_pending, totp_pending_at: this.clock.now() });
+      if (stored !== undefined) return stored;
+    }
+    throw new DomainError('conflict', { detail: 'Others keep changing this account.' });
+  }
+
+  async #pending(userId: string): Promise<{ user: UserDoc; sealed: string }> {
+    const user = await this.users.byId(userId);
+    if (user?.totp_pending === undefined || !this.isPending(user)) {
+      throw new DomainError('not_found', { detail: 'No TOTP secret is waiting for its first code.' });
+    }
+    return { user, sealed: user.totp_pending };
+  }
+
+  #stepOf(userId: string, sealed: string, code: string, lastStep: number | undefined): Promise<number | undefined> {
+    return this.#withSecret(userId, sealed, (secret) => totpStep(secret, code, this.clock.now(), lastStep));
+  }
+
+  async #withSecret<T>(userId: string, sealed: string, use: (secret: SecretBytes) => T | Promise<T>): Promise<T> {
+    const secret = await this.sealer.with(userId, (keys) => openTotpSecret(keys, sealed));
+    try {
+      return await use(secret);
+    } finally {
+      secret.destroy();
+    }
+  }
+}

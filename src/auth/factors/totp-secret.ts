@@ -1,0 +1,18 @@
+import { ciphertext, plaintext, SecretBytes } from '../../kernel';
+import { OwnerKeys, SealPlace } from '../../keys/user';
+
+/** Pending and confirmed secrets have one place: confirming moves the envelope from one field to the other as it is. */
+const place = (userId: string): SealPlace => ({
+  ownerId: userId,
+  resourceType: 'user',
+  resourceId: userId,
+  field: 'totp_secret',
+});
+
+/** Record envelope in hex. Does not destroy the secret. */
+export const sealTotpSecret = (keys: OwnerKeys, secret: SecretBytes): string =>
+  keys.seal('secrets', place(keys.ownerId), plaintext(Buffer.from(secret.bytes))).toString('hex');
+
+/** The caller destroys what it gets. @throws DomainError `decryption_failed` */
+export const openTotpSecret = (keys: OwnerKeys, sealed: string): SecretBytes =>
+  new SecretBytes(keys.open('secrets', place(keys.ownerId), ciphertext(Buffer.from(sealed, 'hex'))));

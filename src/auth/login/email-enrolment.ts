@@ -1,0 +1,37 @@
+import { Injectable } from '@nestjs/common';
+import { audited, AuditSink, DomainError, Principal } from '../../kernel';
+import { Users } from '../../users';
+import { Challenges } from '../factors/challenges';
+import { Mailboxes } from '../factors/mailboxes';
+import { SecondFactor } from '../factors/second-factor';
+import { TokenIssuer, TokenPair } from '../sessions/token-issuer';
+import { isNamed } from './named';
+
+/** /verify-otp with a bearer token: turns two-factor login by e-mail on. */
+@Injectable()
+export class EmailEnrolment {
+  constructor(
+    private readonly users: Users,
+    private readonly challenges: Challenges,
+    private readonly secondFactor: SecondFactor,
+    private readonly mailboxes: Mailboxes,
+    private readonly issuer: TokenIssuer,
+    private readonly audit: AuditSink,
+  ) {}
+
+  /**
+   * Takes the code that this session asked for to turn e-mail on, and no other. The answer replaces the session's tokens; when it last
+   * proved a password stays as it was.
+   * @throws DomainError `invalid_session`, `otp_failed`, `too_many_attempts`.
+   */
+  async verify(caller: Principal, username: string, otp: string): Promise<TokenPair> {
+    const user = await this.users.byId(caller.userId);
+    if (user === undefined || !isNamed(user, username)) throw new DomainError('invalid_session');
+    return audited(this.audit, { action: 'factor.email-on', actor: user._id }, async () => {
+      const challenge = await this.challenges.ofSession(caller.sessionId, 'enable-email');
+      await this.secondFactor.proveMailbox(user, otp, challenge);
+      await this.mailboxes.turnOn(user);
+      return this.issuer.replace(caller.sessionId);
+    });
+  }
+}

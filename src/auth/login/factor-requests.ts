@@ -1,0 +1,42 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG, Config } from '../../config';
+import { UserDoc } from '../../users';
+import { Challenges } from '../factors/challenges';
+import { EmailCodes } from '../factors/email-codes';
+import { factorsOf, FactorMethod, methodsOf } from '../factors/methods';
+import { RecoveryCodes } from '../factors/recovery-codes';
+
+/** The answer to a right password where a second factor is on. */
+export interface FactorRequest {
+  readonly message: '2FA required';
+  readonly username: string;
+  readonly mfa_token: string;
+  readonly methods: readonly FactorMethod[];
+  /** Whether a code was mailed just now. */
+  readonly otp_sent: boolean;
+}
+
+/** Opens the second step of a login. */
+@Injectable()
+export class FactorRequests {
+  constructor(
+    private readonly challenges: Challenges,
+    private readonly emailCodes: EmailCodes,
+    private readonly recoveryCodes: RecoveryCodes,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /** Where e-mail is the only factor its code goes out at once; recovery codes are a reserve and no factor. */
+  async open(user: UserDoc): Promise<FactorRequest> {
+    const factors = factorsOf(user, this.config);
+    const challenge = await this.challenges.openLogin(user._id);
+    const mailNow = factors.email && !factors.totp;
+    return {
+      message: '2FA required',
+      username: user.username,
+      mfa_token: this.challenges.mfaToken(challenge),
+      methods: methodsOf(factors, await this.recoveryCodes.left(user)),
+      otp_sent: mailNow && (await this.emailCodes.sendIfPossible(user, challenge)),
+    };
+  }
+}

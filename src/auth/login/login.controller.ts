@@ -1,0 +1,100 @@
+import { Body, Controller, Headers, HttpCode, Post } from '@nestjs/common';
+import { ApiBearerAuth, ApiExtraModels, ApiOkResponse, ApiTags, getSchemaPath } from '@nestjs/swagger';
+import { ApiProblems, Caller, ClientAddress, OptionalCaller, Policy } from '../../http';
+import { DomainError, Principal } from '../../kernel';
+import { TokenPair } from '../sessions/token-issuer';
+import { MessageDto, TokensDto } from '../tokens.dto';
+import { EmailEnrolment } from './email-enrolment';
+import { FactorRequest } from './factor-requests';
+import { Login } from './login';
+import { FactorRequestDto, LoginDto, SendOtpDto, StepUpDto, VerifyOtpDto } from './login.dto';
+import { SecondStep } from './second-step';
+import { SessionCodes } from './session-codes';
+import { StepUp } from './step-up';
+
+@ApiTags('Login')
+@Controller()
+export class LoginController {
+  constructor(
+    private readonly logins: Login,
+    private readonly secondStep: SecondStep,
+    private readonly sessionCodes: SessionCodes,
+    private readonly enrolment: EmailEnrolment,
+    private readonly stepUps: StepUp,
+  ) {}
+
+  /**
+   * Logs in. With a second factor on, the answer is what POST /verify-otp needs. After five failures in a row nothing is accepted for 15
+   * minutes from the last of them, not even the right password; names that do not exist behave the same.
+   */
+  @Post('login')
+  @HttpCode(200)
+  @Policy({ access: 'public', rateLimit: 'login' })
+  @ApiExtraModels(TokensDto, FactorRequestDto)
+  @ApiOkResponse({ schema: { oneOf: [TokensDto, FactorRequestDto].map((dto) => ({ $ref: getSchemaPath(dto) })) } })
+  @ApiProblems('login_failed', 'account_disabled', 'too_many_attempts')
+  login(
+    @Body() body: LoginDto,
+    @ClientAddress() address: string,
+    @Headers('user-agent') userAgent = '',
+  ): Promise<TokenPair | FactorRequest> {
+    return this.logins.login(body, { address, userAgent });
+  }
+
+  /**
+   * Mails a code. With `mfa_token`: the code of that login, the same one each time. With a bearer token: a code of that session, which turns
+   * e-mail 2FA on where it is off (a fresh login is required), and is good for POST /step-up where it is on. 60 seconds between mails, 10 an
+   * hour.
+   */
+  @Post('send-otp')
+  @HttpCode(200)
+  @Policy({ access: 'optional', rateLimit: 'codes' })
+  @ApiBearerAuth()
+  @ApiProblems('invalid_session', 'step_up_required', 'permission_denied', 'too_many_attempts', 'mail_unavailable')
+  async sendOtp(@Body() body: SendOtpDto, @OptionalCaller() caller: Principal | undefined): Promise<MessageDto> {
+    const { username, mfa_token } = body;
+    if (mfa_token !== undefined) await this.secondStep.sendCode(mfa_token, username);
+    else await this.sessionCodes.send(known(caller), username);
+    return { message: 'OTP sent to your email' };
+  }
+
+  /**
+   * With `mfa_token`: completes the login. With a bearer token: turns e-mail 2FA on with the code that was mailed for it; the session's former
+   * tokens are void then. Ten failures an account in 15 minutes, over all factors; five with one mailed code.
+   */
+  @Post('verify-otp')
+  @HttpCode(200)
+  @Policy({ access: 'optional', rateLimit: 'codes' })
+  @ApiBearerAuth()
+  @ApiProblems('otp_failed', 'invalid_session', 'account_disabled', 'too_many_attempts')
+  async verifyOtp(
+    @Body() body: VerifyOtpDto,
+    @OptionalCaller() caller: Principal | undefined,
+    @ClientAddress() address: string,
+    @Headers('user-agent') userAgent = '',
+  ): Promise<TokensDto> {
+    const { username, otp, mfa_token } = body;
+    return mfa_token === undefined
+      ? this.enrolment.verify(known(caller), username, otp)
+      : this.secondStep.verify(mfa_token, username, otp, { address, userAgent });
+  }
+
+  /**
+   * Proves a session's owner again: what routes that answer 401 `step_up_required` ask for. The answer replaces the session's tokens, and the
+   * former ones are void. Wrong passwords and codes count as those of a login.
+   */
+  @Post('step-up')
+  @HttpCode(200)
+  @Policy({ access: 'user', rateLimit: 'login' })
+  @ApiBearerAuth()
+  @ApiProblems('login_failed', 'otp_failed', 'too_many_attempts')
+  stepUp(@Caller() caller: Principal, @Body() body: StepUpDto): Promise<TokensDto> {
+    return this.stepUps.stepUp(caller, { password: body.password, otp: body.otp });
+  }
+}
+
+/** An OTP alone never gets anybody anywhere. @throws DomainError `invalid_session` */
+function known(caller: Principal | undefined): Principal {
+  if (caller !== undefined) return caller;
+  throw new DomainError('invalid_session', { detail: 'Send the mfa_token of a login, or a bearer token.' });
+}

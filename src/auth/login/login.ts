@@ -1,0 +1,47 @@
+import { Injectable } from '@nestjs/common';
+import { audited, AuditIntent, AuditSink, DomainError } from '../../kernel';
+import { UserDoc, Users } from '../../users';
+import { AccountCreation } from '../registration/account-creation';
+import { ClientInfo } from '../sessions/session-client';
+import { TokenIssuer, TokenPair } from '../sessions/token-issuer';
+import { FactorRequest, FactorRequests } from './factor-requests';
+import { PasswordCheck } from './password-check';
+
+export interface LoginInput {
+  /** User name or verified e-mail address. */
+  readonly username: string;
+  readonly password: string;
+}
+
+/** POST /login: the password, and all of it where no second factor is on. */
+@Injectable()
+export class Login {
+  constructor(
+    private readonly users: Users,
+    private readonly passwords: PasswordCheck,
+    private readonly accounts: AccountCreation,
+    private readonly factorRequests: FactorRequests,
+    private readonly issuer: TokenIssuer,
+    private readonly audit: AuditSink,
+  ) {}
+
+  /**
+   * A name that does not exist is counted, hashed for and refused like one that does.
+   * @throws DomainError `login_failed`, `too_many_attempts`, `account_disabled` (after the right password only).
+   */
+  async login({ username, password }: LoginInput, client: ClientInfo): Promise<TokenPair | FactorRequest> {
+    const found = await this.users.byLogin(username);
+    return audited(this.audit, intent(found), async () => {
+      const { user, factorNeeded } = await this.passwords.prove(found, username, password);
+      if (user.state === 'disabled') throw new DomainError('account_disabled');
+      // A registration that died half-way is finished here: nobody logs in without a key.
+      const ready = await this.accounts.finish(user);
+      return factorNeeded ? this.factorRequests.open(ready) : this.issuer.open(ready._id, ['pwd'], client);
+    });
+  }
+}
+
+const intent = (user: UserDoc | undefined): AuditIntent => ({
+  action: 'login.password',
+  actor: user?._id ?? 'anonymous',
+});

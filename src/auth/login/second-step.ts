@@ -1,0 +1,62 @@
+import { Injectable } from '@nestjs/common';
+import { audited, AuditSink, DomainError } from '../../kernel';
+import { UserDoc, Users } from '../../users';
+import { ChallengeDoc } from '../factors/challenge.collection';
+import { Challenges } from '../factors/challenges';
+import { EmailCodes } from '../factors/email-codes';
+import { FactorProof } from '../factors/factor-proof';
+import { ClientInfo } from '../sessions/session-client';
+import { TokenIssuer, TokenPair } from '../sessions/token-issuer';
+import { isNamed } from './named';
+
+interface OpenLogin {
+  readonly user: UserDoc;
+  readonly challenge: ChallengeDoc;
+}
+
+/** /send-otp and /verify-otp with the `mfa_token` that /login gave. */
+@Injectable()
+export class SecondStep {
+  constructor(
+    private readonly users: Users,
+    private readonly challenges: Challenges,
+    private readonly emailCodes: EmailCodes,
+    private readonly proof: FactorProof,
+    private readonly issuer: TokenIssuer,
+    private readonly audit: AuditSink,
+  ) {}
+
+  /**
+   * The same code again, however often it is sent.
+   * @throws DomainError `invalid_session`, `permission_denied` (e-mail is no factor of this account), `too_many_attempts`, `mail_unavailable`.
+   */
+  async sendCode(mfaToken: string, username: string): Promise<void> {
+    const { user, challenge } = await this.#open(mfaToken, username);
+    if (!this.proof.factors(user).email) {
+      throw new DomainError('permission_denied', { detail: 'Codes by e-mail are not turned on for this account.' });
+    }
+    if (this.challenges.usedUp(challenge)) {
+      throw new DomainError('invalid_session', { detail: 'The code was guessed at too often. Log in again.' });
+    }
+    await audited(this.audit, { action: 'login.code-mail', actor: user._id }, () =>
+      this.emailCodes.send(user, challenge),
+    );
+  }
+
+  /** Completes the login. @throws DomainError `invalid_session`, `otp_failed`, `too_many_attempts`, `account_disabled`. */
+  async verify(mfaToken: string, username: string, otp: string, client: ClientInfo): Promise<TokenPair> {
+    const { user, challenge } = await this.#open(mfaToken, username);
+    return audited(this.audit, { action: 'login.second-factor', actor: user._id }, async () => {
+      const amr = await this.proof.prove(user, otp, challenge);
+      return this.issuer.open(user._id, amr, client);
+    });
+  }
+
+  async #open(mfaToken: string, username: string): Promise<OpenLogin> {
+    const challenge = await this.challenges.byMfaToken(mfaToken);
+    const user = await this.users.byId(challenge.user_id);
+    if (user === undefined || !isNamed(user, username)) throw new DomainError('invalid_session');
+    if (user.state === 'disabled') throw new DomainError('account_disabled');
+    return { user, challenge };
+  }
+}

@@ -1,0 +1,43 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG, Config } from '../../config';
+import { audited, AuditSink, Clock, DomainError, Principal, requireFreshProof } from '../../kernel';
+import { UserDoc, Users } from '../../users';
+import { CodePurpose } from '../factors/challenge.collection';
+import { Challenges } from '../factors/challenges';
+import { EmailCodes } from '../factors/email-codes';
+import { factorsOf } from '../factors/methods';
+import { isNamed } from './named';
+
+/** /send-otp with a bearer token: a code of that session, for one of two purposes. */
+@Injectable()
+export class SessionCodes {
+  constructor(
+    private readonly users: Users,
+    private readonly challenges: Challenges,
+    private readonly emailCodes: EmailCodes,
+    private readonly audit: AuditSink,
+    private readonly clock: Clock,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /**
+   * Where e-mail is no factor yet, the code turns it on, and a fresh login is asked for here rather than when it comes back. Where it
+   * is one, the code is good for POST /step-up alone, which is what one needs it for whose login is not fresh.
+   * @throws DomainError `invalid_session`, `step_up_required`, `too_many_attempts`, `mail_unavailable`.
+   */
+  async send(caller: Principal, username: string): Promise<void> {
+    const user = await this.users.byId(caller.userId);
+    if (user === undefined || !isNamed(user, username)) throw new DomainError('invalid_session');
+    const purpose = this.#purpose(user);
+    if (purpose === 'enable-email') requireFreshProof(caller, this.clock.now());
+    const intent = { action: 'session.code-mail', actor: user._id, details: { purpose } } as const;
+    await audited(this.audit, intent, async () => {
+      const challenge = await this.challenges.openForSession(caller.sessionId, user._id, purpose);
+      await this.emailCodes.send(user, challenge);
+    });
+  }
+
+  #purpose(user: UserDoc): CodePurpose {
+    return factorsOf(user, this.config).email ? 'step-up' : 'enable-email';
+  }
+}

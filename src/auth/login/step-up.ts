@@ -1,0 +1,44 @@
+import { Injectable } from '@nestjs/common';
+import { audited, AuditSink, DomainError, Principal } from '../../kernel';
+import { UserDoc, Users } from '../../users';
+import { Challenges } from '../factors/challenges';
+import { FactorProof } from '../factors/factor-proof';
+import { AuthMethod } from '../sessions/session.collection';
+import { TokenIssuer, TokenPair } from '../sessions/token-issuer';
+import { PasswordCheck } from './password-check';
+
+export interface StepUpInput {
+  readonly password: string;
+  /** E-mail, TOTP or recovery code: asked for where a second factor is on. */
+  readonly otp: string | undefined;
+}
+
+/** POST /step-up: proves a session's owner again, in the same lockout and the same budget as /login. */
+@Injectable()
+export class StepUp {
+  constructor(
+    private readonly users: Users,
+    private readonly passwords: PasswordCheck,
+    private readonly challenges: Challenges,
+    private readonly proof: FactorProof,
+    private readonly issuer: TokenIssuer,
+    private readonly audit: AuditSink,
+  ) {}
+
+  /** Replaces the session's tokens. @throws DomainError `login_failed`, `otp_failed`, `too_many_attempts`, `invalid_session`. */
+  async stepUp(caller: Principal, { password, otp }: StepUpInput): Promise<TokenPair> {
+    const found = await this.users.byId(caller.userId);
+    if (found === undefined) throw new DomainError('invalid_session');
+    return audited(this.audit, { action: 'session.step-up', actor: found._id }, async () => {
+      const { user, factorNeeded } = await this.passwords.prove(found, found.username, password);
+      const amr = factorNeeded ? await this.#secondFactor(caller, user, otp) : (['pwd'] as const);
+      return this.issuer.replace(caller.sessionId, amr);
+    });
+  }
+
+  async #secondFactor(caller: Principal, user: UserDoc, otp: string | undefined): Promise<readonly AuthMethod[]> {
+    // Nothing was guessed, so nothing is counted.
+    if (otp === undefined) throw new DomainError('otp_failed', { detail: 'Send `otp` too: a second factor is on.' });
+    return this.proof.prove(user, otp, await this.challenges.ofSession(caller.sessionId, 'step-up'));
+  }
+}

@@ -1,0 +1,50 @@
+import { Injectable } from '@nestjs/common';
+import { envelopeVersion } from '../crypto';
+import { ciphertext, isDomainError, UserOwned } from '../kernel';
+import { OwnerKeys, Sealer } from '../keys/user';
+import { openClient, sealClient } from './sessions/session-client';
+import { SessionDoc } from './sessions/session.collection';
+import { MAX_SESSIONS, Sessions } from './sessions/sessions';
+
+/** What happens to a user's sessions when the user's key changes or the account goes. */
+@Injectable()
+export class OwnedSessions implements UserOwned {
+  readonly name = 'sessions';
+
+  constructor(
+    private readonly sessions: Sessions,
+    private readonly sealer: Sealer,
+  ) {}
+
+  /** Sessions hold no keys of their own. */
+  rewrap(): Promise<number> {
+    return Promise.resolve(0);
+  }
+
+  /** Rescans until a pass finds nothing more to do. A value that does not open is left as it is. */
+  async reseal(userId: string): Promise<number> {
+    let total = 0;
+    for (;;) {
+      // Read before the key row: a session that changes meanwhile does not hold its compare-and-set, and the next pass finds it.
+      const { items } = await this.sessions.list(userId, { limit: 2 * MAX_SESSIONS, onForged: () => undefined });
+      const stale = await this.sealer.with(userId, (keys) => items.flatMap((session) => renewed(keys, session)));
+      if (stale.length === 0) return total;
+      for (const session of stale) total += (await this.sessions.replace(session)) === undefined ? 0 : 1;
+    }
+  }
+
+  erase(userId: string): Promise<number> {
+    return this.sessions.endAll(userId);
+  }
+}
+
+function renewed(keys: OwnerKeys, session: SessionDoc): SessionDoc[] {
+  const { client, _id } = session;
+  if (client === undefined || envelopeVersion(ciphertext(Buffer.from(client, 'hex'))) >= keys.version) return [];
+  try {
+    return [{ ...session, client: sealClient(keys, _id, openClient(keys, _id, client)) }];
+  } catch (error) {
+    if (isDomainError(error, 'decryption_failed')) return [];
+    throw error;
+  }
+}

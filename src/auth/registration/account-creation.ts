@@ -1,0 +1,110 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG, Config } from '../../config';
+import { Clock, DomainError, failpoint, Role, SECOND } from '../../kernel';
+import { UserKeys } from '../../keys/user';
+import { claimFirstAdministrator, DuplicateKey, Store } from '../../store';
+import { UserDoc, Users } from '../../users';
+import { HashedPassword } from '../passwords';
+
+export interface NewAccount extends HashedPassword {
+  /** Chosen by the caller, so that a repeated confirmation of one registration makes one account. */
+  readonly id: string;
+  readonly username: string;
+  readonly email: string;
+  readonly verifiedEmail?: string;
+}
+
+/** Younger than this, a pending account is one whose registration is still running. */
+const ABANDONED_AFTER_MS = 10 * SECOND;
+
+/**
+ * An account comes into being in steps, each safe to repeat: (1) the row, `pending`, which takes the name; (2) the user key;
+ * (3) the claim to be the first administrator; (4) the row, `active`. Whoever finds a pending row whose writer died goes on from there:
+ * its owner's next login or registration. So nobody logs in without a key, no name is lost, and no claim is left with nobody.
+ */
+@Injectable()
+export class AccountCreation {
+  constructor(
+    private readonly users: Users,
+    private readonly userKeys: UserKeys,
+    private readonly store: Store,
+    private readonly clock: Clock,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /** @throws DuplicateKey with index `username`, `verified_email` or `_id`; `kms_unavailable`, and then the name is free again. */
+  async create(account: NewAccount): Promise<UserDoc> {
+    const user = await this.users.insert(this.#draft(account));
+    failpoint('registration.row-stored');
+    try {
+      await this.userKeys.create(user._id);
+    } catch (error) {
+      await this.#withdraw(user);
+      throw error;
+    }
+    failpoint('registration.key-stored');
+    return this.#activate(user);
+  }
+
+  /** Finishes a registration whose process died. False where it is not such a one: it has ended, or is still running. */
+  async resume(user: UserDoc): Promise<boolean> {
+    const abandoned = Math.abs(this.clock.now() - user.created_at) >= ABANDONED_AFTER_MS;
+    if (user.state !== 'pending' || !abandoned) return false;
+    await this.finish(user);
+    return true;
+  }
+
+  /** Goes on with a pending account, from wherever its writer stopped. An active one is left as it is. */
+  async finish(user: UserDoc): Promise<UserDoc> {
+    if (user.state !== 'pending') return user;
+    await this.userKeys.create(user._id);
+    return this.#activate(user);
+  }
+
+  async #activate(user: UserDoc): Promise<UserDoc> {
+    const role = await this.#role(user._id);
+    failpoint('registration.role-claimed');
+    const active = await this.users.change(user._id, (row) =>
+      row.state === 'pending' ? { ...row, state: 'active', role } : undefined,
+    );
+    if (active === undefined) throw new DomainError('store_unavailable', { retryAfterSeconds: 1 });
+    return active;
+  }
+
+  async #role(userId: string): Promise<Role> {
+    if (this.config.accounts.bootstrapAdmin !== 'first-user') return 'user';
+    return (await claimFirstAdministrator(this.store, userId)) ? 'administrator' : 'user';
+  }
+
+  /** Where even this fails, the pending row is finished later. A key row that came half-way is pending too, and its house removes it. */
+  async #withdraw(user: UserDoc): Promise<void> {
+    await this.users.remove(user).catch(() => false);
+  }
+
+  #draft(account: NewAccount): Omit<UserDoc, 'rev'> {
+    const { id, username, email, verifiedEmail, hashed_password, salt } = account;
+    return {
+      _id: id,
+      username,
+      email,
+      ...(verifiedEmail === undefined ? {} : { verified_email: verifiedEmail }),
+      hashed_password,
+      salt,
+      role: 'user',
+      state: 'pending',
+      created_at: this.clock.now(),
+      failed_attempts: 0,
+      attempts_in_flight: [],
+      two_factor_enabled: false,
+      email_factor: false,
+      totp_last_step: 0,
+      factor_failures: [],
+      factor_attempts: [],
+      code_mails: [],
+    };
+  }
+}
+
+/** Which unique index refused; undefined for any other error. */
+export const refusedIndex = (error: unknown): string | undefined =>
+  error instanceof DuplicateKey ? error.index : undefined;

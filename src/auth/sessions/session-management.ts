@@ -1,0 +1,84 @@
+import { Injectable } from '@nestjs/common';
+import { audited, AuditAction, AuditIntent, AuditSink, DomainError, isDomainError, Principal } from '../../kernel';
+import { OwnerKeys, Sealer } from '../../keys/user';
+import { Position } from '../../store';
+import { Users } from '../../users';
+import { RefreshTokens } from './refresh-tokens';
+import { ClientInfo, openClient } from './session-client';
+import { SessionDoc } from './session.collection';
+import { Sessions } from './sessions';
+import { TokenIssuer, TokenPair } from './token-issuer';
+
+export interface ListedSession {
+  readonly session: SessionDoc;
+  /** Undefined where it is not known. */
+  readonly client: ClientInfo | undefined;
+}
+
+/** What people do with their sessions. */
+@Injectable()
+export class SessionManagement {
+  constructor(
+    private readonly sessions: Sessions,
+    private readonly refreshTokens: RefreshTokens,
+    private readonly issuer: TokenIssuer,
+    private readonly users: Users,
+    private readonly sealer: Sealer,
+    private readonly audit: AuditSink,
+  ) {}
+
+  /** @throws DomainError `invalid_session`, `account_disabled`. */
+  async refresh(refreshToken: string): Promise<TokenPair> {
+    const session = await this.refreshTokens.redeem(refreshToken);
+    const user = await this.users.byId(session.user_id);
+    if (user === undefined) throw new DomainError('invalid_session');
+    if (user.state === 'disabled') throw new DomainError('account_disabled');
+    return this.issuer.issue(session);
+  }
+
+  /** Oldest first. */
+  async list(caller: Principal, limit: number, after: Position | undefined) {
+    const page = await this.sessions.list(caller.userId, { limit, ...(after === undefined ? {} : { after }) });
+    const sealed = page.items.some(({ client }) => client !== undefined);
+    const listed = sealed
+      ? await this.sealer.with(caller.userId, (keys) => page.items.map((session) => opened(keys, session)))
+      : page.items.map((session) => ({ session, client: undefined }));
+    return { sessions: listed, next: page.next };
+  }
+
+  logout(caller: Principal): Promise<void> {
+    return audited(this.audit, intent('session.logout', caller, caller.sessionId), async () => {
+      await this.sessions.end(caller.sessionId);
+    });
+  }
+
+  /** @throws DomainError `not_found`, also for a session of somebody else. */
+  async end(caller: Principal, id: string): Promise<void> {
+    const session = await this.sessions.alive(id);
+    if (session?.user_id !== caller.userId) throw new DomainError('not_found');
+    await audited(this.audit, intent('session.end', caller, id), () => this.sessions.end(id));
+  }
+
+  async endOthers(caller: Principal): Promise<void> {
+    await audited(this.audit, intent('session.end-others', caller, caller.sessionId), () =>
+      this.sessions.endAll(caller.userId, caller.sessionId),
+    );
+  }
+}
+
+function opened(keys: OwnerKeys, session: SessionDoc): ListedSession {
+  try {
+    const client = session.client === undefined ? undefined : openClient(keys, session._id, session.client);
+    return { session, client };
+  } catch (error) {
+    // A session is listed, so that it can be ended, whatever has become of where it came from.
+    if (isDomainError(error, 'decryption_failed')) return { session, client: undefined };
+    throw error;
+  }
+}
+
+const intent = (action: AuditAction, caller: Principal, sessionId: string): AuditIntent => ({
+  action,
+  actor: caller.userId,
+  resource: `session/${sessionId}`,
+});

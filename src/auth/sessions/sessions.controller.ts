@@ -1,0 +1,82 @@
+import { Body, Controller, Delete, Get, Header, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
+import { ApiProblems, Caller, DEFAULT_LIMIT, PageQueryDto, Paging, Policy } from '../../http';
+import { isoTime, Principal } from '../../kernel';
+import { TokensDto } from '../tokens.dto';
+import { ListedSession, SessionManagement } from './session-management';
+import { RefreshDto, SessionDto, SessionListDto } from './sessions.dto';
+
+@ApiTags('Sessions')
+@Controller()
+export class SessionsController {
+  constructor(
+    private readonly sessions: SessionManagement,
+    private readonly paging: Paging,
+  ) {}
+
+  /**
+   * New tokens for a refresh token, which is void from then on. For 20 seconds it still gives the same successor, so parallel requests and
+   * lost answers do no harm; later it ends the session, because somebody else may hold it.
+   */
+  @Post('token/refresh')
+  @HttpCode(200)
+  @Policy({ access: 'public', rateLimit: 'refresh' })
+  @ApiProblems('invalid_session', 'account_disabled')
+  refresh(@Body() body: RefreshDto): Promise<TokensDto> {
+    return this.sessions.refresh(body.refresh_token);
+  }
+
+  /** Ends the session that asks. Its tokens are void at once. */
+  @Post('logout')
+  @HttpCode(204)
+  @Header('Clear-Site-Data', '"cache", "cookies", "storage"')
+  @Policy({ access: 'user' })
+  @ApiBearerAuth()
+  logout(@Caller() caller: Principal): Promise<void> {
+    return this.sessions.logout(caller);
+  }
+
+  /** The caller's open sessions, oldest first; at most 20. */
+  @Get('sessions')
+  @Policy({ access: 'user' })
+  @ApiBearerAuth()
+  @ApiProblems('invalid_cursor')
+  async list(@Caller() caller: Principal, @Query() query: PageQueryDto): Promise<SessionListDto> {
+    const scope = { userId: caller.userId, query: 'GET /sessions' };
+    const after = this.paging.position(query.cursor, scope);
+    const { sessions, next } = await this.sessions.list(caller, query.limit ?? DEFAULT_LIMIT, after);
+    return {
+      items: sessions.map((listed) => sessionOf(listed, caller)),
+      next_cursor: next === undefined ? null : this.paging.cursor(next, scope),
+    };
+  }
+
+  /** Ends one of the caller's sessions. */
+  @Delete('sessions/:id')
+  @HttpCode(204)
+  @Policy({ access: 'user' })
+  @ApiBearerAuth()
+  @ApiProblems('not_found')
+  end(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
+    return this.sessions.end(caller, id);
+  }
+
+  /** Ends all of the caller's sessions but the one that asks. */
+  @Delete('sessions')
+  @HttpCode(204)
+  @Policy({ access: 'user' })
+  @ApiBearerAuth()
+  endOthers(@Caller() caller: Principal): Promise<void> {
+    return this.sessions.endOthers(caller);
+  }
+}
+
+const sessionOf = ({ session, client }: ListedSession, caller: Principal): SessionDto => ({
+  id: session._id,
+  current: session._id === caller.sessionId,
+  created_at: isoTime(session.created_at),
+  refreshed_at: isoTime(session.rotated_at),
+  expires_at: isoTime(session.expires_at),
+  address: client?.address ?? null,
+  user_agent: client?.userAgent ?? null,
+});

@@ -1,0 +1,125 @@
+import { Injectable } from '@nestjs/common';
+import { Clock, DAY, DomainError, isDomainError, newId } from '../../kernel';
+import { Sealer } from '../../keys/user';
+import { Collection, ListOptions, Page, Store, update } from '../../store';
+import { ClientInfo, sealClient } from './session-client';
+import { AuthMethod, SessionDoc, sessionsCollection } from './session.collection';
+
+/** Without a refresh for this long a session ends. */
+export const SESSION_IDLE_MS = 7 * DAY;
+/** However much it is used, a session ends this long after its login. */
+export const SESSION_LIFE_MS = 30 * DAY;
+export const MAX_SESSIONS = 20;
+
+/** The sessions of all accounts. A session is over when its row is gone or expired. */
+@Injectable()
+export class Sessions {
+  readonly #rows: Collection<SessionDoc>;
+
+  constructor(
+    store: Store,
+    private readonly sealer: Sealer,
+    private readonly clock: Clock,
+  ) {
+    this.#rows = store.collection(sessionsCollection);
+  }
+
+  /** A new session; where the user has more than 20 then, the oldest ones end. */
+  async open(userId: string, amr: readonly AuthMethod[], client: ClientInfo): Promise<SessionDoc> {
+    const now = this.clock.now();
+    const opened = await this.#rows.insert({
+      _id: newId(),
+      user_id: userId,
+      generation: 1,
+      floor: 1,
+      auth_time: now,
+      amr,
+      created_at: now,
+      rotated_at: now,
+      expires_at: expiryOf(now, now),
+    });
+    await this.#trim(userId);
+    return this.#withClient(opened, client);
+  }
+
+  /** The session, if it is not over. */
+  async alive(id: string): Promise<SessionDoc | undefined> {
+    const session = await this.#rows.find('_id', id);
+    return session !== undefined && session.expires_at > this.clock.now() ? session : undefined;
+  }
+
+  /** Takes the next generation if `session` is still as it was read; undefined where another request was first. */
+  advance(session: SessionDoc): Promise<SessionDoc | undefined> {
+    return this.#rows.replace(this.#next(session));
+  }
+
+  /**
+   * Replaces all tokens: those of any former generation are void at once. With `amr` the session counts as proved just now, by that.
+   * @throws DomainError `invalid_session` where it has ended meanwhile.
+   */
+  async renew(id: string, amr?: readonly AuthMethod[]): Promise<SessionDoc> {
+    const renewed = await update(this.#rows, id, (session) => {
+      const next = this.#next(session);
+      const proved = amr === undefined ? {} : { amr, auth_time: next.rotated_at };
+      return { ...next, ...proved, floor: next.generation };
+    });
+    if (renewed === undefined) throw new DomainError('invalid_session');
+    return renewed;
+  }
+
+  end(id: string): Promise<boolean> {
+    return this.#rows.remove(id);
+  }
+
+  /** Ends all sessions of a user, but for `keep`. Returns how many. */
+  async endAll(userId: string, keep?: string): Promise<number> {
+    let ended = 0;
+    for (;;) {
+      // One more than may be kept, so that a page of nothing but the kept one is the last.
+      const { items } = await this.#rows.list('user', [userId], { limit: MAX_SESSIONS + 1 });
+      const others = items.filter((session) => session._id !== keep);
+      for (const session of others) ended += (await this.#rows.remove(session._id)) ? 1 : 0;
+      if (others.length === 0) return ended;
+    }
+  }
+
+  list(userId: string, options: ListOptions): Promise<Page<SessionDoc>> {
+    return this.#rows.list('user', [userId], options);
+  }
+
+  /** Compare-and-set on the revision that was read. */
+  replace(session: SessionDoc): Promise<SessionDoc | undefined> {
+    return this.#rows.replace(session);
+  }
+
+  #next(session: SessionDoc): SessionDoc {
+    const now = this.clock.now();
+    const expires_at = expiryOf(session.created_at, now);
+    return { ...session, generation: session.generation + 1, rotated_at: now, expires_at };
+  }
+
+  /**
+   * The row is read (it was just written) before the key row, and compare-and-set: no wrap protocol needed. Where the key service is out
+   * the session goes without: what it is for works with the keys that are cached, and nothing else.
+   */
+  async #withClient(session: SessionDoc, client: ClientInfo): Promise<SessionDoc> {
+    try {
+      const sealed = await this.sealer.with(session.user_id, (keys) => sealClient(keys, session._id, client));
+      return (await this.#rows.replace({ ...session, client: sealed })) ?? session;
+    } catch (error) {
+      if (isDomainError(error, 'kms_unavailable')) return session;
+      throw error;
+    }
+  }
+
+  async #trim(userId: string): Promise<void> {
+    for (;;) {
+      const { items } = await this.#rows.list('user', [userId], { limit: 2 * MAX_SESSIONS });
+      if (items.length <= MAX_SESSIONS) return;
+      await Promise.all(items.slice(0, items.length - MAX_SESSIONS).map((session) => this.#rows.remove(session._id)));
+    }
+  }
+}
+
+const expiryOf = (createdAt: number, rotatedAt: number): number =>
+  Math.min(createdAt + SESSION_LIFE_MS, rotatedAt + SESSION_IDLE_MS);

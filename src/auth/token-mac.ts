@@ -1,0 +1,16 @@
+import { encodeContext, equalBytes, hmacSha256 } from '../crypto';
+import { SystemSecrets } from '../kernel';
+
+/** What a MAC is for stands in it: a refresh token never passes for a token of another kind. */
+export type MacPurpose = 'refresh-token' | 'mfa-token' | 'login-decoy' | 'registration-address';
+
+const FORMAT = 'coffer/auth-mac/v1';
+
+/** HMAC-SHA256 over purpose and parts under the one-time-code key, base64url. */
+export function tokenMac(secrets: SystemSecrets, purpose: MacPurpose, ...parts: readonly (string | number)[]): string {
+  return hmacSha256(secrets.oneTimeCodes, encodeContext([FORMAT, purpose, ...parts])).toString('base64url');
+}
+
+/** Compares in constant time. */
+export const sameMac = (expected: string, presented: string): boolean =>
+  equalBytes(Buffer.from(expected, 'utf8'), Buffer.from(presented, 'utf8'));
