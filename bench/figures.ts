@@ -1,0 +1,29 @@
+/** One promised figure and what this run measured. */
+export interface Figure {
+  readonly name: string;
+  readonly measured: string;
+  readonly promised: string;
+  readonly holds: boolean;
+  /** The raw numbers behind it, for the results file. */
+  readonly raw: Readonly<Record<string, number | readonly number[]>>;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? 0;
+}
+
+export const round = (value: number, digits = 2): number => Number(value.toFixed(digits));
+
+export function printFigures(figures: readonly Figure[]): void {
+  const width = Math.max(...figures.map((figure) => figure.name.length));
+  for (const { name, measured, promised, holds } of figures) {
+    console.log(`${holds ? 'pass' : 'FAIL'}  ${name.padEnd(width)}  ${measured}  (promised: ${promised})`);
+  }
+}

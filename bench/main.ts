@@ -1,0 +1,55 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus, release, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { fileFigures } from './files';
+import { Figure, printFigures } from './figures';
+import { livezFigure, recordFigure } from './records';
+import { startBenchServer } from './server-process';
+import { account, signUp } from './session';
+import { startFigure } from './start-time';
+
+/** Arguments: the project folder, then any of `files`, `records`, `livez`, `start`; all without any. `BENCH_MIB` sets the file size. */
+async function main(): Promise<void> {
+  const [root = process.cwd(), ...chosen] = process.argv.slice(2);
+  const wants = (name: string): boolean => chosen.length === 0 || chosen.includes(name);
+  const mib = Number(process.env['BENCH_MIB'] ?? '1024');
+  const figures: Figure[] = [];
+  if (wants('start')) figures.push(await startFigure(root));
+  if (['files', 'records', 'livez'].some(wants)) figures.push(...(await serverFigures(wants, mib)));
+  printFigures(figures);
+  keep(root, figures);
+  process.exitCode = figures.every((figure) => figure.holds) ? 0 : 1;
+}
+
+async function serverFigures(wants: (name: string) => boolean, mib: number): Promise<Figure[]> {
+  const server = await startBenchServer();
+  try {
+    const token = await signUp(server.url, account('bench'));
+    return [
+      ...(wants('records') ? [await recordFigure(server, token)] : []),
+      ...(wants('livez') ? [await livezFigure(server)] : []),
+      ...(wants('files') ? await fileFigures(server, token, mib) : []),
+    ];
+  } finally {
+    await server.stop();
+  }
+}
+
+function keep(root: string, figures: readonly Figure[]): void {
+  const machine = {
+    node: process.version,
+    cpus: cpus().length,
+    cpu: cpus()[0]?.model,
+    memory: totalmem(),
+    kernel: release(),
+  };
+  const folder = join(root, 'bench/results');
+  mkdirSync(folder, { recursive: true });
+  const at = new Date().toISOString();
+  writeFileSync(
+    join(folder, `${at.replace(/[:.]/g, '-')}.json`),
+    JSON.stringify({ at, machine, figures }, undefined, 2),
+  );
+}
+
+void main();

@@ -1,0 +1,54 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** The service with the baseline beside it, in a process of its own. */
+export interface BenchServer {
+  readonly url: string;
+  /** Runs `work` and tells by how many MiB resident memory rose above what it was before, at its highest. */
+  memoryGrowth<T>(work: () => Promise<T>): Promise<{ result: T; mib: number }>;
+  stop(): Promise<void>;
+}
+
+export async function startBenchServer(): Promise<BenchServer> {
+  const dataDir = mkdtempSync(join(process.env['BENCH_DIR'] ?? tmpdir(), 'coffer-bench-'));
+  const child = fork(join(__dirname, 'server.js'), {
+    env: { PATH: process.env['PATH'], DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'warn', RATE_LIMITS: 'off' },
+    execArgv: ['--expose-gc'],
+    cwd: dataDir,
+  });
+  const url = await answered<string>(child, 'url');
+  return {
+    url,
+    memoryGrowth: async (work) => {
+      const before = await ask(child, 'collect');
+      const result = await work();
+      return { result, mib: ((await ask(child, 'highest')) - before) / 1024 / 1024 };
+    },
+    stop: async () => {
+      const exited = once(child, 'exit');
+      child.kill('SIGTERM');
+      await exited;
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function ask(child: ChildProcess, question: 'collect' | 'highest'): Promise<number> {
+  child.send(question);
+  return answered<number>(child, 'rss');
+}
+
+function answered<T>(child: ChildProcess, key: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    child.once('exit', () => reject(new Error('the bench server ended')));
+    const listen = (message: Record<string, T>): void => {
+      if (!(key in message)) return;
+      child.off('message', listen as (message: unknown) => void);
+      resolve(message[key]!);
+    };
+    child.on('message', listen as (message: unknown) => void);
+  });
+}
