@@ -62,11 +62,6 @@ export class UserKeyRewrapper {
     return this.#rows.count('quarantine', [target]);
   }
 
-  /** Rows that were put into quarantine for this target. */
-  quarantinedFor(target: number): Promise<number> {
-    return this.#rows.count('quarantine', [target]);
-  }
-
   /** Rows in which `version` is the oldest master key version in use, quarantine included: what a retire counts. */
   countWrappedBy(version: number): Promise<number> {
     return this.#rows.count('master_version', [version]);
