@@ -2,22 +2,33 @@ import { Mail } from './mailer';
 
 /**
  * Every mail that Coffer writes, in plain text. What a stranger can choose (a user name, held to `[a-z0-9._-]`) stands inside our own
- * sentences only: nobody gets Coffer to send words of their own.
+ * sentences only: nobody gets Coffer to send words of their own. A code comes first: people read it off a notification.
  */
-const GOODBYE = 'Coffer';
+const SIGNATURE = 'Coffer';
+const LINE_CHARS = 72;
 
-const letter = (...paragraphs: readonly string[]): string => `${[...paragraphs, GOODBYE].join('\n\n')}\n`;
+const letter = (...paragraphs: readonly string[]): string =>
+  `${[...paragraphs, SIGNATURE].map(wrapped).join('\n\n')}\n`;
 
-const codeLines = (code: string, minutes: number): string =>
-  `    ${code}\n\nIt is good for ${minutes} minutes and for one use.`;
+/** Short lines travel as they are; long ones would be encoded. */
+function wrapped(paragraph: string): string {
+  const lines: string[] = [];
+  for (const word of paragraph.split(' ')) {
+    const line = lines.at(-1);
+    if (line !== undefined && line.length + word.length < LINE_CHARS) lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines.join('\n');
+}
+
+const lifetime = (minutes: number): string => `It is good for ${minutes} minutes and for one use.`;
 
 export const loginCode = (to: string, username: string, code: string, minutes: number): Mail => ({
   to,
   subject: 'Your login code',
   text: letter(
-    `Hello ${username},`,
-    `this code completes your login:`,
-    codeLines(code, minutes),
+    `Your login code: ${code}`,
+    `It completes the login of "${username}" that has just begun. ${lifetime(minutes)}`,
     'If you are not logging in just now, somebody knows your password: please change it. Nobody who asks you for this code is from Coffer.',
   ),
 });
@@ -26,9 +37,8 @@ export const enableEmailCode = (to: string, username: string, code: string, minu
   to,
   subject: 'Confirm two-factor login by e-mail',
   text: letter(
-    `Hello ${username},`,
-    'this code turns on two-factor login by e-mail for your account:',
-    codeLines(code, minutes),
+    `Your code: ${code}`,
+    `It turns on two-factor login by e-mail for "${username}". ${lifetime(minutes)}`,
     'If you did not ask for it, ignore this mail and end your other sessions: nothing changes without the code.',
   ),
 });
@@ -37,9 +47,8 @@ export const stepUpCode = (to: string, username: string, code: string, minutes: 
   to,
   subject: 'Your confirmation code',
   text: letter(
-    `Hello ${username},`,
-    'this code confirms that it is you, before something that matters is changed in your account:',
-    codeLines(code, minutes),
+    `Your code: ${code}`,
+    `It confirms that it is you, before something that matters is changed in the account "${username}". ${lifetime(minutes)}`,
     'If you did not ask for it, ignore this mail and end your other sessions.',
   ),
 });
@@ -48,9 +57,8 @@ export const registrationCode = (to: string, username: string, code: string, min
   to,
   subject: 'Confirm your registration',
   text: letter(
-    'Hello,',
-    `somebody, most likely you, registered the user name "${username}" with this address. This code completes that registration:`,
-    codeLines(code, minutes),
+    `Your code: ${code}`,
+    `Somebody, most likely you, registered the user name "${username}" with this address. The code completes that registration. ${lifetime(minutes)}`,
     `If you did not choose the name "${username}" yourself, ignore this mail: without the code no account comes into being.`,
   ),
 });

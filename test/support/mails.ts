@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { simpleParser } from 'mailparser';
 import { waitFor } from './processes';
 
+const CODE = /\b(\d{6})\b/;
+
 export interface ReceivedMail {
   readonly file: string;
   readonly to: string;
@@ -33,15 +35,15 @@ async function parseMail(file: string, bytes: Buffer): Promise<ReceivedMail> {
 
 /** The 6-digit code of a mail. */
 export function codeIn(mail: ReceivedMail): string {
-  const code = /\b(\d{6})\b/.exec(mail.text)?.[1];
+  const code = CODE.exec(mail.text)?.[1];
   if (code === undefined) throw new Error(`the mail "${mail.subject}" holds no code`);
   return code;
 }
 
-/** Waits for the `nth` mail (from 1; default the latest there is) to an address and gives its code. */
+/** Waits for the `nth` mail with a code (from 1; default the latest there is) to an address and gives that. */
 export async function codeMailedTo(dataDir: string, address: string, nth?: number): Promise<string> {
   return waitFor(`mail ${nth ?? ''} to ${address}`, async () => {
-    const mails = (await readOutbox(dataDir)).filter((mail) => mail.to === address);
+    const mails = (await readOutbox(dataDir)).filter((mail) => mail.to === address && CODE.test(mail.text));
     const mail = nth === undefined ? mails.at(-1) : mails[nth - 1];
     return mail === undefined ? undefined : codeIn(mail);
   });

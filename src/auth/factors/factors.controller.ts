@@ -45,12 +45,11 @@ export class FactorsController {
 
   /** Makes the waiting secret a factor, by the first code of it. */
   @Post('totp/confirm')
-  @HttpCode(200)
+  @HttpCode(204)
   @Policy({ access: 'user', rateLimit: 'codes' })
   @ApiProblems('otp_failed', 'not_found', 'too_many_attempts')
-  async confirmTotp(@Caller() caller: Principal, @Body() body: ConfirmTotpDto): Promise<FactorsDto> {
-    await this.settings.confirmTotp(caller, body.otp);
-    return this.overview.of(caller);
+  confirmTotp(@Caller() caller: Principal, @Body() body: ConfirmTotpDto): Promise<void> {
+    return this.settings.confirmTotp(caller, body.otp);
   }
 
   /** Removes the authenticator app as a factor. */

@@ -54,7 +54,7 @@ export class LoginController {
   async sendOtp(@Body() body: SendOtpDto, @OptionalCaller() caller: Principal | undefined): Promise<MessageDto> {
     const { username, mfa_token } = body;
     if (mfa_token !== undefined) await this.secondStep.sendCode(mfa_token, username);
-    else await this.sessionCodes.send(known(caller), username);
+    else await this.sessionCodes.send(known(caller, 'invalid_session'), username);
     return { message: 'OTP sent to your email' };
   }
 
@@ -66,7 +66,7 @@ export class LoginController {
   @HttpCode(200)
   @Policy({ access: 'optional', rateLimit: 'codes' })
   @ApiBearerAuth()
-  @ApiProblems('otp_failed', 'invalid_session', 'account_disabled', 'too_many_attempts')
+  @ApiProblems('otp_failed', 'account_disabled', 'too_many_attempts')
   async verifyOtp(
     @Body() body: VerifyOtpDto,
     @OptionalCaller() caller: Principal | undefined,
@@ -75,7 +75,7 @@ export class LoginController {
   ): Promise<TokensDto> {
     const { username, otp, mfa_token } = body;
     return mfa_token === undefined
-      ? this.enrolment.verify(known(caller), username, otp)
+      ? this.enrolment.verify(known(caller, 'otp_failed'), username, otp)
       : this.secondStep.verify(mfa_token, username, otp, { address, userAgent });
   }
 
@@ -93,8 +93,8 @@ export class LoginController {
   }
 }
 
-/** An OTP alone never gets anybody anywhere. @throws DomainError `invalid_session` */
-function known(caller: Principal | undefined): Principal {
+/** An OTP alone never gets anybody anywhere. */
+function known(caller: Principal | undefined, refusal: 'invalid_session' | 'otp_failed'): Principal {
   if (caller !== undefined) return caller;
-  throw new DomainError('invalid_session', { detail: 'Send the mfa_token of a login, or a bearer token.' });
+  throw new DomainError(refusal, { detail: 'Send the mfa_token of a login, or a bearer token.' });
 }

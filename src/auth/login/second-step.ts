@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { audited, AuditSink, DomainError } from '../../kernel';
+import { audited, AuditSink, DomainError, isDomainError } from '../../kernel';
 import { UserDoc, Users } from '../../users';
 import { ChallengeDoc } from '../factors/challenge.collection';
 import { Challenges } from '../factors/challenges';
@@ -43,9 +43,9 @@ export class SecondStep {
     );
   }
 
-  /** Completes the login. @throws DomainError `invalid_session`, `otp_failed`, `too_many_attempts`, `account_disabled`. */
+  /** Completes the login. @throws DomainError `otp_failed` (also where the login is over), `too_many_attempts`, `account_disabled`. */
   async verify(mfaToken: string, username: string, otp: string, client: ClientInfo): Promise<TokenPair> {
-    const { user, challenge } = await this.#open(mfaToken, username);
+    const { user, challenge } = await this.#open(mfaToken, username).catch(asFailedCode);
     return audited(this.audit, { action: 'login.second-factor', actor: user._id }, async () => {
       const amr = await this.proof.prove(user, otp, challenge);
       return this.issuer.open(user._id, amr, client);
@@ -59,4 +59,10 @@ export class SecondStep {
     if (user.state === 'disabled') throw new DomainError('account_disabled');
     return { user, challenge };
   }
+}
+
+/** Whoever answers a login that is over learns that the code did not do, and from the detail why. */
+function asFailedCode(error: unknown): never {
+  if (!isDomainError(error, 'invalid_session')) throw error;
+  throw new DomainError('otp_failed', { detail: error.detail ?? 'There is no such login. Log in again.' });
 }
