@@ -14,7 +14,9 @@ export const CLOSE_DEADLINE = 2_000;
 export async function withDeadline<T>(work: Promise<T>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const overdue = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new DomainError('store_unavailable', { detail: 'The store did not answer.' })), ms);
+    const refuse = (): void => reject(new DomainError('store_unavailable', { detail: 'The store did not answer.' }));
+    // One turn later: where this process itself was busy, the answer may lie unread in the socket, and is read first.
+    timer = setTimeout(() => setImmediate(refuse), ms);
   });
   try {
     return await Promise.race([work, overdue]);

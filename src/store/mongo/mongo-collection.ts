@@ -1,12 +1,15 @@
-import { mongo, Model } from 'mongoose';
+import { Model } from 'mongoose';
 import { Collection, KeyPart, ListOptions, Page } from '../collection';
 import { CollectionDefinition, Doc, Draft } from '../definition';
 import { checkBatch, checkLimit } from '../limits';
 import { FlatRow, PRIMARY, RowShape } from '../row-shape';
 import { MongoConnection, RowCollection } from './mongo-connection';
-import { isDuplicateKey } from './mongo-errors';
+import { heldInSpiteOf } from './mongo-errors';
 import { Filter, MongoQuery } from './mongo-query';
 import { BsonRow, MongoRows } from './mongo-rows';
+
+/** Writes in one message. */
+const BULK = 200;
 
 /** One collection in MongoDB. Writes are conditional on `rev` in their filter, which makes each one a compare-and-set. */
 export class MongoCollection<T extends Doc> implements Collection<T> {
@@ -62,16 +65,11 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
 
   async replaceMany(docs: readonly T[]): Promise<number> {
     checkBatch(docs);
-    if (docs.length === 0) return 0;
     const rows = docs.map((doc) => this.#shape.flatten(doc, doc.rev + 1));
-    const writes = rows.map((row) => ({ replaceOne: this.#compareAndSet(row) }));
-    return this.#run(async (documents) => {
-      try {
-        return (await documents.bulkWrite(writes, { ordered: false })).matchedCount;
-      } catch (error) {
-        return heldInSpiteOf(error);
-      }
-    });
+    let held = 0;
+    // In parts with a deadline each: a long bulk that goes ahead is not a server that does not answer.
+    for (let at = 0; at < rows.length; at += BULK) held += await this.#replaceBulk(rows.slice(at, at + BULK));
+    return held;
   }
 
   async remove(id: string, rev?: number): Promise<boolean> {
@@ -81,6 +79,14 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
     };
     const result = await this.#run((documents) => documents.deleteOne(filter));
     return result.deletedCount === 1;
+  }
+
+  #replaceBulk(rows: readonly FlatRow[]): Promise<number> {
+    const writes = rows.map((row) => ({ replaceOne: this.#compareAndSet(row) }));
+    return this.#run(async (documents) => {
+      const bulk = documents.bulkWrite(writes, { ordered: false });
+      return bulk.then(({ matchedCount }) => matchedCount, heldInSpiteOf);
+    });
   }
 
   #query(index: string, parts: readonly KeyPart[], whole: boolean): MongoQuery<T> {
@@ -98,12 +104,4 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
     const work = (): Promise<R> => act(this.model.collection as unknown as RowCollection);
     return this.connection.run(work, this.definition.name);
   }
-}
-
-/** How many of an unordered bulk held where a unique index refused some: those did not hold, as if their revision had moved on. */
-function heldInSpiteOf(error: unknown): number {
-  if (!(error instanceof mongo.MongoBulkWriteError)) throw error;
-  const faults = [error.writeErrors].flat();
-  if (faults.length === 0 || !faults.every(isDuplicateKey)) throw error;
-  return error.result.matchedCount;
 }

@@ -101,7 +101,8 @@ export class MongoConnection {
 
 /** The driver's own text stays in the cause: it may repeat parts of the URL. */
 function connectFault(cause: unknown): Error {
-  if (cause instanceof mongo.MongoParseError || cause instanceof mongo.MongoInvalidArgumentError) {
+  // By name: the driver and its URL parser each have a class of this name.
+  if (cause instanceof Error && ['MongoParseError', 'MongoInvalidArgumentError'].includes(cause.name)) {
     return new StartRefused('MONGODB_URL is no connection string of MongoDB.', { cause });
   }
   return new DomainError('store_unavailable', { detail: 'The store cannot be reached.', cause });

@@ -21,7 +21,18 @@ export function mongoFault(error: unknown, collection: string): unknown {
   return isUnavailable(error) ? fault('store_unavailable', error) : error;
 }
 
-export const isDuplicateKey = (fault: { readonly code?: unknown }): boolean => fault.code === DUPLICATE_KEY;
+/**
+ * How many of an unordered bulk held where a unique index refused some: those did not hold, as if their revision had moved on.
+ * @throws what else went wrong in it
+ */
+export function heldInSpiteOf(error: unknown): number {
+  if (!(error instanceof mongo.MongoBulkWriteError)) throw error;
+  const faults = [error.writeErrors].flat();
+  const other = faults.find(({ code }) => code !== DUPLICATE_KEY);
+  if (other !== undefined) throw new mongo.MongoServerError({ code: other.code, message: other.errmsg ?? '' });
+  if (error.code !== DUPLICATE_KEY) throw error;
+  return error.result.matchedCount;
+}
 
 export function hasCode(error: unknown, ...codes: number[]): boolean {
   return error instanceof mongo.MongoServerError && typeof error.code === 'number' && codes.includes(error.code);
@@ -29,6 +40,8 @@ export function hasCode(error: unknown, ...codes: number[]): boolean {
 
 function isUnavailable(error: mongo.MongoError): boolean {
   if (error instanceof mongo.MongoWriteConcernError) return true;
+  // A bulk that did not get to the server at all: what stopped it is in the message only.
+  if (error instanceof mongo.MongoBulkWriteError && error.code === undefined) return true;
   if (error instanceof mongo.MongoServerError) {
     return error.hasErrorLabel('RetryableWriteError') || UNAVAILABLE.has(Number(error.code));
   }
