@@ -25,7 +25,9 @@ async function wrapOne(master: MasterKey): Promise<WrappedKey> {
 
 const unavailable = { code: 'kms_unavailable' };
 
-beforeAll(() => Logger.overrideLogger(false));
+beforeAll(() => {
+  Logger.overrideLogger(false);
+});
 
 describeWithPart('openbao', 'A Vault that does not serve', () => {
   let bao: Bao;

@@ -1,0 +1,179 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type KeyHouses, moveMasterKey, openKeyHouses, temporaryFolder } from '../../../test/support/keys';
+import { newKey } from '../../crypto';
+import { userKeyContext } from './user-key-wraps';
+import type { UserKeyDoc } from './user-keys.collection';
+
+describe('Wrapping user keys again', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let houses: KeyHouses;
+  const owners = ['a', 'b', 'c', 'd', 'e'];
+
+  beforeEach(async () => {
+    folder = await temporaryFolder();
+    houses = await openKeyHouses(folder.path, { cacheMs: 0 });
+    for (const owner of owners) await houses.userKeys.create(owner);
+  });
+  afterEach(async () => {
+    await houses.close();
+    await folder.remove();
+  });
+
+  const row = async (owner: string): Promise<UserKeyDoc> => (await houses.rows.find('_id', owner))!;
+  const spoil = async (owner: string): Promise<void> => {
+    const doc = await row(owner);
+    const versions = doc.versions.map((entry) => ({ ...entry, wrapped: 'local:v1:AAAA' }));
+    await houses.rows.replace({ ...doc, versions });
+  };
+  const index = (owner: string): Promise<string> => houses.sealer.with(owner, (keys) => keys.nameIndex('name'));
+
+  it('has nothing to do for the version that is current', async () => {
+    expect(await houses.rewrapper.rewrapBatch(1)).toEqual({ done: 0, failed: [], forged: [], remaining: 0 });
+  });
+
+  it('moves all rows to the target and keeps the keys', async () => {
+    const before = await Promise.all(owners.map(index));
+    const target = await moveMasterKey(houses);
+    expect(await houses.rewrapper.rewrapBatch(target)).toEqual({ done: 5, failed: [], forged: [], remaining: 0 });
+    expect((await row('a')).versions[0]!.wrapped).toMatch(/^local:v2:/);
+    expect(await Promise.all(owners.map(index))).toEqual(before);
+  });
+
+  it('does not move the epoch: what is cached stays good', async () => {
+    const { epoch } = await row('a');
+    await houses.rewrapper.rewrapBatch(await moveMasterKey(houses));
+    expect((await row('a')).epoch).toBe(epoch);
+  });
+
+  it('does at most as many as it is told, and says how many remain', async () => {
+    const target = await moveMasterKey(houses);
+    const batches = [];
+    for (let round = 0; round < 3; round += 1) batches.push(await houses.rewrapper.rewrapBatch(target, 2));
+    expect(batches.map(({ done, remaining }) => [done, remaining])).toEqual([
+      [2, 3],
+      [2, 1],
+      [1, 0],
+    ]);
+  });
+
+  it('takes pending rows along', async () => {
+    await houses.rows.replace({ ...(await row('c')), state: 'pending' });
+    const target = await moveMasterKey(houses);
+    expect((await houses.rewrapper.rewrapBatch(target)).done).toBe(5);
+    expect((await row('c')).state).toBe('pending');
+  });
+
+  it('moves every version in a row, each by its own wrap', async () => {
+    const [second] = await houses.masterKey.wrap(1, [{ key: newKey(), context: userKeyContext('a', 2) }]);
+    const doc = await row('a');
+    const entry = { version: 2, wrapped: second!.ciphertext, master_version: 1, created_at: 0 };
+    await houses.rows.replace({ ...doc, current: 2, versions: [...doc.versions, entry] });
+    const before = await index('a');
+    await houses.rewrapper.rewrapBatch(await moveMasterKey(houses));
+    expect((await row('a')).versions.map(({ version, master_version }) => [version, master_version])).toEqual([
+      [1, 2],
+      [2, 2],
+    ]);
+    expect(await index('a')).toBe(before);
+  });
+
+  it('goes over several rotations, oldest version first', async () => {
+    await houses.rewrapper.rewrapBatch(await moveMasterKey(houses), 3);
+    const target = await moveMasterKey(houses);
+    expect(await houses.rewrapper.rewrapBatch(target, 2)).toMatchObject({ done: 2, remaining: 3 });
+    expect(await houses.rewrapper.countWrappedBy(1)).toBe(0);
+    expect(await houses.rewrapper.countWrappedBy(2)).toBe(3);
+  });
+
+  describe('where a row does not unwrap', () => {
+    let target: number;
+
+    beforeEach(async () => {
+      await spoil('b');
+      target = await moveMasterKey(houses);
+    });
+
+    it('puts that one into quarantine with a reason and moves its neighbours', async () => {
+      const batch = await houses.rewrapper.rewrapBatch(target);
+      expect(batch).toEqual({ done: 4, failed: ['b'], forged: [], remaining: 0 });
+      const spoilt = await row('b');
+      expect(spoilt).toMatchObject({ quarantined: true, quarantine_target: target, master_version: 1 });
+      expect(spoilt.quarantine).not.toBe('');
+    });
+
+    it('does not try it again for the same target', async () => {
+      await houses.rewrapper.rewrapBatch(target);
+      const before = await row('b');
+      expect(await houses.rewrapper.rewrapBatch(target)).toMatchObject({ done: 0, failed: [] });
+      expect(await row('b')).toEqual(before);
+    });
+
+    it('counts it for the version that it still needs', async () => {
+      await houses.rewrapper.rewrapBatch(target);
+      expect(await houses.rewrapper.countWrappedBy(1)).toBe(1);
+      expect(await houses.rewrapper.quarantinedFor(target)).toBe(1);
+    });
+
+    it('tries it again for the next target, once', async () => {
+      await houses.rewrapper.rewrapBatch(target);
+      const next = await moveMasterKey(houses);
+      expect(await houses.rewrapper.remaining(next)).toBe(5);
+      expect(await houses.rewrapper.rewrapBatch(next)).toEqual({ done: 4, failed: ['b'], forged: [], remaining: 0 });
+      expect(await houses.rewrapper.rewrapBatch(next)).toMatchObject({ done: 0, failed: [] });
+    });
+
+    it('lets it out of quarantine where it unwraps again', async () => {
+      const sound = await row('a');
+      await houses.rewrapper.rewrapBatch(target);
+      await houses.rows.remove('b');
+      const { quarantine: _, quarantine_target: __, ...doc } = await row('a');
+      await houses.rows.replace({
+        ...doc,
+        versions: sound.versions,
+        master_version: 1,
+        quarantined: true,
+        quarantine: 'x',
+        quarantine_target: target,
+      });
+      const next = await moveMasterKey(houses);
+      expect((await houses.rewrapper.rewrapBatch(next)).failed).toEqual([]);
+      expect(await row('a')).toMatchObject({ quarantined: false, master_version: next });
+      expect(await row('a')).not.toHaveProperty('quarantine');
+    });
+  });
+
+  it('names a row that does not hold its seal, writes nothing to it and moves its neighbours', async () => {
+    const rows = houses.engine.collection({ ...houses.rows.definition, sealed: false });
+    await rows.replace({ ...(await rows.find('_id', 'b'))!, epoch: 9 });
+    const before = await rows.find('_id', 'b');
+    const target = await moveMasterKey(houses);
+    expect(await houses.rewrapper.rewrapBatch(target)).toMatchObject({
+      done: 4,
+      failed: [],
+      forged: ['b'],
+      remaining: 1,
+    });
+    expect(await rows.find('_id', 'b')).toEqual(before);
+  });
+
+  it('is shared by processes that work at the same time: each row once, none lost', async () => {
+    const other = await openKeyHouses(folder.path, { cacheMs: 0 });
+    const target = await moveMasterKey(houses);
+    const batches = await Promise.all(
+      [houses, other, houses, other].map((from) => from.rewrapper.rewrapBatch(target, 3)),
+    );
+    while ((await houses.rewrapper.remaining(target)) > 0) batches.push(await houses.rewrapper.rewrapBatch(target, 3));
+    expect(batches.reduce((sum, { done }) => sum + done, 0)).toBe(5);
+    await other.close();
+  });
+
+  it('quarantines nothing because of an outage', async () => {
+    const target = await moveMasterKey(houses);
+    await houses.masterKey.close();
+    await rm(join(folder.path, 'keyring.json'));
+    await expect(houses.rewrapper.rewrapBatch(target)).rejects.toMatchObject({ code: 'kms_unavailable' });
+    expect(await houses.rewrapper.remaining(target)).toBe(5);
+    expect(await houses.rewrapper.quarantinedFor(target)).toBe(0);
+  });
+});

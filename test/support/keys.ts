@@ -1,0 +1,76 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Clock, SystemClock } from '../../src/kernel';
+import { type MasterKey, MasterKeyRow } from '../../src/keys/master';
+import { LocalMasterKey } from '../../src/keys/master/local';
+import {
+  KeyCache,
+  StoredUserKeys,
+  UserKeyAccess,
+  userKeysCollection,
+  UserKeyRewrapper,
+  UserKeySealer,
+  UserKeySweeper,
+} from '../../src/keys/user';
+import { openSealedStore } from './sealed-store';
+
+export const ROOT_KEY = 'a root key of thirty-two characters';
+
+export interface KeysOptions {
+  readonly masterKey?: MasterKey;
+  readonly clock?: Clock;
+  readonly cacheMs?: number;
+}
+
+/** The key houses as one process of the service has them, over the embedded store and a local keyring. */
+export async function openKeyHouses(folder: string, options: KeysOptions = {}) {
+  const clock = options.clock ?? new SystemClock();
+  const opened = openSealedStore(join(folder, 'store'), clock);
+  const { store, engine } = opened;
+  const masterKey = options.masterKey ?? new LocalMasterKey(folder, ROOT_KEY);
+  await masterKey.open();
+  const row = new MasterKeyRow(store);
+  const rows = store.collection(userKeysCollection);
+  await store.prepare();
+  await row.create((await masterKey.state()).current);
+  const cache = new KeyCache({ capacity: 100, maxAgeMs: options.cacheMs ?? 300_000 });
+  const userKeys = new StoredUserKeys(store, masterKey, row, cache, clock);
+  const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache));
+  const rewrapper = new UserKeyRewrapper(store, masterKey);
+  const sweeper = new UserKeySweeper(store, clock);
+  const closeAll = async (): Promise<void> => {
+    cache.clear();
+    await masterKey.close();
+    await opened.close();
+  };
+  return { store, engine, masterKey, row, rows, cache, userKeys, sealer, rewrapper, sweeper, close: closeAll };
+}
+
+export type KeyHouses = Awaited<ReturnType<typeof openKeyHouses>>;
+
+export async function temporaryFolder(): Promise<{ path: string; remove(): Promise<void> }> {
+  const path = await mkdtemp(join(tmpdir(), 'coffer-keys-'));
+  return { path, remove: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** A local master key that lets a test act at the moment between a wrap and what is done with it. */
+export class PausedMasterKey extends LocalMasterKey {
+  afterWrap: () => Promise<unknown> = () => Promise.resolve();
+
+  override async wrap(...args: Parameters<MasterKey['wrap']>): ReturnType<MasterKey['wrap']> {
+    const wrapped = await super.wrap(...args);
+    const act = this.afterWrap;
+    this.afterWrap = () => Promise.resolve();
+    await act();
+    return wrapped;
+  }
+}
+
+/** Makes a new master key version current, as a rotation does before it wraps anything again. */
+export async function moveMasterKey({ masterKey, row }: Pick<KeyHouses, 'masterKey' | 'row'>): Promise<number> {
+  const seen = await row.read();
+  const target = await masterKey.rotate(seen.current);
+  await row.advance(seen, target);
+  return target;
+}
