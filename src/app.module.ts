@@ -1,9 +1,11 @@
 import { DynamicModule, Global, Module, OnModuleInit, Provider } from '@nestjs/common';
 import { join } from 'node:path';
 import { AuditModule } from './audit';
+import { AuthModule } from './auth';
 import { BlobStore } from './blobs';
 import { FilesystemBlobStore } from './blobs/filesystem';
 import { CONFIG, Config } from './config';
+import { FilesModule } from './files';
 import { HealthModule } from './health';
 import { AnswerSealer, HttpModule } from './http';
 import { JobsModule, Scheduler } from './jobs';
@@ -113,12 +115,14 @@ export class AppModule implements OnModuleInit {
       AuditModule,
       JobsModule,
     ];
-    const features = [UsersModule, SensitiveDataModule, KeyAdministrationModule, HealthModule];
+    const features = [UsersModule, AuthModule, SensitiveDataModule, FilesModule, KeyAdministrationModule, HealthModule];
     return { module: AppModule, imports: [...houses, ...features], providers: [OpenedKeys, Startup] };
   }
 
   onModuleInit(): void {
     this.forged.connect(this.audit);
-    this.scheduler.every('user-keys.sweep', HOUR, async () => void (await this.sweeper.sweep()));
+    this.scheduler.every('user-keys.sweep', HOUR, async () => {
+      await this.sweeper.sweep();
+    });
   }
 }

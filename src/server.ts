@@ -1,4 +1,4 @@
-import { Logger as NestLogger } from '@nestjs/common';
+import { DynamicModule, Logger as NestLogger, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Server } from 'node:http';
@@ -7,6 +7,7 @@ import { AppModule } from './app.module';
 import { Config } from './config';
 import { InFlight, Lifecycle, createServerAdapter, drain, installHttp } from './http';
 import { SECOND } from './kernel';
+import { MasterKey } from './keys/master';
 import { Startup } from './startup';
 import { Store } from './store';
 
@@ -24,10 +25,10 @@ export class CofferServer {
     this.inFlight.watch(this.httpServer);
   }
 
-  /** Builds everything and opens nothing yet. @throws StartRefused */
-  static async create(config: Config): Promise<CofferServer> {
+  /** Builds everything and opens nothing yet. `root` lets a bench put baseline routes beside the service. @throws StartRefused */
+  static async create(config: Config, root: Type | DynamicModule = AppModule.forConfig(config)): Promise<CofferServer> {
     const adapter = createServerAdapter(config.http);
-    const app = await NestFactory.create<NestFastifyApplication>(AppModule.forConfig(config), adapter, {
+    const app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
       bodyParser: false,
       abortOnError: false,
       bufferLogs: true,
@@ -60,13 +61,14 @@ export class CofferServer {
 
   private async close(): Promise<void> {
     this.app.get(Lifecycle).stop();
-    const store = this.app.get(Store);
+    const [store, masterKey] = [this.app.get(Store), this.app.get(MasterKey)];
     await drain(this.httpServer, this.inFlight, GRACE);
     await this.app.close();
+    await masterKey.close();
     await store.close();
   }
 
   private get httpServer(): Server {
-    return this.app.getHttpServer() as unknown as Server;
+    return this.app.getHttpServer();
   }
 }

@@ -16,11 +16,14 @@ export function installBodyParsers(fastify: FastifyInstance, timeoutMs = BODY_TI
   fastify.addContentTypeParser('application/json', (request: FastifyRequest, payload: IncomingMessage) =>
     readJson(request, payload, timeoutMs),
   );
-  fastify.addContentTypeParser('*', (request: FastifyRequest) => {
-    if (policyOf(request.routeOptions.config)?.body !== 'stream')
-      throw unsupported('Send the body as application/json.');
-    return Promise.resolve(undefined);
-  });
+  fastify.addContentTypeParser('*', (request: FastifyRequest) => passThrough(request));
+}
+
+function passThrough(request: FastifyRequest): Promise<undefined> {
+  // Many clients name a type for a body that they do not send.
+  const empty = request.headers['content-length'] === '0';
+  if (empty || policyOf(request.routeOptions.config)?.body === 'stream') return Promise.resolve(undefined);
+  return Promise.reject(unsupported('Send the body as application/json.'));
 }
 
 async function readJson(request: FastifyRequest, payload: IncomingMessage, timeoutMs: number): Promise<unknown> {

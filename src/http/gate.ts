@@ -1,12 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { FastifyReply, FastifyRequest } from 'fastify';
-import { Authenticator, Clock, DomainError, Principal, SECOND } from '../kernel';
+import { Authenticator, Clock, DomainError, Principal, requireFreshProof } from '../kernel';
 import { bearerToken } from './bearer';
 import { setPrincipal } from './caller';
 import { FORBIDDEN_KEYS } from './strict-json';
 import { Lifecycle } from './lifecycle';
 import { RoutePolicy } from './policy';
-import { STEP_UP_SECONDS } from './problem-headers';
 import { RateLimits } from './rate-limits';
 import { HttpRefusal } from './refusal';
 import { RouteTable, pathOf, policyOf } from './route-table';
@@ -27,6 +26,7 @@ export class Gate {
 
   /** Lets the request pass, or throws the DomainError that refuses it. */
   async admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') throw noHost();
     const policy = policyOf(request.routeOptions.config);
     if (request.is404 || policy === undefined) {
       this.unmatched(request, reply);
@@ -66,13 +66,12 @@ export class Gate {
     if (policy.access === 'administrator' && principal.role !== 'administrator') {
       throw new DomainError('permission_denied', { detail: 'Only an administrator may do this.' });
     }
-    if (policy.stepUp === true && this.clock.now() - principal.authTime > STEP_UP_SECONDS * SECOND) {
-      throw new DomainError('step_up_required', {
-        detail: 'Prove yourself again with POST /step-up, then repeat this.',
-      });
-    }
+    if (policy.stepUp === true) requireFreshProof(principal, this.clock.now());
   }
 }
+
+// RFC 9112, 3.2.
+const noHost = (): DomainError => new DomainError('validation_failed', { detail: 'The request has no Host header.' });
 
 // class-transformer would take `constructor` over into the DTO, and class-validator then looks its rules up under the sender's object.
 function checkQueryNames(request: FastifyRequest): void {

@@ -1,9 +1,6 @@
-import { DomainError } from '../kernel';
+import { DomainError, SECOND, STEP_UP_MS } from '../kernel';
 import { CODES, PROBLEM_TYPE } from './problem';
 import { HttpRefusal } from './refusal';
-
-/** How long a step-up holds; also in the challenge. */
-export const STEP_UP_SECONDS = 300;
 
 const REALM = 'Bearer realm="coffer"';
 const RETRY_SECONDS = 5;
@@ -26,7 +23,7 @@ function challenge({ code }: DomainError, status: number): Record<string, string
   if (code === 'step_up_required') {
     const why =
       'error="insufficient_user_authentication", error_description="A login within the last 5 minutes is required"';
-    return { 'www-authenticate': `${REALM}, ${why}, max_age=${STEP_UP_SECONDS}` };
+    return { 'www-authenticate': `${REALM}, ${why}, max_age=${STEP_UP_MS / SECOND}` };
   }
   if (code === 'token_expired') return invalidToken('The access token has expired');
   if (code === 'invalid_session') return invalidToken('The session has ended');

@@ -31,6 +31,8 @@ export function createServerAdapter(http: HttpConfig, limits: ServerLimits = LIM
     http: {
       headersTimeout: limits.headersTimeoutMs,
       requestTimeout: 0,
+      // Node would answer in its own words; the gate refuses a request without Host in ours.
+      requireHostHeader: false,
       // How often Node looks at the timeouts above; its default is 30 s.
       connectionsCheckingInterval: Math.min(SECOND, limits.headersTimeoutMs / 2),
     },
