@@ -67,7 +67,9 @@ function formField(document, key, field) {
 }
 
 function urlOf(document, path, parameters) {
-  const valueOf = (parameter) => String(parameter.example ?? example(document, parameter.schema) ?? '');
+  // A made-up value would be sent as it stands, so without an example the field is left to the reader.
+  const valueOf = ({ example: given, schema }) =>
+    String(given ?? schema?.example ?? schema?.default ?? schema?.enum?.[0] ?? '');
   const at = (place) => parameters.filter((parameter) => parameter.in === place);
   const postmanPath = path.replace(/\{(\w+)\}/g, ':$1');
   const entry = (parameter) => ({

@@ -49,7 +49,7 @@ describeTour(canTypeAlong() ? name : skippedName(name, 'it needs bash and curl 7
     service = await startService();
     const mark = '--- step ---';
     const script = steps.map(({ command }) => `echo '${mark}'\n${localised(command, service)}`).join('\n');
-    const output = execFileSync('bash', ['-euo', 'pipefail', '-c', script], {
+    const output = execFileSync('bash', ['--norc', '-euo', 'pipefail', '-c', script], {
       cwd: root,
       env: bareEnvironment(),
       encoding: 'utf8',
