@@ -1,0 +1,76 @@
+import { Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AppModule } from '../../src/app.module';
+import { loadConfig } from '../../src/config';
+import { createServerAdapter, installHttp, Lifecycle } from '../../src/http';
+import { Clock } from '../../src/kernel';
+import { MailQueue } from '../../src/mail';
+import { Startup } from '../../src/startup';
+import { Store } from '../../src/store';
+import { Client } from './client';
+import { codeIn, type ReceivedMail, readOutbox } from './mails';
+
+/** The whole service in this process, on its real parts and a real port, with a clock that a test moves. */
+export interface Coffer {
+  readonly client: Client;
+  /** Milliseconds by which its time is ahead of the machine's. */
+  readonly clock: { offset: number };
+  readonly dataDir: string;
+  get<T>(token: Type<T> | (abstract new (...args: never[]) => T)): T;
+  /** All mails so far, those that nothing waits for included. */
+  mails(): Promise<ReceivedMail[]>;
+  /** The codes mailed to an address so far, oldest first. */
+  codes(address: string): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+export interface CofferOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Kept at `close`. */
+  readonly dataDir?: string;
+}
+
+export async function startCoffer({ env = {}, dataDir }: CofferOptions = {}): Promise<Coffer> {
+  const folder = dataDir ?? (await mkdtemp(join(tmpdir(), 'coffer-inside-')));
+  const app = await start({ RATE_LIMITS: 'off', LOG_LEVEL: 'silent', ...env, DATA_DIR: folder });
+  const clock = { offset: 0 };
+  Object.assign(app.get(Clock), { now: () => Date.now() + clock.offset });
+  const { port } = app.getHttpServer().address() as { port: number };
+  const mails = async (): Promise<ReceivedMail[]> => {
+    await app.get(MailQueue, { strict: false }).settled();
+    return readOutbox(folder);
+  };
+  return {
+    client: new Client(`http://127.0.0.1:${port}`),
+    clock,
+    dataDir: folder,
+    get: (token) => app.get(token, { strict: false }),
+    mails,
+    codes: async (address) => {
+      const withCode = (await mails()).filter(({ to, text }) => to === address && /\b\d{6}\b/.test(text));
+      return withCode.map(codeIn);
+    },
+    close: async () => {
+      app.get(Lifecycle).stop();
+      const store = app.get(Store);
+      await app.close();
+      await store.close();
+      if (dataDir === undefined) await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function start(env: Readonly<Record<string, string>>): Promise<NestFastifyApplication> {
+  const config = loadConfig({ newSecret: () => 'a secret of a test that is long enough', env });
+  const options = { bodyParser: false, logger: false } as const;
+  const adapter = createServerAdapter(config.http);
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.forConfig(config), adapter, options);
+  installHttp(app);
+  if (!(await app.get(Startup).attempt())) throw new Error('the service did not open');
+  await app.listen(0, '127.0.0.1');
+  return app;
+}
