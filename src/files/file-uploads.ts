@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CONFIG, Config } from '../config/config';
+import { CONFIG, Config } from '../config';
 import { FileSummary } from '../crypto';
 import { AuditSink, DomainError, Principal, audited, failpoint, newId } from '../kernel';
 import { ContentFacts } from './file-cipher';

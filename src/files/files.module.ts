@@ -1,7 +1,5 @@
-import { Module, OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
-import { BlobStore } from '../blobs';
+import { Module, OnApplicationShutdown } from '@nestjs/common';
 import { FileMessages } from '../crypto';
-import { Readiness } from '../kernel';
 import { FileContentController } from './file-content.controller';
 import { FileContents } from './file-contents';
 import { FileRemoval } from './file-removal';
@@ -28,16 +26,8 @@ import { UsageLedger } from './usage-ledger';
   ],
   exports: [OwnedFiles],
 })
-export class FilesModule implements OnModuleInit, OnApplicationShutdown {
-  constructor(
-    private readonly readiness: Readiness,
-    private readonly blobs: BlobStore,
-    private readonly messages: FileMessages,
-  ) {}
-
-  onModuleInit(): void {
-    this.readiness.register({ name: 'blobs', check: () => this.blobs.ping() });
-  }
+export class FilesModule implements OnApplicationShutdown {
+  constructor(private readonly messages: FileMessages) {}
 
   /** The worker threads end after the last transfer. */
   onApplicationShutdown(): Promise<void> {

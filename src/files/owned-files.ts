@@ -11,6 +11,12 @@ const BATCH = 100;
 
 type Renewal = (keys: OwnerKeys, row: FileDoc) => FileDoc;
 
+interface Pass {
+  readonly field: 'wrap_version' | 'seal_version';
+  /** The row to store, or none. */
+  readonly renew: (keys: OwnerKeys, row: FileDoc) => FileDoc[];
+}
+
 /** What happens to a user's files when the user's key changes or the account goes. Blobs are never rewritten: their keys are. */
 @Injectable()
 export class OwnedFiles implements UserOwned {
@@ -56,16 +62,20 @@ export class OwnedFiles implements UserOwned {
   }
 
   /** Passes over what an older version still holds, pending rows included, until one finds nothing more that it can renew. */
-  private async renewAll(userId: string, field: 'wrap_version' | 'seal_version', renew: Renewal): Promise<number> {
+  private async renewAll(userId: string, field: Pass['field'], renew: Renewal): Promise<number> {
+    const failed = new Set<string>();
+    const pass = { field, renew: (keys: OwnerKeys, row: FileDoc) => this.renewedRow(keys, row, renew, failed) };
     let total = 0;
     for (;;) {
-      const renewed = await this.renewOnce(userId, field, renew);
-      if (renewed === 0) return total;
+      const renewed = await this.renewOnce(userId, pass);
+      if (renewed === 0) break;
       total += renewed;
     }
+    for (const fileId of failed) this.report(fileId);
+    return total;
   }
 
-  private async renewOnce(userId: string, field: 'wrap_version' | 'seal_version', renew: Renewal): Promise<number> {
+  private async renewOnce(userId: string, { field, renew }: Pass): Promise<number> {
     let renewed = 0;
     for (let after: string | undefined; ;) {
       const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
@@ -73,7 +83,7 @@ export class OwnedFiles implements UserOwned {
       // The rows were read before the key row: one that changes meanwhile is not held by its compare-and-set, and the next pass finds it.
       const { count, current } = await this.sealer.with(userId, async (keys) => {
         const old = page.items.filter((row) => row[field] < keys.version);
-        const changed = old.flatMap((row) => this.renewedRow(keys, row, renew));
+        const changed = old.flatMap((row) => renew(keys, row));
         return { count: await this.#files.replaceMany(changed), current: old.length < page.items.length };
       });
       renewed += count;
@@ -82,15 +92,19 @@ export class OwnedFiles implements UserOwned {
     }
   }
 
-  /** An envelope that does not open stays as it is and is reported: it keeps its key version in use. */
-  private renewedRow(keys: OwnerKeys, row: FileDoc, renew: Renewal): FileDoc[] {
+  /** An envelope that does not open stays as it is: it keeps its key version in use. */
+  private renewedRow(keys: OwnerKeys, row: FileDoc, renew: Renewal, failed: Set<string>): FileDoc[] {
     try {
       return [renew(keys, row)];
     } catch (error) {
       if (!isDomainError(error, 'decryption_failed')) throw error;
-      const details = { code: error.code };
-      this.audit.note({ action: 'file.rewrap', actor: 'system:files', resource: `file/${row._id}`, details }, 'failed');
+      failed.add(row._id);
       return [];
     }
+  }
+
+  private report(fileId: string): void {
+    const what = { action: 'file.rewrap', actor: 'system:files', resource: `file/${fileId}` } as const;
+    this.audit.note({ ...what, details: { code: 'decryption_failed' } }, 'failed');
   }
 }

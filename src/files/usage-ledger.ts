@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CONFIG, Config } from '../config/config';
+import { CONFIG, Config } from '../config';
 import { Clock, DomainError } from '../kernel';
 import { Collection, DuplicateKey, Store, update } from '../store';
 import { FileDoc, fileCollection } from './file.collection';

@@ -204,6 +204,20 @@ export function blobStoreContract(name: string, open: () => Promise<BlobStoreFix
       expect((await read(id)).toString()).toBe('after the kill');
     });
 
+    it('ends a put whose id is removed while it is under way, and leaves nothing', async () => {
+      const id = newBlobId();
+      const put = store.put(
+        id,
+        (async function* () {
+          yield randomBytes(2_000_000);
+          await store.remove(id);
+          yield randomBytes(10);
+        })(),
+      );
+      await expect(put).rejects.toMatchObject({ code: 'conflict' });
+      await expectNothing(id);
+    });
+
     it('answers a ping', async () => {
       await expect(store.ping()).resolves.toBeUndefined();
     });

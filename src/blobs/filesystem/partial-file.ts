@@ -1,6 +1,6 @@
 import { FileHandle, open, rename, rm, utimes } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { MINUTE } from '../../kernel';
+import { DomainError, MINUTE, isDomainError } from '../../kernel';
 import { translated } from './faults';
 import { syncFolder } from './folders';
 
@@ -48,7 +48,10 @@ export class PartialFile {
     await this.#writing;
     await translated(() => this.handle.sync());
     await this.close();
-    await translated(() => rename(this.path, finalPath));
+    await translated(() => rename(this.path, finalPath)).catch((error: unknown) => {
+      // `remove` took the partial file away: whoever did it held this put for dead.
+      throw isDomainError(error, 'not_found') ? new DomainError('conflict', { cause: error }) : error;
+    });
     await translated(() => syncFolder(dirname(finalPath))).catch(async (error: unknown) => {
       // Visible but perhaps not durable: a put that fails leaves nothing.
       await rm(finalPath, { force: true });

@@ -35,8 +35,8 @@ export interface FormHead {
  * Reads a multipart/form-data body (RFC 7578): fields first, then one part `file`. Resolves when the part `file` begins.
  * @throws DomainError `validation_failed` (broken, or anything in it that does not belong there), `too_large` (all but the file's bytes).
  */
-export function readForm(contentType: string, body: AsyncIterable<Buffer>): Promise<FormHead> {
-  return new FormReader(contentType).read(body);
+export async function readForm(contentType: string, body: AsyncIterable<Buffer>): Promise<FormHead> {
+  return await new FormReader(contentType).read(body);
 }
 
 class FormReader {
@@ -45,6 +45,7 @@ class FormReader {
   readonly #head = new Deferred<FormHead>();
   readonly #end = new Deferred<void>();
   #fileBegan = false;
+  #stream: Readable | undefined;
   #failed = false;
   #fileBytes = 0;
   #bytes = 0;
@@ -81,6 +82,7 @@ class FormReader {
     stream.on('error', () => this.#fail(broken()));
     if (name === FILE_PART) {
       this.#fileBegan = true;
+      this.#stream = stream;
       this.#head.resolve({ fields: this.#fields, fileName, contentType, content: this.#content(stream) });
     } else {
       stream.resume();
@@ -102,7 +104,6 @@ class FormReader {
       }
       read = true;
     } catch {
-      // The first fault is the one to tell; this one is only what it did to the stream.
       this.#fail(broken());
     } finally {
       // A reader that stopped early: nobody waits for the rest, so it is not read either.
@@ -126,10 +127,13 @@ class FormReader {
     await new Promise<void>((resolve) => (this.#goOn = resolve));
   }
 
+  /** The first fault is the one that is told. */
   #fail(fault: Error): void {
+    if (this.#failed) return;
     this.#failed = true;
     this.#head.reject(fault);
     this.#end.reject(fault);
+    this.#stream?.destroy();
     this.#goOn();
   }
 

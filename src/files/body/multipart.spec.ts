@@ -1,0 +1,177 @@
+import { randomBytes } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
+import { isDomainError } from '../../kernel';
+import { FormHead, readForm } from './multipart';
+
+const BOUNDARY = 'xYzZY';
+const CONTENT_TYPE = `multipart/form-data; boundary=${BOUNDARY}`;
+
+const field = (name: string, value: string): string =>
+  `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`;
+
+function file(content: Buffer | string, disposition = 'name="file"; filename="a.txt"', type = 'text/plain'): Buffer {
+  const head = `--${BOUNDARY}\r\nContent-Disposition: form-data; ${disposition}\r\nContent-Type: ${type}\r\n\r\n`;
+  return Buffer.concat([Buffer.from(head), Buffer.from(content), Buffer.from('\r\n')]);
+}
+
+const END = `--${BOUNDARY}--\r\n`;
+
+const form = (...parts: (Buffer | string)[]): Buffer => Buffer.concat(parts.map((part) => Buffer.from(part)));
+
+async function* inPieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at += size) {
+    await Promise.resolve();
+    yield bytes.subarray(at, at + size);
+  }
+}
+
+const read = (bytes: Buffer, size = 64 * 1024): Promise<FormHead> => readForm(CONTENT_TYPE, inPieces(bytes, size));
+
+/** Reads a form to its end: what it is refused with, wherever that shows. */
+async function refusalOf(bytes: Buffer, size?: number): Promise<unknown> {
+  try {
+    const head = await read(bytes, size);
+    await buffer(head.content);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+async function expectRefused(bytes: Buffer, size?: number): Promise<void> {
+  const error = await refusalOf(bytes, size);
+  expect(isDomainError(error, 'validation_failed')).toBe(true);
+}
+
+describe('a form with a file', () => {
+  it.each([1, 7, 100, 64 * 1024])('is read from pieces of %d bytes', async (size) => {
+    const content = form(randomBytes(3000), `\r\n--${BOUNDAR()}`, randomBytes(3000));
+    const head = await read(form(field('expires_in', '60'), field('sha256', 'ab'), file(content), END), size);
+    expect(Object.fromEntries(head.fields)).toEqual({ expires_in: '60', sha256: 'ab' });
+    expect(head).toMatchObject({ fileName: 'a.txt', contentType: 'text/plain' });
+    expect((await buffer(head.content)).equals(content)).toBe(true);
+  });
+
+  it('may hold an empty file', async () => {
+    const head = await read(form(file(''), END));
+    expect(await buffer(head.content)).toHaveLength(0);
+  });
+
+  it('may come without a preamble, with one, and with an epilogue', async () => {
+    const head = await read(form('preamble\r\n', file('x'), END, 'epilogue'));
+    expect((await buffer(head.content)).toString()).toBe('x');
+  });
+
+  it('gives content as it comes, in bounded memory', async () => {
+    const total = 32 * 1024 * 1024;
+    let sent = 0;
+    const head = await readForm(
+      CONTENT_TYPE,
+      (async function* () {
+        yield file('').subarray(0, -2);
+        while (sent < total) {
+          await Promise.resolve();
+          sent += 64 * 1024;
+          yield Buffer.alloc(64 * 1024, 7);
+        }
+        yield Buffer.from(`\r\n${END}`);
+      })(),
+    );
+    let received = 0;
+    let furthestAhead = 0;
+    for await (const chunk of head.content) {
+      received += chunk.length;
+      furthestAhead = Math.max(furthestAhead, sent - received);
+    }
+    expect(received).toBe(total);
+    expect(furthestAhead).toBeLessThan(2 * 1024 * 1024);
+  });
+
+  it.each([
+    ['name="file"; filename="a/../b.txt"', 'a/../b.txt'],
+    ['name="file"; filename="C:\\\\dir\\\\b.txt"', 'C:\\dir\\b.txt'],
+    ['name="file"; filename="qu\\"ote.txt"', 'qu"ote.txt'],
+    ['name="file"; filename="日本.txt"', '日本.txt'],
+    ['name="file"; filename="😀.txt"', '😀.txt'],
+    ['name="file"', undefined],
+  ])('keeps the name of %s whole', async (disposition, expected) => {
+    const head = await read(form(file('x', disposition), END));
+    expect(head.fileName).toBe(expected);
+    await buffer(head.content);
+  });
+
+  it.each<[string, Buffer]>([
+    ['nothing', form('')],
+    ['no part', form(END)],
+    ['no file', form(field('name', 'a'), END)],
+    ['a field that is not known', form(field('colour', 'red'), file('x'), END)],
+    ['a field called __proto__', form(field('__proto__', 'red'), file('x'), END)],
+    ['a field twice', form(field('name', 'a'), field('name', 'b'), file('x'), END)],
+    ['a field after the file', form(file('x'), field('name', 'a'), END)],
+    ['two files', form(file('x'), file('y'), END)],
+    ['a file part of another name', form(file('x', 'name="upload"; filename="a"'), END)],
+    ['another file part before the file', form(file('x', 'name="upload"; filename="a"'), file('y'), END)],
+    ['a field beyond 16 KiB', form(field('envelope', 'x'.repeat(16 * 1024 + 1)), file('x'), END)],
+    ['10,000 parts', form(...Array.from({ length: 10_000 }, () => field('name', 'a')), file('x'), END)],
+    ['a field without a name', form(`--${BOUNDARY}\r\nContent-Disposition: form-data\r\n\r\nx\r\n`, file('x'), END)],
+    ['no closing boundary', form(file('x'))],
+    ['half a closing boundary', form(file('x'), `--${BOUNDARY}-`)],
+    ['a file that is cut', form(file('x'.repeat(1000))).subarray(0, -500)],
+    ['a part header that is cut', file('x').subarray(0, 30)],
+    ['a field that is cut', form(field('name', 'abcdef')).subarray(0, -4)],
+    ['another boundary', form('--other\r\nContent-Disposition: form-data; name="file"\r\n\r\nx\r\n--other--\r\n')],
+    ['bytes that are no form', randomBytes(5000)],
+  ])('is refused with %s', async (_, bytes) => {
+    await expectRefused(bytes);
+    await expectRefused(bytes.subarray(0, 20_000), 3);
+  });
+
+  it('is refused without a boundary', async () => {
+    const unbounded = readForm('multipart/form-data', inPieces(form(file('x'), END), 10));
+    await expect(unbounded).rejects.toMatchObject({ code: 'validation_failed' });
+  });
+
+  it('is too large with a megabyte that is not the file', async () => {
+    const padding = form(`--${BOUNDARY}\r\nX-Other: y\r\n\r\n`, 'x'.repeat(2 * 1024 * 1024), '\r\n', file('x'), END);
+    expect(isDomainError(await refusalOf(padding), 'too_large', 'validation_failed')).toBe(true);
+  });
+
+  it('passes on what breaks its source, also in the middle of the file', async () => {
+    const fault = new Error('gone');
+    const head = await readForm(
+      CONTENT_TYPE,
+      (async function* () {
+        yield file('x'.repeat(1000)).subarray(0, 500);
+        await Promise.resolve();
+        throw fault;
+      })(),
+    );
+    await expect(buffer(head.content)).rejects.toBe(fault);
+  });
+
+  it('stops reading its source when the reader of the content stops', async () => {
+    let ended = false;
+    const head = await readForm(
+      CONTENT_TYPE,
+      (async function* () {
+        try {
+          yield file('').subarray(0, -2);
+          for (;;) {
+            await Promise.resolve();
+            yield Buffer.alloc(64 * 1024);
+          }
+        } finally {
+          ended = true;
+        }
+      })(),
+    );
+    for await (const _ of head.content) break;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(ended).toBe(true);
+  });
+});
+
+/** A boundary that is not quite one, to stand inside a content. */
+function BOUNDAR(): string {
+  return BOUNDARY.slice(0, -1);
+}

@@ -1,0 +1,101 @@
+import { createServer, IncomingMessage, Server } from 'node:http';
+import { AddressInfo, connect, Socket } from 'node:net';
+import { isDomainError } from '../../kernel';
+import { received } from './received';
+
+let server: Server;
+let outcome: Promise<Buffer | Error>;
+let settle: (value: Buffer | Error) => void;
+
+async function readAll(message: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of received(message)) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+beforeEach(async () => {
+  outcome = new Promise((resolve) => (settle = resolve));
+  server = createServer((message, response) => {
+    readAll(message).then(settle, settle);
+    void outcome.then(() => response.end('answered'));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+});
+afterEach(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+function send(text: string): Socket {
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.write(`POST / HTTP/1.1\r\nHost: a\r\n${text}`);
+  return socket;
+}
+
+const whole = async (): Promise<string> => {
+  const result = await outcome;
+  if (result instanceof Error) throw result;
+  return result.toString();
+};
+
+describe('a body that is received', () => {
+  it('is whole with a Content-Length', async () => {
+    send('Content-Length: 5\r\n\r\nhello');
+    expect(await whole()).toBe('hello');
+  });
+
+  it('is whole in chunks', async () => {
+    send('Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n');
+    expect(await whole()).toBe('hello');
+  });
+
+  it.each([
+    ['with fewer bytes than its Content-Length', 'Content-Length: 10\r\n\r\nhello'],
+    ['without its last chunk', 'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n'],
+    ['in the middle of a chunk', 'Transfer-Encoding: chunked\r\n\r\n50\r\nhello'],
+  ])('is refused when it breaks off %s', async (_, text) => {
+    const socket = send(text);
+    await new Promise((resolve) => server.once('request', resolve));
+    socket.end();
+    expect(isDomainError(await outcome, 'validation_failed')).toBe(true);
+  });
+
+  it('is refused when the connection is reset', async () => {
+    const socket = send('Content-Length: 10\r\n\r\nhello');
+    await new Promise((resolve) => server.once('request', resolve));
+    socket.resetAndDestroy();
+    expect(isDomainError(await outcome, 'validation_failed')).toBe(true);
+  });
+
+  it('leaves the connection for the answer when it is not read to its end', async () => {
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    server.removeAllListeners('request');
+    server.on('request', (message, response) => {
+      void (async () => {
+        for await (const _ of received(message)) break;
+        response.end('refused');
+      })();
+    });
+    socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nhello');
+    const answer = await new Promise<Buffer>((resolve) => socket.once('data', resolve));
+    expect(answer.toString()).toContain('refused');
+    socket.destroy();
+  });
+});
+
+describe('a client that sends nothing more', () => {
+  beforeEach(() => jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'performance'] }));
+  afterEach(() => jest.useRealTimers());
+
+  it('is refused with request_timeout after a minute', async () => {
+    send('Content-Length: 10\r\n\r\nhello');
+    await new Promise((resolve) => server.once('request', resolve));
+    await new Promise((resolve) => setImmediate(resolve));
+    jest.advanceTimersByTime(59_000);
+    const early = await Promise.race([outcome, new Promise((resolve) => setImmediate(() => resolve('waiting')))]);
+    expect(early).toBe('waiting');
+    jest.advanceTimersByTime(2_000);
+    expect(isDomainError(await outcome, 'request_timeout')).toBe(true);
+  });
+});

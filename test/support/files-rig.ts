@@ -1,0 +1,174 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ChainedAuditSink } from '../../src/audit';
+import { auditBatchesCollection } from '../../src/audit/audit.collection';
+import { AuditEntry } from '../../src/audit/entry';
+import { BlobStore } from '../../src/blobs';
+import { FilesystemBlobStore } from '../../src/blobs/filesystem';
+import { Config } from '../../src/config';
+import { FileMessages, newKey } from '../../src/crypto';
+import { FileContents } from '../../src/files/file-contents';
+import { FileRemoval } from '../../src/files/file-removal';
+import { FileUploads } from '../../src/files/file-uploads';
+import { FileView } from '../../src/files/file-view';
+import { FileDoc, fileCollection } from '../../src/files/file.collection';
+import { FilesSweeper } from '../../src/files/files-sweeper';
+import { FilesService } from '../../src/files/files.service';
+import { NewFiles } from '../../src/files/new-files';
+import { OwnedFiles } from '../../src/files/owned-files';
+import { UploadFields, parseUpload } from '../../src/files/upload-request';
+import { FileUsageDoc, fileUsageCollection } from '../../src/files/usage.collection';
+import { UsageLedger } from '../../src/files/usage-ledger';
+import { LeasedScheduler } from '../../src/jobs/leased-scheduler';
+import { Clock, Principal, Readiness, newId } from '../../src/kernel';
+import { MasterKeyRow, wrapContext } from '../../src/keys/master';
+import { LocalMasterKey } from '../../src/keys/master/local';
+import { KeyCache } from '../../src/keys/user/key-cache';
+import { StoredUserKeys } from '../../src/keys/user/stored-user-keys';
+import { UserKeyAccess } from '../../src/keys/user/user-key-access';
+import { UserKeySealer } from '../../src/keys/user/user-key-sealer';
+import { userKeysCollection } from '../../src/keys/user/user-keys.collection';
+import { update } from '../../src/store';
+import { noWorkers } from './messages';
+import { openSealedStore } from './sealed-store';
+
+/** Time that a test moves on. */
+export class MovingClock extends Clock {
+  #ahead = 0;
+
+  now(): number {
+    return Date.now() + this.#ahead;
+  }
+
+  forward(ms: number): void {
+    this.#ahead += ms;
+  }
+}
+
+export interface RigOptions {
+  readonly maxSize?: number;
+  readonly userQuota?: number;
+  /** In place of the blob store that the rig makes: to stand in its way. */
+  readonly blobs?: (real: BlobStore) => BlobStore;
+}
+
+/** The files house on the embedded store, the local keyring and a folder of blobs, all real, in one temporary folder. */
+export async function openFilesRig(options: RigOptions = {}) {
+  const folder = await mkdtemp(join(tmpdir(), 'coffer-files-'));
+  const clock = new MovingClock();
+  const opened = openSealedStore(join(folder, 'store'), clock);
+  const { store, engine } = opened;
+  const masterKey = new LocalMasterKey(folder, newKey().bytes.toString('base64'));
+  await masterKey.open();
+  const masterRow = new MasterKeyRow(store);
+  await masterRow.create((await masterKey.state()).current);
+  const cache = new KeyCache({ capacity: 100, maxAgeMs: 60_000 });
+  const userKeys = new StoredUserKeys(store, masterKey, masterRow, cache, clock);
+  const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache));
+  const blobFolder = join(folder, 'blobs');
+  const diskBlobs = new FilesystemBlobStore(blobFolder);
+  const blobs = options.blobs?.(diskBlobs) ?? diskBlobs;
+  const { maxSize = 2 ** 40, userQuota } = options;
+  const config = { files: { maxSize, userQuota }, auditReads: true } as unknown as Config;
+  const audit = new ChainedAuditSink(store, clock, new Readiness(), config);
+  const messages = new FileMessages(noWorkers());
+  const usage = new UsageLedger(store, clock, config);
+  const removal = new FileRemoval(store, blobs, usage, clock);
+  const newFiles = new NewFiles(store, sealer, removal, clock);
+  const contents = new FileContents(store, blobs, messages, sealer);
+  const uploads = new FileUploads(newFiles, contents, usage, removal, audit, config);
+  const files = new FilesService(store, sealer, contents, removal, audit, clock);
+  const sweeper = new FilesSweeper(store, blobs, removal, usage, new LeasedScheduler(store, clock), clock);
+  const owned = new OwnedFiles(store, sealer, removal, usage, audit);
+  const rows = store.collection(fileCollection);
+
+  async function newOwner(): Promise<Principal> {
+    const userId = newId();
+    await userKeys.create(userId);
+    return { userId, username: 'owner', role: 'user', sessionId: newId(), authTime: clock.now() };
+  }
+
+  async function upload(owner: Principal, name: string, content: Chunks, more: UploadFields = {}): Promise<FileView> {
+    return uploads.upload(owner, parseUpload({ name, ...more }, 'form'), chunksOf(content), undefined);
+  }
+
+  async function download(owner: Principal, id: string, range?: { start: number; end: number }): Promise<Buffer> {
+    const stream = await (await files.content(owner, { id }, 'clear')).open(range);
+    const chunks: Buffer[] = [];
+    for await (const chunk of stream) chunks.push(chunk as Buffer);
+    return Buffer.concat(chunks);
+  }
+
+  /** A second version of an owner's key, as a rotation of that key makes it. */
+  async function addUserKeyVersion(ownerId: string): Promise<void> {
+    const { current: masterVersion } = await masterRow.read();
+    await update(store.collection(userKeysCollection), ownerId, async (row) => {
+      const version = row.current + 1;
+      const item = { key: newKey(), context: wrapContext('user-key', ownerId, version) };
+      const [wrapped] = await masterKey.wrap(masterVersion, [item]);
+      const entry = { version, wrapped: wrapped!.ciphertext, master_version: masterVersion, created_at: clock.now() };
+      return { ...row, current: version, epoch: row.epoch + 1, versions: [...row.versions, entry] };
+    });
+  }
+
+  const allRows = async (): Promise<readonly FileDoc[]> => (await rows.list('_id', [], { limit: 1000 })).items;
+  const usageOf = (ownerId: string): Promise<FileUsageDoc | undefined> =>
+    store.collection(fileUsageCollection).find('_id', ownerId);
+
+  async function blobIds(): Promise<string[]> {
+    const ids: string[] = [];
+    for await (const id of diskBlobs.list()) ids.push(id);
+    return ids;
+  }
+
+  async function auditEntries(): Promise<readonly AuditEntry[]> {
+    await audit.onApplicationShutdown();
+    const batches = await store.collection(auditBatchesCollection).list('time', [], { limit: 1000 });
+    return batches.items.flatMap((batch) => JSON.parse(batch.entries) as AuditEntry[]);
+  }
+
+  /** Nothing of any file is left: no row, no blob, not even a part of one. */
+  async function isEmpty(): Promise<boolean> {
+    const partial = await readdir(join(blobFolder, 'partial')).catch(() => []);
+    return (await allRows()).length + (await blobIds()).length + partial.length === 0;
+  }
+
+  return {
+    ...{
+      folder,
+      clock,
+      store,
+      engine,
+      rows,
+      blobs,
+      blobFolder,
+      usage,
+      removal,
+      newFiles,
+      uploads,
+      files,
+      sweeper,
+      owned,
+    },
+    ...{ userKeys, sealer, newOwner, upload, download, addUserKeyVersion },
+    ...{ allRows, usageOf, blobIds, auditEntries, isEmpty },
+    close: async (): Promise<void> => {
+      await messages.close();
+      await opened.close();
+      await masterKey.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export type FilesRig = Awaited<ReturnType<typeof openFilesRig>>;
+
+export type Chunks = Buffer | string | AsyncIterable<Buffer>;
+
+async function* chunksOf(content: Chunks): AsyncGenerator<Buffer> {
+  if (typeof content === 'string' || Buffer.isBuffer(content)) {
+    await Promise.resolve();
+    yield Buffer.from(content);
+  } else yield* content;
+}
