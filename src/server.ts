@@ -8,6 +8,7 @@ import { Config } from './config';
 import { InFlight, Lifecycle, createServerAdapter, drain, installHttp } from './http';
 import { SECOND } from './kernel';
 import { MasterKey } from './keys/master';
+import { BootFilter } from './observability';
 import { Startup } from './startup';
 import { Store } from './store';
 
@@ -34,7 +35,7 @@ export class CofferServer {
       bufferLogs: true,
       autoFlushLogs: false,
     });
-    app.useLogger(app.get(Logger));
+    app.useLogger(new BootFilter(app.get(Logger)));
     installHttp(app);
     return new CofferServer(app, config);
   }

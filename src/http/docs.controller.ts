@@ -69,7 +69,9 @@ export class DocsController {
   @Get()
   @Policy({ access: 'public', always: true })
   root(@Res() reply: FastifyReply): void {
-    if (this.config.http.docs) void reply.code(302).header('location', 'docs').send();
+    // Under the path that a proxy may have put before ours.
+    const prefix = new URL(this.config.http.publicUrl).pathname.replace(/\/$/, '');
+    if (this.config.http.docs) void reply.code(302).header('location', `${prefix}/docs`).send();
     else void reply.type(HTML).send(ROOT);
   }
 
