@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { open, RootDatabase } from 'lmdb';
 import { DomainError, StartRefused } from '../../kernel';
 import { CLOSE_DEADLINE, OPERATION_DEADLINE, withDeadline } from '../deadline';
+import { checkDatabaseFile } from './database-file';
 
 /** The one LMDB database: all collections lie in it under prefixes, so no `maxDbs` limits how many there are. */
 export type Rows = RootDatabase<unknown, Buffer>;
@@ -10,12 +11,15 @@ const FULL_DISK = ['ENOSPC', 'EDQUOT', 'No space left', 'Disk quota', 'MDB_MAP_F
 
 /** LMDB opened so that a resolved write is on disk, with its faults told in the terms of the store port. */
 export class Environment {
+  /** For use inside `write` only; reads go through `fresh`. */
   readonly rows: Rows;
+  #isClosed = false;
 
   /** @throws StartRefused where the folder cannot be used. */
   constructor(folder: string) {
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
+      checkDatabaseFile(folder);
       this.rows = open<unknown, Buffer>({
         path: folder,
         keyEncoding: 'binary',
@@ -32,6 +36,7 @@ export class Environment {
 
   /** What is committed now, also by other processes: lmdb keeps one read transaction for a turn of the event loop otherwise. */
   fresh(): Rows {
+    this.#refuseAfterClose();
     this.rows.resetReadTxn();
     return this.rows;
   }
@@ -41,6 +46,7 @@ export class Environment {
    * else writes meanwhile, in no process. A child transaction, because in a plain one a throw keeps the puts before it.
    */
   async write<T>(act: () => T, deadline = OPERATION_DEADLINE): Promise<T> {
+    this.#refuseAfterClose();
     try {
       const committed = this.rows.childTransaction(act);
       committed.catch(silenceCommitError);
@@ -51,7 +57,13 @@ export class Environment {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await withDeadline(this.rows.close(), CLOSE_DEADLINE).catch(() => undefined);
+  }
+
+  /** lmdb does not check: a read of a closed environment ends the process with a segmentation fault. */
+  #refuseAfterClose(): void {
+    if (this.#isClosed) throw new DomainError('store_unavailable', { detail: 'The store is closed.' });
   }
 }
 

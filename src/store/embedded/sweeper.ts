@@ -15,11 +15,12 @@ export async function sweepExpired<T extends Doc>(
 ): Promise<number> {
   const { expiry } = collection.layout;
   if (expiry === undefined) return 0;
-  const due = { start: expiry.prefix, end: encodeKey(expiry.prefix, [now]), limit: BATCH };
+  // Made anew for each use: lmdb writes into the options of a count, and a range after it would be a count as well.
+  const due = () => ({ start: expiry.prefix, end: encodeKey(expiry.prefix, [now]), limit: BATCH });
   let removed = 0;
-  while (environment.fresh().getKeysCount(due) > 0) {
+  while (environment.fresh().getKeysCount(due()) > 0) {
     removed += await environment.write(() => {
-      const entries = [...environment.rows.getRange(due)];
+      const entries = [...environment.rows.getRange(due())];
       return entries.filter(({ key, value }) => removeExpired(environment, collection, key, value as string)).length;
     });
   }

@@ -1,0 +1,217 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-store';
+import { newId, StartRefused, SystemClock } from '../kernel';
+import {
+  claimFirstAdministrator,
+  completeInstallation,
+  createInstallation,
+  installationCollection,
+  InstallationDoc,
+  InstallationPins,
+  openInstallation,
+  readInstallation,
+} from './installation';
+
+const PINS: InstallationPins = { store: 'embedded', masterKey: 'local', blobs: 'filesystem' };
+const clock = new SystemClock();
+
+describe('the installation document', () => {
+  let open: OpenStore;
+  let dataDir: string;
+  let hasUsers: boolean;
+  let hasSystemKeys: boolean;
+
+  beforeEach(async () => {
+    open = await temporarySealedStore();
+    dataDir = await mkdtemp(join(tmpdir(), 'coffer-data-'));
+    hasUsers = false;
+    hasSystemKeys = false;
+  });
+  afterEach(async () => {
+    await open.close();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  const begin = (pins = PINS, folder = dataDir): Promise<InstallationDoc> =>
+    openInstallation(open.store, {
+      pins,
+      clock,
+      dataDir: folder,
+      remains: {
+        hasSystemKeys: () => Promise.resolve(hasSystemKeys),
+        hasUsers: () => Promise.resolve(hasUsers),
+      },
+    });
+
+  /** A first start as it goes: document, keys, seal, users. */
+  async function install(): Promise<InstallationDoc> {
+    await begin();
+    hasSystemKeys = true;
+    const installation = await completeInstallation(open.store, PINS);
+    hasUsers = true;
+    return installation;
+  }
+
+  /** The row as somebody past the seals would write it. */
+  async function rewrite(change: Partial<InstallationDoc>): Promise<void> {
+    const rows = open.engine.collection({ ...installationCollection, sealed: false });
+    const row = (await rows.find('_id', 'installation'))!;
+    await rows.replace({ ...row, ...change });
+  }
+
+  const expectRefused = async (start: Promise<unknown>, ...words: string[]): Promise<void> => {
+    const refusal = await start.catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(StartRefused);
+    for (const word of words) expect((refusal as Error).message).toContain(word);
+    expect((refusal as Error).message).not.toContain('\n');
+  };
+
+  it('is written at the first start and found by each later one', async () => {
+    const first = await install();
+    expect(first).toMatchObject({ store: 'embedded', master_key: 'local', blobs: 'filesystem', state: 'ready' });
+    expect((await begin()).installation_id).toBe(first.installation_id);
+    expect(await completeInstallation(open.store, PINS)).toEqual(first);
+  });
+
+  it('lets a first start go on that died before or after it made the system keys', async () => {
+    const first = await begin();
+    expect((await begin()).installation_id).toBe(first.installation_id);
+    hasSystemKeys = true;
+    expect((await begin()).installation_id).toBe(first.installation_id);
+    expect((await completeInstallation(open.store, PINS)).installation_id).toBe(first.installation_id);
+  });
+
+  it('is one document for all replicas that start for the first time at once', async () => {
+    const documents = await Promise.all(Array.from({ length: 5 }, () => begin()));
+    expect(new Set(documents.map((each) => each.installation_id)).size).toBe(1);
+    hasSystemKeys = true;
+    const sealed = await Promise.all(Array.from({ length: 5 }, () => completeInstallation(open.store, PINS)));
+    expect(new Set(sealed.map(({ rev }) => rev))).toEqual(new Set([2]));
+  });
+
+  it.each([
+    ['another store', { ...PINS, store: 'mongo' }, 'embedded', 'mongo'],
+    ['another master key home', { ...PINS, masterKey: 'transit' }, 'MASTER_KEY local', 'transit'],
+    ['another blob store', { ...PINS, blobs: 's3' }, 'BLOB_STORE filesystem', 's3'],
+  ])('refuses a start with %s and says how to move', async (_what, pins, from, to) => {
+    await install();
+    await expectRefused(begin(pins), from, to, 'Moving an installation');
+    await expectRefused(completeInstallation(open.store, pins), from, to);
+  });
+
+  it('refuses a start where the document is missing while keys or users are there, and makes nothing', async () => {
+    hasSystemKeys = true;
+    await expectRefused(begin(), 'document is missing', 'backup');
+    hasUsers = true;
+    await expectRefused(begin(), 'document is missing');
+    expect(await readInstallation(open.store)).toBeUndefined();
+    await expect(readFile(join(dataDir, 'installation.json'))).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('refuses a start where the system keys are missing while the document or users are there', async () => {
+    await install();
+    hasSystemKeys = false;
+    await expectRefused(begin(), 'system keys are missing');
+    hasUsers = false;
+    await expectRefused(begin(), 'system keys are missing');
+  });
+
+  it('refuses a document that was put back to its first state under users', async () => {
+    await install();
+    await rewrite({ state: 'opening' });
+    await expectRefused(begin(), 'first start never ended');
+  });
+
+  it('refuses a document that was changed past the seals', async () => {
+    await install();
+    await rewrite({ created_at: 1 });
+    await expectRefused(completeInstallation(open.store, PINS), 'was changed');
+  });
+
+  it('does not complete without a document', async () => {
+    await expectRefused(completeInstallation(open.store, PINS), 'document is missing');
+  });
+
+  describe('and the data folder', () => {
+    it('refuses a folder of an installation on another store, which would begin anew otherwise', async () => {
+      await install();
+      const empty = await temporarySealedStore();
+      const start = openInstallation(empty.store, {
+        pins: { ...PINS, store: 'mongo' },
+        clock,
+        dataDir,
+        remains: { hasSystemKeys: () => Promise.resolve(false), hasUsers: () => Promise.resolve(false) },
+      });
+      await expectRefused(start, dataDir, 'an installation on embedded');
+      expect(await readInstallation(empty.store)).toBeUndefined();
+      await empty.close();
+    });
+
+    it('refuses a folder of another installation on the same kind of store', async () => {
+      await install();
+      const marker = { installation_id: newId(), store: 'embedded' };
+      await writeFile(join(dataDir, 'installation.json'), JSON.stringify(marker));
+      await expectRefused(begin(), 'another installation');
+    });
+
+    it('refuses a folder whose note cannot be read', async () => {
+      await install();
+      await writeFile(join(dataDir, 'installation.json'), '{"installation_id":');
+      await expectRefused(begin(), 'installation.json');
+    });
+
+    it('marks a fresh folder of a replica that joins', async () => {
+      const { installation_id } = await install();
+      const other = join(dataDir, 'other');
+      await begin(PINS, other);
+      expect(JSON.parse(await readFile(join(other, 'installation.json'), 'utf8'))).toEqual({
+        installation_id,
+        store: 'embedded',
+      });
+    });
+  });
+
+  describe('and its first administrator', () => {
+    it('is one of many first users at the same time, who keeps the place', async () => {
+      await install();
+      const users = Array.from({ length: 8 }, () => newId());
+      const claims = await Promise.all(users.map((user) => claimFirstAdministrator(open.store, user)));
+      expect(claims.filter(Boolean)).toHaveLength(1);
+      const winner = users[claims.indexOf(true)]!;
+      expect(await claimFirstAdministrator(open.store, winner)).toBe(true);
+      expect(await claimFirstAdministrator(open.store, newId())).toBe(false);
+    });
+
+    it('cannot be dethroned by who writes to the database', async () => {
+      await install();
+      await claimFirstAdministrator(open.store, newId());
+      const rows = open.engine.collection({ ...installationCollection, sealed: false });
+      const { first_administrator: _freed, ...row } = (await rows.find('_id', 'installation'))!;
+      await rows.replace(row);
+      await expect(claimFirstAdministrator(open.store, newId())).rejects.toMatchObject({ code: 'integrity_failed' });
+    });
+
+    it('cannot be planted before the first start has ended', async () => {
+      await begin();
+      await rewrite({ first_administrator: 'eve' });
+      hasSystemKeys = true;
+      await completeInstallation(open.store, PINS);
+      expect(await claimFirstAdministrator(open.store, 'ada')).toBe(true);
+    });
+
+    it('is nobody while there is no document', async () => {
+      await expect(claimFirstAdministrator(open.store, 'ada')).rejects.toMatchObject({ code: 'integrity_failed' });
+      expect(await readInstallation(open.store)).toBeUndefined();
+    });
+  });
+
+  it('finds the document of another process that wrote it first', async () => {
+    const [one, two] = await Promise.all([
+      createInstallation(open.store, PINS, clock),
+      createInstallation(open.store, PINS, clock),
+    ]);
+    expect(two).toEqual(one);
+  });
+});
