@@ -3,6 +3,7 @@ import { BlobStore } from '../blobs';
 import { Clock, failpoint } from '../kernel';
 import { Collection, Store, update } from '../store';
 import { FileDoc, fileCollection } from './file.collection';
+import { FileWorker } from './file-worker';
 import { UsageLedger } from './usage-ledger';
 
 /**
@@ -17,6 +18,7 @@ export class FileRemoval {
     store: Store,
     private readonly blobs: BlobStore,
     private readonly usage: UsageLedger,
+    private readonly worker: FileWorker,
     private readonly clock: Clock,
   ) {
     this.#files = store.collection(fileCollection);
@@ -48,6 +50,6 @@ export class FileRemoval {
 
   private deleting(row: FileDoc): FileDoc {
     const { name_index: _name, file_key: _key, meta: _meta, expires_at: _expiry, ...rest } = row;
-    return { ...rest, state: 'deleting', heartbeat_at: this.clock.now() };
+    return { ...rest, state: 'deleting', heartbeat_at: this.clock.now(), worker: this.worker.id };
   }
 }

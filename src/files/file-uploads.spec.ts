@@ -2,6 +2,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FilesRig, openFilesRig } from '../../test/support/files-rig';
 import { sampleBytes } from '../../test/support/messages';
+import { startProcess } from '../../test/support/processes';
 import { BlobStore } from '../blobs';
 import { sha256 } from '../crypto';
 import { DomainError, HOUR, MINUTE, Principal, SECOND } from '../kernel';
@@ -305,6 +306,15 @@ describe('the sweeper', () => {
     await rig.sweeper.sweep();
     expect(await rig.isEmpty()).toBe(true);
     expect((await rig.usageOf(owner.userId))?.bytes ?? 0).toBe(0);
+  });
+
+  it('removes at once what a process left that is known to be gone', async () => {
+    const ended = startProcess(process.execPath, ['--version']);
+    await ended.exited;
+    const id = await deadUpload('counted');
+    await update(rig.rows, id, (row) => ({ ...row, worker: row.worker!.replace(/\/\d+\//, `/${ended.pid}/`) }));
+    await rig.sweeper.sweep();
+    expect(await rig.isEmpty()).toBe(true);
   });
 
   it('leaves alone an upload that gave a sign of life two minutes ago', async () => {

@@ -30,6 +30,8 @@ export interface FileDoc extends Doc {
   readonly expires_at?: number;
   /** Last sign of life of who works on the row (pending, deleting); absent on rows that rest. */
   readonly heartbeat_at?: number;
+  /** The process that works on it (jobs/lease-owner); as `heartbeat_at`. */
+  readonly worker?: string;
   /** The user key versions in the envelopes: what wraps the file key, and what seals name and meta. */
   readonly wrap_version: number;
   readonly seal_version: number;
@@ -65,6 +67,7 @@ export const fileCollection = defineCollection<FileDoc>({
     modified_at: 'time',
     expires_at: 'time',
     heartbeat_at: 'time',
+    worker: 'string',
     wrap_version: 'number',
     seal_version: 'number',
   },
@@ -80,6 +83,7 @@ export const fileCollection = defineCollection<FileDoc>({
     'modified_at',
     'expires_at',
     'heartbeat_at',
+    'worker',
     'wrap_version',
     'seal_version',
   ],

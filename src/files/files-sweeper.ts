@@ -4,6 +4,7 @@ import { Scheduler } from '../jobs';
 import { Clock, HOUR, MINUTE, SECOND, isDomainError } from '../kernel';
 import { Collection, Store } from '../store';
 import { FileRemoval } from './file-removal';
+import { FileWorker } from './file-worker';
 import { FileDoc, fileCollection, hasExpired } from './file.collection';
 import { UsageLedger } from './usage-ledger';
 
@@ -13,6 +14,17 @@ const BATCH = 100;
 /** Rows removed at once: thousands that expire together must not stand in the way of requests. */
 const AT_ONCE = 4;
 
+/** What the sweeper works with. */
+@Injectable()
+export class SweepTools {
+  constructor(
+    readonly blobs: BlobStore,
+    readonly removal: FileRemoval,
+    readonly usage: UsageLedger,
+    readonly worker: FileWorker,
+  ) {}
+}
+
 /** Clears away what time and crashes leave: expired files, dead uploads, removals that stopped half-way, blobs without a row. */
 @Injectable()
 export class FilesSweeper implements OnModuleInit {
@@ -20,9 +32,7 @@ export class FilesSweeper implements OnModuleInit {
 
   constructor(
     store: Store,
-    private readonly blobs: BlobStore,
-    private readonly removal: FileRemoval,
-    private readonly usage: UsageLedger,
+    private readonly tools: SweepTools,
     private readonly scheduler: Scheduler,
     private readonly clock: Clock,
   ) {
@@ -38,27 +48,30 @@ export class FilesSweeper implements OnModuleInit {
   async sweep(): Promise<void> {
     await this.sweepDead();
     await this.sweepExpired();
-    await this.usage.prune(this.clock.now() - DEAD_AFTER);
+    await this.tools.usage.prune(this.clock.now() - DEAD_AFTER);
   }
 
   /** A row is there before its blob and goes after it, so a blob without one belongs to nobody. */
   async sweepOrphans(): Promise<void> {
-    for await (const id of this.blobs.list()) {
-      if (!(await this.hasRow(id))) await this.blobs.remove(id);
+    for await (const id of this.tools.blobs.list()) {
+      if (!(await this.hasRow(id))) await this.tools.blobs.remove(id);
     }
   }
 
   private sweepDead(): Promise<void> {
     const before = this.clock.now() - DEAD_AFTER;
-    const dead = (row: FileDoc): boolean => (row.heartbeat_at ?? Infinity) < before;
-    return this.sweepIndex('heartbeat', dead);
+    return this.sweepIndex('heartbeat', (row) => (row.heartbeat_at ?? Infinity) < before || this.isOrphan(row));
+  }
+
+  private isOrphan(row: FileDoc): boolean {
+    return row.heartbeat_at !== undefined && this.tools.worker.isGone(row);
   }
 
   private sweepExpired(): Promise<void> {
     return this.sweepIndex('expiry', (row) => hasExpired(row, this.clock.now()));
   }
 
-  /** Rows in the order of a time, up to the first that is not due. Each of them leaves the index, so the next look begins anew. */
+  /** Rows in the order of a time, page by page up to one in which nothing is due. */
   private async sweepIndex(index: string, due: (row: FileDoc) => boolean): Promise<void> {
     for (let after: string | undefined; ;) {
       const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
@@ -67,14 +80,14 @@ export class FilesSweeper implements OnModuleInit {
       for (let at = 0; at < rows.length; at += AT_ONCE) {
         await Promise.all(rows.slice(at, at + AT_ONCE).map((row) => this.remove(row, due)));
       }
-      if (rows.length < page.items.length || page.next === undefined) return;
+      if (rows.length === 0 || page.next === undefined) return;
       after = page.next;
     }
   }
 
   private async remove(row: FileDoc, due: (row: FileDoc) => boolean): Promise<void> {
-    const begun = row.state === 'deleting' ? row : await this.removal.begin(row._id, due);
-    if (begun !== undefined) await this.removal.finish(begun);
+    const begun = row.state === 'deleting' ? row : await this.tools.removal.begin(row._id, due);
+    if (begun !== undefined) await this.tools.removal.finish(begun);
   }
 
   private async hasRow(blobId: string): Promise<boolean> {

@@ -4,9 +4,10 @@ import { FileContentController } from './file-content.controller';
 import { FileContents } from './file-contents';
 import { FileRemoval } from './file-removal';
 import { FileUploads } from './file-uploads';
+import { FileWorker } from './file-worker';
 import { FilesController } from './files.controller';
 import { FilesService } from './files.service';
-import { FilesSweeper } from './files-sweeper';
+import { FilesSweeper, SweepTools } from './files-sweeper';
 import { NewFiles } from './new-files';
 import { OwnedFiles } from './owned-files';
 import { UsageLedger } from './usage-ledger';
@@ -18,9 +19,11 @@ import { UsageLedger } from './usage-ledger';
     FileContents,
     FileRemoval,
     FileUploads,
+    FileWorker,
     FilesService,
     FilesSweeper,
     NewFiles,
+    SweepTools,
     OwnedFiles,
     UsageLedger,
   ],

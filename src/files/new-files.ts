@@ -5,6 +5,7 @@ import { OwnerKeys, Sealer } from '../keys/user';
 import { Collection, DuplicateKey, Store, update } from '../store';
 import { ContentFacts, newFileKey, sealFacts, sealName } from './file-cipher';
 import { FileRemoval } from './file-removal';
+import { FileWorker } from './file-worker';
 import { ActiveFile, FileDoc, fileCollection, hasExpired } from './file.collection';
 import { Heartbeat, uploadGone } from './heartbeat';
 import { UploadRequest } from './upload-request';
@@ -35,6 +36,7 @@ export class NewFiles {
     store: Store,
     private readonly sealer: Sealer,
     private readonly removal: FileRemoval,
+    private readonly worker: FileWorker,
     private readonly clock: Clock,
   ) {
     this.#files = store.collection(fileCollection);
@@ -106,6 +108,7 @@ export class NewFiles {
       created_at: now,
       modified_at: now,
       heartbeat_at: now,
+      worker: this.worker.id,
     };
   }
 
@@ -116,7 +119,7 @@ export class NewFiles {
   }
 
   private activated(keys: OwnerKeys, row: FileDoc, request: UploadRequest, content: StoredContent): FileDoc {
-    const { heartbeat_at: _, ...rest } = row;
+    const { heartbeat_at: _beat, worker: _worker, ...rest } = row;
     const now = this.clock.now();
     return {
       ...rest,

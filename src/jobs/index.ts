@@ -1,5 +1,6 @@
 export { type Job, JobBusy, type JobChange, JobFailed, type JobHandler, LeaseLost, type RunningJob } from './job';
 export { JobRunner } from './job-runner';
 export { type JobData, type JobProgress, type JobState } from './jobs.collection';
+export { isGone, newLeaseOwner } from './lease-owner';
 export { JobsModule } from './jobs.module';
 export { Scheduler } from './scheduler';

@@ -12,6 +12,7 @@ import { FileContents } from '../../src/files/file-contents';
 import { FileRemoval } from '../../src/files/file-removal';
 import { FileUploads } from '../../src/files/file-uploads';
 import { FileView } from '../../src/files/file-view';
+import { FileWorker } from '../../src/files/file-worker';
 import { FileDoc, fileCollection } from '../../src/files/file.collection';
 import { FilesSweeper } from '../../src/files/files-sweeper';
 import { FilesService } from '../../src/files/files.service';
@@ -73,13 +74,14 @@ export async function openFilesRig(options: RigOptions = {}) {
   const config = { files: { maxSize, userQuota }, auditReads: true } as unknown as Config;
   const audit = new ChainedAuditSink(store, clock, new Readiness(), config);
   const messages = new FileMessages(noWorkers());
+  const worker = new FileWorker();
   const usage = new UsageLedger(store, clock, config);
-  const removal = new FileRemoval(store, blobs, usage, clock);
-  const newFiles = new NewFiles(store, sealer, removal, clock);
+  const removal = new FileRemoval(store, blobs, usage, worker, clock);
+  const newFiles = new NewFiles(store, sealer, removal, worker, clock);
   const contents = new FileContents(store, blobs, messages, sealer);
   const uploads = new FileUploads(newFiles, contents, usage, removal, audit, config);
   const files = new FilesService(store, sealer, contents, removal, audit, clock);
-  const sweeper = new FilesSweeper(store, blobs, removal, usage, new LeasedScheduler(store, clock), clock);
+  const sweeper = new FilesSweeper(store, { blobs, removal, usage, worker }, new LeasedScheduler(store, clock), clock);
   const owned = new OwnedFiles(store, sealer, removal, usage, audit);
   const rows = store.collection(fileCollection);
 
