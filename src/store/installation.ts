@@ -1,7 +1,7 @@
 import { Clock, DomainError, newId, StartRefused } from '../kernel';
 import { Collection, DuplicateKey, Store } from './collection';
 import { defineCollection, Doc } from './definition';
-import { checkMarker, writeMarker } from './installation-marker';
+import { checkMarker, readMarker, writeMarker } from './installation-marker';
 import { update } from './update';
 
 /** What an installation is bound to from its first start. Each is moved by an act of its own, never by another value at a start. */
@@ -69,8 +69,9 @@ export interface InstallationStart {
  */
 export async function openInstallation(store: Store, start: InstallationStart): Promise<InstallationDoc> {
   const { pins, dataDir, clock } = start;
+  const marker = await readMarker(dataDir);
   const present = await readTogether(store, start.remains);
-  await checkMarker(dataDir, pins.store, present);
+  checkMarker(dataDir, marker, pins.store, present);
   const found = present ?? (await createInstallation(store, pins, clock));
   checkInstallation(found, pins);
   await writeMarker(dataDir, found);
