@@ -1,29 +1,12 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { request as httpRequest } from 'node:http';
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { Logger } from '@nestjs/common';
-import { SecretBytes, StartRefused, type WrappedKey } from '../../src/kernel';
-import { type MasterKey, wrapContext } from '../../src/keys/master';
-import { TransitMasterKey } from '../../src/keys/master/transit';
-import { partProgram } from '../support/installed';
+import { StartRefused, type WrappedKey } from '../../src/kernel';
+import type { MasterKey } from '../../src/keys/master';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
-import { bareEnvironment, startProcess } from '../support/processes';
-import { openTransit, transitConfig } from '../support/transit';
-
-const context = wrapContext('user-key', 'alice', 1);
-const newKey = (): SecretBytes => new SecretBytes(Buffer.alloc(32, 5));
-
-async function wrapOne(master: MasterKey): Promise<WrappedKey> {
-  const [wrapped] = await master.wrap(1, [{ key: newKey(), context }]);
-  return wrapped!;
-}
-
-const unavailable = { code: 'kms_unavailable' };
+import { startProcess } from '../support/processes';
+import { context, newKey, openTransit, unavailable, wrapOne } from '../support/transit';
 
 beforeAll(() => {
   Logger.overrideLogger(false);
@@ -103,6 +86,8 @@ describeWithPart('openbao', 'A Vault that does not serve', () => {
     await bao.unseal();
   });
 });
+
+const shippedPolicy = (): string => readFileSync(join(__dirname, '../../deploy/vault/coffer-policy.hcl'), 'utf8');
 
 describeWithPart('openbao', 'Credentials of Vault', () => {
   let bao: Bao;
@@ -201,216 +186,5 @@ describeWithPart('openbao', 'Credentials of Vault', () => {
     for (const secret of [bao.secretId, bao.roleId, key.toString('base64'), key.toString('utf8'), 'X-Vault-Token']) {
       expect(output).not.toContain(secret);
     }
-  });
-});
-
-const shippedPolicy = (): string => readFileSync(join(__dirname, '../../deploy/vault/coffer-policy.hcl'), 'utf8');
-
-describeWithPart('openbao', 'The shipped policy', () => {
-  let bao: Bao;
-  let token: string;
-
-  beforeAll(async () => {
-    bao = await startOpenBao();
-    await bao.request('POST', 'transit/keys/other', { type: 'aes256-gcm96', derived: true });
-    const login = { role_id: bao.roleId, secret_id: bao.secretId };
-    const { auth } = await bao.request<{ auth: { client_token: string } }>('POST', 'auth/approle/login', login);
-    token = auth.client_token;
-  });
-  afterAll(() => bao.stop());
-
-  const item = { plaintext: Buffer.from('x').toString('base64'), context: Buffer.from('y').toString('base64') };
-
-  it.each([
-    ['make a key by a misspelt name', 'POST', 'transit/encrypt/coffer-mastre', item],
-    ['make a key', 'POST', 'transit/keys/new', { type: 'aes256-gcm96' }],
-    ['use another key', 'POST', 'transit/encrypt/other', item],
-    ['list keys', 'LIST', 'transit/keys', undefined],
-    ['end versions', 'POST', 'transit/keys/coffer-master/config', { min_decryption_version: 1 }],
-    ['allow the deletion of the key', 'POST', 'transit/keys/coffer-master/config', { deletion_allowed: true }],
-    ['make the key exportable', 'POST', 'transit/keys/coffer-master/config', { exportable: true }],
-    ['export the key', 'GET', 'transit/export/encryption-key/coffer-master', undefined],
-    ['back the key up', 'GET', 'transit/backup/coffer-master', undefined],
-    ['trim the key', 'POST', 'transit/keys/coffer-master/trim', { min_available_version: 1 }],
-    ['delete the key', 'DELETE', 'transit/keys/coffer-master', undefined],
-    ['delete the key softly', 'DELETE', 'transit/keys/coffer-master/soft-delete', undefined],
-    ['have data keys made', 'POST', 'transit/datakey/plaintext/coffer-master', { context: item.context }],
-    ['read its own policy', 'GET', 'sys/policies/acl/coffer', undefined],
-    ['list mounts', 'GET', 'sys/mounts', undefined],
-    ['issue itself a secret id', 'POST', 'auth/approle/role/coffer/secret-id', {}],
-    ['write to kv', 'POST', 'kv/data/anything', { data: {} }],
-  ])('does not let the service %s', async (_, method, path, body) => {
-    await expect(bao.request(method, path, body, token)).rejects.toThrow('403');
-  });
-
-  it('does not let the service make an absent key, and the start says so', async () => {
-    await expect(openTransit(bao, { keyName: 'absent' })).rejects.toThrow(StartRefused);
-  });
-});
-
-describeWithPart('openbao', 'The Transit key', () => {
-  let bao: Bao;
-
-  beforeAll(async () => {
-    const policy = 'path "transit/*" {capabilities=["create","read","update"]}';
-    bao = await startOpenBao({ policy });
-  });
-  afterAll(() => bao.stop());
-
-  it('is made at the start where it is absent and the policy lets us, of the right type', async () => {
-    await (await openTransit(bao, { keyName: 'fresh' })).close();
-    const { data } = await bao.request('GET', 'transit/keys/fresh');
-    expect(data).toMatchObject({ type: 'aes256-gcm96', derived: true, exportable: false, deletion_allowed: false });
-  });
-
-  it('is made once by processes that start at the same time', async () => {
-    const homes = await Promise.all([1, 2, 3].map(() => openTransit(bao, { keyName: 'raced' })));
-    expect(await Promise.all(homes.map(async (home) => (await home.state()).current))).toEqual([1, 1, 1]);
-    await Promise.all(homes.map((home) => home.close()));
-  });
-
-  it('is not made beside an installation that has lost it', async () => {
-    const home = new TransitMasterKey(transitConfig(bao, { keyName: 'lost' }));
-    await expect(home.open({ create: false })).rejects.toThrow(StartRefused);
-    await expect(bao.request('GET', 'transit/keys/lost')).rejects.toThrow('404');
-    await home.close();
-  });
-
-  it.each([
-    ['without derivation', { type: 'aes256-gcm96' }],
-    ['of another type', { type: 'chacha20-poly1305', derived: true }],
-  ])('%s refuses the start', async (name, options) => {
-    const keyName = `wrong-${name.length}`;
-    await bao.request('POST', `transit/keys/${keyName}`, options);
-    await expect(openTransit(bao, { keyName })).rejects.toThrow('must be of type aes256-gcm96 with derived=true');
-  });
-
-  it('refuses the start where there is no Transit engine at the mount', async () => {
-    await expect(openTransit(bao, { transitMount: 'nowhere' })).rejects.toThrow(StartRefused);
-  });
-
-  it('makes items no worse where it is gone: that is an outage', async () => {
-    const master = await openTransit(bao, { keyName: 'doomed' });
-    const wrapped = await wrapOne(master);
-    await bao.request('POST', 'transit/keys/doomed/config', { deletion_allowed: true });
-    await bao.request('DELETE', 'transit/keys/doomed');
-    await expect(master.unwrap([{ wrapped, context }])).rejects.toMatchObject(unavailable);
-    await expect(master.rewrap(1, [{ wrapped, context }])).rejects.toMatchObject(unavailable);
-    await master.close();
-  });
-
-  it('no longer opens what a version below min_decryption_version wrapped, and says so item by item', async () => {
-    const master = await openTransit(bao, { keyName: 'ended' });
-    const old = await wrapOne(master);
-    await master.rotate(1);
-    const [current] = await master.wrap(2, [{ key: newKey(), context }]);
-    await bao.request('POST', 'transit/keys/ended/config', { min_decryption_version: 2 });
-    const items = [old, current!].map((wrapped) => ({ wrapped, context }));
-    expect((await master.unwrap(items)).map(({ ok }) => ok)).toEqual([false, true]);
-    expect((await master.rewrap(2, items)).map(({ ok }) => ok)).toEqual([false, true]);
-    expect((await master.state()).versions.map(({ version }) => version)).toEqual([2]);
-    await master.close();
-  });
-
-  it('is found in the namespace that is configured', async () => {
-    await bao.request('POST', 'sys/namespaces/team', {});
-    const inTeam = { token: bao.rootToken };
-    await expect(openTransit(bao, { login: inTeam, namespace: 'team' })).rejects.toThrow('no Transit engine');
-    const mount = await fetch(`${bao.address}/v1/sys/mounts/transit`, {
-      method: 'POST',
-      headers: { 'X-Vault-Token': bao.rootToken, 'X-Vault-Namespace': 'team' },
-      body: JSON.stringify({ type: 'transit' }),
-    });
-    expect(mount.status).toBe(204);
-    const master = await openTransit(bao, { login: inTeam, namespace: 'team', keyName: 'of-the-team' });
-    expect((await wrapOne(master)).masterVersion).toBe(1);
-    await expect(bao.request('GET', 'transit/keys/of-the-team')).rejects.toThrow('404');
-    await master.close();
-  });
-});
-
-describeWithPart('openbao', 'A Vault behind TLS', () => {
-  let bao: Bao;
-  let address: string;
-  let close: () => void;
-  const certificate = join(__dirname, '../support/tls/server-cert.pem');
-
-  beforeAll(async () => {
-    bao = await startOpenBao();
-    const tls = { cert: readFileSync(certificate), key: readFileSync(join(dirname(certificate), 'server-key.pem')) };
-    const proxy = createServer(tls, (request, response) => {
-      const url = `${bao.address}${request.url!}`;
-      const onward = httpRequest(url, { method: request.method!, headers: request.headers }, (answer) => {
-        response.writeHead(answer.statusCode!, answer.headers);
-        answer.pipe(response);
-      });
-      request.pipe(onward);
-    });
-    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-    address = `https://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-    close = () => {
-      proxy.close();
-      proxy.closeAllConnections();
-    };
-  });
-  afterAll(async () => {
-    close();
-    await bao.stop();
-  });
-
-  it('is reached with the authority of VAULT_CACERT', async () => {
-    const master = await openTransit(bao, { address, caCert: certificate });
-    expect((await wrapOne(master)).masterVersion).toBe(1);
-    await master.close();
-  });
-
-  it('is not reached without it: an unknown certificate is never accepted', async () => {
-    await expect(openTransit(bao, { address })).rejects.toMatchObject(unavailable);
-  });
-
-  it('refuses the start where VAULT_CACERT cannot be read', async () => {
-    await expect(openTransit(bao, { address, caCert: '/nowhere.pem' })).rejects.toThrow(StartRefused);
-  });
-});
-
-describeWithPart('openbao', 'deploy/vault/init.sh', () => {
-  let bao: Bao;
-  let folder: string;
-
-  beforeAll(async () => {
-    bao = await startOpenBao();
-    await bao.request('DELETE', 'sys/mounts/transit');
-    await bao.request('DELETE', 'sys/mounts/kv');
-    await bao.request('DELETE', 'sys/auth/approle');
-    await bao.request('DELETE', 'sys/policies/acl/coffer');
-    folder = mkdtempSync(join(tmpdir(), 'coffer-vault-init-'));
-  });
-  afterAll(async () => {
-    rmSync(folder, { recursive: true, force: true });
-    await bao.stop();
-  });
-
-  const run = (): void => {
-    const path = `${dirname(partProgram('bao'))}${delimiter}${process.env['PATH'] ?? ''}`;
-    const vault = { VAULT_ADDR: bao.address, VAULT_TOKEN: bao.rootToken, COFFER_CREDENTIALS_DIR: folder };
-    const env = { ...bareEnvironment(), HOME: folder, PATH: path, ...vault };
-    const { status, stderr } = spawnSync('sh', [join(__dirname, '../../deploy/vault/init.sh')], {
-      env,
-      encoding: 'utf8',
-    });
-    if (status !== 0) throw new Error(stderr);
-  };
-  const credential = (name: string): string => readFileSync(join(folder, name), 'utf8').trim();
-
-  it('sets an empty Vault up so that the service starts with what it wrote, and changes nothing when repeated', async () => {
-    run();
-    const login = { roleId: credential('role_id'), secretId: credential('secret_id') };
-    expect(statSync(join(folder, 'secret_id')).mode & 0o777).toBe(0o400);
-    const master = await openTransit(bao, { login });
-    const wrapped = await wrapOne(master);
-    run();
-    expect(credential('secret_id')).toBe(login.secretId);
-    expect((await master.unwrap([{ wrapped, context }]))[0]!.ok).toBe(true);
-    await master.close();
   });
 });

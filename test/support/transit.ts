@@ -1,5 +1,6 @@
-import { TransitMasterKey } from '../../src/keys/master/transit';
-import type { TransitConfig } from '../../src/keys/master/transit';
+import { SecretBytes, type WrappedKey } from '../../src/kernel';
+import { type MasterKey, wrapContext } from '../../src/keys/master';
+import { type TransitConfig, TransitMasterKey } from '../../src/keys/master/transit';
 import type { Bao } from './parts';
 
 export function transitConfig(bao: Bao, changes: Partial<TransitConfig> = {}): TransitConfig {
@@ -20,4 +21,14 @@ export async function openTransit(bao: Bao, changes: Partial<TransitConfig> = {}
   const home = new TransitMasterKey(transitConfig(bao, changes));
   await home.open();
   return home;
+}
+
+export const context = wrapContext('user-key', 'alice', 1);
+export const newKey = (): SecretBytes => new SecretBytes(Buffer.alloc(32, 5));
+/** What an outage of the home looks like to its callers. */
+export const unavailable = { code: 'kms_unavailable' };
+
+export async function wrapOne(master: MasterKey): Promise<WrappedKey> {
+  const [wrapped] = await master.wrap(1, [{ key: newKey(), context }]);
+  return wrapped!;
 }
