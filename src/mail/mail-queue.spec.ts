@@ -1,0 +1,73 @@
+import { Logger } from '@nestjs/common';
+import { DomainError } from '../kernel';
+import { Mail, Mailer } from './mailer';
+import { MailQueue } from './mail-queue';
+
+const mail = { to: 'alice@example.org', subject: 'Hello', text: 'Your code: 123456' };
+
+/** A mail server that refuses so many times first. */
+class ShakyMailer extends Mailer {
+  readonly taken: Mail[] = [];
+  tries = 0;
+
+  constructor(private readonly refusals: number) {
+    super();
+  }
+
+  send(sent: Mail): Promise<void> {
+    this.tries += 1;
+    if (this.tries <= this.refusals) return Promise.reject(new DomainError('mail_unavailable'));
+    this.taken.push(sent);
+    return Promise.resolve();
+  }
+}
+
+beforeAll(() => Logger.overrideLogger(false));
+afterEach(() => jest.useRealTimers());
+
+describe('The mail queue', () => {
+  it('returns at once and sends', async () => {
+    const mailer = new ShakyMailer(0);
+    const queue = new MailQueue(mailer);
+    queue.post(mail);
+    await queue.settled();
+    expect(mailer.taken).toEqual([mail]);
+  });
+
+  it('tries again where the server did not take it', async () => {
+    const mailer = new ShakyMailer(1);
+    const queue = new MailQueue(mailer);
+    queue.post(mail);
+    await queue.settled();
+    expect({ tries: mailer.tries, taken: mailer.taken }).toEqual({ tries: 2, taken: [mail] });
+  });
+
+  it('stops trying when the service stops', async () => {
+    const mailer = new ShakyMailer(100);
+    const queue = new MailQueue(mailer);
+    queue.post(mail);
+    await queue.onApplicationShutdown();
+    expect(mailer.tries).toBe(1);
+    queue.post(mail);
+    await queue.settled();
+    expect(mailer.tries).toBe(1);
+  });
+
+  it('keeps one mail from holding up another', async () => {
+    const mailer = new ShakyMailer(1);
+    const queue = new MailQueue(mailer);
+    queue.post({ ...mail, subject: 'first' });
+    queue.post({ ...mail, subject: 'second' });
+    await new Promise(setImmediate);
+    expect(mailer.taken.map(({ subject }) => subject)).toEqual(['second']);
+    await queue.onApplicationShutdown();
+  });
+
+  it('drops what comes on top of a thousand that wait', async () => {
+    const mailer = new ShakyMailer(1_000_000);
+    const queue = new MailQueue(mailer);
+    for (let count = 0; count < 1100; count += 1) queue.post(mail);
+    await queue.onApplicationShutdown();
+    expect(mailer.tries).toBe(1000);
+  });
+});
