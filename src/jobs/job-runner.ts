@@ -24,6 +24,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   readonly #drives = new Set<Promise<void>>();
   #poller: NodeJS.Timeout | undefined;
   #polling: Promise<void> | undefined;
+  #pollFault: string | undefined;
   #stopping = false;
 
   constructor(
@@ -104,9 +105,16 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   /** Takes over each running job that nobody runs. Never rejects. */
   poll(): Promise<void> {
     this.#polling ??= this.#takeOverAll()
-      .catch((error: unknown) => this.#logger.warn(`jobs could not be looked for: ${faultName(error)}`))
+      .then(() => (this.#pollFault = undefined))
+      .catch((error: unknown) => this.#tellOnce(faultName(error)))
       .finally(() => (this.#polling = undefined));
     return this.#polling;
+  }
+
+  /** An outage is told when it begins and not every two seconds. */
+  #tellOnce(fault: string): void {
+    if (fault !== this.#pollFault) this.#logger.warn(`jobs cannot be looked for now: ${fault}`);
+    this.#pollFault = fault;
   }
 
   async #takeOverAll(): Promise<void> {

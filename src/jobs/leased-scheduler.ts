@@ -15,6 +15,8 @@ interface Task {
 
 const STOP_PATIENCE = 5 * SECOND;
 const SHORTEST_WAIT = 50;
+/** A store or Vault that was away is back sooner than an hourly task comes round. */
+const AFTER_FAULT = 30 * SECOND;
 
 @Injectable()
 export class LeasedScheduler extends Scheduler implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -67,6 +69,7 @@ export class LeasedScheduler extends Scheduler implements OnApplicationBootstrap
       wait = await this.#attempt(task);
     } catch (error) {
       this.#logger.warn(`task ${task.name} failed: ${faultName(error)}`);
+      wait = Math.min(wait, AFTER_FAULT);
     }
     this.#arm(task, wait);
   }

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Clock, DomainError, MINUTE, SystemClock } from '../kernel';
+import { DomainError, MINUTE, SystemClock } from '../kernel';
 import { type Collection, type Doc } from '../store';
 import { type KeyHouse, openKeyHouse, principal } from '../../test/support/key-house';
 import { OwnedRecords } from '.';

@@ -157,6 +157,7 @@ describe('a second rotation while one is under way', () => {
     if (await house.jobs.pause(id)) {
       await expect(house.rotations.start('admin')).rejects.toMatchObject({ code: 'rotation_running' });
       await house.jobs.resume(id);
+      house.jobs.onApplicationBootstrap();
     }
     await started.catch(() => undefined);
     expect(await ended({ id } as Rotation)).toMatchObject({ state: 'done', failed: 0 });
