@@ -14,7 +14,7 @@ import { routesOf } from './server';
 import { StrictInputInterceptor } from './strict-input.interceptor';
 import { InputPipe } from './validation';
 
-/** The table that the server filled, for whom Nest builds. */
+/** The table that the server fills. */
 const routeTable = {
   provide: RouteTable,
   inject: [HttpAdapterHost],

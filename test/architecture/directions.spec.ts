@@ -1,0 +1,257 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import ts from 'typescript';
+
+const src = join(__dirname, '../../src');
+
+interface SourceFile {
+  /** Below src, as `keys/user/sealer.ts`. */
+  readonly path: string;
+  readonly text: string;
+  readonly tree: ts.SourceFile;
+}
+
+function walk(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return walk(path);
+    return /(?<!\.spec)\.ts$/.test(entry.name) ? [path] : [];
+  });
+}
+
+const files: readonly SourceFile[] = walk(src).map((path) => {
+  const text = readFileSync(path, 'utf8');
+  return { path: relative(src, path), text, tree: ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true) };
+});
+
+/** The houses of DESIGN section 1: the first folder, below keys/ the second. Files of src itself are the composition. */
+function houseOf(path: string): string {
+  const [first = '', second = '', ...rest] = path.split('/');
+  if (second === '') return 'composition';
+  return first === 'keys' && rest.length > 0 ? `keys/${second}` : first;
+}
+
+interface Import {
+  readonly from: SourceFile;
+  /** A package, or a path below src without its extension. */
+  readonly to: string;
+  readonly local: boolean;
+}
+
+function importsOf(file: SourceFile): Import[] {
+  const names: string[] = [];
+  const visit = (node: ts.Node): void => {
+    const literal =
+      ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && node.moduleSpecifier) ||
+      (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword && node.arguments[0]) ||
+      (ts.isCallExpression(node) && node.expression.getText() === 'require' && node.arguments[0]);
+    if (literal && ts.isStringLiteral(literal)) names.push(literal.text);
+    ts.forEachChild(node, visit);
+  };
+  visit(file.tree);
+  return names.map((name) => {
+    if (!name.startsWith('.')) return { from: file, to: name, local: false };
+    const target = join(src, dirname(file.path), name);
+    const isFolder = statSync(target, { throwIfNoEntry: false })?.isDirectory() === true;
+    return { from: file, to: relative(src, isFolder ? join(target, 'index') : target), local: true };
+  });
+}
+
+const imports = files.flatMap(importsOf);
+
+const BASE = ['kernel', 'config', 'observability'];
+const FEATURE = [...BASE, 'store', 'jobs', 'http', 'keys/user'];
+
+/** Who may import whom. All that is not here is an error. */
+const EDGES: Readonly<Record<string, readonly string[]>> = {
+  kernel: [],
+  config: ['kernel'],
+  observability: ['kernel', 'config'],
+  crypto: ['kernel'],
+  store: [...BASE, 'crypto'],
+  blobs: [...BASE],
+  mail: [...BASE],
+  jobs: [...BASE, 'store'],
+  'keys/master': [...BASE, 'store', 'crypto'],
+  'keys/system': [...BASE, 'store', 'crypto', 'keys/master'],
+  'keys/user': [...BASE, 'store', 'crypto', 'keys/master'],
+  'keys/rotation': [...BASE, 'store', 'crypto', 'jobs', 'keys/master', 'keys/system', 'keys/user'],
+  http: [...BASE, 'crypto', 'store'],
+  audit: [...BASE, 'crypto', 'store'],
+  users: [...FEATURE, 'mail'],
+  auth: [...FEATURE, 'crypto', 'mail', 'users'],
+  files: [...FEATURE, 'crypto', 'mail', 'blobs'],
+  'sensitive-data': FEATURE,
+  'key-administration': [...FEATURE, 'keys/rotation'],
+  health: [...BASE, 'http'],
+};
+
+const FEATURES = ['users', 'auth', 'files', 'sensitive-data', 'key-administration', 'health'];
+
+const crossing = imports.filter(({ from, to, local }) => local && houseOf(from.path) !== houseOf(`${to}.ts`));
+const said = ({ from, to }: Import): string => `${from.path} imports ${to}`;
+const importers = (matches: (name: string) => boolean): string[] =>
+  imports.filter(({ to, local }) => !local && matches(to)).map(({ from }) => from.path);
+
+describe('the directions between houses', () => {
+  it('are found by this test at all', () => {
+    expect(files.length).toBeGreaterThan(100);
+    expect(crossing.length).toBeGreaterThan(100);
+  });
+
+  it('name each house', () => {
+    const houses = new Set(files.map(({ path }) => houseOf(path)));
+    expect([...houses].filter((house) => house !== 'composition' && EDGES[house] === undefined)).toEqual([]);
+  });
+
+  it('are those of the design', () => {
+    const wrong = crossing.filter(({ from, to }) => {
+      const house = houseOf(from.path);
+      return house !== 'composition' && EDGES[house]?.includes(houseOf(`${to}.ts`)) !== true;
+    });
+    expect(wrong.map(said)).toEqual([]);
+  });
+
+  it('lead to the composition from nowhere', () => {
+    expect(crossing.filter(({ to }) => houseOf(`${to}.ts`) === 'composition').map(said)).toEqual([]);
+  });
+
+  it('lead into a feature, and from a feature into the store, through index.ts alone', () => {
+    const guarded = [...FEATURES, 'audit', 'jobs', 'store', 'blobs', 'mail', 'keys/rotation', 'keys/system'];
+    const inside = crossing.filter(({ from, to }) => {
+      const house = houseOf(`${to}.ts`);
+      const byFeature = FEATURES.includes(houseOf(from.path)) || FEATURES.includes(house);
+      return byFeature && guarded.includes(house) && to !== `${house}/index`;
+    });
+    expect(inside.map(said)).toEqual([]);
+  });
+
+  it('lead to adapters from app.module alone', () => {
+    const adapters = ['store/embedded', 'store/mongo', 'blobs/filesystem', 'keys/master/local', 'keys/master/transit'];
+    const named = imports.filter(({ from, to, local }) => {
+      const adapter = local ? adapters.find((folder) => to.startsWith(`${folder}/`)) : undefined;
+      return adapter !== undefined && !from.path.startsWith(`${adapter}/`);
+    });
+    expect([...new Set(named.map(({ from }) => from.path))]).toEqual(['app.module.ts']);
+  });
+
+  it('have no cycle between houses', () => {
+    const reaches = (from: string, goal: string, seen = new Set<string>()): boolean =>
+      (EDGES[from] ?? []).some((next) => next === goal || (!seen.has(next) && reaches(next, goal, seen.add(next))));
+    expect(Object.keys(EDGES).filter((house) => reaches(house, house))).toEqual([]);
+  });
+});
+
+describe('what one house alone may use', () => {
+  const outside = (paths: readonly string[], ...folders: string[]): string[] =>
+    [...new Set(paths)].filter((path) => !folders.some((folder) => path.startsWith(folder)));
+
+  it('is node:crypto for crypto/', () => {
+    expect(
+      outside(
+        importers((name) => /^(node:)?crypto$/.test(name)),
+        'crypto/',
+      ),
+    ).toEqual([]);
+  });
+
+  it('is argon2 and otplib for crypto/', () => {
+    expect(
+      outside(
+        importers((name) => /^(argon2|otplib|@otplib)/.test(name)),
+        'crypto/',
+      ),
+    ).toEqual([]);
+  });
+
+  it('is mongoose for store/mongo', () => {
+    expect(
+      outside(
+        importers((name) => /^(mongoose|mongodb|@nestjs\/mongoose)$/.test(name)),
+        'store/mongo/',
+      ),
+    ).toEqual([]);
+  });
+
+  it('is lmdb for store/embedded', () => {
+    expect(
+      outside(
+        importers((name) => name === 'lmdb'),
+        'store/embedded/',
+      ),
+    ).toEqual([]);
+  });
+
+  it('is process.env for config/', () => {
+    const readers = files.filter(({ text }) => /process\s*\.\s*env|process\[/.test(text)).map(({ path }) => path);
+    expect(outside(readers, 'config/')).toEqual([]);
+  });
+
+  it('is the HTTP status of a refusal for http/', () => {
+    const statuses = files.filter(({ text }) =>
+      /HttpException|(BadRequest|Unauthorized|Forbidden|NotFound|Conflict|InternalServerError)Exception/.test(text),
+    );
+    expect(
+      outside(
+        statuses.map(({ path }) => path),
+        'http/',
+      ),
+    ).toEqual([]);
+    const numbers = files.filter(({ text }) => /\.(status|code)\(\s*[45]\d\d|HttpCode\(\s*[45]\d\d/.test(text));
+    expect(
+      outside(
+        numbers.map(({ path }) => path),
+        'http/',
+      ),
+    ).toEqual([]);
+  });
+});
+
+describe('the size of things', () => {
+  const lines = (text: string): number => text.split('\n').filter((line) => !/^\s*(\/\/|\/?\*|$)/.test(line)).length;
+
+  it('is 400 lines a file at most', () => {
+    expect(files.filter(({ text }) => text.split('\n').length > 401).map(({ path }) => path)).toEqual([]);
+  });
+
+  it('is 40 lines for main.ts', () => {
+    const main = files.find(({ path }) => path === 'main.ts');
+    expect(main?.text.trimEnd().split('\n').length).toBeLessThanOrEqual(40);
+  });
+
+  function each(match: (node: ts.Node) => boolean): [string, ts.Node][] {
+    const found: [string, ts.Node][] = [];
+    for (const { path, tree } of files) {
+      const visit = (node: ts.Node): void => {
+        if (match(node)) found.push([path, node]);
+        ts.forEachChild(node, visit);
+      };
+      visit(tree);
+    }
+    return found;
+  }
+
+  it('is 40 lines a function at most', () => {
+    const long = each((node) => ts.isFunctionLike(node) && 'body' in node && node.body !== undefined).filter(
+      ([, node]) => lines(node.getText()) > 40,
+    );
+    expect(long.map(([path, node]) => `${path}: ${node.getText().slice(0, 60)}`)).toEqual([]);
+  });
+
+  it('is six dependencies a constructor at most', () => {
+    const wide = each((node) => ts.isConstructorDeclaration(node) && node.parameters.length > 6);
+    expect(wide.map(([path]) => path)).toEqual([]);
+  });
+
+  it('is nine methods a port at most', () => {
+    const ports = each((node) => {
+      if (!ts.isClassDeclaration(node)) return false;
+      return node.members.filter((member) => member.getText().startsWith('abstract ')).length > 9;
+    });
+    expect(ports.map(([path]) => path)).toEqual([]);
+  });
+
+  it('leaves no cycle between modules to be papered over', () => {
+    expect(files.filter(({ text }) => text.includes('forwardRef')).map(({ path }) => path)).toEqual([]);
+  });
+});
