@@ -1,7 +1,15 @@
 import { requireStrongPassword } from './password-rules';
 
 const context = { username: 'testuser', email: 'test.address@example.org' };
-const judge = (password: string, rule: 'classic' | 'length') => () => requireStrongPassword(password, rule, context);
+/** What the rule says against a password; undefined where it accepts it. */
+function verdict(password: string, rule: 'classic' | 'length'): unknown {
+  try {
+    requireStrongPassword(password, rule, context);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
 
 describe('The classic password rule', () => {
   it.each([
@@ -12,7 +20,7 @@ describe('The classic password rule', () => {
     ['spaces at the ends, as sent', ' Xq7abcd '],
     ['letters and digits outside ASCII', 'Ünïcödé\u0667!'],
     ['an emoji as the special character', 'Xq7abcd😀'],
-  ])('accepts %s', (_what, password) => expect(judge(password, 'classic')).not.toThrow());
+  ])('accepts %s', (_what, password) => expect(verdict(password, 'classic')).toBeUndefined());
 
   it.each([
     ['nothing', ''],
@@ -27,20 +35,18 @@ describe('The classic password rule', () => {
     ['a lone surrogate', 'Xq7!abcd\uD800'],
     ['the e-mail address', 'Test.Address@example.org'],
   ])('refuses %s', (_what, password) => {
-    expect(judge(password, 'classic')).toThrow(expect.objectContaining({ code: 'weak_password' }));
+    expect(verdict(password, 'classic')).toMatchObject({ code: 'weak_password' });
   });
 
   it('says what is missing, and never what was sent', () => {
-    expect(judge('xq7!abcd', 'classic')).toThrow(
-      expect.objectContaining({ fields: [{ pointer: '/password', message: 'It needs an uppercase letter.' }] }),
-    );
+    expect(verdict('xq7!abcd', 'classic')).toMatchObject({ fields: [{ pointer: '/password', message: 'It needs an uppercase letter.' }] });
   });
 });
 
 describe('The length rule of ASVS', () => {
   it.each(['correct horse battery staple', 'x'.repeat(7) + 'yzw' + 'k'.repeat(12)])(
     'asks for no composition: %s',
-    (password) => expect(judge(password, 'length')).not.toThrow(),
+    (password) => expect(verdict(password, 'length')).toBeUndefined(),
   );
 
   it.each([
@@ -50,6 +56,6 @@ describe('The length rule of ASVS', () => {
     ['the name of the service in it', 'my coffer holds it all'],
     ['1,025 bytes', 'x'.repeat(1025)],
   ])('refuses %s', (_what, password) => {
-    expect(judge(password, 'length')).toThrow(expect.objectContaining({ code: 'weak_password' }));
+    expect(verdict(password, 'length')).toMatchObject({ code: 'weak_password' });
   });
 });

@@ -22,8 +22,9 @@ class ShakyMailer extends Mailer {
   }
 }
 
-beforeAll(() => Logger.overrideLogger(false));
-afterEach(() => jest.useRealTimers());
+beforeAll(() => {
+  Logger.overrideLogger(false);
+});
 
 describe('The mail queue', () => {
   it('returns at once and sends', async () => {
