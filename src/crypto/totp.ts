@@ -1,7 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { CryptoPlugin } from '@otplib/core';
-import { generateSync } from '@otplib/totp';
-import { generateTOTP } from '@otplib/uri';
+import { CryptoPlugin, generateSync, generateURI } from 'otplib';
 import { SecretBytes } from '../kernel';
 import { RFC4648 } from './base32';
 import { equalBytes } from './hash';
@@ -29,7 +27,7 @@ export const totpSecretText = (secret: SecretBytes): string => RFC4648.encode(se
 
 /** What the QR code holds: `otpauth://totp/Coffer:<label>?secret=...`. A secret: never logged. */
 export const totpUri = (secret: SecretBytes, label: string, issuer = 'Coffer'): string =>
-  generateTOTP({ issuer, label, secret: totpSecretText(secret), digits: DIGITS, period: STEP_SECONDS });
+  generateURI({ issuer, label, secret: totpSecretText(secret), digits: DIGITS, period: STEP_SECONDS });
 
 /**
  * The step that a code belongs to: the current or the one before it (ASVS 6.5.5 says 30 seconds; a person needs some of them to type).
