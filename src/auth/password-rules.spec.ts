@@ -39,7 +39,9 @@ describe('The classic password rule', () => {
   });
 
   it('says what is missing, and never what was sent', () => {
-    expect(verdict('xq7!abcd', 'classic')).toMatchObject({ fields: [{ pointer: '/password', message: 'It needs an uppercase letter.' }] });
+    expect(verdict('xq7!abcd', 'classic')).toMatchObject({
+      fields: [{ pointer: '/password', message: 'It needs an uppercase letter.' }],
+    });
   });
 });
 

@@ -1,13 +1,7 @@
 import { type Person } from '../../../test/support/accounts';
 import { type Answer, type Client, expectProblem, expectStatus } from '../../../test/support/client';
 import { Coffer, startCoffer } from '../../../test/support/coffer';
-import {
-  codeOf,
-  firstStep,
-  recoveryCodes,
-  withEmailFactor,
-  withTotp,
-} from '../../../test/support/second-factors';
+import { codeOf, firstStep, recoveryCodes, withEmailFactor, withTotp } from '../../../test/support/second-factors';
 import { MINUTE } from '../../kernel';
 import { Store } from '../../store';
 import { usersCollection } from '../../users';
@@ -38,12 +32,7 @@ describe('A login with e-mail as its second factor', () => {
       otp_sent: true,
     });
     const tokens = expectStatus(await verify(person, first.mfa_token, await lastCode(person)), 200);
-    expect(Object.keys(tokens as object).sort()).toEqual([
-      'access_token',
-      'expires_in',
-      'refresh_token',
-      'token_type',
-    ]);
+    expect(Object.keys(tokens as object).sort()).toEqual(['access_token', 'expires_in', 'refresh_token', 'token_type']);
   });
 
   it('sends the same code again, a minute later and not before', async () => {
@@ -187,7 +176,10 @@ describe('The token of a first step', () => {
     const { person } = await withEmailFactor(coffer);
     const { mfa_token } = await firstStep(nobody(), person);
     const row = (await user(person))!;
-    await coffer.get(Store).collection(usersCollection).replace({ ...row, state: 'disabled' });
+    await coffer
+      .get(Store)
+      .collection(usersCollection)
+      .replace({ ...row, state: 'disabled' });
     expectProblem(await verify(person, mfa_token, await lastCode(person)), 403, 'account_disabled');
   });
 });
