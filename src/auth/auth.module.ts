@@ -4,6 +4,7 @@ import { CONFIG, Config } from '../config';
 import { hmacKeyObject, PasswordHasher } from '../crypto';
 import { Authenticator } from '../kernel';
 import { MailModule } from '../mail';
+import { Metrics } from '../observability';
 import { UsersModule } from '../users';
 import { Attempts } from './attempts/attempts';
 import { Challenges } from './factors/challenges';
@@ -46,8 +47,12 @@ import { TokenIssuer } from './sessions/token-issuer';
 /** One for the process, or its bound on concurrent hashes is none. */
 const hasher = {
   provide: PasswordHasher,
-  inject: [CONFIG],
-  useFactory: ({ passwords }: Config) => new PasswordHasher(passwords),
+  inject: [CONFIG, Metrics],
+  useFactory: ({ passwords }: Config, metrics: Metrics) => {
+    const made = new PasswordHasher(passwords);
+    metrics.watchPasswordQueue(() => made.waiting);
+    return made;
+  },
 };
 
 const signing = JwtModule.registerAsync({

@@ -108,7 +108,7 @@ describe('Mail by SMTP', () => {
         allowInsecureAuth: true,
         hideSTARTTLS: true,
         ...server,
-      } as SMTPServerOptions);
+      });
       const error: unknown = await mailerFor(port, change)
         .send(mail)
         .catch((fault: unknown) => fault);

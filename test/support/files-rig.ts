@@ -23,16 +23,15 @@ import { FileUsageDoc, fileUsageCollection } from '../../src/files/usage.collect
 import { UsageLedger } from '../../src/files/usage-ledger';
 import { LeasedScheduler } from '../../src/jobs/leased-scheduler';
 import { Clock, Principal, Readiness, newId } from '../../src/kernel';
-import { MasterKeyRow, wrapContext } from '../../src/keys/master';
+import { MasterKeyRow } from '../../src/keys/master';
 import { LocalMasterKey } from '../../src/keys/master/local';
 import { KeyCache } from '../../src/keys/user/key-cache';
 import { StoredUserKeys } from '../../src/keys/user/stored-user-keys';
 import { UserKeyAccess } from '../../src/keys/user/user-key-access';
 import { UserKeySealer } from '../../src/keys/user/user-key-sealer';
-import { userKeysCollection } from '../../src/keys/user/user-keys.collection';
-import { update } from '../../src/store';
 import { noWorkers } from './messages';
 import { openSealedStore } from './sealed-store';
+import { addUserKeyVersion as addVersion } from './user-key-version';
 
 /** Time that a test moves on. */
 export class MovingClock extends Clock {
@@ -102,17 +101,7 @@ export async function openFilesRig(options: RigOptions = {}) {
     return Buffer.concat(chunks);
   }
 
-  /** A second version of an owner's key, as a rotation of that key makes it. */
-  async function addUserKeyVersion(ownerId: string): Promise<void> {
-    const { current: masterVersion } = await masterRow.read();
-    await update(store.collection(userKeysCollection), ownerId, async (row) => {
-      const version = row.current + 1;
-      const item = { key: newKey(), context: wrapContext('user-key', ownerId, version) };
-      const [wrapped] = await masterKey.wrap(masterVersion, [item]);
-      const entry = { version, wrapped: wrapped!.ciphertext, master_version: masterVersion, created_at: clock.now() };
-      return { ...row, current: version, epoch: row.epoch + 1, versions: [...row.versions, entry] };
-    });
-  }
+  const addUserKeyVersion = (ownerId: string): Promise<void> => addVersion({ store, masterKey }, ownerId);
 
   const allRows = async (): Promise<readonly FileDoc[]> => (await rows.list('_id', [], { limit: 1000 })).items;
   const usageOf = (ownerId: string): Promise<FileUsageDoc | undefined> =>

@@ -260,8 +260,7 @@ describe('A recovery code', () => {
     const [code] = await recoveryCodes(client);
     const { methods } = await firstStep(nobody(), person);
     expect(methods).toEqual(['totp', 'recovery_code']);
-    const logins = await Promise.all(Array.from({ length: 10 }, () => firstStep(nobody(), person)));
-    const tokens = logins.flatMap(({ mfa_token }) => (mfa_token === undefined ? [] : [mfa_token]));
+    const tokens = await Promise.all([1, 2, 3].map(async () => (await firstStep(nobody(), person)).mfa_token));
     const attempts = Array.from({ length: 30 }, (_, at) => verify(person, tokens[at % tokens.length]!, code!));
     const statuses = (await Promise.all(attempts)).map(({ status }) => status);
     expect(statuses.filter((status) => status === 200).length).toBe(1);
