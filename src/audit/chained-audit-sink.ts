@@ -1,7 +1,7 @@
-import { Inject, Injectable, OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, OnApplicationShutdown, Optional } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
 import { AuditIntent, AuditOutcome, AuditSink, Clock, DomainError, OpenAct, Readiness, newId } from '../kernel';
-import { currentRequestId } from '../observability';
+import { Metrics, currentRequestId } from '../observability';
 import { Store } from '../store';
 import { ChainWriter } from './chain-writer';
 import { AuditEntry, AuditPhase, entryOf, outcomeOf } from './entry';
@@ -18,11 +18,15 @@ export class ChainedAuditSink extends AuditSink implements OnApplicationShutdown
     private readonly clock: Clock,
     readiness: Readiness,
     @Inject(CONFIG) config: Config,
+    @Optional() metrics?: Metrics,
   ) {
     super();
     this.#reads = config.auditReads;
-    this.#commit = new GroupCommit(new ChainWriter(store, clock), clock, (count) =>
-      this.#entry('note', { action: 'audit.dropped', actor: 'system:audit', details: { count } }),
+    this.#commit = new GroupCommit(
+      new ChainWriter(store, clock),
+      clock,
+      (count) => this.#entry('note', { action: 'audit.dropped', actor: 'system:audit', details: { count } }),
+      (seconds, outcome) => metrics?.observeAuditFlush(seconds, outcome),
     );
     readiness.register({ name: 'audit', check: () => this.#check() });
   }

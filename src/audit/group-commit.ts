@@ -56,6 +56,8 @@ export class GroupCommit {
     private readonly clock: Clock,
     /** Makes the entry that says how many were dropped. */
     private readonly lossEntry: (count: number) => AuditEntry,
+    /** Hears how long each write took, for the figures. */
+    private readonly onWrite?: (seconds: number, outcome: 'done' | 'failed') => void,
   ) {}
 
   /** True from a write that failed until one has succeeded. */
@@ -124,9 +126,13 @@ export class GroupCommit {
   }
 
   async #write(batch: Batch): Promise<boolean> {
+    const begun = performance.now();
+    const report = (outcome: 'done' | 'failed'): void => this.onWrite?.((performance.now() - begun) / SECOND, outcome);
     try {
       await withinPatience(this.writer.append(batch));
+      report('done');
     } catch {
+      report('failed');
       this.#refuseAll();
       return false;
     }

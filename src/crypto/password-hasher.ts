@@ -91,6 +91,11 @@ export class PasswordHasher {
     return { ok: false, needsRehash: false };
   }
 
+  /** How many wait for a free slot. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   async #bounded<T>(work: () => Promise<T>): Promise<T> {
     if (this.#running >= this.#slots) await this.#turn();
     else this.#running++;

@@ -52,6 +52,8 @@ function build(app: INestApplication, routes: RouteTable): OpenAPIObject {
     autoTagControllers: true,
   });
   uniqueOperationIds(document);
+  for (const operation of operationsOf(document)) polish(operation);
+  closeRequests(document);
   for (const route of routes.routes) {
     const operation = operationOf(document, route.method, route.path);
     if (operation !== undefined) addPolicy(operation, route.policy, route.path);
@@ -73,16 +75,38 @@ function operationOf(document: OpenAPIObject, method: string, path: string): Ope
   return known && item?.[known];
 }
 
+const operationsOf = (document: OpenAPIObject): Operation[] =>
+  Object.values(document.paths).flatMap((item) => METHODS.flatMap((method) => item[method] ?? []));
+
 function uniqueOperationIds(document: OpenAPIObject): void {
   const seen = new Map<string, number>();
-  for (const item of Object.values(document.paths)) {
-    for (const operation of METHODS.flatMap((method) => item[method] ?? [])) {
-      const id = operation.operationId ?? 'operation';
-      const name = `${id}${capital(operation.tags?.[0] ?? '')}`;
-      const count = (seen.get(name) ?? 0) + 1;
-      seen.set(name, count);
-      operation.operationId = count === 1 ? name : `${name}${count}`;
+  for (const operation of operationsOf(document)) {
+    const id = operation.operationId ?? 'operation';
+    const name = `${id}${capital(operation.tags?.[0] ?? '')}`;
+    const count = (seen.get(name) ?? 0) + 1;
+    seen.set(name, count);
+    operation.operationId = count === 1 ? name : `${name}${count}`;
+  }
+}
+
+/** A handler's comment is one text: its first sentence is the title in Swagger UI, the rest the explanation below it. */
+function polish(operation: Operation): void {
+  const [, title = '', rest = ''] = /^(.*?[.:])(?:\s+(.*))?$/s.exec(operation.summary ?? '') ?? [];
+  if (title !== '') operation.summary = title.replace(/[.:]$/, '');
+  const explained = [operation.description, rest].filter(Boolean).join('\n\n');
+  if (explained !== '') operation.description = explained;
+  for (const [status, response] of Object.entries(operation.responses)) {
+    if (response !== undefined && 'description' in response && response.description === '') {
+      response.description = status === '204' ? 'Done' : 'Success';
     }
+  }
+}
+
+/** Says of request bodies what the input pipe does with members that it does not know. */
+function closeRequests({ paths, components }: OpenAPIObject): void {
+  const bodies = JSON.stringify(Object.values(paths).map((item) => METHODS.map((method) => item[method]?.requestBody)));
+  for (const [name, schema] of Object.entries(components?.schemas ?? {})) {
+    if (bodies.includes(`"#/components/schemas/${name}"`) && !('$ref' in schema)) schema.additionalProperties = false;
   }
 }
 

@@ -1,0 +1,310 @@
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { login, newPerson, register } from '../support/accounts';
+import { Client } from '../support/client';
+import { describeWithPart, startOpenBao, startSecantus } from '../support/parts';
+import { bareEnvironment, freePort, waitFor } from '../support/processes';
+import { type Service, startService } from '../support/service';
+
+const SECRET = 'Zr8vQ2mX5tL0pW9sK4nB7yH1cJ6dF3gA';
+const PRODUCTION = {
+  NODE_ENV: 'production',
+  JWT_SECRET: SECRET,
+  PEPPER: `p${SECRET}`,
+  COFFER_ROOT_KEY: `k${SECRET}`,
+  RATE_LIMITS: 'on',
+};
+
+const running: Service[] = [];
+async function start(options: Parameters<typeof startService>[0] = {}): Promise<Service> {
+  const service = await startService(options);
+  running.push(service);
+  return service;
+}
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((service) => service.dispose()));
+});
+
+/** What a start that must fail said on its last line, and its exit code. */
+async function refusal(options: Parameters<typeof startService>[0]): Promise<{ code: number | null; said: string }> {
+  const service = await start({ ...options, ready: false });
+  const code = await service.ended();
+  return { code, said: service.logs().trim() };
+}
+
+describe('a start with nothing configured', () => {
+  it('says where things are, what is a stand-in and which secrets it made, and shows none of them', async () => {
+    const service = await start();
+    const said = service.logs();
+    for (const part of ['/docs', service.dataDir, 'outbox', 'Stand-ins', 'JWT_SECRET', 'PEPPER', 'COFFER_ROOT_KEY'])
+      expect(said).toContain(part);
+    const secrets = join(service.dataDir, 'secrets');
+    for (const name of readdirSync(secrets)) {
+      expect(statSync(join(secrets, name)).mode & 0o777).toBe(0o600);
+      expect(said).not.toContain(readFileSync(join(secrets, name), 'utf8').trim());
+    }
+  });
+
+  it('works a second time on the same data', async () => {
+    const service = await start();
+    const client = new Client(service.url);
+    const person = await register(client);
+    await service.stop();
+    await service.restart();
+    expect((await login(client, person)).token_type).toBe('bearer');
+  });
+
+  it('works twice at the same time on the same folder', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'coffer-twice-'));
+    try {
+      const [one, two] = await Promise.all([start({ dataDir }), start({ dataDir })]);
+      const person = await register(new Client(one.url));
+      expect((await login(new Client(two.url), person)).token_type).toBe('bearer');
+      await Promise.all([one.stop(), two.stop()]);
+    } finally {
+      rmSync(dataDir, { recursive: true, force: true });
+    }
+  });
+});
+
+describe('a start that must not be', () => {
+  it.each([
+    ['without a secret in production', { ...PRODUCTION, PEPPER: '' }, /^coffer: PEPPER must be set in production.*$/],
+    [
+      'with a sample secret',
+      { ...PRODUCTION, JWT_SECRET: 'change-me-change-me-change-me-change-me' },
+      /^coffer: JWT_SECRET has a sample value.*$/,
+    ],
+    ['with a mistyped value', { LOG_LEVEL: 'chatty' }, /^coffer: LOG_LEVEL must be one of.*$/],
+  ])('%s ends with one line and code 1', async (_what, env: Record<string, string>, line) => {
+    const { code, said } = await refusal({ env });
+    expect([code, said.split('\n').length]).toEqual([1, 1]);
+    expect(said).toMatch(line);
+  });
+
+  it('on data of another setup ends with one line and code 1', async () => {
+    const service = await start();
+    await service.stop();
+    const { code, said } = await refusal({ dataDir: service.dataDir, env: { COFFER_ROOT_KEY: `other-${SECRET}` } });
+    expect([code, said.split('\n').length]).toEqual([1, 1]);
+  });
+
+  it('on a taken port ends with a line that names PORT', async () => {
+    const service = await start();
+    const { code, said } = await refusal({ port: service.port });
+    expect(code).toBe(1);
+    expect(said).toContain('coffer: PORT is in use');
+  });
+});
+
+describe('production', () => {
+  it('shows neither Swagger UI nor figures to everybody', async () => {
+    const client = new Client((await start({ env: PRODUCTION })).url);
+    for (const path of ['/docs', '/docs/swagger-ui.css', '/openapi.json', '/metrics'])
+      expect((await client.get(path)).status).toBe(404);
+    expect((await client.get('/')).status).toBe(200);
+  });
+
+  it('shows them to those who are meant to see them', async () => {
+    const env = { ...PRODUCTION, DOCS: 'on', METRICS_TOKEN: SECRET };
+    const client = new Client((await start({ env })).url);
+    expect((await client.get('/docs')).status).toBe(200);
+    expect((await client.get('/metrics')).status).toBe(401);
+    expect((await client.as(`${SECRET}x`).get('/metrics')).status).toBe(401);
+    expect((await client.as(SECRET).get('/metrics')).text).toContain('process_cpu_seconds_total');
+  });
+});
+
+describe('a stop', () => {
+  it('lets an upload finish, ends with code 0 and keeps what was stored', async () => {
+    const service = await start();
+    const client = new Client(service.url);
+    const person = await register(client);
+    const { access_token: token } = await login(client, person);
+    const socket = connect(service.port, '127.0.0.1');
+    let answer = '';
+    socket.on('data', (chunk: Buffer) => (answer += chunk.toString()));
+    const head = `POST /files?name=a.bin HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/octet-stream\r\nContent-Length: 10\r\n\r\n`;
+    socket.write(`${head}half.`);
+    const partials = join(service.dataDir, 'blobs');
+    await waitFor('the upload to have begun', () =>
+      Promise.resolve(existsSync(partials) && readdirSync(partials, { recursive: true }).length > 1),
+    );
+    const stopped = service.stop();
+    await waitFor(
+      'the stop to have begun',
+      async () => (await client.get('/readyz').catch(() => ({ status: 503 }))).status === 503,
+    );
+    socket.write('other');
+    expect(await stopped).toBe(0);
+    expect(answer).toMatch(/^HTTP\/1\.1 201 /);
+    await service.restart();
+    const found = await client.as((await login(client, person)).access_token).get('/files/by-name/a.bin/content');
+    expect(found.text).toBe('half.other');
+  });
+
+  it('at the second signal happens at once', async () => {
+    const service = await start();
+    const { access_token: token } = await login(new Client(service.url), await register(new Client(service.url)));
+    const socket = connect(service.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    const head = `POST /files?name=b.bin HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/octet-stream\r\nContent-Length: 10\r\n\r\n`;
+    socket.write(`${head}half.`);
+    await waitFor('the upload to have begun', () =>
+      Promise.resolve(readdirSync(join(service.dataDir, 'blobs'), { recursive: true }).length > 1),
+    );
+    process.kill(service.pid, 'SIGTERM');
+    const again = setInterval(() => process.kill(service.pid, 'SIGTERM'), 300);
+    expect(await service.ended()).toBe(1);
+    clearInterval(again);
+    socket.destroy();
+  });
+});
+
+describe('the log', () => {
+  it('names routes by template, with the request id, and holds nothing that was sent', async () => {
+    const service = await start();
+    const client = new Client(service.url);
+    const person = { ...newPerson(), password: 'Passw0rd!of-this-test' };
+    await register(client, person);
+    const { access_token: token } = await login(client, person);
+    const created = await client.as(token).post('/sensitive-data', { data_type: 'note', value: 'value-of-this-test' });
+    const { id } = created.json as { id: string };
+    await client
+      .as(token)
+      .get(`/sensitive-data/${id}?view=masked`, { headers: { 'x-request-id': 'request-of-this-test' } });
+    await client.get('/nowhere/path-of-this-test?q=query-of-this-test');
+    const lines = service.logs();
+    expect(lines).toContain('"route":"/sensitive-data/:id"');
+    expect(lines).toContain('"request_id":"request-of-this-test"');
+    for (const secret of [token, person.password, 'value-of-this-test', 'path-of-this-test', 'query-of-this-test', id])
+      expect(lines).not.toContain(secret);
+  });
+});
+
+interface ApiDocument {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, ApiOperation>>>>;
+  readonly components: { readonly schemas: Readonly<Record<string, object>> };
+}
+
+interface ApiOperation {
+  readonly operationId?: string;
+  readonly summary?: string;
+  readonly tags?: readonly string[];
+  readonly responses: Readonly<Record<string, object>>;
+  readonly security?: readonly object[];
+}
+
+describe('the OpenAPI document', () => {
+  it('describes each route, with an example answer of each refusal, security by policy and closed request bodies', async () => {
+    const document = (await new Client((await start()).url).get('/openapi.json')).json as ApiDocument;
+    const operations = Object.entries(document.paths).flatMap(([path, item]) =>
+      Object.entries(item).map(([method, operation]) => ({ name: `${method} ${path}`, operation })),
+    );
+    expect(operations.length).toBeGreaterThan(30);
+    for (const { name, operation } of operations) {
+      const { summary, tags, operationId, responses, security } = operation;
+      expect([name, !!summary, !!operationId, tags?.length, !!responses['default'], Array.isArray(security)]).toEqual([
+        name,
+        true,
+        true,
+        1,
+        true,
+        true,
+      ]);
+    }
+    expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(operations.length);
+    expect(document.paths['/login']!['post']!.security).toEqual([]);
+    expect(document.paths['/sensitive-data']!['post']!.security).toEqual([{ bearer: [] }]);
+    expect(document.components.schemas['WriteSensitiveDataDto']).toMatchObject({
+      additionalProperties: false,
+      required: ['data_type', 'value'],
+    });
+  });
+});
+
+describe('npm run admin', () => {
+  const admin = (service: Service, ...args: string[]): Promise<{ code: number; out: string; err: string }> =>
+    new Promise((resolve) => {
+      const env = { ...bareEnvironment(), ...service.env };
+      execFile(
+        process.execPath,
+        ['dist/admin.js', ...args],
+        { env, cwd: join(__dirname, '../..') },
+        (error, out, err) => resolve({ code: error === null ? 0 : Number(error.code), out, err }),
+      );
+    });
+
+  it('makes an administrator of an account while the service runs, and an ordinary user again', async () => {
+    const service = await start({ env: { BOOTSTRAP_ADMIN: 'none' } });
+    const client = new Client(service.url);
+    const person = await register(client);
+    const caller = client.as((await login(client, person)).access_token);
+    expect((await caller.get('/rotations')).status).toBe(403);
+    expect(await admin(service, 'grant', person.username)).toMatchObject({ code: 0, err: '' });
+    expect((await caller.get('/rotations')).status).toBe(200);
+    expect((await admin(service, 'revoke', person.username)).code).toBe(0);
+    expect((await caller.get('/rotations')).status).toBe(403);
+  });
+
+  it('refuses with 1 what is not there, with 2 what it does not understand, and explains itself', async () => {
+    const service = await start();
+    const unknown = await admin(service, 'grant', 'nobody');
+    expect([unknown.code, unknown.err]).toEqual([1, 'coffer: There is no active account of this name.\n']);
+    for (const args of [[], ['grant'], ['crown', 'alice'], ['grant', 'a', 'b']])
+      expect((await admin(service, ...args)).code).toBe(2);
+    const help = await admin(service, '--help');
+    expect([help.code, help.out.startsWith('Usage:')]).toEqual([0, true]);
+  });
+});
+
+describeWithPart('openbao', 'a key service that is down at the start', () => {
+  it('is named by /readyz and by each request, and the start goes on when it is back', async () => {
+    const bao = await startOpenBao();
+    try {
+      bao.pause();
+      const env = { VAULT_ADDR: bao.address, VAULT_ROLE_ID: bao.roleId, VAULT_SECRET_ID: bao.secretId };
+      const service = await start({ env, ready: false });
+      const client = new Client(service.url);
+      await waitFor(
+        'the service to listen',
+        async () => (await client.get('/livez').catch(() => undefined))?.status === 200,
+      );
+      const ready = await client.get('/readyz');
+      expect([ready.status, ready.json.code, ready.json.down]).toEqual([503, 'kms_unavailable', ['kms']]);
+      const refused = await client.post('/login', { username: 'alice', password: 'x' });
+      expect([refused.status, refused.json.code]).toEqual([503, 'kms_unavailable']);
+      bao.resume();
+      await waitFor('the service to be ready', async () => (await client.get('/readyz')).status === 200);
+      await login(client, await register(client));
+    } finally {
+      await bao.stop();
+    }
+  });
+});
+
+describeWithPart('secantus', 'a store that is down at the start', () => {
+  it('is named by /readyz and by each request, and the start goes on when it is there', async () => {
+    const secantus = await startSecantus();
+    try {
+      secantus.pause();
+      const service = await start({ env: { MONGODB_URL: secantus.url }, ready: false, port: await freePort() });
+      const client = new Client(service.url);
+      await waitFor(
+        'the service to listen',
+        async () => (await client.get('/livez').catch(() => undefined))?.status === 200,
+      );
+      const ready = await client.get('/readyz');
+      expect([ready.status, ready.json.code]).toEqual([503, 'store_unavailable']);
+      expect(ready.json.down).toContain('store');
+      expect((await client.post('/login', { username: 'alice', password: 'x' })).json.code).toBe('store_unavailable');
+      secantus.resume();
+      await waitFor('the service to be ready', async () => (await client.get('/readyz')).status === 200);
+    } finally {
+      await secantus.stop();
+    }
+  });
+});
