@@ -4,7 +4,7 @@ import { SystemSecrets } from '../kernel';
 /** What a MAC is for stands in it: a refresh token never passes for a token of another kind. */
 export type MacPurpose = 'refresh-token' | 'mfa-token' | 'login-decoy' | 'registration-address';
 
-const FORMAT = 'coffer/auth-mac/v1';
+const FORMAT = 'coffer:auth-mac:1';
 
 /** HMAC-SHA256 over purpose and parts under the one-time-code key, base64url. */
 export function tokenMac(secrets: SystemSecrets, purpose: MacPurpose, ...parts: readonly (string | number)[]): string {

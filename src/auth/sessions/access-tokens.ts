@@ -39,7 +39,7 @@ export class AccessTokens {
 
   async sign(session: SessionDoc, now: number): Promise<SignedToken> {
     const iat = inSeconds(session.rotated_at);
-    const exp = iat + this.config.tokens.ttlSeconds;
+    const { ttlSeconds } = this.config.tokens;
     const claims: AccessClaims = {
       iss: ISSUER,
       aud: AUDIENCE,
@@ -49,13 +49,14 @@ export class AccessTokens {
       auth_time: inSeconds(session.auth_time),
       amr: session.amr,
       iat,
-      exp,
+      exp: iat + ttlSeconds,
     };
     const token = await this.jwt.signAsync(claims, {
       algorithm: ALGORITHM,
       header: { alg: ALGORITHM, typ: TOKEN_TYPE },
     });
-    return { token, expiresIn: exp - inSeconds(now) };
+    // Of the time that has passed, only whole seconds count: a login says what it always says.
+    return { token, expiresIn: ttlSeconds - inSeconds(now - session.rotated_at) };
   }
 }
 
