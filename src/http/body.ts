@@ -1,7 +1,7 @@
 import { FastifyInstance, FastifyRequest } from 'fastify';
 import { IncomingMessage } from 'node:http';
 import { DomainError, SECOND } from '../kernel';
-import { policyOf } from './route-table';
+import { policyOf } from './route-config';
 import { parseStrictJson } from './strict-json';
 
 export const JSON_LIMIT = 1024 * 1024;

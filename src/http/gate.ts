@@ -8,7 +8,8 @@ import { Lifecycle } from './lifecycle';
 import { RoutePolicy } from './policy';
 import { RateLimits } from './rate-limits';
 import { HttpRefusal } from './refusal';
-import { RouteTable, pathOf, policyOf } from './route-table';
+import { policyOf } from './route-config';
+import { RouteTable, pathOf } from './route-table';
 
 /**
  * All that is decided about a request by its route's policy. Runs on the headers alone, before a byte of the body is read: nobody

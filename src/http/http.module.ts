@@ -1,9 +1,8 @@
 import { Global, Module } from '@nestjs/common';
-import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE, HttpAdapterHost } from '@nestjs/core';
+import { APP_FILTER, APP_PIPE, HttpAdapterHost } from '@nestjs/core';
 import { DocsController } from './docs.controller';
 import { Gate } from './gate';
 import { Idempotency } from './idempotency';
-import { IdempotencyInterceptor } from './idempotency.interceptor';
 import { Lifecycle } from './lifecycle';
 import { OpenApi } from './openapi';
 import { Paging } from './paging';
@@ -11,7 +10,6 @@ import { ProblemFilter } from './problem.filter';
 import { RateLimits } from './rate-limits';
 import { RouteTable } from './route-table';
 import { routesOf } from './server';
-import { StrictInputInterceptor } from './strict-input.interceptor';
 import { InputPipe } from './validation';
 
 /** The table that the server fills. */
@@ -34,9 +32,7 @@ const routeTable = {
     RateLimits,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_PIPE, useClass: InputPipe },
-    { provide: APP_INTERCEPTOR, useClass: StrictInputInterceptor },
-    { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
   ],
-  exports: [Lifecycle, OpenApi, Paging, RouteTable],
+  exports: [Idempotency, Lifecycle, OpenApi, Paging, RouteTable],
 })
 export class HttpModule {}

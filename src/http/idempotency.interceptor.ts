@@ -6,7 +6,8 @@ import { principalOf } from './caller';
 import { Idempotency, KeptAnswer, KeyedRequest } from './idempotency';
 import { IdempotencyKeyDoc } from './idempotency-keys.collection';
 import { RoutePolicy } from './policy';
-import { pathOf, policyOf } from './route-table';
+import { policyOf } from './route-config';
+import { pathOf } from './route-table';
 import { invalid } from './validation';
 
 const REPLAYED_HEADERS = ['location', 'etag'];

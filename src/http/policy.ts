@@ -1,5 +1,9 @@
-import { applyDecorators, SetMetadata } from '@nestjs/common';
+import { UseInterceptors } from '@nestjs/common';
+import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants';
+import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum';
 import { RouteConfig } from '@nestjs/platform-fastify';
+import { IdempotencyInterceptor } from './idempotency.interceptor';
+import { RouteRules, routeConfig } from './route-config';
 
 /**
  * Who may call a route. `user` is any signed-in account; `administrator` also wants that role (else 403). `optional` is for a route
@@ -27,13 +31,19 @@ export interface RoutePolicy {
   readonly body?: number | 'stream';
 }
 
-export const ROUTE_POLICY = Symbol('coffer:route-policy');
-
-/** Where the gate, which runs before the body is read, finds a route's policy: a member of the Fastify route's `config`. */
-export const POLICY_CONFIG = 'policy';
-
 /** Declares a route's policy: `@Policy({ access: 'user', stepUp: true })`. */
 export function Policy(policy: RoutePolicy): MethodDecorator {
   const frozen = Object.freeze({ ...policy });
-  return applyDecorators(SetMetadata(ROUTE_POLICY, frozen), RouteConfig({ [POLICY_CONFIG]: frozen }));
+  return (target, key, descriptor: PropertyDescriptor) => {
+    // Decorators of parameters ran before this one, so what the handler takes is known here.
+    const declared: unknown = Reflect.getMetadata(ROUTE_ARGS_METADATA, target.constructor, key);
+    const kinds = Object.keys(declared ?? {}).map((name) => Number(name.split(':')[0]));
+    const rules: RouteRules = {
+      policy: frozen,
+      takesBody: kinds.includes(RouteParamtypes.BODY),
+      takesQuery: kinds.includes(RouteParamtypes.QUERY),
+    };
+    RouteConfig(routeConfig(rules))(target, key, descriptor);
+    if (frozen.idempotent !== undefined) UseInterceptors(IdempotencyInterceptor)(target, key, descriptor);
+  };
 }

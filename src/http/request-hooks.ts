@@ -8,6 +8,7 @@ import { Metrics, runInRequest } from '../observability';
 import { Gate } from './gate';
 import { Lifecycle } from './lifecycle';
 import { HELMET } from './security-headers';
+import { checkUndeclaredInput } from './strict-input';
 
 export interface RequestHooks {
   readonly http: HttpConfig;
@@ -45,6 +46,10 @@ export async function installRequestHooks(fastify: FastifyInstance, hooks: Reque
   fastify.addHook('onRequest', (request, reply) => hooks.gate.admit(request, reply));
   // A body arrives in events of the socket, outside the context that the request began in.
   fastify.addHook('preValidation', (request, _reply, done) => runInRequest({ requestId: request.id }, done));
+  fastify.addHook('preHandler', (request, _reply, done) => {
+    checkUndeclaredInput(request);
+    done();
+  });
   fastify.addHook('onResponse', (request, reply, done) => {
     report(request, reply, hooks.metrics);
     closeUnread(request);

@@ -1,7 +1,8 @@
 import FindMyWay, { HTTPMethod } from 'find-my-way';
 import { RouteOptions } from 'fastify';
 import { StartRefused } from '../kernel';
-import { POLICY_CONFIG, RoutePolicy } from './policy';
+import { RoutePolicy } from './policy';
+import { policyOf } from './route-config';
 
 export interface Route {
   readonly method: string;
@@ -42,10 +43,6 @@ export class RouteTable {
     const found = [...methods].filter((method) => this.#matcher.find(method as HTTPMethod, path) !== null);
     return found.length === 0 ? [] : [...found, IMPLIED].sort();
   }
-}
-
-export function policyOf(config: object | undefined): RoutePolicy | undefined {
-  return (config as Readonly<Record<string, RoutePolicy | undefined>> | undefined)?.[POLICY_CONFIG];
 }
 
 /** A request target without query and fragment. */
