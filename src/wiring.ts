@@ -1,7 +1,8 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
 import { BlobStore } from './blobs';
 import { AnswerSealer } from './http';
-import { AuditSink, ReadinessProbe, ciphertext, plaintext } from './kernel';
+import { AuditSink, MINUTE, ReadinessProbe, ciphertext, plaintext } from './kernel';
 import { MasterKey } from './keys/master';
 import { Sealer, SealPlace } from './keys/user';
 import { Metrics } from './observability';
@@ -13,6 +14,8 @@ import { Store } from './store';
 @Injectable()
 export class ForgedRows {
   private readonly logger = new Logger('store');
+  /** A bad row that a poll or a page meets again and again is told once a minute: it must not fill the log. */
+  private readonly told = new LRUCache<string, true>({ max: 1_000, ttl: MINUTE });
   #sink: AuditSink | undefined;
 
   constructor(private readonly metrics: Metrics) {}
@@ -23,10 +26,13 @@ export class ForgedRows {
 
   readonly report = (collection: string, id: string): void => {
     this.metrics.countForgedRow(collection);
+    const row = `${collection}/${id}`;
+    if (this.told.has(row)) return;
+    this.told.set(row, true);
     this.logger.error({ collection, id, msg: 'a stored row does not hold its seal' });
     // Noting a forged row of the log itself would go round in circles: verification finds those.
     if (collection.startsWith('audit')) return;
-    this.#sink?.note({ action: 'row.forged', actor: 'system:store', resource: `${collection}/${id}` }, 'refused');
+    this.#sink?.note({ action: 'row.forged', actor: 'system:store', resource: row }, 'refused');
   };
 }
 

@@ -2,10 +2,12 @@ import { type Config } from '../../src/config';
 import { type AuditIntent, Readiness, SystemClock } from '../../src/kernel';
 import { ChainedAuditSink, verifyChain } from '../../src/audit';
 import { auditBatchesCollection } from '../../src/audit/audit.collection';
-import { startActor } from '../support/actors';
-import { isLong } from '../support/parts';
+import { SealedStore, type Store } from '../../src/store';
+import { MongoStore } from '../../src/store/mongo';
+import { pauseOutsideWrite, startActor } from '../support/actors';
+import { describeWithPart, isLong, type Secantus, startSecantus } from '../support/parts';
 import { waitFor } from '../support/processes';
-import { openSealedStore, type OpenStore, temporarySealedStore } from '../support/sealed-store';
+import { FixedSecrets, openSealedStore, type OpenStore, temporarySealedStore } from '../support/sealed-store';
 import { describeWithSmallDisk, type SmallDisk, smallDisk } from '../support/small-disk';
 
 /** Resources of all intents in the log. */
@@ -52,7 +54,7 @@ describe('the audit log of processes that die', () => {
   it('goes on after a writer that was stopped for a while, which goes on too', async () => {
     const [one, two] = [startActor('audit-writer', open.folder, '1'), startActor('audit-writer', open.folder, '1')];
     await waitFor('both to write', () => [one, two].every((writer) => acknowledged(writer.output()).length > 5));
-    one.pause();
+    await pauseOutsideWrite(one, open.store);
     const before = acknowledged(two.output()).length;
     await waitFor('the other to go on', () => acknowledged(two.output()).length > before + 20);
     one.resume();
@@ -96,5 +98,45 @@ describeWithSmallDisk('the audit log on a disk that is full', () => {
     );
     await sink.onApplicationShutdown();
     expect(await verifyChain(open.store)).toMatchObject({ writers: 1, faults: [] });
+  });
+});
+
+describeWithPart('secantus', 'the audit log with its database standing still', () => {
+  let server: Secantus;
+  let store: Store;
+  beforeEach(async () => {
+    server = await startSecantus();
+    const engine = new MongoStore({ url: server.url, dbName: 'audit' });
+    store = new SealedStore(engine, new FixedSecrets(), { onForgedRow: () => undefined });
+  });
+  afterEach(async () => {
+    await store.close();
+    await server.stop();
+  });
+
+  it('refuses acts, and writes each entry once when the database goes on', async () => {
+    const intent: AuditIntent = { action: 'test.act', actor: 'actor' };
+    const sink = new ChainedAuditSink(store, new SystemClock(), new Readiness(), { auditReads: true } as Config);
+    store.collection(auditBatchesCollection);
+    await store.prepare();
+    const act = await sink.begin(intent);
+    server.pause();
+    act.close('done');
+    const all = await Promise.allSettled([sink.begin(intent), sink.read(intent)]);
+    expect(all).toEqual(
+      Array(2).fill({ status: 'rejected', reason: expect.objectContaining({ code: 'audit_unavailable' }) }),
+    );
+    server.resume();
+    await waitFor('an act to be taken again', () =>
+      sink.begin(intent).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await sink.onApplicationShutdown();
+    expect(await verifyChain(store)).toMatchObject({ writers: 1, faults: [] });
+    const batches = (await store.collection(auditBatchesCollection).list('_id', [], { limit: 100 })).items;
+    const entries = batches.flatMap((batch) => JSON.parse(batch.entries) as { id: string; phase: string }[]);
+    expect(new Set(entries.map(({ id, phase }) => `${id} ${phase}`)).size).toBe(entries.length);
   });
 });

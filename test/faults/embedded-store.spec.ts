@@ -91,6 +91,15 @@ describe('the embedded store under several processes', () => {
     expect(await things.insert({ _id: 'after', owner: 'ada' })).toMatchObject({ rev: 1 });
   });
 
+  it.each(['exit', 'throw'])('does not hold up the end of its process: %s in the middle of writes', async (how) => {
+    const leaving = start(how);
+    await leaving.exited;
+    expect(leaving.running()).toBe(false);
+    if (how === 'throw') expect(leaving.output()).toContain('nobody catches this');
+    expect(await things.insert({ _id: 'after', owner: 'ada' })).toMatchObject({ rev: 1 });
+    expect(await things.count('byOwner', [])).toBe(await things.count('_id', []));
+  });
+
   it('writes on after a process that was killed inside its write transaction', async () => {
     const holder = start('hold', '60000');
     await waitFor('the lock to be held', () => holder.output().includes('holding'));

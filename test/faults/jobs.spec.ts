@@ -1,5 +1,5 @@
 import { jobsCollection } from '../../src/jobs/jobs.collection';
-import { startActor } from '../support/actors';
+import { pauseOutsideWrite, startActor } from '../support/actors';
 import { stepsCollection } from '../support/job-steps';
 import { type Managed, waitFor } from '../support/processes';
 import { type OpenStore, temporarySealedStore } from '../support/sealed-store';
@@ -63,7 +63,7 @@ describe('a job with two processes that could run it', () => {
     const other = await worker(SHORT_LEASE);
     const one = await starter(SHORT_LEASE);
     await said(one, 'step 10');
-    one.pause();
+    await pauseOutsideWrite(one, open.store);
     await said(other, 'finished');
     await waitFor('the end', async () => (await jobRow())[0]?.state === 'done');
     const before = { job: await jobRow(), steps: await stepRows() };

@@ -34,7 +34,8 @@ async function run(job: RunningJob): Promise<void> {
     await rows.insert({ _id: `${step}/${process.pid}`, step, pid: process.pid });
     await job.save({ progress: { total, done: step, failed: 0 } });
     say(`step ${step}`);
-    await sleep(10);
+    // A rest in which a test can stop this process between two writes.
+    await sleep(step === 10 ? 500 : 10);
   }
   say('finished');
 }

@@ -4,6 +4,8 @@
  *   claim <prefix> <count>   tries to insert each of `count` unique keys, and prints those that it got
  *   write                    inserts without end: `ok <id>` once acknowledged, `refused <code>`, and `read` for each row read back
  *   hold <ms>                stays inside a write transaction of the embedded store for that long
+ *   exit                     calls process.exit(0) in the middle of writes
+ *   throw                    throws what nobody catches in the middle of writes
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DomainError, newId, SystemClock } from '../../../src/kernel';
@@ -59,11 +61,24 @@ async function hold(ms: number): Promise<void> {
   }, 2 * ms);
 }
 
+/** As soon as the first of many writes is through: the writer's thread waits for the next ones then. */
+async function end(how: 'exit' | 'throw'): Promise<void> {
+  const writes = Array.from({ length: 2_000 }, (_, i) => things.insert({ _id: `end-${i}`, owner: 'ada' }));
+  await sleep(1);
+  void Promise.allSettled(writes);
+  if (how === 'exit') process.exit(0);
+  setImmediate(() => {
+    throw new Error('nobody catches this');
+  });
+  await Promise.all(writes);
+}
+
 async function main(): Promise<void> {
   if (command === 'increment') await increment(first, Number(count));
   if (command === 'claim') await claim(first, Number(count));
   if (command === 'write') for (let i = 0; i < 8; i += 1) void writeWithoutEnd();
   if (command === 'hold') await hold(Number(first));
+  if (command === 'exit' || command === 'throw') await end(command);
   if (command !== 'write') await store.close();
 }
 
