@@ -32,7 +32,7 @@ describe('A registration that is killed', () => {
     await expect(client.post('/register', person)).rejects.toThrow();
     await service.ended();
     await service.restart({ COFFER_FAILPOINT: undefined });
-    const stranger = { ...newPerson(), username: person.username };
+    const stranger = { ...newPerson(), username: person.username, password: 'Another-Horse-7' };
     expectProblem(await client.post('/register', stranger), 409, 'user_exists');
     const { username, password } = stranger;
     expectProblem(await client.post('/login', { username, password }), 401, 'login_failed');
@@ -53,7 +53,7 @@ describe('A service that is killed', () => {
     const first = await login(client, person);
     const refresh = { refresh_token: first.refresh_token };
     const second = expectStatus(await client.post('/token/refresh', refresh), 200) as { refresh_token: string };
-    const third = expectStatus(await client.post('/token/refresh', second), 200) as { refresh_token: string };
+    const third = expectStatus(await client.post('/token/refresh', only(second)), 200) as { refresh_token: string };
     for (let count = 0; count < 5; count += 1) await client.post('/login', { username, password: 'Wrong-Horse-7' });
     await service.kill();
     await service.restart();
@@ -61,6 +61,8 @@ describe('A service that is killed', () => {
     expectProblem(await client.as(ended.access_token).get('/me'), 401, 'invalid_session');
     expectStatus(await session.get('/me'), 200);
     expectProblem(await client.post('/token/refresh', refresh), 401, 'invalid_session');
-    expectProblem(await client.post('/token/refresh', third), 401, 'invalid_session');
+    expectProblem(await client.post('/token/refresh', only(third)), 401, 'invalid_session');
   });
 });
+
+const only = ({ refresh_token }: { refresh_token: string }): { refresh_token: string } => ({ refresh_token });
