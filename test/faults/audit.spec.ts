@@ -10,6 +10,8 @@ import { waitFor } from '../support/processes';
 import { FixedSecrets, openSealedStore, type OpenStore, temporarySealedStore } from '../support/sealed-store';
 import { describeWithSmallDisk, type SmallDisk, smallDisk } from '../support/small-disk';
 
+jest.setTimeout(isLong() ? 600_000 : 120_000);
+
 /** Resources of all intents in the log. */
 async function intentsIn(open: OpenStore): Promise<Set<string>> {
   const found = new Set<string>();

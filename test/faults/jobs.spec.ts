@@ -4,6 +4,8 @@ import { stepsCollection } from '../support/job-steps';
 import { type Managed, waitFor } from '../support/processes';
 import { type OpenStore, temporarySealedStore } from '../support/sealed-store';
 
+jest.setTimeout(120_000);
+
 const STEPS = 60;
 const SHORT_LEASE = '1500';
 const LONG_LEASE = '600000';
