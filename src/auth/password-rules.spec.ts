@@ -30,6 +30,7 @@ describe('The classic password rule', () => {
     ['no digit', 'Xqx!abcd'],
     ['no special character', 'Xq7xabcd'],
     ['one of the common list, in another case', 'P@ssw0rd'],
+    ['one of the first of them, with an ending that the rule asks for', 'Password1!'],
     ['1,025 bytes', `Aa1!${'x'.repeat(1021)}`],
     ['1,025 bytes in fewer characters', `Aa1!${'é'.repeat(511)}`],
     ['a lone surrogate', 'Xq7!abcd\uD800'],

@@ -70,7 +70,7 @@ export class TotpEnrolmentDto {
 
   /**
    * The same as a QR code, an SVG document.
-   * @example "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 53 53\"></svg>"
+   * @example "<svg viewBox='0 0 53 53'></svg>"
    */
   qr_svg!: string;
 }

@@ -1,4 +1,4 @@
-import { IsOptional, IsString, MaxLength } from 'class-validator';
+import { IsString, MaxLength, ValidateIf } from 'class-validator';
 import { FactorMethod } from '../factors/methods';
 
 /** The longest of what a login may be named by: an e-mail address. */
@@ -6,7 +6,11 @@ const MAX_NAME = 254;
 /** A thousand bytes of password and more are never right; this only keeps what is hashed small. */
 const MAX_PASSWORD = 1_024;
 const MAX_OTP = 64;
-const MAX_TOKEN = 256;
+/** Longer than any token of ours, so that one of another kind is refused as a token and not as input. */
+const MAX_TOKEN = 4_096;
+
+/** May be left out. `null` is no way to do that: IsOptional would let it pass as if it were the type that the field has. */
+const MayBeAbsent = (): PropertyDecorator => ValidateIf((_body, value) => value !== undefined);
 
 export class LoginDto {
   /**
@@ -72,7 +76,7 @@ export class SendOtpDto {
    * What /login gave. Without it, a bearer token of that user is wanted.
    * @example "mfa.019ab2f0-7c11-7e55-b0f5-6f0a3c1d2e4f.5pXx0r3rM0m3o7fQb3m1bTn0y7m8h3y3r0c2d1e0f9A"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   @MaxLength(MAX_TOKEN)
   mfa_token?: string;
@@ -99,7 +103,7 @@ export class VerifyOtpDto {
    * What /login gave. Without it, a bearer token of that user is wanted.
    * @example "mfa.019ab2f0-7c11-7e55-b0f5-6f0a3c1d2e4f.5pXx0r3rM0m3o7fQb3m1bTn0y7m8h3y3r0c2d1e0f9A"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   @MaxLength(MAX_TOKEN)
   mfa_token?: string;
@@ -118,7 +122,7 @@ export class StepUpDto {
    * Where a second factor is on: a code by e-mail (POST /send-otp with this session's token), of an authenticator app, or a recovery code.
    * @example "123456"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   @MaxLength(MAX_OTP)
   otp?: string;

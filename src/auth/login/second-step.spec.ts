@@ -1,4 +1,4 @@
-import { type Person } from '../../../test/support/accounts';
+import { type Person, type Tokens } from '../../../test/support/accounts';
 import { type Answer, type Client, expectProblem, expectStatus } from '../../../test/support/client';
 import { Coffer, startCoffer } from '../../../test/support/coffer';
 import { codeOf, firstStep, recoveryCodes, withEmailFactor, withTotp } from '../../../test/support/second-factors';
@@ -136,6 +136,22 @@ describe('The token of a first step', () => {
       expectProblem(await nobody().as(mfa_token).get(path), 401, 'unauthenticated');
     }
     expectProblem(await nobody().post('/token/refresh', { refresh_token: mfa_token }), 401, 'invalid_session');
+  });
+
+  it('takes no token of another kind for an mfa_token', async () => {
+    const { person } = await withEmailFactor(coffer);
+    const { username } = person;
+    const { mfa_token } = await firstStep(nobody(), person);
+    const tokens = expectStatus(await verify(person, mfa_token, await lastCode(person)), 200) as Tokens;
+    for (const other of [tokens.access_token, tokens.refresh_token]) {
+      expectProblem(await verify(person, other, '123456'), 401, 'otp_failed');
+      expectProblem(await nobody().post('/send-otp', { username, mfa_token: other }), 401, 'invalid_session');
+    }
+  });
+
+  it.each(['/send-otp', '/verify-otp'])('%s does not take null for an mfa_token that is absent', async (path) => {
+    const body = { username: 'somebody', mfa_token: null, ...(path === '/verify-otp' && { otp: '123456' }) };
+    expectProblem(await nobody().post(path, body), 400, 'validation_failed');
   });
 
   it.each([

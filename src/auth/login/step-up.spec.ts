@@ -101,6 +101,7 @@ describe('POST /step-up', () => {
   it.each([
     ['no password', {}],
     ['a number as code', { password: 'Wrong-Horse-7', otp: 123456 }],
+    ['null as code', { password: 'Wrong-Horse-7', otp: null }],
     ['an unknown field', { password: 'Wrong-Horse-7', mfa_token: 'x' }],
   ])('answers 400 to %s', async (_what, body) => {
     const { client } = await signUp(coffer.client);

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
 import { audited, AuditSink, DomainError, FieldFault, newId } from '../../kernel';
-import { EmailAddress, parseEmail, parseUsername, UserDoc, Username, Users } from '../../users';
+import { EmailAddress, OneAtATime, parseEmail, parseUsername, UserDoc, Username, Users } from '../../users';
 import { requireStrongPassword } from '../password-rules';
 import { Passwords } from '../passwords';
 import { AccountCreation, refusedIndex } from './account-creation';
@@ -25,6 +25,8 @@ export type RegistrationOutcome = 'registered' | 'pending';
 /** POST /register. */
 @Injectable()
 export class Registration {
+  readonly #queue = new OneAtATime();
+
   constructor(
     private readonly users: Users,
     private readonly passwords: Passwords,
@@ -39,10 +41,13 @@ export class Registration {
     const parsed = parse(input);
     const { username, email, password } = parsed;
     requireStrongPassword(password, this.config.passwords.rule, { username, email: email.address });
-    return audited(this.audit, { action: 'account.register', actor: 'anonymous' }, async () => {
-      const holder = await this.users.byUsername(username);
-      return holder === undefined ? this.#new(parsed) : this.#again(holder, parsed);
-    });
+    return audited(this.audit, { action: 'account.register', actor: 'anonymous' }, () =>
+      // Of many registrations of one name at once, one hashes its password and the others find the name taken.
+      this.#queue.run(username, async () => {
+        const holder = await this.users.byUsername(username);
+        return holder === undefined ? this.#new(parsed) : this.#again(holder, parsed);
+      }),
+    );
   }
 
   /** Hashes in any case, and first: what follows for a known address takes as long as for another. */

@@ -26,7 +26,15 @@ function signed(header: Part, claims: Part, secret = SECRET, hash = 'sha256'): s
   return `${input}.${createHmac(hash, secret).update(input).digest('base64url')}`;
 }
 
+let shared: string | undefined;
+
+/** One that no test ends. */
 async function freshToken(): Promise<string> {
+  shared ??= await newToken();
+  return shared;
+}
+
+async function newToken(): Promise<string> {
   return (await login(coffer.client, await register(coffer.client))).access_token;
 }
 
@@ -123,6 +131,7 @@ describe('An access token', () => {
     const token = await freshToken();
     coffer.clock.offset += HOUR;
     const answer = await coffer.client.as(token).get('/me');
+    coffer.clock.offset -= HOUR;
     expectProblem(answer, 401, 'token_expired');
     expect(answer.headers['www-authenticate']).toContain('invalid_token');
   });
@@ -137,7 +146,7 @@ describe('An access token', () => {
   });
 
   it('of the session of one and the account of another is refused', async () => {
-    const [mine, other] = [await freshToken(), await freshToken()];
+    const [mine, other] = [await freshToken(), await newToken()];
     const mixed = like(mine, { sub: decoded(other, 1)['sub'] });
     expectProblem(await coffer.client.as(mixed).get('/me'), 401, 'invalid_session');
   });
@@ -153,7 +162,7 @@ describe('An access token', () => {
   });
 
   it('is refused when its session has ended by itself, long before it has', async () => {
-    const token = await freshToken();
+    const token = await newToken();
     const sessions = coffer.get(Store).collection(sessionsCollection);
     const session = (await sessions.find('_id', String(decoded(token, 1)['sid'])))!;
     await sessions.replace({ ...session, expires_at: Date.now() + coffer.clock.offset - 1 });

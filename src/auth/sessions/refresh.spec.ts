@@ -99,11 +99,10 @@ describe('POST /token/refresh', () => {
 
   it('refuses an access token', async () => {
     const { tokens } = await opened();
-    expectProblem(await refresh(tokens.access_token.slice(0, 250)), 401, 'invalid_session');
-    expectProblem(await refresh(tokens.access_token), 400, 'validation_failed');
+    expectProblem(await refresh(tokens.access_token), 401, 'invalid_session');
   });
 
-  it.each([[{ $ne: null }], [['x']], [7], [null], [undefined], ['x'.repeat(300)]])(
+  it.each([[{ $ne: null }], [['x']], [7], [null], [undefined], ['x'.repeat(5_000)]])(
     'answers 400 to %j',
     async (refresh_token) => expectProblem(await refresh(refresh_token), 400, 'validation_failed'),
   );

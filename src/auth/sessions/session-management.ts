@@ -39,10 +39,11 @@ export class SessionManagement {
   /** Oldest first. */
   async list(caller: Principal, limit: number, after: Position | undefined) {
     const page = await this.sessions.list(caller.userId, { limit, ...(after === undefined ? {} : { after }) });
-    const sealed = page.items.some(({ client }) => client !== undefined);
+    const open = page.items.filter((session) => this.sessions.isAlive(session));
+    const sealed = open.some(({ client }) => client !== undefined);
     const listed = sealed
-      ? await this.sealer.with(caller.userId, (keys) => page.items.map((session) => opened(keys, session)))
-      : page.items.map((session) => ({ session, client: undefined }));
+      ? await this.sealer.with(caller.userId, (keys) => open.map((session) => opened(keys, session)))
+      : open.map((session) => ({ session, client: undefined }));
     return { sessions: listed, next: page.next };
   }
 

@@ -1,12 +1,15 @@
 import { IsString, MaxLength } from 'class-validator';
 
+/** Longer than any token of ours, so that one of another kind is refused as a token and not as input. */
+const MAX_TOKEN = 4_096;
+
 export class RefreshDto {
   /**
    * The newest refresh token of the session.
    * @example "019ab2f0-7c11-7e55-b0f5-6f0a3c1d2e4f.1.5pXx0r3rM0m3o7fQb3m1bTn0y7m8h3y3r0c2d1e0f9A"
    */
   @IsString()
-  @MaxLength(256)
+  @MaxLength(MAX_TOKEN)
   refresh_token!: string;
 }
 

@@ -1,6 +1,7 @@
 import { login, type Person, register, signUp, type Tokens } from '../../../test/support/accounts';
 import { type Client, expectProblem, expectStatus } from '../../../test/support/client';
 import { Coffer, startCoffer } from '../../../test/support/coffer';
+import { DAY } from '../../kernel';
 import { Store } from '../../store';
 import { usersCollection } from '../../users';
 import { sessionsCollection } from './session.collection';
@@ -71,6 +72,13 @@ describe('GET /sessions', () => {
     expect(second.items).toEqual([expect.objectContaining({ current: false })]);
     const { client: other } = await signUp(coffer.client);
     expectProblem(await other.get(`/sessions?cursor=${first.next_cursor!}`), 400, 'invalid_cursor');
+  });
+
+  it('leaves out a session that is over and not swept yet', async () => {
+    const { person } = await signUp(coffer.client);
+    coffer.clock.offset += 8 * DAY;
+    const newest = await another(person);
+    expect((await list(newest)).items).toEqual([expect.objectContaining({ current: true })]);
   });
 
   it('holds twenty at most: the oldest one makes room', async () => {

@@ -45,7 +45,12 @@ export class Sessions {
   /** The session, if it is not over. */
   async alive(id: string): Promise<SessionDoc | undefined> {
     const session = await this.#rows.find('_id', id);
-    return session !== undefined && session.expires_at > this.clock.now() ? session : undefined;
+    return session !== undefined && this.isAlive(session) ? session : undefined;
+  }
+
+  /** Rows outlive their sessions until a sweep. */
+  isAlive({ expires_at }: SessionDoc): boolean {
+    return expires_at > this.clock.now();
   }
 
   /** Takes the next generation if `session` is still as it was read; undefined where another request was first. */
@@ -83,6 +88,7 @@ export class Sessions {
     }
   }
 
+  /** Rows of sessions that are over may be among them. */
   list(userId: string, options: ListOptions): Promise<Page<SessionDoc>> {
     return this.#rows.list('user', [userId], options);
   }
