@@ -1,0 +1,60 @@
+import { login, newPerson, signUp } from '../support/accounts';
+import { Client, expectProblem, expectStatus } from '../support/client';
+import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
+import { type Service, startService } from '../support/service';
+import { totpCode } from '../support/totp';
+
+describeWithPart('openbao', 'While Vault is sealed', () => {
+  let bao: Bao;
+  let service: Service;
+  let client: Client;
+  beforeAll(async () => {
+    bao = await startOpenBao();
+    const { address, roleId, secretId } = bao;
+    const vault = { MASTER_KEY: 'transit', VAULT_ADDR: address, VAULT_ROLE_ID: roleId, VAULT_SECRET_ID: secretId };
+    // Nothing is cached: each use of a key asks Vault.
+    service = await startService({ env: { ...vault, KMS_CACHE_SECONDS: '0' } });
+    client = new Client(service.url);
+  }, 90_000);
+  afterAll(async () => {
+    await service.dispose();
+    await bao.stop();
+  });
+  afterEach(() => bao.unseal());
+
+  it('a registration is refused, and its name is free again afterwards', async () => {
+    const person = newPerson();
+    await bao.seal();
+    expectProblem(await client.post('/register', person), 503, 'kms_unavailable');
+    const { username, password } = person;
+    expectProblem(await client.post('/login', { username, password }), 401, 'login_failed');
+    await bao.unseal();
+    expectStatus(await client.post('/register', person), 200);
+    await login(client, person);
+  });
+
+  it('a login by password goes on, and so does its session', async () => {
+    const { person } = await signUp(client);
+    await bao.seal();
+    const session = client.as((await login(client, person)).access_token);
+    expect((await session.get('/sessions')).json.items).toEqual(
+      expect.arrayContaining([expect.objectContaining({ current: true })]),
+    );
+    expectStatus(await session.get('/me'), 200);
+  });
+
+  it('a TOTP code cannot be checked: the attempt is given back and nobody gets in', async () => {
+    const { person, client: session } = await signUp(client);
+    const { secret } = expectStatus(await session.post('/2fa/totp'), 200) as { secret: string };
+    const enrol = totpCode(secret, Date.now(), -1);
+    expectStatus(await session.post('/2fa/totp/confirm', { otp: enrol }), 204);
+    const { username, mfa_token } = (await login(client, person)) as unknown as Record<string, string>;
+    await bao.seal();
+    for (let tries = 0; tries < 12; tries += 1) {
+      const answer = await client.post('/verify-otp', { username, mfa_token, otp: totpCode(secret) });
+      expectProblem(answer, 503, 'kms_unavailable');
+    }
+    await bao.unseal();
+    expectStatus(await client.post('/verify-otp', { username, mfa_token, otp: totpCode(secret) }), 200);
+  });
+});
