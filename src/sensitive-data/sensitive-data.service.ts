@@ -11,7 +11,7 @@ import {
   newId,
 } from '../kernel';
 import { OwnerKeys, SealedInsert, Sealer } from '../keys/user';
-import { Collection, Position, Store, update } from '../store';
+import { Collection, Position, Store, untilHeld, update } from '../store';
 import { SealedFields, openValue, sealValue } from './record-cipher';
 import { HIDDEN, RecordInput, RecordView, View, masked, showsPart } from './sensitive-data';
 import { SensitiveDataDoc, sensitiveDataCollection } from './sensitive-data.collection';
@@ -40,7 +40,6 @@ export type RevisionGuard = (rev: number) => void;
 /** A page ends early once it holds this much ciphertext, so that a list of large values stays bounded in memory. */
 const PAGE_BYTES = 8 * 1024 * 1024;
 const CHUNK = 50;
-const REPLACE_ATTEMPTS = 5;
 
 @Injectable()
 export class SensitiveDataService {
@@ -84,7 +83,7 @@ export class SensitiveDataService {
   /** @throws DomainError `not_found`, whatever `guard` throws, `conflict` where others keep changing the record. */
   async replace(caller: Principal, id: string, input: RecordInput, guard: RevisionGuard): Promise<Versioned> {
     const row = await audited(this.audit, intent('record.update', caller, id), () =>
-      this.#untilHeld(async () => {
+      untilHeld(async () => {
         // Read before Sealer.with reads the key row: a retire in between has to rewrite the row, and then the replace does not hold.
         const before = await this.#owned(caller, id);
         guard(before.rev);
@@ -99,7 +98,7 @@ export class SensitiveDataService {
   /** @throws as `replace`. */
   async remove(caller: Principal, id: string, guard: RevisionGuard): Promise<void> {
     await audited(this.audit, intent('record.delete', caller, id), () =>
-      this.#untilHeld(async () => {
+      untilHeld(async () => {
         const row = await this.#owned(caller, id);
         guard(row.rev);
         return (await this.#rows.remove(id, row.rev)) ? row : undefined;
@@ -159,14 +158,6 @@ export class SensitiveDataService {
       }
       throw error;
     }
-  }
-
-  async #untilHeld(attempt: () => Promise<SensitiveDataDoc | undefined>): Promise<SensitiveDataDoc> {
-    for (let tries = 0; tries < REPLACE_ATTEMPTS; tries += 1) {
-      const row = await attempt();
-      if (row !== undefined) return row;
-    }
-    throw new DomainError('conflict', { detail: 'The record is being changed by others.' });
   }
 }
 

@@ -9,6 +9,20 @@ const FIRST_PAUSE = 2;
 const LONGEST_PAUSE = 64;
 
 /**
+ * Runs `attempt` until its conditional write held, with a pause after each one that another writer came before. `attempt` reads what it
+ * changes anew each time, and returns undefined where its write did not hold.
+ * @throws DomainError `conflict` where it never held; what `attempt` throws.
+ */
+export async function untilHeld<T>(attempt: () => Promise<T | undefined>): Promise<T> {
+  for (let count = 0; count < ATTEMPTS; count += 1) {
+    const held = await attempt();
+    if (held !== undefined) return held;
+    await sleep(pause(count));
+  }
+  throw new DomainError('conflict', { detail: 'Others keep changing this at the same time.', retryAfterSeconds: 1 });
+}
+
+/**
  * Reads a document, changes it and stores it, again from the start while another writer comes in between. `change` may be called
  * several times, so it does nothing but compute; where it returns undefined the document is left alone.
  * @returns the document as it is stored then, or undefined where there is none.
@@ -19,16 +33,14 @@ export async function update<T extends Doc>(
   id: string,
   change: (doc: T) => T | undefined | Promise<T | undefined>,
 ): Promise<T | undefined> {
-  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+  const { doc } = await untilHeld<{ readonly doc: T | undefined }>(async () => {
     const doc = await collection.find('_id', id);
-    if (doc === undefined) return undefined;
-    const changed = await change(doc);
-    if (changed === undefined) return doc;
+    const changed = doc && (await change(doc));
+    if (doc === undefined || changed === undefined) return { doc };
     const stored = await collection.replace({ ...changed, _id: doc._id, rev: doc.rev });
-    if (stored !== undefined) return stored;
-    await sleep(pause(attempt));
-  }
-  throw new DomainError('conflict', { detail: 'Others keep changing this at the same time.', retryAfterSeconds: 1 });
+    return stored && { doc: stored };
+  });
+  return doc;
 }
 
 /** Random over the whole span, so that writers who lost together do not come back together. */
