@@ -157,7 +157,7 @@ describe('each variable', () => {
     ],
     [{ METRICS_TOKEN: GOOD }, { metricsToken: GOOD }],
     [{ COFFER_FAILPOINT: 'rotation.after-rotate' }, { failpoint: 'rotation.after-rotate' }],
-    [{ KEY_ROTATION_DAYS: '0', TWO_PERSON: 'false', TRASH_DAYS: '0' }, {}],
+    [{ KEY_ROTATION_DAYS: '0', TWO_PERSON: 'false', TRASH_DAYS: '0', UPLOAD_EXPIRY_HOURS: '24' }, {}],
   ];
   it.each(accepted)('takes %j', (env, expected) => {
     expect(load(env)).toMatchObject(expected);
@@ -311,6 +311,11 @@ describe('production', () => {
     '<secure_random_string>-and-more-of-it-still',
     'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',
     'your_jwt_secret_that_is_long_enough_to_pass',
+    'CHANGE_ME_CHANGE_ME_CHANGE_ME_CHANGE_ME',
+    'supersecretsupersecretsupersecretsupersecret',
+    'dev-secret-dev-secret-dev-secret-dev-secret',
+    'insecure-secret-for-development-only-00',
+    '0123456789abcdef0123456789abcdef',
   ];
   it.each(samples)('does not start with the sample secret %s', (value) => {
     const said = refusal({ ...PRODUCTION, JWT_SECRET: value });

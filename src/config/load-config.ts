@@ -57,7 +57,10 @@ function refuseLaterCapabilities(env: EnvReader): void {
   for (const name of ['KEY_ROTATION_DAYS', 'TRASH_DAYS']) {
     if (env.whole(name, 0, 36_500, 0) > 0) throw refused(name, 'is not offered yet by this version; use 0');
   }
-  for (const name of ['KACLS_URL', 'WEBAUTHN_RP_ID', 'UPLOAD_EXPIRY_HOURS']) {
+  if (env.whole('UPLOAD_EXPIRY_HOURS', 1, 8_760, 24) !== 24) {
+    throw refused('UPLOAD_EXPIRY_HOURS', 'is not offered yet by this version; use 24 or do not set it');
+  }
+  for (const name of ['KACLS_URL', 'WEBAUTHN_RP_ID']) {
     if (env.text(name) !== undefined) throw refused(name, 'is not offered yet by this version; do not set it');
   }
 }

@@ -15,10 +15,13 @@ import { EnvReader, refused } from './env-reader';
 
 const MIN_CHARS = 32;
 // What .env.example, documentation and guides put where a secret belongs. Good enough to try Coffer, never to keep anything.
-const SAMPLE =
-  /change-?me|replace-?(me|this)|example|sample|placeholder|your[-_ ]|^<|^myroot$|^root$|^(.)\2+$|^secret|^password/i;
+const SAMPLES = [
+  /change[-_ ]?(me|this)|replace[-_ ]?(me|this|with)|example|sample|placeholder|insecure|your[-_ ]|^<|^(my)?root$/i,
+  /^((my|super|top|dev|test|jwt|default)[-_ ]?)*secret|^password|^(dev|development|test|default)[-_ ]/i,
+  /^(.)\1+$|^0?123456789|^abcdefgh/i,
+];
 
-export const isSample = (value: string): boolean => SAMPLE.test(value);
+export const isSample = (value: string): boolean => SAMPLES.some((sample) => sample.test(value));
 
 export interface SecretSource {
   readonly production: boolean;
