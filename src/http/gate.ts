@@ -34,7 +34,7 @@ export class Gate {
       return;
     }
     this.checkServing(policy);
-    checkQueryNames(request);
+    checkQuery(request);
     if (policy.rateLimit !== undefined) await this.limits.take(policy.rateLimit, request.ip);
     const principal = await this.identify(policy, request);
     if (principal === undefined) return;
@@ -74,10 +74,25 @@ export class Gate {
 // RFC 9112, 3.2.
 const noHost = (): DomainError => new DomainError('validation_failed', { detail: 'The request has no Host header.' });
 
+// Fastify leaves a value that does not decode as it stands: a name would then not be the one that was sent.
 // class-transformer would take `constructor` over into the DTO, and class-validator then looks its rules up under the sender's object.
-function checkQueryNames(request: FastifyRequest): void {
+function checkQuery(request: FastifyRequest): void {
+  if (!decodes(queryOf(request))) {
+    throw new DomainError('validation_failed', { detail: 'The query is not UTF-8 in percent-encoding.' });
+  }
   for (const name of Object.keys(request.query ?? {})) {
     if (FORBIDDEN_KEYS.has(name))
       throw new DomainError('validation_failed', { detail: 'A query parameter has a reserved name.' });
+  }
+}
+
+const queryOf = ({ raw }: FastifyRequest): string => /\?(.*)$/s.exec(raw.url ?? '')?.[1] ?? '';
+
+function decodes(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
   }
 }

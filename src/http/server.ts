@@ -10,7 +10,7 @@ import { toDomainError } from './refusal';
 import { RouteTable } from './route-table';
 import { SECURITY_HEADERS } from './security-headers';
 
-const SANE_REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
+const SANE_REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 // The longest file name, 255 bytes, with each byte percent-encoded.
 const MAX_PARAM_CHARS = 3 * 255;
 
