@@ -72,7 +72,8 @@ export class FileContentController {
     query: ContentQueryDto,
     http: { readonly request: FastifyRequest; readonly reply: FastifyReply },
   ): Promise<void> {
-    const content = await this.files.content(caller, ref, query.encrypted === 'true' ? 'stored' : 'clear');
+    const { encrypted, version } = query;
+    const content = await this.files.content(caller, ref, { form: encrypted === 'true' ? 'stored' : 'clear', version });
     await sendContent(http.request, http.reply, content);
   }
 }

@@ -45,16 +45,20 @@ export class FilesController {
     return file;
   }
 
-  /** The caller's files, oldest first, or with `name` the one of exactly that name. */
+  /**
+   * The caller's files, oldest first; with `name` the one of exactly that name, with `prefix` those whose names begin so. Names are kept
+   * sealed: at most 1,000 are opened a request, so a page by prefix may hold fewer items than `limit`, even none, and still have a next one.
+   */
   @Get()
   @Policy({ access: 'user' })
   @ApiProblems('invalid_cursor', 'integrity_failed', 'decryption_failed')
   async list(@Caller() caller: Principal, @Query() query: FileListQueryDto): Promise<FilePageDto> {
-    const { name, limit = DEFAULT_LIMIT } = query;
-    const scope = { userId: caller.userId, query: JSON.stringify([PATH, name ?? null]) };
+    const { name, prefix, limit = DEFAULT_LIMIT } = query;
+    const scope = { userId: caller.userId, query: JSON.stringify([PATH, name ?? null, prefix ?? null]) };
     const after = this.paging.position(query.cursor, scope);
-    const page =
-      name === undefined ? await this.files.list(caller, limit, after) : await this.files.listNamed(caller, name);
+    const page = await (name === undefined
+      ? this.files.list(caller, { limit, after, prefix })
+      : this.files.listNamed(caller, name, prefix));
     return {
       items: [...page.files],
       next_cursor: page.next === undefined ? null : this.paging.cursor(page.next, scope),

@@ -1,6 +1,8 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import { IsIn, IsOptional, IsString } from 'class-validator';
-import { PageQueryDto } from '../http';
+import { Transform } from 'class-transformer';
+import { IsIn, IsInt, IsOptional, IsString, MaxLength, Min } from 'class-validator';
+import { PageQueryDto, wholeNumber } from '../http';
+import { MAX_NAME_BYTES } from './file-name';
 import { FileView } from './file-view';
 import { UPLOAD_FIELDS } from './upload-request';
 
@@ -86,6 +88,15 @@ export class FileListQueryDto extends PageQueryDto {
   @IsOptional()
   @IsString()
   name?: string;
+
+  /**
+   * Only files whose names begin so.
+   * @example "report-"
+   */
+  @IsOptional()
+  @IsString()
+  @MaxLength(MAX_NAME_BYTES)
+  prefix?: string;
 }
 
 export class ContentQueryDto {
@@ -96,6 +107,16 @@ export class ContentQueryDto {
   @IsOptional()
   @IsIn(['true', 'false'])
   encrypted?: 'true' | 'false';
+
+  /**
+   * Number of the version, from 1; the current one where it is not given.
+   * @example 1
+   */
+  @IsOptional()
+  @Transform(wholeNumber)
+  @IsInt()
+  @Min(1)
+  version?: number;
 }
 
 /** The fields of a raw upload; in a form they are fields before the part `file`. */

@@ -20,7 +20,7 @@ beforeEach(async () => {
   owner = await rig.newOwner();
 });
 
-const list = async (limit: number, after?: string) => rig.files.list(owner, limit, after);
+const list = async (limit: number, after?: string) => rig.files.list(owner, { limit, after });
 
 describe('files of an owner', () => {
   it('are listed oldest first, page by page, each once', async () => {
@@ -44,17 +44,42 @@ describe('files of an owner', () => {
     }
   });
 
+  it('are found by how their names begin, page by page, each once, however few match', async () => {
+    for (let n = 0; n < 9; n += 1) await rig.upload(owner, n % 2 === 0 ? `even-${n}` : `odd-${n}`, 'x');
+    const names: string[] = [];
+    let after: string | undefined;
+    do {
+      const page = await rig.files.list(owner, { limit: 2, after, prefix: 'even-' });
+      expect(page.files.length).toBeLessThanOrEqual(2);
+      names.push(...page.files.map((file) => file.name));
+      after = page.next;
+    } while (after !== undefined);
+    expect(names).toEqual(['even-0', 'even-2', 'even-4', 'even-6', 'even-8']);
+    expect((await rig.files.list(owner, { limit: 5, after: undefined, prefix: 'Even' })).files).toEqual([]);
+    expect((await rig.files.listNamed(owner, 'odd-1', 'even')).files).toEqual([]);
+  });
+
+  it('are served by the number of their version, and no other', async () => {
+    const { id } = await rig.upload(owner, 'first', 'x');
+    const content = await rig.files.content(owner, { id }, { form: 'clear', version: 1 });
+    expect(content.size).toBe(1);
+    for (const form of ['clear', 'stored'] as const) {
+      const asked = rig.files.content(owner, { id }, { form, version: 2 });
+      await expect(asked).rejects.toMatchObject({ code: 'file_not_found' });
+    }
+  });
+
   it('are not there for anybody else, by id or name, in any way', async () => {
     const { id } = await rig.upload(owner, 'mine', 'x');
     const stranger = await rig.newOwner();
     const missing = { code: 'file_not_found' };
     await expect(rig.files.get(stranger, { id })).rejects.toMatchObject(missing);
     await expect(rig.files.get(stranger, { name: 'mine' })).rejects.toMatchObject(missing);
-    await expect(rig.files.content(stranger, { id }, 'clear')).rejects.toMatchObject(missing);
-    await expect(rig.files.content(stranger, { id }, 'stored')).rejects.toMatchObject(missing);
+    await expect(rig.files.content(stranger, { id }, { form: 'clear' })).rejects.toMatchObject(missing);
+    await expect(rig.files.content(stranger, { id }, { form: 'stored' })).rejects.toMatchObject(missing);
     await expect(rig.files.exportKey(stranger, id)).rejects.toMatchObject(missing);
     await expect(rig.files.remove(stranger, id)).rejects.toMatchObject(missing);
-    expect((await rig.files.list(stranger, 10, undefined)).files).toEqual([]);
+    expect((await rig.files.list(stranger, { limit: 10, after: undefined })).files).toEqual([]);
     expect((await rig.download(owner, id)).toString()).toBe('x');
   });
 
@@ -63,7 +88,7 @@ describe('files of an owner', () => {
     rig.clock.forward(MINUTE);
     await expect(rig.files.get(owner, { id })).rejects.toMatchObject({ code: 'file_not_found' });
     await expect(rig.files.get(owner, { name: 'short' })).rejects.toMatchObject({ code: 'file_not_found' });
-    await expect(rig.files.content(owner, { id }, 'clear')).rejects.toMatchObject({ code: 'file_not_found' });
+    await expect(rig.files.content(owner, { id }, { form: 'clear' })).rejects.toMatchObject({ code: 'file_not_found' });
     await expect(rig.files.exportKey(owner, id)).rejects.toMatchObject({ code: 'file_not_found' });
     await expect(rig.files.remove(owner, id)).rejects.toMatchObject({ code: 'file_not_found' });
     expect((await list(10)).files).toEqual([]);
@@ -155,7 +180,7 @@ describe('a stored content', () => {
   async function expectNeverWrong(): Promise<{ served: number }> {
     let stream;
     try {
-      stream = await (await rig.files.content(owner, { id }, 'clear')).open(undefined);
+      stream = await (await rig.files.content(owner, { id }, { form: 'clear' })).open(undefined);
     } catch (error) {
       expect(isDomainError(error, 'decryption_failed')).toBe(true);
       return { served: 0 };
@@ -249,7 +274,7 @@ describe('a stored content', () => {
   it('that is not there any more is refused', async () => {
     await rename(path, `${path}-x`);
     expect(await expectNeverWrong()).toEqual({ served: 0 });
-    await expect((await rig.files.content(owner, { id }, 'stored')).open(undefined)).rejects.toMatchObject({
+    await expect((await rig.files.content(owner, { id }, { form: 'stored' })).open(undefined)).rejects.toMatchObject({
       code: 'decryption_failed',
     });
   });
@@ -270,8 +295,8 @@ describe('a stored content', () => {
   });
 
   it('gives the stored message as it is, with its own tag and size', async () => {
-    const clear = await rig.files.content(owner, { id }, 'clear');
-    const stored = await rig.files.content(owner, { id }, 'stored');
+    const clear = await rig.files.content(owner, { id }, { form: 'clear' });
+    const stored = await rig.files.content(owner, { id }, { form: 'stored' });
     const { bytes } = await collectUntilFault((await stored.open({ start: 5, end: 99 })) as AsyncIterable<Uint8Array>);
     expect(bytes.equals((await readFile(path)).subarray(5, 100))).toBe(true);
     expect(stored.size).toBe((await readFile(path)).length);
@@ -289,7 +314,9 @@ describe('the rows of files', () => {
     const stranger = await rig.newOwner();
     await raw.replace({ ...row!, owner_id: stranger.userId });
     await expect(rig.files.get(stranger, { id })).rejects.toMatchObject({ code: 'integrity_failed' });
-    await expect(rig.files.list(stranger, 10, undefined)).rejects.toMatchObject({ code: 'integrity_failed' });
+    await expect(rig.files.list(stranger, { limit: 10, after: undefined })).rejects.toMatchObject({
+      code: 'integrity_failed',
+    });
     await rig.rows.remove(id);
   });
 });

@@ -3,11 +3,12 @@ import { Readable } from 'node:stream';
 import { ByteRange } from '../blobs';
 import { KeyExport, keyExport, sha256 } from '../crypto';
 import { AuditAction, AuditIntent, AuditSink, Clock, Principal, audited, isDomainError } from '../kernel';
-import { Sealer } from '../keys/user';
+import { OwnerKeys, Sealer } from '../keys/user';
 import { Collection, Position, Store } from '../store';
 import { fileNotFound, openFileKey } from './file-cipher';
 import { FileContents, contextOf } from './file-contents';
 import { fileName } from './file-name';
+import { FilePage, RowPage, matchingPage } from './file-pages';
 import { FileRemoval } from './file-removal';
 import { FileView, showFile } from './file-view';
 import { ActiveFile, FileDoc, fileCollection, isVisible } from './file.collection';
@@ -18,9 +19,17 @@ export type FileRef = { readonly id: string } | { readonly name: string };
 /** `clear` is the content; `stored` the message that it is kept as. */
 export type Form = 'clear' | 'stored';
 
-export interface FilePage {
-  readonly files: readonly FileView[];
-  readonly next: Position | undefined;
+/** What of a file is asked for: its current version where none is named. */
+export interface ContentChoice {
+  readonly form: Form;
+  readonly version?: number | undefined;
+}
+
+export interface ListChoice {
+  readonly limit: number;
+  readonly after: Position | undefined;
+  /** Only files whose names begin so. */
+  readonly prefix?: string | undefined;
 }
 
 /** A content that may be served. Nothing of it is read before it is asked for. */
@@ -55,16 +64,18 @@ export class FilesService {
   }
 
   /** Oldest first. A page may hold fewer files than `limit`, even none, and still have a next one. */
-  async list(caller: Principal, limit: number, after: Position | undefined): Promise<FilePage> {
-    const options = { limit, ...(after !== undefined && { after }) };
-    const page = await this.#files.list('owner', [caller.userId, 'active'], options);
-    const rows = page.items.filter((row): row is ActiveFile => isVisible(row, this.clock.now()));
-    const files = await this.sealer.with(caller.userId, (keys) => rows.map((row) => showFile(keys, row)));
-    return { files, next: page.next };
+  async list(caller: Principal, { limit, after, prefix }: ListChoice): Promise<FilePage> {
+    const read = (size: number, from: Position | undefined) => this.rows(caller, size, from);
+    if (prefix !== undefined) {
+      return matchingPage(read, { limit, after, matches: (file) => file.name.startsWith(prefix) });
+    }
+    const { rows, next } = await read(limit, after);
+    return { files: rows.filter((file) => file !== undefined), next };
   }
 
   /** The file of exactly this name, if there is one. */
-  async listNamed(caller: Principal, name: string): Promise<FilePage> {
+  async listNamed(caller: Principal, name: string, prefix = ''): Promise<FilePage> {
+    if (!name.startsWith(prefix)) return { files: [], next: undefined };
     try {
       return { files: [await this.get(caller, { name })], next: undefined };
     } catch (error) {
@@ -74,8 +85,9 @@ export class FilesService {
   }
 
   /** @throws as `get`; its `open` as FileContents.read. */
-  async content(caller: Principal, ref: FileRef, form: Form): Promise<ServedContent> {
+  async content(caller: Principal, ref: FileRef, { form, version }: ContentChoice): Promise<ServedContent> {
     const row = await this.visible(caller, ref);
+    if (version !== undefined && version !== row.version) throw fileNotFound();
     return form === 'clear' ? this.clearContent(caller, row) : this.storedContent(caller, row);
   }
 
@@ -100,6 +112,14 @@ export class FilesService {
       // It is gone already; what cannot be cleared away now the sweeper takes.
       await this.removal.finish(row).catch(() => undefined);
     });
+  }
+
+  private async rows(caller: Principal, limit: number, after: Position | undefined): Promise<RowPage> {
+    const options = { limit, ...(after !== undefined && { after }) };
+    const page = await this.#files.list('owner', [caller.userId, 'active'], options);
+    const now = this.clock.now();
+    const shown = (keys: OwnerKeys) => page.items.map((row) => (isVisible(row, now) ? showFile(keys, row) : undefined));
+    return { rows: await this.sealer.with(caller.userId, shown), next: page.next };
   }
 
   private async visible(caller: Principal, ref: FileRef): Promise<ActiveFile> {

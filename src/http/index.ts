@@ -14,4 +14,5 @@ export { Paging, type PageScope } from './paging';
 export { Policy, type RoutePolicy } from './policy';
 export { HttpRefusal } from './refusal';
 export { type Route, RouteTable } from './route-table';
+export { unknownMember } from './validation';
 export { createServerAdapter, routesOf, type ServerLimits } from './server';

@@ -95,7 +95,7 @@ export async function openFilesRig(options: RigOptions = {}) {
   }
 
   async function download(owner: Principal, id: string, range?: { start: number; end: number }): Promise<Buffer> {
-    const stream = await (await files.content(owner, { id }, 'clear')).open(range);
+    const stream = await (await files.content(owner, { id }, { form: 'clear' })).open(range);
     const chunks: Buffer[] = [];
     for await (const chunk of stream) chunks.push(chunk as Buffer);
     return Buffer.concat(chunks);

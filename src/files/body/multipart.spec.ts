@@ -126,6 +126,11 @@ describe('a form with a file', () => {
     await expectRefused(bytes.subarray(0, 20_000), 3);
   });
 
+  it('is refused with the name of the field that is not known, as a pointer', async () => {
+    const error = await refusalOf(form(field('a/colour', 'red'), file('x'), END));
+    expect(error).toMatchObject({ fields: [{ pointer: '/a~1colour', message: 'is not known here' }] });
+  });
+
   it('is refused without a boundary', async () => {
     const unbounded = readForm('multipart/form-data', inPieces(form(file('x'), END), 10));
     await expect(unbounded).rejects.toMatchObject({ code: 'validation_failed' });

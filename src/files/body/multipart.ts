@@ -1,6 +1,7 @@
 import { Busboy, BusboyInstance } from '@fastify/busboy';
 import { Readable } from 'node:stream';
-import { DomainError } from '../../kernel';
+import { unknownMember } from '../../http';
+import { DomainError, FieldFault } from '../../kernel';
 import { Deferred } from './deferred';
 import { MAX_ENVELOPE_BYTES, UPLOAD_FIELDS } from '../upload-request';
 
@@ -69,8 +70,10 @@ class FormReader {
     return this.#head.promise;
   }
 
-  #field(name: string, value: string, truncated: boolean): void {
-    if (!(UPLOAD_FIELDS as readonly string[]).includes(name)) this.#refuse('', 'has a field that is not known');
+  /** The parser gives `undefined` for a field without a name. */
+  #field(name: string | undefined, value: string, truncated: boolean): void {
+    if (name === undefined) this.#fail(broken());
+    else if (!(UPLOAD_FIELDS as readonly string[]).includes(name)) this.#refuseAll([unknownMember(name)]);
     else if (this.#fileBegan) this.#refuse(`/${name}`, `must come before ${FILE_PART}`);
     else if (this.#fields.has(name)) this.#refuse(`/${name}`, 'may be given once');
     else if (truncated) this.#refuse(`/${name}`, 'is too long');
@@ -139,7 +142,11 @@ class FormReader {
 
   /** `pointer` names the field, never what was sent in its place. */
   #refuse(pointer: string, message: string): void {
-    this.#fail(new DomainError('validation_failed', { fields: [{ pointer, message }] }));
+    this.#refuseAll([{ pointer, message }]);
+  }
+
+  #refuseAll(fields: readonly FieldFault[]): void {
+    this.#fail(new DomainError('validation_failed', { fields }));
   }
 }
 
