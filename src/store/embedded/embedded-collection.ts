@@ -2,7 +2,7 @@ import { Collection, DuplicateKey, KeyPart, ListOptions, Page } from '../collect
 import { CollectionDefinition, Doc, Draft } from '../definition';
 import { checkBatch, checkLimit } from '../limits';
 import { FlatRow, PRIMARY, ResolvedIndex, RowShape } from '../row-shape';
-import { Environment, Rows, storeFault } from './environment';
+import { Environment, Rows } from './environment';
 import { endOf } from './key-encoding';
 import { Layout } from './layout';
 
@@ -126,7 +126,7 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
     try {
       return act(this.environment.fresh());
     } catch (error) {
-      throw await storeFault(error);
+      throw await this.environment.fault(error);
     }
   }
 

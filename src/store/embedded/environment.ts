@@ -3,11 +3,11 @@ import { open, RootDatabase } from 'lmdb';
 import { DomainError, StartRefused } from '../../kernel';
 import { CLOSE_DEADLINE, OPERATION_DEADLINE, withDeadline } from '../deadline';
 import { checkDatabaseFile } from './database-file';
+import { watchWrite } from './exit-guard';
+import { reasonOf, silenceCommitError, storeFault } from './lmdb-faults';
 
 /** The one LMDB database: all collections lie in it under prefixes, so no `maxDbs` limits how many there are. */
 export type Rows = RootDatabase<unknown, Buffer>;
-
-const FULL_DISK = ['ENOSPC', 'EDQUOT', 'No space left', 'Disk quota', 'MDB_MAP_FULL'];
 
 /** LMDB opened so that a resolved write is on disk, with its faults told in the terms of the store port. */
 export class Environment {
@@ -16,7 +16,7 @@ export class Environment {
   #isClosed = false;
 
   /** @throws StartRefused where the folder cannot be used. */
-  constructor(folder: string) {
+  constructor(private readonly folder: string) {
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       checkDatabaseFile(folder);
@@ -30,7 +30,9 @@ export class Environment {
         eventTurnBatching: false,
       });
     } catch (error) {
-      throw new StartRefused(`The embedded store in ${folder} cannot be opened (${reason(error)}).`, { cause: error });
+      throw new StartRefused(`The embedded store in ${folder} cannot be opened (${reasonOf(error)}).`, {
+        cause: error,
+      });
     }
   }
 
@@ -50,10 +52,16 @@ export class Environment {
     try {
       const committed = this.rows.childTransaction(act);
       committed.catch(silenceCommitError);
+      watchWrite(committed);
       return await withDeadline(committed, deadline);
     } catch (error) {
-      throw await storeFault(error);
+      throw await this.fault(error);
     }
+  }
+
+  /** What the port throws for `error`. */
+  fault(error: unknown): Promise<unknown> {
+    return storeFault(error, this.folder);
   }
 
   async close(): Promise<void> {
@@ -65,34 +73,4 @@ export class Environment {
   #refuseAfterClose(): void {
     if (this.#isClosed) throw new DomainError('store_unavailable', { detail: 'The store is closed.' });
   }
-}
-
-interface CommitFailure {
-  readonly commitError?: Promise<unknown>;
-}
-
-/** lmdb rejects `commitError` as well, which nobody awaits when the deadline came first: an unhandled rejection ends the process. */
-function silenceCommitError(error: unknown): void {
-  (error as CommitFailure).commitError?.catch(() => undefined);
-}
-
-/** The port's error for one of LMDB's; programmers' mistakes and our own errors pass. */
-export async function storeFault(error: unknown): Promise<unknown> {
-  if (error instanceof DomainError || error instanceof StartRefused || error instanceof TypeError) return error;
-  const cause = (await rootCause(error)) ?? error;
-  const text = reason(cause);
-  const code = FULL_DISK.some((sign) => text.includes(sign)) ? 'storage_full' : 'store_unavailable';
-  return new DomainError(code, { detail: 'The store could not do this.', cause });
-}
-
-async function rootCause(error: unknown): Promise<unknown> {
-  const { commitError } = error as CommitFailure;
-  if (commitError === undefined) return undefined;
-  return withDeadline(commitError, OPERATION_DEADLINE).catch((cause: unknown) => cause);
-}
-
-function reason(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { code } = error as NodeJS.ErrnoException;
-  return code === undefined ? error.message : `${code}: ${error.message}`;
 }
