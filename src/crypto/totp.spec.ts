@@ -28,11 +28,15 @@ describe('totpStep', () => {
   const step = 1000;
   const now = step * 30_000 + 29_999;
 
+  it('takes the code of a phone that runs one step ahead', () => {
+    expect(totpStep(secret, totpCode(secret, step + 1), now, undefined)).toBe(step + 1);
+  });
+
   it('takes the code of the step before', () => {
     expect(totpStep(secret, totpCode(secret, step - 1), now, undefined)).toBe(step - 1);
   });
 
-  it.each([-2, 1, 2])('refuses the code of the step at %i', (offset) => {
+  it.each([-2, 2])('refuses the code of the step at %i', (offset) => {
     expect(totpStep(secret, totpCode(secret, step + offset), now, undefined)).toBeUndefined();
   });
 

@@ -30,8 +30,8 @@ export const totpUri = (secret: SecretBytes, label: string, issuer = 'Coffer'): 
   generateURI({ issuer, label, secret: totpSecretText(secret), digits: DIGITS, period: STEP_SECONDS });
 
 /**
- * The step that a code belongs to: the current or the one before it (ASVS 6.5.5 says 30 seconds; a person needs some of them to type).
- * Undefined where it is none of them, or a step not after `lastStep`: each step is good once, also when the clock goes back.
+ * The step that a code belongs to: the current one, or its neighbour on either side, since a person needs time to type and phones run
+ * ahead as well as behind (RFC 6238, section 5.2). Undefined where it is none of them, or a step not after `lastStep`: each step is good once, also when the clock goes back.
  */
 export function totpStep(
   secret: SecretBytes,
@@ -41,7 +41,7 @@ export function totpStep(
 ): number | undefined {
   if (!CODE.test(code)) return undefined;
   const current = Math.floor(nowMs / 1000 / STEP_SECONDS);
-  return [current, current - 1].find(
+  return [current, current - 1, current + 1].find(
     (step) => step > (lastStep ?? -1) && equalBytes(Buffer.from(totpCode(secret, step)), Buffer.from(code)),
   );
 }

@@ -57,7 +57,7 @@ export class Idempotency {
       if (!(error instanceof DuplicateKey)) throw error;
     }
     const row = await this.#rows.find('_id', fresh._id);
-    if (row === undefined) throw running(1);
+    if (row === undefined) throw running();
     return this.meet(row, fresh);
   }
 
@@ -81,13 +81,13 @@ export class Idempotency {
       });
     }
     if (row.state === 'done') return { kind: 'replay', answer: await this.answerOf(row) };
-    if (row.claimed_until > now) throw running((row.claimed_until - now) / 1000);
+    if (row.claimed_until > now) throw running();
     return this.takeOver(row, fresh);
   }
 
   private async takeOver(row: IdempotencyKeyDoc, fresh: Omit<IdempotencyKeyDoc, 'rev'>): Promise<Claim> {
     const taken = await this.#rows.replace({ ...fresh, rev: row.rev });
-    if (taken === undefined) throw running(1);
+    if (taken === undefined) throw running();
     return { kind: 'run', row: taken };
   }
 
@@ -117,8 +117,8 @@ export class Idempotency {
   }
 }
 
-const running = (retryAfterSeconds: number): DomainError =>
-  new DomainError('idempotency_running', { retryAfterSeconds });
+/** The first request is most likely done within a second, whatever its claim allows for. */
+const running = (): DomainError => new DomainError('idempotency_running', { retryAfterSeconds: 1 });
 
 /** JSON with its keys in order: the same request, written by another serializer, is the same request. */
 function canonicalJson(value: unknown): string {

@@ -28,7 +28,7 @@ export class KeyAdministrationController {
    */
   @Post('rotate-master-key')
   @HttpCode(200)
-  @Policy({ access: 'administrator' })
+  @Policy({ access: 'administrator', idempotent: 'replay' })
   @ApiProblems('rotation_running', 'kms_unavailable')
   async rotate(@Caller() caller: Principal): Promise<RotateMasterKeyAnswerDto> {
     const intent = { action: 'master-key.rotate', actor: caller.userId, resource: 'master-key' } as const;

@@ -2,7 +2,7 @@ import { DomainError } from '../kernel';
 
 /** Largest value, in bytes of UTF-8. A sealed value is stored as hex beside its row, so it is kept well below what a document may hold. */
 export const MAX_VALUE_BYTES = 256 * 1024;
-export const DATA_TYPE_PATTERN = /^[a-z][a-z0-9_.-]{0,63}$/;
+export const DATA_TYPE_PATTERN = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
 
 const CARD_NUMBER = 'card_number';
 const SIXTEEN_DIGITS = /^[0-9]{16}$/;

@@ -192,7 +192,7 @@ function sensitiveData(context: ProfileContext): void {
       ['a number as the value', { data_type: 'card_number', value: 4539148803436467 }],
       ['null as the value', { data_type: 'note', value: null }],
       ['an object as the type', { data_type: { $gt: '' }, value: 'x' }],
-      ['an upper case type', { data_type: 'Note', value: 'x' }],
+      ['a type with a space', { data_type: 'credit card', value: 'x' }],
       ['a type that begins with a digit', { data_type: '1note', value: 'x' }],
       ['a type of 65 characters', { data_type: 'a'.repeat(65), value: 'x' }],
       ['a type with a line break', { data_type: 'note\n', value: 'x' }],
