@@ -8,8 +8,8 @@ import { heldInSpiteOf } from './mongo-errors';
 import { Filter, MongoQuery } from './mongo-query';
 import { BsonRow, MongoRows } from './mongo-rows';
 
-/** Writes in one message. */
-const BULK = 200;
+/** Writes in one message: few enough that a busy server gets through them well within the deadline. */
+const BULK = 50;
 
 /** One collection in MongoDB. Writes are conditional on `rev` in their filter, which makes each one a compare-and-set. */
 export class MongoCollection<T extends Doc> implements Collection<T> {
