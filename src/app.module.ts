@@ -9,11 +9,13 @@ import { FilesModule } from './files';
 import { HealthModule } from './health';
 import { AnswerSealer, HttpModule } from './http';
 import { JobsModule, Scheduler } from './jobs';
-import { AuditSink, Clock, HOUR, Readiness, SystemClock, SystemSecrets } from './kernel';
+import { AuditSink, Clock, HOUR, Readiness, SECOND, SystemClock, SystemSecrets } from './kernel';
 import { KeyAdministrationModule } from './key-administration';
 import { MasterKey, MasterKeyRow } from './keys/master';
+import { KvMasterKey } from './keys/master/kv';
 import { LocalMasterKey } from './keys/master/local';
 import { TransitMasterKey } from './keys/master/transit';
+import { openVault, VaultSession } from './keys/master/vault';
 import { SystemKeys } from './keys/system';
 import { UserKeySweeper, UserKeysModule } from './keys/user';
 import { Mailer, OutboxMailer, SmtpMailer } from './mail';
@@ -28,12 +30,28 @@ import { ForgedRows, OwnerAnswerSealer, probesOf } from './wiring';
 
 /** The store below its row seals: for the system keys alone, which open the seals. */
 const ENGINE = Symbol('coffer:engine');
+/** The session with Vault; undefined where nothing is kept there. */
+const VAULT = Symbol('coffer:vault');
 
 const engineOf = ({ store, dataDir }: Config, clock: Clock): Store =>
   store.engine === 'mongo' ? new MongoStore(store) : new EmbeddedStore(join(dataDir, 'store'), clock);
 
-const masterKeyOf = ({ masterKey, dataDir }: Config): MasterKey =>
-  masterKey.home === 'transit' ? new TransitMasterKey(masterKey) : new LocalMasterKey(dataDir, masterKey.rootKey);
+/** What a process keeps in Vault shares one login. */
+function vaultOf({ masterKey, userKeys }: Config): VaultSession | undefined {
+  if (masterKey.home !== 'local') return openVault(masterKey);
+  return userKeys.store === 'vault' ? openVault(userKeys.vault) : undefined;
+}
+
+function masterKeyOf({ masterKey, userKeys, dataDir }: Config, vault: VaultSession | undefined): MasterKey {
+  switch (masterKey.home) {
+    case 'local':
+      return new LocalMasterKey(dataDir, masterKey.rootKey);
+    case 'kv':
+      return new KvMasterKey(masterKey, { maxAgeMs: userKeys.cacheSeconds * SECOND }, vault);
+    case 'transit':
+      return new TransitMasterKey(masterKey, vault);
+  }
+}
 
 const mailerOf = ({ mail, dataDir }: Config, clock: Clock): Mailer =>
   mail.kind === 'smtp' ? new SmtpMailer(mail) : new OutboxMailer(join(dataDir, 'outbox'), mail.from, clock);
@@ -43,7 +61,8 @@ const blobsOf = ({ dataDir }: Config): BlobStore => new FilesystemBlobStore(join
 const adapters: readonly Provider[] = [
   { provide: Clock, useClass: SystemClock },
   { provide: ENGINE, inject: [CONFIG, Clock], useFactory: engineOf },
-  { provide: MasterKey, inject: [CONFIG], useFactory: masterKeyOf },
+  { provide: VAULT, inject: [CONFIG], useFactory: vaultOf },
+  { provide: MasterKey, inject: [CONFIG, { token: VAULT, optional: true }], useFactory: masterKeyOf },
   { provide: Mailer, inject: [CONFIG, Clock], useFactory: mailerOf },
   { provide: BlobStore, inject: [CONFIG], useFactory: blobsOf },
   {

@@ -1,4 +1,5 @@
-# What the service may do in Vault or OpenBao, and nothing else: use one Transit key, look at it, add a version to it.
+# What the service may do in Vault or OpenBao, and nothing else: use one Transit key, look at it, add a version to it; and with
+# MASTER_KEY=kv or USER_KEY_STORE=vault, read and write its own documents in the KV engine. Leave out what your installation does not use.
 #
 # Not here on purpose:
 # - "create" on encrypt/: with it a call with a misspelt key name makes that key silently. Nor on keys/: the operator makes the key.
@@ -23,5 +24,24 @@ path "transit/decrypt/coffer-master" {
 }
 
 path "transit/rewrap/coffer-master" {
+  capabilities = ["update"]
+}
+
+# MASTER_KEY=kv: the one document that is the master key. Writes are check-and-set, and former versions of the document can be destroyed
+# once a master key version is retired. Not "delete", and nothing of kv/metadata: the service cannot remove the document itself.
+path "kv/data/master_key" {
+  capabilities = ["create", "read", "update"]
+}
+
+path "kv/destroy/master_key" {
+  capabilities = ["update"]
+}
+
+# USER_KEY_STORE=vault: one document a user. An erase writes a tombstone over it and destroys the former versions, by their numbers.
+path "kv/data/user_keys/*" {
+  capabilities = ["create", "read", "update"]
+}
+
+path "kv/destroy/user_keys/*" {
   capabilities = ["update"]
 }

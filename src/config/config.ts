@@ -7,7 +7,9 @@ export interface Config {
   readonly store:
     { readonly engine: 'embedded' } | { readonly engine: 'mongo'; readonly url: string; readonly dbName: string };
   readonly masterKey: MasterKeyConfig;
-  readonly userKeys: { readonly store: 'store'; readonly cacheSeconds: number };
+  readonly userKeys: { readonly cacheSeconds: number } & (
+    { readonly store: 'store' } | { readonly store: 'vault'; readonly vault: VaultConfig; readonly kvMount: string }
+  );
   readonly tokens: { readonly jwtSecret: string; readonly ttlSeconds: number };
   readonly passwords: {
     readonly pepper: string;
@@ -34,15 +36,15 @@ export interface Config {
 
 export type MasterKeyConfig =
   | { readonly home: 'local'; readonly rootKey: string }
-  | {
-      readonly home: 'transit';
-      readonly address: string;
-      readonly login: { readonly token: string } | { readonly roleId: string; readonly secretId: string };
-      readonly namespace: string | undefined;
-      readonly caCert: string | undefined;
-      readonly transitMount: string;
-      readonly keyName: string;
-    };
+  | (VaultConfig & { readonly home: 'transit'; readonly transitMount: string; readonly keyName: string })
+  | (VaultConfig & { readonly home: 'kv'; readonly kvMount: string });
+
+export interface VaultConfig {
+  readonly address: string;
+  readonly login: { readonly token: string } | { readonly roleId: string; readonly secretId: string };
+  readonly namespace: string | undefined;
+  readonly caCert: string | undefined;
+}
 
 export type MailConfig =
   | { readonly kind: 'outbox'; readonly from: string }

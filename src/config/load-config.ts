@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
-import { Config, HttpConfig, MailConfig, MasterKeyConfig } from './config';
+import { Config, HttpConfig, MailConfig, MasterKeyConfig, VaultConfig } from './config';
 import { EnvReader, Environment, refused } from './env-reader';
 import { Secrets } from './secrets';
 
@@ -47,7 +47,6 @@ function environment(): Environment {
 
 /** Values that API.md promises and this version does not serve: passing them over would be a false promise. */
 function refuseLaterCapabilities(env: EnvReader): void {
-  env.notYet('MASTER_KEY', ['kv'], 'use transit or local');
   env.notYet('USER_KEY_STORE', ['vault'], 'use store');
   env.notYet('BLOB_STORE', ['s3', 'gridfs'], 'use filesystem');
   env.notYet('JWT_ALG', ['ES256'], 'use HS256');
@@ -82,36 +81,53 @@ function storage({ env, secrets }: Sources): Storage {
   return {
     store: url === undefined ? { engine: 'embedded' } : { engine: 'mongo', url, dbName },
     masterKey: masterKey(env, secrets),
-    userKeys: {
-      store: env.oneOf('USER_KEY_STORE', ['store'], 'store'),
-      cacheSeconds: env.whole('KMS_CACHE_SECONDS', 0, DAY_SECONDS, 300),
-    },
+    userKeys: userKeys(env, secrets),
     blobs: { store: env.oneOf('BLOB_STORE', ['filesystem'], 'filesystem') },
     files: { maxSize: env.bytes('MAX_FILE_SIZE', TIB) ?? TIB, userQuota: env.bytes('USER_QUOTA', undefined) },
   };
 }
 
 function masterKey(env: EnvReader, secrets: Secrets): MasterKeyConfig {
-  const address = env.alias(['VAULT_ADDR', 'VAULT_URL'], (name) => env.url(name, ['https:', 'http:']));
-  const home = env.oneOf('MASTER_KEY', ['transit', 'local'], address === undefined ? 'local' : 'transit');
+  const byDefault = vaultAddress(env) === undefined ? 'local' : 'transit';
+  const home = env.oneOf('MASTER_KEY', ['transit', 'kv', 'local'], byDefault);
   if (home === 'local') return { home, rootKey: secrets.required('COFFER_ROOT_KEY') };
-  if (address === undefined) throw refused('VAULT_ADDR', 'must be set where MASTER_KEY is transit');
-  const mount = (name: string): string | undefined =>
-    env.text(name, /^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/, 'a path of letters, digits, _ and -');
+  const connection = vault(env, secrets, `MASTER_KEY is ${home}`);
+  if (home === 'kv') return { home, ...connection, kvMount: kvMount(env) };
   return {
     home,
-    address,
-    login: vaultLogin(secrets),
-    namespace: env.text('VAULT_NAMESPACE'),
-    caCert: readable(env, 'VAULT_CACERT'),
-    transitMount: mount('VAULT_TRANSIT_MOUNT') ?? 'transit',
+    ...connection,
+    transitMount: mount(env, 'VAULT_TRANSIT_MOUNT') ?? 'transit',
     keyName: env.text('VAULT_KEY', /^[A-Za-z0-9_.-]+$/, 'letters, digits, _, . and -') ?? 'coffer-master',
   };
 }
 
-type VaultLogin = Extract<MasterKeyConfig, { home: 'transit' }>['login'];
+function userKeys(env: EnvReader, secrets: Secrets): Config['userKeys'] {
+  const store = env.oneOf('USER_KEY_STORE', ['store', 'vault'], 'store');
+  const cacheSeconds = env.whole('KMS_CACHE_SECONDS', 0, DAY_SECONDS, 300);
+  if (store === 'store') return { store, cacheSeconds };
+  return { store, cacheSeconds, vault: vault(env, secrets, 'USER_KEY_STORE is vault'), kvMount: kvMount(env) };
+}
 
-function vaultLogin(secrets: Secrets): VaultLogin {
+const vaultAddress = (env: EnvReader): string | undefined =>
+  env.alias(['VAULT_ADDR', 'VAULT_URL'], (name) => env.url(name, ['https:', 'http:']));
+
+function vault(env: EnvReader, secrets: Secrets, where: string): VaultConfig {
+  const address = vaultAddress(env);
+  if (address === undefined) throw refused('VAULT_ADDR', `must be set where ${where}`);
+  return {
+    address,
+    login: vaultLogin(secrets),
+    namespace: env.text('VAULT_NAMESPACE'),
+    caCert: readable(env, 'VAULT_CACERT'),
+  };
+}
+
+const mount = (env: EnvReader, name: string): string | undefined =>
+  env.text(name, /^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/, 'a path of letters, digits, _ and -');
+
+const kvMount = (env: EnvReader): string => mount(env, 'VAULT_KV_MOUNT') ?? 'kv';
+
+function vaultLogin(secrets: Secrets): VaultConfig['login'] {
   const token = secrets.credential('VAULT_TOKEN');
   const roleId = secrets.credential('VAULT_ROLE_ID');
   const secretId = secrets.credential('VAULT_SECRET_ID');

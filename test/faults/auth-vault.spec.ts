@@ -1,6 +1,7 @@
 import { login, newPerson, signUp } from '../support/accounts';
 import { Client, expectProblem, expectStatus } from '../support/client';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
+import { waitFor } from '../support/processes';
 import { type Service, startService } from '../support/service';
 import { totpCode } from '../support/totp';
 
@@ -20,7 +21,11 @@ describeWithPart('openbao', 'While Vault is sealed', () => {
     await service.dispose();
     await bao.stop();
   });
-  afterEach(() => bao.unseal());
+  const unseal = async (): Promise<void> => {
+    await bao.unseal();
+    await waitFor('the service to have found Vault', async () => (await client.get('/readyz')).status === 200);
+  };
+  afterEach(unseal);
 
   it('a registration is refused, and its name is free again afterwards', async () => {
     const person = newPerson();
@@ -28,7 +33,7 @@ describeWithPart('openbao', 'While Vault is sealed', () => {
     expectProblem(await client.post('/register', person), 503, 'kms_unavailable');
     const { username, password } = person;
     expectProblem(await client.post('/login', { username, password }), 401, 'login_failed');
-    await bao.unseal();
+    await unseal();
     expectStatus(await client.post('/register', person), 200);
     await login(client, person);
   });
@@ -54,7 +59,7 @@ describeWithPart('openbao', 'While Vault is sealed', () => {
       const answer = await client.post('/verify-otp', { username, mfa_token, otp: totpCode(secret) });
       expectProblem(answer, 503, 'kms_unavailable');
     }
-    await bao.unseal();
+    await unseal();
     expectStatus(await client.post('/verify-otp', { username, mfa_token, otp: totpCode(secret) }), 200);
   });
 });

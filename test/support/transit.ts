@@ -1,7 +1,8 @@
-import { SecretBytes, type WrappedKey } from '../../src/kernel';
+import { isDomainError, SecretBytes, type WrappedKey } from '../../src/kernel';
 import { type MasterKey, wrapContext } from '../../src/keys/master';
 import { type TransitConfig, TransitMasterKey } from '../../src/keys/master/transit';
 import type { Bao } from './parts';
+import { waitFor } from './processes';
 
 export function transitConfig(bao: Bao, changes: Partial<TransitConfig> = {}): TransitConfig {
   return {
@@ -31,4 +32,16 @@ export const unavailable = { code: 'kms_unavailable' };
 export async function wrapOne(master: MasterKey): Promise<WrappedKey> {
   const [wrapped] = await master.wrap(1, [{ key: newKey(), context }]);
   return wrapped!;
+}
+
+/** Waited for: a circuit that is open is closed by a probe, some moments after Vault is back. */
+export async function servesAgain(use: () => Promise<readonly { readonly ok: boolean }[]>): Promise<void> {
+  await waitFor('Vault to serve again', async () => {
+    try {
+      return (await use()).every(({ ok }) => ok);
+    } catch (error) {
+      if (isDomainError(error, 'kms_unavailable')) return false;
+      throw error;
+    }
+  });
 }

@@ -1,24 +1,22 @@
 import { Logger } from '@nestjs/common';
-import { DomainError, SecretBytes, StartRefused, type WrappedKey } from '../../../kernel';
-import { accepted, checkBatch } from '../batch';
-import { type ItemResult, MasterKey, type MasterKeyState, type UnwrapItem, type WrapItem } from '../master-key';
+import { DomainError, SecretBytes, StartRefused } from '../../../kernel';
+import { HeldMasterKey, type KeyLookup } from '../held-master-key';
+import type { MasterKeyState } from '../master-key';
 import { type Keyring, newKeyring, withNewVersion } from './keyring';
 import { errnoOf } from './errno';
 import { KeyringFault } from './keyring-format';
 import { KeyringStore } from './keyring-store';
-import { openLocal, sealLocal } from './local-wrap';
 
 /**
  * The master key in a file of DATA_DIR, sealed with COFFER_ROOT_KEY: for one host, where there is no Vault. The processes of the host
  * share the file; each reads it again when it meets a version that it does not know.
  */
-export class LocalMasterKey extends MasterKey {
-  readonly home = 'local' as const;
+export class LocalMasterKey extends HeldMasterKey {
   readonly #logger = new Logger('LocalMasterKey');
   readonly #keyrings: KeyringStore;
 
   constructor(dataDir: string, rootKey: string) {
-    super();
+    super('local');
     this.#keyrings = new KeyringStore(dataDir, rootKey);
   }
 
@@ -39,32 +37,6 @@ export class LocalMasterKey extends MasterKey {
     const { current, versions } = await this.#fresh();
     const listed = [...versions].map(([version, { createdAt }]) => ({ version, createdAt }));
     return { current, versions: listed.sort((a, b) => a.version - b.version) };
-  }
-
-  async wrap(version: number, items: readonly WrapItem[]): Promise<WrappedKey[]> {
-    checkBatch(items);
-    await this.#knowing([version]);
-    const master = this.#required(version);
-    return items.map((item) => sealLocal(master, version, item.key, item.context));
-  }
-
-  async unwrap(items: readonly UnwrapItem[]): Promise<ItemResult<SecretBytes>[]> {
-    checkBatch(items);
-    await this.#knowing(items.map(({ wrapped }) => wrapped.masterVersion));
-    return items.map((item) => openLocal(item, (version) => this.#known(version)));
-  }
-
-  async rewrap(version: number, items: readonly UnwrapItem[]): Promise<ItemResult<WrappedKey>[]> {
-    checkBatch(items);
-    await this.#knowing([version, ...items.map(({ wrapped }) => wrapped.masterVersion)]);
-    const master = this.#required(version);
-    return items.map((item) => {
-      const opened = openLocal(item, (known) => this.#known(known));
-      if (!opened.ok) return opened;
-      const wrapped = sealLocal(master, version, opened.value, item.context);
-      opened.value.destroy();
-      return accepted(wrapped);
-    });
   }
 
   async rotate(expected: number): Promise<number> {
@@ -90,15 +62,9 @@ export class LocalMasterKey extends MasterKey {
     return this.#keyrings.held?.versions.get(version)?.key;
   }
 
-  #required(version: number): SecretBytes {
-    const key = this.#known(version);
-    if (key === undefined) throw unavailable();
-    return key;
-  }
-
-  /** Another process may have made a version since this one read the file. */
-  async #knowing(versions: readonly number[]): Promise<void> {
+  protected async keysFor(versions: readonly number[]): Promise<KeyLookup> {
     if (versions.some((version) => this.#known(version) === undefined)) await this.#fresh();
+    return (version) => this.#known(version);
   }
 
   async #fresh(): Promise<Keyring> {

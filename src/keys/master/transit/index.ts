@@ -1,2 +1,2 @@
+export type { TransitConfig } from './transit-config';
 export { TransitMasterKey } from './transit-master-key';
-export type { TransitConfig } from './vault-session';

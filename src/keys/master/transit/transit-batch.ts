@@ -1,4 +1,4 @@
-import { unavailable, VaultReply } from './vault-api';
+import { unavailable, type VaultReply } from '../vault';
 
 /** One item of `batch_results`. `error` is Vault's text: its presence counts, its words stay here. */
 export interface BatchAnswer {

@@ -1,7 +1,7 @@
 import { StartRefused } from '../../../kernel';
 import type { MasterKeyState } from '../master-key';
-import { unavailable, type VaultReply } from './vault-api';
-import type { TransitConfig, VaultSession } from './vault-session';
+import { unavailable, type VaultReply, type VaultSession } from '../vault';
+import type { TransitConfig } from './transit-config';
 
 const TYPE = 'aes256-gcm96';
 

@@ -1,12 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { SecretBytes, StartRefused, type WrappedKey } from '../../../kernel';
+import { SecretBytes, type WrappedKey } from '../../../kernel';
 import { accepted, checkBatch, refusedItem } from '../batch';
 import { type ItemResult, MasterKey, type MasterKeyState, type UnwrapItem, type WrapItem } from '../master-key';
+import { openVault, unavailable, type VaultSession } from '../vault';
 import { type BatchAnswer, type BatchRequest, sendBatch } from './transit-batch';
+import type { TransitConfig } from './transit-config';
 import { TransitKey } from './transit-key';
-import { unavailable, VaultApi } from './vault-api';
-import { type TransitConfig, VaultSession } from './vault-session';
-import { VaultTransport } from './vault-transport';
 
 const SHAPE = /^vault:v([1-9]\d{0,8}):[A-Za-z0-9+/]+={0,2}$/;
 
@@ -20,10 +18,12 @@ export class TransitMasterKey extends MasterKey {
   readonly #key: TransitKey;
 
   /** @throws StartRefused where VAULT_CACERT cannot be read. */
-  constructor(private readonly config: TransitConfig) {
+  constructor(
+    private readonly config: TransitConfig,
+    session: VaultSession = openVault(config),
+  ) {
     super();
-    const api = new VaultApi(config.address, config.namespace, new VaultTransport(authorities(config.caCert)));
-    this.#session = new VaultSession(api, config.login);
+    this.#session = session;
     this.#key = new TransitKey(this.#session, config);
   }
 
@@ -134,13 +134,4 @@ const ciphertextOf = ({ wrapped, context }: UnwrapItem): { ciphertext: string; c
 function wrappedBy({ error, ciphertext }: BatchAnswer, version: number): WrappedKey | undefined {
   if (error !== undefined || typeof ciphertext !== 'string') return undefined;
   return Number(SHAPE.exec(ciphertext)?.[1]) === version ? { masterVersion: version, ciphertext } : undefined;
-}
-
-function authorities(path: string | undefined): Buffer | undefined {
-  if (path === undefined) return undefined;
-  try {
-    return readFileSync(path);
-  } catch {
-    throw new StartRefused(`VAULT_CACERT: ${path} cannot be read.`);
-  }
 }

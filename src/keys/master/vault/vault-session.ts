@@ -1,10 +1,9 @@
 import { Logger } from '@nestjs/common';
-import { MasterKeyConfig } from '../../../config';
+import type { VaultConfig } from '../../../config';
 import { SECOND, StartRefused } from '../../../kernel';
+import { CircuitBreaker } from './circuit-breaker';
 import { TokenRenewer } from './token-renewer';
 import { unavailable, VaultApi, VaultCall, VaultReply, VaultUnavailable } from './vault-api';
-
-export type TransitConfig = Extract<MasterKeyConfig, { home: 'transit' }>;
 
 // The port promises an answer within 2 seconds, a new login and a second try included.
 const TOTAL_MS = 1_700;
@@ -20,13 +19,14 @@ type Request = Pick<VaultCall, 'method' | 'path' | 'body'>;
 export class VaultSession {
   readonly #logger = new Logger('Vault');
   readonly #renewer: TokenRenewer;
+  readonly #breaker = new CircuitBreaker(() => this.#probe());
   #token: string | undefined;
   #login: Promise<string> | undefined;
   #forbidden: { readonly token: string; readonly until: number } | undefined;
 
   constructor(
     private readonly api: VaultApi,
-    private readonly credentials: TransitConfig['login'],
+    private readonly credentials: VaultConfig['login'],
   ) {
     this.#renewer = new TokenRenewer({ renew: () => this.#renew(), replace: () => this.#replace() });
   }
@@ -44,19 +44,30 @@ export class VaultSession {
 
   /** The answer to one request. Of a refusal (4xx) the caller makes what it means for it. @throws DomainError `kms_unavailable`. */
   async request(request: Request): Promise<VaultReply> {
-    const deadline = Date.now() + TOTAL_MS;
+    if (this.#breaker.open) throw unavailable('open circuit', this.#breaker.retryAfterSeconds);
     try {
-      return await this.#withToken(request, deadline);
+      const reply = await this.#withToken(request, Date.now() + TOTAL_MS);
+      this.#breaker.succeeded();
+      return reply;
     } catch (error) {
-      if (error instanceof VaultUnavailable) this.#logger.warn(`${request.path}: ${error.reason}`);
+      if (error instanceof VaultUnavailable) {
+        this.#breaker.failed();
+        this.#logger.warn(`${request.path}: ${error.reason}`);
+      }
       throw error;
     }
   }
 
   close(): void {
     this.#renewer.stop();
+    this.#breaker.stop();
     this.api.close();
     this.#token = undefined;
+  }
+
+  /** Goes the whole way of a request, login included, to something that every token may ask. */
+  async #probe(): Promise<void> {
+    await this.#withToken({ method: 'GET', path: 'auth/token/lookup-self' }, Date.now() + TOTAL_MS);
   }
 
   async #withToken(request: Request, deadline: number): Promise<VaultReply> {

@@ -73,12 +73,16 @@ export class VaultApi {
 
 /** `reason` is for the log: a status or an errno, nothing that Vault wrote. */
 export class VaultUnavailable extends DomainError {
-  constructor(readonly reason: string) {
-    super('kms_unavailable', { detail: 'The key service cannot be reached.', retryAfterSeconds: 5 });
+  constructor(
+    readonly reason: string,
+    retryAfterSeconds = 5,
+  ) {
+    super('kms_unavailable', { detail: 'The key service cannot be reached.', retryAfterSeconds });
   }
 }
 
-export const unavailable = (reason: string): VaultUnavailable => new VaultUnavailable(reason);
+export const unavailable = (reason: string, retryAfterSeconds?: number): VaultUnavailable =>
+  new VaultUnavailable(reason, retryAfterSeconds);
 
 const REFUSALS = new Set([400, 403, 404, 405, 413]);
 

@@ -1,0 +1,1 @@
+export { type KvConfig, KvMasterKey, type KvOptions } from './kv-master-key';

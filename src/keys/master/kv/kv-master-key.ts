@@ -1,0 +1,142 @@
+import { Logger } from '@nestjs/common';
+import type { MasterKeyConfig } from '../../../config';
+import { failpoint, StartRefused } from '../../../kernel';
+import { HeldMasterKey, type KeyLookup } from '../held-master-key';
+import type { MasterKeyState } from '../master-key';
+import { KvDocuments, openVault, unavailable, VaultForbidden, VaultNoEngine, type VaultSession } from '../vault';
+import { HeldKeys } from './held-keys';
+import { keysOf, type MasterDocument, parseMasterDocument, withNewVersion } from './master-document';
+
+export type KvConfig = Extract<MasterKeyConfig, { home: 'kv' }>;
+
+export interface KvOptions {
+  /** How long a copy of the key is used without asking Vault; 0 asks each time. */
+  readonly maxAgeMs: number;
+}
+
+const PATH = 'master_key';
+const UNREADABLE =
+  'is not a document of Coffer and was left as it is: restore it from a Vault snapshot or an earlier version.';
+
+/**
+ * The master key as a document of Vault's KV engine, version 2: all live versions in `kv/master_key`. Unlike with Transit the key is in the
+ * memory of each process, for `maxAgeMs` at most. Written by check-and-set alone.
+ */
+export class KvMasterKey extends HeldMasterKey {
+  readonly #logger = new Logger('KvMasterKey');
+  readonly #documents: KvDocuments;
+  readonly #held: HeldKeys;
+  #flight: Promise<MasterDocument> | undefined;
+
+  constructor(
+    config: KvConfig,
+    { maxAgeMs }: KvOptions,
+    private readonly session: VaultSession = openVault(config),
+  ) {
+    super('kv');
+    this.#documents = new KvDocuments(session, config.kvMount);
+    this.#held = new HeldKeys(maxAgeMs);
+  }
+
+  async open({ create = true }: { readonly create?: boolean } = {}): Promise<void> {
+    await this.session.open();
+    try {
+      await this.#ensure(create);
+    } catch (error) {
+      throw this.#startRefusal(error);
+    }
+  }
+
+  async state(): Promise<MasterKeyState> {
+    const { versions, current } = await this.#read();
+    const listed = Object.entries(versions).map(([version, { created_at }]) => ({
+      version: Number(version),
+      createdAt: Date.parse(created_at),
+    }));
+    return { current, versions: listed.sort((a, b) => a.version - b.version) };
+  }
+
+  /** Of processes that rotate at the same time one write holds; the others find its version and adopt it. */
+  async rotate(expected: number): Promise<number> {
+    const { data, version } = await this.#documents.read(PATH);
+    const document = this.#served(data);
+    if (document.current > expected) return document.current;
+    const next = withNewVersion(document, Date.now());
+    const written = await this.#documents.write(PATH, { ...next }, version);
+    failpoint('kv-master.rotated');
+    const { current } = written === undefined ? await this.#read() : next;
+    if (current <= expected) throw unavailable('check-and-set');
+    return current;
+  }
+
+  async ping(): Promise<void> {
+    await this.#read();
+  }
+
+  close(): Promise<void> {
+    this.#held.forget();
+    this.session.close();
+    return Promise.resolve();
+  }
+
+  protected async keysFor(versions: readonly number[]): Promise<KeyLookup> {
+    const lacks = (): boolean => versions.some((version) => this.#held.get(version) === undefined);
+    if (lacks()) {
+      const joined = this.#flight !== undefined;
+      await this.#load();
+      // A read that was under way already may have begun before the version was made.
+      if (joined && lacks()) await this.#load();
+    }
+    return (version) => this.#held.get(version);
+  }
+
+  /** Single-flight: one read for all who ask at the same time. */
+  #load(): Promise<MasterDocument> {
+    this.#flight ??= this.#read().finally(() => (this.#flight = undefined));
+    return this.#flight;
+  }
+
+  async #read(): Promise<MasterDocument> {
+    const document = this.#served((await this.#documents.read(PATH)).data);
+    this.#held.hold(keysOf(document));
+    return document;
+  }
+
+  /** A document that is gone or damaged while the service runs is an outage of the key home. */
+  #served(data: Readonly<Record<string, unknown>> | undefined): MasterDocument {
+    const document = data && parseMasterDocument(data);
+    if (document !== undefined) return document;
+    this.#logger.error(`${this.#place} ${data === undefined ? 'is gone' : 'is damaged'}`);
+    throw unavailable('no master key document');
+  }
+
+  async #ensure(create: boolean): Promise<void> {
+    const { data, version } = await this.#documents.read(PATH);
+    if (data !== undefined) {
+      this.#check(data);
+      return;
+    }
+    if (version > 0) throw new StartRefused(`${this.#place} in Vault was deleted: undelete it (bao kv undelete).`);
+    if (!create) throw new StartRefused(`${this.#place} in Vault is missing: restore the Vault of this installation.`);
+    await this.#documents.write(PATH, { ...withNewVersion(undefined, Date.now()) }, 0);
+    // Ours, or that of another process that was quicker.
+    const made = await this.#documents.read(PATH);
+    this.#check(made.data ?? {});
+  }
+
+  #check(data: Readonly<Record<string, unknown>>): void {
+    if (parseMasterDocument(data) === undefined) throw new StartRefused(`${this.#place} in Vault ${UNREADABLE}`);
+  }
+
+  #startRefusal(error: unknown): unknown {
+    const { mount } = this.#documents;
+    if (error instanceof VaultForbidden)
+      return new StartRefused(`Vault's policy does not let Coffer read and write ${mount}/data/${PATH}.`);
+    if (error instanceof VaultNoEngine) return new StartRefused(`Vault has no KV engine of version 2 at ${mount}.`);
+    return error;
+  }
+
+  get #place(): string {
+    return `${this.#documents.mount}/${PATH}`;
+  }
+}

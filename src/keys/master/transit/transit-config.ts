@@ -1,0 +1,3 @@
+import type { MasterKeyConfig } from '../../../config';
+
+export type TransitConfig = Extract<MasterKeyConfig, { home: 'transit' }>;
