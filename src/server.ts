@@ -2,6 +2,7 @@ import { DynamicModule, Logger as NestLogger, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Server } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from 'nestjs-pino';
 import { AppModule } from './app.module';
 import { Config } from './config';
@@ -13,6 +14,8 @@ import { Startup } from './startup';
 import { Store } from './store';
 
 const GRACE = 30 * SECOND;
+/** How long a start waits for store and Vault before it listens without them. */
+const PATIENCE = SECOND;
 
 /** The whole service in one process: made, started once, stopped once. */
 export class CofferServer {
@@ -46,10 +49,12 @@ export class CofferServer {
    */
   async start(failed: (error: unknown) => void): Promise<number> {
     const startup = this.app.get(Startup);
-    const open = await startup.attempt();
+    const attempt = startup.attempt();
+    // A refusal comes at once and before anything listens; what does not answer must not keep the probes waiting.
+    await Promise.race([attempt, sleep(PATIENCE, undefined, { ref: false })]);
     await this.app.listen(this.config.port, this.config.host);
     NestLogger.flush();
-    if (!open) startup.keepTrying().catch(failed);
+    attempt.then((open) => (open ? undefined : startup.keepTrying())).catch(failed);
     const address = this.httpServer.address();
     return typeof address === 'object' && address !== null ? address.port : this.config.port;
   }

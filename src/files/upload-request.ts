@@ -50,7 +50,7 @@ export function parseUpload(fields: UploadFields, source: 'query' | 'form'): Upl
     expiresInMs: parse('expires_in', expiry),
     sha256: parse('sha256', digest),
     clientEncrypted: parse('client_encrypted', flag) ?? false,
-    envelope: parse('envelope', (text) => envelope(text, fields.client_encrypted)),
+    envelope: parse('envelope', envelope),
   };
   if (name === undefined && faults.length === 0) {
     faults.push({ pointer: '/name', ...(source === 'query' && { in: source }), message: 'must be given' });
@@ -91,9 +91,8 @@ function flag(text: string): boolean {
   return text === 'true';
 }
 
-/** Belongs to a content that the client encrypted; beside any other it would only be a place to leave data unseen. */
-function envelope(text: string, clientEncrypted: string | undefined): string {
-  if (clientEncrypted !== 'true') throw new Unfit('goes with client_encrypted=true only');
+/** The client's own small document beside its content: how it encrypted it, say. Sealed as the name is. */
+function envelope(text: string): string {
   if (Buffer.byteLength(text, 'utf8') > MAX_ENVELOPE_BYTES) throw new Unfit('must have at most 16 KiB');
   try {
     const value: unknown = JSON.parse(text);
