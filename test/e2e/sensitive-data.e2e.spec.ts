@@ -162,9 +162,17 @@ function sensitiveData(context: ProfileContext): void {
       expectProblem(await carol.get(next.replace(cursor, changed)), 400, 'invalid_cursor');
     });
 
-    it.each(['limit=0', 'limit=201', 'limit=-1', 'limit=1e2', 'limit=x', 'view=clearer', 'data_type=no%20such', 'sort=asc'])(
-      'refuses the query %s',
-      async (query) => expectProblem(await carol.get(`/sensitive-data?${query}`), 400, 'validation_failed'),
+    it.each([
+      'limit=0',
+      'limit=201',
+      'limit=-1',
+      'limit=1e2',
+      'limit=x',
+      'view=clearer',
+      'data_type=no%20such',
+      'sort=asc',
+    ])('refuses the query %s', async (query) =>
+      expectProblem(await carol.get(`/sensitive-data?${query}`), 400, 'validation_failed'),
     );
   });
 
