@@ -17,7 +17,9 @@ import { LocalMasterKey } from './keys/master/local';
 import { TransitMasterKey } from './keys/master/transit';
 import { openVault, VaultSession } from './keys/master/vault';
 import { SystemKeys } from './keys/system';
-import { UserKeySweeper, UserKeysModule } from './keys/user';
+import { UserKeyHome, UserKeySweeper, UserKeysModule } from './keys/user';
+import { StoreUserKeyHome } from './keys/user/in-store';
+import { VaultUserKeyHome } from './keys/user/in-vault';
 import { Mailer, OutboxMailer, SmtpMailer } from './mail';
 import { ObservabilityModule } from './observability';
 import { SensitiveDataModule } from './sensitive-data';
@@ -53,6 +55,11 @@ function masterKeyOf({ masterKey, userKeys, dataDir }: Config, vault: VaultSessi
   }
 }
 
+const userKeyHomeOf = ({ userKeys }: Config, vault: VaultSession | undefined): UserKeyHome =>
+  userKeys.store === 'store'
+    ? new StoreUserKeyHome()
+    : new VaultUserKeyHome(vault ?? openVault(userKeys.vault), userKeys.kvMount);
+
 const mailerOf = ({ mail, dataDir }: Config, clock: Clock): Mailer =>
   mail.kind === 'smtp' ? new SmtpMailer(mail) : new OutboxMailer(join(dataDir, 'outbox'), mail.from, clock);
 
@@ -63,6 +70,7 @@ const adapters: readonly Provider[] = [
   { provide: ENGINE, inject: [CONFIG, Clock], useFactory: engineOf },
   { provide: VAULT, inject: [CONFIG], useFactory: vaultOf },
   { provide: MasterKey, inject: [CONFIG, { token: VAULT, optional: true }], useFactory: masterKeyOf },
+  { provide: UserKeyHome, inject: [CONFIG, { token: VAULT, optional: true }], useFactory: userKeyHomeOf },
   { provide: Mailer, inject: [CONFIG, Clock], useFactory: mailerOf },
   { provide: BlobStore, inject: [CONFIG], useFactory: blobsOf },
   {
@@ -79,10 +87,10 @@ const adapters: readonly Provider[] = [
   },
   {
     provide: Readiness,
-    inject: [Store, MasterKey, BlobStore],
-    useFactory: (store: Store, masterKey: MasterKey, blobs: BlobStore) => {
+    inject: [Store, MasterKey, UserKeyHome, BlobStore],
+    useFactory: (store: Store, masterKey: MasterKey, userKeys: UserKeyHome, blobs: BlobStore) => {
       const readiness = new Readiness();
-      for (const probe of probesOf(store, masterKey, blobs)) readiness.register(probe);
+      for (const probe of probesOf(store, [masterKey, userKeys], blobs)) readiness.register(probe);
       return readiness;
     },
   },
@@ -100,6 +108,7 @@ class CoreModule {
       Clock,
       MasterKey,
       MasterKeyRow,
+      UserKeyHome,
       Mailer,
       BlobStore,
       Readiness,

@@ -4,6 +4,7 @@ import { Lifecycle } from './http';
 import { Clock, DomainError, SECOND, StartRefused, isDomainError } from './kernel';
 import { MasterKey, MasterKeyRow } from './keys/master';
 import { SystemKeys, openKeys } from './keys/system';
+import { UserKeyHome } from './keys/user';
 import { InstallationPins, Store, completeInstallation, openInstallation } from './store';
 import { usersCollection } from './users';
 
@@ -17,6 +18,7 @@ export class OpenedKeys {
     readonly masterKey: MasterKey,
     readonly systemKeys: SystemKeys,
     readonly row: MasterKeyRow,
+    readonly userKeys: UserKeyHome,
   ) {}
 }
 
@@ -59,8 +61,9 @@ export class Startup {
   }
 
   private async open(): Promise<void> {
-    const { store, masterKey, blobs } = this.config;
-    const pins: InstallationPins = { store: store.engine, masterKey: masterKey.home, blobs: blobs.store };
+    const { store, masterKey, userKeys, blobs } = this.config;
+    const kinds = { masterKey: masterKey.home, userKeys: userKeys.store, blobs: blobs.store };
+    const pins: InstallationPins = { store: store.engine, ...kinds };
     const { dataDir } = this.config;
     const remains = {
       hasSystemKeys: () => this.keys.systemKeys.areStored(),
@@ -68,6 +71,7 @@ export class Startup {
     };
     const found = await openInstallation(this.store, { pins, dataDir, clock: this.clock, remains });
     await openKeys(this.keys, found.state === 'opening');
+    await this.keys.userKeys.open();
     await completeInstallation(this.store, pins);
     await this.store.prepare();
   }

@@ -4,7 +4,7 @@ import { BlobStore } from './blobs';
 import { AnswerSealer } from './http';
 import { AuditSink, MINUTE, ReadinessProbe, ciphertext, plaintext } from './kernel';
 import { MasterKey } from './keys/master';
-import { Sealer, SealPlace } from './keys/user';
+import { Sealer, SealPlace, UserKeyHome } from './keys/user';
 import { Metrics } from './observability';
 import { Store } from './store';
 
@@ -62,8 +62,17 @@ const place = (ownerId: string, resourceId: string): SealPlace => ({
 });
 
 /** What /readyz asks; audit registers its own. */
-export const probesOf = (store: Store, masterKey: MasterKey, blobs: BlobStore): readonly ReadinessProbe[] => [
+export const probesOf = (
+  store: Store,
+  keys: readonly (MasterKey | UserKeyHome)[],
+  blobs: BlobStore,
+): readonly ReadinessProbe[] => [
   { name: 'store', check: () => store.ping() },
-  { name: 'kms', check: () => masterKey.ping() },
+  {
+    name: 'kms',
+    check: async () => {
+      await Promise.all(keys.map((home) => home.ping()));
+    },
+  },
   { name: 'blobs', check: () => blobs.ping() },
 ];

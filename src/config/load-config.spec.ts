@@ -126,6 +126,14 @@ describe('each variable', () => {
       { ...VAULT, MASTER_KEY: 'kv' },
       { masterKey: { home: 'kv', address: 'http://127.0.0.1:8200', login: { token: 'hvs.A1b2C3' }, kvMount: 'kv' } },
     ],
+    [
+      { ...VAULT, USER_KEY_STORE: 'vault', VAULT_KV_MOUNT: 'team/kv' },
+      { masterKey: { home: 'transit' }, userKeys: { store: 'vault', kvMount: 'team/kv', cacheSeconds: 300 } },
+    ],
+    [
+      { ...VAULT, MASTER_KEY: 'local', USER_KEY_STORE: 'vault' },
+      { masterKey: { home: 'local' }, userKeys: { store: 'vault', vault: { address: 'http://127.0.0.1:8200' } } },
+    ],
     [{ USER_KEY_STORE: 'store', KMS_CACHE_SECONDS: '0' }, { userKeys: { store: 'store', cacheSeconds: 0 } }],
     [{ JWT_SECRET: GOOD, JWT_ALG: 'HS256', JWT_TTL_SECONDS: '60' }, { tokens: { jwtSecret: GOOD, ttlSeconds: 60 } }],
     [{ PEPPER: GOOD, PEPPER_PREVIOUS: 'older' }, { passwords: { pepper: GOOD, previousPepper: 'older' } }],
@@ -177,7 +185,7 @@ describe('each variable', () => {
     ['DB_NAME must be', { DB_NAME: 'a.b' }],
     ['MASTER_KEY must be one of', { MASTER_KEY: 'file' }],
     ['VAULT_ADDR must be set where MASTER_KEY is kv', { MASTER_KEY: 'kv' }],
-    ['USER_KEY_STORE has a value that this version does not offer yet', { USER_KEY_STORE: 'vault' }],
+    ['VAULT_ADDR must be set where USER_KEY_STORE is vault', { USER_KEY_STORE: 'vault' }],
     ['VAULT_TOKEN must be set', { VAULT_ADDR: 'http://127.0.0.1:8200', MASTER_KEY: 'kv' }],
     ['VAULT_KV_MOUNT must be', { ...VAULT, MASTER_KEY: 'kv', VAULT_KV_MOUNT: '/kv/' }],
     ['VAULT_ADDR must be set', { MASTER_KEY: 'transit' }],

@@ -47,7 +47,6 @@ function environment(): Environment {
 
 /** Values that API.md promises and this version does not serve: passing them over would be a false promise. */
 function refuseLaterCapabilities(env: EnvReader): void {
-  env.notYet('USER_KEY_STORE', ['vault'], 'use store');
   env.notYet('BLOB_STORE', ['s3', 'gridfs'], 'use filesystem');
   env.notYet('JWT_ALG', ['ES256'], 'use HS256');
   env.notYet('TWO_PERSON', ['true'], 'use false');

@@ -24,7 +24,7 @@ beforeEach(async () => {
   house = await openKeyHouse(folder);
   service = new SensitiveDataService(house.store, house.sealer, house.audit, new SystemClock());
   rows = house.store.collection(sensitiveDataCollection);
-  await Promise.all([house.userKeys.create('alice'), house.userKeys.create('bob')]);
+  await Promise.all([house.userKeys.create('alice', 'alice'), house.userKeys.create('bob', 'bob')]);
 });
 afterEach(async () => {
   await house.close();

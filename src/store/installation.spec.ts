@@ -14,7 +14,7 @@ import {
   readInstallation,
 } from './installation';
 
-const PINS: InstallationPins = { store: 'embedded', masterKey: 'local', blobs: 'filesystem' };
+const PINS: InstallationPins = { store: 'embedded', masterKey: 'local', userKeys: 'store', blobs: 'filesystem' };
 const clock = new SystemClock();
 
 describe('the installation document', () => {
@@ -94,6 +94,7 @@ describe('the installation document', () => {
   it.each([
     ['another store', { ...PINS, store: 'mongo' }, 'embedded', 'mongo'],
     ['another master key home', { ...PINS, masterKey: 'transit' }, 'MASTER_KEY local', 'transit'],
+    ['another place of user keys', { ...PINS, userKeys: 'vault' }, 'USER_KEY_STORE store', 'vault'],
     ['another blob store', { ...PINS, blobs: 's3' }, 'BLOB_STORE filesystem', 's3'],
   ])('refuses a start with %s and says how to move', async (_what, pins, from, to) => {
     await install();

@@ -8,6 +8,7 @@ import { update } from './update';
 export interface InstallationPins {
   readonly store: string;
   readonly masterKey: string;
+  readonly userKeys: string;
   readonly blobs: string;
 }
 
@@ -16,6 +17,8 @@ export interface InstallationDoc extends Doc {
   readonly installation_id: string;
   readonly store: string;
   readonly master_key: string;
+  /** Where wrapped user keys lie; missing in documents from before there was a choice, which is `store`. */
+  readonly user_keys?: string;
   readonly blobs: string;
   readonly created_at: number;
   /** `opening` from the first moment on until the system keys are there; only then the row is sealed. */
@@ -32,12 +35,13 @@ export const installationCollection = defineCollection<InstallationDoc>({
     installation_id: 'string',
     store: 'string',
     master_key: 'string',
+    user_keys: 'string',
     blobs: 'string',
     created_at: 'time',
     state: 'string',
     first_administrator: 'string',
   },
-  clear: ['installation_id', 'store', 'master_key', 'blobs', 'created_at', 'state', 'first_administrator'],
+  clear: ['installation_id', 'store', 'master_key', 'user_keys', 'blobs', 'created_at', 'state', 'first_administrator'],
   forged: 'refuse',
 });
 
@@ -101,6 +105,7 @@ export async function createInstallation(store: Store, pins: InstallationPins, c
       installation_id: newId(),
       store: pins.store,
       master_key: pins.masterKey,
+      user_keys: pins.userKeys,
       blobs: pins.blobs,
       created_at: clock.now(),
       state: 'opening',
@@ -115,16 +120,18 @@ export async function createInstallation(store: Store, pins: InstallationPins, c
 const PINNED = [
   { field: 'store', pin: 'store', variable: 'the store' },
   { field: 'master_key', pin: 'masterKey', variable: 'MASTER_KEY' },
+  { field: 'user_keys', pin: 'userKeys', variable: 'USER_KEY_STORE' },
   { field: 'blobs', pin: 'blobs', variable: 'BLOB_STORE' },
 ] as const;
 
 /** @throws StartRefused where the configuration names other parts than the installation was set up with. */
 export function checkInstallation(found: InstallationDoc, pins: InstallationPins): void {
   for (const { field, pin, variable } of PINNED) {
-    if (found[field] === pins[pin]) continue;
+    const pinned = found[field] ?? 'store';
+    if (pinned === pins[pin]) continue;
     throw new StartRefused(
-      `This installation was set up with ${variable} ${found[field]}, this start asks for ${pins[pin]}: start it with ` +
-        `${found[field]}, or move it first (docs/operations.md, "Moving an installation").`,
+      `This installation was set up with ${variable} ${pinned}, this start asks for ${pins[pin]}: start it with ` +
+        `${pinned}, or move it first (docs/operations.md, "Moving an installation").`,
     );
   }
 }

@@ -34,7 +34,7 @@ describe('A kill while a user key is made', () => {
   const recovered = async (): Promise<string> => {
     const houses = await openKeyHouses(folder.path);
     try {
-      await houses.userKeys.create('alice');
+      await houses.userKeys.create('alice', 'alice');
       const place = { ownerId: 'alice', resourceType: 'record', resourceId: 'r', field: 'value' };
       return await houses.sealer.with('alice', (keys) =>
         keys.open('records', place, keys.seal('records', place, plaintext(Buffer.from('x')))).toString(),
@@ -74,7 +74,7 @@ describe('A kill between other writes of keys', () => {
 
   beforeEach(async () => {
     houses = await openKeyHouses(folder.path, { cacheMs: 0 });
-    for (const owner of ['alice', 'bob', 'carol']) await houses.userKeys.create(owner);
+    for (const owner of ['alice', 'bob', 'carol']) await houses.userKeys.create(owner, owner);
   });
   afterEach(() => houses.close());
 

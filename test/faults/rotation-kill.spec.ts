@@ -101,7 +101,7 @@ class Installation {
   private async populate(): Promise<void> {
     const owners = Array.from({ length: OWNERS }, (_, n) => `owner-${n}`);
     for (let at = 0; at < OWNERS; at += 50) {
-      await Promise.all(owners.slice(at, at + 50).map((owner) => this.house.userKeys.create(owner)));
+      await Promise.all(owners.slice(at, at + 50).map((owner) => this.house.userKeys.create(owner, owner)));
     }
     for (const owner of owners.filter((_, n) => n % 9 === 0)) await this.#seal(owner);
   }

@@ -25,6 +25,7 @@ import { LeasedScheduler } from '../../src/jobs/leased-scheduler';
 import { Clock, Principal, Readiness, newId } from '../../src/kernel';
 import { MasterKeyRow } from '../../src/keys/master';
 import { LocalMasterKey } from '../../src/keys/master/local';
+import { StoreUserKeyHome } from '../../src/keys/user/in-store';
 import { KeyCache } from '../../src/keys/user/key-cache';
 import { StoredUserKeys } from '../../src/keys/user/stored-user-keys';
 import { UserKeyAccess } from '../../src/keys/user/user-key-access';
@@ -64,8 +65,9 @@ export async function openFilesRig(options: RigOptions = {}) {
   const masterRow = new MasterKeyRow(store);
   await masterRow.create((await masterKey.state()).current);
   const cache = new KeyCache({ capacity: 100, maxAgeMs: 60_000 });
-  const userKeys = new StoredUserKeys(store, masterKey, masterRow, cache, clock);
-  const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache));
+  const home = new StoreUserKeyHome();
+  const userKeys = new StoredUserKeys(store, masterKey, masterRow, cache, clock, home);
+  const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache, home));
   const blobFolder = join(folder, 'blobs');
   const diskBlobs = new FilesystemBlobStore(blobFolder);
   const blobs = options.blobs?.(diskBlobs) ?? diskBlobs;
@@ -86,7 +88,7 @@ export async function openFilesRig(options: RigOptions = {}) {
 
   async function newOwner(): Promise<Principal> {
     const userId = newId();
-    await userKeys.create(userId);
+    await userKeys.create(userId, userId);
     return { userId, username: 'owner', role: 'user', sessionId: newId(), authTime: clock.now() };
   }
 

@@ -6,7 +6,8 @@ import { type MasterKey, MasterKeyRow } from '../../src/keys/master';
 import { LocalMasterKey } from '../../src/keys/master/local';
 import { RotationJob, Rotations } from '../../src/keys/rotation';
 import { openKeys, SystemKeys } from '../../src/keys/system';
-import { Sealer, UserKeyRewrapper, type UserKeys } from '../../src/keys/user';
+import { Sealer, type UserKeyHome, UserKeyRewrapper, type UserKeys } from '../../src/keys/user';
+import { StoreUserKeyHome } from '../../src/keys/user/in-store';
 import { KeyCache } from '../../src/keys/user/key-cache';
 import { StoredUserKeys } from '../../src/keys/user/stored-user-keys';
 import { UserKeyAccess } from '../../src/keys/user/user-key-access';
@@ -36,6 +37,8 @@ export interface KeyHouseParts {
   readonly engine?: Store;
   /** Default 5 minutes; 0 makes each read unwrap. */
   readonly cacheMs?: number;
+  /** Where the wraps lie; in the rows unless told. */
+  readonly home?: UserKeyHome;
 }
 
 export async function openKeyHouse(folder: string, parts: KeyHouseParts = {}): Promise<KeyHouse> {
@@ -48,9 +51,10 @@ export async function openKeyHouse(folder: string, parts: KeyHouseParts = {}): P
   const cache = new KeyCache({ capacity: 1000, maxAgeMs: parts.cacheMs ?? 300_000 });
   const audit = new ChainedAuditSink(store, clock, new Readiness(), { auditReads: true } as Config);
   const jobs = new JobRunner(store, clock);
-  const rewrapper = new UserKeyRewrapper(store, masterKey);
-  const userKeys = new StoredUserKeys(store, masterKey, row, cache, clock);
-  const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache));
+  const home = parts.home ?? new StoreUserKeyHome();
+  const rewrapper = new UserKeyRewrapper(store, masterKey, home);
+  const userKeys = new StoredUserKeys(store, masterKey, row, cache, clock, home);
+  const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache, home));
   new RotationJob(jobs, masterKey, row, systemKeys, rewrapper, audit).onModuleInit();
   await store.prepare();
   await openKeys({ masterKey, systemKeys, row }, true);

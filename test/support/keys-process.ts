@@ -22,14 +22,14 @@ const acts: Readonly<Record<string, () => Promise<void>>> = {
   create: async () => {
     const houses = await openKeyHouses(folder!);
     armFailpoint(failpoint);
-    await houses.userKeys.create('alice');
+    await houses.userKeys.create('alice', 'alice');
   },
   'create while the master key moves': async () => {
     const masterKey = new PausedMasterKey(folder!, ROOT_KEY);
     const houses = await openKeyHouses(folder!, { masterKey });
     masterKey.afterWrap = () => moveMasterKey(houses);
     armFailpoint(failpoint);
-    await houses.userKeys.create('alice');
+    await houses.userKeys.create('alice', 'alice');
   },
   destroy: async () => {
     const houses = await openKeyHouses(folder!);

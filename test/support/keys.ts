@@ -8,11 +8,13 @@ import {
   KeyCache,
   StoredUserKeys,
   UserKeyAccess,
+  UserKeyHome,
   userKeysCollection,
   UserKeyRewrapper,
   UserKeySealer,
   UserKeySweeper,
 } from '../../src/keys/user';
+import { StoreUserKeyHome } from '../../src/keys/user/in-store';
 import { openSealedStore } from './sealed-store';
 
 export const ROOT_KEY = 'a root key of thirty-two characters';
@@ -21,6 +23,8 @@ export interface KeysOptions {
   readonly masterKey?: MasterKey;
   readonly clock?: Clock;
   readonly cacheMs?: number;
+  /** Where the wraps lie; in the rows unless told. */
+  readonly home?: UserKeyHome;
 }
 
 /** The key houses as one process of the service has them, over the embedded store and a local keyring. */
@@ -35,16 +39,17 @@ export async function openKeyHouses(folder: string, options: KeysOptions = {}) {
   await store.prepare();
   await row.create((await masterKey.state()).current);
   const cache = new KeyCache({ capacity: 100, maxAgeMs: options.cacheMs ?? 300_000 });
-  const userKeys = new StoredUserKeys(store, masterKey, row, cache, clock);
-  const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache));
-  const rewrapper = new UserKeyRewrapper(store, masterKey);
-  const sweeper = new UserKeySweeper(store, clock);
+  const home = options.home ?? new StoreUserKeyHome();
+  const userKeys = new StoredUserKeys(store, masterKey, row, cache, clock, home);
+  const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache, home));
+  const rewrapper = new UserKeyRewrapper(store, masterKey, home);
+  const sweeper = new UserKeySweeper(store, clock, home);
   const closeAll = async (): Promise<void> => {
     cache.clear();
     await masterKey.close();
     await opened.close();
   };
-  return { store, engine, masterKey, row, rows, cache, userKeys, sealer, rewrapper, sweeper, close: closeAll };
+  return { store, engine, home, masterKey, row, rows, cache, userKeys, sealer, rewrapper, sweeper, close: closeAll };
 }
 
 export type KeyHouses = Awaited<ReturnType<typeof openKeyHouses>>;

@@ -37,7 +37,7 @@ export class AccountCreation {
     const user = await this.users.insert(this.#draft(account));
     failpoint('registration.row-stored');
     try {
-      await this.userKeys.create(user._id);
+      await this.userKeys.create(user._id, user.username);
     } catch (error) {
       await this.#withdraw(user);
       throw error;
@@ -57,7 +57,7 @@ export class AccountCreation {
   /** Goes on with a pending account, from wherever its writer stopped. An active one is left as it is. */
   async finish(user: UserDoc): Promise<UserDoc> {
     if (user.state !== 'pending') return user;
-    await this.userKeys.create(user._id);
+    await this.userKeys.create(user._id, user.username);
     return this.#activate(user);
   }
 

@@ -131,7 +131,7 @@ describe('A registration whose process died after the name was taken', () => {
       factor_attempts: [],
       code_mails: [],
     });
-    if (withKey) await coffer.get(UserKeys).create(id);
+    if (withKey) await coffer.get(UserKeys).create(id, id);
     return person;
   }
 

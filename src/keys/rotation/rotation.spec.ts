@@ -30,7 +30,7 @@ const userRow = async (id: string): Promise<UserKeyDoc> =>
 
 async function owners(count: number): Promise<string[]> {
   const ids = Array.from({ length: count }, (_, n) => `owner-${n}`);
-  await Promise.all(ids.map((id) => house.userKeys.create(id)));
+  await Promise.all(ids.map((id) => house.userKeys.create(id, id)));
   return ids;
 }
 
@@ -80,7 +80,7 @@ describe('a rotation of the master key', () => {
 
   it('wraps what is made after it with the target', async () => {
     await house.rotations.start('admin');
-    await house.userKeys.create('late');
+    await house.userKeys.create('late', 'late');
     expect((await userRow('late')).versions).toEqual([expect.objectContaining({ master_version: 2 })]);
   });
 

@@ -3,6 +3,7 @@ export * from './sealer';
 export { StoredUserKeys } from './stored-user-keys';
 export { UserKeyAccess } from './user-key-access';
 export { type RewrapOutcome, UserKeyRewrapper } from './user-key-rewrapper';
+export { NameHeld, UserKeyHome } from './user-key-home';
 export { UserKeySealer } from './user-key-sealer';
 export { UserKeySweeper } from './user-key-sweeper';
 export { userKeysCollection } from './user-keys.collection';

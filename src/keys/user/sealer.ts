@@ -56,8 +56,11 @@ export abstract class Sealer {
 
 /** Lifecycle of user keys, for users/ and account-lifecycle. A DI token. */
 export abstract class UserKeys {
-  /** A fresh key and name key for a new owner, by the wrap protocol; safe to repeat. */
-  abstract create(ownerId: string): Promise<void>;
+  /**
+   * A fresh key and name key for a new owner, by the wrap protocol; safe to repeat. `name` is the owner's user name, unique among the
+   * owners there are: where wraps lie in Vault, they lie under it. @throws DomainError `conflict` where another owner's key is there.
+   */
+  abstract create(ownerId: string, name: string): Promise<void>;
   /** Destroys the owner's key: nothing sealed under it opens again, on any replica. Safe to repeat. */
   abstract destroy(ownerId: string): Promise<void>;
 }

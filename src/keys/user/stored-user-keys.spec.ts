@@ -40,7 +40,7 @@ describe('User keys', () => {
     );
 
   it('are stored wrapped by the current master key version and active', async () => {
-    await houses.userKeys.create('alice');
+    await houses.userKeys.create('alice', 'alice');
     expect(await row()).toMatchObject({ state: 'active', current: 1, epoch: 1, master_version: 1, quarantined: false });
     expect((await row()).versions).toEqual([
       { version: 1, wrapped: expect.stringMatching(/^local:v1:/) as string, master_version: 1, created_at: clock.ms },
@@ -48,15 +48,17 @@ describe('User keys', () => {
   });
 
   it('are not made again when asked for again', async () => {
-    await houses.userKeys.create('alice');
+    await houses.userKeys.create('alice', 'alice');
     const before = await row();
-    await houses.userKeys.create('alice');
+    await houses.userKeys.create('alice', 'alice');
     expect(await row()).toEqual(before);
   });
 
   it('are made once by two processes that are asked at the same time, and both can use them', async () => {
     const other = await openKeyHouses(folder.path);
-    const creators = Array.from({ length: 20 }, (_, at) => (at % 2 === 0 ? houses : other).userKeys.create('alice'));
+    const creators = Array.from({ length: 20 }, (_, at) =>
+      (at % 2 === 0 ? houses : other).userKeys.create('alice', 'alice'),
+    );
     await Promise.all(creators);
     const index = (from: KeyHouses) => from.sealer.with('alice', (keys) => keys.nameIndex('name'));
     expect(await index(houses)).toBe(await index(other));
@@ -64,7 +66,7 @@ describe('User keys', () => {
   });
 
   it('differ between owners', async () => {
-    await Promise.all([houses.userKeys.create('alice'), houses.userKeys.create('bob')]);
+    await Promise.all([houses.userKeys.create('alice', 'alice'), houses.userKeys.create('bob', 'bob')]);
     const indexes = await Promise.all(
       ['alice', 'bob'].map((owner) => houses.sealer.with(owner, (keys) => keys.nameIndex('name'))),
     );
@@ -73,7 +75,7 @@ describe('User keys', () => {
 
   it('become active under the new version where the master key was rotated between wrap and insert', async () => {
     masterKey.afterWrap = () => moveMasterKey(houses);
-    await houses.userKeys.create('alice');
+    await houses.userKeys.create('alice', 'alice');
     expect(await row()).toMatchObject({ state: 'active', master_version: 2, master_epoch: 2 });
     expect(await sealAndOpen()).toBe('x');
   });
@@ -83,45 +85,45 @@ describe('User keys', () => {
       const target = await moveMasterKey(houses);
       expect(await houses.rewrapper.remaining(target)).toBe(0);
     };
-    await houses.userKeys.create('alice');
+    await houses.userKeys.create('alice', 'alice');
     expect(await houses.rewrapper.countWrappedBy(1)).toBe(0);
   });
 
   it('go on with the pending row of a process that died, wrapped anew where the epoch moved since', async () => {
-    await houses.userKeys.create('alice');
+    await houses.userKeys.create('alice', 'alice');
     const active = await row();
     await houses.rows.replace({ ...active, state: 'pending' });
     await moveMasterKey(houses);
-    await houses.userKeys.create('alice');
+    await houses.userKeys.create('alice', 'alice');
     expect(await row()).toMatchObject({ state: 'active', master_version: 2, master_epoch: 2 });
     expect(await sealAndOpen()).toBe('x');
   });
 
   it('are made anew where the wrap of a dead process’s pending row no longer opens', async () => {
-    await houses.userKeys.create('alice');
+    await houses.userKeys.create('alice', 'alice');
     const active = await row();
     const versions = active.versions.map((entry) => ({ ...entry, wrapped: 'local:v1:AAAA' }));
     await houses.rows.replace({ ...active, state: 'pending', versions });
     await moveMasterKey(houses);
-    await houses.userKeys.create('alice');
+    await houses.userKeys.create('alice', 'alice');
     expect(await sealAndOpen()).toBe('x');
   });
 
   it('are of no use while they are pending', async () => {
-    await houses.userKeys.create('alice');
+    await houses.userKeys.create('alice', 'alice');
     await houses.rows.replace({ ...(await row()), state: 'pending' });
     await expect(sealAndOpen()).rejects.toMatchObject({ code: 'not_found' });
   });
 
   it('are not made while the master key is away, and nothing is left behind', async () => {
     await houses.row.advance(await houses.row.read(), 7); // a version that the home does not have
-    await expect(houses.userKeys.create('alice')).rejects.toMatchObject({ code: 'kms_unavailable' });
+    await expect(houses.userKeys.create('alice', 'alice')).rejects.toMatchObject({ code: 'kms_unavailable' });
     expect(await houses.rows.find('_id', 'alice')).toBeUndefined();
   });
 
   describe('when they are destroyed', () => {
     beforeEach(async () => {
-      await houses.userKeys.create('alice');
+      await houses.userKeys.create('alice', 'alice');
       await sealAndOpen();
       await houses.userKeys.destroy('alice');
     });
@@ -138,7 +140,7 @@ describe('User keys', () => {
     });
 
     it('are never made again for that owner', async () => {
-      await expect(houses.userKeys.create('alice')).rejects.toMatchObject({ code: 'not_found' });
+      await expect(houses.userKeys.create('alice', 'alice')).rejects.toMatchObject({ code: 'not_found' });
     });
 
     it('may be destroyed again', async () => {
@@ -162,7 +164,7 @@ describe('User keys', () => {
     beforeEach(async () => {
       for (const owner of ['old', 'active', 'young']) {
         if (owner === 'young') clock.ms += DAY;
-        await houses.userKeys.create(owner);
+        await houses.userKeys.create(owner, owner);
         if (owner !== 'active') await houses.rows.replace({ ...(await row(owner)), state: 'pending' });
       }
     });
@@ -178,7 +180,7 @@ describe('User keys', () => {
       const sleeping = await row('young');
       expect(await houses.sweeper.sweep(-DAY)).toBe(2);
       expect(await houses.rows.replace({ ...sleeping, state: 'active' })).toBeUndefined();
-      await houses.userKeys.create('young');
+      await houses.userKeys.create('young', 'young');
       expect((await row('young')).state).toBe('active');
     });
   });

@@ -1,17 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import { newKey, sealRecord } from '../../crypto';
 import { Clock, DomainError, failpoint, plaintext, SecretBytes } from '../../kernel';
-import { type Collection, DuplicateKey, Store, update } from '../../store';
+import { type Collection, type Draft, DuplicateKey, Store, update } from '../../store';
 import { MasterKey, MasterKeyRow } from '../master';
 import { KeyCache } from './key-cache';
 import { nameKeyPlace, subkeyOf } from './opened-user-key';
 import { UserKeys } from './sealer';
-import { rewrapVersions, wrapFirst } from './user-key-wraps';
-import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
+import { NameHeld, UserKeyHome } from './user-key-home';
+import { rewrapStored, wrapFirst } from './user-key-wraps';
+import { type UserKeyDoc, userKeysCollection, type UserKeyVersion } from './user-keys.collection';
 
 const FIRST_VERSION = 1;
 
-/** User keys in the store, each wrapped by the master key. */
+/** User keys: a row each in the store, and the wraps of the master key in their home. */
 @Injectable()
 export class StoredUserKeys extends UserKeys {
   readonly #rows: Collection<UserKeyDoc>;
@@ -22,6 +23,7 @@ export class StoredUserKeys extends UserKeys {
     private readonly masterRow: MasterKeyRow,
     private readonly cache: KeyCache,
     private readonly clock: Clock,
+    private readonly home: UserKeyHome,
   ) {
     super();
     this.#rows = store.collection(userKeysCollection);
@@ -31,61 +33,95 @@ export class StoredUserKeys extends UserKeys {
    * Whoever finds a pending row, be it of a dead process or of one that works on it at the same time, goes on with it: what makes it active is
    * one compare-and-set, and it does not matter whose. @throws DomainError `not_found` for an owner who was erased.
    */
-  async create(ownerId: string): Promise<void> {
+  async create(ownerId: string, name: string): Promise<void> {
     for (;;) {
-      const row = (await this.#rows.find('_id', ownerId)) ?? (await this.#insertPending(ownerId));
+      const row = (await this.#rows.find('_id', ownerId)) ?? (await this.#insertPending(ownerId, name));
       if (row?.state === 'active') return;
       if (row?.state === 'erased') throw new DomainError('not_found');
       if (row !== undefined && (await this.#settle(row))) return;
     }
   }
 
+  /** The row first: from then on nothing opens on any replica, whatever becomes of the wraps until this is repeated. */
   async destroy(ownerId: string): Promise<void> {
-    await update(this.#rows, ownerId, (row) => (row.state === 'erased' ? undefined : erased(row)));
+    const row = await update(this.#rows, ownerId, (found) => (found.state === 'erased' ? undefined : erased(found)));
     failpoint('user-key.erased');
     this.cache.drop(ownerId);
+    if (row?.name === undefined) return;
+    await this.home.erase(row.name, ownerId);
+    failpoint('user-key.wraps-erased');
+    await update(this.#rows, ownerId, ({ name, ...rest }) => (name === undefined ? undefined : rest));
   }
 
   /** Steps 1 to 3 of the wrap protocol. Undefined where another one was quicker. */
-  async #insertPending(ownerId: string): Promise<UserKeyDoc | undefined> {
+  async #insertPending(ownerId: string, name: string): Promise<UserKeyDoc | undefined> {
     const { current, epoch } = await this.masterRow.read();
     const key = newKey();
     try {
       const now = this.clock.now();
       const version = await wrapFirst(this.masterKey, current, ownerId, key, now);
       failpoint('user-key.wrapped');
-      const row = await this.#rows.insert({
-        _id: ownerId,
-        state: 'pending',
-        current: FIRST_VERSION,
-        epoch: 1,
-        versions: [version],
-        master_version: version.master_version,
-        master_epoch: epoch,
-        wrapped_name_key: newNameKey(ownerId, key),
-        created_at: now,
-        quarantined: false,
-      });
-      failpoint('user-key.pending-stored');
-      return row;
-    } catch (error) {
-      if (!(error instanceof DuplicateKey)) throw error;
-      return undefined;
+      const draft = pendingRow({ _id: ownerId, name, master_epoch: epoch, created_at: now }, version, key);
+      return (await this.#keep(draft)) ? await this.#insert(draft) : undefined;
     } finally {
       key.destroy();
     }
   }
 
+  /** The wraps first: a row that is found has them. */
+  async #insert(draft: Draft<UserKeyDoc>): Promise<UserKeyDoc | undefined> {
+    try {
+      const row = await this.#rows.insert(this.home.stored(draft));
+      failpoint('user-key.pending-stored');
+      return row;
+    } catch (error) {
+      if (!(error instanceof DuplicateKey)) throw error;
+      // This process alone knew that key.
+      await this.home.forget(
+        draft,
+        draft.versions.flatMap(({ key_id }) => key_id ?? []),
+      );
+      return undefined;
+    }
+  }
+
+  /** False where the place had to be made free first. */
+  async #keep(row: Draft<UserKeyDoc>): Promise<boolean> {
+    try {
+      await this.home.keep(row);
+      return true;
+    } catch (error) {
+      if (!(error instanceof NameHeld)) throw error;
+      await this.#makeRoom(error);
+      return false;
+    }
+  }
+
+  /**
+   * A user name belongs to one owner at a time, so the other one was given up: withdrawn while it was registered, or erased. Its row is
+   * asked all the same, and ended first if it is pending, so that it can never become active without its wraps.
+   */
+  async #makeRoom({ username, ownerId, erasing }: NameHeld): Promise<void> {
+    const other = erasing ? undefined : await this.#rows.find('_id', ownerId);
+    if (other?.state === 'active')
+      throw new DomainError('conflict', { detail: 'The key of another account lies under this user name.' });
+    if (other?.state === 'pending' && !(await this.#rows.remove(ownerId, other.rev))) return;
+    await this.home.erase(username, ownerId);
+  }
+
   /** Steps 4 to 6: active if the master key's epoch is still the one of the wrap, else wrapped again and to be looked at once more. */
   async #settle(row: UserKeyDoc): Promise<boolean> {
     const { current, epoch } = await this.masterRow.read();
+    const [found] = await this.home.load([row]);
+    if (found?.ok !== true) return this.#discard(row);
     if (row.master_epoch === epoch) {
       failpoint('user-key.before-active');
       return (await this.#rows.replace({ ...row, state: 'active' })) !== undefined;
     }
-    const [again] = await rewrapVersions(this.masterKey, current, [row]);
+    const [again] = await rewrapStored(this.home, this.masterKey, current, [row]);
     if (again?.ok !== true) return this.#discard(row);
-    await this.#rows.replace({ ...again.value, master_epoch: epoch });
+    if (!(await this.#keep(again.value))) return false;
+    await this.#rows.replace({ ...this.home.stored(again.value), master_epoch: epoch });
     failpoint('user-key.wrapped-again');
     return false;
   }
@@ -96,6 +132,19 @@ export class StoredUserKeys extends UserKeys {
     return false;
   }
 }
+
+type NewRow = Pick<UserKeyDoc, '_id' | 'master_epoch' | 'created_at'> & { readonly name: string };
+
+const pendingRow = (row: NewRow, version: UserKeyVersion, key: SecretBytes): Draft<UserKeyDoc> => ({
+  ...row,
+  state: 'pending',
+  current: FIRST_VERSION,
+  epoch: 1,
+  versions: [version],
+  master_version: version.master_version,
+  wrapped_name_key: newNameKey(row._id, key),
+  quarantined: false,
+});
 
 function newNameKey(ownerId: string, key: SecretBytes): string {
   const secrets = subkeyOf(key, 'secrets', ownerId, FIRST_VERSION);

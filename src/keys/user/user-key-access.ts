@@ -6,6 +6,7 @@ import { BoundOwnerKeys } from './bound-owner-keys';
 import { KeyCache } from './key-cache';
 import { OpenedUserKey } from './opened-user-key';
 import type { OwnerKeys } from './sealer';
+import { UserKeyHome } from './user-key-home';
 import { unwrapVersions } from './user-key-wraps';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
@@ -18,6 +19,7 @@ export class UserKeyAccess {
     store: Store,
     private readonly masterKey: MasterKey,
     private readonly cache: KeyCache,
+    private readonly home: UserKeyHome,
   ) {
     this.#rows = store.collection(userKeysCollection);
   }
@@ -49,7 +51,7 @@ export class UserKeyAccess {
   }
 
   async #open(row: UserKeyDoc): Promise<OpenedUserKey> {
-    const keys = (await unwrapVersions(this.masterKey, row)) ?? (await this.#openAgain(row));
+    const keys = (await this.#unwrap(row)) ?? (await this.#openAgain(row));
     return new OpenedUserKey({
       ownerId: row._id,
       epoch: row.epoch,
@@ -62,10 +64,14 @@ export class UserKeyAccess {
   /** Between the read of the row and the unwrap a rotation may have wrapped it again and a retire ended the former version. */
   async #openAgain(seen: UserKeyDoc): Promise<Map<number, SecretBytes>> {
     const now = await this.row(seen._id);
-    const keys =
-      now.rev === seen.rev || now.epoch !== seen.epoch ? undefined : await unwrapVersions(this.masterKey, now);
+    const keys = now.rev === seen.rev || now.epoch !== seen.epoch ? undefined : await this.#unwrap(now);
     if (keys === undefined)
       throw new DomainError('kms_unavailable', { detail: 'The key of this owner cannot be opened.' });
     return keys;
+  }
+
+  async #unwrap(row: UserKeyDoc): Promise<Map<number, SecretBytes> | undefined> {
+    const [complete] = await this.home.load([row]);
+    return complete?.ok === true ? unwrapVersions(this.masterKey, complete.value) : undefined;
   }
 }

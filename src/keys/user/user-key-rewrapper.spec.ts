@@ -13,7 +13,7 @@ describe('Wrapping user keys again', () => {
   beforeEach(async () => {
     folder = await temporaryFolder();
     houses = await openKeyHouses(folder.path, { cacheMs: 0 });
-    for (const owner of owners) await houses.userKeys.create(owner);
+    for (const owner of owners) await houses.userKeys.create(owner, owner);
   });
   afterEach(async () => {
     await houses.close();

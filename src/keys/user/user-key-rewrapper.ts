@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { failpoint } from '../../kernel';
 import { type Collection, Store } from '../../store';
-import { MasterKey, MAX_BATCH } from '../master';
-import { rewrapVersions } from './user-key-wraps';
+import { type ItemResult, MasterKey, MAX_BATCH, refusedItem } from '../master';
+import { NameHeld, UserKeyHome } from './user-key-home';
+import { rewrapStored } from './user-key-wraps';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
 export interface RewrapOutcome {
@@ -16,6 +17,9 @@ export interface RewrapOutcome {
   readonly remaining: number;
 }
 
+/** Writes under way at once, where wraps lie elsewhere than in the rows. */
+const KEPT_AT_ONCE = 8;
+
 /**
  * Wraps user keys again, for a rotation of the master key. Progress is the data itself: a row whose lowest master version is older than the
  * target is due, pending rows included. A row that does not unwrap is marked for its target and not attempted again for that one.
@@ -27,6 +31,7 @@ export class UserKeyRewrapper {
   constructor(
     store: Store,
     private readonly masterKey: MasterKey,
+    private readonly home: UserKeyHome,
   ) {
     this.#rows = store.collection(userKeysCollection);
   }
@@ -34,9 +39,10 @@ export class UserKeyRewrapper {
   /** One batch of at most `limit` rows. Nothing is left to attempt when `done` and `failed` are empty. @throws DomainError `kms_unavailable`. */
   async rewrapBatch(target: number, limit = MAX_BATCH): Promise<RewrapOutcome> {
     const { rows, forged } = await this.#due(target, limit);
-    const results = await rewrapVersions(this.masterKey, target, rows);
+    const rewrapped = await rewrapStored(this.home, this.masterKey, target, rows);
     failpoint('rotation.user-keys-rewrapped');
-    const sound = results.flatMap((result) => (result.ok ? [result.value] : []));
+    const results = await this.#keep(rewrapped);
+    const sound = results.flatMap((result) => (result.ok ? [this.home.stored(result.value)] : []));
     const done = sound.length === 0 ? 0 : await this.#rows.replaceMany(sound);
     failpoint('rotation.user-keys-written');
     const failed: string[] = [];
@@ -94,6 +100,27 @@ export class UserKeyRewrapper {
       // Index order: behind the first row that is not due there is none that is.
       if (page.next === undefined || due.length < page.items.length || taken.length >= limit) return taken;
       after = page.next;
+    }
+  }
+
+  /** The wraps go before the rows: a row may claim an older master version than its wraps need, never a newer one. */
+  async #keep(rewrapped: readonly ItemResult<UserKeyDoc>[]): Promise<ItemResult<UserKeyDoc>[]> {
+    const results: ItemResult<UserKeyDoc>[] = [];
+    for (let start = 0; start < rewrapped.length; start += KEPT_AT_ONCE) {
+      const part = rewrapped.slice(start, start + KEPT_AT_ONCE);
+      results.push(...(await Promise.all(part.map((result) => this.#keepOne(result)))));
+    }
+    return results;
+  }
+
+  async #keepOne(result: ItemResult<UserKeyDoc>): Promise<ItemResult<UserKeyDoc>> {
+    if (!result.ok) return result;
+    try {
+      await this.home.keep(result.value);
+      return result;
+    } catch (error) {
+      if (error instanceof NameHeld) return refusedItem('the place of the wrap is taken');
+      throw error;
     }
   }
 

@@ -21,7 +21,7 @@ describe('The sealer', () => {
   beforeEach(async () => {
     folder = await temporaryFolder();
     houses = await openKeyHouses(folder.path);
-    await Promise.all([houses.userKeys.create('alice'), houses.userKeys.create('bob')]);
+    await Promise.all([houses.userKeys.create('alice', 'alice'), houses.userKeys.create('bob', 'bob')]);
   });
   afterEach(async () => {
     await houses.close();
@@ -153,7 +153,7 @@ describe('The sealer', () => {
     const target = await houses.masterKey.rotate(1);
     await houses.rewrapper.rewrapBatch(target);
     const stale = { ...row, versions: row.versions.map((entry) => ({ ...entry, wrapped: 'local:v1:AAAA' })) };
-    const access = new UserKeyAccess(houses.store, houses.masterKey, houses.cache);
+    const access = new UserKeyAccess(houses.store, houses.masterKey, houses.cache, houses.home);
     expect(await access.use(stale, (keys) => keys.version)).toBe(1);
   });
 

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, HOUR } from '../../kernel';
 import { type Collection, Store } from '../../store';
+import { UserKeyHome } from './user-key-home';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
 const PAGE = 200;
@@ -13,6 +14,7 @@ export class UserKeySweeper {
   constructor(
     store: Store,
     private readonly clock: Clock,
+    private readonly home: UserKeyHome,
   ) {
     this.#rows = store.collection(userKeysCollection);
   }
@@ -32,10 +34,16 @@ export class UserKeySweeper {
       });
       for (const row of page.items) {
         if (row.created_at > before) return removed;
-        if (await this.#rows.remove(row._id, row.rev)) removed += 1;
+        if (await this.#remove(row)) removed += 1;
       }
       if (page.next === undefined) return removed;
       after = page.next;
     }
+  }
+
+  async #remove(row: UserKeyDoc): Promise<boolean> {
+    if (!(await this.#rows.remove(row._id, row.rev))) return false;
+    if (row.name !== undefined) await this.home.erase(row.name, row._id);
+    return true;
   }
 }

@@ -1,5 +1,6 @@
-import { DomainError, SecretBytes } from '../../kernel';
+import { DomainError, newId, SecretBytes } from '../../kernel';
 import { type ItemResult, MasterKey, MAX_BATCH, type UnwrapItem, wrapContext } from '../master';
+import type { UserKeyHome } from './user-key-home';
 import type { UserKeyDoc, UserKeyVersion } from './user-keys.collection';
 
 export const userKeyContext = (ownerId: string, version: number): Buffer => wrapContext('user-key', ownerId, version);
@@ -20,9 +21,10 @@ export async function wrapFirst(
   key: SecretBytes,
   now: number,
 ): Promise<UserKeyVersion> {
-  const [wrapped] = await masterKey.wrap(masterVersion, [{ key, context: userKeyContext(ownerId, 1) }]);
-  if (wrapped === undefined) throw new TypeError('a wrap gave no answer');
-  return { version: 1, wrapped: wrapped.ciphertext, master_version: wrapped.masterVersion, created_at: now };
+  const [wrap] = await masterKey.wrap(masterVersion, [{ key, context: userKeyContext(ownerId, 1) }]);
+  if (wrap === undefined) throw new TypeError('a wrap gave no answer');
+  const { ciphertext: wrapped, masterVersion: master_version } = wrap;
+  return { version: 1, wrapped, master_version, key_id: newId(), created_at: now };
 }
 
 /** Every version of a row, opened. Where one of them does not open, none is returned. */
@@ -64,6 +66,19 @@ export async function rewrapVersions(
     }
     return reason === undefined ? { ok: true, value: withVersions(row, fresh) } : { ok: false, reason };
   });
+}
+
+/** As `rewrapVersions`, of rows as the store keeps them; the results are complete. Rows whose wraps are not to be found are refused. */
+export async function rewrapStored(
+  home: UserKeyHome,
+  masterKey: MasterKey,
+  target: number,
+  rows: readonly UserKeyDoc[],
+): Promise<ItemResult<UserKeyDoc>[]> {
+  const loaded = await home.load(rows);
+  const complete = loaded.flatMap((result) => (result.ok ? [result.value] : []));
+  const results = (await rewrapVersions(masterKey, target, complete)).values();
+  return loaded.map((result) => (result.ok ? required(results.next().value) : result));
 }
 
 /** The row with these versions in place of its own ones, and out of quarantine. */

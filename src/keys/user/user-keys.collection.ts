@@ -3,14 +3,19 @@ import { defineCollection, type Doc } from '../../store';
 /** One version of an owner's key. Older ones stay as long as something is sealed under them. */
 export interface UserKeyVersion {
   readonly version: number;
+  /** Empty in the store where the wrap lies in Vault. */
   readonly wrapped: string;
   readonly master_version: number;
+  /** Names the key among those of its owner's document in Vault; absent where the wrap is here. */
+  readonly key_id?: string;
   /** ms since the epoch. */
   readonly created_at: number;
 }
 
 /** One row an owner; `_id` is the owner's id. */
 export interface UserKeyDoc extends Doc {
+  /** The user name under which the wraps lie in Vault; absent where they are here, and once an erase has ended. */
+  readonly name?: string;
   readonly state: 'pending' | 'active' | 'erased';
   readonly current: number;
   /** Rises when the keys change (a new version, an erase), not when they are only wrapped again: what the cache compares. */
@@ -32,6 +37,7 @@ export interface UserKeyDoc extends Doc {
 export const userKeysCollection = defineCollection<UserKeyDoc>({
   name: 'user_keys',
   fields: {
+    name: 'string',
     state: 'string',
     current: 'number',
     epoch: 'number',
@@ -45,6 +51,7 @@ export const userKeysCollection = defineCollection<UserKeyDoc>({
     quarantine_target: 'number',
   },
   clear: [
+    'name',
     'state',
     'current',
     'epoch',

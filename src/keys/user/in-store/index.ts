@@ -1,0 +1,1 @@
+export { StoreUserKeyHome } from './store-user-key-home';

@@ -1,0 +1,1 @@
+export { VaultUserKeyHome } from './vault-user-key-home';

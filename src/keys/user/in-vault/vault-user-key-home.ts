@@ -1,0 +1,155 @@
+import { Logger } from '@nestjs/common';
+import { DomainError, failpoint, StartRefused } from '../../../kernel';
+import { type Draft, untilHeld } from '../../../store';
+import { accepted, type ItemResult, refusedItem } from '../../master';
+import { KvDocuments, VaultForbidden, VaultNoEngine, type VaultSession } from '../../master/vault';
+import { NameHeld, UserKeyHome } from '../user-key-home';
+import type { UserKeyDoc } from '../user-keys.collection';
+import { documentOf, FREE, type KeptWrap, parseDocument, tombstone, type UserKeyDocument } from './user-key-document';
+
+// Fewer than the sockets that the client has: a rotation leaves some for those who wait for an answer.
+const AT_ONCE = 8;
+/** No user name: those begin with a letter or a digit. */
+const NOBODY = '_';
+
+interface Found {
+  readonly document: UserKeyDocument;
+  readonly version: number;
+}
+
+/**
+ * The wraps in Vault, one document a user name, so that a backup of the store opens nothing once the document is destroyed. The rows keep
+ * owner, versions, epoch and state. A document is never deleted, since a late deletion would hit whoever has the name by then: it is
+ * overwritten by check-and-set and its former versions are destroyed by their numbers.
+ */
+export class VaultUserKeyHome extends UserKeyHome {
+  readonly kind = 'vault' as const;
+  readonly #logger = new Logger('VaultUserKeyHome');
+  readonly #documents: KvDocuments;
+
+  constructor(
+    private readonly session: VaultSession,
+    kvMount: string,
+  ) {
+    super();
+    this.#documents = new KvDocuments(session, kvMount);
+  }
+
+  async open(): Promise<void> {
+    const { mount } = this.#documents;
+    await this.session.open();
+    await this.ping().catch((error: unknown) => {
+      if (error instanceof VaultForbidden)
+        throw new StartRefused(`Vault's policy does not let Coffer read ${mount}/data/user_keys/.`);
+      throw error instanceof VaultNoEngine
+        ? new StartRefused(`Vault has no KV engine of version 2 at ${mount}.`)
+        : error;
+    });
+  }
+
+  async ping(): Promise<void> {
+    await this.#documents.read(pathOf(NOBODY));
+  }
+
+  stored<T extends Draft<UserKeyDoc>>(row: T): T {
+    return { ...row, versions: row.versions.map((entry) => ({ ...entry, wrapped: '' })) };
+  }
+
+  async load(rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]> {
+    const results: ItemResult<UserKeyDoc>[] = [];
+    for (let start = 0; start < rows.length; start += AT_ONCE) {
+      results.push(...(await Promise.all(rows.slice(start, start + AT_ONCE).map((row) => this.#complete(row)))));
+    }
+    return results;
+  }
+
+  async keep(row: Draft<UserKeyDoc>): Promise<void> {
+    const name = nameOf(row);
+    await untilHeld(async () => {
+      const { document, version } = await this.#read(name);
+      if (document.state === 'erasing') throw new NameHeld(name, document.userId, true);
+      if (document.state === 'active' && document.userId !== row._id) throw new NameHeld(name, document.userId, false);
+      const former = document.state === 'active' ? document.entries : [];
+      return this.#write(name, documentOf(row._id, merged(former, keptWraps(row))), version);
+    });
+    failpoint('user-key.vault-kept');
+  }
+
+  async forget(row: Draft<UserKeyDoc>, keyIds: readonly string[]): Promise<void> {
+    const name = nameOf(row);
+    await untilHeld(async () => {
+      const { document, version } = await this.#read(name);
+      if (document.state !== 'active' || document.userId !== row._id) return version;
+      const left = document.entries.filter(({ key_id }) => !keyIds.includes(key_id));
+      if (left.length === document.entries.length || left.length === 0) return version;
+      return this.#write(name, documentOf(row._id, left), version);
+    });
+  }
+
+  async erase(name: string, ownerId: string): Promise<void> {
+    const held = await this.#takeBack(name, ownerId);
+    if (held === undefined) return;
+    failpoint('user-key.vault-tombstone');
+    await this.#documents.destroyBefore(pathOf(name), held);
+    failpoint('user-key.vault-destroyed');
+    // Where this does not hold, another process has ended the same erase.
+    await this.#documents.write(pathOf(name), FREE, held);
+  }
+
+  /** The number of the tombstone that stands there now; undefined where nothing of this owner is there. */
+  async #takeBack(name: string, ownerId: string): Promise<number | undefined> {
+    const { at } = await untilHeld<{ readonly at: number | undefined }>(async () => {
+      const { document, version } = await this.#read(name);
+      if (document.state === 'free' || document.userId !== ownerId) return { at: undefined };
+      if (document.state === 'erasing') return { at: version };
+      const at = await this.#write(name, tombstone(ownerId), version);
+      return at === undefined ? undefined : { at };
+    });
+    return at;
+  }
+
+  async #complete(row: UserKeyDoc): Promise<ItemResult<UserKeyDoc>> {
+    if (row.name === undefined) return refusedItem('a row without the name of its document');
+    const { document } = await this.#read(row.name);
+    if (document.state !== 'active' || document.userId !== row._id) return refusedItem('no wrap in Vault');
+    const versions = row.versions.map(({ key_id }) => document.entries.find((entry) => entry.key_id === key_id));
+    const found = versions.filter((entry) => entry !== undefined);
+    return found.length === versions.length ? accepted({ ...row, versions: found }) : refusedItem('no wrap in Vault');
+  }
+
+  async #read(name: string): Promise<Found> {
+    const { data, version } = await this.#documents.read(pathOf(name));
+    const document = parseDocument(data);
+    const deleted = data === undefined && version > 0;
+    if (document !== undefined && !deleted) return { document, version };
+    this.#logger.error(`a document under ${this.#documents.mount}/user_keys ${deleted ? 'was deleted' : 'is damaged'}`);
+    throw new DomainError('kms_unavailable', { detail: 'The key of this owner cannot be read.' });
+  }
+
+  #write(name: string, data: Readonly<Record<string, unknown>>, expected: number): Promise<number | undefined> {
+    return this.#documents.write(pathOf(name), data, expected);
+  }
+}
+
+const pathOf = (name: string): string => `user_keys/${name}`;
+
+function nameOf({ name }: Draft<UserKeyDoc>): string {
+  if (name === undefined) throw new TypeError('a user key in Vault lies under the name of its user');
+  return name;
+}
+
+const keptWraps = (row: Draft<UserKeyDoc>): readonly KeptWrap[] =>
+  row.versions.map((entry) => {
+    if (entry.key_id === undefined || entry.wrapped === '') throw new TypeError('an incomplete row');
+    return { ...entry, key_id: entry.key_id };
+  });
+
+/** All that is there and all that comes; of one key the wrap under the newer master version, whoever writes last. */
+function merged(former: readonly KeptWrap[], fresh: readonly KeptWrap[]): readonly KeptWrap[] {
+  const byKey = new Map(former.map((entry) => [entry.key_id, entry]));
+  for (const entry of fresh) {
+    const there = byKey.get(entry.key_id);
+    if (there === undefined || there.master_version < entry.master_version) byKey.set(entry.key_id, entry);
+  }
+  return [...byKey.values()];
+}

@@ -1,0 +1,129 @@
+import { newId, plaintext } from '../../src/kernel';
+import type { UserKeyHome } from '../../src/keys/user';
+import { type KeyHouses, moveMasterKey, openKeyHouses, temporaryFolder } from '../support/keys';
+
+export interface UserKeyHomeParts {
+  /** The home as one more process sees it. */
+  open(): Promise<UserKeyHome>;
+  close(): Promise<void>;
+}
+
+/** What every home of wrapped user keys must do, seen through the key houses that work on it. */
+export function userKeyHomeContract(name: string, start: () => Promise<UserKeyHomeParts>): void {
+  describe(`wrapped user keys: ${name}`, () => {
+    let parts: UserKeyHomeParts;
+    let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+    let houses: KeyHouses;
+    let owner: string;
+    let user: string;
+
+    const newHouses = async (): Promise<KeyHouses> =>
+      openKeyHouses(folder.path, { cacheMs: 0, home: await parts.open() });
+
+    beforeAll(async () => {
+      parts = await start();
+    });
+    beforeEach(async () => {
+      folder = await temporaryFolder();
+      houses = await newHouses();
+      [owner, user] = [newId(), `user-${newId()}`];
+    });
+    afterEach(async () => {
+      await houses.close();
+      await folder.remove();
+    });
+    afterAll(() => parts.close());
+
+    /** A value that is the same as long as the owner's keys are. */
+    const index = (from = houses, id = owner): Promise<string> => from.sealer.with(id, (keys) => keys.nameIndex('n'));
+    const sealAndOpen = (id = owner): Promise<string> => {
+      const place = { ownerId: id, resourceType: 'record', resourceId: 'r', field: 'value' };
+      return houses.sealer.with(id, (keys) =>
+        keys.open('records', place, keys.seal('records', place, plaintext(Buffer.from('x')))).toString(),
+      );
+    };
+
+    it('opens what was put there, on another replica too', async () => {
+      await houses.userKeys.create(owner, user);
+      const other = await newHouses();
+      expect(await index(other)).toBe(await index());
+      await other.close();
+    });
+
+    it('makes one key for many who ask at the same time', async () => {
+      const other = await newHouses();
+      await Promise.all(
+        Array.from({ length: 8 }, (_, at) => (at % 2 === 0 ? houses : other).userKeys.create(owner, user)),
+      );
+      expect(await index(other)).toBe(await index());
+      await other.close();
+    });
+
+    it('keeps the key through a rotation of the master key', async () => {
+      await houses.userKeys.create(owner, user);
+      const before = await index();
+      const target = await moveMasterKey(houses);
+      expect(await houses.rewrapper.rewrapBatch(target)).toMatchObject({ done: 1, failed: [], remaining: 0 });
+      expect(await index()).toBe(before);
+      const [complete] = await houses.home.load([(await houses.rows.find('_id', owner))!]);
+      expect(complete!.ok && complete!.value.versions[0]!.master_version).toBe(target);
+    });
+
+    it('is rotated by processes that work at the same time, each row once', async () => {
+      const owners = Array.from({ length: 6 }, () => newId());
+      for (const id of owners) await houses.userKeys.create(id, `user-${id}`);
+      const before = await Promise.all(owners.map((id) => index(houses, id)));
+      const other = await newHouses();
+      const target = await moveMasterKey(houses);
+      await Promise.all([houses, other, houses].map((from) => from.rewrapper.rewrapBatch(target, 4)));
+      while ((await houses.rewrapper.remaining(target)) > 0) await houses.rewrapper.rewrapBatch(target, 4);
+      expect(await Promise.all(owners.map((id) => index(houses, id)))).toEqual(before);
+      expect(await houses.rewrapper.quarantinedFor(target)).toBe(0);
+      await other.close();
+    });
+
+    it('goes on with a pending row of a process that died, under the version that is current by then', async () => {
+      await houses.userKeys.create(owner, user);
+      await houses.rows.replace({ ...(await houses.rows.find('_id', owner))!, state: 'pending' });
+      const target = await moveMasterKey(houses);
+      await houses.userKeys.create(owner, user);
+      expect(await houses.rows.find('_id', owner)).toMatchObject({ state: 'active', master_version: target });
+      expect(await sealAndOpen()).toBe('x');
+    });
+
+    it('opens nothing of an owner who was erased, and makes no key for that owner again', async () => {
+      await houses.userKeys.create(owner, user);
+      await houses.userKeys.destroy(owner);
+      await houses.userKeys.destroy(owner);
+      await expect(index()).rejects.toMatchObject({ code: 'not_found' });
+      await expect(houses.userKeys.create(owner, user)).rejects.toMatchObject({ code: 'not_found' });
+    });
+
+    it('has the name for somebody else once an erase has ended, and a late erase of the former owner leaves that key alone', async () => {
+      await houses.userKeys.create(owner, user);
+      await houses.userKeys.destroy(owner);
+      const next = newId();
+      await houses.userKeys.create(next, user);
+      const before = await index(houses, next);
+      await houses.home.erase(user, owner);
+      await houses.userKeys.destroy(owner);
+      expect(await index(houses, next)).toBe(before);
+    });
+
+    it('gives the name of a registration that was withdrawn to the next one', async () => {
+      await houses.userKeys.create(owner, user);
+      await houses.rows.replace({ ...(await houses.rows.find('_id', owner))!, state: 'pending' });
+      const next = newId();
+      await houses.userKeys.create(next, user);
+      expect(await sealAndOpen(next)).toBe('x');
+    });
+
+    it('is left clean by the sweeper of pending rows', async () => {
+      await houses.userKeys.create(owner, user);
+      await houses.rows.replace({ ...(await houses.rows.find('_id', owner))!, state: 'pending' });
+      expect(await houses.sweeper.sweep(-1000)).toBe(1);
+      await houses.userKeys.create(owner, user);
+      expect(await sealAndOpen()).toBe('x');
+    });
+  });
+}

@@ -1,0 +1,6 @@
+import { StoreUserKeyHome } from '../../src/keys/user/in-store';
+import { userKeyHomeContract } from './user-key-home.contract';
+
+userKeyHomeContract('in the rows of the store', () =>
+  Promise.resolve({ open: () => Promise.resolve(new StoreUserKeyHome()), close: () => Promise.resolve() }),
+);
