@@ -1,33 +1,10 @@
 import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
-import { ApiBearerAuth, ApiHeader, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { applyDecorators } from '@nestjs/common';
+import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ApiProblems, Caller, Policy, sendContent } from '../http';
+import { ApiProblems, Caller, ContentAnswers, Policy, sendContent } from '../http';
 import type { Principal } from '../kernel';
 import { ContentQueryDto } from './files.dto';
 import { FileRef, FilesService } from './files.service';
-
-const BYTES = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
-
-/** What both content routes answer, and which headers they heed. */
-const ContentAnswers = (): MethodDecorator =>
-  applyDecorators(
-    ApiProduces('application/octet-stream'),
-    ApiHeader({ name: 'Range', required: false, description: 'One range of bytes', example: 'bytes=0-1023' }),
-    ApiHeader({ name: 'If-Range', required: false, description: 'The range only if the content is this one still' }),
-    ApiHeader({ name: 'If-None-Match', required: false, description: 'No body if the content is this one still' }),
-    ApiResponse({ status: 200, description: 'The whole content, as a download', content: BYTES }),
-    ApiResponse({ status: 206, description: 'The range', content: BYTES }),
-    ApiResponse({ status: 304, description: 'Not modified' }),
-    ApiProblems(
-      'file_not_found',
-      'precondition_failed',
-      'range_not_satisfiable',
-      'decryption_failed',
-      'integrity_failed',
-    ),
-    ApiProblems('kms_unavailable'),
-  );
 
 @ApiTags('Files')
 @ApiBearerAuth()
@@ -42,6 +19,8 @@ export class FileContentController {
   @Get(':id/content')
   @Policy({ access: 'user' })
   @ContentAnswers()
+  @ApiProblems('file_not_found', 'precondition_failed', 'range_not_satisfiable', 'kms_unavailable')
+  @ApiProblems('decryption_failed', 'integrity_failed')
   async byId(
     @Caller() caller: Principal,
     @Param('id') id: string,
@@ -56,6 +35,8 @@ export class FileContentController {
   @Get('by-name/:name/content')
   @Policy({ access: 'user' })
   @ContentAnswers()
+  @ApiProblems('file_not_found', 'precondition_failed', 'range_not_satisfiable', 'kms_unavailable')
+  @ApiProblems('decryption_failed', 'integrity_failed')
   async byName(
     @Caller() caller: Principal,
     @Param('name') name: string,

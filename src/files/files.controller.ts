@@ -40,9 +40,13 @@ export class FilesController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<FileDto> {
     const upload = await openUpload(request.raw, query);
-    const file = await this.uploads.upload(caller, upload.request, upload.content, upload.declaredBytes);
-    reply.header('location', `${PATH}/${file.id}`);
-    return file;
+    try {
+      const file = await this.uploads.upload(caller, upload.request, upload.content, upload.declaredBytes);
+      reply.header('location', `${PATH}/${file.id}`);
+      return file;
+    } finally {
+      upload.close();
+    }
   }
 
   /**

@@ -2,7 +2,7 @@ export { AnswerSealer } from './answer-sealer';
 export { ApiProblems } from './api-problems';
 export { requireToken } from './bearer';
 export { Caller, ClientAddress, OptionalCaller } from './caller';
-export { type Content, sendContent } from './content';
+export { type Content, ContentAnswers, sendContent } from './content';
 export { etag, requireMatch } from './etag';
 export { InFlight, drain } from './drain';
 export { HttpModule } from './http.module';

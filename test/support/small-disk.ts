@@ -14,9 +14,10 @@ export interface SmallDisk {
   remove(): void;
 }
 
-export function smallDisk(mebibytes: number): SmallDisk {
+export function smallDisk(mebibytes: number, inodes?: number): SmallDisk {
   const path = mkdtempSync(join(tmpdir(), 'coffer-disk-'));
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', path], { stdio: 'ignore' });
+  const options = `size=${mebibytes}m${inodes === undefined ? '' : `,nr_inodes=${inodes}`}`;
+  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', path], { stdio: 'ignore' });
   const ballast = join(path, 'ballast');
   return {
     path,

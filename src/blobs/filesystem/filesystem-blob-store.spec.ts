@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,6 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { HOUR, MINUTE } from '../../kernel';
+import { SmallDisk, describeWithSmallDisk, smallDisk } from '../../../test/support/small-disk';
 import { FilesystemBlobStore } from './filesystem-blob-store';
 
 const source = (bytes: Buffer): Readable => Readable.from([bytes]);
@@ -72,49 +72,22 @@ describe('the blob store on the file system', () => {
   });
 });
 
-/** Mounts a small tmpfs on `folder`; false where we may not (no root, no Linux). */
-function mounted(folder: string, options: string): boolean {
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function mayMount(): boolean {
-  try {
-    execFileSync('sh', ['-c', 'd=$(mktemp -d) && mount -t tmpfs tmpfs "$d" && umount "$d" && rmdir "$d"']);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-const describeWithMounts = mayMount() ? describe : describe.skip;
-const suffix = mayMount() ? '' : ' [skipped: mounting a tmpfs needs root]';
-
-describeWithMounts(`the blob store on a full disk${suffix}`, () => {
-  let folder: string;
+describeWithSmallDisk('the blob store on a full disk', () => {
+  let disk: SmallDisk;
   let store: FilesystemBlobStore;
 
-  const mountWith = (options: string): void => {
-    if (!mounted(folder, options)) throw new Error('the tmpfs could not be mounted');
-    store = new FilesystemBlobStore(join(folder, 'blobs'));
+  const useDisk = (mebibytes: number, inodes?: number): void => {
+    disk = smallDisk(mebibytes, inodes);
+    store = new FilesystemBlobStore(join(disk.path, 'blobs'));
   };
 
-  beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'coffer-full-'));
-  });
-  afterEach(async () => {
-    execFileSync('umount', [folder]);
-    await rm(folder, { recursive: true, force: true });
-  });
+  afterEach(() => disk.remove());
 
-  const expectNoPartial = async (): Promise<void> => expect(await readdir(join(folder, 'blobs/partial'))).toEqual([]);
+  const expectNoPartial = async (): Promise<void> =>
+    expect(await readdir(join(disk.path, 'blobs/partial'))).toEqual([]);
 
   it('refuses with storage_full when the bytes are used up, reads on, and recovers without a restart', async () => {
-    mountWith('size=4m');
+    useDisk(4);
     const kept = randomBytes(2_000_000);
     const [keptId, otherId] = [newBlobId(), newBlobId()];
     await store.put(keptId, source(kept));
@@ -128,7 +101,7 @@ describeWithMounts(`the blob store on a full disk${suffix}`, () => {
   });
 
   it('refuses with storage_full when the inodes are used up, reads on, and recovers without a restart', async () => {
-    mountWith('size=8m,nr_inodes=12');
+    useDisk(8, 12);
     const ids: string[] = [];
     const fill = async (): Promise<void> => {
       for (;;) {

@@ -171,6 +171,7 @@ describe('a form with a file', () => {
       })(),
     );
     for await (const _ of head.content) break;
+    head.close();
     await new Promise((resolve) => setImmediate(resolve));
     expect(ended).toBe(true);
   });

@@ -30,6 +30,8 @@ export interface FormHead {
   readonly contentType: string;
   /** Ends only when the whole form has been read and holds nothing wrong, the closing boundary included; else it throws. */
   readonly content: AsyncIterable<Buffer>;
+  /** Says that nobody reads on, so that the rest of the body is dropped. Does nothing after the end. */
+  close(): void;
 }
 
 /**
@@ -48,6 +50,7 @@ class FormReader {
   #fileBegan = false;
   #stream: Readable | undefined;
   #failed = false;
+  #ended = false;
   #fileBytes = 0;
   #bytes = 0;
   /** Lets the pump go on after the parser had enough; a callback and no promise of long life, on which waits would pile up. */
@@ -86,7 +89,8 @@ class FormReader {
     if (name === FILE_PART) {
       this.#fileBegan = true;
       this.#stream = stream;
-      this.#head.resolve({ fields: this.#fields, fileName, contentType, content: this.#content(stream) });
+      const content = this.#content(stream);
+      this.#head.resolve({ fields: this.#fields, fileName, contentType, content, close: () => this.#close() });
     } else {
       stream.resume();
       this.#refuse('', 'has a file part that is not known');
@@ -96,21 +100,21 @@ class FormReader {
   #finish(): void {
     if (!this.#fileBegan) this.#refuse(`/${FILE_PART}`, 'must be given');
     else if (!this.#failed) this.#end.resolve();
+    this.#ended = true;
+  }
+
+  #close(): void {
+    if (!this.#ended) this.#fail(broken());
   }
 
   async *#content(stream: Readable): AsyncGenerator<Buffer, void> {
-    let read = false;
     try {
       for await (const chunk of stream as AsyncIterable<Buffer>) {
         this.#fileBytes += chunk.length;
         yield chunk;
       }
-      read = true;
     } catch {
       this.#fail(broken());
-    } finally {
-      // A reader that stopped early: nobody waits for the rest, so it is not read either.
-      if (!read) this.#fail(broken());
     }
     await this.#end.promise;
   }

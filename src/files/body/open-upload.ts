@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http';
 import { DomainError } from '../../kernel';
 import { UploadFields, UploadRequest, isMediaType, parseUpload } from '../upload-request';
-import { MAX_OVERHEAD_BYTES, readForm } from './multipart';
+import { FormHead, MAX_OVERHEAD_BYTES, readForm } from './multipart';
 import { received } from './received';
 
 /** An upload whose description has been read and parsed, and whose content is still to come. */
@@ -10,6 +10,8 @@ export interface IncomingUpload {
   readonly content: AsyncIterable<Buffer>;
   /** At least so many bytes are announced; undefined for a body without Content-Length. */
   readonly declaredBytes: number | undefined;
+  /** To be called when the upload has ended, in whatever way: what was not read of the body is dropped. */
+  close(): void;
 }
 
 /**
@@ -36,22 +38,32 @@ async function openForm(message: IncomingMessage, query: UploadFields): Promise<
   }));
   if (inQuery.length > 0) throw new DomainError('validation_failed', { fields: inQuery });
   const form = await readForm(message.headers['content-type'] ?? '', received(message));
-  const described: UploadFields = {
+  try {
+    const request = parseUpload(describedBy(form), 'form');
+    return { request, content: form.content, declaredBytes: leastFileBytes(message), close: () => form.close() };
+  } catch (error) {
+    form.close();
+    throw error;
+  }
+}
+
+function describedBy(form: FormHead): UploadFields {
+  return {
     ...(form.fileName !== undefined && { name: form.fileName }),
     ...(isMediaType(form.contentType) && { content_type: form.contentType }),
     ...Object.fromEntries(form.fields),
   };
+}
+
+/** What a form can hold besides the file is left out: the file has at least so many bytes. */
+function leastFileBytes(message: IncomingMessage): number | undefined {
   const bytes = contentLength(message);
-  return {
-    request: parseUpload(described, 'form'),
-    content: form.content,
-    declaredBytes: bytes === undefined ? undefined : Math.max(0, bytes - MAX_OVERHEAD_BYTES),
-  };
+  return bytes === undefined ? undefined : Math.max(0, bytes - MAX_OVERHEAD_BYTES);
 }
 
 function openRaw(message: IncomingMessage, query: UploadFields): IncomingUpload {
   const request = parseUpload(query, 'query');
-  return { request, content: received(message), declaredBytes: contentLength(message) };
+  return { request, content: received(message), declaredBytes: contentLength(message), close: () => undefined };
 }
 
 /** Bytes are kept as they come, and never unpacked: neither what they unpack to nor how much of it is anybody's guess. */

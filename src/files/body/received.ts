@@ -25,9 +25,17 @@ export async function* received(request: IncomingMessage): AsyncGenerator<Buffer
       yield next.value;
     }
   } finally {
-    // Not awaited: where a chunk was asked for and never comes, this would wait for it.
-    void chunks.return?.().catch(() => undefined);
+    void dropRest(request, chunks);
   }
+}
+
+/**
+ * Lets what still comes run through unread, so that the sender comes to see the answer; http/ ends the connection if that takes long. Not
+ * awaited: where a chunk was asked for and never comes, the iterator does not end.
+ */
+async function dropRest(request: IncomingMessage, chunks: AsyncIterator<Buffer>): Promise<void> {
+  await chunks.return?.().catch(() => undefined);
+  request.resume();
 }
 
 /** A timer of its own for each wait: racing one long-lived promise would pile up reactions on it. */

@@ -1,0 +1,16 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiHeader, ApiProduces, ApiResponse } from '@nestjs/swagger';
+
+const BYTES = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
+
+/** Documents what `sendContent` answers and which headers it heeds; what a route may refuse with is for ApiProblems. */
+export const ContentAnswers = (): MethodDecorator =>
+  applyDecorators(
+    ApiProduces('application/octet-stream'),
+    ApiHeader({ name: 'Range', required: false, description: 'One range of bytes', example: 'bytes=0-1023' }),
+    ApiHeader({ name: 'If-Range', required: false, description: 'The range only if the content is this one still' }),
+    ApiHeader({ name: 'If-None-Match', required: false, description: 'No body if the content is this one still' }),
+    ApiResponse({ status: 200, description: 'The whole content, as a download', content: BYTES }),
+    ApiResponse({ status: 206, description: 'The range', content: BYTES }),
+    ApiResponse({ status: 304, description: 'Not modified' }),
+  );
