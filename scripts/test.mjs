@@ -36,10 +36,21 @@ function run(command, args, env = {}) {
       stdio: ['ignore', 'inherit', 'inherit'],
       env: { ...process.env, ...env },
     });
+    running.add(child);
     child.on('error', () => resolve(127));
-    child.on('exit', (code) => resolve(code ?? 1));
+    child.on('exit', (code) => {
+      running.delete(child);
+      resolve(code ?? 1);
+    });
   });
 }
+
+/** Whoever ends this process ends what it started. */
+const running = new Set();
+process.once('SIGTERM', () => {
+  for (const child of running) child.kill('SIGTERM');
+  process.exit(143);
+});
 
 const bin = (path) => join(root, 'node_modules', path);
 
@@ -61,8 +72,10 @@ async function check(name, path, args) {
 
 async function checks() {
   await check('formatting', 'prettier/bin/prettier.cjs', ['--check', '.', '--log-level', 'warn']);
-  await check('types', 'typescript/bin/tsc', ['--noEmit', '-p', 'tsconfig.json']);
-  await check('lint', 'eslint/bin/eslint.js', ['.', '--max-warnings', '0']);
+  await Promise.all([
+    check('types', 'typescript/bin/tsc', ['--noEmit', '-p', 'tsconfig.json']),
+    check('lint', 'eslint/bin/eslint.js', ['.', '--max-warnings', '0']),
+  ]);
 }
 
 async function build() {
