@@ -90,8 +90,8 @@ describe('docker-compose.yml', () => {
   it('says aloud what it sets against the production defaults', () => {
     expect(compose.services['app']?.environment).toMatchObject({
       NODE_ENV: 'production',
-      MASTER_KEY: 'transit',
-      USER_KEY_STORE: 'store',
+      MASTER_KEY: 'kv',
+      USER_KEY_STORE: 'vault',
       BOOTSTRAP_ADMIN: 'first-user',
       DOCS: 'on',
     });

@@ -20,7 +20,7 @@ const TOKENS = {
 };
 
 /** The specification's walk: each step stands on the one before it, as a client's own steps do. */
-describeOnProfiles("The specification's walk", (context) => walk(context), { admin: false });
+describeOnProfiles("The specification's walk", (context) => walk(context), { admin: false, kv: true });
 
 function walk(context: ProfileContext): void {
   const admin = newPerson('first');

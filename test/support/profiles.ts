@@ -7,17 +7,17 @@ import { codeMailedTo, type ReceivedMail, readOutbox } from './mails';
 import { type Bao, describeWithParts, type Secantus, startOpenBao, startSecantus } from './parts';
 import { type Service, startService } from './service';
 
-export type ProfileName = 'embedded+local' | 'mongoose+vault';
+export type ProfileName = 'embedded+local' | 'mongoose+vault' | 'mongoose+kv';
 
 /** What a suite on a profile has. Filled before its first test: use it inside tests and hooks only. */
 export interface ProfileContext {
   readonly profile: ProfileName;
   /** As nobody, to all processes in turn. */
   readonly client: Client;
-  /** The server processes: one on embedded+local, two on mongoose+vault. They share `dataDir`. */
+  /** The server processes: one on embedded+local, two on the others. They share `dataDir`. */
   readonly services: readonly Service[];
   readonly dataDir: string;
-  /** Present on mongoose+vault only. */
+  /** Absent on embedded+local. */
   readonly parts: { readonly bao: Bao; readonly secantus: Secantus } | undefined;
   /** The first account of the installation, signed in; administrator by BOOTSTRAP_ADMIN=first-user. */
   readonly admin: Client;
@@ -32,6 +32,8 @@ export interface ProfileOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** False leaves the installation without accounts; `admin` then throws. */
   readonly admin?: boolean;
+  /** True runs the suite a third time, with master key and user keys as documents in Vault, as docker-compose.yml has them. */
+  readonly kv?: boolean;
 }
 
 /** Runs a suite on the embedded store with the local keyring, and again on MongoDB with Transit behind two server processes. */
@@ -43,6 +45,10 @@ export function describeOnProfiles(
   describe(`${name} (embedded store, local keyring)`, () => runOn('embedded+local', suite, options));
   describeWithParts(['secantus', 'openbao'], `${name} (MongoDB, Vault Transit, two processes)`, () =>
     runOn('mongoose+vault', suite, options),
+  );
+  if (options.kv !== true) return;
+  describeWithParts(['secantus', 'openbao'], `${name} (MongoDB, keys in Vault KV, two processes)`, () =>
+    runOn('mongoose+kv', suite, options),
   );
 }
 
@@ -97,7 +103,7 @@ class Profile implements ProfileContext {
   async start(options: ProfileOptions): Promise<void> {
     this.#dataDir = await mkdtemp(join(tmpdir(), 'coffer-profile-'));
     const env = { ...(await this.#environment()), ...options.env };
-    const processes = this.profile === 'mongoose+vault' ? 2 : 1;
+    const processes = this.profile === 'embedded+local' ? 1 : 2;
     for (let started = 0; started < processes; started += 1) {
       this.#services.push(await startService({ env, dataDir: this.#dataDir }));
     }
@@ -115,7 +121,8 @@ class Profile implements ProfileContext {
     if (this.profile === 'embedded+local') return {};
     const [bao, secantus] = await Promise.all([startOpenBao(), startSecantus()]);
     this.#parts = { bao, secantus };
-    return vaultAndMongo(bao, secantus);
+    const env = vaultAndMongo(bao, secantus);
+    return this.profile === 'mongoose+kv' ? { ...env, MASTER_KEY: 'kv', USER_KEY_STORE: 'vault' } : env;
   }
 }
 
