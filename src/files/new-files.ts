@@ -113,7 +113,9 @@ export class NewFiles {
   }
 
   private async stillPending(row: FileDoc, change: () => Partial<FileDoc>): Promise<FileDoc> {
-    const stored = await update(this.#files, row._id, (current) => ({ ...current, ...change() }));
+    const stored = await update(this.#files, row._id, (current) =>
+      current.state === 'pending' ? { ...current, ...change() } : undefined,
+    );
     if (stored?.state !== 'pending') throw uploadGone();
     return stored;
   }
