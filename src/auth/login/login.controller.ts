@@ -59,8 +59,8 @@ export class LoginController {
   }
 
   /**
-   * With `mfa_token`: completes the login. With a bearer token: turns e-mail 2FA on with the code that was mailed for it; the session's former
-   * tokens are void then. Ten failures an account in 15 minutes, over all factors; five with one mailed code.
+   * Proves a code. With `mfa_token` it completes the login; with a bearer token it turns e-mail 2FA on with the code that was mailed for it,
+   * and the session's former tokens are void then. Ten failures an account in 15 minutes, over all factors; five with one mailed code.
    */
   @Post('verify-otp')
   @HttpCode(200)
