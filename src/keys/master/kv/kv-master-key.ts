@@ -30,12 +30,12 @@ export class KvMasterKey extends HeldMasterKey {
 
   constructor(
     config: KvConfig,
-    { maxAgeMs }: KvOptions,
+    private readonly options: KvOptions,
     private readonly session: VaultSession = openVault(config),
   ) {
     super('kv');
     this.#documents = new KvDocuments(session, config.kvMount);
-    this.#held = new HeldKeys(maxAgeMs);
+    this.#held = new HeldKeys(options.maxAgeMs);
   }
 
   async open({ create = true }: { readonly create?: boolean } = {}): Promise<void> {
@@ -81,7 +81,7 @@ export class KvMasterKey extends HeldMasterKey {
 
   protected async keysFor(versions: readonly number[]): Promise<KeyLookup> {
     const lacks = (): boolean => versions.some((version) => this.#held.get(version) === undefined);
-    if (lacks()) {
+    if (this.options.maxAgeMs === 0 || lacks()) {
       const joined = this.#flight !== undefined;
       await this.#load();
       // A read that was under way already may have begun before the version was made.

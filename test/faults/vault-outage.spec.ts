@@ -1,0 +1,205 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Logger } from '@nestjs/common';
+import { isDomainError, plaintext, type WrappedKey } from '../../src/kernel';
+import type { MasterKey } from '../../src/keys/master';
+import { type KeyHouse, openKeyHouse } from '../support/key-house';
+import { openKv, openUserKeyHome } from '../support/kv';
+import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
+import { waitFor } from '../support/processes';
+import { context, openTransit, servesAgain, unavailable, wrapOne } from '../support/transit';
+import { startVaultProxy, type VaultProxy } from '../support/vault-proxy';
+
+beforeAll(() => {
+  Logger.overrideLogger(false);
+});
+
+const HOMES = {
+  transit: (bao: Bao): Promise<MasterKey> => openTransit(bao),
+  // No copy is kept: each use asks Vault.
+  kv: (bao: Bao): Promise<MasterKey> => openKv(bao, { maxAgeMs: 0 }),
+};
+const OUTAGES: [string, VaultProxy['mode']][] = [
+  ['rate-limited (429)', { status: 429 }],
+  ['sealed (503)', { status: 503 }],
+  ['a standby without an active node (474)', { status: 474 }],
+  ['a standby that redirects (307)', { status: 307 }],
+  ['failing (500)', { status: 500 }],
+  ['slow (30 s)', { delayMs: 30_000 }],
+];
+const policy = (text: string) => ({ policy: text });
+
+describe.each(['transit', 'kv'] as const)('With the master key in %s', (kind) => {
+  describeWithPart('openbao', 'a Vault', () => {
+    let real: Bao;
+    let bao: Bao;
+    let proxy: VaultProxy;
+    let master: MasterKey;
+    let wrapped: WrappedKey;
+
+    beforeAll(async () => {
+      real = await startOpenBao();
+      proxy = await startVaultProxy(real.address);
+      bao = { ...real, address: proxy.address };
+      master = await HOMES[kind](bao);
+      wrapped = await wrapOne(master);
+    });
+    afterEach(async () => {
+      proxy.mode = 'pass';
+      await serves();
+    });
+    afterAll(async () => {
+      await master.close();
+      await proxy.close();
+      await real.stop();
+    });
+
+    const unwrap = (): ReturnType<MasterKey['unwrap']> => master.unwrap([{ wrapped, context }]);
+    const serves = (): Promise<void> => servesAgain(unwrap);
+    const failure = (work: Promise<unknown>): Promise<unknown> =>
+      work.then(
+        () => 'served',
+        (error: unknown) => error,
+      );
+    const openTheCircuit = async (): Promise<void> => {
+      for (let tries = 0; tries < 3; tries += 1) expect(await failure(unwrap())).toMatchObject(unavailable);
+    };
+
+    describe.each(OUTAGES)('that is %s', (_, mode) => {
+      it('is kms_unavailable with a time to come again, and serves by itself once it is back', async () => {
+        proxy.mode = mode;
+        for (const use of [unwrap, () => wrapOne(master), () => master.rotate(99), () => master.ping()]) {
+          const error = await failure(use());
+          expect(error).toMatchObject(unavailable);
+          expect(isDomainError(error) && error.retryAfterSeconds).toBeGreaterThanOrEqual(1);
+        }
+      });
+
+      it('is not asked by callers any more once the circuit is open', async () => {
+        proxy.mode = mode;
+        await openTheCircuit();
+        const before = proxy.requests;
+        const many = await Promise.all(Array.from({ length: 500 }, () => failure(unwrap())));
+        expect(many.every((error) => isDomainError(error, 'kms_unavailable'))).toBe(true);
+        // A probe may have come in between; none of the 500 did.
+        expect(proxy.requests - before).toBeLessThanOrEqual(2);
+      });
+    });
+
+    it('that forbids what it allowed is kms_unavailable, and serves again when the policy is back, without a restart', async () => {
+      const shipped = (await real.request('GET', 'sys/policies/acl/coffer')).data['policy'] as string;
+      await real.request('PUT', 'sys/policies/acl/coffer', policy('path "secret/none" {capabilities=["read"]}'));
+      expect(await failure(unwrap())).toMatchObject(unavailable);
+      expect(await failure(master.rotate(99))).toMatchObject(unavailable);
+      await real.request('PUT', 'sys/policies/acl/coffer', policy(shipped));
+      await serves();
+    });
+  });
+});
+
+describeWithPart('openbao', 'A token that ends by itself', () => {
+  let bao: Bao;
+  beforeAll(async () => {
+    bao = await startOpenBao({ role: { token_ttl: '1s', token_max_ttl: '2s' } });
+  });
+  afterAll(() => bao.stop());
+
+  it('is replaced before or after its end, and no request sees it', async () => {
+    const master = await openTransit(bao);
+    const wrapped = await wrapOne(master);
+    const until = Date.now() + 5000;
+    while (Date.now() < until) {
+      expect((await master.unwrap([{ wrapped, context }]))[0]!.ok).toBe(true);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    await master.close();
+  });
+});
+
+/** What goes wrong with Vault while a rotation runs, and how it ends. */
+const MISHAPS: [string, (vault: { bao: Bao; proxy: VaultProxy }) => Promise<() => Promise<unknown>>][] = [
+  ...OUTAGES.map(([name, mode]): (typeof MISHAPS)[number] => [
+    name,
+    ({ proxy }) => {
+      proxy.mode = mode;
+      return Promise.resolve(() => Promise.resolve((proxy.mode = 'pass')));
+    },
+  ]),
+  [
+    'away (killed)',
+    async ({ bao }) => {
+      await bao.kill();
+      return () => bao.restart();
+    },
+  ],
+  [
+    'forbidding what it allowed',
+    async ({ bao }) => {
+      const shipped = (await bao.request('GET', 'sys/policies/acl/coffer')).data['policy'] as string;
+      await bao.request('PUT', 'sys/policies/acl/coffer', policy('path "secret/none" {capabilities=["read"]}'));
+      return () => bao.request('PUT', 'sys/policies/acl/coffer', policy(shipped));
+    },
+  ],
+];
+
+describe.each(['transit', 'kv'] as const)('A rotation with the master key in %s', (kind) => {
+  describeWithPart('openbao', 'during which Vault is', () => {
+    let bao: Bao;
+    let proxy: VaultProxy;
+    let folder: string;
+    let house: KeyHouse;
+    const owners = Array.from({ length: 30 }, (_, at) => `owner-${at}`);
+
+    beforeAll(async () => {
+      bao = await startOpenBao();
+    });
+    beforeEach(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'coffer-outage-'));
+      proxy = await startVaultProxy(bao.address);
+      const through = { ...bao, address: proxy.address };
+      const home = kind === 'kv' ? { home: await openUserKeyHome(through) } : {};
+      house = await openKeyHouse(folder, { masterKey: await HOMES[kind](through), cacheMs: 0, ...home });
+      // Names of their own in each test: what lies in Vault stays there.
+      await Promise.all(owners.map((owner) => house.userKeys.create(`${folder}/${owner}`, nameOf(owner))));
+    });
+    afterEach(async () => {
+      await house.close();
+      await proxy.close();
+      await rm(folder, { recursive: true, force: true });
+    });
+    afterAll(() => bao.stop());
+
+    const nameOf = (owner: string): string => `${owner}.${folder.replace(/.*coffer-outage-/, '').toLowerCase()}`;
+    const place = (ownerId: string) => ({ ownerId, resourceType: 'record', resourceId: 'r', field: 'f' });
+    const reads = (owner: string): Promise<string> => {
+      const id = `${folder}/${owner}`;
+      return house.sealer.with(id, (keys) =>
+        keys.open('records', place(id), keys.seal('records', place(id), plaintext(Buffer.from(owner)))).toString(),
+      );
+    };
+
+    it.each(MISHAPS)(
+      '%s goes on and ends when Vault is back: nothing in quarantine, nothing lost',
+      async (_, mishap) => {
+        const target = await house.masterKey.rotate((await house.row.read()).current);
+        await house.row.advance(await house.row.read(), target);
+        await house.rewrapper.rewrapBatch(target, 10);
+        const mend = await mishap({ bao, proxy });
+        await expect(house.rewrapper.rewrapBatch(target, 10)).rejects.toMatchObject(unavailable);
+        await expect(reads('owner-1')).rejects.toMatchObject(unavailable);
+        await mend();
+        await waitFor('the rotation to go on', async () => {
+          try {
+            return (await house.rewrapper.rewrapBatch(target, 10)).remaining === 0;
+          } catch (error) {
+            if (isDomainError(error, 'kms_unavailable')) return false;
+            throw error;
+          }
+        });
+        expect(await house.rewrapper.quarantinedFor(target)).toBe(0);
+        expect(await Promise.all(owners.map(reads))).toEqual(owners);
+      },
+    );
+  });
+});
