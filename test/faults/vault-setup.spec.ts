@@ -6,11 +6,13 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { Logger } from '@nestjs/common';
-import { StartRefused } from '../../src/kernel';
+import { isDomainError, StartRefused } from '../../src/kernel';
+import { KvMasterKey } from '../../src/keys/master/kv';
 import { TransitMasterKey } from '../../src/keys/master/transit';
 import { partProgram } from '../support/installed';
+import { kvConfig, openKv } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
-import { bareEnvironment } from '../support/processes';
+import { bareEnvironment, waitFor } from '../support/processes';
 import { context, newKey, openTransit, transitConfig, unavailable, wrapOne } from '../support/transit';
 
 beforeAll(() => {
@@ -49,7 +51,14 @@ describeWithPart('openbao', 'The shipped policy', () => {
     ['read its own policy', 'GET', 'sys/policies/acl/coffer', undefined],
     ['list mounts', 'GET', 'sys/mounts', undefined],
     ['issue itself a secret id', 'POST', 'auth/approle/role/coffer/secret-id', {}],
-    ['write to kv', 'POST', 'kv/data/anything', { data: {} }],
+    ['write elsewhere in kv', 'POST', 'kv/data/anything', { data: {} }],
+    ['delete the master key document', 'DELETE', 'kv/data/master_key', undefined],
+    ['delete all versions of the master key document', 'DELETE', 'kv/metadata/master_key', undefined],
+    ['delete a user key document', 'DELETE', 'kv/metadata/user_keys/alice', undefined],
+    ['list user names', 'LIST', 'kv/metadata/user_keys', undefined],
+    ['change how versions are kept', 'POST', 'kv/metadata/master_key', { max_versions: 1 }],
+    ['bring destroyed documents back', 'POST', 'kv/undelete/master_key', { versions: [1] }],
+    ['configure the KV engine', 'POST', 'kv/config', { max_versions: 1 }],
   ])('does not let the service %s', async (_, method, path, body) => {
     await expect(bao.request(method, path, body, token)).rejects.toThrow('403');
   });
@@ -137,6 +146,86 @@ describeWithPart('openbao', 'The Transit key', () => {
     expect((await wrapOne(master)).masterVersion).toBe(1);
     await expect(bao.request('GET', 'transit/keys/of-the-team')).rejects.toThrow('404');
     await master.close();
+  });
+});
+
+describeWithPart('openbao', 'The KV document of the master key', () => {
+  let bao: Bao;
+
+  beforeAll(async () => {
+    const paths = ['kv', 'fresh', 'raced', 'lost', 'kept', 'old'];
+    const policy = paths.map((path) => `path "${path}/*" {capabilities=["create","read","update"]}`).join('\n');
+    bao = await startOpenBao({ policy });
+    for (const path of paths.slice(1)) {
+      const options = path === 'old' ? {} : { options: { version: '2' } };
+      await bao.request('POST', `sys/mounts/${path}`, { type: 'kv', ...options });
+    }
+  });
+  afterAll(() => bao.stop());
+
+  /** A fresh mount answers that it is upgrading for a moment; the service tries its start again just so. */
+  const opened = (kvMount: string): ReturnType<typeof openKv> =>
+    waitFor('the mount', () =>
+      openKv(bao, { kvMount }).catch((error: unknown) => {
+        if (isDomainError(error, 'kms_unavailable')) return undefined;
+        throw error;
+      }),
+    );
+  const refusal = (kvMount: string, create?: boolean): Promise<unknown> =>
+    new KvMasterKey(kvConfig(bao, { kvMount }), { maxAgeMs: 0 }).open(create === undefined ? {} : { create }).then(
+      () => 'opened',
+      (error: unknown) => error,
+    );
+  const document = async (mount: string): Promise<unknown> =>
+    (await bao.request('GET', `${mount}/data/master_key`)).data['data'];
+
+  it('is made at the first start and left alone by later ones', async () => {
+    await (await opened('fresh')).close();
+    const made = await document('fresh');
+    expect(made).toMatchObject({ current: 1, versions: { '1': { key: expect.stringMatching(/^[0-9a-f]{64}$/) } } });
+    await (await opened('fresh')).close();
+    expect(await document('fresh')).toEqual(made);
+  });
+
+  it('gets one version by processes that rotate at the same time, and none is lost', async () => {
+    await (await opened('raced')).close();
+    const homes = await Promise.all([1, 2, 3, 4].map(() => openKv(bao, { kvMount: 'raced' })));
+    const wraps = await Promise.all(homes.map(wrapOne));
+    expect(await Promise.all(homes.map((home) => home.rotate(1)))).toEqual([2, 2, 2, 2]);
+    expect(await Promise.all(homes.map((home) => home.rotate(2)))).toEqual([3, 3, 3, 3]);
+    const results = await homes[0]!.unwrap(wraps.map((wrapped) => ({ wrapped, context })));
+    expect(results.every(({ ok }) => ok)).toBe(true);
+    await Promise.all(homes.map((home) => home.close()));
+  });
+
+  it('is not made beside an installation that has lost it', async () => {
+    await waitFor('the mount', async () => (await refusal('lost', false)) instanceof StartRefused);
+    expect(await refusal('lost', false)).toMatchObject({ message: expect.stringContaining('missing') });
+    await expect(document('lost')).rejects.toThrow('404');
+  });
+
+  it('that was deleted by hand refuses the start and says how to get it back', async () => {
+    await (await opened('kept')).close();
+    await bao.request('DELETE', 'kept/data/master_key');
+    expect(await refusal('kept')).toMatchObject({ message: expect.stringContaining('undelete') });
+    await bao.request('POST', 'kept/undelete/master_key', { versions: [1] });
+    expect(await refusal('kept')).toBe('opened');
+  });
+
+  it('that is something else refuses the start and is left as it was', async () => {
+    await (await opened('kv')).close();
+    for (const data of [{}, { versions: {}, current: 1 }, { versions: { '1': { key: 'zz' } }, current: 1 }]) {
+      await bao.request('POST', 'kv/data/master_key', { data });
+      expect(await refusal('kv')).toMatchObject({ message: expect.stringContaining('is not a document of Coffer') });
+      expect(await document('kv')).toEqual(data);
+    }
+  });
+
+  it.each([
+    ['there is no engine', 'absent', 'policy does not let Coffer read and write absent/data/master_key'],
+    ['the engine is of version 1', 'old', 'no KV engine of version 2 at old'],
+  ])('refuses the start where %s', async (_, mount, words) => {
+    expect(await refusal(mount)).toMatchObject({ message: expect.stringContaining(words) });
   });
 });
 

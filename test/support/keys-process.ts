@@ -1,13 +1,20 @@
 import { armFailpoint, plaintext, SystemClock } from '../../src/kernel';
 import { MasterKeyRow } from '../../src/keys/master';
+import type { VaultConfig } from '../../src/config';
 import { LocalMasterKey } from '../../src/keys/master/local';
+import { openVault } from '../../src/keys/master/vault';
 import { openKeys, SystemKeys } from '../../src/keys/system';
+import { VaultUserKeyHome } from '../../src/keys/user/in-vault';
 import { SealedStore } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 import { moveMasterKey, openKeyHouses, PausedMasterKey, ROOT_KEY } from './keys';
 
-// A program for kill tests: does one act of the key houses in a folder, armed with a crash point.
-const [folder, act, failpoint] = process.argv.slice(2);
+// A program for kill tests: does one act of the key houses in a folder, armed with a crash point. With the JSON of a connection the wraps
+// of user keys lie in Vault.
+const [folder, act, failpoint, vault] = process.argv.slice(2);
+
+const home =
+  vault === undefined ? {} : { home: new VaultUserKeyHome(openVault(JSON.parse(vault) as VaultConfig), 'kv') };
 
 const acts: Readonly<Record<string, () => Promise<void>>> = {
   'fresh start': async () => {
@@ -20,29 +27,29 @@ const acts: Readonly<Record<string, () => Promise<void>>> = {
     await systemKeys.rewrapAll(await masterKey.rotate(1));
   },
   create: async () => {
-    const houses = await openKeyHouses(folder!);
+    const houses = await openKeyHouses(folder!, home);
     armFailpoint(failpoint);
     await houses.userKeys.create('alice', 'alice');
   },
   'create while the master key moves': async () => {
     const masterKey = new PausedMasterKey(folder!, ROOT_KEY);
-    const houses = await openKeyHouses(folder!, { masterKey });
+    const houses = await openKeyHouses(folder!, { masterKey, ...home });
     masterKey.afterWrap = () => moveMasterKey(houses);
     armFailpoint(failpoint);
     await houses.userKeys.create('alice', 'alice');
   },
   destroy: async () => {
-    const houses = await openKeyHouses(folder!);
+    const houses = await openKeyHouses(folder!, home);
     armFailpoint(failpoint);
     await houses.userKeys.destroy('alice');
   },
   rewrap: async () => {
-    const houses = await openKeyHouses(folder!);
+    const houses = await openKeyHouses(folder!, home);
     armFailpoint(failpoint);
     await houses.rewrapper.rewrapBatch((await houses.row.read()).current, 2);
   },
   insert: async () => {
-    const houses = await openKeyHouses(folder!);
+    const houses = await openKeyHouses(folder!, home);
     armFailpoint(failpoint);
     const place = { ownerId: 'alice', resourceType: 'record', resourceId: 'r', field: 'value' };
     const say = (step: string, line: string): Promise<string> => {

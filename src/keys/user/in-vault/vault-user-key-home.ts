@@ -93,7 +93,9 @@ export class VaultUserKeyHome extends UserKeyHome {
     await this.#documents.destroyBefore(pathOf(name), held);
     failpoint('user-key.vault-destroyed');
     // Where this does not hold, another process has ended the same erase.
-    await this.#documents.write(pathOf(name), FREE, held);
+    const freed = await this.#write(name, FREE, held);
+    // The tombstone named the owner.
+    if (freed !== undefined) await this.#documents.destroyBefore(pathOf(name), freed);
   }
 
   /** The number of the tombstone that stands there now; undefined where nothing of this owner is there. */

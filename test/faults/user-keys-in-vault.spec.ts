@@ -1,0 +1,172 @@
+import { join } from 'node:path';
+import { Logger } from '@nestjs/common';
+import { newId } from '../../src/kernel';
+import { type KeyHouses, moveMasterKey, openKeyHouses, temporaryFolder } from '../support/keys';
+import { kvConfig, openUserKeyHome } from '../support/kv';
+import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
+import { startProcess } from '../support/processes';
+
+const support = join(__dirname, '../support');
+
+beforeAll(() => {
+  Logger.overrideLogger(false);
+});
+
+describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
+  let bao: Bao;
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let opened: KeyHouses | undefined;
+
+  beforeAll(async () => {
+    bao = await startOpenBao();
+  });
+  beforeEach(async () => {
+    folder = await temporaryFolder();
+    // The owner of the acts is `alice` in each test: Vault starts without her.
+    await bao.request('DELETE', 'kv/metadata/user_keys/alice');
+  });
+  afterEach(async () => {
+    await opened?.close();
+    opened = undefined;
+    await folder.remove();
+  });
+  afterAll(() => bao.stop());
+
+  const houses = async (): Promise<KeyHouses> =>
+    (opened ??= await openKeyHouses(folder.path, { cacheMs: 0, home: await openUserKeyHome(bao) }));
+  const closed = async (): Promise<void> => {
+    await opened?.close();
+    opened = undefined;
+  };
+  /** Runs one act in a process of its own, which must die at the crash point. */
+  const killed = async (act: string, failpoint: string): Promise<void> => {
+    await closed();
+    const args = ['--require', join(support, 'typescript-hook.cjs'), join(support, 'keys-process.ts')];
+    const vault = JSON.stringify(kvConfig(bao));
+    const program = startProcess(process.execPath, [...args, folder.path, act, failpoint, vault]);
+    const code = await program.exited;
+    if (code !== null) throw new Error(`it ended with ${code} and was not killed: ${program.output()}`);
+  };
+  const index = async (owner: string): Promise<string> =>
+    (await houses()).sealer.with(owner, (keys) => keys.nameIndex('name'));
+  const document = async (name: string): Promise<Record<string, unknown>> =>
+    (await bao.request('GET', `kv/data/user_keys/${name}`)).data['data'] as Record<string, unknown>;
+  interface Versions {
+    readonly versions: Record<string, { readonly destroyed: boolean }>;
+  }
+  /** Versions of the document whose bytes are still there. */
+  const alive = async (name: string): Promise<unknown[]> => {
+    const { data } = await bao.request<{ data: Versions }>('GET', `kv/metadata/user_keys/${name}`);
+    const numbers = Object.keys(data.versions).filter((version) => !data.versions[version]!.destroyed);
+    return Promise.all(
+      numbers.map(
+        async (version) => (await bao.request('GET', `kv/data/user_keys/${name}?version=${version}`)).data['data'],
+      ),
+    );
+  };
+
+  it.each(['user-key.wrapped', 'user-key.vault-kept', 'user-key.pending-stored', 'user-key.before-active'])(
+    'that are made by a process that dies at %s are made by the next one',
+    async (failpoint) => {
+      await killed('create', failpoint);
+      await (await houses()).userKeys.create('alice', 'alice');
+      expect(await index('alice')).toMatch(/^[0-9a-f]{64}$/);
+      expect((await document('alice'))['user_id']).toBe('alice');
+    },
+  );
+
+  it.each(['user-key.vault-kept', 'user-key.pending-stored', 'user-key.before-active'])(
+    'of a registration that died at %s and was given up make room for the next owner of the name',
+    async (failpoint) => {
+      await killed('create', failpoint);
+      await (await houses()).userKeys.create('another-alice', 'alice');
+      expect(await index('another-alice')).toMatch(/^[0-9a-f]{64}$/);
+      expect((await document('alice'))['user_id']).toBe('another-alice');
+      await expect((await houses()).userKeys.create('alice', 'alice')).rejects.toMatchObject({ code: 'conflict' });
+      expect(await index('another-alice')).toMatch(/^[0-9a-f]{64}$/);
+    },
+  );
+
+  it.each(['user-key.pending-stored', 'user-key.vault-kept:2', 'user-key.wrapped-again', 'user-key.before-active'])(
+    'that are made while the master key moves by a process that dies at %s are made by the next one',
+    async (failpoint) => {
+      await killed('create while the master key moves', failpoint);
+      await (await houses()).userKeys.create('alice', 'alice');
+      expect(await index('alice')).toMatch(/^[0-9a-f]{64}$/);
+      expect(await (await houses()).rewrapper.countWrappedBy(1)).toBe(0);
+    },
+  );
+
+  it.each(['user-key.erased', 'user-key.vault-tombstone', 'user-key.vault-destroyed', 'user-key.wraps-erased'])(
+    'that are erased by a process that dies at %s open nothing, are erased by the next one, and leave no byte',
+    async (failpoint) => {
+      await (await houses()).userKeys.create('alice', 'alice');
+      await killed('destroy', failpoint);
+      await expect(index('alice')).rejects.toMatchObject({ code: 'not_found' });
+      await (await houses()).userKeys.destroy('alice');
+      expect(await document('alice')).toEqual({ state: 'free' });
+      expect((await alive('alice')).map((data) => JSON.stringify(data)).filter((data) => data.includes('key'))).toEqual(
+        [],
+      );
+      const row = await (await houses()).rows.find('_id', 'alice');
+      expect([row!.state, row!.name]).toEqual(['erased', undefined]);
+    },
+  );
+
+  it.each(['user-key.erased', 'user-key.vault-tombstone', 'user-key.vault-destroyed'])(
+    'whose erase died at %s hold the name no longer than until somebody else needs it',
+    async (failpoint) => {
+      await (await houses()).userKeys.create('alice', 'alice');
+      await killed('destroy', failpoint);
+      await (await houses()).userKeys.create('next', 'alice');
+      const before = await index('next');
+      await (await houses()).userKeys.destroy('alice');
+      expect(await index('next')).toBe(before);
+      expect(JSON.stringify(await alive('alice'))).not.toContain('"user_id":"alice"');
+    },
+  );
+
+  it.each([
+    'rotation.user-keys-rewrapped',
+    'user-key.vault-kept',
+    'user-key.vault-kept:2',
+    'rotation.user-keys-written',
+  ])(
+    'that are wrapped again by a process that dies at %s all open, before and after the rotation goes on',
+    async (failpoint) => {
+      const owners = ['a', 'b', 'c'].map((name) => `${name}-${newId()}`);
+      for (const owner of owners) await (await houses()).userKeys.create(owner, owner);
+      const before = await Promise.all(owners.map(index));
+      const target = await moveMasterKey(await houses());
+      await killed('rewrap', failpoint);
+      expect(await Promise.all(owners.map(index))).toEqual(before);
+      const { rewrapper } = await houses();
+      while ((await rewrapper.remaining(target)) > 0) await rewrapper.rewrapBatch(target);
+      expect(await Promise.all(owners.map(index))).toEqual(before);
+      expect([await rewrapper.quarantinedFor(target), await rewrapper.countWrappedBy(1)]).toEqual([0, 0]);
+    },
+  );
+
+  it('that were changed in Vault to those of another owner open nothing, and are never destroyed with that owner', async () => {
+    const { userKeys, home } = await houses();
+    const [mallory, victim] = [newId(), newId()];
+    await userKeys.create(mallory, mallory);
+    await userKeys.create(victim, victim);
+    const before = await index(victim);
+    await home.erase(victim, mallory);
+    expect(await index(victim)).toBe(before);
+    const stolen = { ...(await document(victim)), user_id: mallory, key_id: (await document(mallory))['key_id'] };
+    await bao.request('POST', `kv/data/user_keys/${mallory}`, { data: stolen });
+    await expect(index(mallory)).rejects.toMatchObject({ code: 'kms_unavailable' });
+  });
+
+  it('of a document that is gone go into quarantine in a rotation, and hold nobody up', async () => {
+    const { userKeys, rewrapper } = await houses();
+    const [lost, kept] = [newId(), newId()];
+    for (const owner of [lost, kept]) await userKeys.create(owner, owner);
+    await bao.request('DELETE', `kv/metadata/user_keys/${lost}`);
+    const target = await moveMasterKey(await houses());
+    expect(await rewrapper.rewrapBatch(target)).toMatchObject({ done: 1, failed: [lost], remaining: 0 });
+    expect(await index(kept)).toMatch(/^[0-9a-f]{64}$/);
+  });
+});
