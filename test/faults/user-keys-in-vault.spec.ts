@@ -160,13 +160,29 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     await expect(index(mallory)).rejects.toMatchObject({ code: 'kms_unavailable' });
   });
 
-  it('of a document that is gone go into quarantine in a rotation, and hold nobody up', async () => {
+  it.each([
+    ['is gone', (path: string) => bao.request('DELETE', `kv/metadata/${path}`)],
+    ['was deleted by hand', (path: string) => bao.request('DELETE', `kv/data/${path}`)],
+    ['is damaged', (path: string) => bao.request('POST', `kv/data/${path}`, { data: { user_id: 7 } })],
+  ])('of a document that %s go into quarantine in a rotation, and hold nobody up', async (_, spoil) => {
     const { userKeys, rewrapper } = await houses();
     const [lost, kept] = [newId(), newId()];
     for (const owner of [lost, kept]) await userKeys.create(owner, owner);
-    await bao.request('DELETE', `kv/metadata/user_keys/${lost}`);
+    await spoil(`user_keys/${lost}`);
     const target = await moveMasterKey(await houses());
     expect(await rewrapper.rewrapBatch(target)).toMatchObject({ done: 1, failed: [lost], remaining: 0 });
     expect(await index(kept)).toMatch(/^[0-9a-f]{64}$/);
+    await expect(index(lost)).rejects.toMatchObject({ code: 'kms_unavailable' });
+  });
+
+  it('that cannot be read are written over by nobody', async () => {
+    const { userKeys } = await houses();
+    const [owner, next] = [newId(), newId()];
+    await userKeys.create(owner, owner);
+    const damaged = { user_id: 7 };
+    await bao.request('POST', `kv/data/user_keys/${owner}`, { data: damaged });
+    await expect(userKeys.create(next, owner)).rejects.toMatchObject({ code: 'kms_unavailable' });
+    await expect(userKeys.destroy(owner)).rejects.toMatchObject({ code: 'kms_unavailable' });
+    expect(await document(owner)).toEqual(damaged);
   });
 });

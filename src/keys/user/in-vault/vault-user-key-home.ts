@@ -110,22 +110,32 @@ export class VaultUserKeyHome extends UserKeyHome {
     return at;
   }
 
+  /** A document that cannot be read is refused for its row alone: it must not hold up a rotation of all the others. */
   async #complete(row: UserKeyDoc): Promise<ItemResult<UserKeyDoc>> {
     if (row.name === undefined) return refusedItem('a row without the name of its document');
-    const { document } = await this.#read(row.name);
+    const { document } = await this.#look(row.name);
+    if (document === undefined) return refusedItem('the document in Vault cannot be read');
     if (document.state !== 'active' || document.userId !== row._id) return refusedItem('no wrap in Vault');
     const versions = row.versions.map(({ key_id }) => document.entries.find((entry) => entry.key_id === key_id));
     const found = versions.filter((entry) => entry !== undefined);
     return found.length === versions.length ? accepted({ ...row, versions: found }) : refusedItem('no wrap in Vault');
   }
 
+  /** Nothing is written over a document that cannot be read. */
   async #read(name: string): Promise<Found> {
-    const { data, version } = await this.#documents.read(pathOf(name));
-    const document = parseDocument(data);
-    const deleted = data === undefined && version > 0;
-    if (document !== undefined && !deleted) return { document, version };
-    this.#logger.error(`a document under ${this.#documents.mount}/user_keys ${deleted ? 'was deleted' : 'is damaged'}`);
+    const { document, version } = await this.#look(name);
+    if (document !== undefined) return { document, version };
     throw new DomainError('kms_unavailable', { detail: 'The key of this owner cannot be read.' });
+  }
+
+  /** Without a document where somebody deleted it by hand, or wrote something else there. */
+  async #look(name: string): Promise<{ readonly document: UserKeyDocument | undefined; readonly version: number }> {
+    const { data, version } = await this.#documents.read(pathOf(name));
+    const deleted = data === undefined && version > 0;
+    const document = deleted ? undefined : parseDocument(data);
+    const fault = deleted ? 'was deleted (bao kv undelete brings it back)' : 'is damaged';
+    if (document === undefined) this.#logger.error(`a document under ${this.#documents.mount}/user_keys ${fault}`);
+    return { document, version };
   }
 
   #write(name: string, data: Readonly<Record<string, unknown>>, expected: number): Promise<number | undefined> {
