@@ -1,26 +1,27 @@
-import { DynamicModule, Global, Module, OnModuleInit, Provider } from '@nestjs/common';
+import { DynamicModule, Global, Inject, Module, OnModuleInit, Provider } from '@nestjs/common';
 import { join } from 'node:path';
 import { AuditModule } from './audit';
-import { AuthModule } from './auth';
+import { AuthModule, OwnedFactors, OwnedSessions } from './auth';
 import { BlobStore } from './blobs';
 import { FilesystemBlobStore } from './blobs/filesystem';
 import { CONFIG, Config } from './config';
-import { FilesModule } from './files';
+import { FilesModule, OwnedFiles } from './files';
 import { HealthModule } from './health';
-import { AnswerSealer, HttpModule } from './http';
+import { AnswerSealer, HttpModule, OwnedAnswers } from './http';
 import { JobsModule, Scheduler } from './jobs';
-import { AuditSink, Clock, HOUR, Readiness, SECOND, SystemClock, SystemSecrets } from './kernel';
+import { AuditSink, Clock, HOUR, Readiness, SECOND, SystemClock, SystemSecrets, UserOwned } from './kernel';
 import { KeyAdministrationModule } from './key-administration';
 import { MasterKey, MasterKeyRow } from './keys/master';
 import { KvMasterKey } from './keys/master/kv';
 import { LocalMasterKey } from './keys/master/local';
 import { TransitMasterKey } from './keys/master/transit';
 import { openVault, VaultSession } from './keys/master/vault';
+import { OwnedHouses, RotationModule } from './keys/rotation';
 import { SystemKeys } from './keys/system';
 import { UserKeySweeper, UserKeysModule } from './keys/user';
 import { Mailer, OutboxMailer, SmtpMailer } from './mail';
 import { ObservabilityModule } from './observability';
-import { SensitiveDataModule } from './sensitive-data';
+import { OwnedRecords, SensitiveDataModule } from './sensitive-data';
 import { OpenedKeys, Startup } from './startup';
 import { SealedStore, Store } from './store';
 import { EmbeddedStore } from './store/embedded';
@@ -32,6 +33,15 @@ import { ForgedRows, OwnerAnswerSealer, probesOf } from './wiring';
 const ENGINE = Symbol('coffer:engine');
 /** The session with Vault; undefined where nothing is kept there. */
 const VAULT = Symbol('coffer:vault');
+
+/** All houses that hold data of users. Files first: their keys are what a stolen user key opens most with. */
+const USER_OWNED = Symbol('coffer:user-owned');
+
+const userOwned: Provider = {
+  provide: USER_OWNED,
+  inject: [OwnedFiles, OwnedRecords, OwnedFactors, OwnedSessions, OwnedAnswers],
+  useFactory: (...houses: UserOwned[]) => houses,
+};
 
 const engineOf = ({ store, dataDir }: Config, clock: Clock): Store =>
   store.engine === 'mongo' ? new MongoStore(store) : new EmbeddedStore(join(dataDir, 'store'), clock);
@@ -124,6 +134,8 @@ export class AppModule implements OnModuleInit {
     private readonly audit: AuditSink,
     private readonly scheduler: Scheduler,
     private readonly sweeper: UserKeySweeper,
+    private readonly houses: OwnedHouses,
+    @Inject(USER_OWNED) private readonly owned: readonly UserOwned[],
   ) {}
 
   static forConfig(config: Config): DynamicModule {
@@ -133,13 +145,15 @@ export class AppModule implements OnModuleInit {
       HttpModule,
       AuditModule,
       JobsModule,
+      RotationModule,
     ];
     const features = [UsersModule, AuthModule, SensitiveDataModule, FilesModule, KeyAdministrationModule, HealthModule];
-    return { module: AppModule, imports: [...houses, ...features], providers: [OpenedKeys, Startup] };
+    return { module: AppModule, imports: [...houses, ...features], providers: [OpenedKeys, Startup, userOwned] };
   }
 
   onModuleInit(): void {
     this.forged.connect(this.audit);
+    this.houses.connect(this.owned);
     this.scheduler.every('user-keys.sweep', HOUR, async () => {
       await this.sweeper.sweep();
     });

@@ -3,6 +3,7 @@ export * from './sealer';
 export { StoredUserKeys } from './stored-user-keys';
 export { UserKeyAccess } from './user-key-access';
 export { type RewrapOutcome, UserKeyRewrapper } from './user-key-rewrapper';
+export { UserKeyRotator, type UserKeyState } from './user-key-rotator';
 export { UserKeySealer } from './user-key-sealer';
 export { UserKeySweeper } from './user-key-sweeper';
 export { userKeysCollection } from './user-keys.collection';

@@ -6,6 +6,7 @@ import { Sealer, UserKeys } from './sealer';
 import { StoredUserKeys } from './stored-user-keys';
 import { UserKeyAccess } from './user-key-access';
 import { UserKeyRewrapper } from './user-key-rewrapper';
+import { UserKeyRotator } from './user-key-rotator';
 import { UserKeySealer } from './user-key-sealer';
 import { UserKeySweeper } from './user-key-sweeper';
 
@@ -22,10 +23,11 @@ const CACHE_CAPACITY = 50_000;
     },
     UserKeyAccess,
     UserKeyRewrapper,
+    UserKeyRotator,
     UserKeySweeper,
     { provide: Sealer, useClass: UserKeySealer },
     { provide: UserKeys, useClass: StoredUserKeys },
   ],
-  exports: [Sealer, UserKeys, UserKeyRewrapper, UserKeySweeper, KeyCache],
+  exports: [Sealer, UserKeys, UserKeyRewrapper, UserKeyRotator, UserKeySweeper, KeyCache],
 })
 export class UserKeysModule {}
