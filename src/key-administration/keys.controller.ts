@@ -1,11 +1,11 @@
 import { Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import { ApiProblems, Caller, Policy } from '../http';
-import { AuditSink, audited } from '../kernel';
+import { AuditSink, DomainError, audited } from '../kernel';
 import type { Principal } from '../kernel';
-import { KeyOverview, UserKeyRotations } from '../keys/rotation';
+import { KeyOverview, Retirement, UserKeyRotations } from '../keys/rotation';
 import { rotationDto } from './key-administration.dto';
-import { KeysDto, RotateKeyAnswerDto, keysDto } from './keys.dto';
+import { KeysDto, MasterKeyDto, RotateKeyAnswerDto, keysDto, masterKeyDto } from './keys.dto';
 
 @ApiTags('Keys')
 @ApiBearerAuth()
@@ -14,6 +14,7 @@ export class KeysController {
   constructor(
     private readonly overview: KeyOverview,
     private readonly rotations: UserKeyRotations,
+    private readonly retirement: Retirement,
     private readonly audit: AuditSink,
   ) {}
 
@@ -45,6 +46,23 @@ export class KeysController {
   @ApiProblems('not_found', 'rotation_running', 'kms_unavailable')
   rotateOf(@Param('id') id: string, @Caller() caller: Principal): Promise<RotateKeyAnswerDto> {
     return this.rotate(id, caller);
+  }
+
+  /**
+   * Ends a master key version and every earlier one, where nothing is wrapped by them: quarantine and rows that are being written count.
+   * With the local keyring and the KV document the versions are gone then; with Transit they are disabled, which an operator of Vault can undo
+   * until the key is trimmed. Backups of the store from before the last rotation do not open afterwards.
+   */
+  @Post('keys/versions/:version/retire')
+  @HttpCode(200)
+  @Policy({ access: 'administrator', stepUp: true })
+  @ApiProblems('step_up_required', 'not_found', 'version_in_use', 'kms_unavailable')
+  async retire(@Param('version') version: string, @Caller() caller: Principal): Promise<MasterKeyDto> {
+    if (!/^[1-9]\d{0,8}$/.test(version)) throw new DomainError('not_found');
+    const resource = `master-key/${version}`;
+    const intent = { action: 'master-key.retire', actor: caller.userId, resource } as const;
+    await audited(this.audit, intent, () => this.retirement.retire(Number(version)));
+    return masterKeyDto(await this.overview.masterKeyNow());
   }
 
   private async rotate(ownerId: string, caller: Principal): Promise<RotateKeyAnswerDto> {

@@ -82,16 +82,18 @@ export class RotateKeyAnswerDto {
   rotation!: RotationDto;
 }
 
+export const masterKeyDto = ({ home, current, versions }: MasterKeyOverview): MasterKeyDto => ({
+  home,
+  current,
+  versions: versions.map(({ version, createdAt, inUse }) => ({
+    version,
+    created_at: createdAt === 0 ? null : isoTime(createdAt),
+    in_use: inUse,
+  })),
+});
+
 export const keysDto = (master: MasterKeyOverview, own: UserKeyState): KeysDto => ({
-  master_key: {
-    home: master.home,
-    current: master.current,
-    versions: master.versions.map(({ version, createdAt, inUse }) => ({
-      version,
-      created_at: createdAt === 0 ? null : isoTime(createdAt),
-      in_use: inUse,
-    })),
-  },
+  master_key: masterKeyDto(master),
   user_key: {
     current: own.current,
     versions: own.versions.map(({ version, createdAt }) => ({ version, created_at: isoTime(createdAt) })),

@@ -51,6 +51,12 @@ export abstract class MasterKey {
   /** Makes a new version and returns its number. `expected` is the version that it follows: where the home is past it already,
    * nothing is made and the newest one is returned (a resumed rotation adopts it). */
   abstract rotate(expected: number): Promise<number>;
+  /**
+   * Ends `version` and every earlier one: they open nothing from then on. Transit disables them, which an operator can undo until the key is
+   * trimmed; the other homes drop them. Safe to repeat. The caller has seen to it that nothing is wrapped by them (wrap protocol).
+   * @throws TypeError for the newest version.
+   */
+  abstract retire(version: number): Promise<void>;
   /** Rejects where the home does not serve. */
   abstract ping(): Promise<void>;
   /** Drops keys, tokens and timers that this process holds. */

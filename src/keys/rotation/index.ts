@@ -1,5 +1,6 @@
 export { KeyOverview, type MasterKeyOverview } from './key-overview';
 export { OwnedHouses } from './owned-houses';
+export { Retirement } from './retirement';
 export { type Rotation, ROTATION_JOB } from './rotation';
 export { RotationJob } from './rotation-job';
 export { RotationModule } from './rotation.module';

@@ -45,10 +45,7 @@ export class KeyOverview {
   private async countsUpTo(newest: number): Promise<readonly number[]> {
     const counts = [0];
     for (let version = 1; version <= newest; version += 1) {
-      const here = await Promise.all([
-        this.systemKeys.countWrappedBy(version),
-        this.userKeys.countWrappedBy(version),
-      ]);
+      const here = await Promise.all([this.systemKeys.countWrappedBy(version), this.userKeys.countWrappedBy(version)]);
       counts.push(here[0] + here[1] + (counts[version - 1] ?? 0));
     }
     return counts;

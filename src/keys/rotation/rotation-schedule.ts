@@ -20,7 +20,8 @@ export class RotationSchedule implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    if (this.config.masterKeyRotationDays > 0) this.scheduler.every('master-key.rotate', HOUR, () => this.rotateIfDue());
+    if (this.config.masterKeyRotationDays > 0)
+      this.scheduler.every('master-key.rotate', HOUR, () => this.rotateIfDue());
   }
 
   /** A version whose age its home does not tell is never due: guessing would rotate once an hour. */

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { UserKeysModule } from '../user';
 import { KeyOverview } from './key-overview';
 import { OwnedHouses } from './owned-houses';
+import { Retirement } from './retirement';
 import { RotationJob } from './rotation-job';
 import { RotationSchedule } from './rotation-schedule';
 import { Rotations } from './rotations';
@@ -12,6 +13,7 @@ import { UserKeyRotations } from './user-key-rotations';
   imports: [UserKeysModule],
   providers: [
     OwnedHouses,
+    Retirement,
     RotationJob,
     Rotations,
     RotationSchedule,
@@ -19,6 +21,6 @@ import { UserKeyRotations } from './user-key-rotations';
     UserKeyRotations,
     KeyOverview,
   ],
-  exports: [OwnedHouses, Rotations, UserKeyRotations, KeyOverview],
+  exports: [OwnedHouses, Retirement, Rotations, UserKeyRotations, KeyOverview],
 })
 export class RotationModule {}

@@ -12,7 +12,8 @@ export interface UserKeyRotationData {
 
 export function userKeyRotationData(data: JobData): UserKeyRotationData {
   const { owner, from, target } = data;
-  if (typeof owner !== 'string' || typeof from !== 'number') throw new TypeError('a user-key rotation without an owner');
+  if (typeof owner !== 'string' || typeof from !== 'number')
+    throw new TypeError('a user-key rotation without an owner');
   return { owner, from, target: typeof target === 'number' ? target : undefined };
 }
 

@@ -43,6 +43,14 @@ export class TransitKey {
     await this.#served(this.session.request({ method: 'POST', path: `${this.path}/rotate` }));
   }
 
+  /** Disables all versions before `version`. A minimum that is higher already stays: what was ended is not opened again here. */
+  async raiseMinimum(version: number): Promise<void> {
+    const { min_decryption_version: minimum } = keyData(await this.#served(this.#read()));
+    if (typeof minimum === 'number' && minimum >= version) return;
+    const body = { min_decryption_version: version };
+    await this.#served(this.session.request({ method: 'POST', path: `${this.path}/config`, body }));
+  }
+
   #read(): Promise<VaultReply> {
     return this.session.request({ method: 'GET', path: this.path });
   }
@@ -63,7 +71,7 @@ export class TransitKey {
 
   async #served(request: Promise<VaultReply>): Promise<VaultReply> {
     const reply = await request;
-    if (reply.status !== 200) throw unavailable(`status ${reply.status}`);
+    if (reply.status !== 200 && reply.status !== 204) throw unavailable(`status ${reply.status}`);
     return reply;
   }
 }
@@ -73,6 +81,7 @@ interface KeyData {
   readonly derived?: unknown;
   readonly latest_version?: unknown;
   readonly keys?: unknown;
+  readonly min_decryption_version?: unknown;
 }
 
 const keyData = (reply: VaultReply): KeyData =>

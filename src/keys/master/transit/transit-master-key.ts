@@ -1,5 +1,5 @@
 import { SecretBytes, type WrappedKey } from '../../../kernel';
-import { accepted, checkBatch, refusedItem } from '../batch';
+import { accepted, checkBatch, checkRetirable, refusedItem } from '../batch';
 import { type ItemResult, MasterKey, type MasterKeyState, type UnwrapItem, type WrapItem } from '../master-key';
 import { openVault, unavailable, type VaultSession } from '../vault';
 import { type BatchAnswer, type BatchRequest, sendBatch } from './transit-batch';
@@ -83,6 +83,11 @@ export class TransitMasterKey extends MasterKey {
     if (current > expected) return current;
     await this.#key.rotate();
     return (await this.state()).current;
+  }
+
+  async retire(version: number): Promise<void> {
+    checkRetirable(version, (await this.state()).current);
+    await this.#key.raiseMinimum(version + 1);
   }
 
   async ping(): Promise<void> {
