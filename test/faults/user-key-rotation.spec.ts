@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -91,6 +92,10 @@ describe('A service that is killed', () => {
   );
 });
 
+/** State T of the process, the third field of its stat after the name in brackets. */
+const isStopped = (pid: number): boolean =>
+  / T /.test(/\)( \S )/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1] ?? '');
+
 describe('A writer that is stopped across a rotation and the end of the former version, and then goes on', () => {
   let folder: string;
   let house: KeyHouse;
@@ -107,8 +112,7 @@ describe('A writer that is stopped across a rotation and the end of the former v
   /** The writer's last line, with `meanwhile` done while it is stopped. */
   async function writerAround(act: 'create' | 'insert', meanwhile: () => Promise<void>): Promise<string> {
     const writer = startActor('stopped-writer', folder, act);
-    await waitFor('the writer to stop', () => Promise.resolve(writer.output().includes('stops') || undefined));
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await waitFor('the writer to stop', () => Promise.resolve(isStopped(writer.pid) || undefined));
     await meanwhile();
     writer.resume();
     expect(await writer.exited).toBe(0);

@@ -58,7 +58,10 @@ export abstract class MasterKey {
    */
   abstract retire(version: number): Promise<void>;
   /** Rejects where the home does not serve. */
-  abstract ping(): Promise<void>;
+  async ping(): Promise<void> {
+    await this.state();
+  }
+
   /** Drops keys, tokens and timers that this process holds. */
   abstract close(): Promise<void>;
 }

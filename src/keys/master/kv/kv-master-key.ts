@@ -92,10 +92,6 @@ export class KvMasterKey extends HeldMasterKey {
     throw unavailable('check-and-set');
   }
 
-  async ping(): Promise<void> {
-    await this.#read();
-  }
-
   close(): Promise<void> {
     this.#held.forget();
     this.session.close();

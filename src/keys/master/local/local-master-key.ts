@@ -60,10 +60,6 @@ export class LocalMasterKey extends HeldMasterKey {
     );
   }
 
-  async ping(): Promise<void> {
-    await this.#fresh();
-  }
-
   close(): Promise<void> {
     this.#keyrings.forget();
     return Promise.resolve();

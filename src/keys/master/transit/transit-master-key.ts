@@ -90,10 +90,6 @@ export class TransitMasterKey extends MasterKey {
     await this.#key.raiseMinimum(version + 1);
   }
 
-  async ping(): Promise<void> {
-    await this.state();
-  }
-
   close(): Promise<void> {
     this.#session.close();
     return Promise.resolve();
