@@ -64,7 +64,8 @@ export class Idempotency {
   /** Keeps the answer for replays. `undefined`: the act is done and its answer held a secret that is shown once. */
   async keep(row: IdempotencyKeyDoc, answer: KeptAnswer | undefined): Promise<void> {
     for (let claim: IdempotencyKeyDoc | undefined = row; claim !== undefined; claim = await this.sameClaim(row)) {
-      const sealed: string | undefined = answer && (await this.sealer.seal(row.user_id, row._id, JSON.stringify(answer)));
+      const sealed: string | undefined =
+        answer && (await this.sealer.seal(row.user_id, row._id, JSON.stringify(answer)));
       const done = { ...claim, state: 'done' as const, ...(sealed !== undefined && { answer: sealed }) };
       if ((await this.#rows.replace(done)) !== undefined) return;
     }

@@ -82,7 +82,8 @@ function opened(keys: OwnerKeys, session: SessionDoc): ListedSession {
     return { session, client };
   } catch (error) {
     // A session is listed, so that it can be ended, whatever has become of where it came from.
-    if (isDomainError(error, 'decryption_failed') && !(error instanceof StaleEnvelope)) return { session, client: undefined };
+    if (isDomainError(error, 'decryption_failed') && !(error instanceof StaleEnvelope))
+      return { session, client: undefined };
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { SecretBytes, WrappedKey } from '../../kernel';
+import { SecretBytes, StartRefused, WrappedKey } from '../../kernel';
 
 export interface MasterKeyVersion {
   readonly version: number;
@@ -57,6 +57,15 @@ export abstract class MasterKey {
    * @throws TypeError for the newest version.
    */
   abstract retire(version: number): Promise<void>;
+  /**
+   * Makes the end of `version` and all before it final, with an operator's token that the service never has.
+   * @throws StartRefused where they are not retired, where the token may not, and in the homes that drop versions when they retire them.
+   */
+  trim(_version: number, _operatorToken: string): Promise<void> {
+    const said = `MASTER_KEY is ${this.home}: a retired version is dropped there, and nothing is left to be trimmed.`;
+    return Promise.reject(new StartRefused(said));
+  }
+
   /** Rejects where the home does not serve. */
   async ping(): Promise<void> {
     await this.state();

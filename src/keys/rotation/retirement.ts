@@ -26,15 +26,19 @@ export class Retirement {
     const named = (await this.row.read()).current;
     // The row decides what is used: a version that the home has beyond it may become current at any time.
     if (version >= Math.min(named, current)) throw inUse(await this.countUpTo(version));
-    const before = await this.countUpTo(version);
-    if (before > 0) throw inUse(before);
+    await this.requireUnused(version);
     await this.raiseEpoch();
     failpoint('retire.epoch-raised');
-    const left = await this.countUpTo(version);
-    if (left > 0) throw inUse(left);
+    await this.requireUnused(version);
     failpoint('retire.counted');
     await this.masterKey.retire(version);
     failpoint('retire.ended');
+  }
+
+  /** @throws DomainError `version_in_use` with `count` where anything is on `version` or an earlier one. */
+  async requireUnused(version: number): Promise<void> {
+    const count = await this.countUpTo(version);
+    if (count > 0) throw inUse(count);
   }
 
   private async raiseEpoch(): Promise<void> {

@@ -51,6 +51,25 @@ export class TransitKey {
     await this.#served(this.session.request({ method: 'POST', path: `${this.path}/config`, body }));
   }
 
+  /** Destroys all versions before `version`, if they are disabled already. Vault wants the minimum for encryption to be as high. */
+  async trimBelow(version: number): Promise<void> {
+    const { min_decryption_version: minimum, min_encryption_version: least } = keyData(await this.#permitted('GET'));
+    if (typeof minimum !== 'number' || minimum < version) {
+      throw new StartRefused(`Version ${version - 1} is not retired: POST /keys/versions/${version - 1}/retire first.`);
+    }
+    const isPinned = typeof least === 'number' && least >= minimum;
+    if (!isPinned) await this.#permitted('POST', '/config', { min_encryption_version: minimum });
+    await this.#permitted('POST', '/trim', { min_available_version: version });
+  }
+
+  /** A call with the operator's own token: what Vault refuses is for the operator to look at. */
+  async #permitted(method: 'GET' | 'POST', below = '', body?: Readonly<Record<string, number>>): Promise<VaultReply> {
+    const path = `${this.path}${below}`;
+    const reply = await this.session.request(body === undefined ? { method, path } : { method, path, body });
+    if (reply.status === 200 || reply.status === 204) return reply;
+    throw new StartRefused(`Vault refuses this token at ${path} (status ${reply.status}).`);
+  }
+
   #read(): Promise<VaultReply> {
     return this.session.request({ method: 'GET', path: this.path });
   }
@@ -82,6 +101,7 @@ interface KeyData {
   readonly latest_version?: unknown;
   readonly keys?: unknown;
   readonly min_decryption_version?: unknown;
+  readonly min_encryption_version?: unknown;
 }
 
 const keyData = (reply: VaultReply): KeyData =>

@@ -90,6 +90,16 @@ export class TransitMasterKey extends MasterKey {
     await this.#key.raiseMinimum(version + 1);
   }
 
+  override async trim(version: number, operatorToken: string): Promise<void> {
+    const session = openVault({ ...this.config, login: { token: operatorToken } });
+    try {
+      await session.open();
+      await new TransitKey(session, this.config).trimBelow(version + 1);
+    } finally {
+      session.close();
+    }
+  }
+
   close(): Promise<void> {
     this.#session.close();
     return Promise.resolve();
