@@ -11,6 +11,11 @@ export interface MasterKeyState {
   readonly current: number;
   /** All versions that still open something, oldest first. */
   readonly versions: readonly MasterKeyVersion[];
+  /**
+   * Versions below this one are gone for good from the home. One that is not listed and not below it is only disabled: an operator can bring it
+   * back. Missing where the home does not say.
+   */
+  readonly destroyedBelow?: number;
 }
 
 /** Additional data of a wrap: canonical encoding of (purpose, owner id or `installation`, key version). Never changes in a rewrap. */

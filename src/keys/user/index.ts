@@ -1,3 +1,4 @@
+export { ErasedKeys, type FormerWraps, type VersionFate, type WrapFate } from './erased-keys';
 export { KeyCache, type KeyCacheOptions } from './key-cache';
 export * from './sealer';
 export { StoredUserKeys } from './stored-user-keys';

@@ -41,9 +41,23 @@ export class StoredUserKeys extends UserKeys {
   }
 
   async destroy(ownerId: string): Promise<void> {
-    await update(this.#rows, ownerId, (row) => (row.state === 'erased' ? undefined : erased(row)));
+    const row = await update(this.#rows, ownerId, (found) => (found.state === 'erased' ? undefined : erased(found)));
+    // Without a row too the owner gets a tombstone: a registration that is still under way finds it and stores no key.
+    if (row === undefined && !(await this.#bury(ownerId))) return this.destroy(ownerId);
     failpoint('user-key.erased');
     this.cache.drop(ownerId);
+  }
+
+  async #bury(ownerId: string): Promise<boolean> {
+    const none = { versions: [], wrapped_name_key: '', quarantined: false };
+    const tombstone = { _id: ownerId, state: 'erased', current: FIRST_VERSION, epoch: 1, master_epoch: 0 } as const;
+    try {
+      await this.#rows.insert({ ...tombstone, ...none, created_at: this.clock.now() });
+      return true;
+    } catch (error) {
+      if (!(error instanceof DuplicateKey)) throw error;
+      return false;
+    }
   }
 
   /** Steps 1 to 3 of the wrap protocol. Undefined where another one was quicker. */

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { Config, CONFIG } from '../../config';
 import { SECOND } from '../../kernel';
+import { ErasedKeys } from './erased-keys';
 import { KeyCache } from './key-cache';
 import { Sealer, UserKeys } from './sealer';
 import { StoredUserKeys } from './stored-user-keys';
@@ -20,12 +21,13 @@ const CACHE_CAPACITY = 50_000;
       useFactory: (config: Config) =>
         new KeyCache({ capacity: CACHE_CAPACITY, maxAgeMs: config.userKeys.cacheSeconds * SECOND }),
     },
+    ErasedKeys,
     UserKeyAccess,
     UserKeyRewrapper,
     UserKeySweeper,
     { provide: Sealer, useClass: UserKeySealer },
     { provide: UserKeys, useClass: StoredUserKeys },
   ],
-  exports: [Sealer, UserKeys, UserKeyRewrapper, UserKeySweeper, KeyCache],
+  exports: [ErasedKeys, Sealer, UserKeys, UserKeyRewrapper, UserKeySweeper, KeyCache],
 })
 export class UserKeysModule {}

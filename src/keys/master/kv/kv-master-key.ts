@@ -53,7 +53,8 @@ export class KvMasterKey extends HeldMasterKey {
       version: Number(version),
       createdAt: Date.parse(created_at),
     }));
-    return { current, versions: listed.sort((a, b) => a.version - b.version) };
+    listed.sort((a, b) => a.version - b.version);
+    return { current, versions: listed, destroyedBelow: listed[0]?.version ?? 0 };
   }
 
   /** Of processes that rotate at the same time one write holds; the others find its version and adopt it. */

@@ -36,7 +36,8 @@ export class LocalMasterKey extends HeldMasterKey {
   async state(): Promise<MasterKeyState> {
     const { current, versions } = await this.#fresh();
     const listed = [...versions].map(([version, { createdAt }]) => ({ version, createdAt }));
-    return { current, versions: listed.sort((a, b) => a.version - b.version) };
+    listed.sort((a, b) => a.version - b.version);
+    return { current, versions: listed, destroyedBelow: listed[0]?.version ?? 0 };
   }
 
   async rotate(expected: number): Promise<number> {

@@ -29,14 +29,17 @@ export class TransitKey {
 
   /** Derived keys list their versions with the second in which each was made. Versions below min_decryption_version are not listed. */
   async state(): Promise<MasterKeyState> {
-    const { latest_version: current, keys } = keyData(await this.#served(this.#read()));
+    const described = keyData(await this.#served(this.#read()));
+    const { latest_version: current, keys, min_available_version: trimmed } = described;
     if (typeof current !== 'number' || typeof keys !== 'object' || keys === null)
       throw unavailable('unexpected answer');
     const versions = Object.entries(keys).map(([version, made]) => ({
       version: Number(version),
       createdAt: typeof made === 'number' ? made * 1000 : 0,
     }));
-    return { current, versions: versions.sort((a, b) => a.version - b.version) };
+    versions.sort((a, b) => a.version - b.version);
+    // Only what was trimmed is gone: min_decryption_version can be lowered again.
+    return { current, versions, destroyedBelow: typeof trimmed === 'number' ? trimmed : 0 };
   }
 
   async rotate(): Promise<void> {
@@ -73,6 +76,7 @@ interface KeyData {
   readonly derived?: unknown;
   readonly latest_version?: unknown;
   readonly keys?: unknown;
+  readonly min_available_version?: unknown;
 }
 
 const keyData = (reply: VaultReply): KeyData =>
