@@ -1,15 +1,9 @@
 import 'reflect-metadata';
-import { NestFactory } from '@nestjs/core';
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { AppModule } from './app.module';
-import { Config, loadConfig } from './config';
-import { randomSecret } from './crypto';
-import { createServerAdapter } from './http';
 import { AuditSink, DomainError, Role, StartRefused, audited } from './kernel';
-import { MasterKey } from './keys/master';
-import { Startup, refusalLine } from './startup';
-import { Store } from './store';
+import { refusalLine } from './startup';
 import { Users, parseUsername } from './users';
+import { withService } from './with-service';
 
 const HELP = `Usage: npm run admin -- COMMAND
 
@@ -31,25 +25,6 @@ async function main(args: readonly string[]): Promise<string> {
   const role = Object.hasOwn(ROLES, command) ? ROLES[command] : undefined;
   if (role === undefined || name === '' || rest.length > 0) throw new WrongUsage();
   return withService((app) => setRole(app, name, role));
-}
-
-/** The service's own composition, opened in the same order, without a port, jobs and schedules. */
-async function withService<T>(act: (app: NestFastifyApplication) => Promise<T>): Promise<T> {
-  const config: Config = loadConfig({ newSecret: () => randomSecret(32).toString('base64') });
-  const adapter = createServerAdapter(config.http);
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.forConfig(config), adapter, {
-    bodyParser: false,
-    abortOnError: false,
-    logger: ['error'],
-  });
-  try {
-    if (!(await app.get(Startup).attempt())) throw new StartRefused('The store or the key service does not answer.');
-    return await act(app);
-  } finally {
-    await app.close();
-    await app.get(MasterKey).close();
-    await app.get(Store).close();
-  }
 }
 
 async function setRole(app: NestFastifyApplication, name: string, role: Role): Promise<string> {

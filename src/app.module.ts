@@ -1,11 +1,12 @@
 import { DynamicModule, Global, Module, OnModuleInit, Provider } from '@nestjs/common';
 import { join } from 'node:path';
+import { AccountLifecycleModule } from './account-lifecycle';
 import { AuditModule } from './audit';
-import { AuthModule } from './auth';
+import { AuthModule, OwnedFactors, OwnedSessions } from './auth';
 import { BlobStore } from './blobs';
 import { FilesystemBlobStore } from './blobs/filesystem';
 import { CONFIG, Config } from './config';
-import { FilesModule } from './files';
+import { FilesModule, OwnedFiles } from './files';
 import { HealthModule } from './health';
 import { AnswerSealer, HttpModule } from './http';
 import { JobsModule, Scheduler } from './jobs';
@@ -20,7 +21,7 @@ import { SystemKeys } from './keys/system';
 import { UserKeySweeper, UserKeysModule } from './keys/user';
 import { Mailer, OutboxMailer, SmtpMailer } from './mail';
 import { ObservabilityModule } from './observability';
-import { SensitiveDataModule } from './sensitive-data';
+import { OwnedRecords, SensitiveDataModule } from './sensitive-data';
 import { OpenedKeys, Startup } from './startup';
 import { SealedStore, Store } from './store';
 import { EmbeddedStore } from './store/embedded';
@@ -135,7 +136,11 @@ export class AppModule implements OnModuleInit {
       JobsModule,
     ];
     const features = [UsersModule, AuthModule, SensitiveDataModule, FilesModule, KeyAdministrationModule, HealthModule];
-    return { module: AppModule, imports: [...houses, ...features], providers: [OpenedKeys, Startup] };
+    const lifecycle = AccountLifecycleModule.over({
+      imports: [AuthModule, SensitiveDataModule, FilesModule],
+      houses: [OwnedSessions, OwnedFactors, OwnedRecords, OwnedFiles],
+    });
+    return { module: AppModule, imports: [...houses, ...features, lifecycle], providers: [OpenedKeys, Startup] };
   }
 
   onModuleInit(): void {

@@ -31,7 +31,7 @@ export class SessionManagement {
   async refresh(refreshToken: string): Promise<TokenPair> {
     const session = await this.refreshTokens.redeem(refreshToken);
     const user = await this.users.byId(session.user_id);
-    if (user === undefined) throw new DomainError('invalid_session');
+    if (user === undefined || user.state === 'erasing') throw new DomainError('invalid_session');
     if (user.state === 'disabled') throw new DomainError('account_disabled');
     return this.issuer.issue(session);
   }
