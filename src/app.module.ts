@@ -27,7 +27,7 @@ import { SealedStore, Store } from './store';
 import { EmbeddedStore } from './store/embedded';
 import { MongoStore } from './store/mongo';
 import { UsersModule } from './users';
-import { ForgedRows, OwnerAnswerSealer, probesOf } from './wiring';
+import { ForgedRows, OwnerAnswerSealer, StoreCopy, probesOf } from './wiring';
 
 /** The store below its row seals: for the system keys alone, which open the seals. */
 const ENGINE = Symbol('coffer:engine');
@@ -79,6 +79,12 @@ const adapters: readonly Provider[] = [
       new SealedStore(engine, secrets, { onForgedRow: forged.report }),
   },
   {
+    provide: StoreCopy,
+    inject: [ENGINE],
+    useFactory: (engine: Store) =>
+      new StoreCopy(engine instanceof EmbeddedStore ? (folder) => engine.copyTo(folder) : undefined),
+  },
+  {
     provide: Readiness,
     inject: [Store, MasterKey, BlobStore],
     useFactory: (store: Store, masterKey: MasterKey, blobs: BlobStore) => {
@@ -105,6 +111,7 @@ class CoreModule {
       BlobStore,
       Readiness,
       Store,
+      StoreCopy,
       SystemKeys,
       SystemSecrets,
     ];

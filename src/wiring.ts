@@ -36,6 +36,11 @@ export class ForgedRows {
   };
 }
 
+/** A copy of the store while it is in use, for the backup command; undefined where the engine has tools of its own for that. */
+export class StoreCopy {
+  constructor(readonly into: ((folder: string) => Promise<void>) | undefined) {}
+}
+
 /** Kept answers under the caller's own key: erasing the key erases them. */
 @Injectable()
 export class OwnerAnswerSealer extends AnswerSealer {
