@@ -1,15 +1,9 @@
 import 'reflect-metadata';
-import { NestFactory } from '@nestjs/core';
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { AppModule } from './app.module';
-import { Config, loadConfig } from './config';
-import { randomSecret } from './crypto';
-import { createServerAdapter } from './http';
 import { AuditSink, DomainError, Role, StartRefused, audited } from './kernel';
-import { MasterKey } from './keys/master';
-import { Startup, refusalLine } from './startup';
-import { Store } from './store';
+import { WrongUsage, runTool } from './tool';
 import { Users, parseUsername } from './users';
+import { withService } from './with-service';
 
 const HELP = `Usage: npm run admin -- COMMAND
 
@@ -23,33 +17,12 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 
 const ROLES: Readonly<Record<string, Role>> = { grant: 'administrator', revoke: 'user' };
 
-class WrongUsage extends Error {}
-
 async function main(args: readonly string[]): Promise<string> {
   if (args.includes('--help') || args.includes('-h')) return HELP;
   const [command = '', name = '', ...rest] = args;
   const role = Object.hasOwn(ROLES, command) ? ROLES[command] : undefined;
   if (role === undefined || name === '' || rest.length > 0) throw new WrongUsage();
   return withService((app) => setRole(app, name, role));
-}
-
-/** The service's own composition, opened in the same order, without a port, jobs and schedules. */
-async function withService<T>(act: (app: NestFastifyApplication) => Promise<T>): Promise<T> {
-  const config: Config = loadConfig({ newSecret: () => randomSecret(32).toString('base64') });
-  const adapter = createServerAdapter(config.http);
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.forConfig(config), adapter, {
-    bodyParser: false,
-    abortOnError: false,
-    logger: ['error'],
-  });
-  try {
-    if (!(await app.get(Startup).attempt())) throw new StartRefused('The store or the key service does not answer.');
-    return await act(app);
-  } finally {
-    await app.close();
-    await app.get(MasterKey).close();
-    await app.get(Store).close();
-  }
 }
 
 async function setRole(app: NestFastifyApplication, name: string, role: Role): Promise<string> {
@@ -70,17 +43,4 @@ async function setRole(app: NestFastifyApplication, name: string, role: Role): P
   return `${user.username} is now ${role === 'administrator' ? 'an administrator' : 'an ordinary user'}.\n`;
 }
 
-function explain(error: unknown): number {
-  if (error instanceof WrongUsage) {
-    process.stderr.write(HELP);
-    return 2;
-  }
-  const said = error instanceof DomainError ? (error.detail ?? error.code) : refusalLine(error);
-  process.stderr.write(`coffer: ${said}\n`);
-  return 1;
-}
-
-main(process.argv.slice(2)).then(
-  (said) => process.stdout.write(said, () => process.exit(0)),
-  (error: unknown) => process.exit(explain(error)),
-);
+runTool(main, HELP);

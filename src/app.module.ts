@@ -1,39 +1,52 @@
-import { DynamicModule, Global, Module, OnModuleInit, Provider } from '@nestjs/common';
+import { DynamicModule, Global, Inject, Module, OnModuleInit, Provider } from '@nestjs/common';
 import { join } from 'node:path';
+import { AccountLifecycleModule } from './account-lifecycle';
 import { AuditModule } from './audit';
-import { AuthModule } from './auth';
+import { AuthModule, OwnedFactors, OwnedSessions } from './auth';
 import { BlobStore } from './blobs';
 import { FilesystemBlobStore } from './blobs/filesystem';
 import { CONFIG, Config } from './config';
-import { FilesModule } from './files';
+import { FilesModule, OwnedFiles } from './files';
 import { HealthModule } from './health';
-import { AnswerSealer, HttpModule } from './http';
+import { AnswerSealer, HttpModule, OwnedAnswers } from './http';
 import { JobsModule, Scheduler } from './jobs';
-import { AuditSink, Clock, HOUR, Readiness, SECOND, SystemClock, SystemSecrets } from './kernel';
+import { AuditSink, Clock, HOUR, Readiness, SECOND, SystemClock, SystemSecrets, UserOwned } from './kernel';
 import { KeyAdministrationModule } from './key-administration';
 import { MasterKey, MasterKeyRow } from './keys/master';
 import { KvMasterKey } from './keys/master/kv';
 import { LocalMasterKey } from './keys/master/local';
 import { TransitMasterKey } from './keys/master/transit';
 import { openVault, VaultSession } from './keys/master/vault';
+import { OwnedHouses, RotationModule } from './keys/rotation';
 import { SystemKeys } from './keys/system';
 import { UserKeyHome, UserKeySweeper, UserKeysModule } from './keys/user';
 import { StoreUserKeyHome } from './keys/user/in-store';
 import { VaultUserKeyHome } from './keys/user/in-vault';
 import { Mailer, OutboxMailer, SmtpMailer } from './mail';
 import { ObservabilityModule } from './observability';
-import { SensitiveDataModule } from './sensitive-data';
+import { OwnedRecords, SensitiveDataModule } from './sensitive-data';
 import { OpenedKeys, Startup } from './startup';
 import { SealedStore, Store } from './store';
 import { EmbeddedStore } from './store/embedded';
 import { MongoStore } from './store/mongo';
 import { UsersModule } from './users';
-import { ForgedRows, OwnerAnswerSealer, probesOf } from './wiring';
+import { ForgedRows, OwnerAnswerSealer, StoreCopy, probesOf } from './wiring';
 
 /** The store below its row seals: for the system keys alone, which open the seals. */
 const ENGINE = Symbol('coffer:engine');
 /** The session with Vault; undefined where nothing is kept there. */
 const VAULT = Symbol('coffer:vault');
+
+/** All houses that hold data of users. Sessions first: an erase ends them before anything else. */
+const USER_HOUSES = [OwnedSessions, OwnedFactors, OwnedRecords, OwnedFiles, OwnedAnswers];
+
+const USER_OWNED = Symbol('coffer:user-owned');
+
+const userOwned: Provider = {
+  provide: USER_OWNED,
+  inject: USER_HOUSES,
+  useFactory: (...houses: UserOwned[]) => houses,
+};
 
 const engineOf = ({ store, dataDir }: Config, clock: Clock): Store =>
   store.engine === 'mongo' ? new MongoStore(store) : new EmbeddedStore(join(dataDir, 'store'), clock);
@@ -86,6 +99,12 @@ const adapters: readonly Provider[] = [
       new SealedStore(engine, secrets, { onForgedRow: forged.report }),
   },
   {
+    provide: StoreCopy,
+    inject: [ENGINE],
+    useFactory: (engine: Store) =>
+      new StoreCopy(engine instanceof EmbeddedStore ? (folder) => engine.copyTo(folder) : undefined),
+  },
+  {
     provide: Readiness,
     inject: [Store, MasterKey, UserKeyHome, BlobStore],
     useFactory: (store: Store, masterKey: MasterKey, userKeys: UserKeyHome, blobs: BlobStore) => {
@@ -113,6 +132,7 @@ class CoreModule {
       BlobStore,
       Readiness,
       Store,
+      StoreCopy,
       SystemKeys,
       SystemSecrets,
     ];
@@ -133,6 +153,8 @@ export class AppModule implements OnModuleInit {
     private readonly audit: AuditSink,
     private readonly scheduler: Scheduler,
     private readonly sweeper: UserKeySweeper,
+    private readonly houses: OwnedHouses,
+    @Inject(USER_OWNED) private readonly owned: readonly UserOwned[],
   ) {}
 
   static forConfig(config: Config): DynamicModule {
@@ -142,13 +164,23 @@ export class AppModule implements OnModuleInit {
       HttpModule,
       AuditModule,
       JobsModule,
+      RotationModule,
     ];
     const features = [UsersModule, AuthModule, SensitiveDataModule, FilesModule, KeyAdministrationModule, HealthModule];
-    return { module: AppModule, imports: [...houses, ...features], providers: [OpenedKeys, Startup] };
+    const lifecycle = AccountLifecycleModule.over({
+      imports: [AuthModule, SensitiveDataModule, FilesModule, HttpModule],
+      houses: USER_HOUSES,
+    });
+    return {
+      module: AppModule,
+      imports: [...houses, ...features, lifecycle],
+      providers: [OpenedKeys, Startup, userOwned],
+    };
   }
 
   onModuleInit(): void {
     this.forged.connect(this.audit);
+    this.houses.connect(this.owned);
     this.scheduler.every('user-keys.sweep', HOUR, async () => {
       await this.sweeper.sweep();
     });

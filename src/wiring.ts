@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { BlobStore } from './blobs';
+import { envelopeVersion } from './crypto';
 import { AnswerSealer } from './http';
 import { AuditSink, MINUTE, ReadinessProbe, ciphertext, plaintext } from './kernel';
 import { MasterKey } from './keys/master';
@@ -36,6 +37,11 @@ export class ForgedRows {
   };
 }
 
+/** A copy of the store while it is in use, for the backup command; undefined where the engine has tools of its own for that. */
+export class StoreCopy {
+  constructor(readonly into: ((folder: string) => Promise<void>) | undefined) {}
+}
+
 /** Kept answers under the caller's own key: erasing the key erases them. */
 @Injectable()
 export class OwnerAnswerSealer extends AnswerSealer {
@@ -51,6 +57,15 @@ export class OwnerAnswerSealer extends AnswerSealer {
   open(userId: string, id: string, sealed: string): Promise<string> {
     const envelope = ciphertext(Buffer.from(sealed, 'base64'));
     return this.sealer.with(userId, (keys) => keys.open('secrets', place(userId, id), envelope).toString('utf8'));
+  }
+
+  renew(userId: string, id: string, sealed: string): Promise<string | undefined> {
+    const envelope = ciphertext(Buffer.from(sealed, 'base64'));
+    return this.sealer.with(userId, (keys) => {
+      if (envelopeVersion(envelope) >= keys.version) return undefined;
+      const value = keys.open('secrets', place(userId, id), envelope);
+      return keys.seal('secrets', place(userId, id), value).toString('base64');
+    });
   }
 }
 

@@ -3,8 +3,8 @@
 #
 # Not here on purpose:
 # - "create" on encrypt/: with it a call with a misspelt key name makes that key silently. Nor on keys/: the operator makes the key.
-# - keys/coffer-master/config, trim, and the deletion, export and backup of keys: a service that is broken into must not be able to destroy or
-#   carry away the master key.
+# - keys/coffer-master/trim, the other settings of the key, and its deletion, export and backup: a service that is broken into must not be
+#   able to destroy or carry away the master key.
 # Renewal and look-up of its own token come with Vault's policy "default".
 
 path "transit/keys/coffer-master" {
@@ -13,6 +13,16 @@ path "transit/keys/coffer-master" {
 
 path "transit/keys/coffer-master/rotate" {
   capabilities = ["update"]
+}
+
+# Retiring a version raises min_decryption_version, after the service has counted that nothing is wrapped by it. That disables the version; an
+# operator can undo it until the key is trimmed, which takes a token that the service never has. Leave this out where an operator is to
+# disable versions by hand: retiring then answers 503, and nothing else changes.
+path "transit/keys/coffer-master/config" {
+  capabilities = ["update"]
+  allowed_parameters = {
+    "min_decryption_version" = []
+  }
 }
 
 path "transit/encrypt/coffer-master" {

@@ -27,16 +27,28 @@ export class OwnedFactors implements UserOwned {
     return Promise.resolve(0);
   }
 
-  /** A value that does not open is left as it is. */
+  /**
+   * A value that does not open is left as it is. A row with nothing that is sealed anew is stored again as it is: who has read it, and
+   * seals a first secret under the former version, does not hold the compare-and-set then.
+   */
   async reseal(userId: string): Promise<number> {
     for (;;) {
       // Read before the key row; a change in between makes the replace fail, and it is done again.
       const user = await this.users.byId(userId);
       if (user === undefined) return 0;
-      const fields = await this.sealer.with(userId, (keys) => renewedFields(keys, user));
+      const { fields, isRenewed } = await this.sealer.with(userId, (keys) => {
+        const renewed = renewedFields(keys, user);
+        return { fields: renewed, isRenewed: SEALED.some((field) => versionIn(user[field]) >= keys.version) };
+      });
       const count = Object.keys(fields).length;
-      if (count === 0 || (await this.users.replace({ ...user, ...fields })) !== undefined) return count;
+      if (isRenewed && count === 0) return 0;
+      if ((await this.users.replace({ ...user, ...fields })) !== undefined) return count;
     }
+  }
+
+  async countUnder(userId: string, version: number): Promise<number> {
+    const user = await this.users.byId(userId);
+    return SEALED.filter((field) => versionIn(user?.[field]) === version).length;
   }
 
   async erase(userId: string): Promise<number> {
@@ -53,8 +65,18 @@ function renewedFields(keys: OwnerKeys, user: UserDoc): Partial<Pick<UserDoc, (t
   return Object.fromEntries(renewed);
 }
 
+/** The key version that an envelope in hex names; 0 where there is none, or one that is too damaged to name any. */
+function versionIn(sealed: string | undefined): number {
+  try {
+    return sealed === undefined ? 0 : envelopeVersion(ciphertext(Buffer.from(sealed, 'hex')));
+  } catch (error) {
+    if (isDomainError(error, 'decryption_failed')) return 0;
+    throw error;
+  }
+}
+
 function renewedSecret(keys: OwnerKeys, sealed: string): string | undefined {
-  if (envelopeVersion(ciphertext(Buffer.from(sealed, 'hex'))) >= keys.version) return undefined;
+  if (versionIn(sealed) >= keys.version) return undefined;
   try {
     const secret = openTotpSecret(keys, sealed);
     try {

@@ -6,6 +6,8 @@ import { openClient, sealClient } from './sessions/session-client';
 import { SessionDoc } from './sessions/session.collection';
 import { MAX_SESSIONS, Sessions } from './sessions/sessions';
 
+const ALL = { limit: 2 * MAX_SESSIONS, onForged: () => undefined };
+
 /** What happens to a user's sessions when the user's key changes or the account goes. */
 @Injectable()
 export class OwnedSessions implements UserOwned {
@@ -23,24 +25,46 @@ export class OwnedSessions implements UserOwned {
 
   /** Rescans until a pass finds nothing more to do. A value that does not open is left as it is. */
   async reseal(userId: string): Promise<number> {
+    await this.#touchBare(userId);
     let total = 0;
     for (;;) {
       // Read before the key row: a session that changes meanwhile does not hold its compare-and-set, and the next pass finds it.
-      const { items } = await this.sessions.list(userId, { limit: 2 * MAX_SESSIONS, onForged: () => undefined });
+      const { items } = await this.sessions.list(userId, ALL);
       const stale = await this.sealer.with(userId, (keys) => items.flatMap((session) => renewed(keys, session)));
       if (stale.length === 0) return total;
       for (const session of stale) total += (await this.sessions.replace(session)) === undefined ? 0 : 1;
     }
   }
 
+  async countUnder(userId: string, version: number): Promise<number> {
+    const { items } = await this.sessions.list(userId, ALL);
+    return items.filter(({ client }) => client !== undefined && versionIn(client) === version).length;
+  }
+
   erase(userId: string): Promise<number> {
     return this.sessions.endAll(userId);
+  }
+
+  /** Stores sessions without a client again: a login that is about to add one, sealed under the former version, stays without. */
+  async #touchBare(userId: string): Promise<void> {
+    const { items } = await this.sessions.list(userId, ALL);
+    for (const session of items) if (session.client === undefined) await this.sessions.replace(session);
+  }
+}
+
+/** The key version that an envelope in hex names; 0 where it is too damaged to name any. */
+function versionIn(client: string): number {
+  try {
+    return envelopeVersion(ciphertext(Buffer.from(client, 'hex')));
+  } catch (error) {
+    if (isDomainError(error, 'decryption_failed')) return 0;
+    throw error;
   }
 }
 
 function renewed(keys: OwnerKeys, session: SessionDoc): SessionDoc[] {
   const { client, _id } = session;
-  if (client === undefined || envelopeVersion(ciphertext(Buffer.from(client, 'hex'))) >= keys.version) return [];
+  if (client === undefined || versionIn(client) >= keys.version) return [];
   try {
     return [{ ...session, client: sealClient(keys, _id, openClient(keys, _id, client)) }];
   } catch (error) {

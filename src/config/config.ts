@@ -7,6 +7,8 @@ export interface Config {
   readonly store:
     { readonly engine: 'embedded' } | { readonly engine: 'mongo'; readonly url: string; readonly dbName: string };
   readonly masterKey: MasterKeyConfig;
+  /** Age at which the master key is rotated by itself; 0: never. */
+  readonly masterKeyRotationDays: number;
   readonly userKeys: { readonly cacheSeconds: number } & (
     { readonly store: 'store' } | { readonly store: 'vault'; readonly vault: VaultConfig; readonly kvMount: string }
   );

@@ -52,8 +52,8 @@ function refuseLaterCapabilities(env: EnvReader): void {
   env.notYet('TWO_PERSON', ['true'], 'use false');
   env.oneOf('TWO_PERSON', ['false'], 'false');
   env.oneOf('JWT_ALG', ['HS256'], 'HS256');
-  for (const name of ['KEY_ROTATION_DAYS', 'TRASH_DAYS']) {
-    if (env.whole(name, 0, 36_500, 0) > 0) throw refused(name, 'is not offered yet by this version; use 0');
+  if (env.whole('TRASH_DAYS', 0, 36_500, 0) > 0) {
+    throw refused('TRASH_DAYS', 'is not offered yet by this version; use 0');
   }
   if (env.whole('UPLOAD_EXPIRY_HOURS', 1, 8_760, 24) !== 24) {
     throw refused('UPLOAD_EXPIRY_HOURS', 'is not offered yet by this version; use 24 or do not set it');
@@ -70,7 +70,7 @@ function listening({ env, production }: Sources): Pick<Config, 'host' | 'port'> 
   };
 }
 
-type Storage = Pick<Config, 'store' | 'masterKey' | 'userKeys' | 'blobs' | 'files'>;
+type Storage = Pick<Config, 'store' | 'masterKey' | 'masterKeyRotationDays' | 'userKeys' | 'blobs' | 'files'>;
 
 function storage({ env, secrets }: Sources): Storage {
   const url = env.alias(['MONGODB_URL', 'MONGODB_URI'], (name) =>
@@ -80,6 +80,7 @@ function storage({ env, secrets }: Sources): Storage {
   return {
     store: url === undefined ? { engine: 'embedded' } : { engine: 'mongo', url, dbName },
     masterKey: masterKey(env, secrets),
+    masterKeyRotationDays: env.whole('KEY_ROTATION_DAYS', 0, 3_650, 0),
     userKeys: userKeys(env, secrets),
     blobs: { store: env.oneOf('BLOB_STORE', ['filesystem'], 'filesystem') },
     files: { maxSize: env.bytes('MAX_FILE_SIZE', TIB) ?? TIB, userQuota: env.bytes('USER_QUOTA', undefined) },

@@ -9,4 +9,5 @@ export * from './password-hasher';
 export * from './random';
 export * from './record-envelope';
 export * from './recovery-code';
+export * from './signature';
 export * from './totp';

@@ -41,6 +41,11 @@ export class OwnedFiles implements UserOwned {
     return this.renewAll(userId, 'seal_version', resealed);
   }
 
+  async countUnder(userId: string, version: number): Promise<number> {
+    const counts = ['wrap_version', 'seal_version'].map((index) => this.#files.count(index, [userId, version]));
+    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  }
+
   /** Needs no key: it works after the user's key has been destroyed as well. Uploads under way lose their rows and end. */
   async erase(userId: string): Promise<number> {
     let erased = 0;

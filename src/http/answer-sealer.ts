@@ -6,4 +6,6 @@ export abstract class AnswerSealer {
   abstract seal(userId: string, id: string, answer: string): Promise<string>;
   /** @throws DomainError `decryption_failed`, `kms_unavailable`, `not_found` */
   abstract open(userId: string, id: string, sealed: string): Promise<string>;
+  /** The answer sealed under the key version that the user has now; undefined where it is already. @throws as `open` */
+  abstract renew(userId: string, id: string, sealed: string): Promise<string | undefined>;
 }

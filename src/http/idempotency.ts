@@ -63,13 +63,24 @@ export class Idempotency {
 
   /** Keeps the answer for replays. `undefined`: the act is done and its answer held a secret that is shown once. */
   async keep(row: IdempotencyKeyDoc, answer: KeptAnswer | undefined): Promise<void> {
-    const sealed = answer && (await this.sealer.seal(row.user_id, row._id, JSON.stringify(answer)));
-    await this.#rows.replace({ ...row, state: 'done', ...(sealed !== undefined && { answer: sealed }) });
+    for (let claim: IdempotencyKeyDoc | undefined = row; claim !== undefined; claim = await this.sameClaim(row)) {
+      const sealed: string | undefined =
+        answer && (await this.sealer.seal(row.user_id, row._id, JSON.stringify(answer)));
+      const done = { ...claim, state: 'done' as const, ...(sealed !== undefined && { answer: sealed }) };
+      if ((await this.#rows.replace(done)) !== undefined) return;
+    }
   }
 
   /** Gives the key back after a refusal: nothing was done, and the client may try again with it. */
   async release(row: IdempotencyKeyDoc): Promise<void> {
-    await this.#rows.remove(row._id, row.rev);
+    const claim = await this.sameClaim(row);
+    if (claim !== undefined) await this.#rows.remove(claim._id, claim.rev);
+  }
+
+  /** The row of this claim at its present revision (a rotation of the user's key stores it again); undefined where it lapsed. */
+  private async sameClaim(row: IdempotencyKeyDoc): Promise<IdempotencyKeyDoc | undefined> {
+    const now = await this.#rows.find('_id', row._id);
+    return now?.state === 'running' && now.claimed_until === row.claimed_until ? now : undefined;
   }
 
   private async meet(row: IdempotencyKeyDoc, fresh: Omit<IdempotencyKeyDoc, 'rev'>): Promise<Claim> {

@@ -9,6 +9,7 @@ export { HttpModule } from './http.module';
 export { installHttp } from './install-http';
 export { Lifecycle } from './lifecycle';
 export { OpenApi } from './openapi';
+export { OwnedAnswers } from './owned-answers';
 export { ARRAY_LIMIT, DEFAULT_LIMIT, MAX_LIMIT, PageQueryDto, wholeNumber } from './page-query.dto';
 export { Paging, type PageScope } from './paging';
 export { Policy, type RoutePolicy } from './policy';

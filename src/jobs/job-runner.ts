@@ -1,5 +1,6 @@
-import { BeforeApplicationShutdown, Injectable, Logger, OnApplicationBootstrap } from '@nestjs/common';
+import { BeforeApplicationShutdown, Injectable, Logger, OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Clock, DomainError, SECOND, isDomainError, newId } from '../kernel';
+import { Metrics } from '../observability';
 import { Collection, DuplicateKey, ListOptions, Position, Store, update } from '../store';
 import { HeldJob, LEASE_TIMINGS, LeaseTimings } from './held-job';
 import { Job, JobBusy, JobFailed, JobHandler, LeaseLost, jobOf } from './job';
@@ -30,6 +31,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   constructor(
     store: Store,
     private readonly clock: Clock,
+    @Optional() private readonly metrics?: Metrics,
   ) {
     this.#rows = store.collection(jobsCollection);
   }
@@ -39,11 +41,14 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     this.#handlers.set(kind, handler);
   }
 
-  /** Stores the job, durable before this resolves, and begins it here. @throws JobBusy where one of its kind is running or paused. */
-  async start(kind: string, data: JobData): Promise<Job> {
+  /**
+   * Stores the job, durable before this resolves, and begins it here. @throws JobBusy where one of its kind (and of its subject, where it
+   * has one) is running or paused.
+   */
+  async start(kind: string, data: JobData, subject?: string): Promise<Job> {
     if (!this.#handlers.has(kind)) throw new TypeError(`no handler for jobs of kind ${kind}`);
     if (this.#stopping) throw new DomainError('shutting_down');
-    const doc = await this.#insert(kind, data);
+    const doc = await this.#insert(kind, data, subject === undefined ? kind : `${kind}/${subject}`);
     this.#run(doc);
     return jobOf(doc);
   }
@@ -135,14 +140,14 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     this.#run(taken);
   }
 
-  async #insert(kind: string, data: JobData): Promise<JobDoc> {
+  async #insert(kind: string, data: JobData, place: string): Promise<JobDoc> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await this.#rows.insert({
           _id: newId(),
           kind,
           state: 'running',
-          active_kind: kind,
+          active_kind: place,
           ...this.#lease(),
           fence: 1,
           progress: { total: 0, done: 0, failed: 0 },
@@ -151,7 +156,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
         });
       } catch (error) {
         if (!(error instanceof DuplicateKey)) throw error;
-        const active = await this.#rows.find('active', kind);
+        const active = await this.#rows.find('active', place);
         if (active !== undefined) throw new JobBusy(jobOf(active));
         if (attempt === START_ATTEMPTS) throw new DomainError('conflict', { cause: error });
       }
@@ -173,6 +178,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
 
   #run(doc: JobDoc): void {
     const held = new HeldJob(this.#rows, this.clock, this.timings, doc);
+    held.onChange(({ kind, progress }) => this.metrics?.setJobProgress(kind, progress));
     this.#held.set(held.id, held);
     const drive = this.#drive(held).finally(() => {
       if (!this.#stopping) this.#held.delete(held.id);

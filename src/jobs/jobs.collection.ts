@@ -15,7 +15,7 @@ export type JobData = Readonly<Record<string, string | number | boolean>>;
 export interface JobDoc extends Doc {
   readonly kind: string;
   readonly state: JobState;
-  /** The kind again, while the job is running or paused: a unique index over it allows one at a time. */
+  /** The kind again (`kind/subject` where a job has one), while it is running or paused: a unique index allows one at a time. */
   readonly active_kind?: string;
   /** Who runs it (lease-owner.ts); empty while nobody does. */
   readonly lease_owner: string;

@@ -97,3 +97,13 @@ export class DomainError extends Error {
 export function isDomainError(error: unknown, ...codes: ErrorCode[]): error is DomainError {
   return error instanceof DomainError && (codes.length === 0 || codes.includes(error.code));
 }
+
+/**
+ * An envelope names a key version that its owner has no more: the row was read, then sealed again, and then the version was dropped. Who
+ * reads the row again finds the new envelope (http/ does so for every GET); where it does not, the value is damaged.
+ */
+export class StaleEnvelope extends DomainError {
+  constructor() {
+    super('decryption_failed');
+  }
+}

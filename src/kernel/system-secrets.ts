@@ -10,4 +10,6 @@ export abstract class SystemSecrets {
   abstract get integrity(): SecretBytes;
   /** HMAC key of one-time codes, recovery codes and refresh tokens; cursors and idempotent answers derive theirs from it. */
   abstract get oneTimeCodes(): SecretBytes;
+  /** Seed of the Ed25519 key that signs receipts. */
+  abstract get receipts(): SecretBytes;
 }

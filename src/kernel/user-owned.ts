@@ -9,6 +9,11 @@ export interface UserOwned {
   rewrap(userId: string): Promise<number>;
   /** Seals again, under the user's current key version, each value that an older version sealed. Returns how many. */
   reseal(userId: string): Promise<number>;
+  /**
+   * How many values here are still under exactly this version of the user's key: pending rows, and what does not open, included. The
+   * version stays for as long as any house says more than 0.
+   */
+  countUnder(userId: string, version: number): Promise<number>;
   /** Removes all that the user owns here. Returns how many rows went. */
   erase(userId: string): Promise<number>;
 }

@@ -2,8 +2,9 @@ import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import { ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../http';
 import { AuditSink, audited } from '../kernel';
-import type { Principal } from '../kernel';
+import type { AuditAction, Principal } from '../kernel';
 import { Rotations } from '../keys/rotation';
+import type { Rotation } from '../keys/rotation';
 import {
   RotateMasterKeyAnswerDto,
   RotationDto,
@@ -59,5 +60,33 @@ export class KeyAdministrationController {
   @ApiProblems('not_found')
   async get(@Param('id') id: string): Promise<RotationDto> {
     return rotationDto(await this.rotations.find(id));
+  }
+
+  /** Stops a rotation before its next step. What is wrapped again already stays so; nothing else can be rotated until it goes on. */
+  @Post('rotations/:id/pause')
+  @HttpCode(200)
+  @Policy({ access: 'administrator' })
+  @ApiProblems('not_found', 'conflict')
+  pause(@Param('id') id: string, @Caller() caller: Principal): Promise<RotationDto> {
+    return this.moved('rotation.pause', id, caller, () => this.rotations.pause(id));
+  }
+
+  /** Lets a paused rotation go on. */
+  @Post('rotations/:id/resume')
+  @HttpCode(200)
+  @Policy({ access: 'administrator' })
+  @ApiProblems('not_found', 'conflict')
+  resume(@Param('id') id: string, @Caller() caller: Principal): Promise<RotationDto> {
+    return this.moved('rotation.resume', id, caller, () => this.rotations.resume(id));
+  }
+
+  private async moved(
+    action: AuditAction,
+    id: string,
+    caller: Principal,
+    move: () => Promise<Rotation>,
+  ): Promise<RotationDto> {
+    const intent = { action, actor: caller.userId, resource: `rotation/${id}` };
+    return rotationDto(await audited(this.audit, intent, move));
   }
 }

@@ -17,25 +17,25 @@ export class RotationDto {
   state!: JobState;
 
   /**
-   * The master key version that everything new is wrapped with; null until it has been made.
+   * The version that everything new is wrapped with, of the master key or of the user's key; null until it has been made.
    * @example 2
    */
   target_version!: number | null;
 
   /**
-   * User keys that this rotation has to wrap again.
+   * User keys that this rotation has to wrap again; for a user's key, the values found so far.
    * @example 1200
    */
   total!: number;
 
   /**
-   * User keys that it has wrapped again.
+   * Those that it has wrapped, or sealed, again.
    * @example 1200
    */
   done!: number;
 
   /**
-   * User keys in quarantine: they do not open under the version that they name.
+   * Those in quarantine: they do not open under the version that they name.
    * @example 0
    */
   failed!: number;

@@ -25,6 +25,13 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  private readonly jobs = new Gauge({
+    name: 'coffer_job_items',
+    help: 'Progress of the last job of each kind that this process ran: items in all, done, and failed.',
+    labelNames: ['kind', 'state'],
+    registers: [this.registry],
+  });
+
   constructor() {
     collectDefaultMetrics({ register: this.registry });
   }
@@ -39,6 +46,10 @@ export class Metrics {
 
   countForgedRow(collection: string): void {
     this.forged.inc({ collection });
+  }
+
+  setJobProgress(kind: string, progress: { total: number; done: number; failed: number }): void {
+    for (const state of ['total', 'done', 'failed'] as const) this.jobs.set({ kind, state }, progress[state]);
   }
 
   /** Registers the length of the queue before the password hash; `read` is called at each scrape. */

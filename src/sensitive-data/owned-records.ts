@@ -35,6 +35,10 @@ export class OwnedRecords implements UserOwned {
     }
   }
 
+  countUnder(userId: string, version: number): Promise<number> {
+    return this.#rows.count('owner_version', [userId, version]);
+  }
+
   async erase(userId: string): Promise<number> {
     let erased = 0;
     for (;;) {

@@ -18,8 +18,11 @@ export interface UserDoc extends Doc {
   /** 32 hex digits. */
   readonly salt: string;
   readonly role: Role;
-  /** `pending` until there is a user key: nobody logs in to such an account before its registration has been finished. */
-  readonly state: 'pending' | 'active' | 'disabled';
+  /**
+   * `pending` until there is a user key: nobody logs in to such an account before its registration has been finished. `erasing` from the first
+   * moment of an erase to its end: as good as gone, but its name and address are taken.
+   */
+  readonly state: 'pending' | 'active' | 'disabled' | 'erasing';
   readonly created_at: number;
 
   /** Wrong passwords in a row. */
@@ -94,6 +97,7 @@ export const usersCollection = defineCollection<UserDoc>({
   indexes: {
     username: { fields: ['username'], unique: true },
     verified_email: { fields: ['verified_email'], unique: true },
+    role: { fields: ['role', 'state'] },
   },
   // Who forges an account row gains nothing: it is as if it were not there.
   forged: 'absent',

@@ -27,8 +27,18 @@ export class Users {
     return this.#rows.find('verified_email', folded);
   }
 
-  /** Whom a login names: by user name, or by an address that its owner has verified. */
+  /** Whom a login names: by user name, or by an address that its owner has verified. An account that is being erased answers to none. */
   async byLogin(login: string): Promise<UserDoc | undefined> {
+    const user = await this.#named(login);
+    return user?.state === 'erasing' ? undefined : user;
+  }
+
+  /** How many administrators can log in. */
+  administrators(): Promise<number> {
+    return this.#rows.count('role', ['administrator', 'active']);
+  }
+
+  async #named(login: string): Promise<UserDoc | undefined> {
     const username = parseUsername(login);
     if (username !== undefined) return this.byUsername(username);
     const email = parseEmail(login);

@@ -83,10 +83,11 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   files: [...FEATURE, 'crypto', 'mail', 'blobs'],
   'sensitive-data': FEATURE,
   'key-administration': [...FEATURE, 'keys/rotation'],
+  'account-lifecycle': [...FEATURE, 'crypto', 'users'],
   health: [...BASE, 'http'],
 };
 
-const FEATURES = ['users', 'auth', 'files', 'sensitive-data', 'key-administration', 'health'];
+const FEATURES = ['users', 'auth', 'files', 'sensitive-data', 'key-administration', 'account-lifecycle', 'health'];
 
 const crossing = imports.filter(({ from, to, local }) => local && houseOf(from.path) !== houseOf(`${to}.ts`));
 const said = ({ from, to }: Import): string => `${from.path} imports ${to}`;

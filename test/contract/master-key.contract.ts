@@ -242,5 +242,64 @@ export function masterKeyContract(name: string, start: () => Promise<MasterKeyHo
         await Promise.all(others.map((other) => other.close()));
       });
     });
+
+    // Last: versions do not come back.
+    describe('retiring', () => {
+      it('refuses the newest version as a mistake of the caller', async () => {
+        await expect(master.retire(current)).rejects.toBeInstanceOf(TypeError);
+        await expect(master.retire(current + 1)).rejects.toBeInstanceOf(TypeError);
+        expect(await opens(await wrapOne(master, current), contextOf('alice'))).toBe(true);
+      });
+
+      it('ends a version for unwrap and rewrap, in this process and in others, and none after it', async () => {
+        const ended = await wrapOne(master, current);
+        const target = await master.rotate(current);
+        const kept = await wrapOne(master, target);
+        const other = await home.open();
+        await master.retire(current);
+        const items = [ended, kept].map((wrapped) => ({ wrapped, context: contextOf('alice') }));
+        expect((await master.unwrap(items)).map(({ ok }) => ok)).toEqual([false, true]);
+        expect((await master.rewrap(target, items)).map(({ ok }) => ok)).toEqual([false, true]);
+        await other.close();
+        const later = await home.open();
+        expect((await later.unwrap(items)).map(({ ok }) => ok)).toEqual([false, true]);
+        await later.close();
+      });
+
+      it('ends every earlier version with it, and lists what is left', async () => {
+        const target = await master.rotate(current);
+        await master.retire(current);
+        expect((await master.state()).versions.map(({ version }) => version)).toEqual([target]);
+        expect((await master.state()).current).toBe(target);
+      });
+
+      it('may be repeated, and an earlier version named later changes nothing', async () => {
+        const target = await master.rotate(current);
+        for (const version of [current, current, 1]) await master.retire(version);
+        expect((await master.state()).versions.map(({ version }) => version)).toEqual([target]);
+      });
+
+      it('holds where several processes do it at the same time as one rotates', async () => {
+        const target = await master.rotate(current);
+        const others = await Promise.all([1, 2, 3].map(() => home.open()));
+        const all = await Promise.allSettled([
+          ...others.map((other) => other.retire(current)),
+          others[0]!.rotate(target),
+        ]);
+        // A home may be too busy to answer one of them; then it is asked again.
+        const faults = all.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
+        expect(faults.filter((fault) => !kmsUnavailable(fault))).toEqual([]);
+        await master.retire(current);
+        await master.rotate(target);
+        await Promise.all(others.map((other) => other.close()));
+        expect((await master.state()).versions.map(({ version }) => version)).toEqual([target, target + 1]);
+      });
+
+      it('does not let a version be used for new wraps', async () => {
+        await master.rotate(current);
+        await master.retire(current);
+        expect(kmsUnavailable(await failure(wrapOne(master, current)))).toBe(true);
+      });
+    });
   });
 }

@@ -39,7 +39,7 @@ describeWithPart('openbao', 'The shipped policy', () => {
     ['make a key', 'POST', 'transit/keys/new', { type: 'aes256-gcm96' }],
     ['use another key', 'POST', 'transit/encrypt/other', item],
     ['list keys', 'LIST', 'transit/keys', undefined],
-    ['end versions', 'POST', 'transit/keys/coffer-master/config', { min_decryption_version: 1 }],
+    ['choose the version to encrypt with', 'POST', 'transit/keys/coffer-master/config', { min_encryption_version: 1 }],
     ['allow the deletion of the key', 'POST', 'transit/keys/coffer-master/config', { deletion_allowed: true }],
     ['make the key exportable', 'POST', 'transit/keys/coffer-master/config', { exportable: true }],
     ['export the key', 'GET', 'transit/export/encryption-key/coffer-master', undefined],

@@ -72,6 +72,10 @@ class LabelSealer extends AnswerSealer {
     if (!text.startsWith(`${userId}|${id}|`)) throw new DomainError('decryption_failed');
     return Promise.resolve(text.slice(userId.length + id.length + 2));
   }
+
+  renew(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
 }
 
 export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {

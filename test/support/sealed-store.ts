@@ -9,6 +9,7 @@ import { EmbeddedStore } from '../../src/store/embedded';
 export class FixedSecrets extends SystemSecrets {
   readonly integrity = new SecretBytes(Buffer.alloc(32, 1));
   readonly oneTimeCodes = new SecretBytes(Buffer.alloc(32, 2));
+  readonly receipts = new SecretBytes(Buffer.alloc(32, 3));
 }
 
 export interface OpenStore {

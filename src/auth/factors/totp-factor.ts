@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { toBuffer, toString as toSvg } from 'qrcode';
 import { newTotpSecret, totpSecretText, totpStep, totpUri } from '../../crypto';
-import { Clock, DomainError, MINUTE, SecretBytes } from '../../kernel';
+import { Clock, DomainError, MINUTE, SecretBytes, StaleEnvelope } from '../../kernel';
 import { Sealer } from '../../keys/user';
 import { UserDoc, Users } from '../../users';
 import { withoutPending, withoutTotp, withTwoFactor } from './factor-fields';
@@ -47,9 +47,17 @@ export class TotpFactor {
 
   /** Does this code confirm the pending secret? Then it is the factor. @throws DomainError `not_found` where none is pending. */
   async confirm(userId: string, code: string): Promise<boolean> {
-    const { sealed } = await this.#pending(userId);
-    const step = await this.#stepOf(userId, sealed, code, undefined);
-    if (step === undefined) return false;
+    for (let tries = 0; tries < REPLACE_ATTEMPTS; tries += 1) {
+      const { sealed } = await this.#pending(userId);
+      const step = await this.#stepOf(userId, sealed, code, undefined);
+      if (step === undefined) return false;
+      if (await this.#confirmed(userId, sealed, step)) return true;
+      // Another enrolment, which this code does not fit, or the same secret under a new version of the user's key.
+    }
+    return false;
+  }
+
+  async #confirmed(userId: string, sealed: string, step: number): Promise<boolean> {
     let confirmed = false;
     await this.users.change(userId, (user) => {
       confirmed = user.totp_pending === sealed;
@@ -61,8 +69,7 @@ export class TotpFactor {
 
   /** Takes the step of this code. True for exactly one caller, however many present it and whatever the clock does. */
   async accept(user: UserDoc, code: string): Promise<boolean> {
-    if (user.totp_secret === undefined) return false;
-    const step = await this.#stepOf(user._id, user.totp_secret, code, user.totp_last_step);
+    const step = await this.#acceptableStep(user, code);
     if (step === undefined) return false;
     let accepted = false;
     await this.users.change(user._id, (row) => {
@@ -70,6 +77,19 @@ export class TotpFactor {
       return accepted ? { ...row, totp_last_step: step } : undefined;
     });
     return accepted;
+  }
+
+  /** The account may have been read before its secret was sealed again, and the version that it names be gone: then it is read anew. */
+  async #acceptableStep(user: UserDoc | undefined, code: string): Promise<number | undefined> {
+    if (user?.totp_secret === undefined) return undefined;
+    try {
+      return await this.#stepOf(user._id, user.totp_secret, code, user.totp_last_step);
+    } catch (error) {
+      if (!(error instanceof StaleEnvelope)) throw error;
+      const now = await this.users.byId(user._id);
+      if (now?.totp_secret === user.totp_secret) throw error;
+      return this.#acceptableStep(now, code);
+    }
   }
 
   /** Removes the factor and a secret that waits for its first code; says which of them there was. */

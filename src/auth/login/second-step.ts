@@ -55,7 +55,8 @@ export class SecondStep {
   async #open(mfaToken: string, username: string): Promise<OpenLogin> {
     const challenge = await this.challenges.byMfaToken(mfaToken);
     const user = await this.users.byId(challenge.user_id);
-    if (user === undefined || !isNamed(user, username)) throw new DomainError('invalid_session');
+    if (user === undefined || user.state === 'erasing' || !isNamed(user, username))
+      throw new DomainError('invalid_session');
     if (user.state === 'disabled') throw new DomainError('account_disabled');
     return { user, challenge };
   }

@@ -77,7 +77,7 @@ function claimsOf({ header, payload }: CompleteToken): AccessClaims {
 
 function principalOf(claims: AccessClaims, session: SessionDoc, user: UserDoc): Principal {
   const held = session.user_id === user._id && claims.gen >= session.floor && claims.gen <= session.generation;
-  if (!held || user.state === 'pending') throw new DomainError('invalid_session');
+  if (!held || user.state === 'pending' || user.state === 'erasing') throw new DomainError('invalid_session');
   if (user.state === 'disabled') throw new DomainError('account_disabled');
   return {
     userId: user._id,

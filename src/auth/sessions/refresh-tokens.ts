@@ -35,14 +35,13 @@ export class RefreshTokens {
    */
   async redeem(token: string): Promise<SessionDoc> {
     const presented = this.#parse(token);
-    const session = await this.sessions.alive(presented.sessionId);
-    if (session === undefined) throw invalidSession();
-    if (presented.generation === session.generation) {
+    for (;;) {
+      const session = await this.sessions.alive(presented.sessionId);
+      if (presented.generation !== session?.generation) return this.#replayed(presented, session);
       const advanced = await this.sessions.advance(session);
       if (advanced !== undefined) return advanced;
-      return this.#replayed(presented, await this.sessions.alive(presented.sessionId));
+      // Another request was first, or the row was only sealed again under a new user key: the generation says which.
     }
-    return this.#replayed(presented, session);
   }
 
   async #replayed({ generation }: Presented, session: SessionDoc | undefined): Promise<SessionDoc> {

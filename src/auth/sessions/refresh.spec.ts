@@ -5,6 +5,7 @@ import { DAY, HOUR, SECOND } from '../../kernel';
 import { Store } from '../../store';
 import { usersCollection } from '../../users';
 import { sessionsCollection } from './session.collection';
+import { Sessions } from './sessions';
 
 let coffer: Coffer;
 beforeAll(async () => {
@@ -25,6 +26,19 @@ async function refreshed(tokens: Tokens): Promise<Tokens> {
 }
 
 describe('POST /token/refresh', () => {
+  it('is not taken for a second use where the session is stored again meanwhile, as a rotation of the user key does', async () => {
+    const { tokens } = await opened();
+    const sessions = coffer.get(Sessions);
+    const advance = sessions.advance.bind(sessions);
+    sessions.advance = async (session) => {
+      sessions.advance = advance;
+      await sessions.replace(session);
+      return advance(session);
+    };
+    const next = await refreshed(tokens);
+    expectStatus(await me(next), 200);
+  });
+
   it('gives the tokens of a login, and leaves the former access token to run out', async () => {
     const { tokens } = await opened();
     const next = await refreshed(tokens);

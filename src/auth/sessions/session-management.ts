@@ -1,5 +1,14 @@
 import { Injectable } from '@nestjs/common';
-import { audited, AuditAction, AuditIntent, AuditSink, DomainError, isDomainError, Principal } from '../../kernel';
+import {
+  audited,
+  AuditAction,
+  AuditIntent,
+  AuditSink,
+  DomainError,
+  isDomainError,
+  Principal,
+  StaleEnvelope,
+} from '../../kernel';
 import { OwnerKeys, Sealer } from '../../keys/user';
 import { Position } from '../../store';
 import { Users } from '../../users';
@@ -31,7 +40,7 @@ export class SessionManagement {
   async refresh(refreshToken: string): Promise<TokenPair> {
     const session = await this.refreshTokens.redeem(refreshToken);
     const user = await this.users.byId(session.user_id);
-    if (user === undefined) throw new DomainError('invalid_session');
+    if (user === undefined || user.state === 'erasing') throw new DomainError('invalid_session');
     if (user.state === 'disabled') throw new DomainError('account_disabled');
     return this.issuer.issue(session);
   }
@@ -73,7 +82,8 @@ function opened(keys: OwnerKeys, session: SessionDoc): ListedSession {
     return { session, client };
   } catch (error) {
     // A session is listed, so that it can be ended, whatever has become of where it came from.
-    if (isDomainError(error, 'decryption_failed')) return { session, client: undefined };
+    if (isDomainError(error, 'decryption_failed') && !(error instanceof StaleEnvelope))
+      return { session, client: undefined };
     throw error;
   }
 }

@@ -106,14 +106,15 @@ export class Sessions {
 
   /**
    * The row is read (it was just written) before the key row, and compare-and-set: no wrap protocol needed. Where the key service is out
-   * the session goes without: what it is for works with the keys that are cached, and nothing else.
+   * the session goes without: what it is for works with the keys that are cached, and nothing else. Where the key has just been erased its
+   * opener finds the account so.
    */
   async #withClient(session: SessionDoc, client: ClientInfo): Promise<SessionDoc> {
     try {
       const sealed = await this.sealer.with(session.user_id, (keys) => sealClient(keys, session._id, client));
       return (await this.#rows.replace({ ...session, client: sealed })) ?? session;
     } catch (error) {
-      if (isDomainError(error, 'kms_unavailable')) return session;
+      if (isDomainError(error, 'kms_unavailable', 'not_found')) return session;
       throw error;
     }
   }

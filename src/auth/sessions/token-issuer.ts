@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { Clock } from '../../kernel';
+import { Clock, DomainError } from '../../kernel';
+import { Users } from '../../users';
 import { AccessTokens } from './access-tokens';
 import { RefreshTokens } from './refresh-tokens';
 import { ClientInfo } from './session-client';
@@ -22,12 +23,19 @@ export class TokenIssuer {
     private readonly sessions: Sessions,
     private readonly accessTokens: AccessTokens,
     private readonly refreshTokens: RefreshTokens,
+    private readonly users: Users,
     private readonly clock: Clock,
   ) {}
 
-  /** For a login that is complete. */
+  /**
+   * For a login that is complete. The account is looked at once more behind the session's row: an erase marks the account first and then ends
+   * its sessions, so either it sees this one or this sees the mark. @throws DomainError `invalid_session`
+   */
   async open(userId: string, amr: readonly AuthMethod[], client: ClientInfo): Promise<TokenPair> {
-    return this.issue(await this.sessions.open(userId, amr, client));
+    const session = await this.sessions.open(userId, amr, client);
+    if ((await this.users.byId(userId))?.state === 'active') return this.issue(session);
+    await this.sessions.end(session._id);
+    throw new DomainError('invalid_session', { detail: 'The account is not open any more.' });
   }
 
   /** In place of all that the session had. @throws DomainError `invalid_session` */

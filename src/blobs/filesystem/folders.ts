@@ -1,5 +1,6 @@
 import { mkdir, open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { errnoOf } from './faults';
 
 const FOLDER_MODE = 0o700;
 
@@ -19,8 +20,19 @@ export class Folders {
   }
 }
 
+/** Node's recursive mkdir says ENOENT where the disk has no inode left; the plain one says what it is. */
+async function makeAll(folder: string): Promise<string | undefined> {
+  try {
+    return await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    await mkdir(folder, { mode: FOLDER_MODE });
+    return folder;
+  }
+}
+
 async function makeDurable(folder: string): Promise<void> {
-  const first = (await mkdir(folder, { recursive: true, mode: FOLDER_MODE })) ?? folder;
+  const first = (await makeAll(folder)) ?? folder;
   const above = dirname(resolve(first));
   for (let path = dirname(folder); path.length >= above.length; path = dirname(path)) {
     await syncFolder(path);

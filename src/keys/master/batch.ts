@@ -9,3 +9,7 @@ export const refusedItem = (reason: string): { readonly ok: false; readonly reas
 export function checkBatch(items: readonly unknown[]): void {
   if (items.length > MAX_BATCH) throw new TypeError(`a batch holds ${MAX_BATCH} items at most`);
 }
+
+export function checkRetirable(version: number, current: number): void {
+  if (version >= current) throw new TypeError('the newest master key version is not retired');
+}

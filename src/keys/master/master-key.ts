@@ -1,4 +1,4 @@
-import { SecretBytes, WrappedKey } from '../../kernel';
+import { SecretBytes, StartRefused, WrappedKey } from '../../kernel';
 
 export interface MasterKeyVersion {
   readonly version: number;
@@ -11,6 +11,11 @@ export interface MasterKeyState {
   readonly current: number;
   /** All versions that still open something, oldest first. */
   readonly versions: readonly MasterKeyVersion[];
+  /**
+   * Versions below this one are gone for good from the home. One that is not listed and not below it is only disabled: an operator can bring it
+   * back. Missing where the home does not say.
+   */
+  readonly destroyedBelow?: number;
 }
 
 /** Additional data of a wrap: canonical encoding of (purpose, owner id or `installation`, key version). Never changes in a rewrap. */
@@ -51,8 +56,26 @@ export abstract class MasterKey {
   /** Makes a new version and returns its number. `expected` is the version that it follows: where the home is past it already,
    * nothing is made and the newest one is returned (a resumed rotation adopts it). */
   abstract rotate(expected: number): Promise<number>;
+  /**
+   * Ends `version` and every earlier one: they open nothing from then on. Transit disables them, which an operator can undo until the key is
+   * trimmed; the other homes drop them. Safe to repeat. The caller has seen to it that nothing is wrapped by them (wrap protocol).
+   * @throws TypeError for the newest version.
+   */
+  abstract retire(version: number): Promise<void>;
+  /**
+   * Makes the end of `version` and all before it final, with an operator's token that the service never has.
+   * @throws StartRefused where they are not retired, where the token may not, and in the homes that drop versions when they retire them.
+   */
+  trim(_version: number, _operatorToken: string): Promise<void> {
+    const said = `MASTER_KEY is ${this.home}: a retired version is dropped there, and nothing is left to be trimmed.`;
+    return Promise.reject(new StartRefused(said));
+  }
+
   /** Rejects where the home does not serve. */
-  abstract ping(): Promise<void>;
+  async ping(): Promise<void> {
+    await this.state();
+  }
+
   /** Drops keys, tokens and timers that this process holds. */
   abstract close(): Promise<void>;
 }

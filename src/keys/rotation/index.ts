@@ -1,4 +1,11 @@
+export { KeyOverview, type MasterKeyOverview } from './key-overview';
+export { OwnedHouses } from './owned-houses';
+export { Retirement } from './retirement';
 export { type Rotation, ROTATION_JOB } from './rotation';
 export { RotationJob } from './rotation-job';
 export { RotationModule } from './rotation.module';
+export { RotationSchedule } from './rotation-schedule';
 export { type RotationPage, Rotations } from './rotations';
+export { USER_KEY_ROTATION_JOB } from './user-key-rotation';
+export { UserKeyRotationJob } from './user-key-rotation-job';
+export { UserKeyRotations } from './user-key-rotations';

@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { Job, JobBusy, JobRunner } from '../../jobs';
+import { Job, JobBusy, JobRunner, JobState } from '../../jobs';
 import { DomainError, SECOND } from '../../kernel';
 import { ListOptions, Position } from '../../store';
 import { ROTATION_JOB, Rotation, rotationOf } from './rotation';
+import { USER_KEY_ROTATION_JOB, userKeyRotationOf } from './user-key-rotation';
 
 /** Small sets are done before the answer; a larger one goes on behind it. */
 const ANSWER_WITHIN = 2 * SECOND;
@@ -33,17 +34,40 @@ export class Rotations {
     return rotationOf(await this.jobs.until(id, hasEnded, rest));
   }
 
-  /** @throws DomainError `not_found`. */
+  /** A rotation of the master key or of a user's key. @throws DomainError `not_found`. */
   async find(id: string): Promise<Rotation> {
     const job = await this.jobs.find(id);
-    if (job?.kind !== ROTATION_JOB) throw new DomainError('not_found');
-    return rotationOf(job);
+    if (job?.kind === ROTATION_JOB) return rotationOf(job);
+    if (job?.kind === USER_KEY_ROTATION_JOB) return userKeyRotationOf(job);
+    throw new DomainError('not_found');
+  }
+
+  /**
+   * Stops it before its next step, on whichever replica it runs; its place stays taken. One that is paused already stays so.
+   * @throws DomainError `not_found`; `conflict` where it has ended.
+   */
+  pause(id: string): Promise<Rotation> {
+    return this.#move(id, 'paused', () => this.jobs.pause(id));
+  }
+
+  /** @throws DomainError `not_found`; `conflict` where it has ended. */
+  resume(id: string): Promise<Rotation> {
+    return this.#move(id, 'running', () => this.jobs.resume(id));
   }
 
   /** Newest first. */
   async list(options: Omit<ListOptions, 'reverse'>): Promise<RotationPage> {
     const page = await this.jobs.list(ROTATION_JOB, { ...options, reverse: true });
     return { items: page.items.map(rotationOf), next: page.next };
+  }
+
+  async #move(id: string, wanted: JobState, move: () => Promise<boolean>): Promise<Rotation> {
+    await this.find(id);
+    const moved = await move();
+    const now = await this.find(id);
+    // What it has become meanwhile, done perhaps, is not for this call to deny: it was moved.
+    if (moved || now.state === wanted) return now;
+    throw new DomainError('conflict', { detail: 'The rotation has ended.' });
   }
 
   async #begin(requestedBy: string): Promise<Job> {

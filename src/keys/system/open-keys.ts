@@ -1,10 +1,11 @@
 import { StartRefused } from '../../kernel';
 import { MasterKey, MasterKeyRow } from '../master';
 import { SystemKeys } from './system-keys';
+import { VITAL_SYSTEM_KEYS } from './system-keys.collection';
 
 /**
  * The keys' part of a start, between the two halves of the installation's. `fresh` is true for a first start that has not ended yet: only
- * then is anything made, and all of it is safe to repeat after a crash and to race with other processes.
+ * then is anything made that data depends on, and all of it is safe to repeat after a crash and to race with other processes.
  * @throws StartRefused; DomainError `kms_unavailable` where the key home does not answer.
  */
 export async function openKeys(
@@ -13,12 +14,15 @@ export async function openKeys(
 ): Promise<void> {
   const { masterKey, systemKeys, row } = keys;
   await masterKey.open({ create: fresh });
-  const [missing] = await systemKeys.open();
-  if (missing !== undefined) {
-    if (!fresh) throw new StartRefused(`The system key ${missing} is missing: restore the store from a backup.`);
-    await systemKeys.create();
+  const missing = await systemKeys.open();
+  const vital = missing.find((name) => VITAL_SYSTEM_KEYS.includes(name));
+  if (vital !== undefined && !fresh) {
+    throw new StartRefused(`The system key ${vital} is missing: restore the store from a backup.`);
   }
-  if ((await row.find()) !== undefined) return;
-  if (!fresh) throw new StartRefused('The master key row is missing: restore the store from a backup.');
-  await row.create((await masterKey.state()).current);
+  if (missing.length > 0 && fresh) await systemKeys.create();
+  if ((await row.find()) === undefined) {
+    if (!fresh) throw new StartRefused('The master key row is missing: restore the store from a backup.');
+    await row.create((await masterKey.state()).current);
+  }
+  await systemKeys.supplement(row);
 }

@@ -1,19 +1,24 @@
 import { defineCollection, type Doc } from '../../store';
 
 /** What the installation's own keys are for; the `_id` of a row and the purpose in its wrap context. */
-export const SYSTEM_KEY_NAMES = ['integrity', 'one-time-codes'] as const;
+export const SYSTEM_KEY_NAMES = ['integrity', 'one-time-codes', 'receipts'] as const;
 export type SystemKeyName = (typeof SYSTEM_KEY_NAMES)[number];
+
+/** What an installation cannot lose without losing its data: never made anew. A lost receipt key only begins a new series of receipts. */
+export const VITAL_SYSTEM_KEYS: readonly SystemKeyName[] = ['integrity', 'one-time-codes'];
 
 export interface SystemKeyDoc extends Doc {
   readonly wrapped: string;
+  /** `pending` until the wrap protocol has ended, for a key that is made beside a master key row; absent otherwise. */
+  readonly state?: 'pending';
   readonly master_version: number;
 }
 
 /** The only unsealed rows: the key that seals is among them. Who changes one has a row that does not unwrap. */
 export const systemKeysCollection = defineCollection<SystemKeyDoc>({
   name: 'system_keys',
-  fields: { wrapped: 'string', master_version: 'number' },
-  clear: ['master_version'],
+  fields: { wrapped: 'string', state: 'string', master_version: 'number' },
+  clear: ['state', 'master_version'],
   indexes: { master_version: { fields: ['master_version'] } },
   forged: 'refuse',
   sealed: false,

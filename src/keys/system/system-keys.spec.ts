@@ -1,10 +1,10 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ROOT_KEY, temporaryFolder } from '../../../test/support/keys';
-import { StartRefused, SystemClock } from '../../kernel';
+import { SecretBytes, StartRefused, SystemClock } from '../../kernel';
 import { SealedStore } from '../../store';
 import { EmbeddedStore } from '../../store/embedded';
-import { masterKeyCollection, MasterKeyRow } from '../master';
+import { INSTALLATION, masterKeyCollection, MasterKeyRow, wrapContext } from '../master';
 import { LocalMasterKey } from '../master/local';
 import { openKeys } from './open-keys';
 import { SystemKeys } from './system-keys';
@@ -42,11 +42,11 @@ describe('System keys', () => {
     return made;
   };
   const bytes = ({ systemKeys }: ReturnType<typeof process>): string[] =>
-    [systemKeys.integrity, systemKeys.oneTimeCodes].map((key) => key.bytes.toString('hex'));
+    [systemKeys.integrity, systemKeys.oneTimeCodes, systemKeys.receipts].map((key) => key.bytes.toString('hex'));
 
   it('are made on a fresh installation and opened again at the next start', async () => {
     const first = await start(true);
-    expect(new Set(bytes(first)).size).toBe(2);
+    expect(new Set(bytes(first)).size).toBe(3);
     expect(bytes(await start(false))).toEqual(bytes(first));
   });
 
@@ -58,7 +58,7 @@ describe('System keys', () => {
 
   it('are the same for processes that make a fresh installation at the same time', async () => {
     const processes = await Promise.all([1, 2, 3, 4].map(() => start(true)));
-    expect(new Set(processes.flatMap(bytes)).size).toBe(2);
+    expect(new Set(processes.flatMap(bytes)).size).toBe(3);
   });
 
   it('that a crash left incomplete are completed on a fresh installation, and the first one stays', async () => {
@@ -78,6 +78,63 @@ describe('System keys', () => {
       expect(await first.rows.find('_id', name)).toBeUndefined();
     },
   );
+
+  describe('of which an older installation lacks the one for receipts', () => {
+    const startWithout = async (change: (started: ReturnType<typeof process>) => Promise<unknown>) => {
+      const first = await start(true);
+      await first.rows.remove('receipts');
+      await change(first);
+      return first;
+    };
+    const pending = async ({ rows, masterKey }: ReturnType<typeof process>, version: number): Promise<void> => {
+      const [other] = await masterKey.wrap(version, [
+        { key: new SecretBytes(Buffer.alloc(32, 9)), context: wrapContext('receipts', INSTALLATION, 1) },
+      ]);
+      await rows.insert({ _id: 'receipts', state: 'pending', master_version: version, wrapped: other!.ciphertext });
+    };
+
+    it('get it at the next start, and keep it', async () => {
+      const first = await startWithout(() => Promise.resolve());
+      const second = await start(false);
+      expect(bytes(second).slice(0, 2)).toEqual(bytes(first).slice(0, 2));
+      expect(bytes(await start(false))).toEqual(bytes(second));
+      expect(await second.rows.find('_id', 'receipts')).not.toHaveProperty('state');
+    });
+
+    it('get one, where several processes start at the same time', async () => {
+      await startWithout(() => Promise.resolve());
+      const processes = await Promise.all([1, 2, 3, 4].map(() => start(false)));
+      expect(new Set(processes.flatMap(bytes)).size).toBe(3);
+    });
+
+    it('get it under the version that is current, from whoever finds the pending row of a dead process', async () => {
+      await startWithout(async (first) => {
+        await pending(first, 1);
+        await first.row.advance(await first.row.read(), await first.masterKey.rotate(1));
+      });
+      const second = await start(false);
+      expect(second.systemKeys.receipts.bytes.toString('hex')).toBe('09'.repeat(32));
+      expect(await second.rows.find('_id', 'receipts')).toMatchObject({ master_version: 2 });
+    });
+
+    it('get another one where the pending row does not open any more', async () => {
+      await startWithout(async ({ rows }) => {
+        await rows.insert({ _id: 'receipts', state: 'pending', master_version: 1, wrapped: 'local:v1:AAAA' });
+      });
+      expect((await start(false)).systemKeys.receipts.bytes).toHaveLength(32);
+    });
+
+    it('are rotated without it', async () => {
+      const first = await startWithout(() => Promise.resolve());
+      expect(await first.systemKeys.rewrapAll(await first.masterKey.rotate(1))).toEqual({ done: 2, failed: [] });
+    });
+  });
+
+  it('refuse the start where the active key for receipts does not open', async () => {
+    const { rows } = await start(true);
+    await rows.replace({ ...(await rows.find('_id', 'receipts'))!, wrapped: 'local:v1:AAAA' });
+    await expect(start(false)).rejects.toThrow('does not open the system key receipts');
+  });
 
   it('refuse the start of an installation where the master key row is missing', async () => {
     const first = await start(true);
@@ -114,9 +171,9 @@ describe('System keys', () => {
   it('are wrapped again by a rotation, once, and stay what they are', async () => {
     const first = await start(true);
     const target = await first.masterKey.rotate(1);
-    expect(await first.systemKeys.rewrapAll(target)).toEqual({ done: 2, failed: [] });
+    expect(await first.systemKeys.rewrapAll(target)).toEqual({ done: 3, failed: [] });
     expect(await first.systemKeys.rewrapAll(target)).toEqual({ done: 0, failed: [] });
-    expect([await first.systemKeys.countWrappedBy(1), await first.systemKeys.countWrappedBy(2)]).toEqual([0, 2]);
+    expect([await first.systemKeys.countWrappedBy(1), await first.systemKeys.countWrappedBy(2)]).toEqual([0, 3]);
     expect(bytes(await start(false))).toEqual(bytes(first));
   });
 
@@ -124,14 +181,14 @@ describe('System keys', () => {
     const processes = [await start(true), await start(false)];
     const target = await processes[0]!.masterKey.rotate(1);
     const outcomes = await Promise.all(processes.map(({ systemKeys }) => systemKeys.rewrapAll(target)));
-    expect(outcomes.reduce((sum, { done }) => sum + done, 0)).toBe(2);
+    expect(outcomes.reduce((sum, { done }) => sum + done, 0)).toBe(3);
   });
 
   it('that do not unwrap are named by a rotation and left as they are', async () => {
     const { rows, masterKey, systemKeys } = await start(true);
     const spoilt = await rows.replace({ ...(await rows.find('_id', 'integrity'))!, wrapped: 'local:v1:AAAA' });
     const target = await masterKey.rotate(1);
-    expect(await systemKeys.rewrapAll(target)).toEqual({ done: 1, failed: ['integrity'] });
+    expect(await systemKeys.rewrapAll(target)).toEqual({ done: 2, failed: ['integrity'] });
     expect(await rows.find('_id', 'integrity')).toEqual(spoilt);
   });
 

@@ -2,12 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { newKey } from '../../crypto';
 import { DomainError, failpoint, SecretBytes, StartRefused, SystemSecrets } from '../../kernel';
 import { type Collection, DuplicateKey, Store } from '../../store';
-import { INSTALLATION, MasterKey, type UnwrapItem, wrapContext } from '../master';
+import { INSTALLATION, MasterKey, type MasterKeyRow, type UnwrapItem, wrapContext } from '../master';
 import {
   SYSTEM_KEY_NAMES,
   type SystemKeyDoc,
   type SystemKeyName,
   systemKeysCollection,
+  VITAL_SYSTEM_KEYS,
 } from './system-keys.collection';
 
 export interface SystemRewrap {
@@ -42,6 +43,10 @@ export class SystemKeys extends SystemSecrets {
     return this.#key('one-time-codes');
   }
 
+  get receipts(): SecretBytes {
+    return this.#key('receipts');
+  }
+
   /** Whether any of them is stored: asked before the master key is open. */
   async areStored(): Promise<boolean> {
     return (await this.#rows.count('_id', [])) > 0;
@@ -54,7 +59,7 @@ export class SystemKeys extends SystemSecrets {
    */
   async open(): Promise<readonly SystemKeyName[]> {
     const rows = await Promise.all(SYSTEM_KEY_NAMES.map((name) => this.#rows.find('_id', name)));
-    const found = rows.filter((row) => row !== undefined);
+    const found = rows.filter((row) => row !== undefined && row.state !== 'pending') as SystemKeyDoc[];
     await this.#unwrap(found);
     return SYSTEM_KEY_NAMES.filter((name) => !found.some((row) => row._id === name));
   }
@@ -71,6 +76,23 @@ export class SystemKeys extends SystemSecrets {
     }
     const [missing] = await this.open();
     if (missing !== undefined) throw new StartRefused(`The system key ${missing} could not be stored.`);
+  }
+
+  /**
+   * Makes what an installation from before that key lacks, and nothing vital: a master key row is there, so by the wrap protocol. Whoever
+   * finds a pending row, its own or that of a dead process, wraps it with the version that is current, and lets it become active only if
+   * no retire came in between. @throws DomainError `kms_unavailable`.
+   */
+  async supplement(masterRow: MasterKeyRow): Promise<void> {
+    for (const name of SYSTEM_KEY_NAMES) {
+      if (VITAL_SYSTEM_KEYS.includes(name)) continue;
+      while (!this.#held.has(name)) {
+        const row = await this.#rows.find('_id', name);
+        if (row === undefined) await this.#insert(name, (await masterRow.read()).current);
+        else if (row.state === 'pending') await this.#settle(row, masterRow);
+        else await this.#unwrap([row]);
+      }
+    }
   }
 
   /** Wraps each key again whose master version is older than `target`. Safe to repeat and to race. @throws DomainError `kms_unavailable`. */
@@ -93,18 +115,36 @@ export class SystemKeys extends SystemSecrets {
     return key;
   }
 
-  async #insert(name: SystemKeyName): Promise<void> {
-    const { current } = await this.masterKey.state();
+  /** With the version of the master key row as `current` the new row is pending; without, on a fresh installation, it is there at once. */
+  async #insert(name: SystemKeyName, current?: number): Promise<void> {
+    const version = current ?? (await this.masterKey.state()).current;
     const key = newKey();
     try {
-      const [wrapped] = await this.masterKey.wrap(current, [{ key, context: contextOf(name) }]);
+      const [wrapped] = await this.masterKey.wrap(version, [{ key, context: contextOf(name) }]);
       if (wrapped === undefined) throw new TypeError('a wrap gave no answer');
-      await this.#rows.insert({ _id: name, wrapped: wrapped.ciphertext, master_version: wrapped.masterVersion });
+      const draft = { _id: name, wrapped: wrapped.ciphertext, master_version: wrapped.masterVersion };
+      await this.#rows.insert(current === undefined ? draft : { ...draft, state: 'pending' });
+      if (current !== undefined) failpoint('system-keys.pending-stored');
     } catch (error) {
       if (!(error instanceof DuplicateKey)) throw error;
     } finally {
       key.destroy();
     }
+  }
+
+  async #settle(pending: SystemKeyDoc, masterRow: MasterKeyRow): Promise<void> {
+    const { current, epoch } = await masterRow.read();
+    const [again] = await this.masterKey.rewrap(current, [itemOf(pending)]);
+    if (again?.ok !== true) {
+      // Its version was retired while its writer was dead. Nothing was ever signed with it.
+      await this.#rows.remove(pending._id, pending.rev);
+      return;
+    }
+    const { ciphertext: wrapped, masterVersion: master_version } = again.value;
+    const row = await this.#rows.replace({ ...pending, wrapped, master_version });
+    if (row === undefined || (await masterRow.read()).epoch !== epoch) return;
+    const { state: _pending, ...active } = row;
+    await this.#rows.replace(active);
   }
 
   async #unwrap(rows: readonly SystemKeyDoc[]): Promise<void> {
@@ -126,7 +166,7 @@ export class SystemKeys extends SystemSecrets {
   async #rewrap(name: SystemKeyName, target: number): Promise<'done' | 'current' | 'failed'> {
     for (;;) {
       const row = await this.#rows.find('_id', name);
-      if (row === undefined) return 'failed';
+      if (row === undefined) return VITAL_SYSTEM_KEYS.includes(name) ? 'failed' : 'current';
       if (row.master_version >= target) return 'current';
       const [result] = await this.masterKey.rewrap(target, [itemOf(row)]);
       if (result?.ok !== true) return 'failed';

@@ -1,9 +1,11 @@
+export { ErasedKeys, type FormerWraps, type VersionFate, type WrapFate } from './erased-keys';
 export { KeyCache, type KeyCacheOptions } from './key-cache';
 export * from './sealer';
 export { StoredUserKeys } from './stored-user-keys';
 export { UserKeyAccess } from './user-key-access';
 export { type RewrapOutcome, UserKeyRewrapper } from './user-key-rewrapper';
 export { NameHeld, UserKeyHome } from './user-key-home';
+export { UserKeyRotator, type UserKeyState } from './user-key-rotator';
 export { UserKeySealer } from './user-key-sealer';
 export { UserKeySweeper } from './user-key-sweeper';
 export { userKeysCollection } from './user-keys.collection';

@@ -1,5 +1,5 @@
 import { encodeContext, type EnvelopePlace, envelopeVersion, hkdf, openRecord } from '../../crypto';
-import { type Ciphertext, DomainError, SecretBytes } from '../../kernel';
+import { type Ciphertext, DomainError, SecretBytes, StaleEnvelope } from '../../kernel';
 import type { SealPurpose } from './sealer';
 
 const NO_SALT = Buffer.alloc(0);
@@ -54,7 +54,7 @@ export class OpenedUserKey {
     const known = this.#subkeys.get(id);
     if (known !== undefined) return known;
     const key = this.#keys.get(version);
-    if (key === undefined) throw new DomainError('decryption_failed');
+    if (key === undefined) throw version < this.current ? new StaleEnvelope() : new DomainError('decryption_failed');
     const derived = subkeyOf(key, purpose, this.ownerId, version);
     this.#subkeys.set(id, derived);
     return derived;

@@ -155,9 +155,11 @@ describe('User keys', () => {
     });
   });
 
-  it('of an owner who never had any may be destroyed', async () => {
+  it('of an owner who never had any may be destroyed, and that owner gets none later', async () => {
     await houses.userKeys.destroy('nobody');
-    expect(await houses.rows.find('_id', 'nobody')).toBeUndefined();
+    await houses.userKeys.destroy('nobody');
+    expect(await houses.rows.find('_id', 'nobody')).toMatchObject({ state: 'erased', versions: [] });
+    await expect(houses.userKeys.create('nobody', 'x')).rejects.toMatchObject({ code: 'not_found' });
   });
 
   describe('and the sweeper', () => {

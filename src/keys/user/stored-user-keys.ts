@@ -45,12 +45,26 @@ export class StoredUserKeys extends UserKeys {
   /** The row first: from then on nothing opens on any replica, whatever becomes of the wraps until this is repeated. */
   async destroy(ownerId: string): Promise<void> {
     const row = await update(this.#rows, ownerId, (found) => (found.state === 'erased' ? undefined : erased(found)));
+    // Without a row too the owner gets a tombstone: a registration that is still under way finds it and stores no key.
+    if (row === undefined && !(await this.#bury(ownerId))) return this.destroy(ownerId);
     failpoint('user-key.erased');
     this.cache.drop(ownerId);
     if (row?.name === undefined) return;
     await this.home.erase(row.name, ownerId);
     failpoint('user-key.wraps-erased');
     await update(this.#rows, ownerId, ({ name, ...rest }) => (name === undefined ? undefined : rest));
+  }
+
+  async #bury(ownerId: string): Promise<boolean> {
+    const none = { versions: [], wrapped_name_key: '', quarantined: false };
+    const tombstone = { _id: ownerId, state: 'erased', current: FIRST_VERSION, epoch: 1, master_epoch: 0 } as const;
+    try {
+      await this.#rows.insert({ ...tombstone, ...none, created_at: this.clock.now() });
+      return true;
+    } catch (error) {
+      if (!(error instanceof DuplicateKey)) throw error;
+      return false;
+    }
   }
 
   /** Steps 1 to 3 of the wrap protocol. Undefined where another one was quicker. */

@@ -1,11 +1,13 @@
 import { Module } from '@nestjs/common';
 import { Config, CONFIG } from '../../config';
 import { SECOND } from '../../kernel';
+import { ErasedKeys } from './erased-keys';
 import { KeyCache } from './key-cache';
 import { Sealer, UserKeys } from './sealer';
 import { StoredUserKeys } from './stored-user-keys';
 import { UserKeyAccess } from './user-key-access';
 import { UserKeyRewrapper } from './user-key-rewrapper';
+import { UserKeyRotator } from './user-key-rotator';
 import { UserKeySealer } from './user-key-sealer';
 import { UserKeySweeper } from './user-key-sweeper';
 
@@ -20,12 +22,14 @@ const CACHE_CAPACITY = 50_000;
       useFactory: (config: Config) =>
         new KeyCache({ capacity: CACHE_CAPACITY, maxAgeMs: config.userKeys.cacheSeconds * SECOND }),
     },
+    ErasedKeys,
     UserKeyAccess,
     UserKeyRewrapper,
+    UserKeyRotator,
     UserKeySweeper,
     { provide: Sealer, useClass: UserKeySealer },
     { provide: UserKeys, useClass: StoredUserKeys },
   ],
-  exports: [Sealer, UserKeys, UserKeyRewrapper, UserKeySweeper, KeyCache],
+  exports: [ErasedKeys, Sealer, UserKeys, UserKeyRewrapper, UserKeyRotator, UserKeySweeper, KeyCache],
 })
 export class UserKeysModule {}

@@ -60,6 +60,11 @@ export class EmbeddedStore extends Store {
     return (this.#sweep = this.#sweep.then(go, go));
   }
 
+  /** The store as it is at one moment, as a store of its own in `folder`; writes go on meanwhile, in all processes. */
+  copyTo(folder: string): Promise<void> {
+    return this.#environment.copyTo(folder);
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

@@ -64,6 +64,13 @@ export class Environment {
     return storeFault(error, this.folder);
   }
 
+  /** Reads one transaction through, so the copy is whole however long it takes. A file copied by hand while there are writes is not. */
+  async copyTo(folder: string): Promise<void> {
+    this.#refuseAfterClose();
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    await this.rows.backup(folder, false);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     await withDeadline(this.rows.close(), CLOSE_DEADLINE).catch(() => undefined);

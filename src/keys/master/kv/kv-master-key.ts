@@ -1,11 +1,12 @@
 import { Logger } from '@nestjs/common';
 import type { MasterKeyConfig } from '../../../config';
 import { failpoint, StartRefused } from '../../../kernel';
+import { checkRetirable } from '../batch';
 import { HeldMasterKey, type KeyLookup } from '../held-master-key';
 import type { MasterKeyState } from '../master-key';
 import { KvDocuments, openVault, unavailable, VaultForbidden, VaultNoEngine, type VaultSession } from '../vault';
 import { HeldKeys } from './held-keys';
-import { keysOf, type MasterDocument, parseMasterDocument, withNewVersion } from './master-document';
+import { keysOf, type MasterDocument, parseMasterDocument, withNewVersion, withoutVersions } from './master-document';
 
 export type KvConfig = Extract<MasterKeyConfig, { home: 'kv' }>;
 
@@ -14,6 +15,8 @@ export interface KvOptions {
   readonly maxAgeMs: number;
 }
 
+/** Each of them is lost only where another process wrote the document in between. */
+const WRITE_ATTEMPTS = 5;
 const PATH = 'master_key';
 const UNREADABLE =
   'is not a document of Coffer and was left as it is: restore it from a Vault snapshot or an earlier version.';
@@ -53,24 +56,41 @@ export class KvMasterKey extends HeldMasterKey {
       version: Number(version),
       createdAt: Date.parse(created_at),
     }));
-    return { current, versions: listed.sort((a, b) => a.version - b.version) };
+    listed.sort((a, b) => a.version - b.version);
+    return { current, versions: listed, destroyedBelow: listed[0]?.version ?? 0 };
   }
 
   /** Of processes that rotate at the same time one write holds; the others find its version and adopt it. */
   async rotate(expected: number): Promise<number> {
-    const { data, version } = await this.#documents.read(PATH);
-    const document = this.#served(data);
-    if (document.current > expected) return document.current;
-    const next = withNewVersion(document, Date.now());
-    const written = await this.#documents.write(PATH, { ...next }, version);
-    failpoint('kv-master.rotated');
-    const { current } = written === undefined ? await this.#read() : next;
-    if (current <= expected) throw unavailable('check-and-set');
-    return current;
+    for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
+      const { data, version } = await this.#documents.read(PATH);
+      const document = this.#served(data);
+      if (document.current > expected) return document.current;
+      const next = withNewVersion(document, Date.now());
+      const written = await this.#documents.write(PATH, { ...next }, version);
+      failpoint('kv-master.rotated');
+      if (written !== undefined) return next.current;
+    }
+    throw unavailable('check-and-set');
   }
 
-  async ping(): Promise<void> {
-    await this.#read();
+  /** The document is written without them, then every earlier version of the document is destroyed: both again, where this is repeated. */
+  async retire(version: number): Promise<void> {
+    for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
+      const found = await this.#documents.read(PATH);
+      const document = this.#served(found.data);
+      checkRetirable(version, document.current);
+      const isDropped = !Object.keys(document.versions).some((known) => Number(known) <= version);
+      const written = isDropped
+        ? found.version
+        : await this.#documents.write(PATH, { ...withoutVersions(document, version) }, found.version);
+      failpoint('kv-master.dropped');
+      if (written === undefined) continue;
+      await this.#documents.destroyBefore(PATH, written);
+      this.#held.forget();
+      return;
+    }
+    throw unavailable('check-and-set');
   }
 
   close(): Promise<void> {

@@ -36,6 +36,14 @@ export function withNewVersion(document: MasterDocument | undefined, now: number
   }
 }
 
+/** `document` without `version` and all before it. */
+export function withoutVersions({ versions, current }: MasterDocument, version: number): MasterDocument {
+  return {
+    versions: Object.fromEntries(Object.entries(versions).filter(([known]) => Number(known) > version)),
+    current,
+  };
+}
+
 /** The keys of a document. The caller destroys them. */
 export const keysOf = ({ versions }: MasterDocument): Map<number, SecretBytes> =>
   new Map(

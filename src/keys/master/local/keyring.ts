@@ -37,6 +37,13 @@ export function withNewVersion(keyring: Keyring, now: number): Keyring {
   };
 }
 
+/** `keyring` without `version` and all before it. Takes the keys that stay over, and destroys the others. */
+export function withoutVersions(keyring: Keyring, version: number): Keyring {
+  for (const [number, { key }] of keyring.versions) if (number <= version) key.destroy();
+  const versions = new Map([...keyring.versions].filter(([number]) => number > version));
+  return { generation: keyring.generation + 1, current: keyring.current, versions };
+}
+
 export function destroyKeyring(keyring: Keyring): void {
   for (const { key } of keyring.versions.values()) key.destroy();
 }

@@ -1,8 +1,9 @@
 import { Logger } from '@nestjs/common';
 import { DomainError, SecretBytes, StartRefused } from '../../../kernel';
+import { checkRetirable } from '../batch';
 import { HeldMasterKey, type KeyLookup } from '../held-master-key';
 import type { MasterKeyState } from '../master-key';
-import { type Keyring, newKeyring, withNewVersion } from './keyring';
+import { type Keyring, newKeyring, withNewVersion, withoutVersions } from './keyring';
 import { errnoOf } from './errno';
 import { KeyringFault } from './keyring-format';
 import { KeyringStore } from './keyring-store';
@@ -36,21 +37,28 @@ export class LocalMasterKey extends HeldMasterKey {
   async state(): Promise<MasterKeyState> {
     const { current, versions } = await this.#fresh();
     const listed = [...versions].map(([version, { createdAt }]) => ({ version, createdAt }));
-    return { current, versions: listed.sort((a, b) => a.version - b.version) };
+    listed.sort((a, b) => a.version - b.version);
+    return { current, versions: listed, destroyedBelow: listed[0]?.version ?? 0 };
   }
 
+  /** Where another process rotated in the meantime its version is adopted. */
   async rotate(expected: number): Promise<number> {
-    const seen = await this.#fresh();
-    if (seen.current > expected) return seen.current;
-    const rotated = await this.#serving(() => this.#keyrings.advance(seen.generation, successor));
-    // Where another process rotated in the meantime its version is adopted; where the lock was not to be had there is still none.
-    const { current } = rotated ?? (await this.#fresh());
-    if (current <= expected) throw unavailable();
+    const { current } = await this.#rewrite(
+      (seen) => seen.current > expected,
+      (found) => withNewVersion(found, Date.now()),
+    );
     return current;
   }
 
-  async ping(): Promise<void> {
-    await this.#fresh();
+  /** The keyring is written anew without them. Copies of the former file are the operator's to remove. */
+  async retire(version: number): Promise<void> {
+    await this.#rewrite(
+      (seen) => {
+        checkRetirable(version, seen.current);
+        return ![...seen.versions.keys()].some((known) => known <= version);
+      },
+      (found) => withoutVersions(found, version),
+    );
   }
 
   close(): Promise<void> {
@@ -65,6 +73,21 @@ export class LocalMasterKey extends HeldMasterKey {
   protected async keysFor(versions: readonly number[]): Promise<KeyLookup> {
     if (versions.some((version) => this.#known(version) === undefined)) await this.#fresh();
     return (version) => this.#known(version);
+  }
+
+  /** The keyring as soon as it `isSo`, which one write of `next` makes it; again where another process wrote the file in between. */
+  async #rewrite(isSo: (seen: Keyring) => boolean, next: (found: Keyring) => Keyring): Promise<Keyring> {
+    for (let former: number | undefined; ;) {
+      const seen = await this.#fresh();
+      if (isSo(seen)) return seen;
+      // The file is as it was: the lock was not to be had.
+      if (seen.generation === former) throw unavailable();
+      former = seen.generation;
+      const written = await this.#serving(() =>
+        this.#keyrings.advance(seen.generation, (found) => next(present(found))),
+      );
+      if (written !== undefined) return written;
+    }
   }
 
   async #fresh(): Promise<Keyring> {
@@ -95,9 +118,9 @@ export class LocalMasterKey extends HeldMasterKey {
 const unavailable = (): DomainError =>
   new DomainError('kms_unavailable', { detail: 'The master key cannot be reached.' });
 
-function successor(found: Keyring | undefined): Keyring {
+function present(found: Keyring | undefined): Keyring {
   if (found === undefined) throw new KeyringFault('unreadable', 'ENOENT');
-  return withNewVersion(found, Date.now());
+  return found;
 }
 
 function faultLine({ kind, code }: KeyringFault, path: string): string {

@@ -29,18 +29,48 @@ export class TransitKey {
 
   /** Derived keys list their versions with the second in which each was made. Versions below min_decryption_version are not listed. */
   async state(): Promise<MasterKeyState> {
-    const { latest_version: current, keys } = keyData(await this.#served(this.#read()));
+    const described = keyData(await this.#served(this.#read()));
+    const { latest_version: current, keys, min_available_version: trimmed } = described;
     if (typeof current !== 'number' || typeof keys !== 'object' || keys === null)
       throw unavailable('unexpected answer');
     const versions = Object.entries(keys).map(([version, made]) => ({
       version: Number(version),
       createdAt: typeof made === 'number' ? made * 1000 : 0,
     }));
-    return { current, versions: versions.sort((a, b) => a.version - b.version) };
+    versions.sort((a, b) => a.version - b.version);
+    // Only what was trimmed is gone: min_decryption_version can be lowered again.
+    return { current, versions, destroyedBelow: typeof trimmed === 'number' ? trimmed : 0 };
   }
 
   async rotate(): Promise<void> {
     await this.#served(this.session.request({ method: 'POST', path: `${this.path}/rotate` }));
+  }
+
+  /** Disables all versions before `version`. A minimum that is higher already stays: what was ended is not opened again here. */
+  async raiseMinimum(version: number): Promise<void> {
+    const { min_decryption_version: minimum } = keyData(await this.#served(this.#read()));
+    if (typeof minimum === 'number' && minimum >= version) return;
+    const body = { min_decryption_version: version };
+    await this.#served(this.session.request({ method: 'POST', path: `${this.path}/config`, body }));
+  }
+
+  /** Destroys all versions before `version`, if they are disabled already. Vault wants the minimum for encryption to be as high. */
+  async trimBelow(version: number): Promise<void> {
+    const { min_decryption_version: minimum, min_encryption_version: least } = keyData(await this.#permitted('GET'));
+    if (typeof minimum !== 'number' || minimum < version) {
+      throw new StartRefused(`Version ${version - 1} is not retired: POST /keys/versions/${version - 1}/retire first.`);
+    }
+    const isPinned = typeof least === 'number' && least >= minimum;
+    if (!isPinned) await this.#permitted('POST', '/config', { min_encryption_version: minimum });
+    await this.#permitted('POST', '/trim', { min_available_version: version });
+  }
+
+  /** A call with the operator's own token: what Vault refuses is for the operator to look at. */
+  async #permitted(method: 'GET' | 'POST', below = '', body?: Readonly<Record<string, number>>): Promise<VaultReply> {
+    const path = `${this.path}${below}`;
+    const reply = await this.session.request(body === undefined ? { method, path } : { method, path, body });
+    if (reply.status === 200 || reply.status === 204) return reply;
+    throw new StartRefused(`Vault refuses this token at ${path} (status ${reply.status}).`);
   }
 
   #read(): Promise<VaultReply> {
@@ -63,7 +93,7 @@ export class TransitKey {
 
   async #served(request: Promise<VaultReply>): Promise<VaultReply> {
     const reply = await request;
-    if (reply.status !== 200) throw unavailable(`status ${reply.status}`);
+    if (reply.status !== 200 && reply.status !== 204) throw unavailable(`status ${reply.status}`);
     return reply;
   }
 }
@@ -73,6 +103,9 @@ interface KeyData {
   readonly derived?: unknown;
   readonly latest_version?: unknown;
   readonly keys?: unknown;
+  readonly min_decryption_version?: unknown;
+  readonly min_encryption_version?: unknown;
+  readonly min_available_version?: unknown;
 }
 
 const keyData = (reply: VaultReply): KeyData =>

@@ -1,5 +1,5 @@
 import { SecretBytes, type WrappedKey } from '../../../kernel';
-import { accepted, checkBatch, refusedItem } from '../batch';
+import { accepted, checkBatch, checkRetirable, refusedItem } from '../batch';
 import { type ItemResult, MasterKey, type MasterKeyState, type UnwrapItem, type WrapItem } from '../master-key';
 import { openVault, unavailable, type VaultSession } from '../vault';
 import { type BatchAnswer, type BatchRequest, sendBatch } from './transit-batch';
@@ -85,8 +85,19 @@ export class TransitMasterKey extends MasterKey {
     return (await this.state()).current;
   }
 
-  async ping(): Promise<void> {
-    await this.state();
+  async retire(version: number): Promise<void> {
+    checkRetirable(version, (await this.state()).current);
+    await this.#key.raiseMinimum(version + 1);
+  }
+
+  override async trim(version: number, operatorToken: string): Promise<void> {
+    const session = openVault({ ...this.config, login: { token: operatorToken } });
+    try {
+      await session.open();
+      await new TransitKey(session, this.config).trimBelow(version + 1);
+    } finally {
+      session.close();
+    }
   }
 
   close(): Promise<void> {

@@ -1,0 +1,65 @@
+import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
+import { Scheduler } from '../jobs';
+import { audited, AuditSink, isDomainError, Principal, SECOND } from '../kernel';
+import { EraseDecision } from './erase-decision';
+import { ErasureDoc } from './erasure.collection';
+import { ErasureRun } from './erasure-run';
+import { Erasures } from './erasures';
+
+const RESUME_EVERY = 10 * SECOND;
+
+/** Erases accounts, and goes on with what a process that died left. */
+@Injectable()
+export class AccountErasure implements OnModuleInit {
+  readonly #logger = new Logger('Erase');
+
+  constructor(
+    private readonly erasures: Erasures,
+    private readonly decision: EraseDecision,
+    private readonly run: ErasureRun,
+    private readonly audit: AuditSink,
+    private readonly scheduler: Scheduler,
+  ) {}
+
+  onModuleInit(): void {
+    this.scheduler.every('account-lifecycle.resume', RESUME_EVERY, () => this.resume());
+  }
+
+  /**
+   * Resolves when nothing of the account is left. Again for one that is erased already: the same erase.
+   * @throws DomainError `not_found`; `conflict` (the last administrator, or another erase of it is being decided).
+   */
+  async erase(caller: Principal, accountId: string): Promise<ErasureDoc> {
+    const intent = { action: 'account.erase', actor: caller.userId, resource: `user/${accountId}` } as const;
+    return audited(this.audit, intent, async () => {
+      // Whoever began it may be dead, with rows removed that were never counted.
+      if ((await this.erasures.find(accountId))?.state === 'erasing') await this.erasures.noteResumed(accountId);
+      const decided = await this.decision.reach(accountId, caller.userId === accountId ? 'owner' : 'administrator');
+      return this.run.finish(decided);
+    });
+  }
+
+  /** One that fails is tried again at the next turn and holds up no other. */
+  async resume(): Promise<void> {
+    for (const erasure of await this.erasures.inState('erasing'))
+      await this.#safely(erasure, () => this.#goOn(erasure));
+    const undecided = [...(await this.erasures.inState('withdrawn')), ...(await this.erasures.inState('claimed'))];
+    for (const erasure of undecided) await this.#safely(erasure, () => this.decision.giveBack(erasure));
+  }
+
+  async #goOn(erasure: ErasureDoc): Promise<void> {
+    await this.erasures.noteResumed(erasure._id);
+    await this.run.finish(erasure);
+    const what = { action: 'account.erase-resumed', actor: 'system:account-lifecycle' } as const;
+    this.audit.note({ ...what, resource: `user/${erasure._id}` }, 'done');
+  }
+
+  async #safely(erasure: ErasureDoc, act: () => Promise<unknown>): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      const code = isDomainError(error) ? error.code : 'internal';
+      this.#logger.error({ account: erasure._id, code, msg: 'an erase could not go on; it is tried again' });
+    }
+  }
+}

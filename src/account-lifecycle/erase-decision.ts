@@ -1,0 +1,82 @@
+import { Injectable } from '@nestjs/common';
+import { Clock, DomainError, failpoint, MINUTE } from '../kernel';
+import { UserDoc, Users } from '../users';
+import { ErasureDoc } from './erasure.collection';
+import { Erasures, underWay } from './erasures';
+
+/** A claim that is older than this and not decided belongs to a process that died. */
+const CLAIM_MS = MINUTE;
+
+/** From the wish to erase an account to the point of no return, or back to where it was. */
+@Injectable()
+export class EraseDecision {
+  constructor(
+    private readonly erasures: Erasures,
+    private readonly users: Users,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * An erase that is decided: this one, or an earlier one of the same account, which may be over.
+   * @throws DomainError `not_found`; `conflict` for the last administrator, and while another erase of it is being decided.
+   */
+  async reach(accountId: string, requestedBy: ErasureDoc['requested_by']): Promise<ErasureDoc> {
+    const present = await this.erasures.find(accountId);
+    if (present !== undefined && isDecided(present)) return present;
+    if (present !== undefined && !(await this.giveBack(present))) throw underWay();
+    const user = await this.users.byId(accountId);
+    if (user === undefined || user.state === 'erasing') throw new DomainError('not_found');
+    const claim = await this.erasures.claim(user, requestedBy);
+    failpoint('erase.claimed');
+    return this.#decide(claim, await this.#mark(user));
+  }
+
+  /** Ends a claim that died, so that the account is what it was. False where somebody may still be at it. */
+  async giveBack(erasure: ErasureDoc): Promise<boolean> {
+    if (erasure.state === 'claimed' && Math.abs(this.clock.now() - erasure.requested_at) < CLAIM_MS) return false;
+    return this.#withdraw(erasure);
+  }
+
+  /** From here on no login, no token and no second erase of the account is taken; its name and address stay taken. */
+  async #mark(seen: UserDoc): Promise<UserDoc | undefined> {
+    const marked = await this.users.change(seen._id, (user) =>
+      user.state === seen.state ? { ...user, state: 'erasing' } : undefined,
+    );
+    failpoint('erase.account-marked');
+    return marked;
+  }
+
+  /**
+   * The administrators are counted behind the mark: of two who erase themselves or each other at the same time, each one's count comes after
+   * its own mark, so at most one of them finds nobody left, and goes back.
+   */
+  async #decide(claim: ErasureDoc, user: UserDoc | undefined): Promise<ErasureDoc> {
+    if (user?.state !== 'erasing') return this.#refuse(claim, 'The account changed meanwhile. Try again.');
+    if (user.role === 'administrator' && (await this.users.administrators()) === 0) {
+      return this.#refuse(claim, 'This is the last administrator. Make another one first.');
+    }
+    const decided = await this.erasures.move(claim, 'erasing');
+    if (decided === undefined) throw underWay();
+    failpoint('erase.decided');
+    return decided;
+  }
+
+  async #refuse(claim: ErasureDoc, detail: string): Promise<never> {
+    await this.#withdraw(claim);
+    throw new DomainError('conflict', { detail });
+  }
+
+  /** First it can no longer be decided, then the account is given back, then the row goes. Safe to repeat from any of these. */
+  async #withdraw(erasure: ErasureDoc): Promise<boolean> {
+    const withdrawn = erasure.state === 'withdrawn' ? erasure : await this.erasures.move(erasure, 'withdrawn');
+    if (withdrawn === undefined) return false;
+    failpoint('erase.withdrawn');
+    await this.users.change(withdrawn._id, (user) =>
+      user.state === 'erasing' ? { ...user, state: withdrawn.former_state } : undefined,
+    );
+    await this.erasures.remove(withdrawn);
+    return true;
+  }
+}
+
+export const isDecided = ({ state }: ErasureDoc): boolean => state === 'erasing' || state === 'erased';

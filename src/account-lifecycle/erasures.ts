@@ -1,0 +1,88 @@
+import { Injectable } from '@nestjs/common';
+import { Clock, DomainError } from '../kernel';
+import { FormerWraps } from '../keys/user';
+import { Collection, DuplicateKey, Store, update } from '../store';
+import { UserDoc } from '../users';
+import { ErasureDoc, erasuresCollection, ErasureState } from './erasure.collection';
+
+const BATCH = 100;
+
+/** The rows of erases: the intent of one, how far it is, and what stays known of it. */
+@Injectable()
+export class Erasures {
+  readonly #rows: Collection<ErasureDoc>;
+
+  constructor(
+    store: Store,
+    private readonly clock: Clock,
+  ) {
+    this.#rows = store.collection(erasuresCollection);
+  }
+
+  find(accountId: string): Promise<ErasureDoc | undefined> {
+    return this.#rows.find('_id', accountId);
+  }
+
+  /** The intent, durable before anything else changes. @throws DomainError `conflict` where there is an erase of it already. */
+  async claim(user: UserDoc, requestedBy: ErasureDoc['requested_by']): Promise<ErasureDoc> {
+    try {
+      return await this.#rows.insert({
+        _id: user._id,
+        state: 'claimed',
+        former_state: user.state,
+        requested_by: requestedBy,
+        requested_at: this.clock.now(),
+        resumed: false,
+        counts: {},
+      });
+    } catch (error) {
+      throw error instanceof DuplicateKey ? underWay() : error;
+    }
+  }
+
+  /** Compare-and-set on the revision that was read: a claim is decided or withdrawn, and never both. */
+  async move(erasure: ErasureDoc, state: ErasureState): Promise<ErasureDoc | undefined> {
+    return this.#rows.replace({ ...erasure, state });
+  }
+
+  async remove(erasure: ErasureDoc): Promise<void> {
+    await this.#rows.remove(erasure._id, erasure.rev);
+  }
+
+  async count(accountId: string, house: string, rows: number): Promise<void> {
+    if (rows === 0) return;
+    await this.#change(accountId, (row) => ({
+      ...row,
+      counts: { ...row.counts, [house]: (row.counts[house] ?? 0) + rows },
+    }));
+  }
+
+  /** The first note stays: it was made by whoever destroyed the key. */
+  async noteWraps(accountId: string, wraps: FormerWraps): Promise<void> {
+    await this.#change(accountId, (row) => (row.wraps === undefined ? { ...row, wraps } : undefined));
+  }
+
+  async noteResumed(accountId: string): Promise<void> {
+    await this.#change(accountId, (row) => (row.resumed ? undefined : { ...row, resumed: true }));
+  }
+
+  finish(accountId: string): Promise<ErasureDoc> {
+    return this.#change(accountId, (row) =>
+      row.state === 'erased' ? undefined : { ...row, state: 'erased', finished_at: this.clock.now() },
+    );
+  }
+
+  /** Oldest first, a batch. */
+  async inState(state: ErasureState): Promise<readonly ErasureDoc[]> {
+    return (await this.#rows.list('state', [state], { limit: BATCH, onForged: () => undefined })).items;
+  }
+
+  async #change(accountId: string, change: (row: ErasureDoc) => ErasureDoc | undefined): Promise<ErasureDoc> {
+    const row = await update(this.#rows, accountId, change);
+    if (row === undefined) throw new DomainError('integrity_failed', { detail: 'The row of this erase is gone.' });
+    return row;
+  }
+}
+
+export const underWay = (): DomainError =>
+  new DomainError('conflict', { detail: 'An erase of this account has just begun.', retryAfterSeconds: 5 });

@@ -1,0 +1,52 @@
+import { Injectable } from '@nestjs/common';
+import { ed25519PublicKey } from '../crypto';
+import { Clock, DomainError, SystemSecrets } from '../kernel';
+import { ErasedKeys } from '../keys/user';
+import { readInstallation, Store } from '../store';
+import { ErasureDoc } from './erasure.collection';
+import { Erasures } from './erasures';
+import { ErasureReceipt, receiptOf } from './receipt';
+import { signReceipt } from './receipt-jws';
+
+export interface SignedReceipt {
+  readonly receipt: ErasureReceipt;
+  /** Compact JWS whose payload is the receipt. */
+  readonly signature: string;
+}
+
+/** Receipts of erases that have ended, as often as they are asked for: each says which tier holds by then. */
+@Injectable()
+export class Receipts {
+  constructor(
+    private readonly store: Store,
+    private readonly erasures: Erasures,
+    private readonly erasedKeys: ErasedKeys,
+    private readonly secrets: SystemSecrets,
+    private readonly clock: Clock,
+  ) {}
+
+  async issue(erasure: ErasureDoc): Promise<SignedReceipt> {
+    const { wraps, state } = erasure;
+    if (wraps === undefined || state !== 'erased')
+      throw new DomainError('conflict', { detail: 'The erase is not over.' });
+    const installation = await readInstallation(this.store);
+    const receipt = receiptOf(erasure, wraps, {
+      fates: await this.erasedKeys.fates(wraps),
+      installationId: installation?.installation_id ?? '',
+      now: this.clock.now(),
+    });
+    return { receipt, signature: signReceipt(receipt, this.secrets.receipts) };
+  }
+
+  /** @throws DomainError `not_found`; `conflict` where the erase is not over. */
+  async issueFor(accountId: string): Promise<SignedReceipt> {
+    const erasure = await this.erasures.find(accountId);
+    if (erasure === undefined) throw new DomainError('not_found', { detail: 'No account of this id was erased.' });
+    return this.issue(erasure);
+  }
+
+  /** What receipts are verified with: PEM. */
+  publicKey(): string {
+    return ed25519PublicKey(this.secrets.receipts);
+  }
+}

@@ -1,0 +1,91 @@
+import 'reflect-metadata';
+import { constants } from 'node:fs';
+import { chmod, copyFile, mkdir, readdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { CONFIG, Config } from './config';
+import { DomainError, StartRefused } from './kernel';
+import { refusalLine } from './startup';
+import { StoreCopy } from './wiring';
+import { withService } from './with-service';
+
+const HELP = `Usage: npm run backup -- FOLDER
+
+  FOLDER     where the copy goes; it must be empty or not there yet
+  --help     shows this
+
+Copies the data folder of an installation on the embedded store, which may be in use: documents as they are at one moment, then blobs, the
+keyring, generated secrets. It reads the same environment as the service. How to restore: docs/operations.md, "Restoring".
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+`;
+
+class WrongUsage extends Error {}
+
+async function main(args: readonly string[]): Promise<string> {
+  if (args.includes('--help') || args.includes('-h')) return HELP;
+  const [folder = '', ...rest] = args;
+  if (folder === '' || folder.startsWith('-') || rest.length > 0) throw new WrongUsage();
+  return withService((app) => backup(app.get<Config>(CONFIG), app.get(StoreCopy), resolve(folder)));
+}
+
+/** Documents first: a blob never changes, and one that a document of that moment names is still there but for a file that was deleted since. */
+async function backup({ dataDir, masterKey, userKeys }: Config, { into }: StoreCopy, folder: string): Promise<string> {
+  if (into === undefined)
+    throw new StartRefused('The documents lie in MongoDB: use mongodump (docs/operations.md, "Backup").');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  if ((await readdir(folder)).length > 0) throw new StartRefused(`${folder} is not empty.`);
+  await into(join(folder, 'store'));
+  const blobs = await copyTree(join(dataDir, 'blobs'), join(folder, 'blobs'));
+  // Behind the documents, so that no document is wrapped with a version that the copied keyring does not have.
+  await copyTree(join(dataDir, 'secrets'), join(folder, 'secrets'));
+  for (const name of ['keyring.json', 'installation.json']) await copyOne(join(dataDir, name), join(folder, name));
+  const vault =
+    masterKey.home === 'local' && userKeys.store === 'store'
+      ? ''
+      : 'Keys lie in Vault: take a snapshot of it now, after this.\n';
+  return `Copied documents and ${blobs} blobs to ${folder}.\n${vault}`;
+}
+
+/** How many files. What a running upload has not finished is left out. */
+async function copyTree(from: string, to: string): Promise<number> {
+  const entries = await readdir(from, { withFileTypes: true }).catch(ifGone([]));
+  await mkdir(to, { recursive: true, mode: 0o700 });
+  let copied = 0;
+  for (const entry of entries) {
+    if (entry.isDirectory() && entry.name === 'partial') continue;
+    const [source, target] = [join(from, entry.name), join(to, entry.name)];
+    copied += entry.isDirectory() ? await copyTree(source, target) : await copyOne(source, target);
+  }
+  return copied;
+}
+
+async function copyOne(from: string, to: string): Promise<number> {
+  try {
+    await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    await chmod(to, 0o600);
+    return 1;
+  } catch (error) {
+    return ifGone(0)(error);
+  }
+}
+
+const ifGone =
+  <T>(instead: T) =>
+  (error: unknown): T => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return instead;
+    throw error;
+  };
+
+function explain(error: unknown): number {
+  if (error instanceof WrongUsage) {
+    process.stderr.write(HELP);
+    return 2;
+  }
+  const said = error instanceof DomainError ? (error.detail ?? error.code) : refusalLine(error);
+  process.stderr.write(`coffer: ${said}\n`);
+  return 1;
+}
+
+main(process.argv.slice(2)).then(
+  (said) => process.stdout.write(said, () => process.exit(0)),
+  (error: unknown) => process.exit(explain(error)),
+);

@@ -1,0 +1,83 @@
+import { Injectable } from '@nestjs/common';
+import { envelopeVersion } from '../crypto';
+import { ciphertext, isDomainError, UserOwned } from '../kernel';
+import { Collection, Store } from '../store/collection';
+import { AnswerSealer } from './answer-sealer';
+import { IdempotencyKeyDoc, idempotencyKeyCollection } from './idempotency-keys.collection';
+
+const BATCH = 100;
+
+/** What happens to the answers kept for replays when the user's key changes or the account goes. */
+@Injectable()
+export class OwnedAnswers implements UserOwned {
+  readonly name = 'kept-answers';
+  readonly #rows: Collection<IdempotencyKeyDoc>;
+
+  constructor(
+    store: Store,
+    private readonly sealer: AnswerSealer,
+  ) {
+    this.#rows = store.collection(idempotencyKeyCollection);
+  }
+
+  /** Answers hold no keys of their own. */
+  rewrap(): Promise<number> {
+    return Promise.resolve(0);
+  }
+
+  /**
+   * Rows are read before the key row, and replaced only as they were read. A claim without an answer is stored again as it is: whoever is
+   * about to keep one, sealed under the former version, does not hold the compare-and-set and seals again.
+   */
+  async reseal(userId: string): Promise<number> {
+    let resealed = 0;
+    for await (const row of this.rowsOf(userId)) {
+      if (row.answer === undefined) await this.#rows.replace(row);
+      else resealed += await this.resealRow(row, row.answer);
+    }
+    return resealed;
+  }
+
+  /** Counted by reading: a user has a day's worth of these at most. */
+  async countUnder(userId: string, version: number): Promise<number> {
+    let count = 0;
+    for await (const { answer } of this.rowsOf(userId)) if (versionIn(answer) === version) count += 1;
+    return count;
+  }
+
+  async erase(userId: string): Promise<number> {
+    let erased = 0;
+    for await (const row of this.rowsOf(userId)) erased += (await this.#rows.remove(row._id)) ? 1 : 0;
+    return erased;
+  }
+
+  private async resealRow(row: IdempotencyKeyDoc, sealed: string): Promise<number> {
+    try {
+      const answer = await this.sealer.renew(row.user_id, row._id, sealed);
+      return answer !== undefined && (await this.#rows.replace({ ...row, answer })) !== undefined ? 1 : 0;
+    } catch (error) {
+      if (isDomainError(error, 'decryption_failed')) return 0;
+      throw error;
+    }
+  }
+
+  private async *rowsOf(userId: string): AsyncGenerator<IdempotencyKeyDoc> {
+    for (let after: string | undefined; ;) {
+      const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
+      const page = await this.#rows.list('user', [userId], options);
+      yield* page.items;
+      if (page.next === undefined) return;
+      after = page.next;
+    }
+  }
+}
+
+/** The key version that an envelope names; 0 where there is none, or one that is too damaged to name any. */
+function versionIn(sealed: string | undefined): number {
+  try {
+    return sealed === undefined ? 0 : envelopeVersion(ciphertext(Buffer.from(sealed, 'base64')));
+  } catch (error) {
+    if (isDomainError(error, 'decryption_failed')) return 0;
+    throw error;
+  }
+}

@@ -1,0 +1,73 @@
+import { Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
+import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
+import { ApiProblems, Caller, Policy } from '../http';
+import { AuditSink, DomainError, audited } from '../kernel';
+import type { Principal } from '../kernel';
+import { KeyOverview, Retirement, UserKeyRotations } from '../keys/rotation';
+import { rotationDto } from './key-administration.dto';
+import { KeysDto, MasterKeyDto, RotateKeyAnswerDto, keysDto, masterKeyDto } from './keys.dto';
+
+@ApiTags('Keys')
+@ApiBearerAuth()
+@Controller()
+export class KeysController {
+  constructor(
+    private readonly overview: KeyOverview,
+    private readonly rotations: UserKeyRotations,
+    private readonly retirement: Retirement,
+    private readonly audit: AuditSink,
+  ) {}
+
+  /** The master key's home and versions, and the versions of the caller's own key. Never a key. */
+  @Get('keys')
+  @Policy({ access: 'user' })
+  @ApiProblems('kms_unavailable')
+  async keys(@Caller() caller: Principal): Promise<KeysDto> {
+    const [master, own] = await Promise.all([this.overview.masterKeyNow(), this.overview.ownKey(caller.userId)]);
+    return keysDto(master, own);
+  }
+
+  /**
+   * Rotates the caller's own key: everything new is sealed under a new version at once, file keys, records, names and secrets are sealed
+   * again in the background, and the former version ends when nothing needs it. All data stays readable meanwhile.
+   */
+  @Post('keys/rotate')
+  @HttpCode(200)
+  @Policy({ access: 'user', idempotent: 'replay' })
+  @ApiProblems('rotation_running', 'kms_unavailable')
+  rotateOwn(@Caller() caller: Principal): Promise<RotateKeyAnswerDto> {
+    return this.rotate(caller.userId, caller);
+  }
+
+  /** Rotates a user's key on suspicion, as the user could. It shows nobody any of the user's data. */
+  @Post('users/:id/rotate-key')
+  @HttpCode(200)
+  @Policy({ access: 'administrator', idempotent: 'replay' })
+  @ApiProblems('not_found', 'rotation_running', 'kms_unavailable')
+  rotateOf(@Param('id') id: string, @Caller() caller: Principal): Promise<RotateKeyAnswerDto> {
+    return this.rotate(id, caller);
+  }
+
+  /**
+   * Ends a master key version and every earlier one, where nothing is wrapped by them: quarantine and rows that are being written count.
+   * With the local keyring and the KV document the versions are gone then; with Transit they are disabled, which an operator of Vault can undo
+   * until the key is trimmed. Backups of the store from before the last rotation do not open afterwards.
+   */
+  @Post('keys/versions/:version/retire')
+  @HttpCode(200)
+  @Policy({ access: 'administrator', stepUp: true })
+  @ApiProblems('step_up_required', 'not_found', 'version_in_use', 'kms_unavailable')
+  async retire(@Param('version') version: string, @Caller() caller: Principal): Promise<MasterKeyDto> {
+    if (!/^[1-9]\d{0,8}$/.test(version)) throw new DomainError('not_found');
+    const resource = `master-key/${version}`;
+    const intent = { action: 'master-key.retire', actor: caller.userId, resource } as const;
+    await audited(this.audit, intent, () => this.retirement.retire(Number(version)));
+    return masterKeyDto(await this.overview.masterKeyNow());
+  }
+
+  private async rotate(ownerId: string, caller: Principal): Promise<RotateKeyAnswerDto> {
+    const intent = { action: 'user-key.rotate', actor: caller.userId, resource: `user/${ownerId}` } as const;
+    const rotation = await audited(this.audit, intent, () => this.rotations.start(ownerId, caller.userId));
+    return { message: 'Key rotated successfully', rotation: rotationDto(rotation) };
+  }
+}

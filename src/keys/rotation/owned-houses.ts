@@ -1,0 +1,18 @@
+import { Injectable } from '@nestjs/common';
+import type { UserOwned } from '../../kernel';
+
+/** The houses that hold data of users. app.module, which knows the features, hands them in before any job runs. */
+@Injectable()
+export class OwnedHouses {
+  #houses: readonly UserOwned[] = [];
+
+  connect(houses: readonly UserOwned[]): void {
+    this.#houses = houses;
+  }
+
+  /** @throws TypeError where none is connected: a rotation without them would drop keys that are in use. */
+  get all(): readonly UserOwned[] {
+    if (this.#houses.length === 0) throw new TypeError('no house with data of users is connected');
+    return this.#houses;
+  }
+}

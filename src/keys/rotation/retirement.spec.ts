@@ -1,0 +1,156 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Logger } from '@nestjs/common';
+import { type KeyHouse, openKeyHouse } from '../../../test/support/key-house';
+import { PausedMasterKey, ROOT_KEY } from '../../../test/support/keys';
+import { plaintext } from '../../kernel';
+import { type UserKeyDoc, userKeysCollection } from '../user/user-keys.collection';
+import { KeyOverview, Retirement } from '.';
+import { UserKeyRotator } from '../user';
+import { StoreUserKeyHome } from '../user/in-store';
+
+beforeAll(() => void Logger.overrideLogger(false));
+
+let folder: string;
+let house: KeyHouse;
+let masterKey: PausedMasterKey;
+let retirement: Retirement;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'coffer-retire-'));
+  masterKey = new PausedMasterKey(folder, ROOT_KEY);
+  house = await openKeyHouse(folder, { cacheMs: 0, masterKey });
+  retirement = new Retirement(masterKey, house.row, house.systemKeys, house.rewrapper);
+});
+afterEach(async () => {
+  await house.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const rows = () => house.store.collection(userKeysCollection);
+const rowOf = async (owner: string): Promise<UserKeyDoc> => (await rows().find('_id', owner))!;
+const versions = async (): Promise<number[]> => (await masterKey.state()).versions.map(({ version }) => version);
+const place = { ownerId: 'a', resourceType: 'record', resourceId: 'r', field: 'f' };
+
+describe('Retiring a master key version', () => {
+  it('ends it and all before it, and leaves everything readable', async () => {
+    await house.userKeys.create('a', 'a');
+    const sealed = await house.sealer.with('a', (keys) => keys.seal('records', place, plaintext(Buffer.from('x'))));
+    await house.rotations.start('admin');
+    await house.rotations.start('admin');
+    await retirement.retire(2);
+    expect(await versions()).toEqual([3]);
+    const opened = await house.sealer.with('a', (keys) => keys.open('records', place, sealed).toString());
+    expect(opened).toBe('x');
+  });
+
+  it('moves the epoch and leaves the current version as it is', async () => {
+    await house.rotations.start('admin');
+    const { epoch } = await house.row.read();
+    await retirement.retire(1);
+    expect(await house.row.read()).toMatchObject({ current: 2, epoch: epoch + 1 });
+  });
+
+  it('is refused for the current version, with the number of keys on it', async () => {
+    await house.userKeys.create('a', 'a');
+    const refusal = { code: 'version_in_use', extensions: { count: 4 } };
+    await expect(retirement.retire(1)).rejects.toMatchObject(refusal);
+    expect(await versions()).toEqual([1]);
+  });
+
+  it('is refused for a version that the home has and the row does not name yet', async () => {
+    await masterKey.rotate(1);
+    await masterKey.rotate(2);
+    await expect(retirement.retire(2)).rejects.toMatchObject({ code: 'version_in_use' });
+    await expect(retirement.retire(1)).rejects.toMatchObject({ code: 'version_in_use' });
+  });
+
+  it('is not_found for a version that there is not, or no more', async () => {
+    await house.rotations.start('admin');
+    await retirement.retire(1);
+    for (const version of [1, 99])
+      await expect(retirement.retire(version)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('is refused while a key in quarantine is on it', async () => {
+    await house.userKeys.create('a', 'a');
+    const row = await rowOf('a');
+    const broken = row.versions.map((entry) => ({ ...entry, wrapped: 'local:v1:AAAA' }));
+    await rows().replace({ ...row, versions: broken });
+    await house.rotations.start('admin');
+    await expect(retirement.retire(1)).rejects.toMatchObject({ code: 'version_in_use', extensions: { count: 1 } });
+    expect(await versions()).toEqual([1, 2]);
+  });
+
+  it('is refused while a pending row is on it', async () => {
+    await house.userKeys.create('a', 'a');
+    const pending = { ...(await rowOf('a')), state: 'pending' as const };
+    await house.rotations.start('admin');
+    await rows().replace({ ...pending, rev: (await rowOf('a')).rev });
+    await expect(retirement.retire(1)).rejects.toMatchObject({ code: 'version_in_use', extensions: { count: 1 } });
+  });
+
+  it('counts a row of several versions by the oldest one in it', async () => {
+    await house.userKeys.create('a', 'a');
+    const row = await rowOf('a');
+    await house.rotations.start('admin');
+    await rows().replace({ ...row, rev: (await rowOf('a')).rev });
+    await house.rotations.start('admin');
+    const now = await rowOf('a');
+    await rows().replace({ ...row, versions: row.versions, rev: now.rev });
+    await expect(retirement.retire(2)).rejects.toMatchObject({ code: 'version_in_use', extensions: { count: 1 } });
+  });
+
+  it('lets a new owner, whose key was wrapped before it and stored after it, come out with a key that opens', async () => {
+    masterKey.afterWrap = async () => {
+      await house.rotations.start('admin');
+      await retirement.retire(1);
+    };
+    await house.userKeys.create('late', 'late');
+    expect(await rowOf('late')).toMatchObject({ state: 'active', versions: [{ master_version: 2 }] });
+    await house.sealer.with('late', (keys) => keys.nameIndex('x'));
+  });
+
+  it('lets a new version of a user key, wrapped before it and stored after it, be one that opens', async () => {
+    await house.userKeys.create('a', 'a');
+    const rotator = new UserKeyRotator(
+      house.store,
+      masterKey,
+      house.row,
+      { now: () => Date.now() },
+      new StoreUserKeyHome(),
+    );
+    const index = await house.sealer.with('a', (keys) => keys.nameIndex('x'));
+    masterKey.afterWrap = async () => {
+      await house.rotations.start('admin');
+      await retirement.retire(1);
+    };
+    expect(await rotator.advance('a', 1)).toBe(2);
+    expect((await rowOf('a')).versions.map((entry) => entry.master_version)).toEqual([2, 2]);
+    expect(await house.sealer.with('a', (keys) => keys.nameIndex('x'))).toBe(index);
+  });
+
+  it('may be done by several processes at the same time', async () => {
+    await house.userKeys.create('a', 'a');
+    await house.rotations.start('admin');
+    const all = await Promise.allSettled([1, 2, 3].map(() => retirement.retire(1)));
+    expect(all.filter(({ status }) => status === 'fulfilled').length).toBeGreaterThan(0);
+    expect(await versions()).toEqual([2]);
+  });
+
+  it('is what GET /keys says: in use is what cannot be retired', async () => {
+    await house.userKeys.create('a', 'a');
+    const rotator = new UserKeyRotator(
+      house.store,
+      masterKey,
+      house.row,
+      { now: () => Date.now() },
+      new StoreUserKeyHome(),
+    );
+    const overview = new KeyOverview(masterKey, house.row, house.systemKeys, house.rewrapper, rotator);
+    await house.rotations.start('admin');
+    expect((await overview.masterKeyNow()).versions.map(({ inUse }) => inUse)).toEqual([false, true]);
+    await retirement.retire(1);
+    expect((await overview.masterKeyNow()).versions).toEqual([expect.objectContaining({ version: 2, inUse: true })]);
+  });
+});

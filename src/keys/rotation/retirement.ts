@@ -1,0 +1,65 @@
+import { Injectable } from '@nestjs/common';
+import { DomainError, failpoint } from '../../kernel';
+import { untilHeld } from '../../store';
+import { MasterKey, MasterKeyRow } from '../master';
+import { SystemKeys } from '../system';
+import { UserKeyRewrapper } from '../user';
+
+/** Ends master key versions that wrap nothing any more. */
+@Injectable()
+export class Retirement {
+  constructor(
+    private readonly masterKey: MasterKey,
+    private readonly row: MasterKeyRow,
+    private readonly systemKeys: SystemKeys,
+    private readonly userKeys: UserKeyRewrapper,
+  ) {}
+
+  /**
+   * Ends `version` and every earlier one. The epoch rises first, then everything is counted, pending rows and quarantine included: a writer
+   * that wrapped with such a version before is in the count, or sees the epoch before its row becomes visible, however long it slept.
+   * Safe to repeat. @throws DomainError `not_found`; `version_in_use` with `count` (all keys, for the current version); `kms_unavailable`.
+   */
+  async retire(version: number): Promise<void> {
+    const { current, versions } = await this.masterKey.state();
+    if (!versions.some((known) => known.version === version)) throw new DomainError('not_found');
+    const named = (await this.row.read()).current;
+    // The row decides what is used: a version that the home has beyond it may become current at any time.
+    if (version >= Math.min(named, current)) throw inUse(await this.countUpTo(version));
+    await this.requireUnused(version);
+    await this.raiseEpoch();
+    failpoint('retire.epoch-raised');
+    await this.requireUnused(version);
+    failpoint('retire.counted');
+    await this.masterKey.retire(version);
+    failpoint('retire.ended');
+  }
+
+  /** @throws DomainError `version_in_use` with `count` where anything is on `version` or an earlier one. */
+  async requireUnused(version: number): Promise<void> {
+    const count = await this.countUpTo(version);
+    if (count > 0) throw inUse(count);
+  }
+
+  private async raiseEpoch(): Promise<void> {
+    await untilHeld(async () => {
+      const seen = await this.row.read();
+      return this.row.advance(seen, seen.current);
+    });
+  }
+
+  /** A row is listed by the lowest version in it and may hold later ones too, so whatever lies below counts as well. */
+  private async countUpTo(version: number): Promise<number> {
+    let count = 0;
+    for (let each = 1; each <= version; each += 1) {
+      count += (await this.systemKeys.countWrappedBy(each)) + (await this.userKeys.countWrappedBy(each));
+    }
+    return count;
+  }
+}
+
+const inUse = (count: number): DomainError =>
+  new DomainError('version_in_use', {
+    detail: 'Keys are wrapped by this version. Rotate the master key, and look at what is in quarantine.',
+    extensions: { count },
+  });

@@ -1,0 +1,98 @@
+import { Injectable, OnModuleInit } from '@nestjs/common';
+import { JobRunner, RunningJob } from '../../jobs';
+import { AuditAction, AuditSink, failpoint, UserOwned } from '../../kernel';
+import { UserKeyRotator } from '../user';
+import { OwnedHouses } from './owned-houses';
+import { USER_KEY_ROTATION_JOB, userKeyRotationData } from './user-key-rotation';
+
+/**
+ * Rotates one owner's key: a new version, then everything that an older one wraps or seals moved to it, then the older ones out of the row
+ * where nothing needs them. Each step may be repeated; the failpoints stand between the writes.
+ */
+@Injectable()
+export class UserKeyRotationJob implements OnModuleInit {
+  constructor(
+    private readonly jobs: JobRunner,
+    private readonly keys: UserKeyRotator,
+    private readonly houses: OwnedHouses,
+    private readonly audit: AuditSink,
+  ) {}
+
+  onModuleInit(): void {
+    this.jobs.register(USER_KEY_ROTATION_JOB, (job) => this.run(job));
+  }
+
+  async run(job: RunningJob): Promise<void> {
+    const target = await this.#newVersion(job);
+    await this.#moveAll(job);
+    const left = await this.#dropUnused(job, target);
+    await job.save({ progress: { ...job.progress, total: job.progress.done + left, failed: left } });
+    failpoint('user-key-rotation.before-done');
+    this.#note('user-key.rotated', job, { target, ...job.progress });
+  }
+
+  async #newVersion(job: RunningJob): Promise<number> {
+    const { owner, from, target } = userKeyRotationData(job.data);
+    if (target !== undefined) return target;
+    await job.hold();
+    const made = await this.keys.advance(owner, from);
+    failpoint('user-key-rotation.version-added');
+    await job.save({ data: { target: made } });
+    failpoint('user-key-rotation.target-pinned');
+    return made;
+  }
+
+  /**
+   * File keys first: they are what a stolen user key opens most with. Repeated until a pass finds nothing: what was stored meanwhile by
+   * writers who had read the former version is moved as well, pending rows included.
+   */
+  async #moveAll(job: RunningJob): Promise<void> {
+    for (let moved = 1; moved > 0;) {
+      moved = 0;
+      for (const house of this.houses.all) moved += await this.#move(job, (owner) => house.rewrap(owner));
+      failpoint('user-key-rotation.rewrapped');
+      for (const house of this.houses.all) moved += await this.#move(job, (owner) => house.reseal(owner));
+      failpoint('user-key-rotation.resealed');
+    }
+  }
+
+  async #move(job: RunningJob, act: (owner: string) => Promise<number>): Promise<number> {
+    await job.hold();
+    const moved = await act(userKeyRotationData(job.data).owner);
+    const done = job.progress.done + moved;
+    if (moved > 0) await job.save({ progress: { ...job.progress, total: done, done } });
+    return moved;
+  }
+
+  /**
+   * The epoch rose with the new version, before anything was moved: who sealed under an older one before that is seen by this count or
+   * sees the epoch (wrap protocol). Returns how many values keep a version alive, since they do not open or do not hold their seal.
+   */
+  async #dropUnused(job: RunningJob, target: number): Promise<number> {
+    const { owner } = userKeyRotationData(job.data);
+    const { versions } = await this.keys.state(owner);
+    const unused = new Set<number>();
+    let left = 0;
+    for (const { version } of versions.filter((entry) => entry.version < target)) {
+      const count = await countUnder(this.houses.all, owner, version);
+      if (count === 0) unused.add(version);
+      left += count;
+    }
+    await job.hold();
+    const dropped = await this.keys.drop(owner, unused);
+    failpoint('user-key-rotation.dropped');
+    if (dropped > 0) this.#note('user-key.dropped', job, { versions: dropped });
+    return left;
+  }
+
+  #note(action: AuditAction, job: RunningJob, details: Readonly<Record<string, number>>): void {
+    const resource = `user/${userKeyRotationData(job.data).owner}`;
+    const intent = { action, actor: `system:${USER_KEY_ROTATION_JOB}`, resource };
+    this.audit.note({ ...intent, details: { rotation: job.id, ...details } }, 'done');
+  }
+}
+
+async function countUnder(houses: readonly UserOwned[], owner: string, version: number): Promise<number> {
+  const counts = await Promise.all(houses.map((house) => house.countUnder(owner, version)));
+  return counts.reduce((sum, count) => sum + count, 0);
+}

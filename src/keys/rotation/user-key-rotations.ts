@@ -1,0 +1,46 @@
+import { Injectable } from '@nestjs/common';
+import { Job, JobBusy, JobRunner } from '../../jobs';
+import { DomainError, SECOND } from '../../kernel';
+import { UserKeyRotator } from '../user';
+import { Rotation } from './rotation';
+import { USER_KEY_ROTATION_JOB, userKeyRotationOf } from './user-key-rotation';
+
+/** A small vault is done before the answer; a larger one goes on behind it. */
+const ANSWER_WITHIN = 2 * SECOND;
+
+@Injectable()
+export class UserKeyRotations {
+  constructor(
+    private readonly jobs: JobRunner,
+    private readonly keys: UserKeyRotator,
+  ) {}
+
+  /**
+   * Rotates the key of one owner, one rotation at a time each. Resolves at its end or after 2 seconds, whichever comes first.
+   * @throws DomainError `rotation_running` with `rotation_id`, `not_found` (no such owner, or erased), `kms_unavailable` where nothing has
+   * changed yet, and the rotation goes on once the key service is back.
+   */
+  async start(ownerId: string, requestedBy: string): Promise<Rotation> {
+    const { current } = await this.keys.state(ownerId);
+    const { id } = await this.#begin(ownerId, { owner: ownerId, from: current, requested_by: requestedBy });
+    const job = await this.jobs.until(id, hasEnded, ANSWER_WITHIN);
+    if (job.state === 'failed') {
+      throw new DomainError(job.fault ?? 'internal', { detail: 'The key could not be rotated.' });
+    }
+    return userKeyRotationOf(job);
+  }
+
+  async #begin(ownerId: string, data: { owner: string; from: number; requested_by: string }): Promise<Job> {
+    try {
+      return await this.jobs.start(USER_KEY_ROTATION_JOB, data, ownerId);
+    } catch (error) {
+      if (!(error instanceof JobBusy)) throw error;
+      throw new DomainError('rotation_running', {
+        detail: 'This key is being rotated already.',
+        extensions: { rotation_id: error.job.id },
+      });
+    }
+  }
+}
+
+const hasEnded = (job: Job): boolean => job.state === 'done' || job.state === 'failed';

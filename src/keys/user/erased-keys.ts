@@ -1,0 +1,63 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG, Config } from '../../config';
+import { isDomainError } from '../../kernel';
+import { MasterKey, MasterKeyRow, type MasterKeyState } from '../master';
+
+/**
+ * Whether a master key version still opens what it wrapped. `disabled`: not now, but an operator of the key's home can bring it back.
+ * `unknown`: the home does not answer, or is another one today.
+ */
+export type VersionFate = 'opens' | 'disabled' | 'destroyed' | 'unknown';
+
+/** Which master key versions may have wrapped a key that is gone, by number: all that can open a backup of it. */
+export interface FormerWraps {
+  readonly home: MasterKey['home'];
+  /** Where the wraps lay: beside the documents or in Vault. */
+  readonly keptIn: 'store' | 'vault';
+  readonly versions: readonly number[];
+}
+
+export interface WrapFate {
+  readonly version: number;
+  readonly fate: VersionFate;
+}
+
+/** What is left of erased keys outside this installation: which backups of them still open. */
+@Injectable()
+export class ErasedKeys {
+  constructor(
+    private readonly masterKey: MasterKey,
+    private readonly masterRow: MasterKeyRow,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /**
+   * To be asked once the key has been destroyed, since no later version can wrap it then. All versions up to now: which of them were before
+   * the key's time is not recorded, and to name too many claims too little.
+   */
+  async wrapsUntilNow(): Promise<FormerWraps> {
+    const { current } = await this.masterRow.read();
+    const versions = Array.from({ length: current }, (_, at) => at + 1);
+    return { home: this.masterKey.home, keptIn: this.config.userKeys.store, versions };
+  }
+
+  /** What has become of these versions by now. Never rejects because the key's home is away. */
+  async fates({ home, versions }: FormerWraps): Promise<WrapFate[]> {
+    const state = home === this.masterKey.home ? await this.#state() : undefined;
+    return versions.map((version) => ({ version, fate: state === undefined ? 'unknown' : fateOf(version, state) }));
+  }
+
+  async #state(): Promise<MasterKeyState | undefined> {
+    try {
+      return await this.masterKey.state();
+    } catch (error) {
+      if (isDomainError(error, 'kms_unavailable')) return undefined;
+      throw error;
+    }
+  }
+}
+
+function fateOf(version: number, { versions, destroyedBelow = 0 }: MasterKeyState): VersionFate {
+  if (versions.some((known) => known.version === version)) return 'opens';
+  return version < destroyedBelow ? 'destroyed' : 'disabled';
+}

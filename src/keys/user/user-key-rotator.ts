@@ -1,0 +1,152 @@
+import { Injectable } from '@nestjs/common';
+import { envelopeVersion, newKey, openRecord, sealRecord } from '../../crypto';
+import { ciphertext, Clock, DomainError, failpoint, newId, SecretBytes } from '../../kernel';
+import { type Collection, Store, untilHeld } from '../../store';
+import { MasterKey, MasterKeyRow } from '../master';
+import { nameKeyPlace, subkeyOf } from './opened-user-key';
+import { UserKeyHome } from './user-key-home';
+import { lowestMasterVersion, unwrapVersions, userKeyContext } from './user-key-wraps';
+import { type UserKeyDoc, type UserKeyVersion, userKeysCollection } from './user-keys.collection';
+
+export interface UserKeyState {
+  readonly current: number;
+  /** All versions that something may be sealed under, oldest first. `createdAt`: ms since the epoch. */
+  readonly versions: readonly { readonly version: number; readonly createdAt: number }[];
+}
+
+/** New versions of an owner's key, and the end of old ones. What is sealed under them is the rotation job's business. */
+@Injectable()
+export class UserKeyRotator {
+  readonly #rows: Collection<UserKeyDoc>;
+
+  constructor(
+    store: Store,
+    private readonly masterKey: MasterKey,
+    private readonly masterRow: MasterKeyRow,
+    private readonly clock: Clock,
+    private readonly home: UserKeyHome,
+  ) {
+    this.#rows = store.collection(userKeysCollection);
+  }
+
+  /** @throws DomainError `not_found` where the owner has no active key. */
+  async state(ownerId: string): Promise<UserKeyState> {
+    const { current, versions } = await this.#row(ownerId);
+    const listed = versions.map(({ version, created_at }) => ({ version, createdAt: created_at }));
+    return { current, versions: listed.sort((a, b) => a.version - b.version) };
+  }
+
+  /**
+   * The version that follows `from`: made here, or the one that is there already. From then on everything new is sealed under it, and the
+   * name key, which stays what it is, is sealed under it too: one compare-and-set, with the epoch. The owner's row is read before the master
+   * key row: a retire in between had to wrap the row again, and the compare-and-set does not hold.
+   * @throws DomainError `not_found`, `kms_unavailable`, `decryption_failed` where the present versions do not open.
+   */
+  advance(ownerId: string, from: number): Promise<number> {
+    return untilHeld(async () => {
+      const row = await this.#row(ownerId);
+      if (row.current > from) return row.current;
+      const made = await this.#withNewVersion(await this.#complete(row));
+      failpoint('user-key-rotation.wrapped');
+      // The wraps first: a row that names a version has it.
+      await this.home.keep(made);
+      const stored = await this.#rows.replace(this.home.stored(made));
+      if (stored === undefined)
+        await this.home.forget(
+          row,
+          keyIds(made, (version) => version === made.current),
+        );
+      return stored?.current;
+    });
+  }
+
+  /** Takes `versions` out of the owner's row; never the current one. They open nothing from then on, on any replica. */
+  drop(ownerId: string, versions: ReadonlySet<number>): Promise<number> {
+    return untilHeld(async () => {
+      const row = await this.#row(ownerId);
+      const kept = row.versions.filter(({ version }) => version === row.current || !versions.has(version));
+      const dropped = row.versions.length - kept.length;
+      if (dropped === 0) return 0;
+      const next = { ...row, versions: kept, master_version: lowestMasterVersion(kept), epoch: row.epoch + 1 };
+      if ((await this.#rows.replace(next)) === undefined) return undefined;
+      await this.home.forget(
+        row,
+        keyIds(row, (version) => version !== row.current && versions.has(version)),
+      );
+      return dropped;
+    });
+  }
+
+  async #row(ownerId: string): Promise<UserKeyDoc> {
+    const row = await this.#rows.find('_id', ownerId);
+    if (row?.state !== 'active') throw new DomainError('not_found');
+    return row;
+  }
+
+  async #complete(row: UserKeyDoc): Promise<UserKeyDoc> {
+    const [found] = await this.home.load([row]);
+    if (found?.ok !== true) throw new DomainError('decryption_failed');
+    return found.value;
+  }
+
+  async #withNewVersion(row: UserKeyDoc): Promise<UserKeyDoc> {
+    const opened = await unwrapVersions(this.masterKey, row);
+    if (opened === undefined) throw new DomainError('decryption_failed');
+    const key = newKey();
+    try {
+      const current = row.current + 1;
+      const versions = [...row.versions, await this.#wrap(row._id, current, key)];
+      return {
+        ...row,
+        current,
+        epoch: row.epoch + 1,
+        versions,
+        master_version: lowestMasterVersion(versions),
+        wrapped_name_key: nameKeyUnder(row, opened, { version: current, key }),
+      };
+    } finally {
+      for (const old of opened.values()) old.destroy();
+      key.destroy();
+    }
+  }
+
+  async #wrap(ownerId: string, version: number, key: SecretBytes): Promise<UserKeyVersion> {
+    const { current } = await this.masterRow.read();
+    const [wrapped] = await this.masterKey.wrap(current, [{ key, context: userKeyContext(ownerId, version) }]);
+    if (wrapped === undefined) throw new TypeError('a wrap gave no answer');
+    const { ciphertext: text, masterVersion } = wrapped;
+    return {
+      version,
+      wrapped: text,
+      master_version: masterVersion,
+      key_id: newId(),
+      created_at: this.clock.now(),
+    };
+  }
+}
+
+const keyIds = (row: UserKeyDoc, isMeant: (version: number) => boolean): string[] =>
+  row.versions.flatMap(({ version, key_id }) => (isMeant(version) && key_id !== undefined ? [key_id] : []));
+
+/** The owner's name key, opened with the version that seals it and sealed under `next`. */
+function nameKeyUnder(
+  row: UserKeyDoc,
+  opened: ReadonlyMap<number, SecretBytes>,
+  next: { readonly version: number; readonly key: SecretBytes },
+): string {
+  const envelope = ciphertext(Buffer.from(row.wrapped_name_key, 'hex'));
+  const version = envelopeVersion(envelope);
+  const key = opened.get(version);
+  if (key === undefined) throw new DomainError('decryption_failed');
+  const place = nameKeyPlace(row._id);
+  const [from, to] = [subkeyOf(key, 'secrets', row._id, version), subkeyOf(next.key, 'secrets', row._id, next.version)];
+  try {
+    const nameKey = openRecord(from, place, envelope);
+    const sealed = sealRecord(to, next.version, place, nameKey).toString('hex');
+    nameKey.fill(0);
+    return sealed;
+  } finally {
+    from.destroy();
+    to.destroy();
+  }
+}

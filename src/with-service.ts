@@ -1,0 +1,29 @@
+import { NestFactory } from '@nestjs/core';
+import { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { AppModule } from './app.module';
+import { Config, loadConfig } from './config';
+import { randomSecret } from './crypto';
+import { createServerAdapter } from './http';
+import { StartRefused } from './kernel';
+import { MasterKey } from './keys/master';
+import { Startup } from './startup';
+import { Store } from './store';
+
+/** For commands: the service's own composition, opened in the same order, without a port, jobs and schedules. @throws StartRefused */
+export async function withService<T>(act: (app: NestFastifyApplication) => Promise<T>): Promise<T> {
+  const config: Config = loadConfig({ newSecret: () => randomSecret(32).toString('base64') });
+  const adapter = createServerAdapter(config.http);
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.forConfig(config), adapter, {
+    bodyParser: false,
+    abortOnError: false,
+    logger: ['error'],
+  });
+  try {
+    if (!(await app.get(Startup).attempt())) throw new StartRefused('The store or the key service does not answer.');
+    return await act(app);
+  } finally {
+    await app.close();
+    await app.get(MasterKey).close();
+    await app.get(Store).close();
+  }
+}
