@@ -3,8 +3,8 @@ import { constants } from 'node:fs';
 import { chmod, copyFile, mkdir, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { CONFIG, Config } from './config';
-import { DomainError, StartRefused } from './kernel';
-import { refusalLine } from './startup';
+import { StartRefused } from './kernel';
+import { WrongUsage, runTool } from './tool';
 import { StoreCopy } from './wiring';
 import { withService } from './with-service';
 
@@ -17,8 +17,6 @@ Copies the data folder of an installation on the embedded store, which may be in
 keyring, generated secrets. It reads the same environment as the service. How to restore: docs/operations.md, "Restoring".
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 `;
-
-class WrongUsage extends Error {}
 
 async function main(args: readonly string[]): Promise<string> {
   if (args.includes('--help') || args.includes('-h')) return HELP;
@@ -75,17 +73,4 @@ const ifGone =
     throw error;
   };
 
-function explain(error: unknown): number {
-  if (error instanceof WrongUsage) {
-    process.stderr.write(HELP);
-    return 2;
-  }
-  const said = error instanceof DomainError ? (error.detail ?? error.code) : refusalLine(error);
-  process.stderr.write(`coffer: ${said}\n`);
-  return 1;
-}
-
-main(process.argv.slice(2)).then(
-  (said) => process.stdout.write(said, () => process.exit(0)),
-  (error: unknown) => process.exit(explain(error)),
-);
+runTool(main, HELP);

@@ -1,8 +1,7 @@
 import 'reflect-metadata';
 import { readFile } from 'node:fs/promises';
 import { ErasureReceipt, ReceiptFault, Receipts, verifyReceipt } from './account-lifecycle';
-import { DomainError } from './kernel';
-import { refusalLine } from './startup';
+import { WrongUsage, runTool } from './tool';
 
 const HELP = `Usage: npm run receipts -- COMMAND
 
@@ -14,8 +13,6 @@ const HELP = `Usage: npm run receipts -- COMMAND
 FILE is the answer of the erase, or its "signature" alone. Only public-key and issue read the environment of the service, which may run
 meanwhile. Exit codes: 0 done and the receipt holds, 1 refused or the receipt does not hold, 2 wrong usage.
 `;
-
-class WrongUsage extends Error {}
 
 function main(args: readonly string[]): Promise<string> {
   if (args.includes('--help') || args.includes('-h')) return Promise.resolve(HELP);
@@ -80,20 +77,7 @@ function inWords(receipt: ErasureReceipt): string {
   ].join('\n');
 }
 
-function explain(error: unknown): number {
-  if (error instanceof WrongUsage) {
-    process.stderr.write(HELP);
-    return 2;
-  }
-  const ours = error instanceof ReceiptFault || error instanceof TypeError;
-  const said = error instanceof DomainError ? (error.detail ?? error.code) : ours ? error.message : undefined;
-  process.stderr.write(`coffer: ${said ?? refusalLine(error)}\n`);
-  return 1;
-}
+const ownFault = (error: unknown): string | undefined =>
+  error instanceof ReceiptFault || error instanceof TypeError ? error.message : undefined;
 
-Promise.resolve()
-  .then(() => main(process.argv.slice(2)))
-  .then(
-    (said) => process.stdout.write(said, () => process.exit(0)),
-    (error: unknown) => process.exit(explain(error)),
-  );
+runTool(main, HELP, ownFault);

@@ -26,7 +26,7 @@ export class ErasureRun {
     @Inject(ERASED_HOUSES) private readonly houses: readonly UserOwned[],
   ) {}
 
-  /** The erase as it is at its end. Nothing but the store has to answer. */
+  /** The erase as it is at its end. The store has to answer, and Vault where it keeps the wraps of user keys. */
   async finish(erasure: ErasureDoc): Promise<ErasureDoc> {
     if (erasure.state === 'erased') return erasure;
     const accountId = erasure._id;
