@@ -11,6 +11,7 @@ import { newPerson, signUp } from '../support/accounts';
 import { startActor } from '../support/actors';
 import { Client, expectStatus } from '../support/client';
 import { type KeyHouse, openKeyHouse } from '../support/key-house';
+import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { waitFor } from '../support/processes';
 import { type Service, startService } from '../support/service';
 
@@ -21,13 +22,56 @@ interface Keys {
   readonly user_key: { readonly current: number; readonly versions: readonly { readonly version: number }[] };
 }
 
-describe('A service that is killed', () => {
+const ROTATION_POINTS = [
+  'user-key-rotation.wrapped',
+  'user-key-rotation.version-added',
+  'user-key-rotation.target-pinned',
+  'user-key-rotation.rewrapped',
+  'user-key-rotation.resealed',
+  'user-key-rotation.dropped',
+  'user-key-rotation.before-done',
+];
+const POINTS_IN_VAULT = [
+  'user-key.vault-kept',
+  'user-key.row-dropped',
+  'user-key.strays-marked',
+  'user-key.vault-forgotten',
+  'user-key.strays-removed',
+];
+
+describe('A service that is killed', () => killed(ROTATION_POINTS));
+
+describeWithPart('openbao', 'A service with its keys in Vault KV that is killed', () => {
+  let bao: Bao;
+  beforeAll(async () => {
+    bao = await startOpenBao();
+  });
+  afterAll(() => bao.stop());
+
+  killed([...ROTATION_POINTS, ...POINTS_IN_VAULT], () => ({
+    MASTER_KEY: 'kv',
+    USER_KEY_STORE: 'vault',
+    VAULT_ADDR: bao.address,
+    VAULT_ROLE_ID: bao.roleId,
+    VAULT_SECRET_ID: bao.secretId,
+  }));
+
+  it('has one wrap of one key left in the document of its administrator', async () => {
+    const { keys } = (await bao.request('LIST', 'kv/metadata/user_keys')).data as { keys: string[] };
+    for (const name of keys) {
+      const { data } = (await bao.request('GET', `kv/data/user_keys/${name}`)).data as { data: object };
+      expect(data).not.toHaveProperty('others');
+    }
+  });
+});
+
+function killed(rotationPoints: readonly string[], env = (): Record<string, string> => ({})): void {
   let service: Service;
   let admin: Client;
   const contents = new Map<string, string>();
 
   beforeAll(async () => {
-    service = await startService({ env: { KMS_CACHE_SECONDS: '0' } });
+    service = await startService({ env: { ...env(), KMS_CACHE_SECONDS: '0' } });
     admin = (await signUp(new Client(service.url), newPerson('admin'))).client;
     for (let n = 0; n < 5; n += 1) {
       const record = await admin.post('/sensitive-data', { data_type: 'note', value: `value ${n}` });
@@ -58,24 +102,19 @@ describe('A service that is killed', () => {
     await service.restart({ COFFER_FAILPOINT: undefined });
   }
 
-  it.each([
-    'user-key-rotation.wrapped',
-    'user-key-rotation.version-added',
-    'user-key-rotation.target-pinned',
-    'user-key-rotation.rewrapped',
-    'user-key-rotation.resealed',
-    'user-key-rotation.dropped',
-    'user-key-rotation.before-done',
-  ])('in a user-key rotation at %s reads all meanwhile and ends it afterwards, with one new version', async (point) => {
-    const before = (await keys()).user_key.current;
-    await dieOf(point, '/keys/rotate');
-    await expectReadable();
-    await waitFor('the end of the rotation', async () => {
-      const { user_key } = await keys();
-      return user_key.versions.length === 1 && user_key.current === before + 1 ? true : undefined;
-    });
-    await expectReadable();
-  });
+  it.each(rotationPoints)(
+    'in a user-key rotation at %s reads all meanwhile and ends it afterwards, with one new version',
+    async (point) => {
+      const before = (await keys()).user_key.current;
+      await dieOf(point, '/keys/rotate');
+      await expectReadable();
+      await waitFor('the end of the rotation', async () => {
+        const { user_key } = await keys();
+        return user_key.versions.length === 1 && user_key.current === before + 1 ? true : undefined;
+      });
+      await expectReadable();
+    },
+  );
 
   it.each(['retire.epoch-raised', 'retire.counted', 'retire.ended'])(
     'in a retire at %s reads all afterwards, and the retire may be repeated',
@@ -91,7 +130,7 @@ describe('A service that is killed', () => {
       await expectReadable();
     },
   );
-});
+}
 
 /** State T of the process, the third field of its stat after the name in brackets. */
 const isStopped = (pid: number): boolean =>

@@ -48,6 +48,13 @@ const acts: Readonly<Record<string, () => Promise<void>>> = {
     armFailpoint(failpoint);
     await houses.rewrapper.rewrapBatch((await houses.row.read()).current, 2);
   },
+  'rotate user key': async () => {
+    const { rotator, strays } = await openKeyHouses(folder!, home);
+    armFailpoint(failpoint);
+    await rotator.advance('alice', 1);
+    await rotator.drop('alice', new Set([1]));
+    await strays.remove('alice');
+  },
   insert: async () => {
     const houses = await openKeyHouses(folder!, home);
     armFailpoint(failpoint);

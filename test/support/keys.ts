@@ -6,11 +6,13 @@ import { type MasterKey, MasterKeyRow } from '../../src/keys/master';
 import { LocalMasterKey } from '../../src/keys/master/local';
 import {
   KeyCache,
+  StrayWraps,
   StoredUserKeys,
   UserKeyAccess,
   UserKeyHome,
   userKeysCollection,
   UserKeyRewrapper,
+  UserKeyRotator,
   UserKeySealer,
   UserKeySweeper,
 } from '../../src/keys/user';
@@ -43,13 +45,19 @@ export async function openKeyHouses(folder: string, options: KeysOptions = {}) {
   const userKeys = new StoredUserKeys(store, masterKey, row, cache, clock, home);
   const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache, home));
   const rewrapper = new UserKeyRewrapper(store, masterKey, home);
+  const rotator = new UserKeyRotator(store, masterKey, row, clock, home);
+  const strays = new StrayWraps(store, home);
   const sweeper = new UserKeySweeper(store, clock, home);
   const closeAll = async (): Promise<void> => {
     cache.clear();
     await masterKey.close();
     await opened.close();
   };
-  return { store, engine, home, masterKey, row, rows, cache, userKeys, sealer, rewrapper, sweeper, close: closeAll };
+  return {
+    ...{ store, engine, home, masterKey, row, rows, cache, userKeys, sealer },
+    ...{ rewrapper, rotator, strays, sweeper },
+    close: closeAll,
+  };
 }
 
 export type KeyHouses = Awaited<ReturnType<typeof openKeyHouses>>;

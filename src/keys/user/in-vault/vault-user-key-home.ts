@@ -75,15 +75,24 @@ export class VaultUserKeyHome extends UserKeyHome {
     failpoint('user-key.vault-kept');
   }
 
+  async strays(row: UserKeyDoc): Promise<readonly string[]> {
+    const { document } = await this.#read(nameOf(row));
+    if (document.state !== 'active' || document.userId !== row._id) return [];
+    const named = new Set(row.versions.map(({ key_id }) => key_id));
+    return document.entries.map(({ key_id }) => key_id).filter((id) => !named.has(id));
+  }
+
   async forget(row: Draft<UserKeyDoc>, keyIds: readonly string[]): Promise<void> {
     const name = nameOf(row);
-    await untilHeld(async () => {
+    const written = await untilHeld(async () => {
       const { document, version } = await this.#read(name);
-      if (document.state !== 'active' || document.userId !== row._id) return version;
+      if (document.state !== 'active' || document.userId !== row._id) return 0;
       const left = document.entries.filter(({ key_id }) => !keyIds.includes(key_id));
       if (left.length === document.entries.length || left.length === 0) return version;
       return this.#write(name, documentOf(row._id, left), version);
     });
+    failpoint('user-key.vault-forgotten');
+    if (written > 0) await this.#documents.destroyBefore(pathOf(name), written);
   }
 
   async erase(name: string, ownerId: string): Promise<void> {
