@@ -50,6 +50,8 @@ export class MovingClock extends Clock {
 export interface RigOptions {
   readonly maxSize?: number;
   readonly userQuota?: number;
+  /** How many user keys the cache holds. */
+  readonly cachedKeys?: number;
   /** In place of the blob store that the rig makes: to stand in its way. */
   readonly blobs?: (real: BlobStore) => BlobStore;
 }
@@ -64,7 +66,7 @@ export async function openFilesRig(options: RigOptions = {}) {
   await masterKey.open();
   const masterRow = new MasterKeyRow(store);
   await masterRow.create((await masterKey.state()).current);
-  const cache = new KeyCache({ capacity: 100, maxAgeMs: 60_000 });
+  const cache = new KeyCache({ capacity: options.cachedKeys ?? 100, maxAgeMs: 60_000 });
   const home = new StoreUserKeyHome();
   const userKeys = new StoredUserKeys(store, masterKey, masterRow, cache, clock, home);
   const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache, home));
