@@ -39,7 +39,9 @@ const POINTS_IN_VAULT = [
   'user-key.strays-removed',
 ];
 
-describe('A service that is killed', () => killed(ROTATION_POINTS));
+const RETIRE_POINTS = ['retire.epoch-raised', 'retire.counted', 'retire.ended'];
+
+describe('A service that is killed', () => killed(ROTATION_POINTS, RETIRE_POINTS));
 
 describeWithPart('openbao', 'A service with its keys in Vault KV that is killed', () => {
   let bao: Bao;
@@ -48,7 +50,8 @@ describeWithPart('openbao', 'A service with its keys in Vault KV that is killed'
   });
   afterAll(() => bao.stop());
 
-  killed([...ROTATION_POINTS, ...POINTS_IN_VAULT], () => ({
+  const pointsOfRetire = [...RETIRE_POINTS, 'kv-master.dropped', 'kv-master.destroyed'];
+  killed([...ROTATION_POINTS, ...POINTS_IN_VAULT], pointsOfRetire, () => ({
     MASTER_KEY: 'kv',
     USER_KEY_STORE: 'vault',
     VAULT_ADDR: bao.address,
@@ -63,9 +66,26 @@ describeWithPart('openbao', 'A service with its keys in Vault KV that is killed'
       expect(data).not.toHaveProperty('others');
     }
   });
+
+  it('has no version of the master key document left in which a retired version stands', async () => {
+    const { versions } = (await bao.request('GET', 'kv/metadata/master_key')).data as { versions: object };
+    const documents = await Promise.all(
+      Object.entries(versions as Record<string, { readonly destroyed: boolean }>)
+        .filter(([, { destroyed }]) => !destroyed)
+        .map(async ([at]) => (await bao.request('GET', `kv/data/master_key?version=${at}`)).data['data']),
+    );
+    const held = (documents as { versions: object }[]).flatMap((document) => Object.keys(document.versions));
+    const newest = documents.at(-1) as { current: number; destroyed_below: number };
+    expect(new Set(held)).toEqual(new Set([String(newest.current)]));
+    expect(newest.destroyed_below).toBe(newest.current);
+  });
 });
 
-function killed(rotationPoints: readonly string[], env = (): Record<string, string> => ({})): void {
+function killed(
+  rotationPoints: readonly string[],
+  retirePoints: readonly string[],
+  env = (): Record<string, string> => ({}),
+): void {
   let service: Service;
   let admin: Client;
   const contents = new Map<string, string>();
@@ -116,20 +136,17 @@ function killed(rotationPoints: readonly string[], env = (): Record<string, stri
     },
   );
 
-  it.each(['retire.epoch-raised', 'retire.counted', 'retire.ended'])(
-    'in a retire at %s reads all afterwards, and the retire may be repeated',
-    async (point) => {
-      expectStatus(await admin.post('/rotate-master-key'), 200);
-      const { current } = (await keys()).master_key;
-      const path = `/keys/versions/${current - 1}/retire`;
-      await dieOf(point, path);
-      await expectReadable();
-      const again = await admin.post(path);
-      expect([200, 404]).toContain(again.status);
-      expect((await keys()).master_key.versions.map(({ version }) => version)).toEqual([current]);
-      await expectReadable();
-    },
-  );
+  it.each(retirePoints)('in a retire at %s reads all afterwards, and the retire may be repeated', async (point) => {
+    expectStatus(await admin.post('/rotate-master-key'), 200);
+    const { current } = (await keys()).master_key;
+    const path = `/keys/versions/${current - 1}/retire`;
+    await dieOf(point, path);
+    await expectReadable();
+    const again = await admin.post(path);
+    expect([200, 404]).toContain(again.status);
+    expect((await keys()).master_key.versions.map(({ version }) => version)).toEqual([current]);
+    await expectReadable();
+  });
 }
 
 /** State T of the process, the third field of its stat after the name in brackets. */

@@ -16,6 +16,8 @@ export interface MasterKeyState {
    * back. Missing where the home does not say.
    */
   readonly destroyedBelow?: number;
+  /** Whether a retire broke off between dropping versions and destroying what is left of them: it is to be repeated. */
+  readonly isRetiring?: boolean;
 }
 
 /** Additional data of a wrap: canonical encoding of (purpose, owner id or `installation`, key version). Never changes in a rewrap. */

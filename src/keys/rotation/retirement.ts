@@ -21,8 +21,10 @@ export class Retirement {
    * Safe to repeat. @throws DomainError `not_found`; `version_in_use` with `count` (all keys, for the current version); `kms_unavailable`.
    */
   async retire(version: number): Promise<void> {
-    const { current, versions } = await this.masterKey.state();
-    if (!versions.some((known) => known.version === version)) throw new DomainError('not_found');
+    const { current, versions, isRetiring } = await this.masterKey.state();
+    const known = versions.some((listed) => listed.version === version);
+    // One that a process died over is taken up again.
+    if (!known && (isRetiring !== true || version > current)) throw new DomainError('not_found');
     const named = (await this.row.read()).current;
     // The row decides what is used: a version that the home has beyond it may become current at any time.
     if (version >= Math.min(named, current)) throw inUse(await this.countUpTo(version));

@@ -6,7 +6,16 @@ import { HeldMasterKey, type KeyLookup } from '../held-master-key';
 import type { MasterKeyState } from '../master-key';
 import { KvDocuments, openVault, unavailable, VaultForbidden, VaultNoEngine, type VaultSession } from '../vault';
 import { HeldKeys } from './held-keys';
-import { keysOf, type MasterDocument, parseMasterDocument, withNewVersion, withoutVersions } from './master-document';
+import {
+  destroyedBefore,
+  isRetiring,
+  keysOf,
+  lowestVersion,
+  type MasterDocument,
+  parseMasterDocument,
+  withNewVersion,
+  withoutVersions,
+} from './master-document';
 
 export type KvConfig = Extract<MasterKeyConfig, { home: 'kv' }>;
 
@@ -51,13 +60,14 @@ export class KvMasterKey extends HeldMasterKey {
   }
 
   async state(): Promise<MasterKeyState> {
-    const { versions, current } = await this.#read();
+    const document = await this.#read();
+    const { versions, current, destroyed_below: destroyedBelow = 0 } = document;
     const listed = Object.entries(versions).map(([version, { created_at }]) => ({
       version: Number(version),
       createdAt: Date.parse(created_at),
     }));
     listed.sort((a, b) => a.version - b.version);
-    return { current, versions: listed, destroyedBelow: listed[0]?.version ?? 0 };
+    return { current, versions: listed, destroyedBelow, isRetiring: isRetiring(document) };
   }
 
   /** Of processes that rotate at the same time one write holds; the others find its version and adopt it. */
@@ -74,21 +84,25 @@ export class KvMasterKey extends HeldMasterKey {
     throw unavailable('check-and-set');
   }
 
-  /** The document is written without them, then every earlier version of the document is destroyed: both again, where this is repeated. */
+  /**
+   * The document is written without them, then every earlier version of the document is destroyed, then the document says so: again from
+   * the first of these that is missing, where this is repeated.
+   */
   async retire(version: number): Promise<void> {
     for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
       const found = await this.#documents.read(PATH);
       const document = this.#served(found.data);
       checkRetirable(version, document.current);
-      const isDropped = !Object.keys(document.versions).some((known) => Number(known) <= version);
-      const written = isDropped
-        ? found.version
-        : await this.#documents.write(PATH, { ...withoutVersions(document, version) }, found.version);
-      failpoint('kv-master.dropped');
-      if (written === undefined) continue;
-      await this.#documents.destroyBefore(PATH, written);
       this.#held.forget();
-      return;
+      const left = withoutVersions(document, version);
+      if (lowestVersion(left) === lowestVersion(document) && !isRetiring(document)) return;
+      const dropped = await this.#documents.write(PATH, { ...left }, found.version);
+      failpoint('kv-master.dropped');
+      if (dropped === undefined) continue;
+      await this.#documents.destroyBefore(PATH, dropped);
+      failpoint('kv-master.destroyed');
+      // Where this does not hold, another process came in between: the next attempt sees whether it has said so.
+      if ((await this.#documents.write(PATH, { ...destroyedBefore(left) }, dropped)) !== undefined) return;
     }
     throw unavailable('check-and-set');
   }
