@@ -69,6 +69,16 @@ function erases(context: ProfileContext): void {
     }
   });
 
+  it('is felt at once by a process whose cache holds the key', async () => {
+    const { client: own, note } = await withData(context.client);
+    const processes = context.services.map(({ url }) => new Client(url).as(own.token));
+    const read = (from: Client) => from.get(`/sensitive-data/${note}`);
+    for (const each of processes) expect((await read(each)).json).toMatchObject({ value: SECRET_NOTE });
+    expectStatus(await processes[0]!.delete('/me'), 200);
+    const answers = await Promise.all(processes.map(read));
+    for (const answer of answers) expectProblem(answer, 401, 'invalid_session');
+  });
+
   it('of somebody else is for administrators, who get the receipt again when they repeat it', async () => {
     const { client: own, person, id } = await withData(context.client);
     const stranger = await someone(context.client);

@@ -33,7 +33,8 @@ export class ErasedKeys {
 
   /**
    * To be asked once the key has been destroyed, since no later version can wrap it then. All versions up to now: which of them were before
-   * the key's time is not recorded, and to name too many claims too little.
+   * the key's time is not recorded, and to name too many claims too little. Of the present home alone: what an installation left behind in
+   * another one has to be added here, and asked about in `fates`.
    */
   async wrapsUntilNow(): Promise<FormerWraps> {
     const { current } = await this.masterRow.read();
