@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { login, type Person, signUp } from '../support/accounts';
+import { type Person, signUp } from '../support/accounts';
 import { Client, expectStatus } from '../support/client';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { bareEnvironment, waitFor } from '../support/processes';
