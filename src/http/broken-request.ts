@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { STATUS_CODES, ServerResponse } from 'node:http';
 import { Duplex } from 'node:stream';
 import { DomainError, SECOND, newId } from '../kernel';
 import { CODES, problemOf } from './problem';
@@ -13,7 +13,7 @@ interface SocketError extends Error {
 }
 
 interface PartlyAnswered {
-  readonly _httpMessage?: { readonly headersSent: boolean } | null;
+  readonly _httpMessage?: ServerResponse | null;
 }
 
 const LINGER = SECOND;
@@ -28,12 +28,25 @@ const answered = new WeakSet<Duplex>();
 export function answerBrokenRequest(error: SocketError, socket: Duplex, routes: RouteTable): void {
   if (answered.has(socket)) return;
   answered.add(socket);
-  const begun = (socket as Duplex & PartlyAnswered)._httpMessage?.headersSent === true;
-  if (error.code === 'ECONNRESET' || !socket.writable || begun) {
+  answerInTurn(socket, error, () => rawAnswer(refusalFor(error, routes)));
+}
+
+/** A request that came whole before the broken bytes gets its own answer first, as pipelined requests are answered in order. */
+function answerInTurn(socket: Duplex, error: SocketError, answer: () => string): void {
+  const current = (socket as Duplex & PartlyAnswered)._httpMessage;
+  if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
-    return;
+  } else if (current?.req.complete === true) {
+    current.once('close', () => answerInTurn(socket, error, answer));
+  } else if (current?.headersSent === true) {
+    socket.destroy();
+  } else {
+    endWith(socket, answer());
   }
-  socket.end(rawAnswer(refusalFor(error, routes)));
+}
+
+function endWith(socket: Duplex, answer: string): void {
+  socket.end(answer);
   // Closed at once, the bytes still on their way in would reset the connection and take the answer with them.
   setTimeout(() => socket.destroy(), LINGER).unref();
 }
