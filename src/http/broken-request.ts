@@ -1,4 +1,4 @@
-import { STATUS_CODES, ServerResponse } from 'node:http';
+import { METHODS, STATUS_CODES, ServerResponse } from 'node:http';
 import { Duplex } from 'node:stream';
 import { DomainError, SECOND, newId } from '../kernel';
 import { CODES, problemOf } from './problem';
@@ -63,8 +63,9 @@ const notHttp = (): DomainError =>
   new DomainError('validation_failed', { detail: 'This is not a valid HTTP request.' });
 
 function unknownMethod(packet: Buffer | undefined, routes: RouteTable): DomainError | undefined {
-  const target = REQUEST_LINE.exec(packet?.subarray(0, 4096).toString('latin1') ?? '')?.[2];
-  if (target === undefined) return undefined;
+  const [, method, target] = REQUEST_LINE.exec(packet?.subarray(0, 4096).toString('latin1') ?? '') ?? [];
+  // A method that Node knows is that of a request before the one that broke.
+  if (method === undefined || target === undefined || METHODS.includes(method)) return undefined;
   const allowed = routes.allowed(pathOf(target));
   if (allowed.length === 0) return new DomainError('not_found');
   return new HttpRefusal('method_not_allowed', {}, { allow: allowed.join(', ') });
