@@ -82,12 +82,22 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   auth: [...FEATURE, 'crypto', 'mail', 'users'],
   files: [...FEATURE, 'crypto', 'mail', 'blobs'],
   'sensitive-data': FEATURE,
-  'key-administration': [...FEATURE, 'keys/rotation'],
-  'account-lifecycle': [...FEATURE, 'crypto', 'users'],
+  approvals: [...FEATURE, 'users'],
+  'key-administration': [...FEATURE, 'keys/rotation', 'approvals'],
+  'account-lifecycle': [...FEATURE, 'crypto', 'users', 'approvals'],
   health: [...BASE, 'http'],
 };
 
-const FEATURES = ['users', 'auth', 'files', 'sensitive-data', 'key-administration', 'account-lifecycle', 'health'];
+const FEATURES = [
+  'users',
+  'auth',
+  'files',
+  'sensitive-data',
+  'approvals',
+  'key-administration',
+  'account-lifecycle',
+  'health',
+];
 
 const crossing = imports.filter(({ from, to, local }) => local && houseOf(from.path) !== houseOf(`${to}.ts`));
 const said = ({ from, to }: Import): string => `${from.path} imports ${to}`;
