@@ -1,18 +1,20 @@
 import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
-import { Scheduler } from '../jobs';
+import { isGone, newLeaseOwner, Scheduler } from '../jobs';
 import { audited, AuditSink, Clock, DomainError, failpoint, isDomainError, Principal, SECOND } from '../kernel';
 import { Users } from '../users';
 import { ApprovalDoc } from './approval.collection';
 import { APPROVAL_MS, Approvals } from './approvals';
 import { ApprovedActs } from './approved-acts';
 
-/** An approved act that is not done by then belongs to a process that died, or waits for Vault or the store. */
+/** How often somebody looks for approved acts that are not done: their process died, or Vault or the store was away. */
 const RESUME_MS = 10 * SECOND;
 
 /** The second person's part: approves and does, rejects or withdraws; and goes on with what a process that died left approved. */
 @Injectable()
 export class ApprovalDecisions implements OnModuleInit {
   readonly #logger = new Logger('Approvals');
+  readonly #runner = newLeaseOwner();
+  readonly #underWay = new Set<string>();
 
   constructor(
     private readonly approvals: Approvals,
@@ -50,7 +52,7 @@ export class ApprovalDecisions implements OnModuleInit {
       : ({ action: 'approval.reject', actor: caller.userId, ...what(row) } as const);
     await audited(this.audit, intent, async () => {
       this.#requirePending(row);
-      const ended = await this.approvals.decide(row, own ? 'withdrawn' : 'rejected', caller.userId);
+      const ended = await this.approvals.decide(row, own ? 'withdrawn' : 'rejected', { decided_by: caller.userId });
       if (ended === undefined) throw decidedMeanwhile();
     });
   }
@@ -60,7 +62,7 @@ export class ApprovalDecisions implements OnModuleInit {
     for (const row of await this.approvals.approved()) {
       const age = this.#age(row);
       if (age > APPROVAL_MS) await this.approvals.finish(row._id, 'expired');
-      else if (age >= RESUME_MS) await this.#safely(row);
+      else if (this.#isAbandoned(row)) await this.#safely(row);
     }
   }
 
@@ -69,7 +71,8 @@ export class ApprovalDecisions implements OnModuleInit {
     this.#requirePending(row);
     await this.#requireRequester(row);
     await this.acts.of(row.action).check(row.resource);
-    const approved = await this.approvals.decide(row, 'approved', caller.userId);
+    const decision = { decided_by: caller.userId, runner: this.#runner };
+    const approved = await this.approvals.decide(row, 'approved', decision);
     if (approved === undefined) throw decidedMeanwhile();
     failpoint('approval.approved');
     return approved;
@@ -77,6 +80,7 @@ export class ApprovalDecisions implements OnModuleInit {
 
   async #do(row: ApprovalDoc): Promise<object> {
     const { _id: id, resource, requested_by: requestedBy, decided_by: approvedBy = '' } = row;
+    this.#underWay.add(id);
     try {
       const answer = await this.acts.of(row.action).run({ id, resource, requestedBy, approvedBy });
       failpoint('approval.acted');
@@ -85,12 +89,19 @@ export class ApprovalDecisions implements OnModuleInit {
     } catch (error) {
       if (isFinal(error)) await this.approvals.finish(id, 'refused', error.code);
       throw error;
+    } finally {
+      this.#underWay.delete(id);
     }
   }
 
-  /** Whoever approved it may still be at it. */
+  /** Whoever approved it may still be at it. Were it so all the same: each act may be done by two at once. */
+  #isAbandoned(row: ApprovalDoc): boolean {
+    if (this.#underWay.has(row._id)) return false;
+    return this.#age(row) >= RESUME_MS || isGone(row.runner ?? '', this.#runner);
+  }
+
   #abandoned(row: ApprovalDoc): ApprovalDoc {
-    if (this.#age(row) >= RESUME_MS) return row;
+    if (this.#isAbandoned(row)) return row;
     throw new DomainError('conflict', { detail: 'This is approved and being done.', retryAfterSeconds: 10 });
   }
 

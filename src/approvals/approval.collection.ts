@@ -21,6 +21,8 @@ export interface ApprovalDoc extends Doc {
   /** Who approved, rejected or withdrew it. */
   readonly decided_by?: string;
   readonly decided_at?: number;
+  /** The process that does the approved act (jobs/lease-owner.ts). */
+  readonly runner?: string;
   /** Code of what stood against an approved act. */
   readonly fault?: string;
   /** When the row goes; the audit log keeps what happened. */
@@ -39,6 +41,7 @@ export const approvalsCollection = defineCollection<ApprovalDoc>({
     open: 'string',
     decided_by: 'string',
     decided_at: 'time',
+    runner: 'string',
     fault: 'string',
     gone_at: 'time',
   },
@@ -52,6 +55,7 @@ export const approvalsCollection = defineCollection<ApprovalDoc>({
     'open',
     'decided_by',
     'decided_at',
+    'runner',
     'fault',
     'gone_at',
   ],

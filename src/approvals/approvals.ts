@@ -10,6 +10,8 @@ const BATCH = 100;
 
 export type Wish = Pick<ApprovalDoc, 'action' | 'resource' | 'requested_by'>;
 
+export type Decision = Pick<ApprovalDoc, 'decided_by' | 'runner'>;
+
 /** The rows of approvals. */
 @Injectable()
 export class Approvals {
@@ -52,8 +54,8 @@ export class Approvals {
   }
 
   /** Compare-and-set on the row that was read: of many decisions one holds, and the others get undefined. */
-  decide(row: ApprovalDoc, state: ApprovalState, decidedBy: string): Promise<ApprovalDoc | undefined> {
-    return this.#rows.replace({ ...ended(row, state), decided_by: decidedBy, decided_at: this.clock.now() });
+  decide(row: ApprovalDoc, state: ApprovalState, decision: Decision): Promise<ApprovalDoc | undefined> {
+    return this.#rows.replace({ ...ended(row, state), ...decision, decided_at: this.clock.now() });
   }
 
   /** The end of an approved one. Safe to repeat: the first end stays. */

@@ -122,7 +122,7 @@ describe('An approved act whose process is killed', () => {
     return { second: again, victim };
   }
 
-  it.each(['approval.approved', 'retire.epoch-raised', 'retire.ended', 'approval.acted'])(
+  it.each(['approval.approved', 'retire.ended', 'approval.acted'])(
     'at %s retires the version all the same',
     async (failpoint) => {
       const { second } = await killedAt(failpoint, (first) => first.post('/keys/versions/1/retire'));
@@ -131,7 +131,7 @@ describe('An approved act whose process is killed', () => {
     120_000,
   );
 
-  it.each(['approval.approved', 'erase.decided', 'approval.acted'])(
+  it.each(['approval.approved', 'erase.decided'])(
     'at %s erases the account all the same',
     async (failpoint) => {
       const { victim } = await killedAt(failpoint, (first, { id }) => first.delete(`/users/${id}`));
