@@ -24,10 +24,13 @@ const files: readonly SourceFile[] = walk(src).map((path) => {
   return { path: relative(src, path), text, tree: ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true) };
 });
 
-/** The houses of DESIGN section 1: the first folder, below keys/ the second. Files of src itself are the composition. */
+/**
+ * The houses of DESIGN section 1: the first folder, below keys/ the second. Files of src itself are the composition, and so are those of a
+ * command-line tool that has a folder.
+ */
 function houseOf(path: string): string {
   const [first = '', second = '', ...rest] = path.split('/');
-  if (second === '') return 'composition';
+  if (second === '' || first === 'keys-cli') return 'composition';
   return first === 'keys' && rest.length > 0 ? `keys/${second}` : first;
 }
 
