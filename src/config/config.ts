@@ -9,6 +9,8 @@ export interface Config {
   readonly masterKey: MasterKeyConfig;
   /** Age at which the master key is rotated by itself; 0: never. */
   readonly masterKeyRotationDays: number;
+  /** Retiring a master key version, and an administrator's erase of an account, take a second administrator. */
+  readonly twoPerson: boolean;
   readonly userKeys: { readonly cacheSeconds: number } & (
     { readonly store: 'store' } | { readonly store: 'vault'; readonly vault: VaultConfig; readonly kvMount: string }
   );

@@ -170,7 +170,8 @@ describe('each variable', () => {
     [{ METRICS_TOKEN: GOOD }, { metricsToken: GOOD }],
     [{ COFFER_FAILPOINT: 'rotation.after-rotate' }, { failpoint: 'rotation.after-rotate' }],
     [{ KEY_ROTATION_DAYS: '90' }, { masterKeyRotationDays: 90 }],
-    [{ KEY_ROTATION_DAYS: '0', TWO_PERSON: 'false', TRASH_DAYS: '0', UPLOAD_EXPIRY_HOURS: '24' }, {}],
+    [{ TWO_PERSON: 'true' }, { twoPerson: true }],
+    [{ KEY_ROTATION_DAYS: '0', TWO_PERSON: 'false', TRASH_DAYS: '0', UPLOAD_EXPIRY_HOURS: '24' }, { twoPerson: false }],
   ];
   it.each(accepted)('takes %j', (env, expected) => {
     expect(load(env)).toMatchObject(expected);
@@ -201,7 +202,6 @@ describe('each variable', () => {
     ['USER_KEY_STORE must be one of', { USER_KEY_STORE: 'disk' }],
     ['KMS_CACHE_SECONDS must be', { KMS_CACHE_SECONDS: '-1' }],
     ['KEY_ROTATION_DAYS must be', { KEY_ROTATION_DAYS: '-1' }],
-    ['TWO_PERSON has a value that this version does not offer yet', { TWO_PERSON: 'true' }],
     ['TWO_PERSON must be one of', { TWO_PERSON: 'yes' }],
     ['JWT_ALG has a value that this version does not offer yet', { JWT_ALG: 'ES256' }],
     ['JWT_ALG must be one of', { JWT_ALG: 'none' }],

@@ -49,8 +49,6 @@ function environment(): Environment {
 function refuseLaterCapabilities(env: EnvReader): void {
   env.notYet('BLOB_STORE', ['s3', 'gridfs'], 'use filesystem');
   env.notYet('JWT_ALG', ['ES256'], 'use HS256');
-  env.notYet('TWO_PERSON', ['true'], 'use false');
-  env.oneOf('TWO_PERSON', ['false'], 'false');
   env.oneOf('JWT_ALG', ['HS256'], 'HS256');
   if (env.whole('TRASH_DAYS', 0, 36_500, 0) > 0) {
     throw refused('TRASH_DAYS', 'is not offered yet by this version; use 0');
@@ -70,7 +68,10 @@ function listening({ env, production }: Sources): Pick<Config, 'host' | 'port'> 
   };
 }
 
-type Storage = Pick<Config, 'store' | 'masterKey' | 'masterKeyRotationDays' | 'userKeys' | 'blobs' | 'files'>;
+type Storage = Pick<
+  Config,
+  'store' | 'masterKey' | 'masterKeyRotationDays' | 'twoPerson' | 'userKeys' | 'blobs' | 'files'
+>;
 
 function storage({ env, secrets }: Sources): Storage {
   const url = env.alias(['MONGODB_URL', 'MONGODB_URI'], (name) =>
@@ -81,6 +82,7 @@ function storage({ env, secrets }: Sources): Storage {
     store: url === undefined ? { engine: 'embedded' } : { engine: 'mongo', url, dbName },
     masterKey: masterKey(env, secrets),
     masterKeyRotationDays: env.whole('KEY_ROTATION_DAYS', 0, 3_650, 0),
+    twoPerson: env.oneOf('TWO_PERSON', ['true', 'false'], 'false') === 'true',
     userKeys: userKeys(env, secrets),
     blobs: { store: env.oneOf('BLOB_STORE', ['filesystem'], 'filesystem') },
     files: { maxSize: env.bytes('MAX_FILE_SIZE', TIB) ?? TIB, userQuota: env.bytes('USER_QUOTA', undefined) },

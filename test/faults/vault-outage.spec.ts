@@ -98,6 +98,66 @@ describe.each(['transit', 'kv'] as const)('With the master key in %s', (kind) =>
   });
 });
 
+/** A Vault that answers, and says when to come again or takes its time. */
+describe.each(['transit', 'kv'] as const)('With the master key in %s', (kind) => {
+  describeWithPart('openbao', 'a Vault', () => {
+    let real: Bao;
+    let proxy: VaultProxy;
+    let master: MasterKey;
+    let wrapped: WrappedKey;
+
+    beforeAll(async () => {
+      real = await startOpenBao();
+    });
+    beforeEach(async () => {
+      proxy = await startVaultProxy(real.address);
+      master = await HOMES[kind]({ ...real, address: proxy.address });
+      wrapped = await wrapOne(master);
+    });
+    afterEach(async () => {
+      await master.close();
+      await proxy.close();
+    });
+    afterAll(() => real.stop());
+
+    const refusal = (): Promise<unknown> =>
+      master.unwrap([{ wrapped, context }]).then(
+        () => 'served',
+        (error: unknown) => (isDomainError(error) ? error.retryAfterSeconds : error),
+      );
+
+    it.each([
+      ['what it says', '7', 7],
+      ['not more than half a minute', '86400', 30],
+      ['a second at least', '0', 1],
+      ['the usual time where it is no number of seconds', 'Wed, 21 Oct 2026 07:28:00 GMT', 5],
+    ])('that limits requests is waited for: %s', async (_, retryAfter, seconds) => {
+      proxy.mode = { status: 429, retryAfter };
+      expect(await refusal()).toBe(seconds);
+    });
+
+    it('that says when to come again is not asked before, by a probe either, and its word is passed on', async () => {
+      proxy.mode = { status: 429, retryAfter: '30' };
+      for (let tries = 0; tries < 3; tries += 1) expect(await refusal()).toBe(30);
+      const before = proxy.requests;
+      const refused = await refusal();
+      expect(refused).toBeGreaterThan(20);
+      expect(refused).toBeLessThanOrEqual(30);
+      // Longer than the longest pause between two probes.
+      await new Promise((resolve) => setTimeout(resolve, 2500));
+      expect(proxy.requests).toBe(before);
+    });
+
+    it('whose answers come late is waited for by the operation and not by each of its requests', async () => {
+      proxy.mode = { delayMs: 700 };
+      await expect(master.state()).resolves.toMatchObject({ versions: expect.any(Array) as unknown });
+      // Each answer comes in time, and two of them do not.
+      const { current } = await master.state();
+      await expect(master.rotate(current)).rejects.toMatchObject(unavailable);
+    });
+  });
+});
+
 describeWithPart('openbao', 'A token that ends by itself', () => {
   let bao: Bao;
   beforeAll(async () => {

@@ -21,6 +21,17 @@ export class Retirement {
    * Safe to repeat. @throws DomainError `not_found`; `version_in_use` with `count` (all keys, for the current version); `kms_unavailable`.
    */
   async retire(version: number): Promise<void> {
+    await this.requireRetirable(version);
+    await this.raiseEpoch();
+    failpoint('retire.epoch-raised');
+    await this.requireUnused(version);
+    failpoint('retire.counted');
+    await this.masterKey.retire(version);
+    failpoint('retire.ended');
+  }
+
+  /** Whether `version` could be retired as things stand. Changes nothing. @throws DomainError as `retire`. */
+  async requireRetirable(version: number): Promise<void> {
     const { current, versions, isRetiring } = await this.masterKey.state();
     const known = versions.some((listed) => listed.version === version);
     // One that a process died over is taken up again.
@@ -29,12 +40,6 @@ export class Retirement {
     // The row decides what is used: a version that the home has beyond it may become current at any time.
     if (version >= Math.min(named, current)) throw inUse(await this.countUpTo(version));
     await this.requireUnused(version);
-    await this.raiseEpoch();
-    failpoint('retire.epoch-raised');
-    await this.requireUnused(version);
-    failpoint('retire.counted');
-    await this.masterKey.retire(version);
-    failpoint('retire.ended');
   }
 
   /** @throws DomainError `version_in_use` with `count` where anything is on `version` or an earlier one. */

@@ -7,6 +7,8 @@ export const ROTATION_JOB = 'master-key.rotation';
 export interface Rotation {
   readonly id: string;
   readonly state: JobState;
+  /** ms since the epoch. */
+  readonly startedAt: number;
   /** Undefined until the new version is made and pinned. */
   readonly targetVersion: number | undefined;
   /** User keys to be wrapped again, those that are, and those in quarantine. */
@@ -43,6 +45,7 @@ export function rotationOf(job: Job): Rotation {
   return {
     id: job.id,
     state: job.state,
+    startedAt: job.createdAt,
     targetVersion: target,
     ...job.progress,
     inEffect: advanced,

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { newKey, sealRecord } from '../../crypto';
 import { Clock, DomainError, failpoint, plaintext, SecretBytes } from '../../kernel';
 import { type Collection, type Draft, DuplicateKey, Store, update } from '../../store';
-import { MasterKey, MasterKeyRow } from '../master';
+import { asOneOperation, MasterKey, MasterKeyRow } from '../master';
 import { KeyCache } from './key-cache';
 import { nameKeyPlace, subkeyOf } from './opened-user-key';
 import { UserKeys } from './sealer';
@@ -33,7 +33,11 @@ export class StoredUserKeys extends UserKeys {
    * Whoever finds a pending row, be it of a dead process or of one that works on it at the same time, goes on with it: what makes it active is
    * one compare-and-set, and it does not matter whose. @throws DomainError `not_found` for an owner who was erased.
    */
-  async create(ownerId: string, name: string): Promise<void> {
+  create(ownerId: string, name: string): Promise<void> {
+    return asOneOperation(() => this.#create(ownerId, name));
+  }
+
+  async #create(ownerId: string, name: string): Promise<void> {
     for (;;) {
       const row = (await this.#rows.find('_id', ownerId)) ?? (await this.#insertPending(ownerId, name));
       if (row?.state === 'active') return;

@@ -4,6 +4,7 @@ import { failpoint, StartRefused } from '../../../kernel';
 import { checkRetirable } from '../batch';
 import { HeldMasterKey, type KeyLookup } from '../held-master-key';
 import type { MasterKeyState } from '../master-key';
+import { asOneOperation } from '../operation-deadline';
 import { KvDocuments, openVault, unavailable, VaultForbidden, VaultNoEngine, type VaultSession } from '../vault';
 import { HeldKeys } from './held-keys';
 import {
@@ -71,7 +72,11 @@ export class KvMasterKey extends HeldMasterKey {
   }
 
   /** Of processes that rotate at the same time one write holds; the others find its version and adopt it. */
-  async rotate(expected: number): Promise<number> {
+  rotate(expected: number): Promise<number> {
+    return asOneOperation(() => this.#rotate(expected));
+  }
+
+  async #rotate(expected: number): Promise<number> {
     for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
       const { data, version } = await this.#documents.read(PATH);
       const document = this.#served(data);
@@ -88,7 +93,11 @@ export class KvMasterKey extends HeldMasterKey {
    * The document is written without them, then every earlier version of the document is destroyed, then the document says so: again from
    * the first of these that is missing, where this is repeated.
    */
-  async retire(version: number): Promise<void> {
+  retire(version: number): Promise<void> {
+    return asOneOperation(() => this.#retire(version));
+  }
+
+  async #retire(version: number): Promise<void> {
     for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
       const found = await this.#documents.read(PATH);
       const document = this.#served(found.data);
@@ -113,7 +122,11 @@ export class KvMasterKey extends HeldMasterKey {
     return Promise.resolve();
   }
 
-  protected async keysFor(versions: readonly number[]): Promise<KeyLookup> {
+  protected keysFor(versions: readonly number[]): Promise<KeyLookup> {
+    return asOneOperation(() => this.#keysFor(versions));
+  }
+
+  async #keysFor(versions: readonly number[]): Promise<KeyLookup> {
     const lacks = (): boolean => versions.some((version) => this.#held.get(version) === undefined);
     if (this.options.maxAgeMs === 0 || lacks()) {
       const joined = this.#flight !== undefined;

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { DomainError, failpoint, StartRefused } from '../../../kernel';
 import { type Draft, untilHeld } from '../../../store';
-import { accepted, type ItemResult, refusedItem } from '../../master';
+import { accepted, asOneOperation, type ItemResult, refusedItem } from '../../master';
 import { KvDocuments, VaultForbidden, VaultNoEngine, type VaultSession } from '../../master/vault';
 import { NameHeld, UserKeyHome } from '../user-key-home';
 import type { UserKeyDoc } from '../user-keys.collection';
@@ -58,12 +58,17 @@ export class VaultUserKeyHome extends UserKeyHome {
   async load(rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]> {
     const results: ItemResult<UserKeyDoc>[] = [];
     for (let start = 0; start < rows.length; start += AT_ONCE) {
-      results.push(...(await Promise.all(rows.slice(start, start + AT_ONCE).map((row) => this.#complete(row)))));
+      const together = rows.slice(start, start + AT_ONCE);
+      results.push(...(await asOneOperation(() => Promise.all(together.map((row) => this.#complete(row))))));
     }
     return results;
   }
 
-  async keep(row: Draft<UserKeyDoc>): Promise<void> {
+  keep(row: Draft<UserKeyDoc>): Promise<void> {
+    return asOneOperation(() => this.#keep(row));
+  }
+
+  async #keep(row: Draft<UserKeyDoc>): Promise<void> {
     const name = nameOf(row);
     await untilHeld(async () => {
       const { document, version } = await this.#read(name);
@@ -75,14 +80,22 @@ export class VaultUserKeyHome extends UserKeyHome {
     failpoint('user-key.vault-kept');
   }
 
-  async strays(row: UserKeyDoc): Promise<readonly string[]> {
+  strays(row: UserKeyDoc): Promise<readonly string[]> {
+    return asOneOperation(() => this.#strays(row));
+  }
+
+  async #strays(row: UserKeyDoc): Promise<readonly string[]> {
     const { document } = await this.#read(nameOf(row));
     if (document.state !== 'active' || document.userId !== row._id) return [];
     const named = new Set(row.versions.map(({ key_id }) => key_id));
     return document.entries.map(({ key_id }) => key_id).filter((id) => !named.has(id));
   }
 
-  async forget(row: Draft<UserKeyDoc>, keyIds: readonly string[]): Promise<void> {
+  forget(row: Draft<UserKeyDoc>, keyIds: readonly string[]): Promise<void> {
+    return asOneOperation(() => this.#forget(row, keyIds));
+  }
+
+  async #forget(row: Draft<UserKeyDoc>, keyIds: readonly string[]): Promise<void> {
     const name = nameOf(row);
     const written = await untilHeld(async () => {
       const { document, version } = await this.#read(name);
@@ -95,7 +108,11 @@ export class VaultUserKeyHome extends UserKeyHome {
     if (written > 0) await this.#documents.destroyBefore(pathOf(name), written);
   }
 
-  async erase(name: string, ownerId: string): Promise<void> {
+  erase(name: string, ownerId: string): Promise<void> {
+    return asOneOperation(() => this.#erase(name, ownerId));
+  }
+
+  async #erase(name: string, ownerId: string): Promise<void> {
     const held = await this.#takeBack(name, ownerId);
     if (held === undefined) return;
     failpoint('user-key.vault-tombstone');

@@ -1,0 +1,16 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+/**
+ * How long one use of a key's home may take, whatever number of requests it makes: of the port's 2 seconds the rest is for what stands around
+ * it, a password hash above all.
+ */
+export const OPERATION_MS = 1_200;
+
+const deadlines = new AsyncLocalStorage<number>();
+
+/** Runs `work` under one deadline: that of the operation around it, or one of its own. Nothing that outlives it may be started within. */
+export const asOneOperation = <T>(work: () => Promise<T>): Promise<T> =>
+  deadlines.getStore() === undefined ? deadlines.run(Date.now() + OPERATION_MS, work) : work();
+
+/** ms since the epoch: by when a request that is made now has to be answered. */
+export const operationDeadline = (): number => deadlines.getStore() ?? Date.now() + OPERATION_MS;
