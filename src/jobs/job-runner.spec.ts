@@ -60,6 +60,25 @@ function gate(): { handler: JobHandler; reached: Promise<RunningJob>; release: (
   return { handler, reached, release: () => release() };
 }
 
+describe('a job that is handed over', () => {
+  it('is begun by whoever looks first, and not by who stored it', async () => {
+    const tool = new ManualRunner(open.store, clock);
+    const job = await tool.handOver('count', { colour: 'red' });
+    await tool.poll();
+    expect(await rowOf(job.id)).toMatchObject({ state: 'running', lease_owner: '', data: { colour: 'red' } });
+    const service = runnerWith(() => Promise.resolve());
+    await service.poll();
+    expect(await ended(service, job)).toMatchObject({ state: 'done' });
+  });
+
+  it('takes the one place of its kind', async () => {
+    const tool = new ManualRunner(open.store, clock);
+    const job = await tool.handOver('count', {});
+    await expect(tool.handOver('count', {})).rejects.toMatchObject({ job: { id: job.id } });
+    await expect(runnerWith(() => Promise.resolve()).start('count', {})).rejects.toBeInstanceOf(JobBusy);
+  });
+});
+
 describe('a job', () => {
   it('is durable before its start is answered, and ends as done', async () => {
     const runner = runnerWith(async (job) => job.save({ progress: { total: 1, done: 1, failed: 0 } }));

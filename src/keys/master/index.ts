@@ -1,5 +1,5 @@
 export * from './batch';
 export * from './master-key';
 export * from './master-key-row';
-export { asOneOperation } from './operation-deadline';
+export { asOneOperation, inAttempts } from './operation-deadline';
 export * from './wrap-context';

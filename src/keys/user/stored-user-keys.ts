@@ -33,11 +33,7 @@ export class StoredUserKeys extends UserKeys {
    * Whoever finds a pending row, be it of a dead process or of one that works on it at the same time, goes on with it: what makes it active is
    * one compare-and-set, and it does not matter whose. @throws DomainError `not_found` for an owner who was erased.
    */
-  create(ownerId: string, name: string): Promise<void> {
-    return asOneOperation(() => this.#create(ownerId, name));
-  }
-
-  async #create(ownerId: string, name: string): Promise<void> {
+  async create(ownerId: string, name: string): Promise<void> {
     for (;;) {
       const row = (await this.#rows.find('_id', ownerId)) ?? (await this.#insertPending(ownerId, name));
       if (row?.state === 'active') return;
@@ -76,14 +72,20 @@ export class StoredUserKeys extends UserKeys {
     const { current, epoch } = await this.masterRow.read();
     const key = newKey();
     try {
-      const now = this.clock.now();
-      const version = await wrapFirst(this.masterKey, current, ownerId, key, now);
-      failpoint('user-key.wrapped');
-      const draft = pendingRow({ _id: ownerId, name, master_epoch: epoch, created_at: now }, version, key);
-      return (await this.#keep(draft)) ? await this.#insert(draft) : undefined;
+      const row = { _id: ownerId, name, master_epoch: epoch, created_at: this.clock.now() };
+      const draft = await asOneOperation(() => this.#wrapped(row, current, key));
+      return draft && (await this.#insert(draft));
     } finally {
       key.destroy();
     }
+  }
+
+  /** The row with its wraps where they belong; undefined where their place had to be made free first. */
+  async #wrapped(row: NewRow, current: number, key: SecretBytes): Promise<Draft<UserKeyDoc> | undefined> {
+    const version = await wrapFirst(this.masterKey, current, row._id, key, row.created_at);
+    failpoint('user-key.wrapped');
+    const draft = pendingRow(row, version, key);
+    return (await this.#keep(draft)) ? draft : undefined;
   }
 
   /** The wraps first: a row that is found has them. */

@@ -4,7 +4,7 @@ import { failpoint, StartRefused } from '../../../kernel';
 import { checkRetirable } from '../batch';
 import { HeldMasterKey, type KeyLookup } from '../held-master-key';
 import type { MasterKeyState } from '../master-key';
-import { asOneOperation } from '../operation-deadline';
+import { asOneOperation, inAttempts } from '../operation-deadline';
 import { KvDocuments, openVault, unavailable, VaultForbidden, VaultNoEngine, type VaultSession } from '../vault';
 import { HeldKeys } from './held-keys';
 import {
@@ -73,47 +73,37 @@ export class KvMasterKey extends HeldMasterKey {
 
   /** Of processes that rotate at the same time one write holds; the others find its version and adopt it. */
   rotate(expected: number): Promise<number> {
-    return asOneOperation(() => this.#rotate(expected));
-  }
-
-  async #rotate(expected: number): Promise<number> {
-    for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
+    return inAttempts(untilWritten, async () => {
       const { data, version } = await this.#documents.read(PATH);
       const document = this.#served(data);
       if (document.current > expected) return document.current;
       const next = withNewVersion(document, Date.now());
       const written = await this.#documents.write(PATH, { ...next }, version);
       failpoint('kv-master.rotated');
-      if (written !== undefined) return next.current;
-    }
-    throw unavailable('check-and-set');
+      return written === undefined ? undefined : next.current;
+    });
   }
 
   /**
    * The document is written without them, then every earlier version of the document is destroyed, then the document says so: again from
    * the first of these that is missing, where this is repeated.
    */
-  retire(version: number): Promise<void> {
-    return asOneOperation(() => this.#retire(version));
-  }
-
-  async #retire(version: number): Promise<void> {
-    for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
+  async retire(version: number): Promise<void> {
+    await inAttempts(untilWritten, async () => {
       const found = await this.#documents.read(PATH);
       const document = this.#served(found.data);
       checkRetirable(version, document.current);
       this.#held.forget();
       const left = withoutVersions(document, version);
-      if (lowestVersion(left) === lowestVersion(document) && !isRetiring(document)) return;
+      if (lowestVersion(left) === lowestVersion(document) && !isRetiring(document)) return found.version;
       const dropped = await this.#documents.write(PATH, { ...left }, found.version);
       failpoint('kv-master.dropped');
-      if (dropped === undefined) continue;
+      if (dropped === undefined) return undefined;
       await this.#documents.destroyBefore(PATH, dropped);
       failpoint('kv-master.destroyed');
       // Where this does not hold, another process came in between: the next attempt sees whether it has said so.
-      if ((await this.#documents.write(PATH, { ...destroyedBefore(left) }, dropped)) !== undefined) return;
-    }
-    throw unavailable('check-and-set');
+      return this.#documents.write(PATH, { ...destroyedBefore(left) }, dropped);
+    });
   }
 
   close(): Promise<void> {
@@ -186,4 +176,12 @@ export class KvMasterKey extends HeldMasterKey {
   get #place(): string {
     return `${this.#documents.mount}/${PATH}`;
   }
+}
+
+async function untilWritten<T>(attempt: () => Promise<T | undefined>): Promise<T> {
+  for (let count = 0; count < WRITE_ATTEMPTS; count += 1) {
+    const written = await attempt();
+    if (written !== undefined) return written;
+  }
+  throw unavailable('check-and-set');
 }

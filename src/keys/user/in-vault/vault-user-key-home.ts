@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { DomainError, failpoint, StartRefused } from '../../../kernel';
 import { type Draft, untilHeld } from '../../../store';
-import { accepted, asOneOperation, type ItemResult, refusedItem } from '../../master';
+import { accepted, asOneOperation, inAttempts, type ItemResult, refusedItem } from '../../master';
 import { KvDocuments, VaultForbidden, VaultNoEngine, type VaultSession } from '../../master/vault';
 import { NameHeld, UserKeyHome } from '../user-key-home';
 import type { UserKeyDoc } from '../user-keys.collection';
@@ -64,13 +64,9 @@ export class VaultUserKeyHome extends UserKeyHome {
     return results;
   }
 
-  keep(row: Draft<UserKeyDoc>): Promise<void> {
-    return asOneOperation(() => this.#keep(row));
-  }
-
-  async #keep(row: Draft<UserKeyDoc>): Promise<void> {
+  async keep(row: Draft<UserKeyDoc>): Promise<void> {
     const name = nameOf(row);
-    await untilHeld(async () => {
+    await inAttempts(untilHeld, async () => {
       const { document, version } = await this.#read(name);
       if (document.state === 'erasing') throw new NameHeld(name, document.userId, true);
       if (document.state === 'active' && document.userId !== row._id) throw new NameHeld(name, document.userId, false);
@@ -81,23 +77,17 @@ export class VaultUserKeyHome extends UserKeyHome {
   }
 
   strays(row: UserKeyDoc): Promise<readonly string[]> {
-    return asOneOperation(() => this.#strays(row));
+    return asOneOperation(async () => {
+      const { document } = await this.#read(nameOf(row));
+      if (document.state !== 'active' || document.userId !== row._id) return [];
+      const named = new Set(row.versions.map(({ key_id }) => key_id));
+      return document.entries.map(({ key_id }) => key_id).filter((id) => !named.has(id));
+    });
   }
 
-  async #strays(row: UserKeyDoc): Promise<readonly string[]> {
-    const { document } = await this.#read(nameOf(row));
-    if (document.state !== 'active' || document.userId !== row._id) return [];
-    const named = new Set(row.versions.map(({ key_id }) => key_id));
-    return document.entries.map(({ key_id }) => key_id).filter((id) => !named.has(id));
-  }
-
-  forget(row: Draft<UserKeyDoc>, keyIds: readonly string[]): Promise<void> {
-    return asOneOperation(() => this.#forget(row, keyIds));
-  }
-
-  async #forget(row: Draft<UserKeyDoc>, keyIds: readonly string[]): Promise<void> {
+  async forget(row: Draft<UserKeyDoc>, keyIds: readonly string[]): Promise<void> {
     const name = nameOf(row);
-    const written = await untilHeld(async () => {
+    const written = await inAttempts(untilHeld, async () => {
       const { document, version } = await this.#read(name);
       if (document.state !== 'active' || document.userId !== row._id) return 0;
       const left = document.entries.filter(({ key_id }) => !keyIds.includes(key_id));
@@ -108,11 +98,8 @@ export class VaultUserKeyHome extends UserKeyHome {
     if (written > 0) await this.#documents.destroyBefore(pathOf(name), written);
   }
 
-  erase(name: string, ownerId: string): Promise<void> {
-    return asOneOperation(() => this.#erase(name, ownerId));
-  }
-
-  async #erase(name: string, ownerId: string): Promise<void> {
+  /** Each request has its own time: what a slow Vault has done is not done again, but what comes after it must come some day. */
+  async erase(name: string, ownerId: string): Promise<void> {
     const held = await this.#takeBack(name, ownerId);
     if (held === undefined) return;
     failpoint('user-key.vault-tombstone');
@@ -126,7 +113,7 @@ export class VaultUserKeyHome extends UserKeyHome {
 
   /** The number of the tombstone that stands there now; undefined where nothing of this owner is there. */
   async #takeBack(name: string, ownerId: string): Promise<number | undefined> {
-    const { at } = await untilHeld<{ readonly at: number | undefined }>(async () => {
+    const { at } = await inAttempts<{ readonly at: number | undefined }>(untilHeld, async () => {
       const { document, version } = await this.#read(name);
       if (document.state === 'free' || document.userId !== ownerId) return { at: undefined };
       if (document.state === 'erasing') return { at: version };
