@@ -191,7 +191,7 @@ describe.each(['transit', 'kv'] as const)('A rotation with the master key in %s'
         await mend();
         await waitFor('the rotation to go on', async () => {
           try {
-            return (await house.rewrapper.rewrapBatch(target, 10)).remaining === 0;
+            return (await house.rewrapper.rewrapBatch(target, 10)).attempted === 0;
           } catch (error) {
             if (isDomainError(error, 'kms_unavailable')) return false;
             throw error;
