@@ -13,8 +13,8 @@ export interface SeedParts {
   readonly home: UserKeyHome;
 }
 
-/** Writes under way at once where the wraps lie in Vault. */
-const KEPT_AT_ONCE = 16;
+/** Writes under way at once: more would wait for a connection for longer than a write may take. */
+const AT_ONCE = 32;
 
 /**
  * Owners with real wraps and real seals, straight into the store and in batches: as if each had been registered, without a password to be
@@ -51,8 +51,9 @@ async function wrappedRows(
 
 async function storeRows({ store, home }: SeedParts, rows: readonly Draft<UserKeyDoc>[]): Promise<void> {
   const users = store.collection(userKeysCollection);
-  for (let start = 0; start < rows.length; start += KEPT_AT_ONCE) {
-    await Promise.all(rows.slice(start, start + KEPT_AT_ONCE).map((row) => home.keep(row)));
+  for (let start = 0; start < rows.length; start += AT_ONCE) {
+    const part = rows.slice(start, start + AT_ONCE);
+    await Promise.all(part.map((row) => home.keep(row)));
+    await Promise.all(part.map((row) => users.insert(home.stored(row))));
   }
-  await Promise.all(rows.map((row) => users.insert(home.stored(row))));
 }
