@@ -18,11 +18,15 @@ export class Retirement {
   /**
    * Ends `version` and every earlier one. The epoch rises first, then everything is counted, pending rows and quarantine included: a writer
    * that wrapped with such a version before is in the count, or sees the epoch before its row becomes visible, however long it slept.
-   * Safe to repeat. @throws DomainError `not_found`; `version_in_use` with `count` (all keys, for the current version); `kms_unavailable`.
+   * Safe to repeat: of a version that is gone already it does what a process that died left undone (copies of a key document that still hold
+   * it), and is refused all the same. @throws DomainError `not_found`; `version_in_use` with `count` (all keys, for the current version); `kms_unavailable`.
    */
   async retire(version: number): Promise<void> {
     const { current, versions } = await this.masterKey.state();
-    if (!versions.some((known) => known.version === version)) throw new DomainError('not_found');
+    if (!versions.some((known) => known.version === version)) {
+      if (version >= 1 && versions.every((known) => known.version > version)) await this.masterKey.retire(version);
+      throw new DomainError('not_found');
+    }
     const named = (await this.row.read()).current;
     // The row decides what is used: a version that the home has beyond it may become current at any time.
     if (version >= Math.min(named, current)) throw inUse(await this.countUpTo(version));
