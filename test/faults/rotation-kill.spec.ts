@@ -131,7 +131,7 @@ function killSuite(open: () => Promise<Place>, points: readonly string[]): void 
   });
 }
 
-jest.setTimeout(isLong() ? 1_800_000 : 120_000);
+jest.setTimeout(isLong() ? 1_800_000 : 240_000);
 
 describe('A rotation that is killed, on the embedded store and the local keyring', () => {
   killSuite(() => Promise.resolve({ site: {}, close: () => Promise.resolve() }), FAILPOINTS);

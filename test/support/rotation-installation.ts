@@ -108,7 +108,7 @@ export class RotationInstallation {
       owners,
       acknowledge: (line) => this.ledger.note(line),
       fault: (line) => this.ledger.note(`fault ${line}`),
-      pauseMs: 20,
+      pauseMs: 50,
     });
   }
 
@@ -116,7 +116,7 @@ export class RotationInstallation {
     for (let turn = 0; !this.#stop; turn += 1) {
       await this.ledger.readOne(turn);
       // Reads of the embedded store and the keyring never leave the turn of the event loop by themselves, and the others need the processor.
-      await sleep(2);
+      await sleep(10);
     }
   }
 }

@@ -3,6 +3,7 @@ import { SensitiveDataService } from '../../src/sensitive-data/sensitive-data.se
 import { type KeyHouse, principal } from './key-house';
 import { isOutage } from './rotation-traffic';
 
+const AT_ONCE = 8;
 const ACTS = new Set(['wrote', 'made', 'erasing', 'erased']);
 
 /** All that was acknowledged to anybody, and whether it still holds. */
@@ -54,12 +55,17 @@ export class RotationLedger {
   }
 
   async #check(ids: readonly string[]): Promise<void> {
-    for (const id of new Set(ids)) {
-      const owner = this.#written.get(id);
-      if (owner !== undefined) await this.#readRecord(id, owner);
-      else if (this.#erased.has(id)) await this.#look(`erased ${id}`, () => this.#isGone(id));
-      else if (!this.#erasing.has(id)) await this.#look(`owner ${id}`, () => this.#opens(id));
+    const all = [...new Set(ids)];
+    for (let start = 0; start < all.length; start += AT_ONCE) {
+      await Promise.all(all.slice(start, start + AT_ONCE).map((id) => this.#checkOne(id)));
     }
+  }
+
+  async #checkOne(id: string): Promise<void> {
+    const owner = this.#written.get(id);
+    if (owner !== undefined) await this.#readRecord(id, owner);
+    else if (this.#erased.has(id)) await this.#look(`erased ${id}`, () => this.#isGone(id));
+    else if (!this.#erasing.has(id)) await this.#look(`owner ${id}`, () => this.#opens(id));
   }
 
   #readRecord(id: string, owner: string): Promise<void> {

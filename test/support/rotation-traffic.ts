@@ -76,4 +76,5 @@ export class RotationTraffic {
 }
 
 /** What HTTP answers with 503. */
-export const isOutage = (error: unknown): boolean => isDomainError(error, 'kms_unavailable', 'store_unavailable');
+export const isOutage = (error: unknown): boolean =>
+  isDomainError(error, 'kms_unavailable', 'store_unavailable', 'audit_unavailable');

@@ -7,8 +7,9 @@
 import { Logger } from '@nestjs/common';
 import { armFailpoint } from '../../../src/kernel';
 import { type Rotation } from '../../../src/keys/rotation';
+import { type KeyHouse } from '../key-house';
 import { waitFor } from '../processes';
-import { RotationTraffic } from '../rotation-traffic';
+import { isOutage, RotationTraffic } from '../rotation-traffic';
 import { openSite, type Site } from '../site';
 
 const [, , site = '', point = '-', owners = '1'] = process.argv;
@@ -18,8 +19,18 @@ const PATIENCE = 180_000;
 Logger.overrideLogger(false);
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
+/** Undefined in an outage: whatever runs the service starts it again. */
+async function open(): Promise<KeyHouse | undefined> {
+  try {
+    return await openSite(JSON.parse(site) as Site);
+  } catch (error) {
+    if (isOutage(error)) return undefined;
+    throw error;
+  }
+}
+
 async function main(): Promise<void> {
-  const house = await openSite(JSON.parse(site) as Site);
+  const house = await waitFor('the store and the key home', open, PATIENCE);
   const latest = async (): Promise<Rotation | undefined> => (await house.rotations.list({ limit: 1 })).items[0];
   const ended = (rotation: Rotation | undefined): boolean => rotation?.state !== 'running';
   const traffic = new RotationTraffic({
@@ -27,7 +38,7 @@ async function main(): Promise<void> {
     owners: Array.from({ length: Number(owners) }, (_, n) => `owner-${n}`),
     acknowledge: say,
     fault: (line) => say(`fault ${line}`),
-    pauseMs: 20,
+    pauseMs: 50,
   });
   house.jobs.onApplicationBootstrap();
   traffic.start();
