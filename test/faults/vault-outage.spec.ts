@@ -117,6 +117,12 @@ describeWithPart('openbao', 'A token that ends by itself', () => {
   });
 });
 
+const answers = (bao: Bao): Promise<boolean> =>
+  fetch(`${bao.address}/v1/sys/health`, { signal: AbortSignal.timeout(500) }).then(
+    () => true,
+    () => false,
+  );
+
 /** What goes wrong with Vault while a rotation runs, and how it ends. */
 const MISHAPS: [string, (vault: { bao: Bao; proxy: VaultProxy }) => Promise<() => Promise<unknown>>][] = [
   ...OUTAGES.map(([name, mode]): (typeof MISHAPS)[number] => [
@@ -136,9 +142,14 @@ const MISHAPS: [string, (vault: { bao: Bao; proxy: VaultProxy }) => Promise<() =
   ['sealed by its operator', ({ bao }) => bao.seal().then(() => () => bao.unseal())],
   [
     'frozen',
-    ({ bao }) => {
+    async ({ bao }) => {
       bao.pause();
-      return Promise.resolve(() => Promise.resolve(bao.resume()));
+      // A signal takes its time on a busy machine.
+      await waitFor('Vault to stand still', async () => !(await answers(bao)));
+      return () => {
+        bao.resume();
+        return Promise.resolve();
+      };
     },
   ],
   [
@@ -220,11 +231,11 @@ describe.each(['transit', 'kv'] as const)('A rotation with the master key in %s'
       async (_, mishap) => {
         let mend: (() => Promise<unknown>) | undefined;
         const refused: unknown[] = [];
-        const { rewrap } = house.masterKey;
+        const rewrap = house.masterKey.rewrap.bind(house.masterKey);
         // The system keys come one by one, and before the others.
-        house.masterKey.rewrap = async function (this: MasterKey, version, items) {
+        house.masterKey.rewrap = async (version, items) => {
           if (items.length > 1) mend ??= await mishap({ bao, proxy });
-          return rewrap.call(this, version, items).catch((error: unknown) => {
+          return rewrap(version, items).catch((error: unknown) => {
             refused.push(error);
             throw error;
           });
