@@ -261,6 +261,24 @@ describe('An erase that is killed', () => {
     90_000,
   );
 
+  it('at erase.withdrawn, as the last administrator is refused, gives the account back by itself', async () => {
+    service = await startService();
+    const client = new Client(service.url);
+    const { person } = await signUp(client);
+    await service.restart({ COFFER_FAILPOINT: 'erase.withdrawn' });
+    const only = client.as((await login(client, person)).access_token);
+    await expect(only.delete('/me')).rejects.toThrow();
+    expect(await service.ended()).toBeNull();
+    await service.restart({ COFFER_FAILPOINT: undefined });
+    const back = await waitFor('the account to be given back', async () => {
+      const { username, password } = person;
+      const answer = await client.post('/login', { username, password });
+      return answer.status === 200 ? client.as(answer.json.access_token as string) : undefined;
+    });
+    expectProblem(await back.delete('/me'), 409, 'conflict');
+    expectStatus(await back.get('/keys'), 200);
+  }, 90_000);
+
   it.each(['erase.claimed', 'erase.account-marked'])(
     'at %s, where nothing was decided, is not taken up by a second wish at once',
     async (failpoint) => {

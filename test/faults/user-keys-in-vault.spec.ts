@@ -231,7 +231,7 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     for (const owner of [lost, kept]) await userKeys.create(owner, owner);
     await spoil(`user_keys/${lost}`);
     const target = await moveMasterKey(await houses());
-    expect(await rewrapper.rewrapBatch(target)).toMatchObject({ done: 1, failed: [lost], remaining: 0 });
+    expect(await rewrapper.rewrapBatch(target)).toMatchObject({ done: 1, failed: [lost] });
     expect(await index(kept)).toMatch(/^[0-9a-f]{64}$/);
     await expect(index(lost)).rejects.toMatchObject({ code: 'kms_unavailable' });
   });

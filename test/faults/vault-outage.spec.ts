@@ -6,7 +6,7 @@ import { isDomainError, plaintext, type WrappedKey } from '../../src/kernel';
 import type { MasterKey } from '../../src/keys/master';
 import { type KeyHouse, openKeyHouse } from '../support/key-house';
 import { openKv, openUserKeyHome } from '../support/kv';
-import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
+import { type Bao, describeWithPart, isLong, startOpenBao } from '../support/parts';
 import { waitFor } from '../support/processes';
 import { context, openTransit, servesAgain, unavailable, wrapOne } from '../support/transit';
 import { startVaultProxy, type VaultProxy } from '../support/vault-proxy';
@@ -177,6 +177,12 @@ describeWithPart('openbao', 'A token that ends by itself', () => {
   });
 });
 
+const answers = (bao: Bao): Promise<boolean> =>
+  fetch(`${bao.address}/v1/sys/health`, { signal: AbortSignal.timeout(500) }).then(
+    () => true,
+    () => false,
+  );
+
 /** What goes wrong with Vault while a rotation runs, and how it ends. */
 const MISHAPS: [string, (vault: { bao: Bao; proxy: VaultProxy }) => Promise<() => Promise<unknown>>][] = [
   ...OUTAGES.map(([name, mode]): (typeof MISHAPS)[number] => [
@@ -193,6 +199,19 @@ const MISHAPS: [string, (vault: { bao: Bao; proxy: VaultProxy }) => Promise<() =
       return () => bao.restart();
     },
   ],
+  ['sealed by its operator', ({ bao }) => bao.seal().then(() => () => bao.unseal())],
+  [
+    'frozen',
+    async ({ bao }) => {
+      bao.pause();
+      // A signal takes its time on a busy machine.
+      await waitFor('Vault to stand still', async () => !(await answers(bao)));
+      return () => {
+        bao.resume();
+        return Promise.resolve();
+      };
+    },
+  ],
   [
     'forbidding what it allowed',
     async ({ bao }) => {
@@ -202,6 +221,11 @@ const MISHAPS: [string, (vault: { bao: Bao; proxy: VaultProxy }) => Promise<() =
     },
   ],
 ];
+
+/** A job tries again after one second, two, four: each of these costs a while. */
+const JOB_MISHAPS = isLong()
+  ? MISHAPS
+  : MISHAPS.filter(([name]) => /rate-limited|away|operator|frozen|forbidding/.test(name));
 
 describe.each(['transit', 'kv'] as const)('A rotation with the master key in %s', (kind) => {
   describeWithPart('openbao', 'during which Vault is', () => {
@@ -251,13 +275,41 @@ describe.each(['transit', 'kv'] as const)('A rotation with the master key in %s'
         await mend();
         await waitFor('the rotation to go on', async () => {
           try {
-            return (await house.rewrapper.rewrapBatch(target, 10)).remaining === 0;
+            return (await house.rewrapper.rewrapBatch(target, 10)).attempted === 0;
           } catch (error) {
             if (isDomainError(error, 'kms_unavailable')) return false;
             throw error;
           }
         });
         expect(await house.rewrapper.quarantinedFor(target)).toBe(0);
+        expect(await Promise.all(owners.map(reads))).toEqual(owners);
+      },
+    );
+
+    it.each(JOB_MISHAPS)(
+      '%s from the first user key on goes on by itself as the job that it is, without a restart',
+      async (_, mishap) => {
+        let mend: (() => Promise<unknown>) | undefined;
+        const refused: unknown[] = [];
+        const rewrap = house.masterKey.rewrap.bind(house.masterKey);
+        // The system keys come one by one, and before the others.
+        house.masterKey.rewrap = async (version, items) => {
+          if (items.length > 1) mend ??= await mishap({ bao, proxy });
+          return rewrap(version, items).catch((error: unknown) => {
+            refused.push(error);
+            throw error;
+          });
+        };
+        const { id } = await house.rotations.start('admin');
+        await waitFor('the job to meet the outage', () => refused.length > 0);
+        expect(refused[0]).toMatchObject(unavailable);
+        expect(await house.rotations.find(id)).toMatchObject({ state: 'running', inEffect: true, failed: 0 });
+        await mend!();
+        const ended = await waitFor('the end of the rotation', async () => {
+          const rotation = await house.rotations.find(id);
+          return rotation.state === 'running' ? undefined : rotation;
+        });
+        expect(ended).toMatchObject({ state: 'done', total: owners.length, done: owners.length, failed: 0 });
         expect(await Promise.all(owners.map(reads))).toEqual(owners);
       },
     );

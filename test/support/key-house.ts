@@ -23,6 +23,7 @@ export interface KeyHouse {
   readonly row: MasterKeyRow;
   readonly systemKeys: SystemKeys;
   readonly userKeys: UserKeys;
+  readonly home: UserKeyHome;
   readonly sealer: Sealer;
   readonly rewrapper: UserKeyRewrapper;
   readonly cache: KeyCache;
@@ -66,7 +67,7 @@ export async function openKeyHouse(folder: string, parts: KeyHouseParts = {}): P
     await store.close();
   };
   return {
-    ...{ engine, store, masterKey, row, systemKeys, userKeys, sealer, rewrapper, cache, audit, jobs },
+    ...{ engine, store, masterKey, row, systemKeys, userKeys, home, sealer, rewrapper, cache, audit, jobs },
     rotations: new Rotations(jobs),
     close,
   };

@@ -80,6 +80,17 @@ export class PausedMasterKey extends LocalMasterKey {
   }
 }
 
+/** Does `act` once, between the next wrap of this master key and what its caller does with it. */
+export function afterNextWrap(masterKey: MasterKey, act: () => Promise<unknown>): void {
+  const wrap = masterKey.wrap.bind(masterKey);
+  masterKey.wrap = async (...args) => {
+    masterKey.wrap = wrap;
+    const wrapped = await wrap(...args);
+    await act();
+    return wrapped;
+  };
+}
+
 /** Makes a new master key version current, as a rotation does before it wraps anything again. */
 export async function moveMasterKey({ masterKey, row }: Pick<KeyHouses, 'masterKey' | 'row'>): Promise<number> {
   const seen = await row.read();

@@ -18,7 +18,7 @@ export class Retirement {
   /**
    * Ends `version` and every earlier one. The epoch rises first, then everything is counted, pending rows and quarantine included: a writer
    * that wrapped with such a version before is in the count, or sees the epoch before its row becomes visible, however long it slept.
-   * Safe to repeat. @throws DomainError `not_found`; `version_in_use` with `count` (all keys, for the current version); `kms_unavailable`.
+   * Safe to repeat, also where a process died over it (copies of a key document may still hold the version). @throws DomainError `not_found`; `version_in_use` with `count` (all keys, for the current version); `kms_unavailable`.
    */
   async retire(version: number): Promise<void> {
     await this.requireRetirable(version);

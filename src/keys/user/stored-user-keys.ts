@@ -1,16 +1,14 @@
 import { Injectable } from '@nestjs/common';
-import { newKey, sealRecord } from '../../crypto';
-import { Clock, DomainError, failpoint, plaintext, SecretBytes } from '../../kernel';
+import { newKey } from '../../crypto';
+import { Clock, DomainError, failpoint, type SecretBytes } from '../../kernel';
 import { type Collection, type Draft, DuplicateKey, Store, update } from '../../store';
 import { asOneOperation, MasterKey, MasterKeyRow } from '../master';
 import { KeyCache } from './key-cache';
-import { nameKeyPlace, subkeyOf } from './opened-user-key';
+import { FIRST_VERSION, type NewRow, pendingRow } from './new-user-key';
 import { UserKeys } from './sealer';
 import { NameHeld, UserKeyHome } from './user-key-home';
 import { rewrapStored, wrapFirst } from './user-key-wraps';
-import { type UserKeyDoc, userKeysCollection, type UserKeyVersion } from './user-keys.collection';
-
-const FIRST_VERSION = 1;
+import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
 /** User keys: a row each in the store, and the wraps of the master key in their home. */
 @Injectable()
@@ -150,30 +148,6 @@ export class StoredUserKeys extends UserKeys {
   async #discard(row: UserKeyDoc): Promise<false> {
     await this.#rows.remove(row._id, row.rev);
     return false;
-  }
-}
-
-type NewRow = Pick<UserKeyDoc, '_id' | 'master_epoch' | 'created_at'> & { readonly name: string };
-
-const pendingRow = (row: NewRow, version: UserKeyVersion, key: SecretBytes): Draft<UserKeyDoc> => ({
-  ...row,
-  state: 'pending',
-  current: FIRST_VERSION,
-  epoch: 1,
-  versions: [version],
-  master_version: version.master_version,
-  wrapped_name_key: newNameKey(row._id, key),
-  quarantined: false,
-});
-
-function newNameKey(ownerId: string, key: SecretBytes): string {
-  const secrets = subkeyOf(key, 'secrets', ownerId, FIRST_VERSION);
-  const nameKey = newKey();
-  try {
-    return sealRecord(secrets, FIRST_VERSION, nameKeyPlace(ownerId), plaintext(nameKey.bytes)).toString('hex');
-  } finally {
-    nameKey.destroy();
-    secrets.destroy();
   }
 }
 
