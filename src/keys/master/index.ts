@@ -1,4 +1,6 @@
 export * from './batch';
+export * from './home-spans';
 export * from './master-key';
+export * from './master-key-homes';
 export * from './master-key-row';
 export * from './wrap-context';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DomainError, failpoint } from '../../kernel';
 import { untilHeld } from '../../store';
-import { MasterKey, MasterKeyRow } from '../master';
+import { endedThrough, MasterKey, MasterKeyRow } from '../master';
 import { SystemKeys } from '../system';
 import { UserKeyRewrapper } from '../user';
 
@@ -21,7 +21,9 @@ export class Retirement {
    * Safe to repeat. @throws DomainError `not_found`; `version_in_use` with `count` (all keys, for the current version); `kms_unavailable`.
    */
   async retire(version: number): Promise<void> {
-    const { current, versions } = await this.masterKey.state();
+    const { current, versions, unseen = [] } = await this.masterKey.state();
+    if (unseen.includes(version))
+      throw new DomainError('kms_unavailable', { detail: 'A former home of the master key does not answer.' });
     if (!versions.some((known) => known.version === version)) throw new DomainError('not_found');
     const named = (await this.row.read()).current;
     // The row decides what is used: a version that the home has beyond it may become current at any time.
@@ -33,6 +35,7 @@ export class Retirement {
     failpoint('retire.counted');
     await this.masterKey.retire(version);
     failpoint('retire.ended');
+    await this.markEnded(version);
   }
 
   /** @throws DomainError `version_in_use` with `count` where anything is on `version` or an earlier one. */
@@ -45,6 +48,16 @@ export class Retirement {
     await untilHeld(async () => {
       const seen = await this.row.read();
       return this.row.advance(seen, seen.current);
+    });
+  }
+
+  /** A home that the master key left is not needed any more once all its versions are retired. */
+  private async markEnded(version: number): Promise<void> {
+    await untilHeld(async () => {
+      const seen = await this.row.read();
+      const homes = seen.homes && endedThrough(seen.homes, version);
+      const isNews = homes?.some(({ ended }, at) => ended !== seen.homes?.[at]?.ended) === true;
+      return isNews ? this.row.advance(seen, seen.current, homes) : seen;
     });
   }
 

@@ -79,10 +79,11 @@ export class TransitMasterKey extends MasterKey {
   }
 
   async rotate(expected: number): Promise<number> {
-    const { current } = await this.state();
-    if (current > expected) return current;
-    await this.#key.rotate();
-    return (await this.state()).current;
+    for (;;) {
+      const { current } = await this.state();
+      if (current > expected) return current;
+      await this.#key.rotate();
+    }
   }
 
   async retire(version: number): Promise<void> {
