@@ -162,9 +162,11 @@ export function checkInstallation(found: InstallationDoc, pins: InstallationPins
 }
 
 /** The homes of the master key that a start may name: one, and while it moves those that it moves between. */
-export const masterKeysOf = ({ master_key, master_key_moving }: InstallationDoc): readonly string[] =>
+export const masterKeysOf = ({ master_key, master_key_moving }: InstallationDoc): readonly string[] => {
   // Asked before the seal can be checked, so of anything that somebody may have put there.
-  Array.isArray(master_key_moving) ? [...new Set([master_key, ...master_key_moving])] : [master_key];
+  const moving = Array.isArray(master_key_moving) ? (master_key_moving as readonly string[]) : [];
+  return [...new Set([master_key, ...moving])];
+};
 
 /** The master key begins to move to `home`. Safe to repeat. `store` is the sealed one, here and below. */
 export async function admitMasterKey(store: Store, home: string): Promise<void> {
