@@ -129,10 +129,17 @@ describeWithPart('openbao', 'a move of the master key from the local keyring to 
   });
 });
 
-describeWithParts(['openbao', 'secantus'], 'a move of the master key from a KV document to Transit (MongoDB)', () => {
-  const short = ['rotation.key-rotated', 'rotation.row-advanced', 'rotation.mid-batch', 'migration.settled'];
-  killSuite('kv', 'transit', isLong() ? FAILPOINTS : short, async () => {
-    const [bao, secantus] = await Promise.all([startOpenBao(), startSecantus()]);
-    return { env: vaultAndMongo(bao, secantus), close: () => Promise.all([bao.stop(), secantus.stop()]) };
-  });
-});
+describeWithParts(
+  ['openbao', 'secantus'],
+  'a move of the master key from a KV document to Transit (MongoDB, user keys in Vault)',
+  () => {
+    const short = ['rotation.key-rotated', 'rotation.row-advanced', 'rotation.mid-batch', 'migration.settled'];
+    killSuite('kv', 'transit', isLong() ? FAILPOINTS : short, async () => {
+      const [bao, secantus] = await Promise.all([startOpenBao(), startSecantus()]);
+      return {
+        env: { ...vaultAndMongo(bao, secantus), USER_KEY_STORE: 'vault' },
+        close: () => Promise.all([bao.stop(), secantus.stop()]),
+      };
+    });
+  },
+);

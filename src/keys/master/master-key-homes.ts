@@ -64,7 +64,11 @@ export class MasterKeyHomes extends MasterKey {
   }
 
   async state(): Promise<MasterKeyState> {
-    return mergedState(await this.#read(), (home) => this.#homes.serving(home));
+    return mergedState(
+      await this.#read(),
+      (home) => this.#homes.serving(home),
+      (home) => this.#homes.has(home),
+    );
   }
 
   async wrap(version: number, items: readonly WrapItem[]): Promise<WrappedKey[]> {

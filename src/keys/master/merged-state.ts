@@ -12,11 +12,12 @@ type Part = { readonly span: HomeSpan; readonly last: number; readonly state: Ma
 export async function mergedState(
   spans: readonly HomeSpan[],
   open: (home: HomeName) => Promise<MasterKey>,
+  isConfigured: (home: HomeName) => boolean,
 ): Promise<MasterKeyState> {
   const newest = await (await open(newestHome(spans))).state();
   const parts: Part[] = [];
   for (const span of spans) {
-    const state = span.home === newestHome(spans) ? newest : await stateOf(span, open);
+    const state = span.home === newestHome(spans) ? newest : await stateOf(span, open, isConfigured);
     parts.push({ span, last: Math.min(lastVersionOf(spans, span), newest.current), state });
   }
   const unseen = parts.filter(({ span, state }) => state === undefined && !isGone(span));
@@ -34,8 +35,10 @@ const isGone = ({ home, ended }: HomeSpan): boolean => ended === true && home !=
 async function stateOf(
   span: HomeSpan,
   open: (home: HomeName) => Promise<MasterKey>,
+  isConfigured: (home: HomeName) => boolean,
 ): Promise<MasterKeyState | undefined> {
-  if (isGone(span)) return undefined;
+  // A home that has ended may have been taken away: that is no fault to be told.
+  if (isGone(span) || (span.ended === true && !isConfigured(span.home))) return undefined;
   try {
     return await (await open(span.home)).state();
   } catch (error) {

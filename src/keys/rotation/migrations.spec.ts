@@ -174,6 +174,14 @@ describe('A move of the master key', () => {
     await house.retirement.retire(1);
   });
 
+  it('lets a former home go although a death came before that was written down', async () => {
+    await move('kv');
+    await house.masterKey.retire(1);
+    expect((await house.row.read()).homes?.[0]).toEqual({ home: 'local', since: 1 });
+    await expect(house.retirement.retire(1)).rejects.toMatchObject({ code: 'not_found' });
+    expect((await house.row.read()).homes?.[0]).toEqual({ home: 'local', since: 1, ended: true });
+  });
+
   it('cannot be forged by a row that names another home', async () => {
     const raw = house.engine.collection<Doc & { readonly homes?: unknown }>({
       ...masterKeyCollection,

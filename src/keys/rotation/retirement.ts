@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DomainError, failpoint } from '../../kernel';
 import { untilHeld } from '../../store';
-import { endedThrough, MasterKey, MasterKeyRow } from '../master';
+import { endedThrough, MasterKey, MasterKeyRow, spanOf } from '../master';
 import { SystemKeys } from '../system';
 import { UserKeyRewrapper } from '../user';
 
@@ -21,11 +21,14 @@ export class Retirement {
    * Safe to repeat. @throws DomainError `not_found`; `version_in_use` with `count` (all keys, for the current version); `kms_unavailable`.
    */
   async retire(version: number): Promise<void> {
+    const { current: named, homes = [] } = await this.row.read();
     const { current, versions, unseen = [] } = await this.masterKey.state();
-    if (unseen.includes(version))
-      throw new DomainError('kms_unavailable', { detail: 'A former home of the master key does not answer.' });
-    if (!versions.some((known) => known.version === version)) throw new DomainError('not_found');
-    const named = (await this.row.read()).current;
+    if (spanOf(homes, version)?.ended === true) throw new DomainError('not_found');
+    if (unseen.includes(version)) throw awayHome();
+    if (!versions.some((known) => known.version === version)) {
+      await this.markIfEnded(version, [...versions.map((known) => known.version), ...unseen]);
+      throw new DomainError('not_found');
+    }
     // The row decides what is used: a version that the home has beyond it may become current at any time.
     if (version >= Math.min(named, current)) throw inUse(await this.countUpTo(version));
     await this.requireUnused(version);
@@ -51,6 +54,16 @@ export class Retirement {
     });
   }
 
+  /**
+   * A death may have come between the end of versions and what says that their home is not needed any more. An operator may have disabled
+   * versions by hand too: with keys on them they have not ended.
+   */
+  private async markIfEnded(version: number, left: readonly number[]): Promise<void> {
+    const { current } = await this.row.read();
+    const isGone = version < current && left.every((each) => each > version);
+    if (isGone && (await this.countUpTo(version)) === 0) await this.markEnded(version);
+  }
+
   /** A home that the master key left is not needed any more once all its versions are retired. */
   private async markEnded(version: number): Promise<void> {
     await untilHeld(async () => {
@@ -70,6 +83,9 @@ export class Retirement {
     return count;
   }
 }
+
+const awayHome = (): DomainError =>
+  new DomainError('kms_unavailable', { detail: 'A former home of the master key does not answer.' });
 
 const inUse = (count: number): DomainError =>
   new DomainError('version_in_use', {
