@@ -143,3 +143,35 @@ describeWithParts(
     });
   },
 );
+
+describeWithPart('openbao', 'a replica that is configured for the former home alone', () => {
+  let bao: Bao;
+  let installation: MovingInstallation;
+  beforeAll(async () => {
+    bao = await startOpenBao();
+    const env = { MASTER_KEY: 'local', COFFER_ROOT_KEY: 'a root key of thirty-two characters' };
+    installation = await MovingInstallation.start(env);
+    await installation.quiesce();
+  });
+  afterAll(async () => {
+    await installation.close();
+    await bao.stop();
+  });
+
+  it('lets no move begin with its environment', async () => {
+    const refused = await installation.migrate('local', 'kv');
+    expect(refused).toMatchObject({ code: 1, err: expect.stringContaining('kv is not configured: set VAULT_ADDR') });
+    const away = { VAULT_ADDR: 'http://127.0.0.1:9', VAULT_TOKEN: 'hvs.nobody' };
+    expect(await installation.migrate('local', 'kv', away)).toMatchObject({ code: 1 });
+    expect((await installation.migrate('local', 'nowhere', vaultEnv(bao))).code).toBe(2);
+    expect(await installation.masterKey()).toMatchObject({ home: 'local', versions: [1] });
+  });
+
+  it('answers 503 after a move and says what it lacks, and serves once it has that', async () => {
+    expect(await installation.migrate('local', 'kv', vaultEnv(bao))).toMatchObject({ code: 0 });
+    await expect(installation.readAll()).rejects.toThrow(/^503 .*kms_unavailable/);
+    expect(installation.service.logs()).toContain('keys need the home kv: MASTER_KEY kv is not configured');
+    await installation.service.restart({ ...vaultEnv(bao), MASTER_KEY: 'kv' });
+    await installation.readAll();
+  });
+});
