@@ -46,7 +46,9 @@ export class MovingInstallation {
     installation.#admin = newPerson('admin');
     await signUp(new Client(service.url), installation.#admin);
     for (let user = 0; user < 3; user += 1) await installation.addUser();
-    installation.#busy = Promise.all([installation.#readOn(), installation.#writeOn()]);
+    installation.#busy = Promise.all([installation.#readOn(), installation.#writeOn()]).catch((error: unknown) =>
+      installation.faults.push(String(error)),
+    );
     return installation;
   }
 
