@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { rotations, status } from './keys-cli/lists';
+import { migrate } from './keys-cli/migrate';
 import { rotate } from './keys-cli/rotate';
 import { trim } from './keys-cli/trim';
 import { WrongUsage, runTool } from './tool';
@@ -10,6 +11,9 @@ const HELP = `Usage: npm run keys -- COMMAND
   rotations  lists the last rotations of the master key, newest first
   rotate     lets the service rotate the master key and shows its progress until the end; follows the rotation that is under way, if there is
              one. Ctrl-C ends the watching alone: the rotation goes on in the service
+  migrate --to transit|kv|local
+             moves the master key to another home while the service serves. It may be ended or killed at any moment and run again. The
+             environment names both homes, MASTER_KEY the former one (either of them while the move runs); so does that of each replica
   trim VERSION --token-file PATH
              destroys master key version VERSION and all before it in Vault's Transit engine, after they were retired. This is final: no
              backup of the store that is wrapped by them opens again. PATH holds a token with the operator's policy (deploy/vault), which
@@ -25,6 +29,7 @@ const COMMANDS: ReadonlyMap<string, (args: readonly string[]) => Promise<string>
   ['status', status],
   ['rotations', rotations],
   ['rotate', rotate],
+  ['migrate', migrate],
   ['trim', trim],
 ]);
 

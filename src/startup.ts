@@ -2,10 +2,17 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { CONFIG, Config } from './config';
 import { Lifecycle } from './http';
 import { Clock, DomainError, SECOND, StartRefused, isDomainError } from './kernel';
-import { MasterKey, MasterKeyRow } from './keys/master';
+import { HOME_NAMES, MasterKeyHomes, MasterKeyRow } from './keys/master';
 import { SystemKeys, openKeys } from './keys/system';
 import { UserKeyHome } from './keys/user';
-import { InstallationPins, Store, completeInstallation, openInstallation } from './store';
+import {
+  InstallationDoc,
+  InstallationPins,
+  Store,
+  completeInstallation,
+  masterKeysOf,
+  openInstallation,
+} from './store';
 import { usersCollection } from './users';
 
 const FIRST_PAUSE = SECOND / 2;
@@ -15,7 +22,7 @@ const LONGEST_PAUSE = 5 * SECOND;
 @Injectable()
 export class OpenedKeys {
   constructor(
-    readonly masterKey: MasterKey,
+    readonly masterKey: MasterKeyHomes,
     readonly systemKeys: SystemKeys,
     readonly row: MasterKeyRow,
     readonly userKeys: UserKeyHome,
@@ -70,10 +77,18 @@ export class Startup {
       hasUsers: async () => (await this.store.collection(usersCollection).count('_id', [])) > 0,
     };
     const found = await openInstallation(this.store, { pins, dataDir, clock: this.clock, remains });
+    this.followHomes(found);
     await openKeys(this.keys, found.state === 'opening');
     await this.keys.userKeys.open();
     await completeInstallation(this.store, pins);
     await this.store.prepare();
+  }
+
+  /** Where the master key is stands in a sealed row: until the key of the seals is open, in the installation document, whose seal is checked then. */
+  private followHomes(found: InstallationDoc): void {
+    const { masterKey, systemKeys, row } = this.keys;
+    const admitted = HOME_NAMES.filter((home) => masterKeysOf(found).includes(home));
+    masterKey.follow(admitted, async () => (systemKeys.openSeals ? row.find() : undefined));
   }
 }
 

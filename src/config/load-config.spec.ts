@@ -245,6 +245,29 @@ describe('each variable', () => {
   });
 });
 
+describe('homes of the master key beside that of MASTER_KEY', () => {
+  const others = (env: Record<string, string>): string[] => load(env).otherMasterKeys.map(({ home }) => home);
+
+  it('are those that the environment describes', () => {
+    expect(others({})).toEqual([]);
+    expect(others({ COFFER_ROOT_KEY: GOOD })).toEqual([]);
+    expect(others({ ...VAULT, MASTER_KEY: 'local' })).toEqual(['transit', 'kv']);
+    expect(others({ ...VAULT, COFFER_ROOT_KEY: GOOD, MASTER_KEY: 'kv' })).toEqual(['transit', 'local']);
+  });
+
+  it('are left out, and no secret is made for them, where something is missing', () => {
+    const config = load(VAULT);
+    expect(config.otherMasterKeys.map(({ home }) => home)).toEqual(['kv']);
+    expect(config.generatedSecrets.join()).not.toContain('COFFER_ROOT_KEY');
+    expect(others({ VAULT_ADDR: 'http://127.0.0.1:8200', MASTER_KEY: 'local' })).toEqual([]);
+  });
+
+  it('hold the keyring where an earlier start generated its root key', () => {
+    load({});
+    expect(others(VAULT)).toEqual(['kv', 'local']);
+  });
+});
+
 describe('secrets outside production', () => {
   it('are made once, kept with mode 0600, used again and named without their value', () => {
     const first = load();

@@ -336,3 +336,24 @@ describe('a paused job', () => {
     release();
   });
 });
+
+it('leaves a job that it does not accept to a process that does', async () => {
+  const stalled = gate();
+  const first = runnerWith(stalled.handler);
+  const job = await first.start('count', { to: 'there' });
+  await stalled.reached;
+  const [other, able] = [new ManualRunner(open.store, clock), new ManualRunner(open.store, clock)];
+  runners.push(other, able);
+  other.register(
+    'count',
+    () => Promise.resolve(),
+    (data) => data['to'] !== 'there',
+  );
+  able.register('count', () => Promise.resolve());
+  clock.ms += 20_000;
+  await other.poll();
+  expect((await rowOf(job.id)).fence).toBe(1);
+  await able.poll();
+  expect(await ended(able, job)).toMatchObject({ state: 'done' });
+  stalled.release();
+});

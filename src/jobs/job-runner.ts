@@ -23,6 +23,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   readonly #rows: Collection<JobDoc>;
   readonly #owner = newLeaseOwner();
   readonly #handlers = new Map<string, JobHandler>();
+  readonly #accepts = new Map<string, (data: JobData) => boolean>();
   readonly #held = new Map<string, HeldJob>();
   readonly #drives = new Set<Promise<void>>();
   #poller: NodeJS.Timeout | undefined;
@@ -38,9 +39,11 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     this.#rows = store.collection(jobsCollection);
   }
 
-  register(kind: string, handler: JobHandler): void {
+  /** `accepts`: which jobs of the kind this process may take over; all, unless told. */
+  register(kind: string, handler: JobHandler, accepts: (data: JobData) => boolean = () => true): void {
     if (this.#handlers.has(kind)) throw new TypeError(`two handlers for jobs of kind ${kind}`);
     this.#handlers.set(kind, handler);
+    this.#accepts.set(kind, accepts);
   }
 
   /**
@@ -65,6 +68,12 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
 
   async find(id: string): Promise<Job | undefined> {
     const doc = await this.#rows.find('_id', id);
+    return doc === undefined ? undefined : jobOf(doc);
+  }
+
+  /** The job of this kind (and subject) that is running or paused. */
+  async active(place: string): Promise<Job | undefined> {
+    const doc = await this.#rows.find('active', place);
     return doc === undefined ? undefined : jobOf(doc);
   }
 
@@ -139,7 +148,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   }
 
   #isFree(doc: JobDoc): boolean {
-    if (!this.#handlers.has(doc.kind) || this.#held.has(doc._id)) return false;
+    if (this.#accepts.get(doc.kind)?.(doc.data) !== true || this.#held.has(doc._id)) return false;
     return doc.lease_until <= this.clock.now() || isGone(doc.lease_owner, this.#owner);
   }
 

@@ -65,7 +65,7 @@ export async function openFilesRig(options: RigOptions = {}) {
   const masterKey = new LocalMasterKey(folder, newKey().bytes.toString('base64'));
   await masterKey.open();
   const masterRow = new MasterKeyRow(store);
-  await masterRow.create((await masterKey.state()).current);
+  await masterRow.create((await masterKey.state()).current, masterKey.home);
   const cache = new KeyCache({ capacity: options.cachedKeys ?? 100, maxAgeMs: 60_000 });
   const home = new StoreUserKeyHome();
   const userKeys = new StoredUserKeys(store, masterKey, masterRow, cache, clock, home);

@@ -39,7 +39,7 @@ export async function openKeyHouses(folder: string, options: KeysOptions = {}) {
   const row = new MasterKeyRow(store);
   const rows = store.collection(userKeysCollection);
   await store.prepare();
-  await row.create((await masterKey.state()).current);
+  await row.create((await masterKey.state()).current, masterKey.home);
   const cache = new KeyCache({ capacity: 100, maxAgeMs: options.cacheMs ?? 300_000 });
   const home = options.home ?? new StoreUserKeyHome();
   const userKeys = new StoredUserKeys(store, masterKey, row, cache, clock, home);

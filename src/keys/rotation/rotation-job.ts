@@ -1,10 +1,11 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import { JobFailed, JobProgress, JobRunner, Pace, RunningJob } from '../../jobs';
 import { AuditAction, AuditIntent, AuditSink, failpoint, isDomainError } from '../../kernel';
-import { MasterKey, MasterKeyRow, MAX_BATCH } from '../master';
+import { MAX_BATCH } from '../master';
 import { SystemKeys } from '../system';
 import { RewrapOutcome, UserKeyRewrapper } from '../user';
 import { ROTATION_JOB, rotationData } from './rotation';
+import { RotationTarget } from './rotation-target';
 
 /** So many batches in a row in which no row held still: somebody keeps writing them, and a new rotation is to be tried later. */
 const IDLE_BATCHES = 50;
@@ -14,22 +15,30 @@ const BATCH = { least: 25, first: MAX_BATCH, most: 1_000 };
 const PART = 100;
 
 /**
- * Rotates the master key, in the order of writes of DESIGN section 3. Each step looks at what is there before it does anything, so the
+ * Rotates the master key, and moves it to another home, in the order of writes of DESIGN section 3. Each step looks at what is there before it does anything, so the
  * whole may be run again after a death at any point; the failpoints stand between the writes.
  */
 @Injectable()
 export class RotationJob implements OnModuleInit {
   constructor(
     private readonly jobs: JobRunner,
-    private readonly masterKey: MasterKey,
-    private readonly row: MasterKeyRow,
+    private readonly target: RotationTarget,
     private readonly systemKeys: SystemKeys,
     private readonly userKeys: UserKeyRewrapper,
     private readonly audit: AuditSink,
   ) {}
 
   onModuleInit(): void {
-    this.jobs.register(ROTATION_JOB, (job) => this.run(job));
+    this.register();
+  }
+
+  register(): void {
+    // A replica that is not configured for the home of a move leaves it to one that is.
+    this.jobs.register(
+      ROTATION_JOB,
+      (job) => this.run(job),
+      (data) => this.target.isReachable(rotationData(data).to),
+    );
   }
 
   async run(job: RunningJob): Promise<void> {
@@ -37,6 +46,8 @@ export class RotationJob implements OnModuleInit {
     await this.#advance(job, target);
     await this.#rewrapSystemKeys(job, target);
     await this.#rewrapUserKeys(job, target);
+    await job.hold();
+    await this.target.settle(rotationData(job.data).to);
     failpoint('rotation.before-done');
     this.#note('rotation.finished', job, { target, ...job.progress });
   }
@@ -45,9 +56,10 @@ export class RotationJob implements OnModuleInit {
   async #newVersion(job: RunningJob): Promise<number> {
     const { target } = rotationData(job.data);
     if (target !== undefined) return target;
-    const from = await this.#intent(job);
+    const from = await this.#atOnce(job, () => this.#intent(job));
     failpoint('rotation.intent-written');
-    const made = await this.#rotate(job, from);
+    await job.hold();
+    const made = await this.#atOnce(job, () => this.target.make(from, rotationData(job.data).to));
     failpoint('rotation.key-rotated');
     await job.save({ data: { target: made } });
     failpoint('rotation.target-pinned');
@@ -57,30 +69,25 @@ export class RotationJob implements OnModuleInit {
 
   /** Read while this job holds the one place of its kind: no other rotation moves the row meanwhile. */
   async #intent(job: RunningJob): Promise<number> {
-    const { from } = rotationData(job.data);
+    const { from, to } = rotationData(job.data);
     if (from !== undefined) return from;
-    const { current } = await this.row.read();
+    const current = await this.target.follows(to);
     await job.save({ data: { from: current } });
     return current;
   }
 
   /** The first try has somebody waiting for it, who is told at once that the home is away; a resumed job waits for it to come back. */
-  async #rotate(job: RunningJob, from: number): Promise<number> {
+  async #atOnce<T>(job: RunningJob, act: () => Promise<T>): Promise<T> {
     try {
-      await job.hold();
-      return await this.masterKey.rotate(from);
+      return await act();
     } catch (error) {
       if (!job.resumed && isDomainError(error, 'kms_unavailable')) throw new JobFailed(error.code);
       throw error;
     }
   }
 
-  /** From here on everything new is wrapped with the target. A retire in between moves the epoch alone and is no obstacle. */
   async #advance(job: RunningJob, target: number): Promise<void> {
-    for (let seen = await this.row.read(); seen.current < target; seen = await this.row.read()) {
-      await job.hold();
-      await this.row.advance(seen, target);
-    }
+    await this.target.advance(target, rotationData(job.data).to, () => job.hold());
     failpoint('rotation.row-advanced');
     if (!rotationData(job.data).advanced) await job.save({ data: { advanced: true } });
   }

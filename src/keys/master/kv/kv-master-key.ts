@@ -77,7 +77,7 @@ export class KvMasterKey extends HeldMasterKey {
       const { data, version } = await this.#documents.read(PATH);
       const document = this.#served(data);
       if (document.current > expected) return document.current;
-      const next = withNewVersion(document, Date.now());
+      const next = withNewVersion(document, Date.now(), expected);
       const written = await this.#documents.write(PATH, { ...next }, version);
       failpoint('kv-master.rotated');
       return written === undefined ? undefined : next.current;

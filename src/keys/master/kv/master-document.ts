@@ -27,9 +27,9 @@ function isEntry(value: unknown): boolean {
   return typeof key === 'string' && KEY.test(key) && typeof created_at === 'string' && !isNaN(Date.parse(created_at));
 }
 
-/** One version more than `document` has, or the first one. */
-export function withNewVersion(document: MasterDocument | undefined, now: number): MasterDocument {
-  const current = (document?.current ?? 0) + 1;
+/** One version more than `document` has, or the first one; beyond `expected`, where that is further. */
+export function withNewVersion(document: MasterDocument | undefined, now: number, expected = 0): MasterDocument {
+  const current = Math.max(document?.current ?? 0, expected) + 1;
   const key = newKey();
   try {
     const entry = { key: key.bytes.toString('hex'), created_at: isoTime(now) };

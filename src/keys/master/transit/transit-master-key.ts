@@ -81,13 +81,19 @@ export class TransitMasterKey extends MasterKey {
     );
   }
 
-  rotate(expected: number): Promise<number> {
-    return asOneOperation(async () => {
-      const { current } = await this.state();
-      if (current > expected) return current;
-      await this.#key.rotate();
-      return (await this.state()).current;
-    });
+  /** More than once where the key has fewer versions than the home that it takes over from: each time is an operation of its own. */
+  async rotate(expected: number): Promise<number> {
+    for (;;) {
+      const reached = await asOneOperation(() => this.#rotatedOnce(expected));
+      if (reached > expected) return reached;
+    }
+  }
+
+  async #rotatedOnce(expected: number): Promise<number> {
+    const { current } = await this.state();
+    if (current > expected) return current;
+    await this.#key.rotate();
+    return (await this.state()).current;
   }
 
   retire(version: number): Promise<void> {
