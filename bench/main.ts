@@ -1,21 +1,32 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { fileFigures } from './files';
 import { Figure, printFigures } from './figures';
 import { livezFigure, recordFigure } from './records';
+import { rotationFigures } from './rotation';
 import { startBenchServer } from './server-process';
 import { account, signUp } from './session';
 import { startFigure } from './start-time';
 
-/** Arguments: the project folder, then any of `files`, `records`, `livez`, `start`; all without any. `BENCH_MIB` sets the file size. */
+/**
+ * Arguments: the project folder, then any of `files`, `records`, `livez`, `start`, `rotation`; all without any. `BENCH_MIB` sets the file
+ * size, `--keys=<number>` how many user keys are rotated.
+ */
 async function main(): Promise<void> {
-  const [root = process.cwd(), ...chosen] = process.argv.slice(2);
+  const [root = process.cwd(), ...rest] = process.argv.slice(2);
+  const { values, positionals: chosen } = parseArgs({
+    args: rest,
+    allowPositionals: true,
+    options: { keys: { type: 'string', default: '100000' } },
+  });
   const wants = (name: string): boolean => chosen.length === 0 || chosen.includes(name);
   const mib = Number(process.env['BENCH_MIB'] ?? '1024');
   const figures: Figure[] = [];
   if (wants('start')) figures.push(await startFigure(root));
   if (['files', 'records', 'livez'].some(wants)) figures.push(...(await serverFigures(wants, mib)));
+  if (wants('rotation')) figures.push(...(await rotationFigures(Number(values.keys))));
   printFigures(figures);
   keep(root, figures);
   process.exitCode = figures.every((figure) => figure.holds) ? 0 : 1;

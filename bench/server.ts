@@ -4,11 +4,12 @@ import { loadConfig } from '../src/config';
 import { randomSecret } from '../src/crypto';
 import { CofferServer } from '../src/server';
 import { BaselineController } from './baseline.controller';
+import { RotationController } from './rotation.controller';
 
 /** The service as it is, and the baseline's routes beside it. Answers `collect` and `highest` with resident memory in bytes. */
 async function main(): Promise<void> {
   const config = loadConfig({ newSecret: () => randomSecret(32).toString('base64') });
-  const root = { ...AppModule.forConfig(config), controllers: [BaselineController] };
+  const root = { ...AppModule.forConfig(config), controllers: [BaselineController, RotationController] };
   const server = await CofferServer.create(config, root);
   process.on('SIGTERM', () => void server.stop().then(() => process.exit(0)));
   const port = await server.start((error) => {

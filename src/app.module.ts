@@ -5,14 +5,14 @@ import { AuditModule } from './audit';
 import { AuthModule, OwnedFactors, OwnedSessions } from './auth';
 import { BlobStore } from './blobs';
 import { FilesystemBlobStore } from './blobs/filesystem';
-import { CONFIG, Config } from './config';
+import { CONFIG, Config, MasterKeyConfig } from './config';
 import { FilesModule, OwnedFiles } from './files';
 import { HealthModule } from './health';
 import { AnswerSealer, HttpModule, OwnedAnswers } from './http';
 import { JobsModule, Scheduler } from './jobs';
 import { AuditSink, Clock, HOUR, Readiness, SECOND, SystemClock, SystemSecrets, UserOwned } from './kernel';
 import { KeyAdministrationModule } from './key-administration';
-import { MasterKey, MasterKeyRow } from './keys/master';
+import { MasterKey, MasterKeyHomes, MasterKeyRow } from './keys/master';
 import { KvMasterKey } from './keys/master/kv';
 import { LocalMasterKey } from './keys/master/local';
 import { TransitMasterKey } from './keys/master/transit';
@@ -52,21 +52,29 @@ const engineOf = ({ store, dataDir }: Config, clock: Clock): Store =>
   store.engine === 'mongo' ? new MongoStore(store) : new EmbeddedStore(join(dataDir, 'store'), clock);
 
 /** What a process keeps in Vault shares one login. */
-function vaultOf({ masterKey, userKeys }: Config): VaultSession | undefined {
-  if (masterKey.home !== 'local') return openVault(masterKey);
-  return userKeys.store === 'vault' ? openVault(userKeys.vault) : undefined;
+function vaultOf({ masterKey, otherMasterKeys, userKeys }: Config): VaultSession | undefined {
+  if (userKeys.store === 'vault') return openVault(userKeys.vault);
+  for (const home of [masterKey, ...otherMasterKeys]) if (home.home !== 'local') return openVault(home);
+  return undefined;
 }
 
-function masterKeyOf({ masterKey, userKeys, dataDir }: Config, vault: VaultSession | undefined): MasterKey {
-  switch (masterKey.home) {
+function masterKeyOf(home: MasterKeyConfig, { userKeys, dataDir }: Config, vault: VaultSession | undefined): MasterKey {
+  switch (home.home) {
     case 'local':
-      return new LocalMasterKey(dataDir, masterKey.rootKey);
+      return new LocalMasterKey(dataDir, home.rootKey);
     case 'kv':
-      return new KvMasterKey(masterKey, { maxAgeMs: userKeys.cacheSeconds * SECOND }, vault);
+      return new KvMasterKey(home, { maxAgeMs: userKeys.cacheSeconds * SECOND }, vault);
     case 'transit':
-      return new TransitMasterKey(masterKey, vault);
+      return new TransitMasterKey(home, vault);
   }
 }
+
+/** That of MASTER_KEY first, then those that the environment describes as well: between them the key can move while this process serves. */
+const masterKeysOf = (config: Config, vault: VaultSession | undefined): MasterKeyHomes =>
+  new MasterKeyHomes([
+    masterKeyOf(config.masterKey, config, vault),
+    ...config.otherMasterKeys.map((home) => masterKeyOf(home, config, vault)),
+  ]);
 
 const userKeyHomeOf = ({ userKeys }: Config, vault: VaultSession | undefined): UserKeyHome =>
   userKeys.store === 'store'
@@ -82,7 +90,8 @@ const adapters: readonly Provider[] = [
   { provide: Clock, useClass: SystemClock },
   { provide: ENGINE, inject: [CONFIG, Clock], useFactory: engineOf },
   { provide: VAULT, inject: [CONFIG], useFactory: vaultOf },
-  { provide: MasterKey, inject: [CONFIG, { token: VAULT, optional: true }], useFactory: masterKeyOf },
+  { provide: MasterKeyHomes, inject: [CONFIG, { token: VAULT, optional: true }], useFactory: masterKeysOf },
+  { provide: MasterKey, useExisting: MasterKeyHomes },
   { provide: UserKeyHome, inject: [CONFIG, { token: VAULT, optional: true }], useFactory: userKeyHomeOf },
   { provide: Mailer, inject: [CONFIG, Clock], useFactory: mailerOf },
   { provide: BlobStore, inject: [CONFIG], useFactory: blobsOf },
@@ -126,6 +135,7 @@ class CoreModule {
       CONFIG,
       Clock,
       MasterKey,
+      MasterKeyHomes,
       MasterKeyRow,
       UserKeyHome,
       Mailer,

@@ -4,6 +4,7 @@ import { chmod, copyFile, mkdir, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { CONFIG, Config } from './config';
 import { StartRefused } from './kernel';
+import { MasterKeyRow } from './keys/master';
 import { WrongUsage, runTool } from './tool';
 import { StoreCopy } from './wiring';
 import { withService } from './with-service';
@@ -18,11 +19,19 @@ keyring, generated secrets. It reads the same environment as the service. How to
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 `;
 
+const IN_VAULT = 'Keys lie in Vault: take a snapshot of it now, after this.\n';
+
 async function main(args: readonly string[]): Promise<string> {
   if (args.includes('--help') || args.includes('-h')) return HELP;
   const [folder = '', ...rest] = args;
   if (folder === '' || folder.startsWith('-') || rest.length > 0) throw new WrongUsage();
-  return withService((app) => backup(app.get<Config>(CONFIG), app.get(StoreCopy), resolve(folder)));
+  return withService(async (app) => {
+    const copied = await backup(app.get<Config>(CONFIG), app.get(StoreCopy), resolve(folder));
+    // Read afterwards: the key may have begun to move meanwhile.
+    const { homes = [] } = await app.get(MasterKeyRow).read();
+    const isInVault = homes.some(({ home, ended }) => home !== 'local' && ended !== true);
+    return isInVault && !copied.includes(IN_VAULT) ? `${copied}${IN_VAULT}` : copied;
+  });
 }
 
 /** Documents first: a blob never changes, and one that a document of that moment names is still there but for a file that was deleted since. */
@@ -36,10 +45,7 @@ async function backup({ dataDir, masterKey, userKeys }: Config, { into }: StoreC
   // Behind the documents, so that no document is wrapped with a version that the copied keyring does not have.
   await copyTree(join(dataDir, 'secrets'), join(folder, 'secrets'));
   for (const name of ['keyring.json', 'installation.json']) await copyOne(join(dataDir, name), join(folder, name));
-  const vault =
-    masterKey.home === 'local' && userKeys.store === 'store'
-      ? ''
-      : 'Keys lie in Vault: take a snapshot of it now, after this.\n';
+  const vault = masterKey.home === 'local' && userKeys.store === 'store' ? '' : IN_VAULT;
   return `Copied documents and ${blobs} blobs to ${folder}.\n${vault}`;
 }
 

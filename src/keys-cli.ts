@@ -1,51 +1,44 @@
 import 'reflect-metadata';
-import { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { readFile } from 'node:fs/promises';
-import { AuditSink, StartRefused, audited } from './kernel';
-import { MasterKey } from './keys/master';
-import { Retirement } from './keys/rotation';
+import { rotations, status } from './keys-cli/lists';
+import { migrate } from './keys-cli/migrate';
+import { rotate } from './keys-cli/rotate';
+import { trim } from './keys-cli/trim';
 import { WrongUsage, runTool } from './tool';
-import { withService } from './with-service';
 
 const HELP = `Usage: npm run keys -- COMMAND
 
+  status     shows the master key's home and versions, and the rotation that is under way
+  rotations  lists the last rotations of the master key, newest first
+  rotate     lets the service rotate the master key and shows its progress until the end; follows the rotation that is under way, if there is
+             one. Ctrl-C ends the watching alone: the rotation goes on in the service
+  migrate --to transit|kv|local
+             moves the master key to another home while the service serves. It may be ended or killed at any moment and run again. The
+             environment names both homes, MASTER_KEY the former one (either of them while the move runs); so does that of each replica
   trim VERSION --token-file PATH
              destroys master key version VERSION and all before it in Vault's Transit engine, after they were retired. This is final: no
              backup of the store that is wrapped by them opens again. PATH holds a token with the operator's policy (deploy/vault), which
              the service never has; - reads it from standard input
   --help     shows this
 
-It reads the same environment as the service, which may run meanwhile.
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+It reads the same environment as the service, which may run meanwhile; a rotation needs it running.
+Exit codes: 0 done, 1 refused, failed, with keys in quarantine, or not watched to the end, 2 wrong usage.
 `;
 
-async function main(args: readonly string[]): Promise<string> {
-  if (args.includes('--help') || args.includes('-h')) return HELP;
-  const [command, version = '', option, path = '', ...rest] = args;
-  const isSound = command === 'trim' && /^[1-9]\d{0,8}$/.test(version) && option === '--token-file' && path !== '';
-  if (!isSound || rest.length > 0) throw new WrongUsage();
-  const token = await tokenIn(path);
-  return withService((app) => trim(app, Number(version), token));
-}
+/** Each gets the arguments behind its name and resolves with what is to be said. @throws WrongUsage */
+const COMMANDS: ReadonlyMap<string, (args: readonly string[]) => Promise<string>> = new Map([
+  ['status', status],
+  ['rotations', rotations],
+  ['rotate', rotate],
+  ['migrate', migrate],
+  ['trim', trim],
+]);
 
-/** A token as an argument would be in the list of processes, and in the shell's history. */
-async function tokenIn(path: string): Promise<string> {
-  try {
-    const token = (await readFile(path === '-' ? '/dev/stdin' : path, 'utf8')).trim();
-    if (token !== '') return token;
-  } catch {
-    // Falls through: what cannot be read holds no token.
-  }
-  throw new StartRefused('There is no token in the file that --token-file names.');
-}
-
-async function trim(app: NestFastifyApplication, version: number, token: string): Promise<string> {
-  const intent = { action: 'master-key.trim', actor: 'system:keys-cli', resource: `master-key/${version}` } as const;
-  await audited(app.get(AuditSink), intent, async () => {
-    await app.get(Retirement, { strict: false }).requireUnused(version);
-    await app.get(MasterKey).trim(version, token);
-  });
-  return `Master key version ${version} and all before it are destroyed.\n`;
+function main(args: readonly string[]): Promise<string> {
+  if (args.includes('--help') || args.includes('-h')) return Promise.resolve(HELP);
+  const [name = '', ...rest] = args;
+  const command = COMMANDS.get(name);
+  if (command === undefined) throw new WrongUsage();
+  return command(rest);
 }
 
 runTool(main, HELP);

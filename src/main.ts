@@ -2,10 +2,10 @@ import 'reflect-metadata';
 import { banner } from './banner';
 import { loadConfig } from './config';
 import { randomSecret } from './crypto';
-import { StartRefused, armFailpoint } from './kernel';
+import { armFailpoint } from './kernel';
 import { createLogger } from './observability';
 import { CofferServer } from './server';
-import { refusalLine } from './startup';
+import { isForeseen, refusalLine } from './startup';
 
 /** npm hands Ctrl-C on to a process that the terminal has told already: the echo is no second signal. */
 const ECHO_MS = 250;
@@ -31,7 +31,7 @@ function stopOnSignals(server: CofferServer): void {
 
 function refuse(error: unknown): never {
   process.stderr.write(`coffer: ${refusalLine(error)}\n`);
-  if (!(error instanceof StartRefused)) createLogger({ level: 'fatal' }).fatal({ err: error }, 'the start failed');
+  if (!isForeseen(error)) createLogger({ level: 'fatal' }).fatal({ err: error }, 'the start failed');
   process.exit(1);
 }
 

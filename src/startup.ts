@@ -2,10 +2,17 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { CONFIG, Config } from './config';
 import { Lifecycle } from './http';
 import { Clock, DomainError, SECOND, StartRefused, isDomainError } from './kernel';
-import { MasterKey, MasterKeyRow } from './keys/master';
+import { HOME_NAMES, MasterKeyHomes, MasterKeyRow } from './keys/master';
 import { SystemKeys, openKeys } from './keys/system';
 import { UserKeyHome } from './keys/user';
-import { InstallationPins, Store, completeInstallation, openInstallation } from './store';
+import {
+  InstallationDoc,
+  InstallationPins,
+  Store,
+  completeInstallation,
+  masterKeysOf,
+  openInstallation,
+} from './store';
 import { usersCollection } from './users';
 
 const FIRST_PAUSE = SECOND / 2;
@@ -15,7 +22,7 @@ const LONGEST_PAUSE = 5 * SECOND;
 @Injectable()
 export class OpenedKeys {
   constructor(
-    readonly masterKey: MasterKey,
+    readonly masterKey: MasterKeyHomes,
     readonly systemKeys: SystemKeys,
     readonly row: MasterKeyRow,
     readonly userKeys: UserKeyHome,
@@ -70,19 +77,38 @@ export class Startup {
       hasUsers: async () => (await this.store.collection(usersCollection).count('_id', [])) > 0,
     };
     const found = await openInstallation(this.store, { pins, dataDir, clock: this.clock, remains });
+    this.followHomes(found);
     await openKeys(this.keys, found.state === 'opening');
     await this.keys.userKeys.open();
     await completeInstallation(this.store, pins);
     await this.store.prepare();
+  }
+
+  /** Where the master key is stands in a sealed row: until the key of the seals is open, in the installation document, whose seal is checked then. */
+  private followHomes(found: InstallationDoc): void {
+    const { masterKey, systemKeys, row } = this.keys;
+    const admitted = HOME_NAMES.filter((home) => masterKeysOf(found).includes(home));
+    masterKey.follow(admitted, async () => (systemKeys.openSeals ? row.find() : undefined));
   }
 }
 
 /** What stops a start, as one line for the operator. A fault that nobody foresaw keeps its kind, never its text. */
 export function refusalLine(error: unknown): string {
   if (error instanceof StartRefused) return error.message.replaceAll(/\s*\n\s*/g, ' ');
+  const listening = listenFault(error);
+  if (listening !== undefined) return listening;
   const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
+  return `The start failed (${String(name)}${typeof code === 'string' ? ` ${code}` : ''}).`;
+}
+
+/** Whether the line says it all: what remains is a fault of ours, whose stack belongs into the log. */
+export const isForeseen = (error: unknown): boolean =>
+  error instanceof StartRefused || listenFault(error) !== undefined;
+
+function listenFault(error: unknown): string | undefined {
+  const { code, syscall } = (error ?? {}) as { code?: unknown; syscall?: unknown };
+  if (syscall !== 'listen' && syscall !== 'getaddrinfo') return undefined;
   if (code === 'EADDRINUSE') return 'PORT is in use by another process.';
   if (code === 'EACCES') return 'PORT may not be opened by this user.';
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') return 'HOST is not an address of this machine.';
-  return `The start failed (${String(name)}${typeof code === 'string' ? ` ${code}` : ''}).`;
+  return code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' ? 'HOST is not an address of this machine.' : undefined;
 }

@@ -1,12 +1,15 @@
 import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
+import type { ApprovedRequest } from '../approvals';
 import { Scheduler } from '../jobs';
-import { audited, AuditSink, isDomainError, Principal, SECOND } from '../kernel';
+import { audited, AuditIntent, AuditSink, isDomainError, Principal, SECOND } from '../kernel';
 import { EraseDecision } from './erase-decision';
 import { ErasureDoc } from './erasure.collection';
 import { ErasureRun } from './erasure-run';
 import { Erasures } from './erasures';
 
 const RESUME_EVERY = 10 * SECOND;
+
+type Eraser = Pick<AuditIntent, 'actor' | 'details'> & { readonly requestedBy: ErasureDoc['requested_by'] };
 
 /** Erases accounts, and goes on with what a process that died left. */
 @Injectable()
@@ -29,14 +32,17 @@ export class AccountErasure implements OnModuleInit {
    * Resolves when nothing of the account is left. Again for one that is erased already: the same erase.
    * @throws DomainError `not_found`; `conflict` (the last administrator, or another erase of it is being decided).
    */
-  async erase(caller: Principal, accountId: string): Promise<ErasureDoc> {
-    const intent = { action: 'account.erase', actor: caller.userId, resource: `user/${accountId}` } as const;
-    return audited(this.audit, intent, async () => {
-      // Whoever began it may be dead, with rows removed that were never counted.
-      if ((await this.erasures.find(accountId))?.state === 'erasing') await this.erasures.noteResumed(accountId);
-      const decided = await this.decision.reach(accountId, caller.userId === accountId ? 'owner' : 'administrator');
-      return this.run.finish(decided);
+  erase(caller: Principal, accountId: string): Promise<ErasureDoc> {
+    return this.#erase(accountId, {
+      actor: caller.userId,
+      requestedBy: caller.userId === accountId ? 'owner' : 'administrator',
     });
+  }
+
+  /** What one administrator asked for and another one approved. @throws as `erase` */
+  eraseApproved({ id, requestedBy, approvedBy }: ApprovedRequest, accountId: string): Promise<ErasureDoc> {
+    const details = { approval: id, requested_by: requestedBy };
+    return this.#erase(accountId, { actor: approvedBy, requestedBy: 'administrator', details });
   }
 
   /** One that fails is tried again at the next turn and holds up no other. */
@@ -45,6 +51,15 @@ export class AccountErasure implements OnModuleInit {
       await this.#safely(erasure, () => this.#goOn(erasure));
     const undecided = [...(await this.erasures.inState('withdrawn')), ...(await this.erasures.inState('claimed'))];
     for (const erasure of undecided) await this.#safely(erasure, () => this.decision.giveBack(erasure));
+  }
+
+  async #erase(accountId: string, { requestedBy, ...by }: Eraser): Promise<ErasureDoc> {
+    const intent = { action: 'account.erase', resource: `user/${accountId}`, ...by } as const;
+    return audited(this.audit, intent, async () => {
+      // Whoever began it may be dead, with rows removed that were never counted.
+      if ((await this.erasures.find(accountId))?.state === 'erasing') await this.erasures.noteResumed(accountId);
+      return this.run.finish(await this.decision.reach(accountId, requestedBy));
+    });
   }
 
   async #goOn(erasure: ErasureDoc): Promise<void> {

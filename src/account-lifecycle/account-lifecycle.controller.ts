@@ -1,9 +1,12 @@
-import { Controller, Delete, Param } from '@nestjs/common';
-import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
+import { Controller, Delete, Param, Res } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiBearerAuth, ApiOkResponse, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { answerApproval, ApprovalAnswerDto } from '../approvals';
 import { ApiProblems, Caller, Policy } from '../http';
 import type { Principal } from '../kernel';
 import { SignedReceiptDto } from './account-lifecycle.dto';
 import { AccountErasure } from './account-erasure';
+import { AdministratorErase } from './administrator-erase';
 import { Receipts } from './receipts';
 
 @ApiTags('Account')
@@ -13,6 +16,7 @@ export class AccountLifecycleController {
   constructor(
     private readonly erasure: AccountErasure,
     private readonly receipts: Receipts,
+    private readonly administrators: AdministratorErase,
   ) {}
 
   /**
@@ -22,19 +26,29 @@ export class AccountLifecycleController {
   @Delete('me')
   @Policy({ access: 'user', stepUp: true })
   @ApiProblems('conflict')
-  eraseOwn(@Caller() caller: Principal): Promise<SignedReceiptDto> {
-    return this.#erase(caller, caller.userId);
+  async eraseOwn(@Caller() caller: Principal): Promise<SignedReceiptDto> {
+    return this.receipts.issue(await this.erasure.erase(caller, caller.userId));
   }
 
-  /** Erases an account, as its owner could. Repeated, it gives the receipt once more, with the tier that holds by then. */
+  /**
+   * Erases an account, as its owner could. Repeated, it gives the receipt once more, with the tier that holds by then. With TWO_PERSON=true
+   * nothing happens until a second administrator approves it: 202 with the approval. One's own account, and an erase that was decided, need
+   * nobody else.
+   */
   @Delete('users/:id')
   @Policy({ access: 'administrator', stepUp: true })
+  @ApiOkResponse({ type: SignedReceiptDto })
+  @ApiAcceptedResponse({
+    type: ApprovalAnswerDto,
+    description: 'TWO_PERSON=true: what now waits for a second administrator',
+  })
   @ApiProblems('not_found', 'conflict')
-  erase(@Caller() caller: Principal, @Param('id') id: string): Promise<SignedReceiptDto> {
-    return this.#erase(caller, id);
-  }
-
-  async #erase(caller: Principal, accountId: string): Promise<SignedReceiptDto> {
-    return this.receipts.issue(await this.erasure.erase(caller, accountId));
+  async erase(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<SignedReceiptDto | ApprovalAnswerDto> {
+    const outcome = await this.administrators.request(caller, id);
+    return 'asked' in outcome ? answerApproval(reply, outcome.asked) : outcome;
   }
 }

@@ -1,8 +1,10 @@
 import { DynamicModule, Module, ModuleMetadata, Type } from '@nestjs/common';
+import { ApprovalsModule } from '../approvals';
 import { UserOwned } from '../kernel';
 import { UsersModule } from '../users';
 import { AccountErasure } from './account-erasure';
 import { AccountLifecycleController } from './account-lifecycle.controller';
+import { AdministratorErase } from './administrator-erase';
 import { EraseDecision } from './erase-decision';
 import { ERASED_HOUSES, ErasureRun } from './erasure-run';
 import { Erasures } from './erasures';
@@ -21,9 +23,9 @@ export class AccountLifecycleModule {
     const owned = { provide: ERASED_HOUSES, inject: [...houses], useFactory: (...all: UserOwned[]) => all };
     return {
       module: AccountLifecycleModule,
-      imports: [UsersModule, ...imports],
+      imports: [UsersModule, ApprovalsModule, ...imports],
       controllers: [AccountLifecycleController],
-      providers: [owned, AccountErasure, EraseDecision, ErasureRun, Erasures, Receipts],
+      providers: [owned, AccountErasure, AdministratorErase, EraseDecision, ErasureRun, Erasures, Receipts],
       exports: [Receipts],
     };
   }

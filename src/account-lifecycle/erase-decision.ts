@@ -31,6 +31,14 @@ export class EraseDecision {
     return this.#decide(claim, await this.#mark(user));
   }
 
+  /** Whether an erase could be decided as things stand. Changes nothing. @throws DomainError `not_found`, `conflict`. */
+  async requireErasable(accountId: string): Promise<void> {
+    const user = await this.users.byId(accountId);
+    if (user === undefined) throw new DomainError('not_found');
+    const isAdministrator = user.role === 'administrator' && user.state === 'active';
+    if (isAdministrator && (await this.users.administrators()) <= 1) throw lastAdministrator();
+  }
+
   /** Ends a claim that died, so that the account is what it was. False where somebody may still be at it. */
   async giveBack(erasure: ErasureDoc): Promise<boolean> {
     if (erasure.state === 'claimed' && Math.abs(this.clock.now() - erasure.requested_at) < CLAIM_MS) return false;
@@ -51,9 +59,9 @@ export class EraseDecision {
    * its own mark, so at most one of them finds nobody left, and goes back.
    */
   async #decide(claim: ErasureDoc, user: UserDoc | undefined): Promise<ErasureDoc> {
-    if (user?.state !== 'erasing') return this.#refuse(claim, 'The account changed meanwhile. Try again.');
+    if (user?.state !== 'erasing') return this.#refuse(claim, changedMeanwhile());
     if (user.role === 'administrator' && (await this.users.administrators()) === 0) {
-      return this.#refuse(claim, 'This is the last administrator. Make another one first.');
+      return this.#refuse(claim, lastAdministrator());
     }
     const decided = await this.erasures.move(claim, 'erasing');
     if (decided === undefined) throw underWay();
@@ -61,9 +69,9 @@ export class EraseDecision {
     return decided;
   }
 
-  async #refuse(claim: ErasureDoc, detail: string): Promise<never> {
+  async #refuse(claim: ErasureDoc, refusal: DomainError): Promise<never> {
     await this.#withdraw(claim);
-    throw new DomainError('conflict', { detail });
+    throw refusal;
   }
 
   /** First it can no longer be decided, then the account is given back, then the row goes. Safe to repeat from any of these. */
@@ -80,3 +88,9 @@ export class EraseDecision {
 }
 
 export const isDecided = ({ state }: ErasureDoc): boolean => state === 'erasing' || state === 'erased';
+
+const changedMeanwhile = (): DomainError =>
+  new DomainError('conflict', { detail: 'The account changed meanwhile. Try again.' });
+
+const lastAdministrator = (): DomainError =>
+  new DomainError('conflict', { detail: 'This is the last administrator. Make another one first.' });

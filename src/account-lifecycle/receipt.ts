@@ -51,6 +51,7 @@ export function receiptOf(
   facts: { readonly fates: readonly WrapFate[]; readonly installationId: string; readonly now: number },
 ): ErasureReceipt {
   const inVault = wraps.keptIn === 'vault';
+  const homes = [wraps.home, ...(wraps.formerHomes ?? [])];
   return {
     format: RECEIPT_FORMAT,
     format_version: 1,
@@ -69,7 +70,9 @@ export function receiptOf(
       master_key_home: wraps.home,
       wrapped_by: facts.fates.map(({ version, fate }) => ({ version, state: fate })),
     },
-    not_covered: [...(inVault ? [USER_KEY_SNAPSHOTS] : []), ...NOT_COVERED[wraps.home]],
+    not_covered: [
+      ...new Set([...(inVault ? [USER_KEY_SNAPSHOTS] : []), ...homes.flatMap((home) => NOT_COVERED[home])]),
+    ],
   };
 }
 

@@ -145,14 +145,14 @@ describe('the audit log while the store cannot serve', () => {
     const sink = sinkOn(faulty.store);
     faulty.fault = 'before';
     const act = jest.fn(() => Promise.resolve());
-    await expect(audited(sink, intent, act)).rejects.toMatchObject({ code: 'audit_unavailable' });
+    await expect(audited(sink, intent, act)).rejects.toMatchObject({ code: 'store_unavailable' });
     expect(act).not.toHaveBeenCalled();
   });
 
   it('refuses a read that cannot be written', async () => {
     const faulty = switched(open.store);
     faulty.fault = 'before';
-    await expect(sinkOn(faulty.store).read(intent)).rejects.toMatchObject({ code: 'audit_unavailable' });
+    await expect(sinkOn(faulty.store).read(intent)).rejects.toMatchObject({ code: 'store_unavailable' });
   });
 
   it('refuses instead of hanging where the store does not answer', async () => {
@@ -161,7 +161,7 @@ describe('the audit log while the store cannot serve', () => {
     faulty.fault = 'hang';
     const all = await Promise.allSettled([sink.begin(intent), sink.begin(intent), sink.read(intent)]);
     expect(all.map((one) => one.status === 'rejected' && (one.reason as DomainError).code)).toEqual(
-      Array(3).fill('audit_unavailable'),
+      Array(3).fill('store_unavailable'),
     );
   });
 

@@ -1,4 +1,4 @@
-import { Clock, DomainError, SECOND } from '../kernel';
+import { Clock, DomainError, isDomainError, SECOND } from '../kernel';
 import { BatchContent, ChainWriter } from './chain-writer';
 import { AuditEntry, outcomeOf } from './entry';
 
@@ -67,7 +67,8 @@ export class GroupCommit {
 
   /**
    * Resolves when the entry is durable.
-   * @throws DomainError `audit_unavailable`; the entry and its refusal are then written as soon as that is possible.
+   * @throws DomainError `store_unavailable` where the store does not answer, else `audit_unavailable`; the entry and its refusal are then
+   * written as soon as that is possible.
    */
   durable(entry: AuditEntry): Promise<void> {
     if (this.#kept >= MAX_KEPT) return Promise.reject(unavailable());
@@ -131,9 +132,9 @@ export class GroupCommit {
     try {
       await withinPatience(this.writer.append(batch));
       report('done');
-    } catch {
+    } catch (error) {
       report('failed');
-      this.#refuseAll();
+      this.#refuseAll(refusalFor(error));
       return false;
     }
     this.#fixed.shift();
@@ -145,11 +146,12 @@ export class GroupCommit {
   }
 
   /** Fails closed: everybody who waits is refused, and each entry is kept with its refusal. */
-  #refuseAll(): void {
+  #refuseAll(refusal: DomainError): void {
+    // Whatever the client hears, the entry says that the act was never begun.
     this.#failing = true;
     this.#fix();
     for (const batch of this.#fixed) {
-      batch.settle(unavailable());
+      batch.settle(refusal);
       for (const entry of batch.awaited.splice(0)) {
         this.queue(outcomeOf(entry, this.clock.now(), 'refused', { code: 'audit_unavailable' }));
       }
@@ -169,10 +171,16 @@ export class GroupCommit {
 const unavailable = (): DomainError =>
   new DomainError('audit_unavailable', { detail: 'The audit log cannot be written.', retryAfterSeconds: 1 });
 
+/** The log lies in the store: while that does not answer it is the store that a client waits for. */
+const refusalFor = (error: unknown): DomainError =>
+  isDomainError(error, 'store_unavailable') ? storeUnavailable() : unavailable();
+
+const storeUnavailable = (): DomainError => new DomainError('store_unavailable', { retryAfterSeconds: 1 });
+
 async function withinPatience(work: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(unavailable()), PATIENCE);
+    timer = setTimeout(() => reject(storeUnavailable()), PATIENCE);
   });
   try {
     await Promise.race([work, late]);

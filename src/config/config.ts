@@ -7,8 +7,12 @@ export interface Config {
   readonly store:
     { readonly engine: 'embedded' } | { readonly engine: 'mongo'; readonly url: string; readonly dbName: string };
   readonly masterKey: MasterKeyConfig;
+  /** Homes that the environment describes beside that of MASTER_KEY: what the master key can move to, or came from. */
+  readonly otherMasterKeys: readonly MasterKeyConfig[];
   /** Age at which the master key is rotated by itself; 0: never. */
   readonly masterKeyRotationDays: number;
+  /** Retiring a master key version, and an administrator's erase of an account, take a second administrator. */
+  readonly twoPerson: boolean;
   readonly userKeys: { readonly cacheSeconds: number } & (
     { readonly store: 'store' } | { readonly store: 'vault'; readonly vault: VaultConfig; readonly kvMount: string }
   );

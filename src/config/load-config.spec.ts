@@ -170,7 +170,8 @@ describe('each variable', () => {
     [{ METRICS_TOKEN: GOOD }, { metricsToken: GOOD }],
     [{ COFFER_FAILPOINT: 'rotation.after-rotate' }, { failpoint: 'rotation.after-rotate' }],
     [{ KEY_ROTATION_DAYS: '90' }, { masterKeyRotationDays: 90 }],
-    [{ KEY_ROTATION_DAYS: '0', TWO_PERSON: 'false', TRASH_DAYS: '0', UPLOAD_EXPIRY_HOURS: '24' }, {}],
+    [{ TWO_PERSON: 'true' }, { twoPerson: true }],
+    [{ KEY_ROTATION_DAYS: '0', TWO_PERSON: 'false', TRASH_DAYS: '0', UPLOAD_EXPIRY_HOURS: '24' }, { twoPerson: false }],
   ];
   it.each(accepted)('takes %j', (env, expected) => {
     expect(load(env)).toMatchObject(expected);
@@ -201,7 +202,6 @@ describe('each variable', () => {
     ['USER_KEY_STORE must be one of', { USER_KEY_STORE: 'disk' }],
     ['KMS_CACHE_SECONDS must be', { KMS_CACHE_SECONDS: '-1' }],
     ['KEY_ROTATION_DAYS must be', { KEY_ROTATION_DAYS: '-1' }],
-    ['TWO_PERSON has a value that this version does not offer yet', { TWO_PERSON: 'true' }],
     ['TWO_PERSON must be one of', { TWO_PERSON: 'yes' }],
     ['JWT_ALG has a value that this version does not offer yet', { JWT_ALG: 'ES256' }],
     ['JWT_ALG must be one of', { JWT_ALG: 'none' }],
@@ -242,6 +242,29 @@ describe('each variable', () => {
     expect(said).toContain(message);
     expect(said).not.toContain('\n');
     for (const value of Object.values(env).filter((text) => text.length > 8)) expect(said).not.toContain(value);
+  });
+});
+
+describe('homes of the master key beside that of MASTER_KEY', () => {
+  const others = (env: Record<string, string>): string[] => load(env).otherMasterKeys.map(({ home }) => home);
+
+  it('are those that the environment describes', () => {
+    expect(others({})).toEqual([]);
+    expect(others({ COFFER_ROOT_KEY: GOOD })).toEqual([]);
+    expect(others({ ...VAULT, MASTER_KEY: 'local' })).toEqual(['transit', 'kv']);
+    expect(others({ ...VAULT, COFFER_ROOT_KEY: GOOD, MASTER_KEY: 'kv' })).toEqual(['transit', 'local']);
+  });
+
+  it('are left out, and no secret is made for them, where something is missing', () => {
+    const config = load(VAULT);
+    expect(config.otherMasterKeys.map(({ home }) => home)).toEqual(['kv']);
+    expect(config.generatedSecrets.join()).not.toContain('COFFER_ROOT_KEY');
+    expect(others({ VAULT_ADDR: 'http://127.0.0.1:8200', MASTER_KEY: 'local' })).toEqual([]);
+  });
+
+  it('hold the keyring where an earlier start generated its root key', () => {
+    load({});
+    expect(others(VAULT)).toEqual(['kv', 'local']);
   });
 });
 

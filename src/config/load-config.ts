@@ -20,6 +20,7 @@ interface Sources {
 
 const TIB = 1024 ** 4;
 const DAY_SECONDS = 86_400;
+const MASTER_KEYS = ['transit', 'kv', 'local'] as const;
 
 /**
  * The configuration from the environment; a file `.env` in the working directory stands below it.
@@ -49,8 +50,6 @@ function environment(): Environment {
 function refuseLaterCapabilities(env: EnvReader): void {
   env.notYet('BLOB_STORE', ['s3', 'gridfs'], 'use filesystem');
   env.notYet('JWT_ALG', ['ES256'], 'use HS256');
-  env.notYet('TWO_PERSON', ['true'], 'use false');
-  env.oneOf('TWO_PERSON', ['false'], 'false');
   env.oneOf('JWT_ALG', ['HS256'], 'HS256');
   if (env.whole('TRASH_DAYS', 0, 36_500, 0) > 0) {
     throw refused('TRASH_DAYS', 'is not offered yet by this version; use 0');
@@ -70,7 +69,10 @@ function listening({ env, production }: Sources): Pick<Config, 'host' | 'port'> 
   };
 }
 
-type Storage = Pick<Config, 'store' | 'masterKey' | 'masterKeyRotationDays' | 'userKeys' | 'blobs' | 'files'>;
+type Storage = Pick<
+  Config,
+  'store' | 'masterKey' | 'otherMasterKeys' | 'masterKeyRotationDays' | 'twoPerson' | 'userKeys' | 'blobs' | 'files'
+>;
 
 function storage({ env, secrets }: Sources): Storage {
   const url = env.alias(['MONGODB_URL', 'MONGODB_URI'], (name) =>
@@ -79,17 +81,33 @@ function storage({ env, secrets }: Sources): Storage {
   const dbName = env.text('DB_NAME', /^[A-Za-z0-9_-]{1,63}$/, '1 to 63 letters, digits, _ or -') ?? 'secure_api';
   return {
     store: url === undefined ? { engine: 'embedded' } : { engine: 'mongo', url, dbName },
-    masterKey: masterKey(env, secrets),
+    ...masterKeys(env, secrets),
     masterKeyRotationDays: env.whole('KEY_ROTATION_DAYS', 0, 3_650, 0),
+    twoPerson: env.oneOf('TWO_PERSON', ['true', 'false'], 'false') === 'true',
     userKeys: userKeys(env, secrets),
     blobs: { store: env.oneOf('BLOB_STORE', ['filesystem'], 'filesystem') },
     files: { maxSize: env.bytes('MAX_FILE_SIZE', TIB) ?? TIB, userQuota: env.bytes('USER_QUOTA', undefined) },
   };
 }
 
-function masterKey(env: EnvReader, secrets: Secrets): MasterKeyConfig {
+function masterKeys(env: EnvReader, secrets: Secrets): Pick<Config, 'masterKey' | 'otherMasterKeys'> {
   const byDefault = vaultAddress(env) === undefined ? 'local' : 'transit';
-  const home = env.oneOf('MASTER_KEY', ['transit', 'kv', 'local'], byDefault);
+  const home = env.oneOf('MASTER_KEY', MASTER_KEYS, byDefault);
+  return {
+    masterKey: masterKey(home, env, secrets),
+    otherMasterKeys: MASTER_KEYS.filter((other) => other !== home && isDescribed(other, env, secrets)).map((other) =>
+      masterKey(other, env, secrets),
+    ),
+  };
+}
+
+/** Whether another home than that of MASTER_KEY can be opened as well. No secret is made for it. */
+function isDescribed(home: MasterKeyConfig['home'], env: EnvReader, secrets: Secrets): boolean {
+  if (home === 'local') return secrets.has('COFFER_ROOT_KEY');
+  return vaultAddress(env) !== undefined && ['VAULT_TOKEN', 'VAULT_ROLE_ID'].some((name) => secrets.has(name));
+}
+
+function masterKey(home: MasterKeyConfig['home'], env: EnvReader, secrets: Secrets): MasterKeyConfig {
   if (home === 'local') return { home, rootKey: secrets.required('COFFER_ROOT_KEY') };
   const connection = vault(env, secrets, `MASTER_KEY is ${home}`);
   if (home === 'kv') return { home, ...connection, kvMount: kvMount(env) };

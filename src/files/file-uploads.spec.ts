@@ -264,3 +264,26 @@ describe('an upload onto a blob store that fails', () => {
     }
   });
 });
+
+describe('uploads of many owners at once, with room for one key in the cache', () => {
+  it('are all kept under the keys of their owners, and read back whole', async () => {
+    const crowded = await openFilesRig({ cachedKeys: 1 });
+    try {
+      const owners = await Promise.all(Array.from({ length: 8 }, () => crowded.newOwner()));
+      const content = (at: number): Buffer => sampleBytes(200_000 + at);
+      const stored = await Promise.all(
+        Array.from({ length: 24 }, async (_, at) => {
+          const of = owners[at % owners.length]!;
+          const { id } = await crowded.upload(of, `file-${at}`, content(at));
+          return { of, id, at };
+        }),
+      );
+      const read = await Promise.all(
+        stored.map(async ({ of, id, at }) => (await crowded.download(of, id)).equals(content(at))),
+      );
+      expect(read).toEqual(stored.map(() => true));
+    } finally {
+      await crowded.close();
+    }
+  });
+});

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { METHODS, STATUS_CODES, ServerResponse } from 'node:http';
 import { Duplex } from 'node:stream';
 import { DomainError, SECOND, newId } from '../kernel';
 import { CODES, problemOf } from './problem';
@@ -13,7 +13,7 @@ interface SocketError extends Error {
 }
 
 interface PartlyAnswered {
-  readonly _httpMessage?: { readonly headersSent: boolean } | null;
+  readonly _httpMessage?: ServerResponse | null;
 }
 
 const LINGER = SECOND;
@@ -28,12 +28,25 @@ const answered = new WeakSet<Duplex>();
 export function answerBrokenRequest(error: SocketError, socket: Duplex, routes: RouteTable): void {
   if (answered.has(socket)) return;
   answered.add(socket);
-  const begun = (socket as Duplex & PartlyAnswered)._httpMessage?.headersSent === true;
-  if (error.code === 'ECONNRESET' || !socket.writable || begun) {
+  answerInTurn(socket, error, () => rawAnswer(refusalFor(error, routes)));
+}
+
+/** A request that came whole before the broken bytes gets its own answer first, as pipelined requests are answered in order. */
+function answerInTurn(socket: Duplex, error: SocketError, answer: () => string): void {
+  const current = (socket as Duplex & PartlyAnswered)._httpMessage;
+  if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
-    return;
+  } else if (current?.req.complete === true) {
+    current.once('close', () => answerInTurn(socket, error, answer));
+  } else if (current?.headersSent === true) {
+    socket.destroy();
+  } else {
+    endWith(socket, answer());
   }
-  socket.end(rawAnswer(refusalFor(error, routes)));
+}
+
+function endWith(socket: Duplex, answer: string): void {
+  socket.end(answer);
   // Closed at once, the bytes still on their way in would reset the connection and take the answer with them.
   setTimeout(() => socket.destroy(), LINGER).unref();
 }
@@ -50,8 +63,9 @@ const notHttp = (): DomainError =>
   new DomainError('validation_failed', { detail: 'This is not a valid HTTP request.' });
 
 function unknownMethod(packet: Buffer | undefined, routes: RouteTable): DomainError | undefined {
-  const target = REQUEST_LINE.exec(packet?.subarray(0, 4096).toString('latin1') ?? '')?.[2];
-  if (target === undefined) return undefined;
+  const [, method, target] = REQUEST_LINE.exec(packet?.subarray(0, 4096).toString('latin1') ?? '') ?? [];
+  // A method that Node knows is that of a request before the one that broke.
+  if (method === undefined || target === undefined || METHODS.includes(method)) return undefined;
   const allowed = routes.allowed(pathOf(target));
   if (allowed.length === 0) return new DomainError('not_found');
   return new HttpRefusal('method_not_allowed', {}, { allow: allowed.join(', ') });

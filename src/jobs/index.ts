@@ -4,3 +4,4 @@ export { type JobData, type JobProgress, type JobState } from './jobs.collection
 export { isGone, newLeaseOwner } from './lease-owner';
 export { JobsModule } from './jobs.module';
 export { Scheduler } from './scheduler';
+export { Pace, type PaceLimits } from './pace';

@@ -60,6 +60,25 @@ function gate(): { handler: JobHandler; reached: Promise<RunningJob>; release: (
   return { handler, reached, release: () => release() };
 }
 
+describe('a job that is handed over', () => {
+  it('is begun by whoever looks first, and not by who stored it', async () => {
+    const tool = new ManualRunner(open.store, clock);
+    const job = await tool.handOver('count', { colour: 'red' });
+    await tool.poll();
+    expect(await rowOf(job.id)).toMatchObject({ state: 'running', lease_owner: '', data: { colour: 'red' } });
+    const service = runnerWith(() => Promise.resolve());
+    await service.poll();
+    expect(await ended(service, job)).toMatchObject({ state: 'done' });
+  });
+
+  it('takes the one place of its kind', async () => {
+    const tool = new ManualRunner(open.store, clock);
+    const job = await tool.handOver('count', {});
+    await expect(tool.handOver('count', {})).rejects.toMatchObject({ job: { id: job.id } });
+    await expect(runnerWith(() => Promise.resolve()).start('count', {})).rejects.toBeInstanceOf(JobBusy);
+  });
+});
+
 describe('a job', () => {
   it('is durable before its start is answered, and ends as done', async () => {
     const runner = runnerWith(async (job) => job.save({ progress: { total: 1, done: 1, failed: 0 } }));
@@ -316,4 +335,25 @@ describe('a paused job', () => {
     expect(await runner.pause(id)).toBe(false);
     release();
   });
+});
+
+it('leaves a job that it does not accept to a process that does', async () => {
+  const stalled = gate();
+  const first = runnerWith(stalled.handler);
+  const job = await first.start('count', { to: 'there' });
+  await stalled.reached;
+  const [other, able] = [new ManualRunner(open.store, clock), new ManualRunner(open.store, clock)];
+  runners.push(other, able);
+  other.register(
+    'count',
+    () => Promise.resolve(),
+    (data) => data['to'] !== 'there',
+  );
+  able.register('count', () => Promise.resolve());
+  clock.ms += 20_000;
+  await other.poll();
+  expect((await rowOf(job.id)).fence).toBe(1);
+  await able.poll();
+  expect(await ended(able, job)).toMatchObject({ state: 'done' });
+  stalled.release();
 });

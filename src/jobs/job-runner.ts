@@ -13,6 +13,8 @@ const POLL_BATCH = 100;
 /** How long a stop waits for handlers to come to their next step. */
 const STOP_PATIENCE = 5 * SECOND;
 
+type Lease = Pick<JobDoc, 'lease_owner' | 'lease_until'>;
+
 /** Runs durable jobs: one of a kind at a time over all replicas, taken over by another where its process dies. */
 @Injectable()
 export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -21,6 +23,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   readonly #rows: Collection<JobDoc>;
   readonly #owner = newLeaseOwner();
   readonly #handlers = new Map<string, JobHandler>();
+  readonly #accepts = new Map<string, (data: JobData) => boolean>();
   readonly #held = new Map<string, HeldJob>();
   readonly #drives = new Set<Promise<void>>();
   #poller: NodeJS.Timeout | undefined;
@@ -36,9 +39,11 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     this.#rows = store.collection(jobsCollection);
   }
 
-  register(kind: string, handler: JobHandler): void {
+  /** `accepts`: which jobs of the kind this process may take over; all, unless told. */
+  register(kind: string, handler: JobHandler, accepts: (data: JobData) => boolean = () => true): void {
     if (this.#handlers.has(kind)) throw new TypeError(`two handlers for jobs of kind ${kind}`);
     this.#handlers.set(kind, handler);
+    this.#accepts.set(kind, accepts);
   }
 
   /**
@@ -48,13 +53,27 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   async start(kind: string, data: JobData, subject?: string): Promise<Job> {
     if (!this.#handlers.has(kind)) throw new TypeError(`no handler for jobs of kind ${kind}`);
     if (this.#stopping) throw new DomainError('shutting_down');
-    const doc = await this.#insert(kind, data, subject === undefined ? kind : `${kind}/${subject}`);
+    const doc = await this.#insert(kind, data, subject === undefined ? kind : `${kind}/${subject}`, this.#lease());
     this.#run(doc);
     return jobOf(doc);
   }
 
+  /**
+   * As `start`, from a process that runs no jobs: the job is stored and nobody's, and the first replica of the service that sees it takes it,
+   * within seconds. @throws JobBusy
+   */
+  async handOver(kind: string, data: JobData): Promise<Job> {
+    return jobOf(await this.#insert(kind, data, kind, { lease_owner: '', lease_until: 0 }));
+  }
+
   async find(id: string): Promise<Job | undefined> {
     const doc = await this.#rows.find('_id', id);
+    return doc === undefined ? undefined : jobOf(doc);
+  }
+
+  /** The job of this kind (and subject) that is running or paused. */
+  async active(place: string): Promise<Job | undefined> {
+    const doc = await this.#rows.find('active', place);
     return doc === undefined ? undefined : jobOf(doc);
   }
 
@@ -129,7 +148,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   }
 
   #isFree(doc: JobDoc): boolean {
-    if (!this.#handlers.has(doc.kind) || this.#held.has(doc._id)) return false;
+    if (this.#accepts.get(doc.kind)?.(doc.data) !== true || this.#held.has(doc._id)) return false;
     return doc.lease_until <= this.clock.now() || isGone(doc.lease_owner, this.#owner);
   }
 
@@ -140,7 +159,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     this.#run(taken);
   }
 
-  async #insert(kind: string, data: JobData, place: string): Promise<JobDoc> {
+  async #insert(kind: string, data: JobData, place: string, lease: Lease): Promise<JobDoc> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await this.#rows.insert({
@@ -148,7 +167,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
           kind,
           state: 'running',
           active_kind: place,
-          ...this.#lease(),
+          ...lease,
           fence: 1,
           progress: { total: 0, done: 0, failed: 0 },
           data,
@@ -163,7 +182,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     }
   }
 
-  #lease() {
+  #lease(): Lease {
     return { lease_owner: this.#owner, lease_until: this.clock.now() + this.timings.leaseMs };
   }
 

@@ -24,7 +24,7 @@ export interface OpenAct {
 
 /** The port through which every house reports; its one adapter is in audit/. Fails closed. */
 export abstract class AuditSink {
-  /** Resolves when the intent is durable. @throws DomainError `audit_unavailable`. */
+  /** Resolves when the intent is durable. @throws DomainError `store_unavailable` where the store is away, `audit_unavailable` for any other reason. */
   abstract begin(intent: AuditIntent): Promise<OpenAct>;
   /** One entry for a read, durable before the answer goes out. Does nothing with AUDIT_READS=off. @throws as `begin`. */
   abstract read(intent: AuditIntent): Promise<void>;

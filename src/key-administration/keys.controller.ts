@@ -1,11 +1,14 @@
-import { Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
-import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
+import { Controller, Get, HttpCode, Param, Post, Res } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiBearerAuth, ApiOkResponse, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { answerApproval, ApprovalAnswerDto } from '../approvals';
 import { ApiProblems, Caller, Policy } from '../http';
-import { AuditSink, DomainError, audited } from '../kernel';
+import { AuditSink, audited } from '../kernel';
 import type { Principal } from '../kernel';
-import { KeyOverview, Retirement, UserKeyRotations } from '../keys/rotation';
+import { KeyOverview, UserKeyRotations } from '../keys/rotation';
 import { rotationDto } from './key-administration.dto';
-import { KeysDto, MasterKeyDto, RotateKeyAnswerDto, keysDto, masterKeyDto } from './keys.dto';
+import { KeysDto, MasterKeyDto, RotateKeyAnswerDto, keysDto } from './keys.dto';
+import { VersionRetirement } from './version-retirement';
 
 @ApiTags('Keys')
 @ApiBearerAuth()
@@ -14,7 +17,7 @@ export class KeysController {
   constructor(
     private readonly overview: KeyOverview,
     private readonly rotations: UserKeyRotations,
-    private readonly retirement: Retirement,
+    private readonly retirement: VersionRetirement,
     private readonly audit: AuditSink,
   ) {}
 
@@ -51,18 +54,25 @@ export class KeysController {
   /**
    * Ends a master key version and every earlier one, where nothing is wrapped by them: quarantine and rows that are being written count.
    * With the local keyring and the KV document the versions are gone then; with Transit they are disabled, which an operator of Vault can undo
-   * until the key is trimmed. Backups of the store from before the last rotation do not open afterwards.
+   * until the key is trimmed. Backups of the store from before the last rotation do not open afterwards. With TWO_PERSON=true nothing happens
+   * until a second administrator approves it: 202 with the approval.
    */
   @Post('keys/versions/:version/retire')
   @HttpCode(200)
   @Policy({ access: 'administrator', stepUp: true })
+  @ApiOkResponse({ type: MasterKeyDto })
+  @ApiAcceptedResponse({
+    type: ApprovalAnswerDto,
+    description: 'TWO_PERSON=true: what now waits for a second administrator',
+  })
   @ApiProblems('step_up_required', 'not_found', 'version_in_use', 'kms_unavailable')
-  async retire(@Param('version') version: string, @Caller() caller: Principal): Promise<MasterKeyDto> {
-    if (!/^[1-9]\d{0,8}$/.test(version)) throw new DomainError('not_found');
-    const resource = `master-key/${version}`;
-    const intent = { action: 'master-key.retire', actor: caller.userId, resource } as const;
-    await audited(this.audit, intent, () => this.retirement.retire(Number(version)));
-    return masterKeyDto(await this.overview.masterKeyNow());
+  async retire(
+    @Param('version') version: string,
+    @Caller() caller: Principal,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<MasterKeyDto | ApprovalAnswerDto> {
+    const outcome = await this.retirement.request(caller, version);
+    return 'asked' in outcome ? answerApproval(reply, outcome.asked) : outcome;
   }
 
   private async rotate(ownerId: string, caller: Principal): Promise<RotateKeyAnswerDto> {

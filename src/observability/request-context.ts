@@ -7,8 +7,16 @@ export interface RequestContext {
 
 const storage = new AsyncLocalStorage<RequestContext>();
 
+let entered = 0;
+
 /** Runs `work`, and all that it starts, inside the request. */
-export const runInRequest = <T>(context: RequestContext, work: () => T): T => storage.run(context, work);
+export function runInRequest<T>(context: RequestContext, work: () => T): T {
+  entered += 1;
+  return storage.run(context, work);
+}
+
+/** Rises whenever a request of this process is worked on: background work that sees it rise gives way. */
+export const requestActivity = (): number => entered;
 
 /** The id of the request that is being answered; undefined in jobs and at start. */
 export const currentRequestId = (): string | undefined => storage.getStore()?.requestId;

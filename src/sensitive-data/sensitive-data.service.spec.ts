@@ -124,7 +124,7 @@ describe('a record', () => {
 
   it('is not taken where the log cannot be written', async () => {
     await house.store.close();
-    await expect(create('x')).rejects.toMatchObject({ code: 'audit_unavailable' });
+    await expect(create('x')).rejects.toMatchObject({ code: 'store_unavailable' });
   });
 });
 

@@ -148,16 +148,14 @@ export class SensitiveDataService {
 
   /** A read that succeeds leaves one entry, durable before the answer; one that does not is noted with its reason. */
   async #read<T>(what: AuditIntent, read: () => Promise<T>): Promise<T> {
-    try {
-      const result = await read();
-      await this.audit.read(what);
-      return result;
-    } catch (error) {
-      if (isDomainError(error) && error.code !== 'audit_unavailable') {
+    const result = await read().catch((error: unknown) => {
+      if (isDomainError(error)) {
         this.audit.note({ ...what, details: { ...what.details, code: error.code } }, 'refused');
       }
       throw error;
-    }
+    });
+    await this.audit.read(what);
+    return result;
   }
 }
 

@@ -17,6 +17,8 @@ export interface InstallationDoc extends Doc {
   readonly installation_id: string;
   readonly store: string;
   readonly master_key: string;
+  /** Other homes that a start may name while the master key moves between them; missing otherwise. */
+  readonly master_key_moving?: readonly string[];
   /** Where wrapped user keys lie; missing in documents from before there was a choice, which is `store`. */
   readonly user_keys?: string;
   readonly blobs: string;
@@ -35,13 +37,24 @@ export const installationCollection = defineCollection<InstallationDoc>({
     installation_id: 'string',
     store: 'string',
     master_key: 'string',
+    master_key_moving: 'json',
     user_keys: 'string',
     blobs: 'string',
     created_at: 'time',
     state: 'string',
     first_administrator: 'string',
   },
-  clear: ['installation_id', 'store', 'master_key', 'user_keys', 'blobs', 'created_at', 'state', 'first_administrator'],
+  clear: [
+    'installation_id',
+    'store',
+    'master_key',
+    'master_key_moving',
+    'user_keys',
+    'blobs',
+    'created_at',
+    'state',
+    'first_administrator',
+  ],
   forged: 'refuse',
 });
 
@@ -124,16 +137,52 @@ const PINNED = [
   { field: 'blobs', pin: 'blobs', variable: 'BLOB_STORE' },
 ] as const;
 
-/** @throws StartRefused where the configuration names other parts than the installation was set up with. */
+/** A start names another part than the installation was set up with. */
+export class WrongPin extends StartRefused {
+  constructor(
+    readonly variable: string,
+    readonly pinned: string,
+    asked: string,
+  ) {
+    super(
+      `This installation was set up with ${variable} ${pinned}, this start asks for ${asked}: start it with ` +
+        `${pinned}, or move it first (docs/operations.md, "Moving an installation").`,
+    );
+  }
+}
+
+/** @throws WrongPin where the configuration names other parts than the installation was set up with. */
 export function checkInstallation(found: InstallationDoc, pins: InstallationPins): void {
   for (const { field, pin, variable } of PINNED) {
     const pinned = found[field] ?? 'store';
     if (pinned === pins[pin]) continue;
-    throw new StartRefused(
-      `This installation was set up with ${variable} ${pinned}, this start asks for ${pins[pin]}: start it with ` +
-        `${pinned}, or move it first (docs/operations.md, "Moving an installation").`,
-    );
+    if (pin === 'masterKey' && masterKeysOf(found).includes(pins[pin])) continue;
+    throw new WrongPin(variable, pinned, pins[pin]);
   }
+}
+
+/** The homes of the master key that a start may name: one, and while it moves those that it moves between. */
+export const masterKeysOf = ({ master_key, master_key_moving }: InstallationDoc): readonly string[] => {
+  // Asked before the seal can be checked, so of anything that somebody may have put there.
+  const moving = Array.isArray(master_key_moving) ? (master_key_moving as readonly string[]) : [];
+  return [...new Set([master_key, ...moving])];
+};
+
+/** The master key begins to move to `home`. Safe to repeat. `store` is the sealed one, here and below. */
+export async function admitMasterKey(store: Store, home: string): Promise<void> {
+  await update(store.collection(installationCollection), INSTALLATION, (found) =>
+    masterKeysOf(found).includes(home)
+      ? undefined
+      : { ...found, master_key_moving: [...(found.master_key_moving ?? []), home] },
+  );
+}
+
+/** The master key has moved to `home`, and each start from now on has to name it. Safe to repeat. */
+export async function settleMasterKey(store: Store, home: string): Promise<void> {
+  await update(store.collection(installationCollection), INSTALLATION, (found) => {
+    const { master_key_moving, ...rest } = found;
+    return found.master_key === home && master_key_moving === undefined ? undefined : { ...rest, master_key: home };
+  });
 }
 
 /**
@@ -166,9 +215,9 @@ export async function claimFirstAdministrator(store: Store, userId: string): Pro
   return claimed.first_administrator === userId;
 }
 
-/** Nobody can have a claim before the first start has ended, so one that stands there was put there. */
+/** Nobody can have a claim, nor move a key, before the first start has ended, so what stands there was put there. */
 function withoutClaim(open: InstallationDoc): InstallationDoc {
-  const { first_administrator: _planted, ...rest } = open;
+  const { first_administrator: _planted, master_key_moving: _too, ...rest } = open;
   return rest;
 }
 

@@ -69,6 +69,16 @@ function erases(context: ProfileContext): void {
     }
   });
 
+  it('is felt at once by a process whose cache holds the key', async () => {
+    const { client: own, note } = await withData(context.client);
+    const processes = context.services.map(({ url }) => new Client(url).as(own.token));
+    const read = (from: Client) => from.get(`/sensitive-data/${note}`);
+    for (const each of processes) expect((await read(each)).json).toMatchObject({ value: SECRET_NOTE });
+    expectStatus(await processes[0]!.delete('/me'), 200);
+    const answers = await Promise.all(processes.map(read));
+    for (const answer of answers) expectProblem(answer, 401, 'invalid_session');
+  });
+
   it('of somebody else is for administrators, who get the receipt again when they repeat it', async () => {
     const { client: own, person, id } = await withData(context.client);
     const stranger = await someone(context.client);
@@ -250,6 +260,24 @@ describe('An erase that is killed', () => {
     },
     90_000,
   );
+
+  it('at erase.withdrawn, as the last administrator is refused, gives the account back by itself', async () => {
+    service = await startService();
+    const client = new Client(service.url);
+    const { person } = await signUp(client);
+    await service.restart({ COFFER_FAILPOINT: 'erase.withdrawn' });
+    const only = client.as((await login(client, person)).access_token);
+    await expect(only.delete('/me')).rejects.toThrow();
+    expect(await service.ended()).toBeNull();
+    await service.restart({ COFFER_FAILPOINT: undefined });
+    const back = await waitFor('the account to be given back', async () => {
+      const { username, password } = person;
+      const answer = await client.post('/login', { username, password });
+      return answer.status === 200 ? client.as(answer.json.access_token as string) : undefined;
+    });
+    expectProblem(await back.delete('/me'), 409, 'conflict');
+    expectStatus(await back.get('/keys'), 200);
+  }, 90_000);
 
   it.each(['erase.claimed', 'erase.account-marked'])(
     'at %s, where nothing was decided, is not taken up by a second wish at once',

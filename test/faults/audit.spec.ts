@@ -126,7 +126,7 @@ describeWithPart('secantus', 'the audit log with its database standing still', (
     act.close('done');
     const all = await Promise.allSettled([sink.begin(intent), sink.read(intent)]);
     expect(all).toEqual(
-      Array(2).fill({ status: 'rejected', reason: expect.objectContaining({ code: 'audit_unavailable' }) }),
+      Array(2).fill({ status: 'rejected', reason: expect.objectContaining({ code: 'store_unavailable' }) }),
     );
     server.resume();
     await waitFor('an act to be taken again', () =>

@@ -38,6 +38,24 @@ describeWithPart('openbao', 'While Vault is sealed', () => {
     await login(client, person);
   });
 
+  it('and does not even answer, a registration is refused in less than 2 seconds', async () => {
+    const people = [newPerson(), newPerson(), newPerson()];
+    const took: number[] = [];
+    bao.pause();
+    try {
+      // One after the other: each is refused before Vault wakes. After three nobody waits any more.
+      for (const person of people) {
+        const begun = performance.now();
+        expectProblem(await client.post('/register', person), 503, 'kms_unavailable');
+        took.push(performance.now() - begun);
+      }
+    } finally {
+      bao.resume();
+    }
+    // The quickest, for the sake of a machine that does other things as well.
+    expect(Math.min(...took)).toBeLessThan(2000);
+  });
+
   it('a login by password goes on, and so does its session', async () => {
     const { person } = await signUp(client);
     await bao.seal();

@@ -100,17 +100,27 @@ describe('A kill between other writes of keys', () => {
   it('after a pending row was stored never shows it as active', async () => {
     expect(await killed('insert', 'sealer.pending-stored')).toBe('pending\n');
   });
+
+  it('after a row was sealed again, since the user key moved, never shows it as active', async () => {
+    expect(await killed('insert while the user key moves', 'sealer.sealed-again')).toBe('pending\nagain\n');
+  });
+
+  it('after a row became active, and before its writer was answered, leaves it active', async () => {
+    expect(await killed('insert', 'sealer.activated')).toBe('pending\nactivated\n');
+  });
 });
 
 describe('A kill during the first start', () => {
-  const startAgain = async (): Promise<string[]> => {
+  const startAgain = async (fresh = true): Promise<string[]> => {
     const engine = new EmbeddedStore(join(folder.path, 'system'), new SystemClock());
     const masterKey = new LocalMasterKey(folder.path, ROOT_KEY);
     const systemKeys = new SystemKeys(engine, masterKey);
     const row = new MasterKeyRow(new SealedStore(engine, systemKeys, { onForgedRow: () => undefined }));
     try {
-      await openKeys({ masterKey, systemKeys, row }, true);
-      return [systemKeys.integrity, systemKeys.oneTimeCodes].map((key) => key.bytes.toString('hex'));
+      await openKeys({ masterKey, systemKeys, row }, fresh);
+      return [systemKeys.integrity, systemKeys.oneTimeCodes, systemKeys.receipts].map((key) =>
+        key.bytes.toString('hex'),
+      );
     } finally {
       await engine.close();
     }
@@ -126,5 +136,10 @@ describe('A kill during the first start', () => {
   ])('at %s leaves a start that ends, and the same keys from then on', async (failpoint) => {
     await killed('fresh start', failpoint);
     expect(await startAgain()).toEqual(await startAgain());
+  });
+
+  it('of a release that brings a system key, at system-keys.pending-stored, leaves a start that ends with that key', async () => {
+    await killed('start after an upgrade', 'system-keys.pending-stored');
+    expect(await startAgain(false)).toEqual(await startAgain(false));
   });
 });

@@ -10,9 +10,13 @@ import { StoreUserKeyHome } from '../../src/keys/user/in-store';
 import { newPerson, signUp } from '../support/accounts';
 import { startActor } from '../support/actors';
 import { Client, expectStatus } from '../support/client';
-import { type KeyHouse, openKeyHouse } from '../support/key-house';
+import { type KeyHouse } from '../support/key-house';
+import { type Bao, describeWithParts, type Secantus, startOpenBao, startSecantus } from '../support/parts';
 import { waitFor } from '../support/processes';
+import { vaultAndMongo } from '../support/profiles';
 import { type Service, startService } from '../support/service';
+import { openSite, type Site } from '../support/site';
+import { transitConfig } from '../support/transit';
 
 beforeAll(() => void Logger.overrideLogger(false));
 
@@ -21,13 +25,25 @@ interface Keys {
   readonly user_key: { readonly current: number; readonly versions: readonly { readonly version: number }[] };
 }
 
-describe('A service that is killed', () => {
+/** A service on some homes of store and keys, and what shows whether the end of a version there is the end. */
+interface Installed {
+  readonly env: Readonly<Record<string, string>>;
+  readonly bao?: Bao;
+  close(): Promise<void>;
+}
+
+function killSuite(
+  install: () => Promise<Installed>,
+  points: { readonly keys: string[]; readonly retire: string[] },
+): void {
+  let installed: Installed;
   let service: Service;
   let admin: Client;
   const contents = new Map<string, string>();
 
   beforeAll(async () => {
-    service = await startService({ env: { KMS_CACHE_SECONDS: '0' } });
+    installed = await install();
+    service = await startService({ env: { KMS_CACHE_SECONDS: '0', ...installed.env } });
     admin = (await signUp(new Client(service.url), newPerson('admin'))).client;
     for (let n = 0; n < 5; n += 1) {
       const record = await admin.post('/sensitive-data', { data_type: 'note', value: `value ${n}` });
@@ -36,7 +52,10 @@ describe('A service that is killed', () => {
       contents.set(`/files/${String(file.json.id)}/content`, `content ${n}`);
     }
   }, 90_000);
-  afterAll(() => service.dispose());
+  afterAll(async () => {
+    await service.dispose();
+    await installed.close();
+  });
 
   const keys = async (): Promise<Keys> => (await admin.get('/keys')).json as Keys;
 
@@ -58,61 +77,123 @@ describe('A service that is killed', () => {
     await service.restart({ COFFER_FAILPOINT: undefined });
   }
 
-  it.each([
-    'user-key-rotation.wrapped',
-    'user-key-rotation.version-added',
-    'user-key-rotation.target-pinned',
-    'user-key-rotation.rewrapped',
-    'user-key-rotation.resealed',
-    'user-key-rotation.dropped',
-    'user-key-rotation.before-done',
-  ])('in a user-key rotation at %s reads all meanwhile and ends it afterwards, with one new version', async (point) => {
-    const before = (await keys()).user_key.current;
-    await dieOf(point, '/keys/rotate');
-    await expectReadable();
-    await waitFor('the end of the rotation', async () => {
-      const { user_key } = await keys();
-      return user_key.versions.length === 1 && user_key.current === before + 1 ? true : undefined;
-    });
-    await expectReadable();
-  });
-
-  it.each(['retire.epoch-raised', 'retire.counted', 'retire.ended'])(
-    'in a retire at %s reads all afterwards, and the retire may be repeated',
+  it.each(points.keys)(
+    'in a user-key rotation at %s reads all meanwhile and ends it afterwards, with one new version',
     async (point) => {
-      expectStatus(await admin.post('/rotate-master-key'), 200);
-      const { current } = (await keys()).master_key;
-      const path = `/keys/versions/${current - 1}/retire`;
-      await dieOf(point, path);
+      const before = (await keys()).user_key.current;
+      await dieOf(point, '/keys/rotate');
       await expectReadable();
-      const again = await admin.post(path);
-      expect([200, 404]).toContain(again.status);
-      expect((await keys()).master_key.versions.map(({ version }) => version)).toEqual([current]);
+      await waitFor('the end of the rotation', async () => {
+        const { user_key } = await keys();
+        return user_key.versions.length === 1 && user_key.current === before + 1 ? true : undefined;
+      });
       await expectReadable();
     },
   );
+
+  it.each(points.retire)('in a retire at %s reads all afterwards, and the retire may be repeated', async (point) => {
+    expectStatus(await admin.post('/rotate-master-key'), 200);
+    const { current } = (await keys()).master_key;
+    const path = `/keys/versions/${current - 1}/retire`;
+    await dieOf(point, path);
+    await expectReadable();
+    const again = await admin.post(path);
+    expect([200, 404]).toContain(again.status);
+    expect((await keys()).master_key.versions.map(({ version }) => version)).toEqual([current]);
+    if (installed.env['MASTER_KEY'] === 'kv') await expectDestroyed(installed.bao!);
+    await expectReadable();
+  });
+}
+
+interface MasterDocument {
+  readonly versions: object;
+  readonly current: number;
+  readonly destroyed_below?: number;
+}
+
+interface Metadata {
+  readonly data: { readonly versions: Record<string, { readonly destroyed: boolean }> };
+}
+
+/** What Vault still has of the master key's document, oldest version first. */
+async function documentsLeft(bao: Bao): Promise<MasterDocument[]> {
+  const { data } = await bao.request<Metadata>('GET', 'kv/metadata/master_key');
+  const left = Object.entries(data.versions).filter(([, { destroyed }]) => !destroyed);
+  const read = left.map(([at]) => bao.request('GET', `kv/data/master_key?version=${at}`));
+  return (await Promise.all(read)).map((answer) => (answer.data as { data: MasterDocument }).data);
+}
+
+/** No version of the document is left in which a retired version stands, and the newest one says so. */
+async function expectDestroyed(bao: Bao): Promise<void> {
+  const documents = await documentsLeft(bao);
+  const newest = documents.at(-1)!;
+  const held = new Set(documents.flatMap(({ versions }) => Object.keys(versions)));
+  expect(held).toEqual(new Set([String(newest.current)]));
+  expect(newest.destroyed_below).toBe(newest.current);
+}
+
+const KEYS = [
+  'user-key-rotation.wrapped',
+  'user-key-rotation.version-added',
+  'user-key-rotation.target-pinned',
+  'user-key-rotation.rewrapped',
+  'user-key-rotation.resealed',
+  'user-key-rotation.dropped',
+  'user-key-rotation.before-done',
+];
+const POINTS_IN_VAULT = [
+  'user-key.vault-kept',
+  'user-key.row-dropped',
+  'user-key.strays-marked',
+  'user-key.vault-forgotten',
+  'user-key.strays-removed',
+];
+const RETIRE = ['retire.epoch-raised', 'retire.counted', 'retire.ended'];
+
+describe('A service that is killed, on the embedded store and the local keyring,', () => {
+  killSuite(() => Promise.resolve({ env: {}, close: () => Promise.resolve() }), { keys: KEYS, retire: RETIRE });
+});
+
+async function onVault(changes: Readonly<Record<string, string>> = {}): Promise<Installed> {
+  const [bao, secantus] = await Promise.all([startOpenBao(), startSecantus()]);
+  const close = async (): Promise<void> => {
+    await Promise.all([bao.stop(), secantus.stop()]);
+  };
+  return { env: { ...vaultAndMongo(bao, secantus), ...changes }, bao, close };
+}
+
+describeWithParts(['secantus', 'openbao'], 'A service that is killed, on MongoDB and Transit,', () => {
+  killSuite(onVault, { keys: KEYS, retire: RETIRE });
+});
+
+describeWithParts(['secantus', 'openbao'], 'A service that is killed, on MongoDB with all keys in Vault KV,', () => {
+  killSuite(() => onVault({ MASTER_KEY: 'kv', USER_KEY_STORE: 'vault' }), {
+    keys: [...POINTS_IN_VAULT, 'user-key-rotation.dropped'],
+    retire: ['kv-master.dropped', 'kv-master.destroyed', 'retire.ended'],
+  });
 });
 
 /** State T of the process, the third field of its stat after the name in brackets. */
 const isStopped = (pid: number): boolean =>
   / T /.test(/\)( \S )/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1] ?? '');
 
-describe('A writer that is stopped across a rotation and the end of the former version, and then goes on', () => {
-  let folder: string;
+/** `place`: store and key home of the installation, new for each test; absent: the embedded store and the local keyring. */
+function stoppedSuite(place: () => Omit<Site, 'folder'>): void {
+  let site: Site;
   let house: KeyHouse;
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'coffer-stopped-'));
-    house = await openKeyHouse(folder, { cacheMs: 0 });
+    site = { ...place(), folder: await mkdtemp(join(tmpdir(), 'coffer-stopped-')) };
+    house = await openSite(site, { cacheMs: 0 });
     await house.userKeys.create('a', 'a');
   });
   afterEach(async () => {
     await house.close();
-    await rm(folder, { recursive: true, force: true });
+    await rm(site.folder, { recursive: true, force: true });
   });
 
   /** The writer's last line, with `meanwhile` done while it is stopped. */
   async function writerAround(act: 'create' | 'insert', meanwhile: () => Promise<void>): Promise<string> {
-    const writer = startActor('stopped-writer', folder, act);
+    const writer = startActor('stopped-writer', JSON.stringify(site), act);
     await waitFor('the writer to stop', () => Promise.resolve(isStopped(writer.pid) || undefined));
     await meanwhile();
     writer.resume();
@@ -121,14 +202,17 @@ describe('A writer that is stopped across a rotation and the end of the former v
   }
 
   const rotateAndRetire = async (): Promise<void> => {
-    await house.rotations.start('admin');
-    await new Retirement(house.masterKey, house.row, house.systemKeys, house.rewrapper).retire(1);
+    const before = (await house.masterKey.state()).current;
+    const rotation = await house.rotations.start('admin');
+    expect(rotation).toMatchObject({ state: 'done', failed: 0 });
+    await new Retirement(house.masterKey, house.row, house.systemKeys, house.rewrapper).retire(before);
+    expect(await house.rewrapper.countWrappedBy(before)).toBe(0);
   };
 
   it('makes a user key under the master key version that there still is', async () => {
     await writerAround('create', rotateAndRetire);
     const row = await house.store.collection(userKeysCollection).find('_id', 'late');
-    expect(row).toMatchObject({ state: 'active', versions: [{ master_version: 2 }] });
+    expect(row).toMatchObject({ state: 'active', versions: [{ master_version: (await house.row.read()).current }] });
     await house.sealer.with('late', (keys) => keys.nameIndex('x'));
   });
 
@@ -149,4 +233,24 @@ describe('A writer that is stopped across a rotation and the end of the former v
     const place = { ownerId: 'a', resourceType: 'record', resourceId: 'r', field: 'f' };
     expect(await house.sealer.with('a', (keys) => keys.open('records', place, envelope).toString())).toBe('x');
   });
+}
+
+describe('A replica that is stopped across a rotation and the end of the former version, and then goes on', () => {
+  stoppedSuite(() => ({}));
+});
+
+describeWithParts(['secantus', 'openbao'], 'A replica on MongoDB and Transit that is stopped across the same', () => {
+  let parts: { bao: Bao; secantus: Secantus };
+  beforeAll(async () => {
+    const [bao, secantus] = await Promise.all([startOpenBao(), startSecantus()]);
+    parts = { bao, secantus };
+  }, 60_000);
+  afterAll(async () => {
+    await Promise.all([parts.bao.stop(), parts.secantus.stop()]);
+  });
+  let databases = 0;
+  stoppedSuite(() => ({
+    mongo: { url: parts.secantus.url, dbName: `stopped-${(databases += 1)}` },
+    masterKey: transitConfig(parts.bao),
+  }));
 });

@@ -6,7 +6,7 @@ import { isDomainError, plaintext, type WrappedKey } from '../../src/kernel';
 import type { MasterKey } from '../../src/keys/master';
 import { type KeyHouse, openKeyHouse } from '../support/key-house';
 import { openKv, openUserKeyHome } from '../support/kv';
-import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
+import { type Bao, describeWithPart, isLong, startOpenBao } from '../support/parts';
 import { waitFor } from '../support/processes';
 import { context, openTransit, servesAgain, unavailable, wrapOne } from '../support/transit';
 import { startVaultProxy, type VaultProxy } from '../support/vault-proxy';
@@ -98,6 +98,66 @@ describe.each(['transit', 'kv'] as const)('With the master key in %s', (kind) =>
   });
 });
 
+/** A Vault that answers, and says when to come again or takes its time. */
+describe.each(['transit', 'kv'] as const)('With the master key in %s', (kind) => {
+  describeWithPart('openbao', 'a Vault', () => {
+    let real: Bao;
+    let proxy: VaultProxy;
+    let master: MasterKey;
+    let wrapped: WrappedKey;
+
+    beforeAll(async () => {
+      real = await startOpenBao();
+    });
+    beforeEach(async () => {
+      proxy = await startVaultProxy(real.address);
+      master = await HOMES[kind]({ ...real, address: proxy.address });
+      wrapped = await wrapOne(master);
+    });
+    afterEach(async () => {
+      await master.close();
+      await proxy.close();
+    });
+    afterAll(() => real.stop());
+
+    const refusal = (): Promise<unknown> =>
+      master.unwrap([{ wrapped, context }]).then(
+        () => 'served',
+        (error: unknown) => (isDomainError(error) ? error.retryAfterSeconds : error),
+      );
+
+    it.each([
+      ['what it says', '7', 7],
+      ['not more than half a minute', '86400', 30],
+      ['a second at least', '0', 1],
+      ['the usual time where it is no number of seconds', 'Wed, 21 Oct 2026 07:28:00 GMT', 5],
+    ])('that limits requests is waited for: %s', async (_, retryAfter, seconds) => {
+      proxy.mode = { status: 429, retryAfter };
+      expect(await refusal()).toBe(seconds);
+    });
+
+    it('that says when to come again is not asked before, by a probe either, and its word is passed on', async () => {
+      proxy.mode = { status: 429, retryAfter: '30' };
+      for (let tries = 0; tries < 3; tries += 1) expect(await refusal()).toBe(30);
+      const before = proxy.requests;
+      const refused = await refusal();
+      expect(refused).toBeGreaterThan(20);
+      expect(refused).toBeLessThanOrEqual(30);
+      // Longer than the longest pause between two probes.
+      await new Promise((resolve) => setTimeout(resolve, 2500));
+      expect(proxy.requests).toBe(before);
+    });
+
+    it('whose answers come late is waited for by the operation and not by each of its requests', async () => {
+      proxy.mode = { delayMs: 700 };
+      await expect(master.state()).resolves.toMatchObject({ versions: expect.any(Array) as unknown });
+      // Each answer comes in time, and two of them do not.
+      const { current } = await master.state();
+      await expect(master.rotate(current)).rejects.toMatchObject(unavailable);
+    });
+  });
+});
+
 describeWithPart('openbao', 'A token that ends by itself', () => {
   let bao: Bao;
   beforeAll(async () => {
@@ -117,6 +177,12 @@ describeWithPart('openbao', 'A token that ends by itself', () => {
   });
 });
 
+const answers = (bao: Bao): Promise<boolean> =>
+  fetch(`${bao.address}/v1/sys/health`, { signal: AbortSignal.timeout(500) }).then(
+    () => true,
+    () => false,
+  );
+
 /** What goes wrong with Vault while a rotation runs, and how it ends. */
 const MISHAPS: [string, (vault: { bao: Bao; proxy: VaultProxy }) => Promise<() => Promise<unknown>>][] = [
   ...OUTAGES.map(([name, mode]): (typeof MISHAPS)[number] => [
@@ -133,6 +199,19 @@ const MISHAPS: [string, (vault: { bao: Bao; proxy: VaultProxy }) => Promise<() =
       return () => bao.restart();
     },
   ],
+  ['sealed by its operator', ({ bao }) => bao.seal().then(() => () => bao.unseal())],
+  [
+    'frozen',
+    async ({ bao }) => {
+      bao.pause();
+      // A signal takes its time on a busy machine.
+      await waitFor('Vault to stand still', async () => !(await answers(bao)));
+      return () => {
+        bao.resume();
+        return Promise.resolve();
+      };
+    },
+  ],
   [
     'forbidding what it allowed',
     async ({ bao }) => {
@@ -142,6 +221,11 @@ const MISHAPS: [string, (vault: { bao: Bao; proxy: VaultProxy }) => Promise<() =
     },
   ],
 ];
+
+/** A job tries again after one second, two, four: each of these costs a while. */
+const JOB_MISHAPS = isLong()
+  ? MISHAPS
+  : MISHAPS.filter(([name]) => /rate-limited|away|operator|frozen|forbidding/.test(name));
 
 describe.each(['transit', 'kv'] as const)('A rotation with the master key in %s', (kind) => {
   describeWithPart('openbao', 'during which Vault is', () => {
@@ -191,13 +275,41 @@ describe.each(['transit', 'kv'] as const)('A rotation with the master key in %s'
         await mend();
         await waitFor('the rotation to go on', async () => {
           try {
-            return (await house.rewrapper.rewrapBatch(target, 10)).remaining === 0;
+            return (await house.rewrapper.rewrapBatch(target, 10)).attempted === 0;
           } catch (error) {
             if (isDomainError(error, 'kms_unavailable')) return false;
             throw error;
           }
         });
         expect(await house.rewrapper.quarantinedFor(target)).toBe(0);
+        expect(await Promise.all(owners.map(reads))).toEqual(owners);
+      },
+    );
+
+    it.each(JOB_MISHAPS)(
+      '%s from the first user key on goes on by itself as the job that it is, without a restart',
+      async (_, mishap) => {
+        let mend: (() => Promise<unknown>) | undefined;
+        const refused: unknown[] = [];
+        const rewrap = house.masterKey.rewrap.bind(house.masterKey);
+        // The system keys come one by one, and before the others.
+        house.masterKey.rewrap = async (version, items) => {
+          if (items.length > 1) mend ??= await mishap({ bao, proxy });
+          return rewrap(version, items).catch((error: unknown) => {
+            refused.push(error);
+            throw error;
+          });
+        };
+        const { id } = await house.rotations.start('admin');
+        await waitFor('the job to meet the outage', () => refused.length > 0);
+        expect(refused[0]).toMatchObject(unavailable);
+        expect(await house.rotations.find(id)).toMatchObject({ state: 'running', inEffect: true, failed: 0 });
+        await mend!();
+        const ended = await waitFor('the end of the rotation', async () => {
+          const rotation = await house.rotations.find(id);
+          return rotation.state === 'running' ? undefined : rotation;
+        });
+        expect(ended).toMatchObject({ state: 'done', total: owners.length, done: owners.length, failed: 0 });
         expect(await Promise.all(owners.map(reads))).toEqual(owners);
       },
     );

@@ -2,6 +2,7 @@ import { CODES } from '../../src/http/problem';
 import { SECURITY_HEADERS } from '../../src/http/security-headers';
 import { ERROR_CODES } from '../../src/kernel';
 import { HttpApp, sendRaw, startHttpApp } from '../support/http-app';
+import { rawConnection } from '../support/raw-http';
 import { SampleController } from './sample.controller';
 
 let http: HttpApp;
@@ -360,5 +361,29 @@ describe('headers of every answer', () => {
       const answer = await call(init === undefined ? '/open' : '/things', init);
       expect(((await answer.json()) as { request_id: string }).request_id).toBe(answer.headers.get('x-request-id'));
     }
+  });
+});
+
+describe('broken bytes behind a whole request', () => {
+  const thing = JSON.stringify({ name: 'a', count: 1, inner: { name: 'b' } });
+  const post = (path: string): string =>
+    `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${thing.length}\r\n\r\n${thing}`;
+  const statuses = async (bytes: string): Promise<string[]> => {
+    const connection = await rawConnection(http.url);
+    await connection.write(bytes);
+    return [...(await connection.closed()).matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => status!);
+  };
+
+  it.each([
+    ['one', post('/things'), ['200', '400']],
+    ['two', post('/things') + post('/things'), ['200', '200', '400']],
+  ])('do not cost %s in front of them the answer', async (_, requests, expected) => {
+    expect(await statuses(`${requests}garbage\r\n\r\n`)).toEqual(expected);
+  });
+
+  it('are answered at once within a body', async () => {
+    const head =
+      'POST /things HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n';
+    expect(await statuses(`${head}zz\r\n`)).toEqual(['400']);
   });
 });

@@ -50,6 +50,8 @@ export class MovingClock extends Clock {
 export interface RigOptions {
   readonly maxSize?: number;
   readonly userQuota?: number;
+  /** How many user keys the cache holds. */
+  readonly cachedKeys?: number;
   /** In place of the blob store that the rig makes: to stand in its way. */
   readonly blobs?: (real: BlobStore) => BlobStore;
 }
@@ -63,8 +65,8 @@ export async function openFilesRig(options: RigOptions = {}) {
   const masterKey = new LocalMasterKey(folder, newKey().bytes.toString('base64'));
   await masterKey.open();
   const masterRow = new MasterKeyRow(store);
-  await masterRow.create((await masterKey.state()).current);
-  const cache = new KeyCache({ capacity: 100, maxAgeMs: 60_000 });
+  await masterRow.create((await masterKey.state()).current, masterKey.home);
+  const cache = new KeyCache({ capacity: options.cachedKeys ?? 100, maxAgeMs: 60_000 });
   const home = new StoreUserKeyHome();
   const userKeys = new StoredUserKeys(store, masterKey, masterRow, cache, clock, home);
   const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache, home));

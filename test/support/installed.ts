@@ -1,10 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { projectRoot } from './root';
 
 /** What `scripts/parts.mjs` installs. */
 export type Part = 'openbao' | 'secantus' | 'python-esdk';
 
-const folder = join(__dirname, '../../.parts');
+const folder = join(projectRoot(), '.parts');
 
 /** A program of the parts' virtual environment. */
 export function partProgram(name: 'bao' | 'secantusd-py' | 'python'): string {

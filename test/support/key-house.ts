@@ -2,9 +2,9 @@ import { type Config } from '../../src/config';
 import { ChainedAuditSink } from '../../src/audit';
 import { JobRunner } from '../../src/jobs';
 import { type AuditSink, type Principal, Readiness, SystemClock } from '../../src/kernel';
-import { type MasterKey, MasterKeyRow } from '../../src/keys/master';
+import { type MasterKey, MasterKeyHomes, MasterKeyRow } from '../../src/keys/master';
 import { LocalMasterKey } from '../../src/keys/master/local';
-import { RotationJob, Rotations } from '../../src/keys/rotation';
+import { Retirement, RotationJob, Rotations, RotationTarget } from '../../src/keys/rotation';
 import { openKeys, SystemKeys } from '../../src/keys/system';
 import { Sealer, type UserKeyHome, UserKeyRewrapper, type UserKeys } from '../../src/keys/user';
 import { StoreUserKeyHome } from '../../src/keys/user/in-store';
@@ -19,21 +19,25 @@ import { EmbeddedStore } from '../../src/store/embedded';
 export interface KeyHouse {
   readonly engine: Store;
   readonly store: Store;
-  readonly masterKey: MasterKey;
+  readonly masterKey: MasterKeyHomes;
   readonly row: MasterKeyRow;
   readonly systemKeys: SystemKeys;
   readonly userKeys: UserKeys;
+  readonly home: UserKeyHome;
   readonly sealer: Sealer;
   readonly rewrapper: UserKeyRewrapper;
   readonly cache: KeyCache;
   readonly audit: AuditSink;
   readonly jobs: JobRunner;
   readonly rotations: Rotations;
+  readonly retirement: Retirement;
   close(): Promise<void>;
 }
 
 export interface KeyHouseParts {
   readonly masterKey?: MasterKey;
+  /** Further homes, to and from which the master key can move. */
+  readonly otherHomes?: readonly MasterKey[];
   readonly engine?: Store;
   /** Default 5 minutes; 0 makes each read unwrap. */
   readonly cacheMs?: number;
@@ -44,7 +48,10 @@ export interface KeyHouseParts {
 export async function openKeyHouse(folder: string, parts: KeyHouseParts = {}): Promise<KeyHouse> {
   const clock = new SystemClock();
   const engine = parts.engine ?? new EmbeddedStore(folder, clock);
-  const masterKey = parts.masterKey ?? new LocalMasterKey(folder, 'a root key of thirty-two characters');
+  const masterKey = new MasterKeyHomes([
+    parts.masterKey ?? new LocalMasterKey(folder, 'a root key of thirty-two characters'),
+    ...(parts.otherHomes ?? []),
+  ]);
   const systemKeys = new SystemKeys(engine, masterKey);
   const store = new SealedStore(engine, systemKeys, { onForgedRow: () => undefined });
   const row = new MasterKeyRow(store);
@@ -55,8 +62,9 @@ export async function openKeyHouse(folder: string, parts: KeyHouseParts = {}): P
   const rewrapper = new UserKeyRewrapper(store, masterKey, home);
   const userKeys = new StoredUserKeys(store, masterKey, row, cache, clock, home);
   const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache, home));
-  new RotationJob(jobs, masterKey, row, systemKeys, rewrapper, audit).onModuleInit();
+  new RotationJob(jobs, new RotationTarget(masterKey, row, store), systemKeys, rewrapper, audit).onModuleInit();
   await store.prepare();
+  masterKey.follow(['transit', 'kv', 'local'], async () => (systemKeys.openSeals ? row.find() : undefined));
   await openKeys({ masterKey, systemKeys, row }, true);
   const close = async (): Promise<void> => {
     await jobs.beforeApplicationShutdown();
@@ -66,8 +74,9 @@ export async function openKeyHouse(folder: string, parts: KeyHouseParts = {}): P
     await store.close();
   };
   return {
-    ...{ engine, store, masterKey, row, systemKeys, userKeys, sealer, rewrapper, cache, audit, jobs },
+    ...{ engine, store, masterKey, row, systemKeys, userKeys, home, sealer, rewrapper, cache, audit, jobs },
     rotations: new Rotations(jobs),
+    retirement: new Retirement(masterKey, row, systemKeys, rewrapper),
     close,
   };
 }

@@ -3,11 +3,12 @@ import { MasterKeyRow } from '../../src/keys/master';
 import type { VaultConfig } from '../../src/config';
 import { LocalMasterKey } from '../../src/keys/master/local';
 import { openVault } from '../../src/keys/master/vault';
-import { openKeys, SystemKeys } from '../../src/keys/system';
+import { openKeys, SystemKeys, systemKeysCollection } from '../../src/keys/system';
 import { VaultUserKeyHome } from '../../src/keys/user/in-vault';
 import { SealedStore } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
-import { moveMasterKey, openKeyHouses, PausedMasterKey, ROOT_KEY } from './keys';
+import { type OwnerKeys, UserKeyRotator } from '../../src/keys/user';
+import { type KeyHouses, moveMasterKey, openKeyHouses, PausedMasterKey, ROOT_KEY } from './keys';
 
 // A program for kill tests: does one act of the key houses in a folder, armed with a crash point. With the JSON of a connection the wraps
 // of user keys lie in Vault.
@@ -25,6 +26,17 @@ const acts: Readonly<Record<string, () => Promise<void>>> = {
     armFailpoint(failpoint);
     await openKeys({ masterKey, systemKeys, row }, true);
     await systemKeys.rewrapAll(await masterKey.rotate(1));
+  },
+  'start after an upgrade': async () => {
+    const engine = new EmbeddedStore(`${folder!}/system`, new SystemClock());
+    const masterKey = new LocalMasterKey(folder!, ROOT_KEY);
+    const systemKeys = new SystemKeys(engine, masterKey);
+    const row = new MasterKeyRow(new SealedStore(engine, systemKeys, { onForgedRow: () => undefined }));
+    await openKeys({ masterKey, systemKeys, row }, true);
+    // As an installation from before that key has it.
+    await engine.collection(systemKeysCollection).remove('receipts');
+    armFailpoint(failpoint);
+    await openKeys({ masterKey, systemKeys: new SystemKeys(engine, masterKey), row }, false);
   },
   create: async () => {
     const houses = await openKeyHouses(folder!, home);
@@ -48,21 +60,42 @@ const acts: Readonly<Record<string, () => Promise<void>>> = {
     armFailpoint(failpoint);
     await houses.rewrapper.rewrapBatch((await houses.row.read()).current, 2);
   },
-  insert: async () => {
-    const houses = await openKeyHouses(folder!, home);
+  'rotate user key': async () => {
+    const { rotator, strays } = await openKeyHouses(folder!, home);
     armFailpoint(failpoint);
-    const place = { ownerId: 'alice', resourceType: 'record', resourceId: 'r', field: 'value' };
-    const say = (step: string, line: string): Promise<string> => {
-      process.stdout.write(`${step}\n`);
-      return Promise.resolve(line);
-    };
-    await houses.sealer.insert('alice', {
-      pending: (keys) => say('pending', keys.seal('records', place, plaintext(Buffer.from('x'))).toString('hex')),
-      again: (row) => say('again', row),
-      activate: (row) => say('activated', row),
+    await rotator.advance('alice', 1);
+    await rotator.drop('alice', new Set([1]));
+    await strays.remove('alice');
+  },
+  insert: async () => insert(await openKeyHouses(folder!, home), () => Promise.resolve()),
+  'insert while the user key moves': async () => {
+    const houses = await openKeyHouses(folder!, home);
+    const { store, masterKey, row } = houses;
+    const rotator = new UserKeyRotator(store, masterKey, row, new SystemClock(), houses.home);
+    await insert(houses, async () => {
+      await rotator.advance('alice', 1);
     });
   },
 };
+
+/** Stores a value of Alice in three steps, of which each says that it came; `meanwhile` happens after the first has read her key. */
+async function insert(houses: KeyHouses, meanwhile: () => Promise<void>): Promise<void> {
+  armFailpoint(failpoint);
+  const place = { ownerId: 'alice', resourceType: 'record', resourceId: 'r', field: 'value' };
+  const say = (step: string, line: string): string => {
+    process.stdout.write(`${step}\n`);
+    return line;
+  };
+  const sealed = (keys: OwnerKeys): string => keys.seal('records', place, plaintext(Buffer.from('x'))).toString('hex');
+  await houses.sealer.insert('alice', {
+    pending: async (keys) => {
+      await meanwhile();
+      return say('pending', sealed(keys));
+    },
+    again: (_row, keys) => Promise.resolve(say('again', sealed(keys))),
+    activate: (row) => Promise.resolve(say('activated', row)),
+  });
+}
 
 acts[act!]!().then(
   () => process.exit(0),

@@ -6,11 +6,13 @@ import { type MasterKey, MasterKeyRow } from '../../src/keys/master';
 import { LocalMasterKey } from '../../src/keys/master/local';
 import {
   KeyCache,
+  StrayWraps,
   StoredUserKeys,
   UserKeyAccess,
   UserKeyHome,
   userKeysCollection,
   UserKeyRewrapper,
+  UserKeyRotator,
   UserKeySealer,
   UserKeySweeper,
 } from '../../src/keys/user';
@@ -37,19 +39,25 @@ export async function openKeyHouses(folder: string, options: KeysOptions = {}) {
   const row = new MasterKeyRow(store);
   const rows = store.collection(userKeysCollection);
   await store.prepare();
-  await row.create((await masterKey.state()).current);
+  await row.create((await masterKey.state()).current, masterKey.home);
   const cache = new KeyCache({ capacity: 100, maxAgeMs: options.cacheMs ?? 300_000 });
   const home = options.home ?? new StoreUserKeyHome();
   const userKeys = new StoredUserKeys(store, masterKey, row, cache, clock, home);
   const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache, home));
   const rewrapper = new UserKeyRewrapper(store, masterKey, home);
+  const rotator = new UserKeyRotator(store, masterKey, row, clock, home);
+  const strays = new StrayWraps(store, home);
   const sweeper = new UserKeySweeper(store, clock, home);
   const closeAll = async (): Promise<void> => {
     cache.clear();
     await masterKey.close();
     await opened.close();
   };
-  return { store, engine, home, masterKey, row, rows, cache, userKeys, sealer, rewrapper, sweeper, close: closeAll };
+  return {
+    ...{ store, engine, home, masterKey, row, rows, cache, userKeys, sealer },
+    ...{ rewrapper, rotator, strays, sweeper },
+    close: closeAll,
+  };
 }
 
 export type KeyHouses = Awaited<ReturnType<typeof openKeyHouses>>;
@@ -70,6 +78,17 @@ export class PausedMasterKey extends LocalMasterKey {
     await act();
     return wrapped;
   }
+}
+
+/** Does `act` once, between the next wrap of this master key and what its caller does with it. */
+export function afterNextWrap(masterKey: MasterKey, act: () => Promise<unknown>): void {
+  const wrap = masterKey.wrap.bind(masterKey);
+  masterKey.wrap = async (...args) => {
+    masterKey.wrap = wrap;
+    const wrapped = await wrap(...args);
+    await act();
+    return wrapped;
+  };
 }
 
 /** Makes a new master key version current, as a rotation does before it wraps anything again. */

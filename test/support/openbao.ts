@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { partProgram } from './installed';
 import { freePorts, type Managed, startProcess, waitFor } from './processes';
+import { projectRoot } from './root';
 
 /** A real OpenBao on a loopback port: raft storage, initialised with one share, unsealed, set up as deploy/vault/ sets up an installation's. */
 export interface Bao {
@@ -39,7 +40,7 @@ export interface BaoOptions {
 }
 
 const POLICY_NAME = 'coffer';
-const POLICY_FILE = join(__dirname, '../../deploy/vault/coffer-policy.hcl');
+const POLICY_FILE = join(projectRoot(), 'deploy/vault/coffer-policy.hcl');
 
 export async function startOpenBao(options: BaoOptions = {}): Promise<Bao> {
   const bare = await startBareBao();

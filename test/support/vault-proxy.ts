@@ -8,8 +8,8 @@ export interface VaultProxy {
   requests: number;
   /** Paths of requests that were handed on, with their methods. */
   readonly passed: string[];
-  /** `pass`; a status to answer with; or milliseconds to wait before handing on. */
-  mode: 'pass' | { readonly status: number } | { readonly delayMs: number };
+  /** `pass`; a status to answer with, and a Retry-After; or milliseconds to wait before handing on. */
+  mode: 'pass' | { readonly status: number; readonly retryAfter?: string } | { readonly delayMs: number };
   close(): Promise<void>;
 }
 
@@ -18,7 +18,7 @@ export async function startVaultProxy(target: string): Promise<VaultProxy> {
     proxy.requests += 1;
     const { mode } = proxy;
     if (mode === 'pass') handOn(request, response);
-    else if ('status' in mode) refuse(response, mode.status);
+    else if ('status' in mode) refuse(response, mode.status, mode.retryAfter);
     else setTimeout(() => handOn(request, response), mode.delayMs).unref();
   });
   const handOn = (request: IncomingMessage, response: ServerResponse): void => {
@@ -47,7 +47,8 @@ export async function startVaultProxy(target: string): Promise<VaultProxy> {
   return proxy;
 }
 
-function refuse(response: ServerResponse, status: number): void {
-  response.writeHead(status, { 'Content-Type': 'application/json' });
+function refuse(response: ServerResponse, status: number, retryAfter?: string): void {
+  const wait = retryAfter === undefined ? {} : { 'Retry-After': retryAfter };
+  response.writeHead(status, { 'Content-Type': 'application/json', ...wait });
   response.end(JSON.stringify({ errors: ['not now'] }));
 }

@@ -52,6 +52,22 @@ describe('a form with a file', () => {
     expect((await buffer(head.content)).equals(content)).toBe(true);
   });
 
+  it.each([
+    ['no Content-Type', ''],
+    ['an empty one', 'Content-Type: \r\n'],
+    ['one that is no type', 'Content-Type: ;charset=utf-8\r\n'],
+  ])('has no type of its own with %s', async (_, header) => {
+    const part = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n${header}\r\nx\r\n`;
+    const head = await read(form(part, END), 7);
+    expect([head.contentType, (await buffer(head.content)).toString()]).toEqual([undefined, 'x']);
+  });
+
+  it('keeps a type that is given, without its parameters', async () => {
+    const head = await read(form(file('x', 'name="file"; filename="a"', 'Text/Plain; charset=utf-8'), END));
+    expect(head.contentType).toBe('text/plain');
+    await buffer(head.content);
+  });
+
   it('may hold an empty file', async () => {
     const head = await read(form(file(''), END));
     expect(await buffer(head.content)).toHaveLength(0);
@@ -114,6 +130,13 @@ describe('a form with a file', () => {
     ['a field beyond 16 KiB', form(field('envelope', 'x'.repeat(16 * 1024 + 1)), file('x'), END)],
     ['10,000 parts', form(...Array.from({ length: 10_000 }, () => field('name', 'a')), file('x'), END)],
     ['a field without a name', form(`--${BOUNDARY}\r\nContent-Disposition: form-data\r\n\r\nx\r\n`, file('x'), END)],
+    ['a part without headers', form(`--${BOUNDARY}\r\n\r\nx\r\n`, file('x'), END)],
+    ['a part without a disposition', form(`--${BOUNDARY}\r\nX-Other: y\r\n\r\nx\r\n`, file('x'), END)],
+    ['a part without a name behind the file', form(file('x'), `--${BOUNDARY}\r\nX-Other: y\r\n\r\nx\r\n`, END)],
+    [
+      'a part that is an attachment',
+      form(`--${BOUNDARY}\r\nContent-Disposition: attachment; name="name"\r\n\r\nx\r\n`, file('x'), END),
+    ],
     ['no closing boundary', form(file('x'))],
     ['half a closing boundary', form(file('x'), `--${BOUNDARY}-`)],
     ['a file that is cut', form(file('x'.repeat(1000))).subarray(0, -500)],
@@ -137,7 +160,7 @@ describe('a form with a file', () => {
   });
 
   it('is too large with a megabyte that is not the file', async () => {
-    const padding = form(`--${BOUNDARY}\r\nX-Other: y\r\n\r\n`, 'x'.repeat(2 * 1024 * 1024), '\r\n', file('x'), END);
+    const padding = form('x'.repeat(2 * 1024 * 1024), '\r\n', file('x'), END);
     expect(isDomainError(await refusalOf(padding), 'too_large', 'validation_failed')).toBe(true);
   });
 

@@ -1,4 +1,5 @@
 import { Busboy, BusboyInstance } from '@fastify/busboy';
+import { EventEmitter } from 'node:events';
 import { Readable } from 'node:stream';
 import { unknownMember } from '../../http';
 import { DomainError, FieldFault } from '../../kernel';
@@ -11,6 +12,14 @@ export const MAX_OVERHEAD_BYTES = 1024 * 1024;
 const BUFFER_BYTES = 256 * 1024;
 const MAX_PART_HEADERS = 20;
 const MAX_PART_HEADER_BYTES = 8 * 1024;
+
+/** RFC 7578, section 4.2. What has a line break in it is cut by the parser. */
+const NAMED = /^form-data[ \t]*;[^\r\n]*$/i;
+
+interface PartHeaders {
+  readonly 'content-disposition'?: readonly string[];
+  readonly 'content-type'?: readonly string[];
+}
 
 const LIMITS = {
   fieldNameSize: 100,
@@ -27,7 +36,8 @@ export interface FormHead {
   readonly fields: ReadonlyMap<string, string>;
   /** The file name of the part, path and all as it was sent. */
   readonly fileName: string | undefined;
-  readonly contentType: string;
+  /** Undefined where the part does not say it. */
+  readonly contentType: string | undefined;
   /** Ends only when the whole form has been read and holds nothing wrong, the closing boundary included; else it throws. */
   readonly content: AsyncIterable<Buffer>;
   /** Says that nobody reads on, so that the rest of the body is dropped. Does nothing after the end. */
@@ -49,6 +59,7 @@ class FormReader {
   readonly #end = new Deferred<void>();
   #fileBegan = false;
   #stream: Readable | undefined;
+  #partType: string | undefined;
   #failed = false;
   #ended = false;
   #fileBytes = 0;
@@ -66,11 +77,18 @@ class FormReader {
       .on('error', () => this.#fail(broken()))
       .on('drain', () => this.#goOn())
       .on('finish', () => this.#finish());
+    eachPart(this.#parser, (headers) => this.#part(headers));
   }
 
   read(body: AsyncIterable<Buffer>): Promise<FormHead> {
     void this.#pump(body).catch((fault: unknown) => this.#fail(fault as Error));
     return this.#head.promise;
+  }
+
+  /** What the parser would pass over in silence: a part that is no form data, and that a part does not say its type. */
+  #part({ 'content-disposition': disposition, 'content-type': type }: PartHeaders): void {
+    if (!NAMED.test(disposition?.[0] ?? '')) this.#fail(broken('A part of the form has no name.'));
+    this.#partType = type?.[0]?.split(';', 1)[0]?.trim().toLowerCase();
   }
 
   /** The parser gives `undefined` for a field without a name. */
@@ -83,7 +101,8 @@ class FormReader {
     else this.#fields.set(name, value);
   }
 
-  #file(name: string, stream: Readable, fileName: string | undefined, contentType: string): void {
+  #file(name: string, stream: Readable, fileName: string | undefined, type: string): void {
+    const contentType = type === this.#partType ? type : undefined;
     // Without a listener an error of this stream would end the process; the parser reports the same one.
     stream.on('error', () => this.#fail(broken()));
     if (name === FILE_PART) {
@@ -170,5 +189,11 @@ function parserFor(contentType: string): BusboyInstance {
   }
 }
 
-const broken = (): DomainError =>
-  new DomainError('validation_failed', { detail: 'The body is not a whole multipart/form-data form.' });
+/** Hears the headers of each part before the parser acts on them: it tells no type from `text/plain`, and skips what has no name. */
+function eachPart(parser: BusboyInstance, hear: (headers: PartHeaders) => void): void {
+  const { parser: parts } = (parser as unknown as { readonly _parser: { readonly parser: EventEmitter } })._parser;
+  parts.on('part', (part: EventEmitter) => part.prependListener('header', hear));
+}
+
+const broken = (detail = 'The body is not a whole multipart/form-data form.'): DomainError =>
+  new DomainError('validation_failed', { detail });

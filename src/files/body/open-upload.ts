@@ -50,7 +50,7 @@ async function openForm(message: IncomingMessage, query: UploadFields): Promise<
 function describedBy(form: FormHead): UploadFields {
   return {
     ...(form.fileName !== undefined && { name: form.fileName }),
-    ...(isMediaType(form.contentType) && { content_type: form.contentType }),
+    ...(form.contentType !== undefined && isMediaType(form.contentType) && { content_type: form.contentType }),
     ...Object.fromEntries(form.fields),
   };
 }

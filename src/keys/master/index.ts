@@ -1,4 +1,7 @@
 export * from './batch';
+export * from './home-spans';
 export * from './master-key';
+export * from './master-key-homes';
 export * from './master-key-row';
+export { asOneOperation, inAttempts } from './operation-deadline';
 export * from './wrap-context';

@@ -1,18 +1,21 @@
 import { Injectable } from '@nestjs/common';
 import { DomainError } from '../../kernel';
 import { type Collection, defineCollection, type Doc, DuplicateKey, Store } from '../../store';
+import { type HomeName, type HomeSpan, onlyHome } from './home-spans';
 
 export interface MasterKeyDoc extends Doc {
   /** The master key version that everything new is wrapped with. */
   readonly current: number;
   /** Rises with each rotation and each retire: what a wrapper compares before it lets a row become visible. */
   readonly epoch: number;
+  /** Which home holds which versions, oldest first. Missing in rows from before a key could move: then one home has them all. */
+  readonly homes?: readonly HomeSpan[];
 }
 
 export const masterKeyCollection = defineCollection<MasterKeyDoc>({
   name: 'master_key',
-  fields: { current: 'number', epoch: 'number' },
-  clear: ['current', 'epoch'],
+  fields: { current: 'number', epoch: 'number', homes: 'json' },
+  clear: ['current', 'epoch', 'homes'],
   forged: 'refuse',
 });
 
@@ -43,9 +46,9 @@ export class MasterKeyRow {
   }
 
   /** The first row, on a fresh installation. Safe to repeat and to race: the row that is there stays. */
-  async create(current: number): Promise<MasterKeyDoc> {
+  async create(current: number, home: HomeName): Promise<MasterKeyDoc> {
     try {
-      return await this.#rows.insert({ _id: ID, current, epoch: 1 });
+      return await this.#rows.insert({ _id: ID, current, epoch: 1, homes: onlyHome(home) });
     } catch (error) {
       if (!(error instanceof DuplicateKey)) throw error;
       return this.read();
@@ -53,11 +56,11 @@ export class MasterKeyRow {
   }
 
   /**
-   * Compare-and-set: the row with `current` (the same one for a retire) and the next epoch, or undefined where `seen` is no longer the
-   * row that is stored. Versions never go back.
+   * Compare-and-set: the row with `current` (the same one for a retire), the next epoch and, for a move, other homes; or undefined where
+   * `seen` is no longer the row that is stored. Versions never go back.
    */
-  advance(seen: MasterKeyDoc, current: number): Promise<MasterKeyDoc | undefined> {
+  advance(seen: MasterKeyDoc, current: number, homes = seen.homes): Promise<MasterKeyDoc | undefined> {
     if (current < seen.current) throw new TypeError('a master key version does not go back');
-    return this.#rows.replace({ ...seen, current, epoch: seen.epoch + 1 });
+    return this.#rows.replace({ ...seen, current, epoch: seen.epoch + 1, ...(homes === undefined ? {} : { homes }) });
   }
 }

@@ -16,6 +16,10 @@ export interface MasterKeyState {
    * back. Missing where the home does not say.
    */
   readonly destroyedBelow?: number;
+  /** Whether a retire broke off between dropping versions and destroying what is left of them: it is to be repeated. */
+  readonly isRetiring?: boolean;
+  /** Versions of a former home that this process cannot ask now: whether they still open anything is not known here. */
+  readonly unseen?: readonly number[];
 }
 
 /** Additional data of a wrap: canonical encoding of (purpose, owner id or `installation`, key version). Never changes in a rewrap. */
@@ -53,8 +57,10 @@ export abstract class MasterKey {
   abstract unwrap(items: readonly UnwrapItem[]): Promise<ItemResult<SecretBytes>[]>;
   /** Wraps again with version `version`, without showing us the key where the home can (Transit). */
   abstract rewrap(version: number, items: readonly UnwrapItem[]): Promise<ItemResult<WrappedKey>[]>;
-  /** Makes a new version and returns its number. `expected` is the version that it follows: where the home is past it already,
-   * nothing is made and the newest one is returned (a resumed rotation adopts it). */
+  /**
+   * Makes a version beyond `expected` and returns its number. Where the home is past it already, nothing is made and the newest one is
+   * returned (a resumed rotation adopts it). Where it is behind, as a home is that the master key moves to, numbers are passed over.
+   */
   abstract rotate(expected: number): Promise<number>;
   /**
    * Ends `version` and every earlier one: they open nothing from then on. Transit disables them, which an operator can undo until the key is

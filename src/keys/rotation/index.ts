@@ -1,9 +1,11 @@
 export { KeyOverview, type MasterKeyOverview } from './key-overview';
+export { Migrations } from './migrations';
 export { OwnedHouses } from './owned-houses';
 export { Retirement } from './retirement';
 export { type Rotation, ROTATION_JOB } from './rotation';
 export { RotationJob } from './rotation-job';
 export { RotationModule } from './rotation.module';
+export { RotationTarget } from './rotation-target';
 export { RotationSchedule } from './rotation-schedule';
 export { type RotationPage, Rotations } from './rotations';
 export { USER_KEY_ROTATION_JOB } from './user-key-rotation';

@@ -1,31 +1,44 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
-import { JobFailed, JobProgress, JobRunner, RunningJob } from '../../jobs';
+import { JobFailed, JobProgress, JobRunner, Pace, RunningJob } from '../../jobs';
 import { AuditAction, AuditIntent, AuditSink, failpoint, isDomainError } from '../../kernel';
-import { MasterKey, MasterKeyRow } from '../master';
+import { MAX_BATCH } from '../master';
 import { SystemKeys } from '../system';
 import { RewrapOutcome, UserKeyRewrapper } from '../user';
 import { ROTATION_JOB, rotationData } from './rotation';
+import { RotationTarget } from './rotation-target';
 
 /** So many batches in a row in which no row held still: somebody keeps writing them, and a new rotation is to be tried later. */
 const IDLE_BATCHES = 50;
+/** User keys in a batch: by how it goes, and how much others want of this process. */
+const BATCH = { least: 25, first: MAX_BATCH, most: 1_000 };
+/** What is wrapped and written in one go: fewer, and each write pays for a commit of its own; more, and the event loop is late for the others. */
+const PART = 100;
 
 /**
- * Rotates the master key, in the order of writes of DESIGN section 3. Each step looks at what is there before it does anything, so the
+ * Rotates the master key, and moves it to another home, in the order of writes of DESIGN section 3. Each step looks at what is there before it does anything, so the
  * whole may be run again after a death at any point; the failpoints stand between the writes.
  */
 @Injectable()
 export class RotationJob implements OnModuleInit {
   constructor(
     private readonly jobs: JobRunner,
-    private readonly masterKey: MasterKey,
-    private readonly row: MasterKeyRow,
+    private readonly target: RotationTarget,
     private readonly systemKeys: SystemKeys,
     private readonly userKeys: UserKeyRewrapper,
     private readonly audit: AuditSink,
   ) {}
 
   onModuleInit(): void {
-    this.jobs.register(ROTATION_JOB, (job) => this.run(job));
+    this.register();
+  }
+
+  register(): void {
+    // A replica that is not configured for the home of a move leaves it to one that is.
+    this.jobs.register(
+      ROTATION_JOB,
+      (job) => this.run(job),
+      (data) => this.target.isReachable(rotationData(data).to),
+    );
   }
 
   async run(job: RunningJob): Promise<void> {
@@ -33,6 +46,8 @@ export class RotationJob implements OnModuleInit {
     await this.#advance(job, target);
     await this.#rewrapSystemKeys(job, target);
     await this.#rewrapUserKeys(job, target);
+    await job.hold();
+    await this.target.settle(rotationData(job.data).to);
     failpoint('rotation.before-done');
     this.#note('rotation.finished', job, { target, ...job.progress });
   }
@@ -41,9 +56,10 @@ export class RotationJob implements OnModuleInit {
   async #newVersion(job: RunningJob): Promise<number> {
     const { target } = rotationData(job.data);
     if (target !== undefined) return target;
-    const from = await this.#intent(job);
+    const from = await this.#atOnce(job, () => this.#intent(job));
     failpoint('rotation.intent-written');
-    const made = await this.#rotate(job, from);
+    await job.hold();
+    const made = await this.#atOnce(job, () => this.target.make(from, rotationData(job.data).to));
     failpoint('rotation.key-rotated');
     await job.save({ data: { target: made } });
     failpoint('rotation.target-pinned');
@@ -53,30 +69,25 @@ export class RotationJob implements OnModuleInit {
 
   /** Read while this job holds the one place of its kind: no other rotation moves the row meanwhile. */
   async #intent(job: RunningJob): Promise<number> {
-    const { from } = rotationData(job.data);
+    const { from, to } = rotationData(job.data);
     if (from !== undefined) return from;
-    const { current } = await this.row.read();
+    const current = await this.target.follows(to);
     await job.save({ data: { from: current } });
     return current;
   }
 
   /** The first try has somebody waiting for it, who is told at once that the home is away; a resumed job waits for it to come back. */
-  async #rotate(job: RunningJob, from: number): Promise<number> {
+  async #atOnce<T>(job: RunningJob, act: () => Promise<T>): Promise<T> {
     try {
-      await job.hold();
-      return await this.masterKey.rotate(from);
+      return await act();
     } catch (error) {
       if (!job.resumed && isDomainError(error, 'kms_unavailable')) throw new JobFailed(error.code);
       throw error;
     }
   }
 
-  /** From here on everything new is wrapped with the target. A retire in between moves the epoch alone and is no obstacle. */
   async #advance(job: RunningJob, target: number): Promise<void> {
-    for (let seen = await this.row.read(); seen.current < target; seen = await this.row.read()) {
-      await job.hold();
-      await this.row.advance(seen, target);
-    }
+    await this.target.advance(target, rotationData(job.data).to, () => job.hold());
     failpoint('rotation.row-advanced');
     if (!rotationData(job.data).advanced) await job.save({ data: { advanced: true } });
   }
@@ -90,39 +101,46 @@ export class RotationJob implements OnModuleInit {
   }
 
   /**
-   * Batch after batch, each found anew by what the rows say, until none is left that could be wrapped: rows that were stored pending
-   * meanwhile, or whose compare-and-set did not hold, come again.
+   * Batch after batch, each found anew by what the rows say, until none is due: rows that were stored pending meanwhile, or whose
+   * compare-and-set did not hold, come again.
    */
   async #rewrapUserKeys(job: RunningJob, target: number): Promise<void> {
-    await this.#countOnce(job, target);
+    await this.#count(job, target, 0);
+    const pace = new Pace(BATCH);
     for (let idle = 0; idle < IDLE_BATCHES;) {
       await job.hold();
-      const batch = await this.userKeys.rewrapBatch(target);
+      const batch = await pace.step(
+        (size) => this.userKeys.rewrapBatch(target, size, Math.min(size, PART)),
+        job.signal,
+      );
       failpoint('rotation.mid-batch');
-      await job.save({ progress: await this.#progress(job, target, batch) });
       if (batch.failed.length > 0) this.#note('rotation.quarantined', job, { target, keys: batch.failed.length });
-      if (batch.remaining <= batch.forged.length) return;
+      if (batch.attempted === 0) return this.#count(job, target, batch.forged.length);
+      await job.save({ progress: afterBatch(job.progress, batch) });
       idle = batch.done + batch.failed.length > 0 ? 0 : idle + 1;
     }
     throw new JobFailed('conflict');
   }
 
-  /** The size of the task is set once; keys that are made later are wrapped with the target from the start. */
-  async #countOnce(job: RunningJob, target: number): Promise<void> {
-    if (rotationData(job.data).counted) return;
-    const total = await this.userKeys.remaining(target);
-    await job.save({ data: { counted: true }, progress: { total, done: 0, failed: 0 } });
-  }
-
-  /** Counted from the rows each time, so that a death between a batch and this costs nothing. Forged rows are among the remaining ones. */
-  async #progress(job: RunningJob, target: number, batch: RewrapOutcome): Promise<JobProgress> {
-    const { total } = job.progress;
+  /**
+   * From the rows: when the job begins or is taken over, so that what a dead process did and did not save is in, and at its end. In between
+   * it adds up: a count costs as much as there are keys. The size of the task is set once; keys that are made later have the target already.
+   */
+  async #count(job: RunningJob, target: number, forged: number): Promise<void> {
+    const remaining = await this.userKeys.remaining(target);
     const quarantined = await this.userKeys.quarantinedFor(target);
-    const done = Math.max(0, total - batch.remaining - quarantined);
-    return { total, done, failed: quarantined + batch.forged.length };
+    const total = rotationData(job.data).counted ? job.progress.total : remaining + quarantined;
+    // Forged rows are among the remaining ones.
+    const done = Math.max(0, total - remaining - quarantined);
+    await job.save({ data: { counted: true }, progress: { total, done, failed: quarantined + forged } });
   }
 
   #note(action: AuditAction, job: RunningJob, details: NonNullable<AuditIntent['details']>): void {
     this.audit.note({ action, actor: `system:${ROTATION_JOB}`, resource: `rotation/${job.id}`, details }, 'done');
   }
+}
+
+function afterBatch({ total, done, failed }: JobProgress, batch: RewrapOutcome): JobProgress {
+  const all = failed + batch.failed.length;
+  return { total, done: Math.min(done + batch.done, Math.max(0, total - all)), failed: all };
 }

@@ -1,10 +1,12 @@
 import { Module } from '@nestjs/common';
 import { UserKeysModule } from '../user';
 import { KeyOverview } from './key-overview';
+import { Migrations } from './migrations';
 import { OwnedHouses } from './owned-houses';
 import { Retirement } from './retirement';
 import { RotationJob } from './rotation-job';
 import { RotationSchedule } from './rotation-schedule';
+import { RotationTarget } from './rotation-target';
 import { Rotations } from './rotations';
 import { UserKeyRotationJob } from './user-key-rotation-job';
 import { UserKeyRotations } from './user-key-rotations';
@@ -12,15 +14,17 @@ import { UserKeyRotations } from './user-key-rotations';
 @Module({
   imports: [UserKeysModule],
   providers: [
+    Migrations,
     OwnedHouses,
     Retirement,
     RotationJob,
     Rotations,
     RotationSchedule,
+    RotationTarget,
     UserKeyRotationJob,
     UserKeyRotations,
     KeyOverview,
   ],
-  exports: [OwnedHouses, Retirement, Rotations, UserKeyRotations, KeyOverview],
+  exports: [Migrations, OwnedHouses, Retirement, RotationJob, Rotations, UserKeyRotations, KeyOverview],
 })
 export class RotationModule {}

@@ -1,5 +1,6 @@
 import { ErrorCode } from '../../kernel';
 import { Job, JobData, JobState } from '../../jobs';
+import { HOME_NAMES, HomeName } from '../master';
 
 export const ROTATION_JOB = 'master-key.rotation';
 
@@ -7,8 +8,12 @@ export const ROTATION_JOB = 'master-key.rotation';
 export interface Rotation {
   readonly id: string;
   readonly state: JobState;
+  /** ms since the epoch. */
+  readonly startedAt: number;
   /** Undefined until the new version is made and pinned. */
   readonly targetVersion: number | undefined;
+  /** The home that a move leads to; undefined for a rotation within the home. */
+  readonly to: HomeName | undefined;
   /** User keys to be wrapped again, those that are, and those in quarantine. */
   readonly total: number;
   readonly done: number;
@@ -29,6 +34,8 @@ export interface RotationData {
   readonly advanced: boolean;
   /** True once the number of keys to be wrapped again has been taken. */
   readonly counted: boolean;
+  /** The home that the new version is made in; undefined: the one that holds the current version. */
+  readonly to: HomeName | undefined;
 }
 
 export const rotationData = (data: JobData): RotationData => ({
@@ -36,14 +43,17 @@ export const rotationData = (data: JobData): RotationData => ({
   target: typeof data['target'] === 'number' ? data['target'] : undefined,
   advanced: data['advanced'] === true,
   counted: data['counted'] === true,
+  to: HOME_NAMES.find((home) => home === data['to']),
 });
 
 export function rotationOf(job: Job): Rotation {
-  const { target, advanced } = rotationData(job.data);
+  const { target, advanced, to } = rotationData(job.data);
   return {
     id: job.id,
     state: job.state,
+    startedAt: job.createdAt,
     targetVersion: target,
+    to,
     ...job.progress,
     inEffect: advanced,
     fault: job.fault,

@@ -27,11 +27,17 @@ export class Rotations {
    */
   async start(requestedBy: string): Promise<Rotation> {
     const started = performance.now();
-    const { id } = await this.#begin(requestedBy);
+    const { id } = await this.#begin(() => this.jobs.start(ROTATION_JOB, { requested_by: requestedBy }));
     const inEffect = await this.jobs.until(id, (job) => hasEnded(job) || rotationOf(job).inEffect, EFFECT_WITHIN);
     this.#refuseIfWithoutEffect(inEffect);
     const rest = Math.max(0, ANSWER_WITHIN - (performance.now() - started));
     return rotationOf(await this.jobs.until(id, hasEnded, rest));
+  }
+
+  /** Stores the wish, for whichever replica of the service takes it first: for commands beside the service. @throws DomainError `rotation_running`. */
+  async handOver(requestedBy: string): Promise<Rotation> {
+    const data = { requested_by: requestedBy };
+    return rotationOf(await this.#begin(() => this.jobs.handOver(ROTATION_JOB, data)));
   }
 
   /** A rotation of the master key or of a user's key. @throws DomainError `not_found`. */
@@ -70,9 +76,9 @@ export class Rotations {
     throw new DomainError('conflict', { detail: 'The rotation has ended.' });
   }
 
-  async #begin(requestedBy: string): Promise<Job> {
+  async #begin(begin: () => Promise<Job>): Promise<Job> {
     try {
-      return await this.jobs.start(ROTATION_JOB, { requested_by: requestedBy });
+      return await begin();
     } catch (error) {
       if (!(error instanceof JobBusy)) throw error;
       throw new DomainError('rotation_running', {

@@ -1,7 +1,7 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
-import { JobRunner, RunningJob } from '../../jobs';
-import { AuditAction, AuditSink, failpoint, UserOwned } from '../../kernel';
-import { UserKeyRotator } from '../user';
+import { JobRunner, RunningJob, Scheduler } from '../../jobs';
+import { AuditAction, AuditSink, failpoint, HOUR, UserOwned } from '../../kernel';
+import { StrayWraps, UserKeyRotator } from '../user';
 import { OwnedHouses } from './owned-houses';
 import { USER_KEY_ROTATION_JOB, userKeyRotationData } from './user-key-rotation';
 
@@ -13,19 +13,26 @@ import { USER_KEY_ROTATION_JOB, userKeyRotationData } from './user-key-rotation'
 export class UserKeyRotationJob implements OnModuleInit {
   constructor(
     private readonly jobs: JobRunner,
+    private readonly scheduler: Scheduler,
     private readonly keys: UserKeyRotator,
+    private readonly strays: StrayWraps,
     private readonly houses: OwnedHouses,
     private readonly audit: AuditSink,
   ) {}
 
   onModuleInit(): void {
     this.jobs.register(USER_KEY_ROTATION_JOB, (job) => this.run(job));
+    this.scheduler.every('user-keys.strays', HOUR, async () => {
+      await this.strays.sweep();
+    });
   }
 
   async run(job: RunningJob): Promise<void> {
     const target = await this.#newVersion(job);
     await this.#moveAll(job);
     const left = await this.#dropUnused(job, target);
+    await job.hold();
+    await this.strays.remove(userKeyRotationData(job.data).owner);
     await job.save({ progress: { ...job.progress, total: job.progress.done + left, failed: left } });
     failpoint('user-key-rotation.before-done');
     this.#note('user-key.rotated', job, { target, ...job.progress });

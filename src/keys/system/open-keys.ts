@@ -22,7 +22,7 @@ export async function openKeys(
   if (missing.length > 0 && fresh) await systemKeys.create();
   if ((await row.find()) === undefined) {
     if (!fresh) throw new StartRefused('The master key row is missing: restore the store from a backup.');
-    await row.create((await masterKey.state()).current);
+    await row.create((await masterKey.state()).current, masterKey.home);
   }
   await systemKeys.supplement(row);
 }

@@ -220,7 +220,7 @@ describe('The master key row', () => {
   });
 
   it('is made once', async () => {
-    await made.row.create(9);
+    await made.row.create(9, 'local');
     expect((await made.row.read()).current).toBe(1);
   });
 

@@ -47,6 +47,11 @@ export class SystemKeys extends SystemSecrets {
     return this.#key('receipts');
   }
 
+  /** Whether the seals of rows can be checked yet. */
+  get openSeals(): boolean {
+    return this.#held.has('integrity');
+  }
+
   /** Whether any of them is stored: asked before the master key is open. */
   async areStored(): Promise<boolean> {
     return (await this.#rows.count('_id', [])) > 0;

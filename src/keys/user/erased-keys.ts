@@ -1,17 +1,19 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
 import { isDomainError } from '../../kernel';
-import { MasterKey, MasterKeyRow, type MasterKeyState } from '../master';
+import { type HomeName, MasterKey, MasterKeyRow, type MasterKeyState } from '../master';
 
 /**
  * Whether a master key version still opens what it wrapped. `disabled`: not now, but an operator of the key's home can bring it back.
- * `unknown`: the home does not answer, or is another one today.
+ * `unknown`: the home does not answer.
  */
 export type VersionFate = 'opens' | 'disabled' | 'destroyed' | 'unknown';
 
 /** Which master key versions may have wrapped a key that is gone, by number: all that can open a backup of it. */
 export interface FormerWraps {
-  readonly home: MasterKey['home'];
+  readonly home: HomeName;
+  /** Homes that the master key had moved away from before. */
+  readonly formerHomes?: readonly HomeName[];
   /** Where the wraps lay: beside the documents or in Vault. */
   readonly keptIn: 'store' | 'vault';
   readonly versions: readonly number[];
@@ -33,17 +35,20 @@ export class ErasedKeys {
 
   /**
    * To be asked once the key has been destroyed, since no later version can wrap it then. All versions up to now: which of them were before
-   * the key's time is not recorded, and to name too many claims too little.
+   * the key's time is not recorded, and to name too many claims too little. Of the present home alone: what an installation left behind in
+   * another one has to be added here, and asked about in `fates`.
    */
   async wrapsUntilNow(): Promise<FormerWraps> {
-    const { current } = await this.masterRow.read();
+    const { current, homes = [] } = await this.masterRow.read();
+    const home = homes.at(-1)?.home ?? this.masterKey.home;
+    const formerHomes = [...new Set(homes.map((span) => span.home))].filter((former) => former !== home);
     const versions = Array.from({ length: current }, (_, at) => at + 1);
-    return { home: this.masterKey.home, keptIn: this.config.userKeys.store, versions };
+    return { home, formerHomes, keptIn: this.config.userKeys.store, versions };
   }
 
   /** What has become of these versions by now. Never rejects because the key's home is away. */
-  async fates({ home, versions }: FormerWraps): Promise<WrapFate[]> {
-    const state = home === this.masterKey.home ? await this.#state() : undefined;
+  async fates({ versions }: FormerWraps): Promise<WrapFate[]> {
+    const state = await this.#state();
     return versions.map((version) => ({ version, fate: state === undefined ? 'unknown' : fateOf(version, state) }));
   }
 
@@ -57,7 +62,8 @@ export class ErasedKeys {
   }
 }
 
-function fateOf(version: number, { versions, destroyedBelow = 0 }: MasterKeyState): VersionFate {
+function fateOf(version: number, { versions, destroyedBelow = 0, unseen = [] }: MasterKeyState): VersionFate {
+  if (unseen.includes(version)) return 'unknown';
   if (versions.some((known) => known.version === version)) return 'opens';
   return version < destroyedBelow ? 'destroyed' : 'disabled';
 }

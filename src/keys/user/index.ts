@@ -1,6 +1,7 @@
 export { ErasedKeys, type FormerWraps, type VersionFate, type WrapFate } from './erased-keys';
 export { KeyCache, type KeyCacheOptions } from './key-cache';
 export * from './sealer';
+export { StrayWraps } from './stray-wraps';
 export { StoredUserKeys } from './stored-user-keys';
 export { UserKeyAccess } from './user-key-access';
 export { type RewrapOutcome, UserKeyRewrapper } from './user-key-rewrapper';

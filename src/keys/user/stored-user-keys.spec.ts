@@ -151,7 +151,7 @@ describe('User keys', () => {
 
     it('hold up no rotation', async () => {
       const target = await moveMasterKey(houses);
-      expect(await houses.rewrapper.rewrapBatch(target)).toEqual({ done: 0, failed: [], forged: [], remaining: 0 });
+      expect(await houses.rewrapper.rewrapBatch(target)).toEqual({ attempted: 0, done: 0, failed: [], forged: [] });
     });
   });
 

@@ -1,16 +1,14 @@
 import { Injectable } from '@nestjs/common';
-import { newKey, sealRecord } from '../../crypto';
-import { Clock, DomainError, failpoint, plaintext, SecretBytes } from '../../kernel';
+import { newKey } from '../../crypto';
+import { Clock, DomainError, failpoint, type SecretBytes } from '../../kernel';
 import { type Collection, type Draft, DuplicateKey, Store, update } from '../../store';
-import { MasterKey, MasterKeyRow } from '../master';
+import { asOneOperation, MasterKey, MasterKeyRow } from '../master';
 import { KeyCache } from './key-cache';
-import { nameKeyPlace, subkeyOf } from './opened-user-key';
+import { FIRST_VERSION, type NewRow, pendingRow } from './new-user-key';
 import { UserKeys } from './sealer';
 import { NameHeld, UserKeyHome } from './user-key-home';
 import { rewrapStored, wrapFirst } from './user-key-wraps';
-import { type UserKeyDoc, userKeysCollection, type UserKeyVersion } from './user-keys.collection';
-
-const FIRST_VERSION = 1;
+import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
 /** User keys: a row each in the store, and the wraps of the master key in their home. */
 @Injectable()
@@ -72,14 +70,20 @@ export class StoredUserKeys extends UserKeys {
     const { current, epoch } = await this.masterRow.read();
     const key = newKey();
     try {
-      const now = this.clock.now();
-      const version = await wrapFirst(this.masterKey, current, ownerId, key, now);
-      failpoint('user-key.wrapped');
-      const draft = pendingRow({ _id: ownerId, name, master_epoch: epoch, created_at: now }, version, key);
-      return (await this.#keep(draft)) ? await this.#insert(draft) : undefined;
+      const row = { _id: ownerId, name, master_epoch: epoch, created_at: this.clock.now() };
+      const draft = await asOneOperation(() => this.#wrapped(row, current, key));
+      return draft && (await this.#insert(draft));
     } finally {
       key.destroy();
     }
+  }
+
+  /** The row with its wraps where they belong; undefined where their place had to be made free first. */
+  async #wrapped(row: NewRow, current: number, key: SecretBytes): Promise<Draft<UserKeyDoc> | undefined> {
+    const version = await wrapFirst(this.masterKey, current, row._id, key, row.created_at);
+    failpoint('user-key.wrapped');
+    const draft = pendingRow(row, version, key);
+    return (await this.#keep(draft)) ? draft : undefined;
   }
 
   /** The wraps first: a row that is found has them. */
@@ -144,30 +148,6 @@ export class StoredUserKeys extends UserKeys {
   async #discard(row: UserKeyDoc): Promise<false> {
     await this.#rows.remove(row._id, row.rev);
     return false;
-  }
-}
-
-type NewRow = Pick<UserKeyDoc, '_id' | 'master_epoch' | 'created_at'> & { readonly name: string };
-
-const pendingRow = (row: NewRow, version: UserKeyVersion, key: SecretBytes): Draft<UserKeyDoc> => ({
-  ...row,
-  state: 'pending',
-  current: FIRST_VERSION,
-  epoch: 1,
-  versions: [version],
-  master_version: version.master_version,
-  wrapped_name_key: newNameKey(row._id, key),
-  quarantined: false,
-});
-
-function newNameKey(ownerId: string, key: SecretBytes): string {
-  const secrets = subkeyOf(key, 'secrets', ownerId, FIRST_VERSION);
-  const nameKey = newKey();
-  try {
-    return sealRecord(secrets, FIRST_VERSION, nameKeyPlace(ownerId), plaintext(nameKey.bytes)).toString('hex');
-  } finally {
-    nameKey.destroy();
-    secrets.destroy();
   }
 }
 

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ciphertext, DomainError, SecretBytes } from '../../kernel';
 import { type Collection, Store } from '../../store';
-import { MasterKey } from '../master';
+import { asOneOperation, MasterKey } from '../master';
 import { BoundOwnerKeys } from './bound-owner-keys';
 import { KeyCache } from './key-cache';
 import { OpenedUserKey } from './opened-user-key';
@@ -38,7 +38,7 @@ export class UserKeyAccess {
     return this.cache.use(
       row._id,
       row.epoch,
-      () => this.#open(row),
+      () => asOneOperation(() => this.#open(row)),
       async (key) => {
         const keys = new BoundOwnerKeys(key);
         try {

@@ -30,7 +30,9 @@ export abstract class UserKeyHome {
   abstract load(rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]>;
   /** Puts the wraps of a complete row away, before the row itself is stored. Never takes one away or sets one back. @throws NameHeld */
   abstract keep(row: Draft<UserKeyDoc>): Promise<void>;
-  /** Takes wraps away that no row names, or will name. */
+  /** Ids of this owner's wraps that the row does not name. A writer that lives may be about to name them. */
+  abstract strays(row: UserKeyDoc): Promise<readonly string[]>;
+  /** Takes wraps away that no row names, or will name, with every copy that they have in what lay there before. Safe to repeat. */
   abstract forget(row: Draft<UserKeyDoc>, keyIds: readonly string[]): Promise<void>;
   /** Destroys what lies under `name` if it is this owner's, and then lets go of the name. Safe to repeat, and late. */
   abstract erase(name: string, ownerId: string): Promise<void>;

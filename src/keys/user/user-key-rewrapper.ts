@@ -1,21 +1,28 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { failpoint } from '../../kernel';
 import { type Collection, Store } from '../../store';
 import { type ItemResult, MasterKey, MAX_BATCH, refusedItem } from '../master';
+import { DueUserKeys } from './due-user-keys';
 import { NameHeld, UserKeyHome } from './user-key-home';
 import { rewrapStored } from './user-key-wraps';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
 export interface RewrapOutcome {
+  /** Rows that were due. None: nothing is left for this target but what is forged. */
+  readonly attempted: number;
   /** Rows that were written with the target version. A row that somebody else wrote meanwhile is not among them and comes again. */
   readonly done: number;
   /** Owners whose row was put into quarantine for this target: at least one version in it does not unwrap. */
   readonly failed: readonly string[];
   /** Ids of rows that do not hold their seal: never written, met again by each batch. */
   readonly forged: readonly string[];
-  /** Rows that are still to be attempted for this target. Forged ones are counted as well: a count does not look into rows. */
-  readonly remaining: number;
 }
+
+type Written = Pick<RewrapOutcome, 'done' | 'failed'>;
+
+/** Parts under way at once: the embedded store makes one commit of what is written together. */
+const PARTS_AT_ONCE = 4;
 
 /** Writes under way at once, where wraps lie elsewhere than in the rows. */
 const KEPT_AT_ONCE = 8;
@@ -36,24 +43,34 @@ export class UserKeyRewrapper {
     this.#rows = store.collection(userKeysCollection);
   }
 
-  /** One batch of at most `limit` rows. Nothing is left to attempt when `done` and `failed` are empty. @throws DomainError `kms_unavailable`. */
-  async rewrapBatch(target: number, limit = MAX_BATCH): Promise<RewrapOutcome> {
-    const { rows, forged } = await this.#due(target, limit);
-    const rewrapped = await rewrapStored(this.home, this.masterKey, target, rows);
-    failpoint('rotation.user-keys-rewrapped');
-    const results = await this.#keep(rewrapped);
-    const sound = results.flatMap((result) => (result.ok ? [this.home.stored(result.value)] : []));
-    const done = sound.length === 0 ? 0 : await this.#rows.replaceMany(sound);
-    failpoint('rotation.user-keys-written');
-    const failed: string[] = [];
-    for (const [at, row] of rows.entries()) {
-      const result = results[at];
-      if (result?.ok === false && (await this.#quarantine(row, target, result.reason))) failed.push(row._id);
+  /**
+   * At most `limit` rows, in parts of `part`, some of them at once, so that the key home and the store work at the same time.
+   * @throws DomainError `kms_unavailable`, `store_unavailable`; what was written stays.
+   */
+  async rewrapBatch(target: number, limit = MAX_BATCH, part = MAX_BATCH): Promise<RewrapOutcome> {
+    const due = new DueUserKeys(this.#rows, target);
+    const parts: Promise<Written>[] = [];
+    let attempted = 0;
+    try {
+      for (let rows = await due.next(Math.min(part, limit)); rows.length > 0;) {
+        attempted += rows.length;
+        parts.push(handled(this.#rewrapPart(target, rows)));
+        await parts.at(-PARTS_AT_ONCE);
+        await nextTurn();
+        rows = attempted < limit ? await due.next(Math.min(part, limit - attempted)) : [];
+      }
+    } finally {
+      await Promise.allSettled(parts);
     }
-    return { done, failed, forged, remaining: await this.remaining(target) };
+    const written = await Promise.all(parts);
+    const done = written.reduce((sum, each) => sum + each.done, 0);
+    return { attempted, done, failed: written.flatMap((each) => each.failed), forged: due.forged };
   }
 
-  /** Rows to be attempted for this target: wrapped by an older version, and not in quarantine for this target already. */
+  /**
+   * Rows to be attempted for this target: wrapped by an older version, and not in quarantine for this target already. Forged ones are counted
+   * as well, since a count does not look into rows. Its cost grows with their number: not for every batch.
+   */
   async remaining(target: number): Promise<number> {
     const earlier = Array.from({ length: target - 1 }, (_, at) => at + 1);
     const counts = earlier.flatMap((version) => [
@@ -73,34 +90,21 @@ export class UserKeyRewrapper {
     return this.#rows.count('master_version', [version]);
   }
 
-  /** First the rows that were never refused, oldest master version first; then those that an earlier target put into quarantine. */
-  async #due(target: number, limit: number): Promise<{ rows: UserKeyDoc[]; forged: string[] }> {
-    const forged: string[] = [];
-    const rows = await this.#take('due', [false], limit, (row) => (row.master_version ?? target) < target, forged);
-    if (rows.length < limit) {
-      const again = (row: UserKeyDoc): boolean => (row.quarantine_target ?? target) < target;
-      rows.push(...(await this.#take('quarantine', [], limit - rows.length, again, forged)));
+  async #rewrapPart(target: number, rows: readonly UserKeyDoc[]): Promise<Written> {
+    await nextTurn();
+    const rewrapped = await rewrapStored(this.home, this.masterKey, target, rows);
+    failpoint('rotation.user-keys-rewrapped');
+    await nextTurn();
+    const results = await this.#keep(rewrapped);
+    const sound = results.flatMap((result) => (result.ok ? [this.home.stored(result.value)] : []));
+    const done = sound.length === 0 ? 0 : await this.#rows.replaceMany(sound);
+    failpoint('rotation.user-keys-written');
+    const failed: string[] = [];
+    for (const [at, row] of rows.entries()) {
+      const result = results[at];
+      if (result?.ok === false && (await this.#quarantine(row, target, result.reason))) failed.push(row._id);
     }
-    return { rows, forged };
-  }
-
-  async #take(
-    index: string,
-    prefix: readonly boolean[],
-    limit: number,
-    isDue: (row: UserKeyDoc) => boolean,
-    forged: string[],
-  ): Promise<UserKeyDoc[]> {
-    const taken: UserKeyDoc[] = [];
-    for (let after: string | undefined; ;) {
-      const options = { limit: limit - taken.length, onForged: (id: string) => forged.push(id) };
-      const page = await this.#rows.list(index, prefix, after === undefined ? options : { ...options, after });
-      const due = page.items.filter(isDue);
-      taken.push(...due);
-      // Index order: behind the first row that is not due there is none that is.
-      if (page.next === undefined || due.length < page.items.length || taken.length >= limit) return taken;
-      after = page.next;
-    }
+    return { done, failed };
   }
 
   /** The wraps go before the rows: a row may claim an older master version than its wraps need, never a newer one. */
@@ -128,4 +132,10 @@ export class UserKeyRewrapper {
     const marked = { ...row, quarantined: true, quarantine: reason, quarantine_target: target };
     return (await this.#rows.replace(marked)) !== undefined;
   }
+}
+
+/** Its fault is told when the whole batch has ended; until then nobody may be waiting for it. */
+function handled<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => undefined);
+  return work;
 }

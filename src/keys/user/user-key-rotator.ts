@@ -51,16 +51,15 @@ export class UserKeyRotator {
       // The wraps first: a row that names a version has it.
       await this.home.keep(made);
       const stored = await this.#rows.replace(this.home.stored(made));
-      if (stored === undefined)
-        await this.home.forget(
-          row,
-          keyIds(made, (version) => version === made.current),
-        );
+      if (stored === undefined) await this.home.forget(row, keyIdsOf(made, made.current));
       return stored?.current;
     });
   }
 
-  /** Takes `versions` out of the owner's row; never the current one. They open nothing from then on, on any replica. */
+  /**
+   * Takes `versions` out of the owner's row; never the current one. They open nothing from then on, on any replica. The same write says that
+   * wraps are to go from their home: `StrayWraps` does that, and does it again until it has ended.
+   */
   drop(ownerId: string, versions: ReadonlySet<number>): Promise<number> {
     return untilHeld(async () => {
       const row = await this.#row(ownerId);
@@ -68,11 +67,9 @@ export class UserKeyRotator {
       const dropped = row.versions.length - kept.length;
       if (dropped === 0) return 0;
       const next = { ...row, versions: kept, master_version: lowestMasterVersion(kept), epoch: row.epoch + 1 };
-      if ((await this.#rows.replace(next)) === undefined) return undefined;
-      await this.home.forget(
-        row,
-        keyIds(row, (version) => version !== row.current && versions.has(version)),
-      );
+      const noted = this.home.kind === 'vault' ? { ...next, strays: true } : next;
+      if ((await this.#rows.replace(noted)) === undefined) return undefined;
+      failpoint('user-key.row-dropped');
       return dropped;
     });
   }
@@ -125,8 +122,8 @@ export class UserKeyRotator {
   }
 }
 
-const keyIds = (row: UserKeyDoc, isMeant: (version: number) => boolean): string[] =>
-  row.versions.flatMap(({ version, key_id }) => (isMeant(version) && key_id !== undefined ? [key_id] : []));
+const keyIdsOf = (row: UserKeyDoc, meant: number): string[] =>
+  row.versions.flatMap(({ version, key_id }) => (version === meant && key_id !== undefined ? [key_id] : []));
 
 /** The owner's name key, opened with the version that seals it and sealed under `next`. */
 function nameKeyUnder(

@@ -104,7 +104,36 @@ describe('The sealer', () => {
     const reopen = (where: SealPlace) =>
       houses.sealer.with('alice', (keys) => keys.openFileKey(where, made.envelope).bytes.toString('hex'));
     expect(await reopen(at)).toBe(made.hex);
-    await expect(reopen({ ...at, fileVersion: 2 })).rejects.toMatchObject(refused);
+    const elsewhere = [{ fileVersion: 2 }, { resourceId: 'r2' }, { resourceType: 'record' }, { field: 'value' }];
+    for (const changes of [...elsewhere, { ownerId: 'bob' }]) {
+      await expect(reopen({ ...at, ...changes })).rejects.toMatchObject(refused);
+    }
+    const asBob = houses.sealer.with('bob', (keys) => keys.openFileKey({ ...at, ownerId: 'bob' }, made.envelope));
+    await expect(asBob).rejects.toMatchObject(refused);
+    const asRecord = houses.sealer.with('alice', (keys) => keys.open('records', at, made.envelope));
+    await expect(asRecord).rejects.toMatchObject(refused);
+  });
+
+  it('opens nothing with the version in an envelope changed to another one that the owner has', async () => {
+    const old = await seal();
+    await houses.rotator.advance('alice', 1);
+    const [moved, fresh] = [ciphertext(Buffer.from(old)), await seal()];
+    moved.writeUInt16BE(2, 1);
+    fresh.writeUInt16BE(1, 1);
+    for (const envelope of [moved, fresh]) await expect(open(envelope)).rejects.toMatchObject(refused);
+    expect(await open(old)).toBe('4111111111111111');
+  });
+
+  it('does not open a key row in which the wraps of two versions changed places, even under a valid seal', async () => {
+    await houses.rotator.advance('alice', 1);
+    const row = (await houses.rows.find('_id', 'alice'))!;
+    const [first, second] = row.versions;
+    const swapped = [
+      { ...first!, wrapped: second!.wrapped },
+      { ...second!, wrapped: first!.wrapped },
+    ];
+    await houses.rows.replace({ ...row, versions: swapped, epoch: row.epoch + 1 });
+    await expect(houses.sealer.with('alice', () => 1)).rejects.toMatchObject({ code: 'kms_unavailable' });
   });
 
   it('takes nothing of another length for a file key', async () => {

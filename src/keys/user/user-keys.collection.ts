@@ -32,6 +32,8 @@ export interface UserKeyDoc extends Doc {
   readonly quarantined: boolean;
   readonly quarantine?: string;
   readonly quarantine_target?: number;
+  /** True from the write that drops a version until its wraps are gone from Vault. */
+  readonly strays?: boolean;
 }
 
 export const userKeysCollection = defineCollection<UserKeyDoc>({
@@ -49,6 +51,7 @@ export const userKeysCollection = defineCollection<UserKeyDoc>({
     quarantined: 'boolean',
     quarantine: 'string',
     quarantine_target: 'number',
+    strays: 'boolean',
   },
   clear: [
     'name',
@@ -61,9 +64,11 @@ export const userKeysCollection = defineCollection<UserKeyDoc>({
     'quarantined',
     'quarantine',
     'quarantine_target',
+    'strays',
   ],
   indexes: {
     state: { fields: ['state', 'created_at'] },
+    rotated: { fields: ['state', 'current'] },
     master_version: { fields: ['master_version'] },
     due: { fields: ['quarantined', 'master_version'] },
     quarantine: { fields: ['quarantine_target'] },

@@ -4,6 +4,7 @@ import { SECOND } from '../../kernel';
 import { ErasedKeys } from './erased-keys';
 import { KeyCache } from './key-cache';
 import { Sealer, UserKeys } from './sealer';
+import { StrayWraps } from './stray-wraps';
 import { StoredUserKeys } from './stored-user-keys';
 import { UserKeyAccess } from './user-key-access';
 import { UserKeyRewrapper } from './user-key-rewrapper';
@@ -23,6 +24,7 @@ const CACHE_CAPACITY = 50_000;
         new KeyCache({ capacity: CACHE_CAPACITY, maxAgeMs: config.userKeys.cacheSeconds * SECOND }),
     },
     ErasedKeys,
+    StrayWraps,
     UserKeyAccess,
     UserKeyRewrapper,
     UserKeyRotator,
@@ -30,6 +32,6 @@ const CACHE_CAPACITY = 50_000;
     { provide: Sealer, useClass: UserKeySealer },
     { provide: UserKeys, useClass: StoredUserKeys },
   ],
-  exports: [ErasedKeys, Sealer, UserKeys, UserKeyRewrapper, UserKeyRotator, UserKeySweeper, KeyCache],
+  exports: [ErasedKeys, Sealer, StrayWraps, UserKeys, UserKeyRewrapper, UserKeyRotator, UserKeySweeper, KeyCache],
 })
 export class UserKeysModule {}

@@ -1,41 +1,58 @@
 /**
- * A process that finishes the rotation that it finds and then, where argv[4] names a failpoint, begins another one and dies there; `-`
- * begins none, `run` begins one and arms nothing. argv[2] is the folder of store and keyring, argv[3] `local` or the JSON of a Transit
- * configuration. Prints `finished <rotation>` for what it finished, `begun` before the new one, and `answered <rotation>` after it.
+ * A process that finishes the rotation that it finds and then, where argv[3] names a failpoint, begins another one and dies there; `-`
+ * begins none, `run` begins one and arms nothing. argv[2] is the JSON of a Site. Meanwhile it writes, registers and erases; argv[4] is the
+ * number of owners `owner-<n>` who are there. Prints `opened`, `finished <rotation>` for what it finished, `begun` before the new one and
+ * `answered <rotation>` after it, and a line for each act that was acknowledged.
  */
 import { Logger } from '@nestjs/common';
 import { armFailpoint } from '../../../src/kernel';
 import { type Rotation } from '../../../src/keys/rotation';
-import { TransitMasterKey, type TransitConfig } from '../../../src/keys/master/transit';
-import { openKeyHouse } from '../key-house';
+import { type KeyHouse } from '../key-house';
 import { waitFor } from '../processes';
+import { isOutage, RotationTraffic } from '../rotation-traffic';
+import { openSite, type Site } from '../site';
 
-const [, , folder = '', home = 'local', point = '-'] = process.argv;
+const [, , site = '', point = '-', owners = '1'] = process.argv;
+/** A rotation of many keys on a busy machine. */
+const PATIENCE = 180_000;
 
 Logger.overrideLogger(false);
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
+/** Undefined in an outage: whatever runs the service starts it again. */
+async function open(): Promise<KeyHouse | undefined> {
+  try {
+    return await openSite(JSON.parse(site) as Site);
+  } catch (error) {
+    if (isOutage(error)) return undefined;
+    throw error;
+  }
+}
+
 async function main(): Promise<void> {
-  const house = await openKeyHouse(folder, {
-    ...(home === 'local' ? {} : { masterKey: new TransitMasterKey(JSON.parse(home) as TransitConfig) }),
-  });
+  const house = await waitFor('the store and the key home', open, PATIENCE);
   const latest = async (): Promise<Rotation | undefined> => (await house.rotations.list({ limit: 1 })).items[0];
-  house.jobs.onApplicationBootstrap();
-  const found = await waitFor('the end of what was there', async () => {
-    const rotation = await latest();
-    return rotation?.state === 'running' ? undefined : { rotation };
+  const ended = (rotation: Rotation | undefined): boolean => rotation?.state !== 'running';
+  const traffic = new RotationTraffic({
+    house,
+    owners: Array.from({ length: Number(owners) }, (_, n) => `owner-${n}`),
+    acknowledge: say,
+    fault: (line) => say(`fault ${line}`),
+    pauseMs: 50,
   });
-  say(`finished ${JSON.stringify(found.rotation ?? null)}`);
+  house.jobs.onApplicationBootstrap();
+  traffic.start();
+  say('opened');
+  await waitFor('the end of what was there', async () => ended(await latest()), PATIENCE);
+  say(`finished ${JSON.stringify((await latest()) ?? null)}`);
   if (point !== '-') {
     armFailpoint(point === 'run' ? undefined : point);
     say('begun');
     const { id } = await house.rotations.start('admin');
-    const ended = await waitFor('the end', async () => {
-      const rotation = await house.rotations.find(id);
-      return rotation.state === 'running' ? undefined : rotation;
-    });
-    say(`answered ${JSON.stringify(ended)}`);
+    await waitFor('the end', async () => ended(await house.rotations.find(id)), PATIENCE);
+    say(`answered ${JSON.stringify(await house.rotations.find(id))}`);
   }
+  await traffic.stop();
   await house.close();
 }
 

@@ -1,14 +1,14 @@
 /**
- * A process that stops itself (SIGSTOP) between a wrap and what is stored of it, and goes on when it is continued. argv[2]: the folder of
- * store and keyring; argv[3]: `create` makes a key for the owner `late`, `insert` seals a value of the owner `a`. Prints `stops` before and
+ * A process that stops itself (SIGSTOP) between a wrap and what is stored of it, and goes on when it is continued. argv[2]: the JSON of
+ * a Site; argv[3]: `create` makes a key for the owner `late`, `insert` seals a value of the owner `a`. Prints `stops` before and
  * `done <envelope>` at the end.
  */
 import { Logger } from '@nestjs/common';
 import { plaintext } from '../../../src/kernel';
-import { openKeyHouse } from '../key-house';
-import { PausedMasterKey, ROOT_KEY } from '../keys';
+import { afterNextWrap } from '../keys';
+import { openSite, type Site } from '../site';
 
-const [, , folder = '', act = 'create'] = process.argv;
+const [, , site = '', act = 'create'] = process.argv;
 
 Logger.overrideLogger(false);
 const stop = async (): Promise<void> => {
@@ -20,11 +20,10 @@ const stop = async (): Promise<void> => {
 };
 
 async function main(): Promise<string> {
-  const masterKey = new PausedMasterKey(folder, ROOT_KEY);
-  const house = await openKeyHouse(folder, { masterKey });
+  const house = await openSite(JSON.parse(site) as Site);
   try {
     if (act === 'create') {
-      masterKey.afterWrap = stop;
+      afterNextWrap(house.masterKey, stop);
       await house.userKeys.create('late', 'late');
       return '';
     }

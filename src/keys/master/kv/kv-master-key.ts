@@ -4,9 +4,19 @@ import { failpoint, StartRefused } from '../../../kernel';
 import { checkRetirable } from '../batch';
 import { HeldMasterKey, type KeyLookup } from '../held-master-key';
 import type { MasterKeyState } from '../master-key';
+import { asOneOperation, inAttempts } from '../operation-deadline';
 import { KvDocuments, openVault, unavailable, VaultForbidden, VaultNoEngine, type VaultSession } from '../vault';
 import { HeldKeys } from './held-keys';
-import { keysOf, type MasterDocument, parseMasterDocument, withNewVersion, withoutVersions } from './master-document';
+import {
+  destroyedBefore,
+  isRetiring,
+  keysOf,
+  lowestVersion,
+  type MasterDocument,
+  parseMasterDocument,
+  withNewVersion,
+  withoutVersions,
+} from './master-document';
 
 export type KvConfig = Extract<MasterKeyConfig, { home: 'kv' }>;
 
@@ -51,46 +61,49 @@ export class KvMasterKey extends HeldMasterKey {
   }
 
   async state(): Promise<MasterKeyState> {
-    const { versions, current } = await this.#read();
+    const document = await this.#read();
+    const { versions, current, destroyed_below: destroyedBelow = 0 } = document;
     const listed = Object.entries(versions).map(([version, { created_at }]) => ({
       version: Number(version),
       createdAt: Date.parse(created_at),
     }));
     listed.sort((a, b) => a.version - b.version);
-    return { current, versions: listed, destroyedBelow: listed[0]?.version ?? 0 };
+    return { current, versions: listed, destroyedBelow, isRetiring: isRetiring(document) };
   }
 
   /** Of processes that rotate at the same time one write holds; the others find its version and adopt it. */
-  async rotate(expected: number): Promise<number> {
-    for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
+  rotate(expected: number): Promise<number> {
+    return inAttempts(untilWritten, async () => {
       const { data, version } = await this.#documents.read(PATH);
       const document = this.#served(data);
       if (document.current > expected) return document.current;
-      const next = withNewVersion(document, Date.now());
+      const next = withNewVersion(document, Date.now(), expected);
       const written = await this.#documents.write(PATH, { ...next }, version);
       failpoint('kv-master.rotated');
-      if (written !== undefined) return next.current;
-    }
-    throw unavailable('check-and-set');
+      return written === undefined ? undefined : next.current;
+    });
   }
 
-  /** The document is written without them, then every earlier version of the document is destroyed: both again, where this is repeated. */
+  /**
+   * The document is written without them, then every earlier version of the document is destroyed, then the document says so: again from
+   * the first of these that is missing, where this is repeated.
+   */
   async retire(version: number): Promise<void> {
-    for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
+    await inAttempts(untilWritten, async () => {
       const found = await this.#documents.read(PATH);
       const document = this.#served(found.data);
       checkRetirable(version, document.current);
-      const isDropped = !Object.keys(document.versions).some((known) => Number(known) <= version);
-      const written = isDropped
-        ? found.version
-        : await this.#documents.write(PATH, { ...withoutVersions(document, version) }, found.version);
-      failpoint('kv-master.dropped');
-      if (written === undefined) continue;
-      await this.#documents.destroyBefore(PATH, written);
       this.#held.forget();
-      return;
-    }
-    throw unavailable('check-and-set');
+      const left = withoutVersions(document, version);
+      if (lowestVersion(left) === lowestVersion(document) && !isRetiring(document)) return found.version;
+      const dropped = await this.#documents.write(PATH, { ...left }, found.version);
+      failpoint('kv-master.dropped');
+      if (dropped === undefined) return undefined;
+      await this.#documents.destroyBefore(PATH, dropped);
+      failpoint('kv-master.destroyed');
+      // Where this does not hold, another process came in between: the next attempt sees whether it has said so.
+      return this.#documents.write(PATH, { ...destroyedBefore(left) }, dropped);
+    });
   }
 
   close(): Promise<void> {
@@ -99,7 +112,11 @@ export class KvMasterKey extends HeldMasterKey {
     return Promise.resolve();
   }
 
-  protected async keysFor(versions: readonly number[]): Promise<KeyLookup> {
+  protected keysFor(versions: readonly number[]): Promise<KeyLookup> {
+    return asOneOperation(() => this.#keysFor(versions));
+  }
+
+  async #keysFor(versions: readonly number[]): Promise<KeyLookup> {
     const lacks = (): boolean => versions.some((version) => this.#held.get(version) === undefined);
     if (this.options.maxAgeMs === 0 || lacks()) {
       const joined = this.#flight !== undefined;
@@ -159,4 +176,12 @@ export class KvMasterKey extends HeldMasterKey {
   get #place(): string {
     return `${this.#documents.mount}/${PATH}`;
   }
+}
+
+async function untilWritten<T>(attempt: () => Promise<T | undefined>): Promise<T> {
+  for (let count = 0; count < WRITE_ATTEMPTS; count += 1) {
+    const written = await attempt();
+    if (written !== undefined) return written;
+  }
+  throw unavailable('check-and-set');
 }

@@ -5,6 +5,8 @@ import { isoTime, SecretBytes } from '../../../kernel';
 export interface MasterDocument {
   readonly versions: Readonly<Record<string, { readonly key: string; readonly created_at: string }>>;
   readonly current: number;
+  /** Versions below it are gone from every earlier version of the document too. Written once that is so. */
+  readonly destroyed_below?: number;
 }
 
 const KEY = /^[0-9a-f]{64}$/;
@@ -12,11 +14,12 @@ const VERSION = /^[1-9]\d{0,8}$/;
 
 /** Undefined for anything else than such a document: nothing is ever written over one that cannot be read. */
 export function parseMasterDocument(data: Readonly<Record<string, unknown>>): MasterDocument | undefined {
-  const { versions, current } = data;
+  const { versions, current, destroyed_below } = data;
   if (typeof versions !== 'object' || versions === null || Array.isArray(versions)) return undefined;
   const sound = Object.entries(versions).every(([version, entry]) => VERSION.test(version) && isEntry(entry));
   if (!sound || typeof current !== 'number' || !Object.hasOwn(versions, String(current))) return undefined;
-  return { versions: versions as MasterDocument['versions'], current };
+  const document = { versions: versions as MasterDocument['versions'], current };
+  return typeof destroyed_below === 'number' ? { ...document, destroyed_below } : document;
 }
 
 function isEntry(value: unknown): boolean {
@@ -24,25 +27,34 @@ function isEntry(value: unknown): boolean {
   return typeof key === 'string' && KEY.test(key) && typeof created_at === 'string' && !isNaN(Date.parse(created_at));
 }
 
-/** One version more than `document` has, or the first one. */
-export function withNewVersion(document: MasterDocument | undefined, now: number): MasterDocument {
-  const current = (document?.current ?? 0) + 1;
+/** One version more than `document` has, or the first one; beyond `expected`, where that is further. */
+export function withNewVersion(document: MasterDocument | undefined, now: number, expected = 0): MasterDocument {
+  const current = Math.max(document?.current ?? 0, expected) + 1;
   const key = newKey();
   try {
     const entry = { key: key.bytes.toString('hex'), created_at: isoTime(now) };
-    return { versions: { ...document?.versions, [String(current)]: entry }, current };
+    return { ...document, versions: { ...document?.versions, [String(current)]: entry }, current };
   } finally {
     key.destroy();
   }
 }
 
 /** `document` without `version` and all before it. */
-export function withoutVersions({ versions, current }: MasterDocument, version: number): MasterDocument {
-  return {
-    versions: Object.fromEntries(Object.entries(versions).filter(([known]) => Number(known) > version)),
-    current,
-  };
+export function withoutVersions(document: MasterDocument, version: number): MasterDocument {
+  const kept = Object.entries(document.versions).filter(([known]) => Number(known) > version);
+  return { ...document, versions: Object.fromEntries(kept) };
 }
+
+export const lowestVersion = ({ versions }: MasterDocument): number => Math.min(...Object.keys(versions).map(Number));
+
+/** Whether versions were dropped that may stand in earlier versions of the document still. */
+export const isRetiring = (document: MasterDocument): boolean =>
+  lowestVersion(document) > Math.max(1, document.destroyed_below ?? 0);
+
+export const destroyedBefore = (document: MasterDocument): MasterDocument => ({
+  ...document,
+  destroyed_below: lowestVersion(document),
+});
 
 /** The keys of a document. The caller destroys them. */
 export const keysOf = ({ versions }: MasterDocument): Map<number, SecretBytes> =>

@@ -27,9 +27,9 @@ export const newKeyring = (now: number): Keyring => ({
   versions: new Map([[1, { key: newKey(), createdAt: now }]]),
 });
 
-/** `keyring` with one version more. Takes the keys of the former one over: only one of the two may be destroyed. */
-export function withNewVersion(keyring: Keyring, now: number): Keyring {
-  const current = keyring.current + 1;
+/** `keyring` with one version more, beyond `expected` where that is further. Takes the keys of the former one over: only one of the two may be destroyed. */
+export function withNewVersion(keyring: Keyring, now: number, expected = 0): Keyring {
+  const current = Math.max(keyring.current, expected) + 1;
   return {
     generation: keyring.generation + 1,
     current,

@@ -45,7 +45,7 @@ export class LocalMasterKey extends HeldMasterKey {
   async rotate(expected: number): Promise<number> {
     const { current } = await this.#rewrite(
       (seen) => seen.current > expected,
-      (found) => withNewVersion(found, Date.now()),
+      (found) => withNewVersion(found, Date.now(), expected),
     );
     return current;
   }

@@ -1,6 +1,7 @@
 import { SecretBytes, type WrappedKey } from '../../../kernel';
 import { accepted, checkBatch, checkRetirable, refusedItem } from '../batch';
 import { type ItemResult, MasterKey, type MasterKeyState, type UnwrapItem, type WrapItem } from '../master-key';
+import { asOneOperation } from '../operation-deadline';
 import { openVault, unavailable, type VaultSession } from '../vault';
 import { type BatchAnswer, type BatchRequest, sendBatch } from './transit-batch';
 import type { TransitConfig } from './transit-config';
@@ -67,27 +68,39 @@ export class TransitMasterKey extends MasterKey {
 
   async rewrap(version: number, items: readonly UnwrapItem[]): Promise<ItemResult<WrappedKey>[]> {
     checkBatch(items);
-    return this.#wellFormed(items, async (sound) => {
-      const answers = await this.#batch(
-        'rewrap',
-        sound.map((item) => ({ ...ciphertextOf(item), key_version: version })),
-      );
-      const wrapped = answers.map((answer) => wrappedBy(answer, version));
-      if (wrapped.includes(undefined)) await this.#mustHave(version);
-      return wrapped.map((value) => (value === undefined ? refusedItem('the wrap does not open') : accepted(value)));
-    });
+    return asOneOperation(() =>
+      this.#wellFormed(items, async (sound) => {
+        const answers = await this.#batch(
+          'rewrap',
+          sound.map((item) => ({ ...ciphertextOf(item), key_version: version })),
+        );
+        const wrapped = answers.map((answer) => wrappedBy(answer, version));
+        if (wrapped.includes(undefined)) await this.#mustHave(version);
+        return wrapped.map((value) => (value === undefined ? refusedItem('the wrap does not open') : accepted(value)));
+      }),
+    );
   }
 
+  /** More than once where the key has fewer versions than the home that it takes over from: each time is an operation of its own. */
   async rotate(expected: number): Promise<number> {
+    for (;;) {
+      const reached = await asOneOperation(() => this.#rotatedOnce(expected));
+      if (reached > expected) return reached;
+    }
+  }
+
+  async #rotatedOnce(expected: number): Promise<number> {
     const { current } = await this.state();
     if (current > expected) return current;
     await this.#key.rotate();
     return (await this.state()).current;
   }
 
-  async retire(version: number): Promise<void> {
-    checkRetirable(version, (await this.state()).current);
-    await this.#key.raiseMinimum(version + 1);
+  retire(version: number): Promise<void> {
+    return asOneOperation(async () => {
+      checkRetirable(version, (await this.state()).current);
+      await this.#key.raiseMinimum(version + 1);
+    });
   }
 
   override async trim(version: number, operatorToken: string): Promise<void> {
@@ -107,7 +120,10 @@ export class TransitMasterKey extends MasterKey {
 
   #batch(operation: 'encrypt' | 'decrypt' | 'rewrap', items: readonly BatchRequest[]): Promise<BatchAnswer[]> {
     const path = `${this.config.transitMount}/${operation}/${this.config.keyName}`;
-    return sendBatch(items, (batch_input) => this.#session.request({ method: 'POST', path, body: { batch_input } }));
+    // A batch that Vault takes in parts only is one operation all the same.
+    return asOneOperation(() =>
+      sendBatch(items, (batch_input) => this.#session.request({ method: 'POST', path, body: { batch_input } })),
+    );
   }
 
   /**

@@ -74,6 +74,31 @@ describe('The circuit breaker before Vault', () => {
     expect(breaker.retryAfterSeconds).toBe(2);
   });
 
+  it('sends no probe before the time that the other side named, and tells callers that time', async () => {
+    for (let at = 0; at < 3; at += 1) breaker.failed(30);
+    await jest.advanceTimersByTimeAsync(10_000);
+    expect([probes, breaker.retryAfterSeconds]).toEqual([0, 20]);
+    await jest.advanceTimersByTimeAsync(20_000);
+    expect(probes).toBe(1);
+  });
+
+  it('heeds what a probe is told as well, and forgets it with the first success', async () => {
+    let told: number | undefined = 20;
+    const limited = new CircuitBreaker(
+      () => {
+        probes += 1;
+        return told === undefined ? Promise.resolve() : Promise.reject(new Error('limited'));
+      },
+      () => told,
+    );
+    for (let at = 0; at < 3; at += 1) limited.failed();
+    await jest.advanceTimersByTimeAsync(19_000);
+    expect(probes).toBe(1);
+    told = undefined;
+    await jest.advanceTimersByTimeAsync(2_000);
+    expect([probes, limited.open, limited.retryAfterSeconds]).toEqual([2, false, 1]);
+  });
+
   it('never runs two probes at once', async () => {
     let running = 0;
     let most = 0;

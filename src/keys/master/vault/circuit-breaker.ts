@@ -14,9 +14,14 @@ export class CircuitBreaker {
   #pause = FIRST_PAUSE_MS;
   #timer: NodeJS.Timeout | undefined;
   #probing = false;
+  /** ms since the epoch: the other side asked not to be asked before. */
+  #notBefore = 0;
 
-  /** `probe` resolves where the other side serves, and is bounded in time. */
-  constructor(private readonly probe: () => Promise<void>) {}
+  /** `probe` resolves where the other side serves, and is bounded in time. `toldBy` gives the seconds to wait that its fault names. */
+  constructor(
+    private readonly probe: () => Promise<void>,
+    private readonly toldBy: (fault: unknown) => number | undefined = () => undefined,
+  ) {}
 
   get open(): boolean {
     return this.#failures >= FAILURES_TO_OPEN;
@@ -24,17 +29,20 @@ export class CircuitBreaker {
 
   /** How long it takes at most until a success could be found. */
   get retryAfterSeconds(): number {
-    return Math.ceil(this.#pause / SECOND);
+    return Math.ceil(Math.max(this.#pause, this.#notBefore - Date.now()) / SECOND);
   }
 
   succeeded(): void {
     this.#failures = 0;
     this.#pause = FIRST_PAUSE_MS;
+    this.#notBefore = 0;
     this.stop();
   }
 
-  failed(): void {
+  /** `toldSeconds`: the other side said how long to wait. The next probe comes no sooner. */
+  failed(toldSeconds = 0): void {
     this.#failures += 1;
+    this.#wait(toldSeconds);
     if (this.open && !this.#probing && this.#timer === undefined) this.#planProbe();
   }
 
@@ -44,9 +52,14 @@ export class CircuitBreaker {
     this.#timer = undefined;
   }
 
+  #wait(seconds: number): void {
+    this.#notBefore = Math.max(this.#notBefore, Date.now() + seconds * SECOND);
+  }
+
   #planProbe(): void {
     // At random within the upper half, so that many processes do not come back at the same instant.
-    this.#timer = setTimeout(() => void this.#tick(), this.#pause * (0.5 + Math.random() / 2));
+    const share = 0.5 + Math.random() / 2;
+    this.#timer = setTimeout(() => void this.#tick(), Math.max(this.#pause * share, this.#notBefore - Date.now()));
     this.#timer.unref();
     this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS);
   }
@@ -56,7 +69,10 @@ export class CircuitBreaker {
     this.#probing = true;
     const served = await this.probe().then(
       () => true,
-      () => false,
+      (fault: unknown) => {
+        this.#wait(this.toldBy(fault) ?? 0);
+        return false;
+      },
     );
     this.#probing = false;
     if (served) this.succeeded();

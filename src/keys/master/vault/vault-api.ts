@@ -49,8 +49,10 @@ export class VaultApi {
 
   /** @throws DomainError `kms_unavailable`: no answer in time, 429, 5xx, sealed, a redirect, or something that is not Vault. */
   async call(call: VaultCall): Promise<VaultReply> {
+    let retryAfter: string | undefined;
     const options = {
       timeout: call.timeoutMs,
+      onRetryAfter: (value: string) => (retryAfter = value),
       headers: call.token === undefined ? {} : { 'X-Vault-Token': call.token },
     };
     try {
@@ -61,7 +63,7 @@ export class VaultApi {
       return { status: 200, body: asBody(body) };
     } catch (error) {
       const refusal = refusalOf(error);
-      if (refusal === undefined) throw unavailable(reasonOf(error));
+      if (refusal === undefined) throw unavailable(reasonOf(error), secondsOf(retryAfter));
       return refusal;
     }
   }
@@ -71,18 +73,29 @@ export class VaultApi {
   }
 }
 
+/** Seconds. */
+const USUAL_WAIT = 5;
+/** Whatever an answer says, Vault is asked again after so many seconds: a header must not take the service away for an hour. */
+const LONGEST_WAIT = 30;
+
 /** `reason` is for the log: a status or an errno, nothing that Vault wrote. */
 export class VaultUnavailable extends DomainError {
+  /** `told`: seconds, where something said how long to wait. */
   constructor(
     readonly reason: string,
-    retryAfterSeconds = 5,
+    readonly told?: number,
   ) {
-    super('kms_unavailable', { detail: 'The key service cannot be reached.', retryAfterSeconds });
+    super('kms_unavailable', { detail: 'The key service cannot be reached.', retryAfterSeconds: told ?? USUAL_WAIT });
   }
 }
 
-export const unavailable = (reason: string, retryAfterSeconds?: number): VaultUnavailable =>
-  new VaultUnavailable(reason, retryAfterSeconds);
+export const unavailable = (reason: string, told?: number): VaultUnavailable => new VaultUnavailable(reason, told);
+
+/** Vault says whole seconds. A date, which an intermediary may send, counts as nothing. */
+const secondsOf = (retryAfter: string | undefined): number | undefined =>
+  retryAfter !== undefined && /^\d{1,9}$/.test(retryAfter)
+    ? Math.min(Math.max(1, Number(retryAfter)), LONGEST_WAIT)
+    : undefined;
 
 const REFUSALS = new Set([400, 403, 404, 405, 413]);
 

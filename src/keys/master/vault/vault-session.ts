@@ -1,12 +1,11 @@
 import { Logger } from '@nestjs/common';
 import type { VaultConfig } from '../../../config';
 import { SECOND, StartRefused } from '../../../kernel';
+import { OPERATION_MS, operationDeadline } from '../operation-deadline';
 import { CircuitBreaker } from './circuit-breaker';
 import { TokenRenewer } from './token-renewer';
 import { unavailable, VaultApi, VaultCall, VaultReply, VaultUnavailable } from './vault-api';
 
-// The port promises an answer within 2 seconds, a new login and a second try included.
-const TOTAL_MS = 1_700;
 const LOGIN_MS = 1_000;
 // A token that is fresh and refused all the same lacks a policy: to log in again for each such request would only load Vault.
 const FORBIDDEN_MS = 10 * SECOND;
@@ -19,7 +18,10 @@ type Request = Pick<VaultCall, 'method' | 'path' | 'body'>;
 export class VaultSession {
   readonly #logger = new Logger('Vault');
   readonly #renewer: TokenRenewer;
-  readonly #breaker = new CircuitBreaker(() => this.#probe());
+  readonly #breaker = new CircuitBreaker(
+    () => this.#probe(),
+    (error) => (error instanceof VaultUnavailable ? error.told : undefined),
+  );
   #token: string | undefined;
   #login: Promise<string> | undefined;
   #forbidden: { readonly token: string; readonly until: number } | undefined;
@@ -45,13 +47,16 @@ export class VaultSession {
   /** The answer to one request. Of a refusal (4xx) the caller makes what it means for it. @throws DomainError `kms_unavailable`. */
   async request(request: Request): Promise<VaultReply> {
     if (this.#breaker.open) throw unavailable('open circuit', this.#breaker.retryAfterSeconds);
+    const deadline = operationDeadline();
+    // Earlier requests of the same operation took all of its time, and were answered: that alone opens no circuit.
+    if (deadline <= Date.now()) throw unavailable('no time left');
     try {
-      const reply = await this.#withToken(request, Date.now() + TOTAL_MS);
+      const reply = await this.#withToken(request, deadline);
       this.#breaker.succeeded();
       return reply;
     } catch (error) {
       if (error instanceof VaultUnavailable) {
-        this.#breaker.failed();
+        this.#breaker.failed(error.told);
         this.#logger.warn(`${request.path}: ${error.reason}`);
       }
       throw error;
@@ -67,7 +72,7 @@ export class VaultSession {
 
   /** Goes the whole way of a request, login included, to something that every token may ask. */
   async #probe(): Promise<void> {
-    await this.#withToken({ method: 'GET', path: 'auth/token/lookup-self' }, Date.now() + TOTAL_MS);
+    await this.#withToken({ method: 'GET', path: 'auth/token/lookup-self' }, Date.now() + OPERATION_MS);
   }
 
   async #withToken(request: Request, deadline: number): Promise<VaultReply> {

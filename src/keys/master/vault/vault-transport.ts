@@ -14,6 +14,8 @@ export interface TransportRequest {
   readonly json?: unknown;
   /** ms until the request is given up: name resolution, connection and body included. */
   readonly timeout: number;
+  /** Called with the answer's Retry-After, where it has one: node-vault drops the headers. */
+  readonly onRetryAfter?: (value: string) => void;
 }
 
 export interface TransportAnswer {
@@ -46,13 +48,15 @@ export class VaultTransport {
   }
 
   async send(request: TransportRequest): Promise<TransportAnswer> {
-    const { status, data } = await this.#axios.request<unknown>({
+    const { status, data, headers } = await this.#axios.request<unknown>({
       method: request.method,
       url: request.uri,
       headers: { ...request.headers },
       signal: AbortSignal.timeout(Math.max(1, request.timeout)),
       ...(request.json === undefined ? {} : { data: request.json }),
     });
+    const retryAfter: unknown = headers['retry-after'];
+    if (typeof retryAfter === 'string') request.onRetryAfter?.(retryAfter);
     return { statusCode: status, body: data, request: { path: new URL(request.uri).pathname } };
   }
 

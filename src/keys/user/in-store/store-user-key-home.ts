@@ -27,6 +27,10 @@ export class StoreUserKeyHome extends UserKeyHome {
     return Promise.resolve();
   }
 
+  strays(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
   forget(): Promise<void> {
     return Promise.resolve();
   }

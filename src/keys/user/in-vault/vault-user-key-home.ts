@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { DomainError, failpoint, StartRefused } from '../../../kernel';
 import { type Draft, untilHeld } from '../../../store';
-import { accepted, type ItemResult, refusedItem } from '../../master';
+import { accepted, asOneOperation, inAttempts, type ItemResult, refusedItem } from '../../master';
 import { KvDocuments, VaultForbidden, VaultNoEngine, type VaultSession } from '../../master/vault';
 import { NameHeld, UserKeyHome } from '../user-key-home';
 import type { UserKeyDoc } from '../user-keys.collection';
@@ -58,14 +58,15 @@ export class VaultUserKeyHome extends UserKeyHome {
   async load(rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]> {
     const results: ItemResult<UserKeyDoc>[] = [];
     for (let start = 0; start < rows.length; start += AT_ONCE) {
-      results.push(...(await Promise.all(rows.slice(start, start + AT_ONCE).map((row) => this.#complete(row)))));
+      const together = rows.slice(start, start + AT_ONCE);
+      results.push(...(await asOneOperation(() => Promise.all(together.map((row) => this.#complete(row))))));
     }
     return results;
   }
 
   async keep(row: Draft<UserKeyDoc>): Promise<void> {
     const name = nameOf(row);
-    await untilHeld(async () => {
+    await inAttempts(untilHeld, async () => {
       const { document, version } = await this.#read(name);
       if (document.state === 'erasing') throw new NameHeld(name, document.userId, true);
       if (document.state === 'active' && document.userId !== row._id) throw new NameHeld(name, document.userId, false);
@@ -75,17 +76,29 @@ export class VaultUserKeyHome extends UserKeyHome {
     failpoint('user-key.vault-kept');
   }
 
+  strays(row: UserKeyDoc): Promise<readonly string[]> {
+    return asOneOperation(async () => {
+      const { document } = await this.#read(nameOf(row));
+      if (document.state !== 'active' || document.userId !== row._id) return [];
+      const named = new Set(row.versions.map(({ key_id }) => key_id));
+      return document.entries.map(({ key_id }) => key_id).filter((id) => !named.has(id));
+    });
+  }
+
   async forget(row: Draft<UserKeyDoc>, keyIds: readonly string[]): Promise<void> {
     const name = nameOf(row);
-    await untilHeld(async () => {
+    const written = await inAttempts(untilHeld, async () => {
       const { document, version } = await this.#read(name);
-      if (document.state !== 'active' || document.userId !== row._id) return version;
+      if (document.state !== 'active' || document.userId !== row._id) return 0;
       const left = document.entries.filter(({ key_id }) => !keyIds.includes(key_id));
       if (left.length === document.entries.length || left.length === 0) return version;
       return this.#write(name, documentOf(row._id, left), version);
     });
+    failpoint('user-key.vault-forgotten');
+    if (written > 0) await this.#documents.destroyBefore(pathOf(name), written);
   }
 
+  /** Each request has its own time: what a slow Vault has done is not done again, but what comes after it must come some day. */
   async erase(name: string, ownerId: string): Promise<void> {
     const held = await this.#takeBack(name, ownerId);
     if (held === undefined) return;
@@ -100,7 +113,7 @@ export class VaultUserKeyHome extends UserKeyHome {
 
   /** The number of the tombstone that stands there now; undefined where nothing of this owner is there. */
   async #takeBack(name: string, ownerId: string): Promise<number | undefined> {
-    const { at } = await untilHeld<{ readonly at: number | undefined }>(async () => {
+    const { at } = await inAttempts<{ readonly at: number | undefined }>(untilHeld, async () => {
       const { document, version } = await this.#read(name);
       if (document.state === 'free' || document.userId !== ownerId) return { at: undefined };
       if (document.state === 'erasing') return { at: version };

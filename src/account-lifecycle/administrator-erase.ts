@@ -1,0 +1,57 @@
+import { Injectable, OnModuleInit } from '@nestjs/common';
+import { type ApprovalDoc, type ApprovedAct, ApprovedActs, type ApprovedRequest, TwoPerson } from '../approvals';
+import { DomainError, Principal } from '../kernel';
+import { AccountErasure } from './account-erasure';
+import { EraseDecision, isDecided } from './erase-decision';
+import { Erasures } from './erasures';
+import { Receipts, type SignedReceipt } from './receipts';
+
+const ACTION = 'account.erase';
+const RESOURCE = /^user\/(.+)$/s;
+
+/** An administrator's erase of an account: at once, or with TWO_PERSON when a second administrator approves it. */
+@Injectable()
+export class AdministratorErase implements ApprovedAct, OnModuleInit {
+  constructor(
+    private readonly erasure: AccountErasure,
+    private readonly erasures: Erasures,
+    private readonly decision: EraseDecision,
+    private readonly receipts: Receipts,
+    private readonly acts: ApprovedActs,
+    private readonly twoPerson: TwoPerson,
+  ) {}
+
+  onModuleInit(): void {
+    this.acts.register(ACTION, this);
+  }
+
+  /** The receipt, or the approval that the erase waits for. @throws DomainError as AccountErasure. */
+  async request(caller: Principal, accountId: string): Promise<SignedReceipt | { readonly asked: ApprovalDoc }> {
+    const asked = (await this.#isFree(caller, accountId))
+      ? undefined
+      : await this.twoPerson.ask(caller, ACTION, `user/${accountId}`);
+    return asked === undefined ? this.receipts.issue(await this.erasure.erase(caller, accountId)) : { asked };
+  }
+
+  check(resource: string): Promise<void> {
+    return this.decision.requireErasable(accountIn(resource));
+  }
+
+  async run(request: ApprovedRequest): Promise<SignedReceipt> {
+    return this.receipts.issue(await this.erasure.eraseApproved(request, accountIn(request.resource)));
+  }
+
+  /** Nothing is left to be approved: one's own account, which DELETE /me erases as well, and an erase that is decided. */
+  async #isFree(caller: Principal, accountId: string): Promise<boolean> {
+    if (caller.userId === accountId) return true;
+    const erasure = await this.erasures.find(accountId);
+    return erasure !== undefined && isDecided(erasure);
+  }
+}
+
+/** @throws DomainError `not_found` */
+function accountIn(resource: string): string {
+  const [, accountId] = RESOURCE.exec(resource) ?? [];
+  if (accountId === undefined) throw new DomainError('not_found');
+  return accountId;
+}

@@ -1,0 +1,36 @@
+import { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { readFile } from 'node:fs/promises';
+import { AuditSink, StartRefused, audited } from '../kernel';
+import { MasterKey } from '../keys/master';
+import { Retirement } from '../keys/rotation';
+import { WrongUsage } from '../tool';
+import { withService } from '../with-service';
+
+/** `trim VERSION --token-file PATH` */
+export async function trim(args: readonly string[]): Promise<string> {
+  const [version = '', option, path = '', ...rest] = args;
+  const isSound = /^[1-9]\d{0,8}$/.test(version) && option === '--token-file' && path !== '';
+  if (!isSound || rest.length > 0) throw new WrongUsage();
+  const token = await tokenIn(path);
+  return withService((app) => destroy(app, Number(version), token));
+}
+
+/** A token as an argument would be in the list of processes, and in the shell's history. */
+async function tokenIn(path: string): Promise<string> {
+  try {
+    const token = (await readFile(path === '-' ? '/dev/stdin' : path, 'utf8')).trim();
+    if (token !== '') return token;
+  } catch {
+    // Falls through: what cannot be read holds no token.
+  }
+  throw new StartRefused('There is no token in the file that --token-file names.');
+}
+
+async function destroy(app: NestFastifyApplication, version: number, token: string): Promise<string> {
+  const intent = { action: 'master-key.trim', actor: 'system:keys-cli', resource: `master-key/${version}` } as const;
+  await audited(app.get(AuditSink), intent, async () => {
+    await app.get(Retirement, { strict: false }).requireUnused(version);
+    await app.get(MasterKey).trim(version, token);
+  });
+  return `Master key version ${version} and all before it are destroyed.\n`;
+}

@@ -1,0 +1,62 @@
+import { Logger } from '@nestjs/common';
+import { DomainError, StartRefused } from '../../kernel';
+import type { HomeName } from './home-spans';
+import type { MasterKey } from './master-key';
+
+/** The homes that the environment of this process configures, each opened when it is first needed. */
+export class ConfiguredHomes {
+  readonly #logger = new Logger('MasterKey');
+  readonly #opened = new Map<HomeName, Promise<MasterKey>>();
+  #told = '';
+
+  /** The first one is that of MASTER_KEY. */
+  constructor(private readonly homes: readonly [MasterKey, ...MasterKey[]]) {}
+
+  get first(): HomeName {
+    return this.homes[0].home;
+  }
+
+  has(name: HomeName): boolean {
+    return this.homes.some(({ home }) => home === name);
+  }
+
+  /** Single-flight, and tried anew after a failure. @throws StartRefused, DomainError `kms_unavailable`. */
+  open(name: HomeName, create = false): Promise<MasterKey> {
+    let opening = this.#opened.get(name);
+    if (opening === undefined) {
+      opening = this.#open(name, create);
+      this.#opened.set(name, opening);
+      opening.catch(() => this.#opened.delete(name));
+    }
+    return opening;
+  }
+
+  /** As `open`, for a process that serves already: a home that cannot be opened is an outage of it. @throws DomainError `kms_unavailable`. */
+  async serving(name: HomeName, create = false): Promise<MasterKey> {
+    try {
+      return await this.open(name, create);
+    } catch (error) {
+      if (!(error instanceof StartRefused)) throw error;
+      if (this.#told !== error.message) this.#logger.error(`keys need the home ${name}: ${error.message}`);
+      this.#told = error.message;
+      throw new DomainError('kms_unavailable', { detail: 'A home of the master key cannot be opened.' });
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.homes.map((home) => home.close()));
+  }
+
+  async #open(name: HomeName, create: boolean): Promise<MasterKey> {
+    const found = this.homes.find(({ home }) => home === name);
+    if (found === undefined) throw new StartRefused(`MASTER_KEY ${name} is not configured: ${NEEDS[name]}.`);
+    await found.open({ create });
+    return found;
+  }
+}
+
+const NEEDS: Readonly<Record<HomeName, string>> = {
+  transit: 'set VAULT_ADDR and VAULT_ROLE_ID with VAULT_SECRET_ID (or VAULT_TOKEN)',
+  kv: 'set VAULT_ADDR and VAULT_ROLE_ID with VAULT_SECRET_ID (or VAULT_TOKEN)',
+  local: 'set COFFER_ROOT_KEY',
+};

@@ -1,0 +1,45 @@
+import type { MasterKey } from './master-key';
+
+export type HomeName = MasterKey['home'];
+
+export const HOME_NAMES: readonly HomeName[] = ['transit', 'kv', 'local'];
+
+/**
+ * From which version on a home holds the master key, up to the version before the next span. Numbers go on over a move from home to home, so
+ * that a version names one key in one home for ever. `ended`: all its versions are retired, and the home is not asked for them any more.
+ */
+export interface HomeSpan {
+  readonly home: HomeName;
+  readonly since: number;
+  readonly ended?: true;
+}
+
+export const onlyHome = (home: HomeName): readonly HomeSpan[] => [{ home, since: 1 }];
+
+/** The home of all that is new. */
+export function newestHome(spans: readonly HomeSpan[]): HomeName {
+  const last = spans.at(-1);
+  if (last === undefined) throw new TypeError('a master key without a home');
+  return last.home;
+}
+
+export const spanOf = (spans: readonly HomeSpan[], version: number): HomeSpan | undefined =>
+  spans.findLast(({ since }) => since <= version);
+
+/** The last version that a span may hold; Infinity for the newest one. */
+export const lastVersionOf = (spans: readonly HomeSpan[], span: HomeSpan): number =>
+  (spans[spans.indexOf(span) + 1]?.since ?? Infinity) - 1;
+
+/** `spans` with `home` holding `since` and all that follows. */
+export const movedTo = (spans: readonly HomeSpan[], home: HomeName, since: number): readonly HomeSpan[] =>
+  newestHome(spans) === home ? spans : [...spans, { home, since }];
+
+/** `spans` after all versions up to `version` were retired. */
+export const endedThrough = (spans: readonly HomeSpan[], version: number): readonly HomeSpan[] =>
+  spans.map((span) => (lastVersionOf(spans, span) <= version ? { ...span, ended: true } : span));
+
+const FORMS: Readonly<Record<HomeName, string>> = { transit: 'vault:', kv: 'kv:', local: 'local:' };
+
+/** Which home made a wrap, by its own words; undefined for what no home makes. */
+export const formOf = (ciphertext: string): HomeName | undefined =>
+  HOME_NAMES.find((home) => ciphertext.startsWith(FORMS[home]));

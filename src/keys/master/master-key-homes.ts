@@ -1,0 +1,218 @@
+import { DomainError, SecretBytes, type WrappedKey } from '../../kernel';
+import { checkBatch, refusedItem } from './batch';
+import { ConfiguredHomes } from './configured-homes';
+import { formOf, type HomeName, type HomeSpan, lastVersionOf, newestHome, onlyHome, spanOf } from './home-spans';
+import { type ItemResult, MasterKey, type MasterKeyState, type UnwrapItem, type WrapItem } from './master-key';
+import { mergedState } from './merged-state';
+
+/** What the master key row says of the homes; undefined while it cannot be read yet, or on a fresh installation. */
+export type SpansSource = () => Promise<{ readonly homes?: readonly HomeSpan[] } | undefined>;
+
+/**
+ * The master key of an installation that may have moved: each version is asked of the home that holds it, by the master key row, whatever
+ * MASTER_KEY says. So a move changes nothing for a process that is configured for both homes, and a wrap of a home that the row does not name
+ * for its version is refused: who got hold of a former home cannot speak for the present one.
+ */
+export class MasterKeyHomes extends MasterKey {
+  readonly #homes: ConfiguredHomes;
+  #source: SpansSource = () => Promise.resolve(undefined);
+  #admitted: readonly HomeName[];
+  #spans: readonly HomeSpan[] | undefined;
+
+  /** The first one is that of MASTER_KEY. */
+  constructor(homes: readonly [MasterKey, ...MasterKey[]]) {
+    super();
+    this.#homes = new ConfiguredHomes(homes);
+    this.#admitted = [this.#homes.first];
+  }
+
+  /** The home of all that is new, as this process last heard. */
+  get home(): HomeName {
+    return newestHome(this.#spans ?? onlyHome(this.#homes.first));
+  }
+
+  /**
+   * `admitted`: which homes may open the system keys while the row cannot be read, since they open its seal. `source` reads the row.
+   */
+  follow(admitted: readonly HomeName[], source: SpansSource): void {
+    this.#admitted = admitted;
+    this.#source = source;
+  }
+
+  isConfigured(home: HomeName): boolean {
+    return this.#homes.has(home);
+  }
+
+  /**
+   * Opens `target`, which is made where the installation keeps nothing there, and every home that still holds versions: what a move needs.
+   * @throws StartRefused naming what is missing; DomainError `kms_unavailable`.
+   */
+  async prepareMove(target: HomeName): Promise<void> {
+    const live = (await this.#read()).filter(({ ended }) => ended !== true);
+    for (const { home } of live) await (await this.#homes.open(home)).ping();
+    await (await this.#homes.open(target, !live.some(({ home }) => home === target))).ping();
+  }
+
+  /** One home by itself, for a move. @throws DomainError `kms_unavailable`. */
+  async inHome(home: HomeName): Promise<MasterKey> {
+    const isLive = (await this.#read()).some((span) => span.home === home && span.ended !== true);
+    return this.#homes.serving(home, !isLive);
+  }
+
+  async open({ create = true }: { readonly create?: boolean } = {}): Promise<void> {
+    await this.#homes.open(this.#homes.first, create);
+  }
+
+  async state(): Promise<MasterKeyState> {
+    return mergedState(
+      await this.#read(),
+      (home) => this.#homes.serving(home),
+      (home) => this.#homes.has(home),
+    );
+  }
+
+  async wrap(version: number, items: readonly WrapItem[]): Promise<WrappedKey[]> {
+    return (await this.#holding(version)).wrap(version, items);
+  }
+
+  async unwrap(items: readonly UnwrapItem[]): Promise<ItemResult<SecretBytes>[]> {
+    checkBatch(items);
+    const opened: ItemResult<SecretBytes>[] = [];
+    try {
+      return await this.#byHome(items, async (home, part) => {
+        const results = await home.unwrap(part);
+        opened.push(...results);
+        return results;
+      });
+    } catch (error) {
+      destroyAll(opened);
+      throw error;
+    }
+  }
+
+  async rewrap(version: number, items: readonly UnwrapItem[]): Promise<ItemResult<WrappedKey>[]> {
+    checkBatch(items);
+    const target = await this.#holding(version);
+    return this.#byHome(items, (home, part) =>
+      home === target ? target.rewrap(version, part) : carry(home, target, version, part),
+    );
+  }
+
+  async rotate(expected: number): Promise<number> {
+    const home = newestHome(await this.#read());
+    return (await this.#homes.serving(home)).rotate(expected);
+  }
+
+  /**
+   * In each home up to the last version that it holds for us. A home that the master key left makes one version more first, which nobody
+   * uses: the newest one cannot end by itself.
+   */
+  async retire(version: number): Promise<void> {
+    const spans = await this.#read();
+    for (const span of spans.filter(({ since, ended }) => since <= version && ended !== true)) {
+      const home = await this.#homes.serving(span.home);
+      const last = Math.min(version, lastVersionOf(spans, span));
+      if (span !== spans.at(-1) && (await home.state()).current <= last) await home.rotate(last);
+      await home.retire(last);
+    }
+  }
+
+  override async trim(version: number, operatorToken: string): Promise<void> {
+    const { home } = required(spanOf(await this.#read(), version));
+    await (await this.#homes.open(home)).trim(version, operatorToken);
+  }
+
+  override async ping(): Promise<void> {
+    await (await this.#homes.serving(newestHome(this.#spans ?? (await this.#read())))).ping();
+  }
+
+  close(): Promise<void> {
+    return this.#homes.close();
+  }
+
+  /** From the store, so that a wrap is never made by where the key was a moment ago. */
+  async #read(): Promise<readonly HomeSpan[]> {
+    const row = await this.#source();
+    if (row === undefined) return this.#spans ?? onlyHome(this.#homes.first);
+    this.#spans = row.homes ?? onlyHome(this.#homes.first);
+    return this.#spans;
+  }
+
+  async #holding(version: number): Promise<MasterKey> {
+    const { home } = required(spanOf(await this.#read(), version));
+    return this.#homes.serving(home);
+  }
+
+  async #byHome<T>(
+    items: readonly UnwrapItem[],
+    act: (home: MasterKey, part: readonly UnwrapItem[]) => Promise<ItemResult<T>[]>,
+  ): Promise<ItemResult<T>[]> {
+    const places = await this.#placesOf(items);
+    const answers = new Map<HomeName | undefined, Iterator<ItemResult<T>>>();
+    for (const place of new Set(places)) {
+      if (place === undefined) continue;
+      const part = items.filter((_, at) => places[at] === place);
+      answers.set(place, (await act(await this.#homes.serving(place), part)).values());
+    }
+    return places.map((place) => {
+      const next = answers.get(place)?.next();
+      return next === undefined || next.done === true ? refusedItem('no home opens that version') : next.value;
+    });
+  }
+
+  /** For each item the home that opens it; undefined where none does any more. */
+  async #placesOf(items: readonly UnwrapItem[]): Promise<(HomeName | undefined)[]> {
+    let spans = this.#spans;
+    if (spans === undefined || items.some((item) => this.#isNews(item, spans ?? []))) {
+      await this.#read();
+      spans = this.#spans;
+    }
+    return items.map((item) => (spans === undefined ? this.#admittedFor(item) : placeIn(spans, item)));
+  }
+
+  /** Whether an item does not go with what this process last heard: the key may have moved, or a home may have ended. */
+  #isNews(item: UnwrapItem, spans: readonly HomeSpan[]): boolean {
+    const place = placeIn(spans, item);
+    const form = formOf(item.wrapped.ciphertext);
+    return place !== undefined && ((form !== undefined && form !== place) || !this.#homes.has(place));
+  }
+
+  #admittedFor({ wrapped }: UnwrapItem): HomeName {
+    const form = formOf(wrapped.ciphertext);
+    return form !== undefined && this.#admitted.includes(form) ? form : this.#homes.first;
+  }
+}
+
+function placeIn(spans: readonly HomeSpan[], { wrapped }: UnwrapItem): HomeName | undefined {
+  const span = spanOf(spans, wrapped.masterVersion);
+  return span?.ended === true ? undefined : span?.home;
+}
+
+/** Opened in one home and wrapped in another: here alone keys of a Transit home pass through this process in a rewrap. */
+async function carry(
+  from: MasterKey,
+  to: MasterKey,
+  version: number,
+  items: readonly UnwrapItem[],
+): Promise<ItemResult<WrappedKey>[]> {
+  const opened = await from.unwrap(items);
+  try {
+    const sound = items.flatMap(({ context }, at) => {
+      const result = opened[at];
+      return result?.ok === true ? [{ key: result.value, context }] : [];
+    });
+    const wraps = (await to.wrap(version, sound)).values();
+    return opened.map((result) => (result.ok ? { ok: true, value: required(wraps.next().value) } : result));
+  } finally {
+    destroyAll(opened);
+  }
+}
+
+function destroyAll(opened: readonly ItemResult<SecretBytes>[]): void {
+  for (const result of opened) if (result.ok) result.value.destroy();
+}
+
+function required<T>(value: T | undefined): T {
+  if (value === undefined) throw new DomainError('kms_unavailable', { detail: 'The master key cannot be reached.' });
+  return value;
+}

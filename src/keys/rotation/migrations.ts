@@ -1,0 +1,54 @@
+import { Injectable } from '@nestjs/common';
+import { Job, JobBusy, JobRunner } from '../../jobs';
+import { DomainError } from '../../kernel';
+import { masterKeysOf, readInstallation, Store } from '../../store';
+import { HomeName, MasterKeyHomes, MasterKeyRow, newestHome } from '../master';
+import { ROTATION_JOB, Rotation, rotationOf } from './rotation';
+
+/** Moves the master key from one home to another while everybody serves: a rotation whose version is made in the other home. */
+@Injectable()
+export class Migrations {
+  constructor(
+    private readonly jobs: JobRunner,
+    private readonly homes: MasterKeyHomes,
+    private readonly row: MasterKeyRow,
+    private readonly store: Store,
+  ) {}
+
+  /**
+   * Begins a move, or finds the one to the same home that is under way; undefined where the key is there already. A move that failed half-way
+   * is begun anew, by a further version. Nothing is begun that this process could not do.
+   * @throws StartRefused naming what is not configured; DomainError `kms_unavailable`, `rotation_running` where something else is under way.
+   */
+  async begin(to: HomeName, requestedBy: string): Promise<Rotation | undefined> {
+    const active = await this.jobs.active(ROTATION_JOB);
+    if (active !== undefined) return this.#sameMove(active, to);
+    if (await this.#isSettled(to)) return undefined;
+    await this.homes.prepareMove(to);
+    try {
+      return rotationOf(await this.jobs.start(ROTATION_JOB, { requested_by: requestedBy, to }));
+    } catch (error) {
+      if (error instanceof JobBusy) return this.#sameMove(error.job, to);
+      throw error;
+    }
+  }
+
+  async #sameMove(active: Job, to: HomeName): Promise<Rotation> {
+    const rotation = rotationOf(active);
+    if (rotation.to !== to) {
+      throw new DomainError('rotation_running', {
+        detail: `The master key is being ${rotation.to === undefined ? 'rotated' : `moved to ${rotation.to}`} already (rotation ${rotation.id}).`,
+        extensions: { rotation_id: rotation.id },
+      });
+    }
+    await this.homes.prepareMove(to);
+    return rotation;
+  }
+
+  async #isSettled(to: HomeName): Promise<boolean> {
+    const installation = await readInstallation(this.store);
+    const { homes } = await this.row.read();
+    const pinned = installation === undefined ? [] : masterKeysOf(installation);
+    return pinned.length === 1 && pinned[0] === to && (homes === undefined || newestHome(homes) === to);
+  }
+}

@@ -1,0 +1,123 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { ProgressDisplay } from '../../src/keys-cli/progress-display';
+import { signUp } from '../support/accounts';
+import { Client, expectStatus } from '../support/client';
+import { bareEnvironment, waitFor } from '../support/processes';
+import { describeOnProfiles } from '../support/profiles';
+import { type Service, startService } from '../support/service';
+import { runTool, type ToolRun } from '../support/tools';
+
+const keys = (service: Pick<Service, 'env'>, ...args: string[]): Promise<ToolRun> =>
+  runTool(service, 'keys-cli', ...args);
+
+describeOnProfiles('npm run keys', (context) => {
+  beforeAll(async () => {
+    for (let n = 0; n < 3; n += 1) await signUp(context.client);
+  });
+
+  it('rotates in the service, shows how far it is, and ends with it', async () => {
+    const run = await keys(context.services[0]!, 'rotate');
+    expect(run).toMatchObject({ code: 0, err: '' });
+    const lines = run.out.trim().split('\n');
+    expect(lines.slice(-2)).toEqual(['100 %  4 of 4', 'Everything is wrapped with master key version 2.']);
+    expect(run.out).not.toContain('\u001b');
+    const { items } = (await context.admin.get('/rotations')).json as { items: object[] };
+    expect(items).toEqual([expect.objectContaining({ state: 'done', target_version: 2, done: 4, failed: 0 })]);
+  }, 60_000);
+
+  it('lists the rotations and says what there is', async () => {
+    const listed = await keys(context.services[0]!, 'rotations');
+    expect(listed).toMatchObject({ code: 0, err: '' });
+    expect(listed.out).toMatch(/^\S+ {2}\S+Z {2}done {2}to version 2 {2}4 of 4 {2}0 failed\n$/);
+    const said = await keys(context.services[0]!, 'status');
+    expect(said).toMatchObject({ code: 0, err: '' });
+    for (const part of ['version 2 is current', 'version 1, made', 'not in use', 'No rotation is under way.'])
+      expect(said.out).toContain(part);
+  }, 60_000);
+});
+
+describe('npm run keys', () => {
+  let service: Service;
+  let admin: Client;
+  beforeAll(async () => {
+    service = await startService();
+    admin = (await signUp(new Client(service.url))).client;
+  }, 60_000);
+  afterAll(() => service.dispose());
+
+  it.each([[], ['spin'], ['rotate', 'now'], ['status', '1'], ['rotations', '--all'], ['trim'], ['trim', '1']])(
+    'answers 2 and its usage to %j',
+    async (...args) => {
+      const run = await keys(service, ...args);
+      expect([run.code, run.out]).toEqual([2, '']);
+      expect(run.err).toContain('Usage: npm run keys');
+    },
+  );
+
+  it.each([['--help'], ['rotate', '--help'], ['rotations', '-h'], ['status', '--help']])(
+    'explains itself: %j',
+    async (...args) => {
+      expect(await keys(service, ...args)).toMatchObject({ code: 0, out: expect.stringContaining('Exit codes') });
+    },
+  );
+
+  it('says so before the first rotation', async () => {
+    expect(await keys(service, 'rotations')).toMatchObject({ code: 0, out: 'The master key was never rotated.\n' });
+  });
+
+  it('leaves the rotation to the service where its watcher goes away, and follows it again', async () => {
+    await service.stop();
+    // With no service there is nobody to begin it: it waits.
+    const env = { ...bareEnvironment(), ...service.env };
+    const command = [join(__dirname, '../../dist/keys-cli.js'), 'rotate'];
+    const watcher = spawn(process.execPath, command, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const said: string[] = [];
+    const ended = once(watcher, 'exit');
+    watcher.stdout.on('data', (part: Buffer) => said.push(part.toString()));
+    watcher.stderr.on('data', (part: Buffer) => said.push(part.toString()));
+    await waitFor('the first line', () => Promise.resolve(said.join('').includes('0 of 0')));
+    watcher.kill('SIGINT');
+    expect(await ended).toEqual([1, null]);
+    expect(said.join('')).toContain('The rotation goes on in the service');
+
+    const status = await keys(service, 'status');
+    expect(status.out).toMatch(/Rotation \S+ {2}\S+Z {2}running {2}no version yet/);
+    const followed = keys(service, 'rotate');
+    await service.restart();
+    const run = await followed;
+    expect(run).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^Following rotation \S+, which is under way\.\n/),
+    });
+    expect(run.out).toContain('Everything is wrapped with master key version 2.');
+    const { items } = expectStatus(await admin.get('/rotations'), 200) as { items: unknown[] };
+    expect(items).toHaveLength(1);
+  }, 120_000);
+});
+
+describe('The progress of a rotation', () => {
+  const rotation = { done: 1, total: 4, failed: 0, state: 'running' } as const;
+  const shownOn = (isTTY: boolean): string => {
+    let text = '';
+    const display = new ProgressDisplay({ isTTY, columns: 40, write: (part) => (text += part) });
+    for (const done of [1, 1, 2]) display.show({ ...rotation, done });
+    display.show({ ...rotation, done: 2, state: 'paused' });
+    display.end();
+    return text;
+  };
+
+  it('is one line that changes in place on a terminal', () => {
+    const text = shownOn(true);
+    expect(text.split('\r\u001b[K').slice(1)).toEqual([
+      '[#####------------------]  25 %  1 of 4',
+      '[###########------------]  50 %  2 of 4',
+      '[#######--------]  50 %  2 of 4  paused\n',
+    ]);
+  });
+
+  it('is a line for each change elsewhere, without a bar and without control characters', () => {
+    expect(shownOn(false)).toBe('25 %  1 of 4\n50 %  2 of 4\n50 %  2 of 4  paused\n');
+  });
+});

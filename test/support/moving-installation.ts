@@ -1,0 +1,141 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { login, newPerson, type Person, signUp } from './accounts';
+import { Client, expectStatus } from './client';
+import { bareEnvironment } from './processes';
+import { type Service, startService } from './service';
+
+const root = join(__dirname, '../..');
+
+export interface Run {
+  /** Null where it was killed. */
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+interface Kept {
+  readonly client: Client;
+  readonly id: string;
+  readonly value: string;
+}
+
+/** A service with users who read and write without an end, while the master key moves below them. Nothing is cached. */
+export class MovingInstallation {
+  /** Everything that was answered but success and 503. */
+  readonly faults: string[] = [];
+  reads = 0;
+  refused = 0;
+  #admin!: Person;
+  #kept: Kept[] = [];
+  #busy: Promise<unknown> | undefined;
+  #stop = false;
+
+  private constructor(
+    readonly service: Service,
+    private readonly dataDir: string,
+  ) {}
+
+  static async start(env: Readonly<Record<string, string>>): Promise<MovingInstallation> {
+    const dataDir = await mkdtemp(join(tmpdir(), 'coffer-moving-'));
+    const service = await startService({ dataDir, env: { KMS_CACHE_SECONDS: '0', LOG_LEVEL: 'warn', ...env } });
+    const installation = new MovingInstallation(service, dataDir);
+    installation.#admin = newPerson('admin');
+    await signUp(new Client(service.url), installation.#admin);
+    for (let user = 0; user < 3; user += 1) await installation.addUser();
+    installation.#busy = Promise.all([installation.#readOn(), installation.#writeOn()]).catch((error: unknown) =>
+      installation.faults.push(String(error)),
+    );
+    return installation;
+  }
+
+  /** The command beside the service, with the service's environment but for `env`. */
+  keys(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Run> {
+    return new Promise((resolve) => {
+      const options = { env: { ...bareEnvironment(), ...this.service.env, ...env }, cwd: this.dataDir };
+      execFile(process.execPath, [join(root, 'dist/keys-cli.js'), ...args], options, (error, out, err) => {
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
+        resolve({ code, out, err });
+      });
+    });
+  }
+
+  migrate(from: string, to: string, env: Readonly<Record<string, string>> = {}): Promise<Run> {
+    return this.keys(['migrate', '--to', to], { MASTER_KEY: from, ...env });
+  }
+
+  async addUser(): Promise<void> {
+    const { client } = await signUp(new Client(this.service.url));
+    await this.#store(client);
+  }
+
+  /** Signed in anew, so that a proof of who asks is fresh. */
+  async admin(): Promise<Client> {
+    const client = new Client(this.service.url);
+    return client.as((await login(client, this.#admin)).access_token);
+  }
+
+  /** The home, and the versions that something is wrapped by. */
+  async masterKey(): Promise<{ home: string; inUse: number[]; versions: number[] }> {
+    const { home, versions } = (
+      expectStatus(await (await this.admin()).get('/keys'), 200) as {
+        master_key: { home: string; versions: { version: number; in_use: boolean }[] };
+      }
+    ).master_key;
+    const inUse = versions.flatMap(({ version, in_use }) => (in_use ? [version] : []));
+    return { home, inUse, versions: versions.map(({ version }) => version) };
+  }
+
+  /** All values once, each of which has to be there. */
+  async readAll(): Promise<void> {
+    for (const { client, id, value } of this.#kept) {
+      const answer = await client.get(`/sensitive-data/${id}`);
+      if (answer.status !== 200 || answer.json.value !== value) throw new Error(`${answer.status} ${answer.text}`);
+    }
+  }
+
+  async quiesce(): Promise<void> {
+    this.#stop = true;
+    await this.#busy;
+  }
+
+  async close(): Promise<void> {
+    await this.quiesce();
+    await this.service.dispose();
+    await rm(this.dataDir, { recursive: true, force: true });
+  }
+
+  async #store(client: Client): Promise<void> {
+    const value = `value ${this.#kept.length}`;
+    const answer = await client.post('/sensitive-data', { data_type: 'note', value });
+    if (answer.status === 200) this.#kept.push({ client, id: answer.json.id as string, value });
+    else this.#note(answer.status, answer.text);
+  }
+
+  async #readOn(): Promise<void> {
+    while (!this.#stop) {
+      const { client, id, value } = this.#kept[Math.floor(Math.random() * this.#kept.length)]!;
+      const answer = await client.get(`/sensitive-data/${id}`);
+      this.reads += 1;
+      if (answer.status !== 200) this.#note(answer.status, answer.text);
+      else if (answer.json.value !== value) this.faults.push(`${id} read as something else`);
+      // The others need the processor.
+      await sleep(10);
+    }
+  }
+
+  async #writeOn(): Promise<void> {
+    while (!this.#stop) {
+      await this.#store(this.#kept[Math.floor(Math.random() * 3)]!.client);
+      await sleep(100);
+    }
+  }
+
+  #note(status: number, text: string): void {
+    if (status === 503) this.refused += 1;
+    else this.faults.push(`${status} ${text}`);
+  }
+}

@@ -1,0 +1,31 @@
+import { MongoStore } from '../../src/store/mongo';
+import { KvMasterKey, type KvConfig } from '../../src/keys/master/kv';
+import { type TransitConfig, TransitMasterKey } from '../../src/keys/master/transit';
+import { openVault } from '../../src/keys/master/vault';
+import { VaultUserKeyHome } from '../../src/keys/user/in-vault';
+import { type KeyHouse, type KeyHouseParts, openKeyHouse } from './key-house';
+
+/** Where an installation of a test lies: what each of its processes is told, as JSON. */
+export interface Site {
+  /** Of the embedded store and the local keyring. */
+  readonly folder: string;
+  readonly mongo?: { readonly url: string; readonly dbName: string };
+  /** Absent: the local keyring. */
+  readonly masterKey?: TransitConfig | KvConfig;
+  /** True: the wraps of user keys lie in Vault, at the mount of the master key. */
+  readonly userKeysInVault?: boolean;
+}
+
+/** One replica of the installation in this process. */
+export function openSite(site: Site, parts: KeyHouseParts = {}): Promise<KeyHouse> {
+  return openKeyHouse(site.folder, { ...partsOf(site, parts.cacheMs ?? 300_000), ...parts });
+}
+
+function partsOf({ mongo, masterKey, userKeysInVault }: Site, maxAgeMs: number): KeyHouseParts {
+  return {
+    ...(mongo && { engine: new MongoStore(mongo) }),
+    ...(masterKey?.home === 'transit' && { masterKey: new TransitMasterKey(masterKey) }),
+    ...(masterKey?.home === 'kv' && { masterKey: new KvMasterKey(masterKey, { maxAgeMs }) }),
+    ...(userKeysInVault && masterKey && { home: new VaultUserKeyHome(openVault(masterKey), 'kv') }),
+  };
+}
