@@ -6,7 +6,8 @@ import { ActiveFile } from './file.collection';
 /** A file's metadata, as the API gives it. */
 export interface FileView {
   readonly id: string;
-  readonly name: string;
+  /** Null for a file that came under a name that was taken (file.collection). */
+  readonly name: string | null;
   readonly size: number;
   readonly content_type: string;
   readonly sha256: string;
@@ -20,9 +21,9 @@ export interface FileView {
 
 /** @throws DomainError `decryption_failed`. */
 export const showFile = (keys: OwnerKeys, row: ActiveFile): FileView =>
-  viewOf(row, openName(keys, row), openFacts(keys, row));
+  viewOf(row, row.name_index === undefined ? null : openName(keys, row), openFacts(keys, row));
 
-export function viewOf(row: ActiveFile, name: string, facts: ContentFacts): FileView {
+export function viewOf(row: ActiveFile, name: string | null, facts: ContentFacts): FileView {
   return {
     id: row._id,
     name,

@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../http';
 import type { Principal } from '../kernel';
 import { openUpload } from './body/open-upload';
+import { FileListing } from './file-listing';
 import { FileUploads } from './file-uploads';
 import { FileDto, FileKeyDto, FileListQueryDto, FilePageDto, UploadQueryDto } from './files.dto';
 import { FilesService } from './files.service';
@@ -17,6 +18,7 @@ const PATH = '/files';
 export class FilesController {
   constructor(
     private readonly files: FilesService,
+    private readonly listing: FileListing,
     private readonly uploads: FileUploads,
     private readonly paging: Paging,
   ) {}
@@ -61,8 +63,8 @@ export class FilesController {
     const scope = { userId: caller.userId, query: JSON.stringify([PATH, name ?? null, prefix ?? null]) };
     const after = this.paging.position(query.cursor, scope);
     const page = await (name === undefined
-      ? this.files.list(caller, { limit, after, prefix })
-      : this.files.listNamed(caller, name, prefix));
+      ? this.listing.list(caller, { limit, after, prefix })
+      : this.listing.listNamed(caller, name, prefix));
     return {
       items: [...page.files],
       next_cursor: page.next === undefined ? null : this.paging.cursor(page.next, scope),

@@ -14,11 +14,9 @@ export class FileDto implements FileView {
    */
   id!: string;
 
-  /**
-   * Its name, as it was sent.
-   * @example "report.pdf"
-   */
-  name!: string;
+  /** Its name, as it was sent; null for a file whose name was taken when it came: `PATCH` gives it one. */
+  @ApiProperty({ type: String, nullable: true, example: 'report.pdf' })
+  name!: string | null;
 
   /**
    * Bytes of the content.

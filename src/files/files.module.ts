@@ -1,7 +1,9 @@
 import { Module, OnApplicationShutdown } from '@nestjs/common';
 import { FileMessages } from '../crypto';
 import { FileContentController } from './file-content.controller';
+import { FileAccess } from './file-access';
 import { FileContents } from './file-contents';
+import { FileListing } from './file-listing';
 import { FileRemoval } from './file-removal';
 import { FileUploads } from './file-uploads';
 import { FileWorker } from './file-worker';
@@ -16,7 +18,9 @@ import { UsageLedger } from './usage-ledger';
   controllers: [FilesController, FileContentController],
   providers: [
     { provide: FileMessages, useFactory: () => new FileMessages() },
+    FileAccess,
     FileContents,
+    FileListing,
     FileRemoval,
     FileUploads,
     FileWorker,

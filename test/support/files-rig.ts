@@ -8,7 +8,9 @@ import { BlobStore } from '../../src/blobs';
 import { FilesystemBlobStore } from '../../src/blobs/filesystem';
 import { Config } from '../../src/config';
 import { FileMessages, newKey } from '../../src/crypto';
+import { FileAccess } from '../../src/files/file-access';
 import { FileContents } from '../../src/files/file-contents';
+import { FileListing } from '../../src/files/file-listing';
 import { FileRemoval } from '../../src/files/file-removal';
 import { FileUploads } from '../../src/files/file-uploads';
 import { FileView } from '../../src/files/file-view';
@@ -81,7 +83,9 @@ export async function openFilesRig(options: RigOptions = {}) {
   const newFiles = new NewFiles(store, sealer, removal, worker, clock);
   const contents = new FileContents(store, blobs, messages, sealer);
   const uploads = new FileUploads(newFiles, contents, usage, removal, audit, config);
-  const files = new FilesService(store, sealer, contents, removal, audit, clock);
+  const access = new FileAccess(store, sealer, clock);
+  const files = new FilesService(access, sealer, contents, removal, audit, clock);
+  const listing = new FileListing(store, sealer, files, clock);
   const sweeper = new FilesSweeper(store, { blobs, removal, usage, worker }, new LeasedScheduler(store, clock), clock);
   const owned = new OwnedFiles(store, sealer, removal, usage, audit);
   const rows = store.collection(fileCollection);
@@ -141,6 +145,7 @@ export async function openFilesRig(options: RigOptions = {}) {
       newFiles,
       uploads,
       files,
+      listing,
       sweeper,
       owned,
     },
