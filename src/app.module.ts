@@ -24,6 +24,7 @@ import { StoreUserKeyHome } from './keys/user/in-store';
 import { VaultUserKeyHome } from './keys/user/in-vault';
 import { Mailer, OutboxMailer, SmtpMailer } from './mail';
 import { ObservabilityModule } from './observability';
+import { OwnedLinks, SharingModule } from './sharing';
 import { OwnedRecords, SensitiveDataModule } from './sensitive-data';
 import { OpenedKeys, Startup } from './startup';
 import { SealedStore, Store } from './store';
@@ -38,7 +39,7 @@ const ENGINE = Symbol('coffer:engine');
 const VAULT = Symbol('coffer:vault');
 
 /** All houses that hold data of users. Sessions first: an erase ends them before anything else. */
-const USER_HOUSES = [OwnedSessions, OwnedFactors, OwnedRecords, OwnedFiles, OwnedAnswers];
+const USER_HOUSES = [OwnedSessions, OwnedFactors, OwnedLinks, OwnedRecords, OwnedFiles, OwnedAnswers];
 
 const USER_OWNED = Symbol('coffer:user-owned');
 
@@ -168,7 +169,7 @@ export class AppModule implements OnModuleInit {
     ];
     const features = [UsersModule, AuthModule, SensitiveDataModule, FilesModule, KeyAdministrationModule, HealthModule];
     const lifecycle = AccountLifecycleModule.over({
-      imports: [AuthModule, SensitiveDataModule, FilesModule, HttpModule],
+      imports: [AuthModule, SharingModule, SensitiveDataModule, FilesModule, HttpModule],
       houses: USER_HOUSES,
     });
     return {

@@ -36,6 +36,13 @@ export class FileAccess {
     throw new DomainError('permission_denied', { detail: 'Only the owner of a file may do this.' });
   }
 
+  /** The file that a link of its owner leads to. @throws DomainError `file_not_found`, `integrity_failed`. */
+  async linked(fileId: string, ownerId: string): Promise<ActiveFile> {
+    const row = await this.#files.find('_id', fileId);
+    if (row?.owner_id !== ownerId || !isVisible(row, this.clock.now())) throw fileNotFound();
+    return row;
+  }
+
   private mayRead(caller: Principal, row: ActiveFile): boolean {
     return row.owner_id === caller.userId;
   }

@@ -1,13 +1,14 @@
 import { Controller, Delete, Get, HttpCode, HttpStatus, Param, Post, Query, Req, Res } from '@nestjs/common';
-import { ApiBearerAuth, ApiBody, ApiConsumes, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiBody, ApiConsumes, ApiCreatedResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../http';
 import type { Principal } from '../kernel';
-import { openUpload } from './body/open-upload';
+import { IncomingUpload, openUpload } from './body/open-upload';
 import { FileListing } from './file-listing';
 import { FileUploads } from './file-uploads';
-import { FileDto, FileKeyDto, FileListQueryDto, FilePageDto, UploadQueryDto } from './files.dto';
+import { DroppedFileDto, FileDto, FileKeyDto, FileListQueryDto, FilePageDto, UploadQueryDto } from './files.dto';
 import { FilesService } from './files.service';
+import { DropBoxes, Sender, isSender } from './links/drop-boxes';
 import { UPLOAD_FORM } from './upload-form';
 
 const PATH = '/files';
@@ -20,19 +21,22 @@ export class FilesController {
     private readonly files: FilesService,
     private readonly listing: FileListing,
     private readonly uploads: FileUploads,
+    private readonly dropBoxes: DropBoxes,
     private readonly paging: Paging,
   ) {}
 
   /**
    * Stores a file, all of it or nothing. Either as a form (multipart/form-data): fields first, then one part `file`, whose file name and
    * type count where no field says otherwise. Or as the bytes alone (application/octet-stream) with the same fields in the query, `name`
-   * at least. The bytes are encrypted as they come and never on disk in clear.
+   * at least. The bytes are encrypted as they come and never on disk in clear. With the ticket of a drop box as bearer token the file becomes
+   * its owner's, and the answer has `size` and `sha256` alone.
    */
   @Post()
   @HttpCode(HttpStatus.CREATED)
-  @Policy({ access: 'user', body: 'stream' })
+  @Policy({ access: 'user', body: 'stream', tickets: true })
   @ApiConsumes('multipart/form-data', 'application/octet-stream')
   @ApiBody(UPLOAD_FORM)
+  @ApiCreatedResponse({ type: FileDto })
   @ApiProblems('file_exists', 'too_large', 'unsupported_media_type', 'request_timeout', 'checksum_mismatch')
   @ApiProblems('quota_exceeded', 'storage_full', 'kms_unavailable')
   async upload(
@@ -40,15 +44,22 @@ export class FilesController {
     @Query() query: UploadQueryDto,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<FileDto> {
+  ): Promise<FileDto | DroppedFileDto> {
     const upload = await openUpload(request.raw, query);
     try {
+      if (isSender(caller)) return await this.receive(caller, upload);
       const file = await this.uploads.upload(caller, upload.request, upload.content, upload.declaredBytes);
       reply.header('location', `${PATH}/${file.id}`);
       return file;
     } finally {
       upload.close();
     }
+  }
+
+  /** A taken name, and all else that the owner has, is never told to a sender. */
+  private async receive(sender: Sender, { request, content, declaredBytes }: IncomingUpload): Promise<DroppedFileDto> {
+    const { size, sha256 } = await this.dropBoxes.receive(sender, request, content, declaredBytes);
+    return { size, sha256 };
   }
 
   /**

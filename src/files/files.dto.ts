@@ -69,6 +69,21 @@ export class FileDto implements FileView {
   envelope!: unknown;
 }
 
+/** What the sender into a drop box is told. */
+export class DroppedFileDto {
+  /**
+   * Bytes that were stored.
+   * @example 48213
+   */
+  size!: number;
+
+  /**
+   * SHA-256 of them, lowercase hex.
+   * @example "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+   */
+  sha256!: string;
+}
+
 export class FilePageDto {
   /** Oldest first. */
   items!: FileDto[];

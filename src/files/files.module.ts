@@ -1,5 +1,6 @@
 import { Module, OnApplicationShutdown } from '@nestjs/common';
 import { FileMessages } from '../crypto';
+import { SharingModule } from '../sharing';
 import { FileContentController } from './file-content.controller';
 import { FileAccess } from './file-access';
 import { FileContents } from './file-contents';
@@ -10,16 +11,32 @@ import { FileWorker } from './file-worker';
 import { FilesController } from './files.controller';
 import { FilesService } from './files.service';
 import { FilesSweeper, SweepTools } from './files-sweeper';
+import { DropBoxes } from './links/drop-boxes';
+import { FileLinks } from './links/file-links';
+import { FileLinksController } from './links/file-links.controller';
+import { LinkContentController } from './links/link-content.controller';
+import { LinkPageController } from './links/link-page.controller';
+import { UploadLinksController } from './links/upload-links.controller';
 import { NewFiles } from './new-files';
 import { OwnedFiles } from './owned-files';
 import { UsageLedger } from './usage-ledger';
 
 @Module({
-  controllers: [FilesController, FileContentController],
+  imports: [SharingModule],
+  controllers: [
+    FilesController,
+    FileContentController,
+    FileLinksController,
+    LinkContentController,
+    LinkPageController,
+    UploadLinksController,
+  ],
   providers: [
     { provide: FileMessages, useFactory: () => new FileMessages() },
+    DropBoxes,
     FileAccess,
     FileContents,
+    FileLinks,
     FileListing,
     FileRemoval,
     FileUploads,

@@ -14,6 +14,9 @@ import { ActiveFile, isVisible } from './file.collection';
 /** `clear` is the content; `stored` the message that it is kept as. */
 export type Form = 'clear' | 'stored';
 
+/** Whom the log names for a download. */
+export type Reader = Pick<AuditIntent, 'actor' | 'details'>;
+
 /** What of a file is asked for: its current version where none is named. */
 export interface ContentChoice {
   readonly form: Form;
@@ -44,14 +47,24 @@ export class FilesService {
 
   /** @throws DomainError `file_not_found` (also for a file of somebody else), `integrity_failed`, `decryption_failed`. */
   async get(caller: Principal, ref: FileRef): Promise<FileView> {
-    return this.show(await this.access.readable(caller, ref));
+    return this.view(await this.access.readable(caller, ref));
   }
 
   /** @throws as `get`; its `open` as FileContents.read. */
   async content(caller: Principal, ref: FileRef, { form, version }: ContentChoice): Promise<ServedContent> {
     const row = await this.access.readable(caller, ref);
     if (version !== undefined && version !== row.version) throw fileNotFound();
-    return form === 'clear' ? this.clearContent(caller, row) : this.storedContent(caller, row);
+    return this.contentOf(row, { actor: caller.userId }, form);
+  }
+
+  /** The content of a row that `reader` was found to be allowed to read. */
+  contentOf(row: ActiveFile, reader: Reader, form: Form): ServedContent {
+    return form === 'clear' ? this.clearContent(reader, row) : this.storedContent(reader, row);
+  }
+
+  /** @throws DomainError `decryption_failed`, `kms_unavailable`. */
+  view(row: ActiveFile): Promise<FileView> {
+    return this.sealer.with(row.owner_id, (keys) => showFile(keys, row));
   }
 
   /** What opens the stored form of the current version, and nothing else. Owner only. */
@@ -77,42 +90,40 @@ export class FilesService {
     });
   }
 
-  private show(row: ActiveFile): Promise<FileView> {
-    return this.sealer.with(row.owner_id, (keys) => showFile(keys, row));
-  }
-
-  private clearContent(caller: Principal, row: ActiveFile): ServedContent {
+  private clearContent(reader: Reader, row: ActiveFile): ServedContent {
     return {
       etag: `"${row._id}.${row.version}"`,
       modifiedAt: row.modified_at,
       size: row.size,
       describe: async () => {
-        const view = await this.show(row);
+        const view = await this.view(row);
         return { contentType: view.content_type, fileName: downloadName(view) };
       },
-      open: (range) => this.opened(caller, row, 'clear', () => this.contents.read(row, range)),
+      open: (range) => this.opened(reader, row, 'clear', () => this.contents.read(row, range)),
     };
   }
 
   /** Its tag changes with the stored bytes, also where a new file key gives the same content another message. */
-  private storedContent(caller: Principal, row: ActiveFile): ServedContent {
+  private storedContent(reader: Reader, row: ActiveFile): ServedContent {
     return {
       etag: `"${row._id}.${row.version}.${sha256(row.blob_id).toString('hex', 0, 8)}"`,
       modifiedAt: row.modified_at,
       size: row.encrypted_size,
-      describe: async () => ({ contentType: STORED_MEDIA_TYPE, fileName: downloadName(await this.show(row)) }),
-      open: (range) => this.opened(caller, row, 'stored', () => this.contents.readStored(row, range)),
+      describe: async () => ({ contentType: STORED_MEDIA_TYPE, fileName: downloadName(await this.view(row)) }),
+      open: (range) => this.opened(reader, row, 'stored', () => this.contents.readStored(row, range)),
     };
   }
 
   /** The entry is durable before a byte goes out. What does not verify is reported, whenever it shows. */
-  private async opened(
-    caller: Principal,
-    row: ActiveFile,
-    form: Form,
-    open: () => Promise<Readable>,
-  ): Promise<Readable> {
-    const what = { ...intent('file.download', caller, row._id), details: { form, version: row.version } };
+  private async opened(reader: Reader, row: ActiveFile, form: Form, open: () => Promise<Readable>): Promise<Readable> {
+    const { actor, details } = reader;
+    const resource = `file/${row._id}`;
+    const what = {
+      action: 'file.download' as const,
+      actor,
+      resource,
+      details: { ...details, form, version: row.version },
+    };
     const report = (error: unknown): void => {
       if (isDomainError(error)) this.audit.note({ ...what, details: { ...what.details, code: error.code } }, 'failed');
     };

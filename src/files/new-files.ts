@@ -23,6 +23,9 @@ export interface StoredContent {
   readonly facts: ContentFacts;
 }
 
+/** What becomes of a file whose name was taken meanwhile: `keep-unnamed` is for senders who are not to be told. */
+export type IfTaken = 'refuse' | 'keep-unnamed';
+
 const FIRST_VERSION = 1;
 const BLOB_ID_BYTES = 16;
 const ATTEMPTS = 10;
@@ -84,13 +87,18 @@ export class NewFiles {
   }
 
   /** Makes the file visible under its name. @throws DomainError `file_exists`, `conflict` (the upload was given up meanwhile). */
-  async activate(fileId: string, request: UploadRequest, content: StoredContent): Promise<ActiveFile> {
+  async activate(
+    fileId: string,
+    request: UploadRequest,
+    content: StoredContent,
+    ifTaken: IfTaken = 'refuse',
+  ): Promise<ActiveFile> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       // Read before Sealer.with reads the key row: a retire in between has to rewrite the row, and then the replace does not hold.
       const row = await this.#files.find('_id', fileId);
       if (row?.state !== 'pending') throw uploadGone();
       const active = await this.sealer.with(row.owner_id, (keys) => this.activated(keys, row, request, content));
-      const stored = await this.claimName(active);
+      const stored = await this.claimName(active, ifTaken);
       if (stored !== undefined) return stored as ActiveFile;
     }
     throw new DomainError('conflict', { detail: 'Others keep changing this file.' });
@@ -138,13 +146,15 @@ export class NewFiles {
   }
 
   /** Undefined where the row moved on, or where the name has only just become free. @throws DomainError `file_exists` */
-  private async claimName(row: FileDoc): Promise<FileDoc | undefined> {
+  private async claimName(row: FileDoc, ifTaken: IfTaken): Promise<FileDoc | undefined> {
     try {
       return await this.#files.replace(row);
     } catch (error) {
       if (!(error instanceof DuplicateKey)) throw error;
-      if (await this.isTaken(row.owner_id, row.name_index ?? '')) throw fileExists();
-      return undefined;
+      const { name_index = '', ...unnamed } = row;
+      if (!(await this.isTaken(row.owner_id, name_index))) return undefined;
+      if (ifTaken === 'refuse') throw fileExists();
+      return this.#files.replace(unnamed);
     }
   }
 

@@ -1,6 +1,6 @@
 export { AnswerSealer } from './answer-sealer';
 export { ApiProblems } from './api-problems';
-export { requireToken } from './bearer';
+export { bearerToken, requireToken } from './bearer';
 export { Caller, ClientAddress, OptionalCaller } from './caller';
 export { type Content, ContentAnswers, sendContent } from './content';
 export { etag, requireMatch } from './etag';

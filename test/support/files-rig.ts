@@ -7,7 +7,7 @@ import { AuditEntry } from '../../src/audit/entry';
 import { BlobStore } from '../../src/blobs';
 import { FilesystemBlobStore } from '../../src/blobs/filesystem';
 import { Config } from '../../src/config';
-import { FileMessages, newKey } from '../../src/crypto';
+import { FileMessages, newKey, PasswordHasher } from '../../src/crypto';
 import { FileAccess } from '../../src/files/file-access';
 import { FileContents } from '../../src/files/file-contents';
 import { FileListing } from '../../src/files/file-listing';
@@ -25,6 +25,7 @@ import { FileUsageDoc, fileUsageCollection } from '../../src/files/usage.collect
 import { UsageLedger } from '../../src/files/usage-ledger';
 import { LeasedScheduler } from '../../src/jobs/leased-scheduler';
 import { Clock, Principal, Readiness, newId } from '../../src/kernel';
+import { Links } from '../../src/sharing';
 import { MasterKeyRow } from '../../src/keys/master';
 import { LocalMasterKey } from '../../src/keys/master/local';
 import { StoreUserKeyHome } from '../../src/keys/user/in-store';
@@ -79,7 +80,8 @@ export async function openFilesRig(options: RigOptions = {}) {
   const messages = new FileMessages(noWorkers());
   const worker = new FileWorker();
   const usage = new UsageLedger(store, clock, config);
-  const removal = new FileRemoval(store, blobs, usage, worker, clock);
+  const links = new Links(store, new PasswordHasher({ pepper: 'a pepper of a test' }), clock);
+  const removal = new FileRemoval(store, blobs, usage, worker, links, clock);
   const newFiles = new NewFiles(store, sealer, removal, worker, clock);
   const contents = new FileContents(store, blobs, messages, sealer);
   const uploads = new FileUploads(newFiles, contents, usage, removal, audit, config);
