@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { BlobStore } from '../blobs';
 import { Clock, failpoint } from '../kernel';
+import { Grants } from '../sharing';
 import { Collection, Store, update } from '../store';
 import { FileDoc, fileCollection } from './file.collection';
 import { FileWorker } from './file-worker';
@@ -19,6 +20,7 @@ export class FileRemoval {
     private readonly blobs: BlobStore,
     private readonly usage: UsageLedger,
     private readonly worker: FileWorker,
+    private readonly grants: Grants,
     private readonly clock: Clock,
   ) {
     this.#files = store.collection(fileCollection);
@@ -40,6 +42,7 @@ export class FileRemoval {
 
   /** Takes a row that `begin` made to its end. May be repeated, and by several at once. */
   async finish(row: FileDoc): Promise<void> {
+    await this.grants.forget({ type: 'file', id: row._id });
     await this.usage.release(row.owner_id, row._id, row.size);
     failpoint('file.released');
     await this.blobs.remove(row.blob_id);

@@ -1,10 +1,13 @@
 import { Module, OnApplicationShutdown } from '@nestjs/common';
 import { FileMessages } from '../crypto';
+import { SharingModule } from '../sharing';
 import { FileContentController } from './file-content.controller';
 import { FileAccess } from './file-access';
 import { FileContents } from './file-contents';
+import { FileGrantsController } from './file-grants.controller';
 import { FileListing } from './file-listing';
 import { FileRemoval } from './file-removal';
+import { FileSharing } from './file-sharing';
 import { FileUploads } from './file-uploads';
 import { FileWorker } from './file-worker';
 import { FilesController } from './files.controller';
@@ -15,13 +18,15 @@ import { OwnedFiles } from './owned-files';
 import { UsageLedger } from './usage-ledger';
 
 @Module({
-  controllers: [FilesController, FileContentController],
+  imports: [SharingModule],
+  controllers: [FilesController, FileContentController, FileGrantsController],
   providers: [
     { provide: FileMessages, useFactory: () => new FileMessages() },
     FileAccess,
     FileContents,
     FileListing,
     FileRemoval,
+    FileSharing,
     FileUploads,
     FileWorker,
     FilesService,

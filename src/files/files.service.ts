@@ -112,7 +112,8 @@ export class FilesService {
     form: Form,
     open: () => Promise<Readable>,
   ): Promise<Readable> {
-    const what = { ...intent('file.download', caller, row._id), details: { form, version: row.version } };
+    const owner = caller.userId === row.owner_id ? {} : { owner: row.owner_id };
+    const what = { ...intent('file.download', caller, row._id), details: { form, version: row.version, ...owner } };
     const report = (error: unknown): void => {
       if (isDomainError(error)) this.audit.note({ ...what, details: { ...what.details, code: error.code } }, 'failed');
     };

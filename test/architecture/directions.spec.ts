@@ -80,14 +80,24 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   audit: [...BASE, 'crypto', 'store'],
   users: [...FEATURE, 'mail'],
   auth: [...FEATURE, 'crypto', 'mail', 'users'],
-  files: [...FEATURE, 'crypto', 'mail', 'blobs'],
+  sharing: [...FEATURE, 'crypto', 'mail', 'users'],
+  files: [...FEATURE, 'crypto', 'mail', 'blobs', 'sharing'],
   'sensitive-data': FEATURE,
   'key-administration': [...FEATURE, 'keys/rotation'],
   'account-lifecycle': [...FEATURE, 'crypto', 'users'],
   health: [...BASE, 'http'],
 };
 
-const FEATURES = ['users', 'auth', 'files', 'sensitive-data', 'key-administration', 'account-lifecycle', 'health'];
+const FEATURES = [
+  'users',
+  'auth',
+  'sharing',
+  'files',
+  'sensitive-data',
+  'key-administration',
+  'account-lifecycle',
+  'health',
+];
 
 const crossing = imports.filter(({ from, to, local }) => local && houseOf(from.path) !== houseOf(`${to}.ts`));
 const said = ({ from, to }: Import): string => `${from.path} imports ${to}`;
