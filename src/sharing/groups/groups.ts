@@ -83,12 +83,12 @@ export class Groups {
 
   /** A group of this owner, by its id or its name. @throws DomainError `not_found`. */
   async named(ownerId: string, idOrName: string): Promise<GroupDoc> {
-    const byId = await this.owned(ownerId, idOrName).catch(() => undefined);
-    if (byId !== undefined) return byId;
+    const byId = await this.#groups.find('_id', idOrName);
+    if (byId?.owner_id === ownerId && byId.state === 'active') return byId;
     const index = await this.sealer.with(ownerId, (keys) => groupNameIndex(keys, idOrName));
-    const row = await this.#groups.find('name', ownerId, index);
-    if (row?.state !== 'active') throw notFound();
-    return row;
+    const byName = await this.#groups.find('name', ownerId, index);
+    if (byName?.state !== 'active') throw notFound();
+    return byName;
   }
 
   /** The names of those groups of this owner that are there, by id. @throws DomainError `decryption_failed`. */
