@@ -42,9 +42,24 @@ const at = (context: ProfileContext, someone: Someone, process: number): Someone
   return { ...someone, client: new Client(url, someone.client.token) };
 };
 
-async function people(context: ProfileContext): Promise<{ owner: Someone; friend: Someone; stranger: Someone }> {
+interface People {
+  readonly owner: Someone;
+  readonly friend: Someone;
+  readonly stranger: Someone;
+}
+
+async function newPeople(context: ProfileContext): Promise<People> {
   const [owner, friend, stranger] = await Promise.all([1, 2, 3].map(() => signUp(context.client)));
   return { owner: owner!, friend: friend!, stranger: stranger! };
+}
+
+const known = new Map<ProfileContext, Promise<People>>();
+
+/** The same three for all tests that neither end one of them nor look at all that they were granted. */
+function people(context: ProfileContext): Promise<People> {
+  const made = known.get(context) ?? newPeople(context);
+  known.set(context, made);
+  return made;
 }
 
 /** The routes of one file, and what its owner and a grantee get. To anybody else there is no such file. */
@@ -98,7 +113,7 @@ function byGrant(context: ProfileContext): void {
   });
 
   it('lists for both sides, page by page', async () => {
-    const { owner, friend, stranger } = await people(context);
+    const { owner, friend, stranger } = await newPeople(context);
     const files = [await fileOf(owner), await fileOf(owner), await fileOf(owner)];
     for (const file of [...files].reverse()) await grant(owner, file, toName(friend));
     expect(await shared(friend)).toEqual([...files].reverse());
@@ -146,7 +161,7 @@ function byGrant(context: ProfileContext): void {
     expectStatus(await at(context, owner, 0).client.delete(`/files/${file}/grants/${id}`), 204);
     for (const process of [1, 0]) {
       await isGone(at(context, friend, process), file);
-      expect(await shared(at(context, friend, process))).toEqual([]);
+      expect(await shared(at(context, friend, process))).not.toContain(file);
     }
     expectProblem(await owner.client.delete(`/files/${file}/grants/${id}`), 404, 'not_found');
   });
@@ -157,7 +172,7 @@ function byGrant(context: ProfileContext): void {
     await grant(owner, file, toName(friend));
     expectStatus(await owner.client.delete(`/files/${file}`), 204);
     await isGone(friend, file);
-    expect(await shared(friend)).toEqual([]);
+    expect(await shared(friend)).not.toContain(file);
     const raw = rawStore(context);
     const left = await raw.collection(rawGrants).list('resource', ['file', file], { limit: 9 });
     await raw.close();
@@ -165,7 +180,7 @@ function byGrant(context: ProfileContext): void {
   });
 
   it('opens nothing after its owner was erased, also where the key was in use a moment ago', async () => {
-    const { owner, friend } = await people(context);
+    const { owner, friend } = await newPeople(context);
     const file = await fileOf(owner);
     await grant(owner, file, toName(friend));
     for (const process of [0, 1]) await reads(at(context, friend, process), file);
@@ -177,7 +192,7 @@ function byGrant(context: ProfileContext): void {
   });
 
   it('is gone for whoever takes the name of a grantee who was erased', async () => {
-    const { owner, friend } = await people(context);
+    const { owner, friend } = await newPeople(context);
     const file = await fileOf(owner);
     await grant(owner, file, toName(friend));
     expectStatus(await friend.client.delete('/me'), 200);
@@ -202,7 +217,7 @@ async function verifyAddress(context: ProfileContext, { person, client }: Someon
 
 function withAddress(context: ProfileContext): void {
   it('waits until somebody has verified it, and is theirs then', async () => {
-    const { owner, friend, stranger } = await people(context);
+    const { owner, friend, stranger } = await newPeople(context);
     const file = await fileOf(owner);
     const email = friend.person.email.toUpperCase();
     const { state, id } = await grant(owner, file, { email });
@@ -225,7 +240,7 @@ function withAddress(context: ProfileContext): void {
 
 function withGroup(context: ProfileContext): void {
   it('admits its members for as long as they are in it and it is there', async () => {
-    const { owner, friend, stranger } = await people(context);
+    const { owner, friend, stranger } = await newPeople(context);
     const file = await fileOf(owner);
     const made = await owner.client.post('/groups', { name: 'Bücher & Akten' });
     const group = expectStatus(made, 201) as Shown;
@@ -239,7 +254,9 @@ function withGroup(context: ProfileContext): void {
       expect(await shared(someone)).toEqual([file]);
     }
     const shown = expectStatus(await owner.client.get(`/groups/${group.id}`), 200) as { members: object[] };
-    expect(shown.members).toEqual([friend, stranger].map((each) => expect.objectContaining(toName(each))));
+    expect(shown.members).toEqual(
+      [friend, stranger].map((each): object => expect.objectContaining(toName(each)) as object),
+    );
     expectStatus(await at(context, owner, 0).client.delete(member(friend)), 204);
     for (const process of [1, 0]) await isGone(at(context, friend, process), file);
     expectStatus(await at(context, owner, 0).client.delete(`/groups/${group.id}`), 204);
@@ -248,7 +265,7 @@ function withGroup(context: ProfileContext): void {
   });
 
   it('is seen and changed by its owner alone', async () => {
-    const { owner, friend } = await people(context);
+    const { owner, friend } = await newPeople(context);
     const { id } = expectStatus(await owner.client.post('/groups', { name: 'Mine' }), 201) as Shown;
     expectStatus(await owner.client.put(`/groups/${id}/members/${friend.person.username}`, undefined), 204);
     expectProblem(await owner.client.post('/groups', { name: 'Mine' }), 409, 'conflict');
@@ -285,7 +302,7 @@ const rawStore = ({ parts, dataDir }: ProfileContext): Store =>
 
 function withForgedRows(context: ProfileContext): void {
   it('opens nothing for who writes a grant into the database, or changes one', async () => {
-    const { owner, friend, stranger } = await people(context);
+    const { owner, friend, stranger } = await newPeople(context);
     const [file, other] = [await fileOf(owner), await fileOf(owner)];
     const { id } = await grant(owner, file, toName(friend));
     const { id: strangerId } = expectStatus(await stranger.client.get('/me'), 200) as Shown;
