@@ -381,7 +381,7 @@ describe('Sharing, as time goes by', () => {
     await set(owner, 'active');
     await reads(friend, file);
     await set(friend, 'disabled');
-    expect((await friend.client.get(`/files/${file}`)).status).toBe(401);
+    expectProblem(await friend.client.get(`/files/${file}`), 403, 'account_disabled');
     await set(friend, 'active');
     const back = { ...friend, client: coffer.client.as((await login(coffer.client, friend.person)).access_token) };
     await reads(back, file);
