@@ -24,8 +24,8 @@ import { StoreUserKeyHome } from './keys/user/in-store';
 import { VaultUserKeyHome } from './keys/user/in-vault';
 import { Mailer, OutboxMailer, SmtpMailer } from './mail';
 import { ObservabilityModule } from './observability';
-import { OwnedLinks, SharingModule } from './sharing';
 import { OwnedRecords, SensitiveDataModule } from './sensitive-data';
+import { OwnedLinks, OwnedSharing, SharingModule } from './sharing';
 import { OpenedKeys, Startup } from './startup';
 import { SealedStore, Store } from './store';
 import { EmbeddedStore } from './store/embedded';
@@ -39,7 +39,7 @@ const ENGINE = Symbol('coffer:engine');
 const VAULT = Symbol('coffer:vault');
 
 /** All houses that hold data of users. Sessions first: an erase ends them before anything else. */
-const USER_HOUSES = [OwnedSessions, OwnedFactors, OwnedLinks, OwnedRecords, OwnedFiles, OwnedAnswers];
+const USER_HOUSES = [OwnedSessions, OwnedFactors, OwnedRecords, OwnedLinks, OwnedSharing, OwnedFiles, OwnedAnswers];
 
 const USER_OWNED = Symbol('coffer:user-owned');
 
@@ -167,9 +167,10 @@ export class AppModule implements OnModuleInit {
       JobsModule,
       RotationModule,
     ];
-    const features = [UsersModule, AuthModule, SensitiveDataModule, FilesModule, KeyAdministrationModule, HealthModule];
+    const data = [SensitiveDataModule, SharingModule, FilesModule];
+    const features = [UsersModule, AuthModule, ...data, KeyAdministrationModule, HealthModule];
     const lifecycle = AccountLifecycleModule.over({
-      imports: [AuthModule, SharingModule, SensitiveDataModule, FilesModule, HttpModule],
+      imports: [AuthModule, ...data, HttpModule],
       houses: USER_HOUSES,
     });
     return {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DomainError, Principal } from '../kernel';
 import { Sealer } from '../keys/user';
+import { GrantAccess, Resource } from '../sharing';
 import { Collection, Store } from '../store';
 import { fileNotFound } from './file-cipher';
 import { fileName } from './file-name';
@@ -17,15 +18,16 @@ export class FileAccess {
   constructor(
     store: Store,
     private readonly sealer: Sealer,
+    private readonly grants: GrantAccess,
     private readonly clock: Clock,
   ) {
     this.#files = store.collection(fileCollection);
   }
 
-  /** A file that the caller may read. A name is one of the caller's own. @throws DomainError `file_not_found`, `integrity_failed`. */
+  /** A file that the caller may read: its owner, and whom a grant admits. A name is one of the caller's own. @throws DomainError `file_not_found`, `integrity_failed`. */
   async readable(caller: Principal, ref: FileRef): Promise<ActiveFile> {
     const row = await this.find(caller, ref);
-    if (row === undefined || !this.mayRead(caller, row)) throw fileNotFound();
+    if (row === undefined || !(await this.mayRead(caller, row))) throw fileNotFound();
     return row;
   }
 
@@ -43,8 +45,8 @@ export class FileAccess {
     return row;
   }
 
-  private mayRead(caller: Principal, row: ActiveFile): boolean {
-    return row.owner_id === caller.userId;
+  private async mayRead(caller: Principal, row: ActiveFile): Promise<boolean> {
+    return row.owner_id === caller.userId || this.grants.admits(caller.userId, asResource(row));
   }
 
   private async find(caller: Principal, ref: FileRef): Promise<ActiveFile | undefined> {
@@ -58,3 +60,10 @@ export class FileAccess {
     return this.#files.find('name', caller.userId, index);
   }
 }
+
+/** A file, as sharing knows it. */
+export const asResource = ({ _id, owner_id }: Pick<FileDoc, '_id' | 'owner_id'>): Resource => ({
+  type: 'file',
+  id: _id,
+  ownerId: owner_id,
+});

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { BlobStore } from '../blobs';
 import { Clock, failpoint } from '../kernel';
-import { Links } from '../sharing';
+import { SharedResources } from '../sharing';
 import { Collection, Store, update } from '../store';
 import { FileDoc, fileCollection } from './file.collection';
 import { FileWorker } from './file-worker';
@@ -20,7 +20,7 @@ export class FileRemoval {
     private readonly blobs: BlobStore,
     private readonly usage: UsageLedger,
     private readonly worker: FileWorker,
-    private readonly links: Links,
+    private readonly shared: SharedResources,
     private readonly clock: Clock,
   ) {
     this.#files = store.collection(fileCollection);
@@ -42,7 +42,7 @@ export class FileRemoval {
 
   /** Takes a row that `begin` made to its end. May be repeated, and by several at once. */
   async finish(row: FileDoc): Promise<void> {
-    await this.links.forget(row._id);
+    await this.shared.forget({ type: 'file', id: row._id });
     await this.usage.release(row.owner_id, row._id, row.size);
     failpoint('file.released');
     await this.blobs.remove(row.blob_id);

@@ -2,9 +2,11 @@ import { Controller, Delete, Get, HttpCode, HttpStatus, Param, Post, Query, Req,
 import { ApiBearerAuth, ApiBody, ApiConsumes, ApiCreatedResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../http';
-import type { Principal } from '../kernel';
+import { DomainError, type Principal } from '../kernel';
 import { IncomingUpload, openUpload } from './body/open-upload';
-import { FileListing } from './file-listing';
+import { FileListing, ListChoice } from './file-listing';
+import { FilePage } from './file-pages';
+import { FileSharing } from './file-sharing';
 import { FileUploads } from './file-uploads';
 import { DroppedFileDto, FileDto, FileKeyDto, FileListQueryDto, FilePageDto, UploadQueryDto } from './files.dto';
 import { FilesService } from './files.service';
@@ -13,6 +15,12 @@ import { UPLOAD_FORM } from './upload-form';
 
 const PATH = '/files';
 
+interface ListKind {
+  readonly name: string | undefined;
+  /** Files of others that were granted to the caller. */
+  readonly shared: boolean;
+}
+
 @ApiTags('Files')
 @ApiBearerAuth()
 @Controller('files')
@@ -20,6 +28,7 @@ export class FilesController {
   constructor(
     private readonly files: FilesService,
     private readonly listing: FileListing,
+    private readonly sharing: FileSharing,
     private readonly uploads: FileUploads,
     private readonly dropBoxes: DropBoxes,
     private readonly paging: Paging,
@@ -65,21 +74,26 @@ export class FilesController {
   /**
    * The caller's files, oldest first; with `name` the one of exactly that name, with `prefix` those whose names begin so. Names are kept
    * sealed: at most 1,000 are opened a request, so a page by prefix may hold fewer items than `limit`, even none, and still have a next one.
+   * With `shared=true` instead the files of others that were granted to the caller, each once, oldest grant first.
    */
   @Get()
   @Policy({ access: 'user' })
   @ApiProblems('invalid_cursor', 'integrity_failed', 'decryption_failed')
   async list(@Caller() caller: Principal, @Query() query: FileListQueryDto): Promise<FilePageDto> {
     const { name, prefix, limit = DEFAULT_LIMIT } = query;
-    const scope = { userId: caller.userId, query: JSON.stringify([PATH, name ?? null, prefix ?? null]) };
+    const shared = sharedOnly(query);
+    const scope = { userId: caller.userId, query: JSON.stringify([PATH, name ?? null, prefix ?? null, shared]) };
     const after = this.paging.position(query.cursor, scope);
-    const page = await (name === undefined
-      ? this.listing.list(caller, { limit, after, prefix })
-      : this.listing.listNamed(caller, name, prefix));
+    const page = await this.pageOf(caller, { name, prefix, limit, after, shared });
     return {
       items: [...page.files],
       next_cursor: page.next === undefined ? null : this.paging.cursor(page.next, scope),
     };
+  }
+
+  private pageOf(caller: Principal, { name, shared, ...choice }: ListChoice & ListKind): Promise<FilePage> {
+    if (shared) return this.sharing.listShared(caller, choice);
+    return name === undefined ? this.listing.list(caller, choice) : this.listing.listNamed(caller, name, choice.prefix);
   }
 
   /** A file by its name. */
@@ -118,4 +132,12 @@ export class FilesController {
   async remove(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
     await this.files.remove(caller, id);
   }
+}
+
+/** Names of others' files are under others' keys, so nothing is found among them by name. */
+function sharedOnly({ shared, name, prefix }: FileListQueryDto): boolean {
+  if (shared !== 'true') return false;
+  if (name === undefined && prefix === undefined) return true;
+  const fault = { pointer: '/shared', in: 'query', message: 'goes with neither name nor prefix' } as const;
+  throw new DomainError('validation_failed', { fields: [fault] });
 }

@@ -110,6 +110,14 @@ export class FileListQueryDto extends PageQueryDto {
   @IsString()
   @MaxLength(MAX_NAME_BYTES)
   prefix?: string;
+
+  /**
+   * `true`: the files of others that were granted to the caller. Not together with `name` or `prefix`.
+   * @example "true"
+   */
+  @IsOptional()
+  @IsIn(['true', 'false'])
+  shared?: 'true' | 'false';
 }
 
 export class ContentQueryDto {

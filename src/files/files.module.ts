@@ -4,8 +4,10 @@ import { SharingModule } from '../sharing';
 import { FileContentController } from './file-content.controller';
 import { FileAccess } from './file-access';
 import { FileContents } from './file-contents';
+import { FileGrantsController } from './file-grants.controller';
 import { FileListing } from './file-listing';
 import { FileRemoval } from './file-removal';
+import { FileSharing } from './file-sharing';
 import { FileUploads } from './file-uploads';
 import { FileWorker } from './file-worker';
 import { FilesController } from './files.controller';
@@ -26,6 +28,7 @@ import { UsageLedger } from './usage-ledger';
   controllers: [
     FilesController,
     FileContentController,
+    FileGrantsController,
     FileLinksController,
     LinkContentController,
     LinkPageController,
@@ -39,6 +42,7 @@ import { UsageLedger } from './usage-ledger';
     FileLinks,
     FileListing,
     FileRemoval,
+    FileSharing,
     FileUploads,
     FileWorker,
     FilesService,

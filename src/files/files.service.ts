@@ -54,7 +54,7 @@ export class FilesService {
   async content(caller: Principal, ref: FileRef, { form, version }: ContentChoice): Promise<ServedContent> {
     const row = await this.access.readable(caller, ref);
     if (version !== undefined && version !== row.version) throw fileNotFound();
-    return this.contentOf(row, { actor: caller.userId }, form);
+    return this.contentOf(row, readerOf(caller, row), form);
   }
 
   /** The content of a row that `reader` was found to be allowed to read. */
@@ -141,6 +141,10 @@ export class FilesService {
     }
   }
 }
+
+/** Where somebody else reads, the log names the owner too. */
+const readerOf = ({ userId }: Principal, { owner_id: owner }: ActiveFile): Reader =>
+  userId === owner ? { actor: userId } : { actor: userId, details: { owner } };
 
 /** A file without a name is saved under its id. */
 const downloadName = ({ name, id }: FileView): string => name ?? id;

@@ -88,7 +88,16 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   health: [...BASE, 'http'],
 };
 
-const FEATURES = ['users', 'auth', 'sharing', 'files', 'sensitive-data', 'key-administration', 'account-lifecycle', 'health'];
+const FEATURES = [
+  'users',
+  'auth',
+  'sharing',
+  'files',
+  'sensitive-data',
+  'key-administration',
+  'account-lifecycle',
+  'health',
+];
 
 const crossing = imports.filter(({ from, to, local }) => local && houseOf(from.path) !== houseOf(`${to}.ts`));
 const said = ({ from, to }: Import): string => `${from.path} imports ${to}`;

@@ -25,7 +25,7 @@ import { FileUsageDoc, fileUsageCollection } from '../../src/files/usage.collect
 import { UsageLedger } from '../../src/files/usage-ledger';
 import { LeasedScheduler } from '../../src/jobs/leased-scheduler';
 import { Clock, Principal, Readiness, newId } from '../../src/kernel';
-import { Links } from '../../src/sharing';
+import { Links, SharedResources } from '../../src/sharing';
 import { MasterKeyRow } from '../../src/keys/master';
 import { LocalMasterKey } from '../../src/keys/master/local';
 import { StoreUserKeyHome } from '../../src/keys/user/in-store';
@@ -35,6 +35,7 @@ import { UserKeyAccess } from '../../src/keys/user/user-key-access';
 import { UserKeySealer } from '../../src/keys/user/user-key-sealer';
 import { noWorkers } from './messages';
 import { openSealedStore } from './sealed-store';
+import { sharingParts } from './sharing-parts';
 import { addUserKeyVersion as addVersion } from './user-key-version';
 
 /** Time that a test moves on. */
@@ -77,15 +78,16 @@ export async function openFilesRig(options: RigOptions = {}) {
   const { maxSize = 2 ** 40, userQuota } = options;
   const config = { files: { maxSize, userQuota }, auditReads: true } as unknown as Config;
   const audit = new ChainedAuditSink(store, clock, new Readiness(), config);
+  const sharing = sharingParts({ store, sealer, audit, clock });
   const messages = new FileMessages(noWorkers());
   const worker = new FileWorker();
   const usage = new UsageLedger(store, clock, config);
   const links = new Links(store, new PasswordHasher({ pepper: 'a pepper of a test' }), clock);
-  const removal = new FileRemoval(store, blobs, usage, worker, links, clock);
+  const removal = new FileRemoval(store, blobs, usage, worker, new SharedResources(sharing.grants, links), clock);
   const newFiles = new NewFiles(store, sealer, removal, worker, clock);
   const contents = new FileContents(store, blobs, messages, sealer);
   const uploads = new FileUploads(newFiles, contents, usage, removal, audit, config);
-  const access = new FileAccess(store, sealer, clock);
+  const access = new FileAccess(store, sealer, sharing.access, clock);
   const files = new FilesService(access, sealer, contents, removal, audit, clock);
   const listing = new FileListing(store, sealer, files, clock);
   const sweeper = new FilesSweeper(store, { blobs, removal, usage, worker }, new LeasedScheduler(store, clock), clock);
@@ -150,6 +152,8 @@ export async function openFilesRig(options: RigOptions = {}) {
       listing,
       sweeper,
       owned,
+      access,
+      sharing,
     },
     ...{ userKeys, sealer, newOwner, upload, download, addUserKeyVersion },
     ...{ allRows, usageOf, blobIds, auditEntries, isEmpty },
