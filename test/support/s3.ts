@@ -1,3 +1,4 @@
+import { ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +14,8 @@ export interface S3Server {
   address(bucket?: string): S3Address;
   /** What a service takes. */
   env(bucket?: string): Record<string, string>;
+  /** Keys of all objects of a bucket, sorted. */
+  objects(bucket?: string): Promise<string[]>;
   stop(): Promise<void>;
   /** SIGKILL. */
   kill(): Promise<void>;
@@ -61,6 +64,7 @@ async function asServer(server: Managed, port: number, cleanUp: () => Promise<vo
       AWS_ACCESS_KEY_ID: KEYS.id,
       AWS_SECRET_ACCESS_KEY: KEYS.secret,
     }),
+    objects: (bucket = BUCKET) => objectsIn(endpoint, bucket),
     stop: async () => {
       await server.stop();
       await cleanUp();
@@ -69,4 +73,12 @@ async function asServer(server: Managed, port: number, cleanUp: () => Promise<vo
     pause: () => server.pause(),
     resume: () => server.resume(),
   };
+}
+
+async function objectsIn(endpoint: string, bucket: string): Promise<string[]> {
+  const credentials = { accessKeyId: KEYS.id, secretAccessKey: KEYS.secret };
+  const client = new S3Client({ endpoint, region: REGION, forcePathStyle: true, credentials });
+  const { Contents: found } = await client.send(new ListObjectsV2Command({ Bucket: bucket }));
+  client.destroy();
+  return (found ?? []).map(({ Key }) => Key ?? '').sort();
 }

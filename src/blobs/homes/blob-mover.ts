@@ -41,15 +41,25 @@ export class BlobMover {
     for (let attempt = 1; ; attempt += 1) {
       try {
         if ((await this.to.size(id)) !== undefined) return await this.digest(this.from, id);
-        const hash = this.newHash();
-        await this.to.put(id, hashed(await this.from.get(id), hash));
-        return hash.digest();
+        return await this.copyOnce(id);
       } catch (error) {
         if (isDomainError(error, 'not_found') && (await this.from.size(id)) === undefined) return undefined;
         if (!isDomainError(error, 'conflict') || attempt > 2 * PATIENCE) throw error;
         if (attempt % PATIENCE === 0) await this.to.discard(id);
         await sleep(PAUSE);
       }
+    }
+  }
+
+  private async copyOnce(id: string): Promise<Buffer> {
+    const hash = this.newHash();
+    const source = await this.from.get(id);
+    try {
+      await this.to.put(id, hashed(source, hash));
+      return hash.digest();
+    } finally {
+      // A put that is refused takes nothing from it.
+      source.destroy();
     }
   }
 
