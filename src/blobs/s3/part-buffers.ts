@@ -1,7 +1,7 @@
 import { SECOND } from '../../kernel';
 
 /** How long a put waits for one of the buffers before it gets one of its own. */
-const PATIENCE = 2 * SECOND;
+const PATIENCE = 5 * SECOND;
 
 /**
  * The memory of all uploads of this process: so many buffers of one part each, handed on in the order of asking, so that many transfers
