@@ -5,7 +5,11 @@ import { AuditModule } from './audit';
 import { AuthModule, OwnedFactors, OwnedSessions } from './auth';
 import { BlobStore } from './blobs';
 import { FilesystemBlobStore } from './blobs/filesystem';
-import { CONFIG, Config } from './config';
+import { GridFsBlobStore } from './blobs/gridfs';
+import { BlobPlans, HomedBlobStore } from './blobs/homes';
+import { S3BlobStore } from './blobs/s3';
+import { BlobStoreName, CONFIG, Config } from './config';
+import { sha256Stream } from './crypto';
 import { FilesModule, OwnedFiles } from './files';
 import { HealthModule } from './health';
 import { AnswerSealer, HttpModule, OwnedAnswers } from './http';
@@ -31,7 +35,7 @@ import { SealedStore, Store } from './store';
 import { EmbeddedStore } from './store/embedded';
 import { MongoStore } from './store/mongo';
 import { UsersModule } from './users';
-import { ForgedRows, OwnerAnswerSealer, StoreCopy, probesOf } from './wiring';
+import { ForgedRows, InstalledBlobPlans, OwnerAnswerSealer, StoreCopy, probesOf } from './wiring';
 
 /** The store below its row seals: for the system keys alone, which open the seals. */
 const ENGINE = Symbol('coffer:engine');
@@ -77,7 +81,14 @@ const userKeyHomeOf = ({ userKeys }: Config, vault: VaultSession | undefined): U
 const mailerOf = ({ mail, dataDir }: Config, clock: Clock): Mailer =>
   mail.kind === 'smtp' ? new SmtpMailer(mail) : new OutboxMailer(join(dataDir, 'outbox'), mail.from, clock);
 
-const blobsOf = ({ dataDir }: Config): BlobStore => new FilesystemBlobStore(join(dataDir, 'blobs'));
+/** All that this process is set up for: which of them holds the blobs is in the installation document. */
+function blobStoresOf({ dataDir, blobs, production }: Config, engine: Store): ReadonlyMap<string, BlobStore> {
+  const stores = new Map<BlobStoreName, BlobStore>();
+  stores.set('filesystem', new FilesystemBlobStore(join(dataDir, 'blobs')));
+  if (blobs.s3 !== undefined) stores.set('s3', new S3BlobStore(blobs.s3, { createBucket: !production }));
+  if (engine instanceof MongoStore) stores.set('gridfs', new GridFsBlobStore(engine.connection));
+  return stores;
+}
 
 const adapters: readonly Provider[] = [
   { provide: Clock, useClass: SystemClock },
@@ -86,7 +97,14 @@ const adapters: readonly Provider[] = [
   { provide: MasterKey, inject: [CONFIG, { token: VAULT, optional: true }], useFactory: masterKeyOf },
   { provide: UserKeyHome, inject: [CONFIG, { token: VAULT, optional: true }], useFactory: userKeyHomeOf },
   { provide: Mailer, inject: [CONFIG, Clock], useFactory: mailerOf },
-  { provide: BlobStore, inject: [CONFIG], useFactory: blobsOf },
+  { provide: BlobPlans, useClass: InstalledBlobPlans },
+  {
+    provide: HomedBlobStore,
+    inject: [CONFIG, ENGINE, BlobPlans],
+    useFactory: (config: Config, engine: Store, plans: BlobPlans) =>
+      new HomedBlobStore(blobStoresOf(config, engine), plans, sha256Stream),
+  },
+  { provide: BlobStore, useExisting: HomedBlobStore },
   {
     provide: SystemKeys,
     inject: [ENGINE, MasterKey],
@@ -131,6 +149,8 @@ class CoreModule {
       UserKeyHome,
       Mailer,
       BlobStore,
+      BlobPlans,
+      HomedBlobStore,
       Readiness,
       Store,
       StoreCopy,

@@ -26,7 +26,11 @@ async function main(args: readonly string[]): Promise<string> {
 }
 
 /** Documents first: a blob never changes, and one that a document of that moment names is still there but for a file that was deleted since. */
-async function backup({ dataDir, masterKey, userKeys }: Config, { into }: StoreCopy, folder: string): Promise<string> {
+async function backup(
+  { dataDir, masterKey, userKeys, blobs: { store } }: Config,
+  { into }: StoreCopy,
+  folder: string,
+): Promise<string> {
   if (into === undefined)
     throw new StartRefused('The documents lie in MongoDB: use mongodump (docs/operations.md, "Backup").');
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -40,7 +44,8 @@ async function backup({ dataDir, masterKey, userKeys }: Config, { into }: StoreC
     masterKey.home === 'local' && userKeys.store === 'store'
       ? ''
       : 'Keys lie in Vault: take a snapshot of it now, after this.\n';
-  return `Copied documents and ${blobs} blobs to ${folder}.\n${vault}`;
+  const elsewhere = store === 'filesystem' ? '' : `Blobs lie in ${store}: copy them now, after this.\n`;
+  return `Copied documents and ${blobs} blobs to ${folder}.\n${elsewhere}${vault}`;
 }
 
 /** How many files. What a running upload has not finished is left out. */

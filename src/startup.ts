@@ -1,4 +1,5 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
+import { BlobStore } from './blobs';
 import { CONFIG, Config } from './config';
 import { Lifecycle } from './http';
 import { Clock, DomainError, SECOND, StartRefused, isDomainError } from './kernel';
@@ -36,6 +37,7 @@ export class Startup {
     private readonly keys: OpenedKeys,
     private readonly lifecycle: Lifecycle,
     private readonly clock: Clock,
+    private readonly blobs: BlobStore,
   ) {}
 
   /** True when all is open; false where something does not answer now. @throws StartRefused where it must not start at all. */
@@ -72,8 +74,11 @@ export class Startup {
     const found = await openInstallation(this.store, { pins, dataDir, clock: this.clock, remains });
     await openKeys(this.keys, found.state === 'opening');
     await this.keys.userKeys.open();
-    await completeInstallation(this.store, pins);
+    const installed = await completeInstallation(this.store, pins);
+    await this.blobs.open();
     await this.store.prepare();
+    if (installed.blobs !== pins.blobs)
+      this.logger.warn({ home: installed.blobs, msg: 'blobs have another home than BLOB_STORE says' });
   }
 }
 

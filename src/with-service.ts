@@ -4,7 +4,7 @@ import { AppModule } from './app.module';
 import { Config, loadConfig } from './config';
 import { randomSecret } from './crypto';
 import { createServerAdapter } from './http';
-import { StartRefused } from './kernel';
+import { StartRefused, armFailpoint } from './kernel';
 import { MasterKey } from './keys/master';
 import { Startup } from './startup';
 import { Store } from './store';
@@ -12,6 +12,7 @@ import { Store } from './store';
 /** For commands: the service's own composition, opened in the same order, without a port, jobs and schedules. @throws StartRefused */
 export async function withService<T>(act: (app: NestFastifyApplication) => Promise<T>): Promise<T> {
   const config: Config = loadConfig({ newSecret: () => randomSecret(32).toString('base64') });
+  armFailpoint(config.failpoint);
   const adapter = createServerAdapter(config.http);
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.forConfig(config), adapter, {
     bodyParser: false,

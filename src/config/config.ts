@@ -24,7 +24,7 @@ export interface Config {
     readonly emailVerification: 'off' | 'required';
     readonly require2fa: 'off' | 'email';
   };
-  readonly blobs: { readonly store: 'filesystem' };
+  readonly blobs: { readonly store: BlobStoreName; readonly s3: S3Config | undefined };
   readonly files: { readonly maxSize: number; readonly userQuota: number | undefined };
   readonly http: HttpConfig;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent';
@@ -40,6 +40,18 @@ export type MasterKeyConfig =
   | { readonly home: 'local'; readonly rootKey: string }
   | (VaultConfig & { readonly home: 'transit'; readonly transitMount: string; readonly keyName: string })
   | (VaultConfig & { readonly home: 'kv'; readonly kvMount: string });
+
+export const BLOB_STORES = ['filesystem', 's3', 'gridfs'] as const;
+export type BlobStoreName = (typeof BLOB_STORES)[number];
+
+export interface S3Config {
+  /** Undefined for AWS itself. */
+  readonly endpoint: string | undefined;
+  readonly bucket: string;
+  readonly region: string;
+  /** Undefined: what the machine has, as the role of an instance. */
+  readonly keys: { readonly id: string; readonly secret: string } | undefined;
+}
 
 export interface VaultConfig {
   readonly address: string;

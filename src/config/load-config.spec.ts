@@ -151,7 +151,32 @@ describe('each variable', () => {
       { BOOTSTRAP_ADMIN: 'none', EMAIL_VERIFICATION: 'required', REQUIRE_2FA: 'email' },
       { accounts: { bootstrapAdmin: 'none', emailVerification: 'required', require2fa: 'email' } },
     ],
-    [{ BLOB_STORE: 'filesystem' }, { blobs: { store: 'filesystem' } }],
+    [{ BLOB_STORE: 'filesystem' }, { blobs: { store: 'filesystem', s3: undefined } }],
+    [{ BLOB_STORE: 'gridfs', MONGODB_URL: 'mongodb://db' }, { blobs: { store: 'gridfs', s3: undefined } }],
+    [
+      { BLOB_STORE: 's3', S3_BUCKET: 'vault-blobs' },
+      {
+        blobs: {
+          store: 's3',
+          s3: { endpoint: undefined, bucket: 'vault-blobs', region: 'us-east-1', keys: undefined },
+        },
+      },
+    ],
+    [
+      {
+        S3_BUCKET: 'b-1',
+        S3_ENDPOINT: 'http://minio:9000/',
+        S3_REGION: 'eu-central-1',
+        AWS_ACCESS_KEY_ID: 'id',
+        AWS_SECRET_ACCESS_KEY: 's3cr3t',
+      },
+      {
+        blobs: {
+          store: 'filesystem',
+          s3: { endpoint: 'http://minio:9000', region: 'eu-central-1', keys: { id: 'id', secret: 's3cr3t' } },
+        },
+      },
+    ],
     [
       { MAX_FILE_SIZE: '10 MiB', USER_QUOTA: '1073741824' },
       { files: { maxSize: 10 * 1024 ** 2, userQuota: 1024 ** 3 } },
@@ -217,8 +242,13 @@ describe('each variable', () => {
     ['BOOTSTRAP_ADMIN must be one of', { BOOTSTRAP_ADMIN: 'root' }],
     ['EMAIL_VERIFICATION must be one of', { EMAIL_VERIFICATION: 'on' }],
     ['REQUIRE_2FA must be one of', { REQUIRE_2FA: 'on' }],
-    ['BLOB_STORE has a value that this version does not offer yet', { BLOB_STORE: 's3' }],
-    ['BLOB_STORE has a value that this version does not offer yet', { BLOB_STORE: 'gridfs' }],
+    ['S3_BUCKET must be set where BLOB_STORE is s3', { BLOB_STORE: 's3' }],
+    ['S3_BUCKET must be the name of a bucket', { S3_BUCKET: 'a/b' }],
+    ['S3_ENDPOINT must be a URL', { S3_BUCKET: 'bucket', S3_ENDPOINT: 'minio:9000' }],
+    ['AWS_ACCESS_KEY_ID must be set where S3_ENDPOINT is', { S3_BUCKET: 'bucket', S3_ENDPOINT: 'http://minio:9000' }],
+    ['AWS_SECRET_ACCESS_KEY must be set beside', { S3_BUCKET: 'bucket', AWS_ACCESS_KEY_ID: 'a' }],
+    ['AWS_ACCESS_KEY_ID must be set beside', { S3_BUCKET: 'bucket', AWS_SECRET_ACCESS_KEY: 'a' }],
+    ['MONGODB_URL must be set where BLOB_STORE is gridfs', { BLOB_STORE: 'gridfs' }],
     ['BLOB_STORE must be one of', { BLOB_STORE: 'ftp' }],
     ['MAX_FILE_SIZE must be', { MAX_FILE_SIZE: '1 GB' }],
     ['USER_QUOTA must be', { USER_QUOTA: '0' }],

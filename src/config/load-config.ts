@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
+import { blobs } from './blobs';
 import { Config, HttpConfig, MailConfig, MasterKeyConfig, VaultConfig } from './config';
 import { EnvReader, Environment, refused } from './env-reader';
 import { Secrets } from './secrets';
@@ -47,7 +48,6 @@ function environment(): Environment {
 
 /** Values that API.md promises and this version does not serve: passing them over would be a false promise. */
 function refuseLaterCapabilities(env: EnvReader): void {
-  env.notYet('BLOB_STORE', ['s3', 'gridfs'], 'use filesystem');
   env.notYet('JWT_ALG', ['ES256'], 'use HS256');
   env.notYet('TWO_PERSON', ['true'], 'use false');
   env.oneOf('TWO_PERSON', ['false'], 'false');
@@ -82,7 +82,7 @@ function storage({ env, secrets }: Sources): Storage {
     masterKey: masterKey(env, secrets),
     masterKeyRotationDays: env.whole('KEY_ROTATION_DAYS', 0, 3_650, 0),
     userKeys: userKeys(env, secrets),
-    blobs: { store: env.oneOf('BLOB_STORE', ['filesystem'], 'filesystem') },
+    blobs: blobs(env, secrets, url !== undefined),
     files: { maxSize: env.bytes('MAX_FILE_SIZE', TIB) ?? TIB, userQuota: env.bytes('USER_QUOTA', undefined) },
   };
 }

@@ -251,7 +251,10 @@ describe('an upload onto a blob store that fails', () => {
       get: BlobStore['get'] = (id, range) => this.real.get(id, range);
       size: BlobStore['size'] = (id) => this.real.size(id);
       remove: BlobStore['remove'] = (id) => this.real.remove(id);
+      discard: BlobStore['discard'] = (id) => this.real.discard(id);
       list: BlobStore['list'] = () => this.real.list();
+      sweep: BlobStore['sweep'] = (ageMs) => this.real.sweep(ageMs);
+      open: BlobStore['open'] = () => this.real.open();
       ping: BlobStore['ping'] = () => this.real.ping();
     }
     const rig = await openFilesRig({ blobs: (real) => new Full(real) });

@@ -1,7 +1,7 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import { BlobStore } from '../blobs';
 import { Scheduler } from '../jobs';
-import { Clock, HOUR, MINUTE, SECOND, isDomainError } from '../kernel';
+import { Clock, DAY, HOUR, MINUTE, SECOND, isDomainError } from '../kernel';
 import { Collection, Store } from '../store';
 import { FileRemoval } from './file-removal';
 import { FileWorker } from './file-worker';
@@ -56,6 +56,7 @@ export class FilesSweeper implements OnModuleInit {
     for await (const id of this.tools.blobs.list()) {
       if (!(await this.hasRow(id))) await this.tools.blobs.remove(id);
     }
+    await this.tools.blobs.sweep(DAY);
   }
 
   private sweepDead(): Promise<void> {

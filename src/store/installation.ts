@@ -20,6 +20,10 @@ export interface InstallationDoc extends Doc {
   /** Where wrapped user keys lie; missing in documents from before there was a choice, which is `store`. */
   readonly user_keys?: string;
   readonly blobs: string;
+  /** Where they are being moved to, while they are. */
+  readonly blobs_to?: string;
+  /** Where they were before the last move. */
+  readonly blobs_former?: string;
   readonly created_at: number;
   /** `opening` from the first moment on until the system keys are there; only then the row is sealed. */
   readonly state: 'opening' | 'ready';
@@ -27,7 +31,7 @@ export interface InstallationDoc extends Doc {
   readonly first_administrator?: string;
 }
 
-const INSTALLATION = 'installation';
+export const INSTALLATION = 'installation';
 
 export const installationCollection = defineCollection<InstallationDoc>({
   name: 'installation',
@@ -37,11 +41,24 @@ export const installationCollection = defineCollection<InstallationDoc>({
     master_key: 'string',
     user_keys: 'string',
     blobs: 'string',
+    blobs_to: 'string',
+    blobs_former: 'string',
     created_at: 'time',
     state: 'string',
     first_administrator: 'string',
   },
-  clear: ['installation_id', 'store', 'master_key', 'user_keys', 'blobs', 'created_at', 'state', 'first_administrator'],
+  clear: [
+    'installation_id',
+    'store',
+    'master_key',
+    'user_keys',
+    'blobs',
+    'blobs_to',
+    'blobs_former',
+    'created_at',
+    'state',
+    'first_administrator',
+  ],
   forged: 'refuse',
 });
 
@@ -128,13 +145,17 @@ const PINNED = [
 export function checkInstallation(found: InstallationDoc, pins: InstallationPins): void {
   for (const { field, pin, variable } of PINNED) {
     const pinned = found[field] ?? 'store';
-    if (pinned === pins[pin]) continue;
+    if (pinned === pins[pin] || (pin === 'blobs' && isMoved(found, pins.blobs))) continue;
     throw new StartRefused(
       `This installation was set up with ${variable} ${pinned}, this start asks for ${pins[pin]}: start it with ` +
         `${pinned}, or move it first (docs/operations.md, "Moving an installation").`,
     );
   }
 }
+
+/** While blobs are moved, and until each process has been given the new value, their former and their new place are both right. */
+const isMoved = (found: InstallationDoc, blobs: string): boolean =>
+  blobs === found.blobs_to || blobs === found.blobs_former;
 
 /**
  * The second half of a start, once the integrity key is open: seals the document at the first start and checks its seal and its pins
