@@ -4,7 +4,7 @@ import { Sealer } from '../keys/user';
 import { Collection, Store } from '../store';
 import { fileNotFound } from './file-cipher';
 import { fileName } from './file-name';
-import { ActiveFile, FileDoc, fileCollection, isVisible } from './file.collection';
+import { ActiveFile, FileDoc, TrashedFile, fileCollection, isInTrash, isVisible } from './file.collection';
 
 /** How a request names a file. */
 export type FileRef = { readonly id: string } | { readonly name: string };
@@ -34,6 +34,12 @@ export class FileAccess {
     const row = await this.readable(caller, ref);
     if (row.owner_id === caller.userId) return row;
     throw new DomainError('permission_denied', { detail: 'Only the owner of a file may do this.' });
+  }
+
+  /** A file in the caller's own trash; undefined where there is none of this id. @throws DomainError `integrity_failed`. */
+  async trashed(caller: Principal, id: string): Promise<TrashedFile | undefined> {
+    const row = await this.#files.find('_id', id);
+    return isInTrash(row, this.clock.now()) && row.owner_id === caller.userId ? row : undefined;
   }
 
   private mayRead(caller: Principal, row: ActiveFile): boolean {

@@ -3,8 +3,8 @@ import { Clock, Principal, isDomainError } from '../kernel';
 import { OwnerKeys, Sealer } from '../keys/user';
 import { Collection, Position, Store } from '../store';
 import { FilePage, RowPage, matchingPage } from './file-pages';
-import { showFile } from './file-view';
-import { FileDoc, fileCollection, isVisible } from './file.collection';
+import { ListedFile, showFile, showTrashed } from './file-view';
+import { FileDoc, fileCollection, isInTrash, isVisible } from './file.collection';
 import { FilesService } from './files.service';
 
 export interface ListChoice {
@@ -12,6 +12,10 @@ export interface ListChoice {
   readonly after: Position | undefined;
   /** Only files whose names begin so. */
   readonly prefix?: string | undefined;
+  /** Only files of exactly this name: in the trash there may be several. */
+  readonly name?: string | undefined;
+  /** What is in the trash, and nothing else. */
+  readonly trash?: boolean;
 }
 
 /** Lists of files. Names are sealed, so what asks for names opens them, up to a limit. */
@@ -29,10 +33,13 @@ export class FileListing {
   }
 
   /** Oldest first. A page may hold fewer files than `limit`, even none, and still have a next one. */
-  async list(caller: Principal, { limit, after, prefix }: ListChoice): Promise<FilePage> {
-    const read = (size: number, from: Position | undefined) => this.rows(caller, size, from);
-    if (prefix !== undefined) {
-      return matchingPage(read, { limit, after, matches: (file) => file.name?.startsWith(prefix) === true });
+  async list(caller: Principal, { limit, after, prefix, name, trash = false }: ListChoice): Promise<FilePage> {
+    const state = trash ? 'trashed' : 'active';
+    const read = (size: number, from: Position | undefined) => this.rows(caller, state, size, from);
+    if (prefix !== undefined || name !== undefined) {
+      const matches = (file: ListedFile): boolean =>
+        file.name?.startsWith(prefix ?? '') === true && file.name === (name ?? file.name);
+      return matchingPage(read, { limit, after, matches });
     }
     const { rows, next } = await read(limit, after);
     return { files: rows.filter((file) => file !== undefined), next };
@@ -49,11 +56,20 @@ export class FileListing {
     }
   }
 
-  private async rows(caller: Principal, limit: number, after: Position | undefined): Promise<RowPage> {
+  private async rows(
+    caller: Principal,
+    state: 'active' | 'trashed',
+    limit: number,
+    after: Position | undefined,
+  ): Promise<RowPage> {
     const options = { limit, ...(after !== undefined && { after }) };
-    const page = await this.#files.list('owner', [caller.userId, 'active'], options);
+    const page = await this.#files.list('owner', [caller.userId, state], options);
     const now = this.clock.now();
-    const shown = (keys: OwnerKeys) => page.items.map((row) => (isVisible(row, now) ? showFile(keys, row) : undefined));
-    return { rows: await this.sealer.with(caller.userId, shown), next: page.next };
+    const show = (keys: OwnerKeys, row: FileDoc): ListedFile | undefined => {
+      if (isInTrash(row, now)) return showTrashed(keys, row);
+      return isVisible(row, now) ? showFile(keys, row) : undefined;
+    };
+    const rows = await this.sealer.with(caller.userId, (keys) => page.items.map((row) => show(keys, row)));
+    return { rows, next: page.next };
   }
 }

@@ -4,9 +4,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../http';
 import type { Principal } from '../kernel';
 import { openUpload } from './body/open-upload';
+import { tagged } from './file-changes.controller';
+import { FileDeletion } from './file-deletion';
 import { FileListing } from './file-listing';
 import { FileUploads } from './file-uploads';
-import { FileDto, FileKeyDto, FileListQueryDto, FilePageDto, UploadQueryDto } from './files.dto';
+import { FileDto, FileKeyDto, FileListQueryDto, FilePageDto, UploadQueryDto, VersionQueryDto } from './files.dto';
 import { FilesService } from './files.service';
 import { UPLOAD_FORM } from './upload-form';
 
@@ -20,6 +22,7 @@ export class FilesController {
     private readonly files: FilesService,
     private readonly listing: FileListing,
     private readonly uploads: FileUploads,
+    private readonly deletion: FileDeletion,
     private readonly paging: Paging,
   ) {}
 
@@ -45,7 +48,7 @@ export class FilesController {
     try {
       const file = await this.uploads.upload(caller, upload.request, upload.content, upload.declaredBytes);
       reply.header('location', `${PATH}/${file.id}`);
-      return file;
+      return tagged(reply, file);
     } finally {
       upload.close();
     }
@@ -54,16 +57,18 @@ export class FilesController {
   /**
    * The caller's files, oldest first; with `name` the one of exactly that name, with `prefix` those whose names begin so. Names are kept
    * sealed: at most 1,000 are opened a request, so a page by prefix may hold fewer items than `limit`, even none, and still have a next one.
+   * With `trash=true` those in the trash instead, which say since when and until when.
    */
   @Get()
   @Policy({ access: 'user' })
   @ApiProblems('invalid_cursor', 'integrity_failed', 'decryption_failed')
   async list(@Caller() caller: Principal, @Query() query: FileListQueryDto): Promise<FilePageDto> {
     const { name, prefix, limit = DEFAULT_LIMIT } = query;
-    const scope = { userId: caller.userId, query: JSON.stringify([PATH, name ?? null, prefix ?? null]) };
+    const trash = query.trash === 'true';
+    const scope = { userId: caller.userId, query: JSON.stringify([PATH, name ?? null, prefix ?? null, trash]) };
     const after = this.paging.position(query.cursor, scope);
-    const page = await (name === undefined
-      ? this.listing.list(caller, { limit, after, prefix })
+    const page = await (name === undefined || trash
+      ? this.listing.list(caller, { limit, after, name, prefix, trash })
       : this.listing.listNamed(caller, name, prefix));
     return {
       items: [...page.files],
@@ -75,36 +80,51 @@ export class FilesController {
   @Get('by-name/:name')
   @Policy({ access: 'user' })
   @ApiProblems('file_not_found', 'integrity_failed', 'decryption_failed')
-  getByName(@Caller() caller: Principal, @Param('name') name: string): Promise<FileDto> {
-    return this.files.get(caller, { name });
+  async getByName(
+    @Caller() caller: Principal,
+    @Param('name') name: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<FileDto> {
+    return tagged(reply, await this.files.get(caller, { name }));
   }
 
-  /** A file's metadata. */
+  /** A file's metadata. The ETag of the answer is what changes take as If-Match; so is that of the content. */
   @Get(':id')
   @Policy({ access: 'user' })
   @ApiProblems('file_not_found', 'integrity_failed', 'decryption_failed')
-  get(@Caller() caller: Principal, @Param('id') id: string): Promise<FileDto> {
-    return this.files.get(caller, { id });
+  async get(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<FileDto> {
+    return tagged(reply, await this.files.get(caller, { id }));
   }
 
   /**
    * The key of the stored message, for the owner: with it and `GET /files/{id}/content?encrypted=true` any AWS Encryption SDK opens the
-   * file without this service (a raw AES keyring with this namespace, name and key).
+   * file without this service (a raw AES keyring with this namespace, name and key). Each version has a key of its own.
    */
   @Get(':id/key')
   @Policy({ access: 'user', stepUp: true })
   @ApiProblems('step_up_required', 'file_not_found', 'integrity_failed', 'decryption_failed')
-  async key(@Caller() caller: Principal, @Param('id') id: string): Promise<FileKeyDto> {
-    const { namespace, keyName, key } = await this.files.exportKey(caller, id);
+  async key(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Query() { version }: VersionQueryDto,
+  ): Promise<FileKeyDto> {
+    const { namespace, keyName, key } = await this.files.exportKey(caller, id, version);
     return { namespace, key_name: keyName, key };
   }
 
-  /** Removes a file for good. Its name is free at once. */
+  /**
+   * Removes a file, for everybody, with all its versions; its name is free at once. It is in the trash for TRASH_DAYS, where there is one;
+   * another DELETE takes it from there for good.
+   */
   @Delete(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ access: 'user' })
-  @ApiProblems('file_not_found', 'integrity_failed')
+  @ApiProblems('permission_denied', 'file_not_found', 'integrity_failed')
   async remove(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
-    await this.files.remove(caller, id);
+    await this.deletion.remove(caller, id);
   }
 }

@@ -1,31 +1,49 @@
 import { Module, OnApplicationShutdown } from '@nestjs/common';
 import { FileMessages } from '../crypto';
-import { FileContentController } from './file-content.controller';
+import { BlobRefs } from './blob-refs';
 import { FileAccess } from './file-access';
+import { FileChanges } from './file-changes';
+import { FileChangesController } from './file-changes.controller';
+import { FileContentController } from './file-content.controller';
 import { FileContents } from './file-contents';
+import { FileDeletion } from './file-deletion';
 import { FileListing } from './file-listing';
+import { FileRekey } from './file-rekey';
 import { FileRemoval } from './file-removal';
+import { FileReplacements } from './file-replacements';
 import { FileUploads } from './file-uploads';
+import { FileVerification } from './file-verification';
+import { FileVersions } from './file-versions';
+import { FileVersionsController } from './file-versions.controller';
 import { FileWorker } from './file-worker';
 import { FilesController } from './files.controller';
 import { FilesService } from './files.service';
 import { FilesSweeper, SweepTools } from './files-sweeper';
+import { IncomingContents } from './incoming-contents';
 import { NewFiles } from './new-files';
 import { OwnedFiles } from './owned-files';
 import { UsageLedger } from './usage-ledger';
 
 @Module({
-  controllers: [FilesController, FileContentController],
+  controllers: [FilesController, FileContentController, FileChangesController, FileVersionsController],
   providers: [
     { provide: FileMessages, useFactory: () => new FileMessages() },
+    BlobRefs,
     FileAccess,
+    FileChanges,
     FileContents,
+    FileDeletion,
     FileListing,
+    FileRekey,
     FileRemoval,
+    FileReplacements,
     FileUploads,
+    FileVerification,
+    FileVersions,
     FileWorker,
     FilesService,
     FilesSweeper,
+    IncomingContents,
     NewFiles,
     SweepTools,
     OwnedFiles,

@@ -24,7 +24,7 @@ export interface StoredContent {
 }
 
 const FIRST_VERSION = 1;
-const BLOB_ID_BYTES = 16;
+export const BLOB_ID_BYTES = 16;
 const ATTEMPTS = 10;
 
 /** The two ends of a new file's row: pending before a byte is stored, active by one conditional write when all of it is durable. */
@@ -137,8 +137,8 @@ export class NewFiles {
     };
   }
 
-  /** Undefined where the row moved on, or where the name has only just become free. @throws DomainError `file_exists` */
-  private async claimName(row: FileDoc): Promise<FileDoc | undefined> {
+  /** Stores a row under the name that it has now. Undefined where the row moved on, or where the name has only just become free. @throws DomainError `file_exists` */
+  async claimName(row: FileDoc): Promise<FileDoc | undefined> {
     try {
       return await this.#files.replace(row);
     } catch (error) {
