@@ -72,7 +72,9 @@ export class FilesSweeper implements OnModuleInit {
     return this.sweepIndex(
       'heartbeat',
       (row) => (stays(row) ? (row.others ?? []).some(isDead) : isDead(row)),
-      async (row) => void (await this.tools.removal.dropContents(row._id, isDead)),
+      async (row) => {
+        await this.tools.removal.dropContents(row._id, isDead);
+      },
     );
   }
 
