@@ -227,8 +227,10 @@ function life(context: ProfileContext): void {
   });
 
   describe('the trash', () => {
-    const listed = async (query = ''): Promise<{ id: string; name: string; purge_at: string }[]> =>
-      expectStatus(await alice.get(`/files?trash=true&limit=200${query}`), 200).items;
+    const listed = async (query = ''): Promise<readonly object[]> => {
+      const page = expectStatus(await alice.get(`/files?trash=true&limit=200${query}`), 200);
+      return page.items as object[];
+    };
 
     it('holds removed files until they are restored or removed once more', async () => {
       const { id } = await uploaded('to the trash');
