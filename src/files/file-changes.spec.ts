@@ -201,3 +201,15 @@ describe('the trash', () => {
     }
   });
 });
+
+describe('without a trash', () => {
+  it('a removed file is gone for good, and nothing is there to be restored', async () => {
+    const without = await openFilesRig();
+    const somebody = await without.newOwner();
+    const { id } = await without.upload(somebody, 'a', 'x');
+    await without.deletion.remove(somebody, id);
+    expect(await without.isEmpty()).toBe(true);
+    await expect(without.changes.restore(somebody, id, undefined)).rejects.toMatchObject({ code: 'file_not_found' });
+    await without.close();
+  });
+});
