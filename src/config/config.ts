@@ -25,7 +25,12 @@ export interface Config {
     readonly require2fa: 'off' | 'email';
   };
   readonly blobs: { readonly store: BlobStoreName; readonly s3: S3Config | undefined };
-  readonly files: { readonly maxSize: number; readonly userQuota: number | undefined };
+  readonly files: {
+    readonly maxSize: number;
+    readonly userQuota: number | undefined;
+    /** How long a removed file stays in the trash; 0 for no trash. */
+    readonly trashDays: number;
+  };
   readonly http: HttpConfig;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent';
   readonly metricsToken: string | undefined;

@@ -252,7 +252,7 @@ describe('each variable', () => {
     ['BLOB_STORE must be one of', { BLOB_STORE: 'ftp' }],
     ['MAX_FILE_SIZE must be', { MAX_FILE_SIZE: '1 GB' }],
     ['USER_QUOTA must be', { USER_QUOTA: '0' }],
-    ['TRASH_DAYS is not offered yet', { TRASH_DAYS: '30' }],
+    ['TRASH_DAYS must be a whole number', { TRASH_DAYS: '-1' }],
     ['UPLOAD_EXPIRY_HOURS is not offered yet', { UPLOAD_EXPIRY_HOURS: '1' }],
     ['RATE_LIMITS must be one of', { RATE_LIMITS: 'no' }],
     ['TRUSTED_PROXIES must be', { TRUSTED_PROXIES: '10.0.0.0/33' }],

@@ -52,9 +52,6 @@ function refuseLaterCapabilities(env: EnvReader): void {
   env.notYet('TWO_PERSON', ['true'], 'use false');
   env.oneOf('TWO_PERSON', ['false'], 'false');
   env.oneOf('JWT_ALG', ['HS256'], 'HS256');
-  if (env.whole('TRASH_DAYS', 0, 36_500, 0) > 0) {
-    throw refused('TRASH_DAYS', 'is not offered yet by this version; use 0');
-  }
   if (env.whole('UPLOAD_EXPIRY_HOURS', 1, 8_760, 24) !== 24) {
     throw refused('UPLOAD_EXPIRY_HOURS', 'is not offered yet by this version; use 24 or do not set it');
   }
@@ -83,7 +80,11 @@ function storage({ env, secrets }: Sources): Storage {
     masterKeyRotationDays: env.whole('KEY_ROTATION_DAYS', 0, 3_650, 0),
     userKeys: userKeys(env, secrets),
     blobs: blobs(env, secrets, url !== undefined),
-    files: { maxSize: env.bytes('MAX_FILE_SIZE', TIB) ?? TIB, userQuota: env.bytes('USER_QUOTA', undefined) },
+    files: {
+      maxSize: env.bytes('MAX_FILE_SIZE', TIB) ?? TIB,
+      userQuota: env.bytes('USER_QUOTA', undefined),
+      trashDays: env.whole('TRASH_DAYS', 0, 36_500, 0),
+    },
   };
 }
 

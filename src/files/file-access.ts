@@ -5,7 +5,7 @@ import { GrantAccess, Resource } from '../sharing';
 import { Collection, Store } from '../store';
 import { fileNotFound } from './file-cipher';
 import { fileName } from './file-name';
-import { ActiveFile, FileDoc, fileCollection, isVisible } from './file.collection';
+import { ActiveFile, FileDoc, TrashedFile, fileCollection, isInTrash, isVisible } from './file.collection';
 
 /** How a request names a file. */
 export type FileRef = { readonly id: string } | { readonly name: string };
@@ -43,6 +43,12 @@ export class FileAccess {
     const row = await this.#files.find('_id', fileId);
     if (row?.owner_id !== ownerId || !isVisible(row, this.clock.now())) throw fileNotFound();
     return row;
+  }
+
+  /** A file in the caller's own trash; undefined where there is none of this id. @throws DomainError `integrity_failed`. */
+  async trashed(caller: Principal, id: string): Promise<TrashedFile | undefined> {
+    const row = await this.#files.find('_id', id);
+    return isInTrash(row, this.clock.now()) && row.owner_id === caller.userId ? row : undefined;
   }
 
   private async mayRead(caller: Principal, row: ActiveFile): Promise<boolean> {

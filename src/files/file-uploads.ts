@@ -102,7 +102,8 @@ export class FileUploads {
 const senderOf = ({ userId, dropBox }: Principal): Pick<AuditIntent, 'actor' | 'details'> =>
   dropBox === undefined ? { actor: userId } : { actor: 'anonymous', details: { link: dropBox.linkId } };
 
-function checkDigest(summary: FileSummary, request: UploadRequest): void {
+/** @throws DomainError `checksum_mismatch` */
+export function checkDigest(summary: FileSummary, request: Pick<UploadRequest, 'sha256'>): void {
   if (request.sha256 !== undefined && request.sha256 !== summary.sha256) {
     throw new DomainError('checksum_mismatch', { detail: 'The SHA-256 of what came is not the expected one.' });
   }

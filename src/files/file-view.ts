@@ -1,7 +1,7 @@
 import { isoTime } from '../kernel';
 import { OwnerKeys } from '../keys/user';
 import { ContentFacts, openFacts, openName } from './file-cipher';
-import { ActiveFile } from './file.collection';
+import { TrashedFile, WholeFile } from './file.collection';
 
 /** A file's metadata, as the API gives it. */
 export interface FileView {
@@ -19,11 +19,24 @@ export interface FileView {
   readonly envelope: unknown;
 }
 
+/** A file as lists show it. The times are those of files in the trash. */
+export interface ListedFile extends FileView {
+  readonly trashed_at?: string;
+  readonly purge_at?: string;
+}
+
 /** @throws DomainError `decryption_failed`. */
-export const showFile = (keys: OwnerKeys, row: ActiveFile): FileView =>
+export const showFile = (keys: OwnerKeys, row: WholeFile): FileView =>
   viewOf(row, row.name_index === undefined ? null : openName(keys, row), openFacts(keys, row));
 
-export function viewOf(row: ActiveFile, name: string | null, facts: ContentFacts): FileView {
+/** With the name that it had: that is what it is restored under. */
+export const showTrashed = (keys: OwnerKeys, row: TrashedFile): ListedFile => ({
+  ...viewOf(row, openName(keys, row), openFacts(keys, row)),
+  trashed_at: isoTime(row.trashed_at),
+  purge_at: isoTime(row.purge_at),
+});
+
+export function viewOf(row: WholeFile, name: string | null, facts: ContentFacts): FileView {
   return {
     id: row._id,
     name,

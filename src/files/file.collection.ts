@@ -22,6 +22,8 @@ export interface OtherContent {
   readonly size?: number;
   readonly encrypted_size?: number;
   readonly client_encrypted: boolean;
+  /** The content of a version of the file under another file key, to come or replaced: it takes no share of the quota beside that. */
+  readonly rekeyed?: true;
   /** When this version came. */
   readonly modified_at: number;
   /** Last sign of life of who works on it, and the process: on incoming and dropped ones. */
@@ -76,9 +78,20 @@ export type WholeFile = FileDoc & Required<Pick<FileDoc, 'file_key' | 'meta' | '
 /** A row that readers may see. */
 export type ActiveFile = WholeFile & { readonly state: 'active' };
 
+/** A file in the trash: its owner may list it, bring it back or remove it, and nobody may read it. */
+export type TrashedFile = WholeFile & { readonly state: 'trashed' } & Required<
+    Pick<FileDoc, 'trashed_at' | 'purge_at'>
+  >;
+
 /** True for a file that a reader may see at `now`: one past its time is gone at once, whenever the sweeper comes. */
 export const isVisible = (row: FileDoc | undefined, now: number): row is ActiveFile =>
   row?.state === 'active' && !hasExpired(row, now);
+
+export const isInTrash = (row: FileDoc | undefined, now: number): row is TrashedFile =>
+  row?.state === 'trashed' && !hasExpired(row, now) && !isPurged(row, now);
+
+/** True for what has been in the trash for as long as it may. */
+export const isPurged = (row: FileDoc, now: number): boolean => row.purge_at !== undefined && row.purge_at <= now;
 
 export const hasExpired = (row: FileDoc, now: number): boolean => row.expires_at !== undefined && row.expires_at <= now;
 

@@ -3,8 +3,8 @@ import { Transform } from 'class-transformer';
 import { IsIn, IsInt, IsOptional, IsString, MaxLength, Min } from 'class-validator';
 import { PageQueryDto, wholeNumber } from '../http';
 import { MAX_NAME_BYTES } from './file-name';
-import { FileView } from './file-view';
-import { UPLOAD_FIELDS } from './upload-request';
+import { FileView, ListedFile } from './file-view';
+import { UploadField } from './upload-request';
 
 /** A stored file. */
 export class FileDto implements FileView {
@@ -84,9 +84,20 @@ export class DroppedFileDto {
   sha256!: string;
 }
 
+/** A file in a list. */
+export class ListedFileDto extends FileDto implements ListedFile {
+  /** Since when it is in the trash; only there. */
+  @ApiProperty({ type: String, format: 'date-time', required: false, example: '2026-11-22T10:15:30.000Z' })
+  trashed_at?: string;
+
+  /** Until when it may be restored; only in the trash. */
+  @ApiProperty({ type: String, format: 'date-time', required: false, example: '2026-12-22T10:15:30.000Z' })
+  purge_at?: string;
+}
+
 export class FilePageDto {
   /** Oldest first. */
-  items!: FileDto[];
+  items!: ListedFileDto[];
 
   /** Where to go on; null at the end. A page may hold fewer items than `limit`, even none, and still have one. */
   @ApiProperty({ type: String, nullable: true, example: null })
@@ -112,25 +123,25 @@ export class FileListQueryDto extends PageQueryDto {
   prefix?: string;
 
   /**
-   * `true`: the files of others that were granted to the caller. Not together with `name` or `prefix`.
-   * @example "true"
+   * `true` for the files of others that were granted to the caller. Not together with `name`, `prefix` or `trash`.
+   * @example "false"
    */
   @IsOptional()
   @IsIn(['true', 'false'])
   shared?: 'true' | 'false';
-}
 
-export class ContentQueryDto {
   /**
-   * `true` gives the stored message (AWS Encryption SDK format) instead of the content.
-   * @example "true"
+   * `true` for the files in the trash.
+   * @example "false"
    */
   @IsOptional()
   @IsIn(['true', 'false'])
-  encrypted?: 'true' | 'false';
+  trash?: 'true' | 'false';
+}
 
+export class VersionQueryDto {
   /**
-   * Number of the version, from 1; the current one where it is not given.
+   * Number of the version, from 1; the current one where it is not given. Earlier ones are for the owner alone.
    * @example 1
    */
   @IsOptional()
@@ -140,16 +151,18 @@ export class ContentQueryDto {
   version?: number;
 }
 
-/** The fields of a raw upload; in a form they are fields before the part `file`. */
-export class UploadQueryDto implements Partial<Record<(typeof UPLOAD_FIELDS)[number], string>> {
+export class ContentQueryDto extends VersionQueryDto {
   /**
-   * The file's name: 1 to 255 bytes of UTF-8 without `/` and NUL. Needed for a raw body.
-   * @example "report.pdf"
+   * `true` gives the stored message (AWS Encryption SDK format) instead of the content.
+   * @example "true"
    */
   @IsOptional()
-  @IsString()
-  name?: string;
+  @IsIn(['true', 'false'])
+  encrypted?: 'true' | 'false';
+}
 
+/** The fields of a raw content; in a form they are fields before the part `file`. */
+export class ContentFieldsDto implements Partial<Record<Exclude<UploadField, 'name'>, string>> {
   /**
    * Seconds until the file is gone.
    * @example "86400"
@@ -188,7 +201,18 @@ export class UploadQueryDto implements Partial<Record<(typeof UPLOAD_FIELDS)[num
   envelope?: string;
 }
 
-/** What an AWS Encryption SDK raw AES keyring needs to open the stored message of the file's current version. */
+/** The fields of a raw upload. */
+export class UploadQueryDto extends ContentFieldsDto implements Partial<Record<UploadField, string>> {
+  /**
+   * The file's name: 1 to 255 bytes of UTF-8 without `/` and NUL. Needed for a raw body.
+   * @example "report.pdf"
+   */
+  @IsOptional()
+  @IsString()
+  name?: string;
+}
+
+/** What an AWS Encryption SDK raw AES keyring needs to open the stored message of a version of the file. */
 @ApiSchema({ name: 'FileKey' })
 export class FileKeyDto {
   /**

@@ -78,7 +78,7 @@ describe('files of an owner', () => {
     await expect(rig.files.content(stranger, { id }, { form: 'clear' })).rejects.toMatchObject(missing);
     await expect(rig.files.content(stranger, { id }, { form: 'stored' })).rejects.toMatchObject(missing);
     await expect(rig.files.exportKey(stranger, id)).rejects.toMatchObject(missing);
-    await expect(rig.files.remove(stranger, id)).rejects.toMatchObject(missing);
+    await expect(rig.deletion.remove(stranger, id)).rejects.toMatchObject(missing);
     expect((await rig.listing.list(stranger, { limit: 10, after: undefined })).files).toEqual([]);
     expect((await rig.download(owner, id)).toString()).toBe('x');
   });
@@ -90,22 +90,22 @@ describe('files of an owner', () => {
     await expect(rig.files.get(owner, { name: 'short' })).rejects.toMatchObject({ code: 'file_not_found' });
     await expect(rig.files.content(owner, { id }, { form: 'clear' })).rejects.toMatchObject({ code: 'file_not_found' });
     await expect(rig.files.exportKey(owner, id)).rejects.toMatchObject({ code: 'file_not_found' });
-    await expect(rig.files.remove(owner, id)).rejects.toMatchObject({ code: 'file_not_found' });
+    await expect(rig.deletion.remove(owner, id)).rejects.toMatchObject({ code: 'file_not_found' });
     expect((await list(10)).files).toEqual([]);
   });
 
   it('are gone when removed, and their names are free at once', async () => {
     const { id } = await rig.upload(owner, 'a', 'first');
-    await rig.files.remove(owner, id);
+    await rig.deletion.remove(owner, id);
     await expect(rig.files.get(owner, { id })).rejects.toMatchObject({ code: 'file_not_found' });
-    await expect(rig.files.remove(owner, id)).rejects.toMatchObject({ code: 'file_not_found' });
+    await expect(rig.deletion.remove(owner, id)).rejects.toMatchObject({ code: 'file_not_found' });
     const again = await rig.upload(owner, 'a', 'second');
     expect((await rig.download(owner, again.id)).toString()).toBe('second');
   });
 
   it('are removed once where several ask for it at the same time', async () => {
     const { id } = await rig.upload(owner, 'a', 'x');
-    const attempts = await Promise.allSettled(Array.from({ length: 8 }, () => rig.files.remove(owner, id)));
+    const attempts = await Promise.allSettled(Array.from({ length: 8 }, () => rig.deletion.remove(owner, id)));
     expect(attempts.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 0, marks: {} });
   });
@@ -122,7 +122,7 @@ describe('files of an owner', () => {
     const { id } = await rig.upload(owner, 'a', 'x');
     await rig.download(owner, id);
     await rig.files.exportKey(owner, id);
-    await rig.files.remove(owner, id);
+    await rig.deletion.remove(owner, id);
     const entries = (await rig.auditEntries()).filter(({ resource }) => resource === `file/${id}`);
     expect(entries.map(({ action, phase, outcome }) => [action, phase, outcome])).toEqual([
       ['file.upload', 'intent', undefined],
@@ -263,7 +263,7 @@ describe('a stored content', () => {
 
   it('put back after the file was replaced under the same name is refused', async () => {
     const former = await readFile(path);
-    await rig.files.remove(owner, id);
+    await rig.deletion.remove(owner, id);
     const again = await rig.upload(owner, 'content', sampleBytes(CONTENT.length));
     id = again.id;
     path = await pathOf(again.id);

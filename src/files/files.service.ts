@@ -1,15 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { Readable } from 'node:stream';
 import { ByteRange } from '../blobs';
-import { KeyExport, keyExport, sha256 } from '../crypto';
-import { AuditAction, AuditIntent, AuditSink, Clock, Principal, audited, isDomainError } from '../kernel';
+import { KeyExport, keyExport } from '../crypto';
+import { AuditAction, AuditIntent, AuditSink, Principal, audited, isDomainError } from '../kernel';
 import { Sealer } from '../keys/user';
+import { atVersion } from './content-versions';
 import { FileAccess, FileRef } from './file-access';
 import { fileNotFound, openFileKey } from './file-cipher';
 import { FileContents, contextOf } from './file-contents';
-import { FileRemoval } from './file-removal';
+import { contentTag, messageTag } from './file-tags';
 import { FileView, showFile } from './file-view';
-import { ActiveFile, isVisible } from './file.collection';
+import { ActiveFile } from './file.collection';
 
 /** `clear` is the content; `stored` the message that it is kept as. */
 export type Form = 'clear' | 'stored';
@@ -40,9 +41,7 @@ export class FilesService {
     private readonly access: FileAccess,
     private readonly sealer: Sealer,
     private readonly contents: FileContents,
-    private readonly removal: FileRemoval,
     private readonly audit: AuditSink,
-    private readonly clock: Clock,
   ) {}
 
   /** @throws DomainError `file_not_found` (also for a file of somebody else), `integrity_failed`, `decryption_failed`. */
@@ -52,8 +51,7 @@ export class FilesService {
 
   /** @throws as `get`; its `open` as FileContents.read. */
   async content(caller: Principal, ref: FileRef, { form, version }: ContentChoice): Promise<ServedContent> {
-    const row = await this.access.readable(caller, ref);
-    if (version !== undefined && version !== row.version) throw fileNotFound();
+    const row = await this.version(caller, ref, version);
     return this.contentOf(row, readerOf(caller, row), form);
   }
 
@@ -62,15 +60,16 @@ export class FilesService {
     return form === 'clear' ? this.clearContent(reader, row) : this.storedContent(reader, row);
   }
 
-  /** @throws DomainError `decryption_failed`, `kms_unavailable`. */
+  /** A row that was read or changed a moment ago, as the API gives it. @throws DomainError `decryption_failed`, `kms_unavailable`. */
   view(row: ActiveFile): Promise<FileView> {
     return this.sealer.with(row.owner_id, (keys) => showFile(keys, row));
   }
 
-  /** What opens the stored form of the current version, and nothing else. Owner only. */
-  async exportKey(caller: Principal, id: string): Promise<KeyExport> {
+  /** What opens the stored form of a version, the current one where none is named, and nothing else. Owner only. */
+  async exportKey(caller: Principal, id: string, version?: number): Promise<KeyExport> {
     return audited(this.audit, intent('file.key-export', caller, id), async () => {
-      const row = await this.access.owned(caller, { id });
+      const { _id } = await this.access.owned(caller, { id });
+      const row = await this.version(caller, { id: _id }, version);
       const key = await this.sealer.with(row.owner_id, (keys) => openFileKey(keys, row));
       try {
         return keyExport(key, contextOf(row));
@@ -80,19 +79,18 @@ export class FilesService {
     });
   }
 
-  async remove(caller: Principal, id: string): Promise<void> {
-    await audited(this.audit, intent('file.delete', caller, id), async () => {
-      await this.access.owned(caller, { id });
-      const row = await this.removal.begin(id, (current) => isVisible(current, this.clock.now()));
-      if (row === undefined) throw fileNotFound();
-      // It is gone already; what cannot be cleared away now the sweeper takes.
-      await this.removal.finish(row).catch(() => undefined);
-    });
+  /** An earlier version is its owner's alone: who may read a file may read what it is now. */
+  private async version(caller: Principal, ref: FileRef, version: number | undefined): Promise<ActiveFile> {
+    const row = await this.access.readable(caller, ref);
+    if (version === undefined || version === row.version) return row;
+    const former = atVersion(await this.access.owned(caller, { id: row._id }), version);
+    if (former === undefined) throw fileNotFound();
+    return former;
   }
 
   private clearContent(reader: Reader, row: ActiveFile): ServedContent {
     return {
-      etag: `"${row._id}.${row.version}"`,
+      etag: contentTag(row),
       modifiedAt: row.modified_at,
       size: row.size,
       describe: async () => {
@@ -103,10 +101,9 @@ export class FilesService {
     };
   }
 
-  /** Its tag changes with the stored bytes, also where a new file key gives the same content another message. */
   private storedContent(reader: Reader, row: ActiveFile): ServedContent {
     return {
-      etag: `"${row._id}.${row.version}.${sha256(row.blob_id).toString('hex', 0, 8)}"`,
+      etag: messageTag(row),
       modifiedAt: row.modified_at,
       size: row.encrypted_size,
       describe: async () => ({ contentType: STORED_MEDIA_TYPE, fileName: downloadName(await this.view(row)) }),

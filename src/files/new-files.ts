@@ -27,7 +27,7 @@ export interface StoredContent {
 export type IfTaken = 'refuse' | 'keep-unnamed';
 
 const FIRST_VERSION = 1;
-const BLOB_ID_BYTES = 16;
+export const BLOB_ID_BYTES = 16;
 const ATTEMPTS = 10;
 
 /** The two ends of a new file's row: pending before a byte is stored, active by one conditional write when all of it is durable. */
@@ -145,8 +145,8 @@ export class NewFiles {
     };
   }
 
-  /** Undefined where the row moved on, or where the name has only just become free. @throws DomainError `file_exists` */
-  private async claimName(row: FileDoc, ifTaken: IfTaken): Promise<FileDoc | undefined> {
+  /** Stores a row under the name that it has now. Undefined where the row moved on, or where the name has only just become free. @throws DomainError `file_exists` */
+  async claimName(row: FileDoc, ifTaken: IfTaken = 'refuse'): Promise<FileDoc | undefined> {
     try {
       return await this.#files.replace(row);
     } catch (error) {
