@@ -6,7 +6,7 @@ import { AuthModule, OwnedFactors, OwnedSessions } from './auth';
 import { BlobStore } from './blobs';
 import { FilesystemBlobStore } from './blobs/filesystem';
 import { CONFIG, Config } from './config';
-import { FilesModule, OwnedFiles } from './files';
+import { FilesModule, OwnedFiles, OwnedUploads } from './files';
 import { HealthModule } from './health';
 import { AnswerSealer, HttpModule, OwnedAnswers } from './http';
 import { JobsModule, Scheduler } from './jobs';
@@ -38,7 +38,7 @@ const ENGINE = Symbol('coffer:engine');
 const VAULT = Symbol('coffer:vault');
 
 /** All houses that hold data of users. Sessions first: an erase ends them before anything else. */
-const USER_HOUSES = [OwnedSessions, OwnedFactors, OwnedRecords, OwnedFiles, OwnedAnswers];
+const USER_HOUSES = [OwnedSessions, OwnedFactors, OwnedRecords, OwnedUploads, OwnedFiles, OwnedAnswers];
 
 const USER_OWNED = Symbol('coffer:user-owned');
 

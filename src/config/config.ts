@@ -25,7 +25,12 @@ export interface Config {
     readonly require2fa: 'off' | 'email';
   };
   readonly blobs: { readonly store: 'filesystem' };
-  readonly files: { readonly maxSize: number; readonly userQuota: number | undefined };
+  readonly files: {
+    readonly maxSize: number;
+    readonly userQuota: number | undefined;
+    /** How long a resumable upload is kept after the last bytes that came. */
+    readonly uploadExpiryMs: number;
+  };
   readonly http: HttpConfig;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent';
   readonly metricsToken: string | undefined;

@@ -6,6 +6,7 @@ import { Collection, Store } from '../store';
 import { FileRemoval } from './file-removal';
 import { FileWorker } from './file-worker';
 import { FileDoc, fileCollection, hasExpired } from './file.collection';
+import { UploadBlobs } from './uploads/upload-blobs';
 import { UsageLedger } from './usage-ledger';
 
 /** Six heartbeats: an upload that was silent that long is dead, and one that is not finds its row gone and ends. */
@@ -22,6 +23,7 @@ export class SweepTools {
     readonly removal: FileRemoval,
     readonly usage: UsageLedger,
     readonly worker: FileWorker,
+    readonly uploads: UploadBlobs,
   ) {}
 }
 
@@ -92,7 +94,7 @@ export class FilesSweeper implements OnModuleInit {
 
   private async hasRow(blobId: string): Promise<boolean> {
     try {
-      return (await this.#files.find('blob', blobId)) !== undefined;
+      return (await this.#files.find('blob', blobId)) !== undefined || (await this.tools.uploads.needs(blobId));
     } catch (error) {
       // A row that does not hold its seal is still one: somebody has to look at it, and the blob stays until then.
       if (isDomainError(error, 'integrity_failed')) return true;

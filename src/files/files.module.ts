@@ -12,10 +12,11 @@ import { FilesService } from './files.service';
 import { FilesSweeper, SweepTools } from './files-sweeper';
 import { NewFiles } from './new-files';
 import { OwnedFiles } from './owned-files';
+import * as uploads from './uploads';
 import { UsageLedger } from './usage-ledger';
 
 @Module({
-  controllers: [FilesController, FileContentController],
+  controllers: [FilesController, FileContentController, uploads.UploadsController],
   providers: [
     { provide: FileMessages, useFactory: () => new FileMessages() },
     FileAccess,
@@ -30,8 +31,9 @@ import { UsageLedger } from './usage-ledger';
     SweepTools,
     OwnedFiles,
     UsageLedger,
+    ...uploads.UPLOAD_PROVIDERS,
   ],
-  exports: [OwnedFiles],
+  exports: [OwnedFiles, uploads.OwnedUploads],
 })
 export class FilesModule implements OnApplicationShutdown {
   constructor(private readonly messages: FileMessages) {}

@@ -21,7 +21,17 @@ export interface StoredContent {
   readonly size: number;
   readonly encryptedSize: number;
   readonly facts: ContentFacts;
+  /** Where it lies, if that is not the blob that the row named from the beginning. */
+  readonly blobId?: string;
 }
+
+/** Who looks after a pending row: this process by its heartbeat, or the row of a resumable upload, which outlives processes. */
+export type Keeper = 'heartbeat' | 'upload';
+
+/** What happens where another file has the name by now: the upload fails, or the file is kept without a name. */
+export type OnTakenName = 'refuse' | 'unnamed';
+
+type FutureFile = Pick<UploadRequest, 'name' | 'expiresInMs'>;
 
 const FIRST_VERSION = 1;
 const BLOB_ID_BYTES = 16;
@@ -52,7 +62,12 @@ export class NewFiles {
    * Stores the invisible row, by the wrap protocol: the wrap of the file key is in it before anything is encrypted with that key. The
    * caller destroys the key.
    */
-  async open(fileId: string, ownerId: string, request: UploadRequest): Promise<PendingFile> {
+  async open(
+    fileId: string,
+    ownerId: string,
+    request: UploadRequest,
+    keeper: Keeper = 'heartbeat',
+  ): Promise<PendingFile> {
     let key: SecretBytes | undefined;
     const sealed = (keys: OwnerKeys) => {
       key?.destroy();
@@ -64,7 +79,12 @@ export class NewFiles {
     };
     try {
       const row = await this.sealer.insert(ownerId, {
-        pending: (keys) => this.#files.insert({ ...this.draft(fileId, ownerId, request), ...sealed(keys) }),
+        pending: (keys) =>
+          this.#files.insert({
+            ...this.draft(fileId, ownerId, request),
+            ...(keeper === 'heartbeat' && this.signature()),
+            ...sealed(keys),
+          }),
         again: (row, keys) => this.stillPending(row, () => sealed(keys)),
         // Not visible yet: a file's row becomes active with its content.
         activate: (row) => Promise.resolve(row),
@@ -84,13 +104,18 @@ export class NewFiles {
   }
 
   /** Makes the file visible under its name. @throws DomainError `file_exists`, `conflict` (the upload was given up meanwhile). */
-  async activate(fileId: string, request: UploadRequest, content: StoredContent): Promise<ActiveFile> {
+  async activate(
+    fileId: string,
+    request: FutureFile,
+    content: StoredContent,
+    onTaken: OnTakenName = 'refuse',
+  ): Promise<ActiveFile> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       // Read before Sealer.with reads the key row: a retire in between has to rewrite the row, and then the replace does not hold.
       const row = await this.#files.find('_id', fileId);
       if (row?.state !== 'pending') throw uploadGone();
       const active = await this.sealer.with(row.owner_id, (keys) => this.activated(keys, row, request, content));
-      const stored = await this.claimName(active);
+      const stored = await this.claimName(active, onTaken);
       if (stored !== undefined) return stored as ActiveFile;
     }
     throw new DomainError('conflict', { detail: 'Others keep changing this file.' });
@@ -103,13 +128,15 @@ export class NewFiles {
       owner_id: ownerId,
       state: 'pending' as const,
       version: FIRST_VERSION,
-      blob_id: randomSecret(BLOB_ID_BYTES).toString('hex'),
+      blob_id: newBlobId(),
       client_encrypted: request.clientEncrypted,
       created_at: now,
       modified_at: now,
-      heartbeat_at: now,
-      worker: this.worker.id,
     };
+  }
+
+  private signature(): Pick<FileDoc, 'heartbeat_at' | 'worker'> {
+    return { heartbeat_at: this.clock.now(), worker: this.worker.id };
   }
 
   private async stillPending(row: FileDoc, change: () => Partial<FileDoc>): Promise<FileDoc> {
@@ -120,12 +147,13 @@ export class NewFiles {
     return stored;
   }
 
-  private activated(keys: OwnerKeys, row: FileDoc, request: UploadRequest, content: StoredContent): FileDoc {
+  private activated(keys: OwnerKeys, row: FileDoc, request: FutureFile, content: StoredContent): FileDoc {
     const { heartbeat_at: _beat, worker: _worker, ...rest } = row;
     const now = this.clock.now();
     return {
       ...rest,
       state: 'active',
+      blob_id: content.blobId ?? row.blob_id,
       name_index: keys.nameIndex(request.name),
       meta: sealFacts(keys, row, content.facts),
       seal_version: Math.min(row.seal_version, keys.version),
@@ -138,13 +166,15 @@ export class NewFiles {
   }
 
   /** Undefined where the row moved on, or where the name has only just become free. @throws DomainError `file_exists` */
-  private async claimName(row: FileDoc): Promise<FileDoc | undefined> {
+  private async claimName(row: FileDoc, onTaken: OnTakenName): Promise<FileDoc | undefined> {
     try {
       return await this.#files.replace(row);
     } catch (error) {
       if (!(error instanceof DuplicateKey)) throw error;
-      if (await this.isTaken(row.owner_id, row.name_index ?? '')) throw fileExists();
-      return undefined;
+      if (!(await this.isTaken(row.owner_id, row.name_index ?? ''))) return undefined;
+      if (onTaken === 'refuse') throw fileExists();
+      const { name_index: _taken, ...unnamed } = row;
+      return this.#files.replace(unnamed);
     }
   }
 
@@ -158,6 +188,8 @@ export class NewFiles {
     return false;
   }
 }
+
+export const newBlobId = (): string => randomSecret(BLOB_ID_BYTES).toString('hex');
 
 const fileExists = (): DomainError =>
   new DomainError('file_exists', { detail: 'A file of this name is there already.' });

@@ -20,6 +20,7 @@ import { FilesSweeper } from '../../src/files/files-sweeper';
 import { FilesService } from '../../src/files/files.service';
 import { NewFiles } from '../../src/files/new-files';
 import { OwnedFiles } from '../../src/files/owned-files';
+import { UploadBlobs } from '../../src/files/uploads/upload-blobs';
 import { UploadFields, parseUpload } from '../../src/files/upload-request';
 import { FileUsageDoc, fileUsageCollection } from '../../src/files/usage.collection';
 import { UsageLedger } from '../../src/files/usage-ledger';
@@ -86,7 +87,12 @@ export async function openFilesRig(options: RigOptions = {}) {
   const access = new FileAccess(store, sealer, clock);
   const files = new FilesService(access, sealer, contents, removal, audit, clock);
   const listing = new FileListing(store, sealer, files, clock);
-  const sweeper = new FilesSweeper(store, { blobs, removal, usage, worker }, new LeasedScheduler(store, clock), clock);
+  const sweeper = new FilesSweeper(
+    store,
+    { blobs, removal, usage, worker, uploads: new UploadBlobs(store) },
+    new LeasedScheduler(store, clock),
+    clock,
+  );
   const owned = new OwnedFiles(store, sealer, removal, usage, audit);
   const rows = store.collection(fileCollection);
 

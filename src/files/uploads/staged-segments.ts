@@ -1,0 +1,119 @@
+import { Injectable } from '@nestjs/common';
+import { BlobStore } from '../../blobs';
+import { FileMessages, FileSummary } from '../../crypto';
+import { DomainError, SecretBytes, StaleEnvelope, isDomainError } from '../../kernel';
+import { Sealer } from '../../keys/user';
+import { Collection, DuplicateKey, Store } from '../../store';
+import { BlobRefDoc, blobRefCollection } from '../blob-ref.collection';
+import { openFileKey } from '../file-cipher';
+import { FileDoc, fileCollection } from '../file.collection';
+import { Segment, blobIdOf, contextOf, segmentsOf } from './upload';
+import { UploadDoc } from './upload.collection';
+
+const BATCH = 100;
+
+/** The blobs of uploads: one message an attempt, each under a data key of its own, all under the key of the file to come. */
+@Injectable()
+export class StagedSegments {
+  readonly #files: Collection<FileDoc>;
+  readonly #refs: Collection<BlobRefDoc>;
+
+  constructor(
+    store: Store,
+    private readonly blobs: BlobStore,
+    private readonly messages: FileMessages,
+    private readonly sealer: Sealer,
+  ) {
+    this.#files = store.collection(fileCollection);
+    this.#refs = store.collection(blobRefCollection);
+  }
+
+  /** The caller destroys it. @throws DomainError `not_found` (the upload has ended), `kms_unavailable`. */
+  async fileKey(uploadId: string): Promise<SecretBytes> {
+    try {
+      return await this.openFileKey(uploadId);
+    } catch (error) {
+      // The row was wrapped again between the two reads; the new wrap opens.
+      if (error instanceof StaleEnvelope) return this.openFileKey(uploadId);
+      throw error;
+    }
+  }
+
+  /** Says whose the blob is, before there is one. */
+  async name(upload: UploadDoc, attempt: number): Promise<void> {
+    const ref = { holder: 'upload' as const, holder_id: upload._id, owner_id: upload.owner_id };
+    await this.#refs.insert({ _id: blobIdOf(upload, attempt), ...ref }).catch((error: unknown) => {
+      if (!(error instanceof DuplicateKey)) throw error;
+    });
+  }
+
+  /** Resolves when the message is durable. Destroys the key. */
+  async write(
+    upload: UploadDoc,
+    attempt: number,
+    key: SecretBytes,
+    bytes: AsyncIterable<Buffer>,
+  ): Promise<FileSummary> {
+    try {
+      const message = this.messages.encrypt(key, contextOf(upload, attempt), bytes);
+      key.destroy();
+      await this.blobs.put(blobIdOf(upload, attempt), message);
+      return message.summary;
+    } finally {
+      key.destroy();
+    }
+  }
+
+  encryptedSize(upload: UploadDoc, { attempt, size }: Segment): number {
+    return this.messages.encryptedSize(contextOf(upload, attempt), size);
+  }
+
+  /** All that counts, in clear, in its order. @throws DomainError `decryption_failed` where a segment is not what was stored. */
+  async *content(upload: UploadDoc, key: SecretBytes): AsyncGenerator<Buffer, void> {
+    for (const segment of segmentsOf(upload)) yield* await this.open(upload, segment, key);
+  }
+
+  /** Removes what an attempt left, unless a file has it by now. */
+  async drop(upload: UploadDoc, attempt: number): Promise<void> {
+    await this.remove(blobIdOf(upload, attempt));
+  }
+
+  /** Removes all segments of an upload that has ended, but for one that a file has. May be repeated. */
+  async dropAll(uploadId: string): Promise<void> {
+    for (;;) {
+      const page = await this.#refs.list('holder', ['upload', uploadId], { limit: BATCH, onForged: () => undefined });
+      for (const { _id: blobId } of page.items) await this.remove(blobId);
+      if (page.items.length === 0) return;
+    }
+  }
+
+  private async remove(blobId: string): Promise<void> {
+    if ((await this.#files.find('blob', blobId)) === undefined) await this.blobs.remove(blobId);
+    await this.#refs.remove(blobId);
+  }
+
+  private async openFileKey(uploadId: string): Promise<SecretBytes> {
+    const row = await this.#files.find('_id', uploadId);
+    const file_key = row?.file_key;
+    if (row?.state !== 'pending' || file_key === undefined) throw new DomainError('not_found');
+    return this.sealer.with(row.owner_id, (keys) => openFileKey(keys, { ...row, file_key }));
+  }
+
+  private async open(upload: UploadDoc, segment: Segment, fileKey: SecretBytes): Promise<AsyncIterable<Buffer>> {
+    const blobId = blobIdOf(upload, segment.attempt);
+    const storedSize = await this.blobs.size(blobId);
+    if (storedSize === undefined) throw new DomainError('decryption_failed');
+    try {
+      return await this.messages.open({
+        fileKey,
+        context: contextOf(upload, segment.attempt),
+        plaintextSize: segment.size,
+        encryptedSize: this.encryptedSize(upload, segment),
+        storedSize,
+        read: (span) => this.blobs.get(blobId, span),
+      });
+    } catch (error) {
+      throw isDomainError(error, 'not_found') ? new DomainError('decryption_failed', { cause: error }) : error;
+    }
+  }
+}
