@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
 import { randomSecret } from '../../crypto';
-import { Clock, failpoint } from '../../kernel';
+import { Clock, MINUTE, failpoint } from '../../kernel';
 import { OwnerKeys, Sealer } from '../../keys/user';
 import { Collection, Store, update } from '../../store';
 import { FileDoc, fileCollection } from '../file.collection';
@@ -14,6 +14,8 @@ import { sealDetails } from './upload-cipher';
 import { UploadDoc, uploadCollection } from './upload.collection';
 
 const SEED_BYTES = 16;
+/** What a crash leaves of a creation holds its share of the quota no longer than this. */
+const NEW_EXPIRY = 5 * MINUTE;
 
 /**
  * Makes an upload: its row, the pending row of its file with the file key, and the share of the quota that it will need. The upload's row is
@@ -69,7 +71,8 @@ export class NewUploads {
     // From here on a removal of the row knows how much to give back, without the mark.
     await update(this.#files, id, (row) => (row.state === 'pending' ? { ...row, size: length } : undefined));
     await this.usage.settle(ownerId, id);
-    return this.change(id, (current) => (current.state === 'new' ? { ...current, state: 'open' } : undefined));
+    const expires_at = this.clock.now() + this.config.files.uploadExpiryMs;
+    return this.change(id, (row) => (row.state === 'new' ? { ...row, state: 'open', expires_at } : undefined));
   }
 
   private draft(uploadId: string, ownerId: string, { length }: NewUpload) {
@@ -86,7 +89,7 @@ export class NewUploads {
       runs: [],
       unnumbered: false,
       created_at: now,
-      expires_at: now + this.config.files.uploadExpiryMs,
+      expires_at: now + NEW_EXPIRY,
     };
   }
 

@@ -7,9 +7,9 @@ export interface PulseOptions {
   readonly uploadId: string;
   readonly attempt: number;
   /** Whether anything moved since this was last asked. */
-  moved(): boolean;
+  readonly moved: () => boolean;
   /** Called where the attempt is to end: it was asked to, or its upload was taken from it. */
-  interrupt(): void;
+  readonly interrupt: () => void;
 }
 
 /** Tells others that an attempt moves, and learns from them that it is to end. */

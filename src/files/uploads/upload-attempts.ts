@@ -82,14 +82,14 @@ export class UploadAttempts {
   /** An attempt that brought nothing counts for nothing, but for that of an empty file. */
   private async count({ upload, number }: Attempt, summary: FileSummary): Promise<UploadDoc> {
     const size = summary.plaintextSize;
-    let counted = false;
+    const outcome = { counted: false };
     const row = await update(this.#rows, upload._id, (current) => {
-      counted = current.state === 'open' && current.running === number;
-      if (!counted || (size === 0 && current.length > 0)) return undefined;
+      outcome.counted = current.state === 'open' && current.running === number;
+      if (!outcome.counted || (size === 0 && current.length > 0)) return undefined;
       return this.counted(withSegment(current, number, size), summary);
     });
     if (row === undefined) throw uploadNotFound();
-    if (!counted) throw new UploadLocked();
+    if (!outcome.counted) throw new UploadLocked();
     return hasSegment(row, number) ? row : this.withdrawn(row, number);
   }
 

@@ -88,18 +88,18 @@ export class UploadLocks {
   }
 
   private async tryBegin(uploadId: string, start: AttemptStart, impatient: boolean): Promise<Attempt | undefined> {
-    let superseded: number | undefined;
-    let begun = false;
+    const outcome: { superseded?: number | undefined; begun: boolean } = { begun: false };
     const row = await update(this.#rows, uploadId, (current) => {
       checkStart(current, start);
-      superseded = current.running;
-      begun = superseded === undefined || this.isAbandoned(current) || (impatient && this.isHung(current));
-      if (begun) return this.started(current, start);
+      const { running } = current;
+      outcome.superseded = running;
+      outcome.begun = running === undefined || this.isAbandoned(current) || (impatient && this.isHung(current));
+      if (outcome.begun) return this.started(current, start);
       if (!this.isHung(current)) throw new UploadLocked();
       return asked(current);
     });
     if (row === undefined) throw uploadNotFound();
-    return begun ? { number: row.attempts, upload: row, superseded } : undefined;
+    return outcome.begun ? { number: row.attempts, upload: row, superseded: outcome.superseded } : undefined;
   }
 
   private started(row: UploadDoc, { offset, mayBeWhole }: AttemptStart): UploadDoc {

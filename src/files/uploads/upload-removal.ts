@@ -25,14 +25,14 @@ export class UploadRemoval {
 
   /** @returns the row for `finish`; undefined where `applies` does not hold (any more). */
   async begin(uploadId: string, applies: (row: UploadDoc) => boolean): Promise<UploadDoc | undefined> {
-    let begun = false;
+    const outcome = { begun: false };
     const row = await update(this.#rows, uploadId, (current) => {
-      begun = applies(current);
+      outcome.begun = applies(current);
       // Due at once: where this stops half-way the sweeper goes on.
-      return begun ? { ...atRest(current), state: 'ended' as const, expires_at: this.clock.now() } : undefined;
+      return outcome.begun ? { ...atRest(current), state: 'ended' as const, expires_at: this.clock.now() } : undefined;
     });
     failpoint('upload.ended');
-    return begun ? row : undefined;
+    return outcome.begun ? row : undefined;
   }
 
   /** Takes an upload that `begin` ended to its end. May be repeated, and by several at once. */

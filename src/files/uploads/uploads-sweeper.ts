@@ -91,13 +91,13 @@ export class UploadsSweeper implements OnModuleInit {
     due: (row: UploadDoc) => boolean,
     act: (row: UploadDoc) => Promise<void>,
   ): Promise<void> {
-    let fault: unknown;
+    let fault: Error | undefined;
     for (let after: string | undefined; ;) {
       const options: ListOptions = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
       const page = await this.#rows.list(index, prefix, options);
       const rows = page.items.filter(due);
       // One upload that cannot be helped now does not stand in the way of the others.
-      for (const row of rows) await act(row).catch((error: unknown) => (fault = error));
+      for (const row of rows) await act(row).catch((error: unknown) => (fault = error as Error));
       if (rows.length === 0 || page.next === undefined) break;
       after = page.next;
     }

@@ -130,14 +130,10 @@ export class UploadsController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<void> {
-    switch (request.headers['x-http-method-override']) {
-      case 'PATCH':
-        return this.append(caller, id, request, reply);
-      case 'DELETE':
-        return this.terminate(caller, id, request, reply);
-      default:
-        throw new DomainError('method_not_allowed', { detail: 'POST here takes X-HTTP-Method-Override.' });
-    }
+    const method = request.headers['x-http-method-override'];
+    if (method === 'PATCH') return this.append(caller, id, request, reply);
+    if (method === 'DELETE') return this.terminate(caller, id, request, reply);
+    throw new DomainError('method_not_allowed', { detail: 'POST here takes X-HTTP-Method-Override.' });
   }
 }
 
