@@ -3,7 +3,7 @@ import { randomSecret } from '../crypto';
 import { Clock, DomainError, SecretBytes, failpoint } from '../kernel';
 import { OwnerKeys, Sealer } from '../keys/user';
 import { Collection, DuplicateKey, Store, update } from '../store';
-import { ContentFacts, newFileKey, sealFacts, sealName } from './file-cipher';
+import { ContentFacts, newFileKey, sealFacts, sealName, wrapFileKey } from './file-cipher';
 import { FileRemoval } from './file-removal';
 import { FileWorker } from './file-worker';
 import { ActiveFile, FileDoc, fileCollection, hasExpired } from './file.collection';
@@ -23,6 +23,8 @@ export interface StoredContent {
   readonly facts: ContentFacts;
   /** Where it lies, if that is not the blob that the row named from the beginning. */
   readonly blobId?: string;
+  /** What it is encrypted with, if that is not the key that the row has wrapped from the beginning. */
+  readonly key?: SecretBytes;
 }
 
 /** Who looks after a pending row: this process by its heartbeat, or the row of a resumable upload, which outlives processes. */
@@ -154,6 +156,10 @@ export class NewFiles {
       ...rest,
       state: 'active',
       blob_id: content.blobId ?? row.blob_id,
+      ...(content.key !== undefined && {
+        file_key: wrapFileKey(keys, row, content.key),
+        wrap_version: keys.version,
+      }),
       name_index: keys.nameIndex(request.name),
       meta: sealFacts(keys, row, content.facts),
       seal_version: Math.min(row.seal_version, keys.version),

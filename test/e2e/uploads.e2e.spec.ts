@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { Upload } from 'tus-js-client';
 import { signUp } from '../support/accounts';
 import { type Answer, type Client, expectStatus } from '../support/client';
@@ -189,6 +190,27 @@ describeOnProfiles('resumable uploads', (context) => {
       expect(await offsetOf(client(), path)).toBe(0);
       await expectFile(await patchUpload(client(), path, 0, Buffer.from('abcd')), Buffer.from('abcd'));
     });
+  });
+
+  it('take nothing of a body that goes on beyond the length, whatever it announced', async () => {
+    const path = await newUpload(client(), fresh(), 10_000);
+    const headers = {
+      'tus-resumable': '1.0.0',
+      'upload-offset': '0',
+      'content-type': 'application/offset+octet-stream',
+    };
+    const endless = Readable.from(Array.from({ length: 20 }, () => sampleBytes(1000)));
+    expect((await client().send('PATCH', path, { headers, body: endless })).status).toBe(413);
+    expect(await offsetOf(client(), path)).toBe(0);
+    const connection = await rawPatch(context.services[0]!.url, client(), path, 4000);
+    await connection.write(CONTENT.subarray(0, 10_000));
+    expect(await connection.status()).toBe(204);
+    connection.socket.destroy();
+    expect(await offsetOf(client(), path)).toBe(4000);
+    await expectFile(
+      await patchUpload(client(), path, 4000, CONTENT.subarray(4000, 10_000)),
+      CONTENT.subarray(0, 10_000),
+    );
   });
 
   it('count a piece with a checksum only where it holds', async () => {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { signUp } from '../support/accounts';
@@ -146,6 +146,34 @@ describe('what lies on a disk of an upload that was resumed with other bytes', (
     const pairs = messages.flatMap(({ dataKey, nonces }) => nonces.map((nonce) => `${dataKey}/${nonce}`));
     expect(pairs.length).toBeGreaterThan(60);
     expect(new Set(pairs).size).toBe(pairs.length);
+  });
+});
+
+describe('a whole piece that a kill left uncounted', () => {
+  it('cannot be put in the place of the file that came of other bytes', async () => {
+    const service = await startService({ env: { COFFER_FAILPOINT: 'upload.segment-stored' } });
+    try {
+      const { client } = await signUp(new Client(service.url));
+      const path = await newUpload(client, 'swapped', CONTENT.length);
+      await expect(patchUpload(client, path, 0, Buffer.alloc(CONTENT.length, 1))).rejects.toThrow();
+      await service.ended();
+      const [uncounted = ''] = await blobFiles(service.dataDir);
+      const stray = await readFile(uncounted);
+      await service.restart({ COFFER_FAILPOINT: undefined });
+      const answer = await patchUpload(client, path, 0, CONTENT);
+      expect(answer.status).toBe(204);
+      const content = `/files/${answer.headers['file-id'] ?? ''}/content`;
+      expect((await client.get(content)).bytes.equals(CONTENT)).toBe(true);
+      const file = await waitFor('the segments to be removed', async () => {
+        const [only, ...others] = await blobFiles(service.dataDir);
+        return others.length === 0 ? only : undefined;
+      });
+      expect((await readFile(file)).length).toBe(stray.length);
+      await writeFile(file, stray);
+      expect((await client.get(content)).status).toBe(422);
+    } finally {
+      await service.dispose();
+    }
   });
 });
 

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { BlobStore } from '../../blobs';
-import { FileMessages } from '../../crypto';
+import { FileMessages, newKey } from '../../crypto';
 import { AuditSink, DomainError, audited, failpoint, isDomainError } from '../../kernel';
 import { Sealer } from '../../keys/user';
 import { Collection, Store, update } from '../../store';
@@ -10,7 +10,7 @@ import { FileName } from '../file-name';
 import { FileDoc, fileCollection } from '../file.collection';
 import { NewFiles, StoredContent, newBlobId } from '../new-files';
 import { StagedSegments } from './staged-segments';
-import { blobIdOf, uploadNotFound } from './upload';
+import { blobIdOf, hasStrayMessage, uploadNotFound } from './upload';
 import { openDetails, openDigest } from './upload-cipher';
 import { UploadDoc } from './upload.collection';
 
@@ -56,16 +56,20 @@ export class Assembly {
     if (file === undefined) return;
     failpoint('assembly.begun');
     const key = await this.tools.segments.fileKey(upload._id);
+    const ownKey = hasStrayMessage(upload) ? newKey() : undefined;
     try {
-      const message = this.tools.messages.encrypt(key, contextOf(file), this.tools.segments.content(upload, key));
+      const bytes = this.tools.segments.content(upload, key);
+      const message = this.tools.messages.encrypt(ownKey ?? key, contextOf(file), bytes);
       await this.tools.blobs.put(file.blob_id, message);
       failpoint('assembly.stored');
       await hold();
       const { plaintextSize: size, encryptedSize, sha256 } = message.summary;
       if (size !== upload.length) throw new DomainError('decryption_failed');
-      await this.activate(upload, { size, encryptedSize, sha256, blobId: file.blob_id });
+      const stored = { size, encryptedSize, sha256, blobId: file.blob_id };
+      await this.activate(upload, ownKey === undefined ? stored : { ...stored, key: ownKey });
     } finally {
       key.destroy();
+      ownKey?.destroy();
     }
     failpoint('assembly.active');
   }

@@ -2,7 +2,7 @@ import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CONFIG, Config } from '../../config';
 import { JobBusy, JobRunner, RunningJob } from '../../jobs';
-import { Clock, DomainError, ErrorCode, SECOND, failpoint, isDomainError } from '../../kernel';
+import { Clock, DomainError, ErrorCode, SECOND, StaleEnvelope, failpoint, isDomainError } from '../../kernel';
 import { Collection, Store, update } from '../../store';
 import { Assembly } from './assembly';
 import { StagedSegments } from './staged-segments';
@@ -73,7 +73,7 @@ export class UploadCompletion implements OnModuleInit {
 
   private async make(upload: UploadDoc, hold: () => Promise<void>): Promise<void> {
     try {
-      await (isOneMessage(upload) ? this.assembly.promote(upload) : this.assembly.assemble(upload, hold));
+      await this.file(upload, hold);
     } catch (error) {
       await this.failed(upload, error);
     }
@@ -81,6 +81,17 @@ export class UploadCompletion implements OnModuleInit {
     failpoint('assembly.done');
     await this.segments.dropAll(upload._id);
     failpoint('assembly.cleared');
+  }
+
+  private async file(upload: UploadDoc, hold: () => Promise<void>): Promise<void> {
+    try {
+      await (isOneMessage(upload) ? this.assembly.promote(upload) : this.assembly.assemble(upload, hold));
+    } catch (error) {
+      if (!(error instanceof StaleEnvelope)) throw error;
+      // Sealed again since it was read: the row as it is now opens.
+      const current = await this.#rows.find('_id', upload._id);
+      if (current?.state === 'whole') await this.file(current, hold);
+    }
   }
 
   private async failed(upload: UploadDoc, error: unknown): Promise<never> {

@@ -82,9 +82,13 @@ export class UploadLocks {
     return row.close_asked === attempt ? 'closing' : 'held';
   }
 
-  /** Ends an attempt that is not counted. @returns the row then, where there is one. */
-  async release(uploadId: string, attempt: number): Promise<UploadDoc | undefined> {
-    return update(this.#rows, uploadId, (row) => (row.running === attempt ? atRest(row) : undefined));
+  /** Ends an attempt that is not counted, where `applies` to the row as it is now. @returns the row then, where there is one. */
+  async release(
+    uploadId: string,
+    attempt: number,
+    applies: (row: UploadDoc) => boolean = () => true,
+  ): Promise<UploadDoc | undefined> {
+    return update(this.#rows, uploadId, (row) => (row.running === attempt && applies(row) ? atRest(row) : undefined));
   }
 
   private async tryBegin(uploadId: string, start: AttemptStart, impatient: boolean): Promise<Attempt | undefined> {

@@ -51,6 +51,12 @@ export const isOneMessage = (row: UploadDoc): boolean => {
   return row.unnumbered && run?.first === 1 && run.size === row.length;
 };
 
+/**
+ * True where the message of attempt 1 may lie somewhere, whole, with the very context that the file's message will have, and did not count.
+ * The file then gets a key of its own, or who writes to the blob store could put the one in the place of the other.
+ */
+export const hasStrayMessage = (row: UploadDoc): boolean => row.unnumbered && !hasSegment(row, 1);
+
 /** Random for who does not have the row. */
 export const blobIdOf = ({ blob_seed: seed }: UploadDoc, attempt: number): string =>
   sha256(`${seed}/${attempt}`).toString('hex').slice(0, BLOB_ID_CHARS);

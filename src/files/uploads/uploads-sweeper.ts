@@ -71,7 +71,8 @@ export class UploadsSweeper implements OnModuleInit {
   /** What a kill left unclosed was never counted. */
   private async clear(row: UploadDoc): Promise<void> {
     if (row.running === undefined) return;
-    const current = await this.tools.locks.release(row._id, row.running);
+    const current = await this.tools.locks.release(row._id, row.running, (now) => this.isDead(now));
+    if (current?.running === row.running) return;
     if (current === undefined || !hasSegment(current, row.running)) await this.tools.segments.drop(row, row.running);
   }
 
