@@ -21,6 +21,7 @@ const FINAL: readonly ErrorCode[] = ['decryption_failed', 'integrity_failed'];
 /** From the last byte of an upload to its file: at once where the one message may stay as it is, else by a job that survives processes. */
 @Injectable()
 export class UploadCompletion implements OnModuleInit {
+  protected readonly patienceMs: number = PATIENCE;
   readonly #rows: Collection<UploadDoc>;
 
   constructor(
@@ -44,7 +45,7 @@ export class UploadCompletion implements OnModuleInit {
    */
   async complete(upload: UploadDoc): Promise<UploadDoc> {
     if (upload.state === 'whole') await this.begin(upload);
-    const until = performance.now() + PATIENCE;
+    const until = performance.now() + this.patienceMs;
     for (let pause = FIRST_POLL; ; pause = Math.min(LONGEST_POLL, 2 * pause)) {
       const row = await this.#rows.find('_id', upload._id);
       if (row === undefined) throw uploadNotFound();

@@ -5,6 +5,7 @@ import { type Coffer, startCoffer } from '../../../test/support/coffer';
 import { waitFor } from '../../../test/support/processes';
 import { blobFiles } from '../../../test/support/raw-http';
 import { createUpload, endUpload, headUpload, newUpload, offsetOf, patchUpload } from '../../../test/support/tus';
+import { BlobStore } from '../../blobs';
 import { HOUR, MINUTE, SECOND, newId } from '../../kernel';
 import { userKeysCollection } from '../../keys/user';
 import { Store } from '../../store';
@@ -13,6 +14,7 @@ import { fileCollection } from '../file.collection';
 import { FilesSweeper } from '../files-sweeper';
 import { OwnedFiles } from '../owned-files';
 import { fileUsageCollection } from '../usage.collection';
+import { UploadCompletion } from './completion';
 import { NewUploads } from './new-uploads';
 import { OwnedUploads } from './owned-uploads';
 import { IncomingPiece } from './piece';
@@ -171,6 +173,42 @@ describe('an attempt that was taken for dead', () => {
     expect((await client.get(`/files/${idIn(path)}/content`)).text).toBe('in time!');
     expect((await blobFiles(coffer.dataDir)).length).toBe(before.length + 1);
     expect(await refsOf(path)).toBe(0);
+  });
+});
+
+describe('a file that takes long to make', () => {
+  it('is waited for, then asked for again, and never said to be there before it is', async () => {
+    let open: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (open = resolve));
+    const blobs = coffer.get(BlobStore);
+    const put = blobs.put.bind(blobs);
+    const slow = async (id: string, source: AsyncIterable<Uint8Array>): Promise<number> => {
+      const ref = await coffer.get(Store).collection(blobRefCollection).find('_id', id);
+      if (ref === undefined) await gate;
+      return put(id, source);
+    };
+    Object.assign(blobs, { put: slow });
+    const completion = coffer.get(UploadCompletion);
+    const patience = { patienceMs: Reflect.get(completion, 'patienceMs') as number };
+    Object.assign(completion, { patienceMs: 50 });
+    try {
+      const path = await newUpload(client, 'f', 10);
+      await patchUpload(client, path, 0, bytes(5));
+      const answer = await patchUpload(client, path, 5, bytes(5));
+      expect([answer.status, Number(answer.headers['retry-after']) > 0]).toEqual([503, true]);
+      expect(await offsetOf(client, path)).toBe(9);
+      expect((await client.get(`/files/${idIn(path)}`)).status).toBe(404);
+      expect((await endUpload(client, path)).status).toBe(423);
+      Object.assign(completion, patience);
+      open();
+      const again = await patchUpload(client, path, 9, bytes(1));
+      expect([again.status, again.headers['file-id']]).toEqual([204, idIn(path)]);
+      expect((await client.get(`/files/${idIn(path)}/content`)).bytes.equals(bytes(10))).toBe(true);
+    } finally {
+      Object.assign(blobs, { put });
+      Object.assign(completion, patience);
+      open();
+    }
   });
 });
 
