@@ -204,13 +204,15 @@ describeOnProfiles('resumable uploads', (context) => {
     expect(await offsetOf(client(), path)).toBe(0);
     const connection = await rawPatch(context.services[0]!.url, client(), path, 4000);
     await connection.write(CONTENT.subarray(0, 10_000));
-    expect(await connection.status()).toBe(204);
-    connection.socket.destroy();
-    expect(await offsetOf(client(), path)).toBe(4000);
-    await expectFile(
-      await patchUpload(client(), path, 4000, CONTENT.subarray(4000, 10_000)),
-      CONTENT.subarray(0, 10_000),
-    );
+    // What is beyond the announced length is the next request on that connection, and none that anybody understands.
+    await connection.closed();
+    const last = await waitFor('the upload to be free', async () => {
+      const offset = await offsetOf(client(), path);
+      expect([0, 4000]).toContain(offset);
+      const answer = await patchUpload(client(), path, offset, CONTENT.subarray(offset, 10_000));
+      return [409, 423].includes(answer.status) ? undefined : answer;
+    });
+    await expectFile(last, CONTENT.subarray(0, 10_000));
   });
 
   it('count a piece with a checksum only where it holds', async () => {
