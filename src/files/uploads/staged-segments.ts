@@ -7,7 +7,7 @@ import { Collection, DuplicateKey, Store } from '../../store';
 import { BlobRefDoc, blobRefCollection } from '../blob-ref.collection';
 import { openFileKey } from '../file-cipher';
 import { FileDoc, fileCollection } from '../file.collection';
-import { Segment, blobIdOf, contextOf, segmentsOf } from './upload';
+import { Segment, blobIdOf, contextOf, hasContent, segmentsOf } from './upload';
 import { UploadDoc } from './upload.collection';
 
 const BATCH = 100;
@@ -75,21 +75,33 @@ export class StagedSegments {
 
   /** Removes what an attempt left, unless a file has it by now. */
   async drop(upload: UploadDoc, attempt: number): Promise<void> {
-    await this.remove(blobIdOf(upload, attempt));
+    await this.remove(blobIdOf(upload, attempt), upload._id);
   }
 
   /** Removes all segments of an upload that has ended, but for one that a file has. May be repeated. */
   async dropAll(uploadId: string): Promise<void> {
     for (;;) {
       const page = await this.#refs.list('holder', ['upload', uploadId], { limit: BATCH, onForged: () => undefined });
-      for (const { _id: blobId } of page.items) await this.remove(blobId);
+      for (const { _id: blobId } of page.items) await this.remove(blobId, uploadId);
       if (page.items.length === 0) return;
     }
   }
 
-  private async remove(blobId: string): Promise<void> {
-    if ((await this.#files.find('blob', blobId)) === undefined) await this.blobs.remove(blobId);
+  private async remove(blobId: string, uploadId: string): Promise<void> {
+    const isOfFile = hasContent(await this.#files.find('_id', uploadId), blobId);
+    if (!isOfFile) await this.blobs.remove(blobId);
     await this.#refs.remove(blobId);
+    if (isOfFile) await this.handOver(blobId, uploadId);
+  }
+
+  /** A content besides the current one has a reference, and the file may have got a newer one meanwhile. */
+  private async handOver(blobId: string, fileId: string): Promise<void> {
+    const file = await this.#files.find('_id', fileId);
+    if (file === undefined || file.blob_id === blobId || !hasContent(file, blobId)) return;
+    const ref = { _id: blobId, owner_id: file.owner_id, holder: 'file' as const, holder_id: fileId };
+    await this.#refs.insert(ref).catch((error: unknown) => {
+      if (!(error instanceof DuplicateKey)) throw error;
+    });
   }
 
   private async openFileKey(uploadId: string): Promise<SecretBytes> {

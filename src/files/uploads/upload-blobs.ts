@@ -2,22 +2,30 @@ import { Injectable } from '@nestjs/common';
 import { isDomainError } from '../../kernel';
 import { Collection, Store } from '../../store';
 import { BlobRefDoc, blobRefCollection } from '../blob-ref.collection';
+import { FileDoc, fileCollection } from '../file.collection';
+import { hasContent } from './upload';
 import { UploadDoc, uploadCollection } from './upload.collection';
 
 /** Tells the sweep of blobs that belong to nobody which ones uploads still need. */
 @Injectable()
 export class UploadBlobs {
   readonly #rows: Collection<UploadDoc>;
+  readonly #files: Collection<FileDoc>;
   readonly #refs: Collection<BlobRefDoc>;
 
   constructor(store: Store) {
     this.#rows = store.collection(uploadCollection);
+    this.#files = store.collection(fileCollection);
     this.#refs = store.collection(blobRefCollection);
   }
 
-  /** Whether an upload that goes on has this blob. Says yes too often: what an attempt left goes with its upload at the latest. */
-  async holds(_blobId: string, uploadId: string): Promise<boolean> {
+  /**
+   * Whether an upload that goes on has this blob, or the file that it became. Says yes too often: what an attempt left goes with its upload at
+   * the latest.
+   */
+  async holds(blobId: string, uploadId: string): Promise<boolean> {
     try {
+      if (hasContent(await this.#files.find('_id', uploadId), blobId)) return true;
       const row = await this.#rows.find('_id', uploadId);
       return row !== undefined && row.state !== 'done' && row.state !== 'ended';
     } catch (error) {

@@ -1,5 +1,6 @@
 import { FileContext, sha256 } from '../../crypto';
 import { DomainError } from '../../kernel';
+import { FileDoc } from '../file.collection';
 import { Run, UploadDoc } from './upload.collection';
 
 export const FILE_VERSION = 1;
@@ -76,6 +77,10 @@ export const shownOffset = (row: UploadDoc): number =>
 /** True for a PATCH that brings nothing new: the rest that `shownOffset` left open, or the last attempt once more. */
 export const isRepeated = (row: UploadDoc, offset: number): boolean =>
   [row.last_offset, Math.max(0, row.length - 1), row.length].includes(offset);
+
+/** True where a file has this blob, as its current content or another one. */
+export const hasContent = (file: FileDoc | undefined, blobId: string): boolean =>
+  file?.blob_id === blobId || (file?.others ?? []).some((content) => content.blob_id === blobId);
 
 export const uploadNotFound = (): DomainError => new DomainError('not_found', { detail: 'There is no such upload.' });
 
