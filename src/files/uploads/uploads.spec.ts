@@ -18,8 +18,10 @@ import { UploadCompletion } from './completion';
 import { NewUploads } from './new-uploads';
 import { OwnedUploads } from './owned-uploads';
 import { IncomingPiece } from './piece';
+import { StagedSegments } from './staged-segments';
 import { parseCreation } from './tus-request';
 import { UploadAttempts } from './upload-attempts';
+import { UploadBlobs } from './upload-blobs';
 import { uploadCollection, UploadDoc } from './upload.collection';
 import { UploadsSweeper } from './uploads-sweeper';
 
@@ -264,6 +266,21 @@ describe('what is stored of an upload', () => {
     await coffer.get(OwnedFiles).erase(owner);
     expect([await rowOf(path), await fileRowOf(path), await refsOf(path)]).toEqual([undefined, undefined, 0]);
     expect(await blobFiles(coffer.dataDir)).toEqual(before);
+  });
+
+  it('stays for a file that has it as a former version by the time that a crash is cleared up', async () => {
+    const path = await newUpload(client, 'f', 10);
+    await patchUpload(client, path, 0, bytes(10));
+    const store = coffer.get(Store);
+    const [files, refs] = [store.collection(fileCollection), store.collection(blobRefCollection)];
+    const { blob_id, owner_id, ...file } = (await fileRowOf(path))!;
+    await refs.insert({ _id: blob_id, owner_id, holder: 'upload', holder_id: idIn(path) });
+    const former = { state: 'former' as const, version: 1, blob_id, client_encrypted: false, modified_at: 1 };
+    await files.replace({ ...file, owner_id, blob_id: 'another', version: 2, others: [former] });
+    expect(await coffer.get(UploadBlobs).needs(blob_id)).toBe(true);
+    await coffer.get(StagedSegments).dropAll(idIn(path));
+    expect(await coffer.get(BlobStore).size(blob_id)).toBeGreaterThan(10);
+    expect(await refs.find('_id', blob_id)).toMatchObject({ holder: 'file', holder_id: idIn(path) });
   });
 
   it('is one row however many pieces of one size come', async () => {
