@@ -10,7 +10,7 @@ import { BlobPlans, HomedBlobStore } from './blobs/homes';
 import { S3BlobStore } from './blobs/s3';
 import { BlobStoreName, CONFIG, Config } from './config';
 import { sha256Stream } from './crypto';
-import { FilesModule, OwnedFiles } from './files';
+import { FilesModule, OwnedFiles, OwnedUploads } from './files';
 import { HealthModule } from './health';
 import { AnswerSealer, HttpModule, OwnedAnswers } from './http';
 import { JobsModule, Scheduler } from './jobs';
@@ -43,7 +43,16 @@ const ENGINE = Symbol('coffer:engine');
 const VAULT = Symbol('coffer:vault');
 
 /** All houses that hold data of users. Sessions first: an erase ends them before anything else. */
-const USER_HOUSES = [OwnedSessions, OwnedFactors, OwnedRecords, OwnedLinks, OwnedSharing, OwnedFiles, OwnedAnswers];
+const USER_HOUSES = [
+  OwnedSessions,
+  OwnedFactors,
+  OwnedRecords,
+  OwnedLinks,
+  OwnedSharing,
+  OwnedUploads,
+  OwnedFiles,
+  OwnedAnswers,
+];
 
 const USER_OWNED = Symbol('coffer:user-owned');
 

@@ -30,6 +30,8 @@ export interface Config {
     readonly userQuota: number | undefined;
     /** How long a removed file stays in the trash; 0 for no trash. */
     readonly trashDays: number;
+    /** How long a resumable upload is kept after the last bytes that came. */
+    readonly uploadExpiryMs: number;
   };
   readonly http: HttpConfig;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent';

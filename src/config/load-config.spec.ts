@@ -55,7 +55,7 @@ describe('what holds where nothing is set', () => {
       mail: { kind: 'outbox', from: 'coffer@localhost' },
       accounts: { bootstrapAdmin: 'first-user', emailVerification: 'off', require2fa: 'off' },
       blobs: { store: 'filesystem' },
-      files: { maxSize: 1024 ** 4, userQuota: undefined },
+      files: { maxSize: 1024 ** 4, userQuota: undefined, uploadExpiryMs: 86_400_000 },
       http: { publicUrl: 'http://127.0.0.1:8000', trustedProxies: [], corsOrigins: [], rateLimits: true, docs: true },
       logLevel: 'info',
       metricsToken: undefined,
@@ -195,7 +195,8 @@ describe('each variable', () => {
     [{ METRICS_TOKEN: GOOD }, { metricsToken: GOOD }],
     [{ COFFER_FAILPOINT: 'rotation.after-rotate' }, { failpoint: 'rotation.after-rotate' }],
     [{ KEY_ROTATION_DAYS: '90' }, { masterKeyRotationDays: 90 }],
-    [{ KEY_ROTATION_DAYS: '0', TWO_PERSON: 'false', TRASH_DAYS: '0', UPLOAD_EXPIRY_HOURS: '24' }, {}],
+    [{ KEY_ROTATION_DAYS: '0', TWO_PERSON: 'false', TRASH_DAYS: '0' }, {}],
+    [{ UPLOAD_EXPIRY_HOURS: '2' }, { files: { uploadExpiryMs: 7_200_000 } }],
   ];
   it.each(accepted)('takes %j', (env, expected) => {
     expect(load(env)).toMatchObject(expected);
@@ -253,7 +254,7 @@ describe('each variable', () => {
     ['MAX_FILE_SIZE must be', { MAX_FILE_SIZE: '1 GB' }],
     ['USER_QUOTA must be', { USER_QUOTA: '0' }],
     ['TRASH_DAYS must be a whole number', { TRASH_DAYS: '-1' }],
-    ['UPLOAD_EXPIRY_HOURS is not offered yet', { UPLOAD_EXPIRY_HOURS: '1' }],
+    ['UPLOAD_EXPIRY_HOURS must be', { UPLOAD_EXPIRY_HOURS: '0' }],
     ['RATE_LIMITS must be one of', { RATE_LIMITS: 'no' }],
     ['TRUSTED_PROXIES must be', { TRUSTED_PROXIES: '10.0.0.0/33' }],
     ['TRUSTED_PROXIES must be', { TRUSTED_PROXIES: 'true' }],

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
+import { HOUR } from '../kernel';
 import { blobs } from './blobs';
 import { Config, HttpConfig, MailConfig, MasterKeyConfig, VaultConfig } from './config';
 import { EnvReader, Environment, refused } from './env-reader';
@@ -52,9 +53,6 @@ function refuseLaterCapabilities(env: EnvReader): void {
   env.notYet('TWO_PERSON', ['true'], 'use false');
   env.oneOf('TWO_PERSON', ['false'], 'false');
   env.oneOf('JWT_ALG', ['HS256'], 'HS256');
-  if (env.whole('UPLOAD_EXPIRY_HOURS', 1, 8_760, 24) !== 24) {
-    throw refused('UPLOAD_EXPIRY_HOURS', 'is not offered yet by this version; use 24 or do not set it');
-  }
   for (const name of ['KACLS_URL', 'WEBAUTHN_RP_ID']) {
     if (env.text(name) !== undefined) throw refused(name, 'is not offered yet by this version; do not set it');
   }
@@ -84,6 +82,7 @@ function storage({ env, secrets }: Sources): Storage {
       maxSize: env.bytes('MAX_FILE_SIZE', TIB) ?? TIB,
       userQuota: env.bytes('USER_QUOTA', undefined),
       trashDays: env.whole('TRASH_DAYS', 0, 36_500, 0),
+      uploadExpiryMs: env.whole('UPLOAD_EXPIRY_HOURS', 1, 8_760, 24) * HOUR,
     },
   };
 }

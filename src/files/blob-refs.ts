@@ -1,9 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { isDomainError } from '../kernel';
-import { Collection, DuplicateKey, Store } from '../store';
+import { Collection, Draft, DuplicateKey, Store, update } from '../store';
 import { BlobRefDoc, blobRefCollection } from './blob-ref.collection';
 import { namesBlob } from './content-versions';
 import { FileDoc, fileCollection } from './file.collection';
+
+const BATCH = 100;
 
 /** Whether the holder of a reference still names the blob. */
 type Holds = (blobId: string, holderId: string) => Promise<boolean>;
@@ -31,11 +33,27 @@ export class BlobRefs {
 
   /** Says that a file's row names the blob, also where it is not the current content. Safe to repeat. */
   async claim(blobId: string, file: Pick<FileDoc, '_id' | 'owner_id'>): Promise<void> {
-    const ref = { _id: blobId, owner_id: file.owner_id, holder: 'file' as const, holder_id: file._id };
-    if ((await this.#refs.find('_id', blobId)) !== undefined) return;
-    await this.#refs.insert(ref).catch((error: unknown) => {
-      if (!(error instanceof DuplicateKey)) throw error;
-    });
+    if (await this.handOver(blobId, file._id)) return;
+    await this.insert({ _id: blobId, owner_id: file.owner_id, holder: 'file', holder_id: file._id });
+  }
+
+  /** Says whose a blob is that no file's row names yet. Safe to repeat. */
+  async claimForUpload(blobId: string, upload: Pick<FileDoc, '_id' | 'owner_id'>): Promise<void> {
+    await this.insert({ _id: blobId, owner_id: upload.owner_id, holder: 'upload', holder_id: upload._id });
+  }
+
+  /** What an upload held is from now on the file's that came of it. False where there is no reference. */
+  async handOver(blobId: string, fileId: string): Promise<boolean> {
+    const ref = await update(this.#refs, blobId, (current) =>
+      current.holder === 'file' ? undefined : { ...current, holder: 'file' as const, holder_id: fileId },
+    );
+    return ref !== undefined;
+  }
+
+  /** Blobs that an upload holds, some of them: what is released or handed over is not among them any more. */
+  async someOfUpload(uploadId: string): Promise<readonly string[]> {
+    const page = await this.#refs.list('holder', ['upload', uploadId], { limit: BATCH, onForged: () => undefined });
+    return page.items.map(({ _id }) => _id);
   }
 
   /** For a blob that is gone. */
@@ -58,5 +76,11 @@ export class BlobRefs {
       if (isDomainError(error, 'integrity_failed')) return true;
       throw error;
     }
+  }
+
+  private async insert(ref: Draft<BlobRefDoc>): Promise<void> {
+    await this.#refs.insert(ref).catch((error: unknown) => {
+      if (!(error instanceof DuplicateKey)) throw error;
+    });
   }
 }

@@ -34,6 +34,14 @@ export function newFileKey(keys: OwnerKeys, file: FileRef): { readonly key: Secr
   return { key, wrapped: envelope.toString('hex') };
 }
 
+/** Wraps a file key that was made before. */
+export function wrapFileKey(keys: OwnerKeys, file: FileRef, key: SecretBytes): string {
+  const bytes = plaintext(Buffer.from(key.bytes));
+  const envelope = keys.seal('file-keys', versionPlace(keys.ownerId, file, 'key'), bytes);
+  bytes.fill(0);
+  return envelope.toString('hex');
+}
+
 export function openFileKey(keys: OwnerKeys, row: FileDoc & { readonly file_key: string }): SecretBytes {
   return keys.openFileKey(versionPlace(row.owner_id, row, 'key'), envelopeOf(row.file_key));
 }

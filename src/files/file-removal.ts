@@ -49,8 +49,7 @@ export class FileRemoval {
     await this.usage.release(row.owner_id, usageMark(row._id, row.version), row.size);
     failpoint('file.released');
     await this.blobs.remove(row.blob_id);
-    // A file that never had another content has no references.
-    if (row.last_version !== undefined) await this.traces.ofBlob(row.blob_id);
+    await this.traces.ofBlob(row.blob_id);
     failpoint('file.blob-removed');
     await this.#files.remove(row._id);
     const marks = [row, ...others].map(({ version }) => usageMark(row._id, version));

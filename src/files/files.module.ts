@@ -32,6 +32,7 @@ import { LinkPageController } from './links/link-page.controller';
 import { UploadLinksController } from './links/upload-links.controller';
 import { NewFiles } from './new-files';
 import { OwnedFiles } from './owned-files';
+import * as uploads from './uploads';
 import { UsageLedger } from './usage-ledger';
 
 @Module({
@@ -46,6 +47,7 @@ import { UsageLedger } from './usage-ledger';
     LinkContentController,
     LinkPageController,
     UploadLinksController,
+    uploads.UploadsController,
   ],
   providers: [
     { provide: FileMessages, useFactory: () => new FileMessages() },
@@ -73,8 +75,9 @@ import { UsageLedger } from './usage-ledger';
     SweepTools,
     OwnedFiles,
     UsageLedger,
+    ...uploads.UPLOAD_PROVIDERS,
   ],
-  exports: [OwnedFiles],
+  exports: [OwnedFiles, uploads.OwnedUploads],
 })
 export class FilesModule implements OnApplicationShutdown {
   constructor(private readonly messages: FileMessages) {}

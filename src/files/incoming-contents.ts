@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { FileSummary, randomSecret } from '../crypto';
+import { FileSummary } from '../crypto';
 import { Clock, DomainError, SecretBytes, failpoint } from '../kernel';
 import { OwnerKeys, Sealer } from '../keys/user';
 import { Collection, Store, untilHeld } from '../store';
@@ -10,7 +10,7 @@ import { FileContents } from './file-contents';
 import { FileRemoval } from './file-removal';
 import { ActiveFile, FileDoc, OtherContent, fileCollection, isVisible } from './file.collection';
 import { Heartbeat, Touch, uploadGone } from './heartbeat';
-import { BLOB_ID_BYTES } from './new-files';
+import { newBlobId } from './new-files';
 
 /** What is to come into a file: a new version, or (`rekeyed`) the content of a version once more, under another file key. */
 export interface PlannedContent {
@@ -150,7 +150,7 @@ export class IncomingContents {
     const content = {
       state: 'incoming' as const,
       version,
-      blob_id: randomSecret(BLOB_ID_BYTES).toString('hex'),
+      blob_id: newBlobId(),
       file_key: wrapped,
       client_encrypted: clientEncrypted,
       ...(rekeyed && { rekeyed }),

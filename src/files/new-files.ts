@@ -3,7 +3,7 @@ import { randomSecret } from '../crypto';
 import { Clock, DomainError, SecretBytes, failpoint } from '../kernel';
 import { OwnerKeys, Sealer } from '../keys/user';
 import { Collection, DuplicateKey, Store, update } from '../store';
-import { ContentFacts, newFileKey, sealFacts, sealName } from './file-cipher';
+import { ContentFacts, newFileKey, sealFacts, sealName, wrapFileKey } from './file-cipher';
 import { FileRemoval } from './file-removal';
 import { FileWorker } from './file-worker';
 import { ActiveFile, FileDoc, fileCollection, hasExpired } from './file.collection';
@@ -21,13 +21,22 @@ export interface StoredContent {
   readonly size: number;
   readonly encryptedSize: number;
   readonly facts: ContentFacts;
+  /** Where it lies, if that is not the blob that the row named from the beginning. */
+  readonly blobId?: string;
+  /** What it is encrypted with, if that is not the key that the row has wrapped from the beginning. */
+  readonly key?: SecretBytes;
 }
 
-/** What becomes of a file whose name was taken meanwhile: `keep-unnamed` is for senders who are not to be told. */
+/** Who looks after a pending row: this process by its heartbeat, or the row of a resumable upload, which outlives processes. */
+export type Keeper = 'heartbeat' | 'upload';
+
+/** What becomes of a file whose name was taken meanwhile: `keep-unnamed` is for what was sent already, and for senders who are not to be told. */
 export type IfTaken = 'refuse' | 'keep-unnamed';
 
+type FutureFile = Pick<UploadRequest, 'name' | 'expiresInMs'>;
+
 const FIRST_VERSION = 1;
-export const BLOB_ID_BYTES = 16;
+const BLOB_ID_BYTES = 16;
 const ATTEMPTS = 10;
 
 /** The two ends of a new file's row: pending before a byte is stored, active by one conditional write when all of it is durable. */
@@ -55,7 +64,12 @@ export class NewFiles {
    * Stores the invisible row, by the wrap protocol: the wrap of the file key is in it before anything is encrypted with that key. The
    * caller destroys the key.
    */
-  async open(fileId: string, ownerId: string, request: UploadRequest): Promise<PendingFile> {
+  async open(
+    fileId: string,
+    ownerId: string,
+    request: UploadRequest,
+    keeper: Keeper = 'heartbeat',
+  ): Promise<PendingFile> {
     let key: SecretBytes | undefined;
     const sealed = (keys: OwnerKeys) => {
       key?.destroy();
@@ -67,7 +81,12 @@ export class NewFiles {
     };
     try {
       const row = await this.sealer.insert(ownerId, {
-        pending: (keys) => this.#files.insert({ ...this.draft(fileId, ownerId, request), ...sealed(keys) }),
+        pending: (keys) =>
+          this.#files.insert({
+            ...this.draft(fileId, ownerId, request),
+            ...(keeper === 'heartbeat' && this.signature()),
+            ...sealed(keys),
+          }),
         again: (row, keys) => this.stillPending(row, () => sealed(keys)),
         // Not visible yet: a file's row becomes active with its content.
         activate: (row) => Promise.resolve(row),
@@ -89,7 +108,7 @@ export class NewFiles {
   /** Makes the file visible under its name. @throws DomainError `file_exists`, `conflict` (the upload was given up meanwhile). */
   async activate(
     fileId: string,
-    request: UploadRequest,
+    request: FutureFile,
     content: StoredContent,
     ifTaken: IfTaken = 'refuse',
   ): Promise<ActiveFile> {
@@ -111,13 +130,15 @@ export class NewFiles {
       owner_id: ownerId,
       state: 'pending' as const,
       version: FIRST_VERSION,
-      blob_id: randomSecret(BLOB_ID_BYTES).toString('hex'),
+      blob_id: newBlobId(),
       client_encrypted: request.clientEncrypted,
       created_at: now,
       modified_at: now,
-      heartbeat_at: now,
-      worker: this.worker.id,
     };
+  }
+
+  private signature(): Pick<FileDoc, 'heartbeat_at' | 'worker'> {
+    return { heartbeat_at: this.clock.now(), worker: this.worker.id };
   }
 
   private async stillPending(row: FileDoc, change: () => Partial<FileDoc>): Promise<FileDoc> {
@@ -128,12 +149,17 @@ export class NewFiles {
     return stored;
   }
 
-  private activated(keys: OwnerKeys, row: FileDoc, request: UploadRequest, content: StoredContent): FileDoc {
+  private activated(keys: OwnerKeys, row: FileDoc, request: FutureFile, content: StoredContent): FileDoc {
     const { heartbeat_at: _beat, worker: _worker, ...rest } = row;
     const now = this.clock.now();
     return {
       ...rest,
       state: 'active',
+      blob_id: content.blobId ?? row.blob_id,
+      ...(content.key !== undefined && {
+        file_key: wrapFileKey(keys, row, content.key),
+        wrap_version: keys.version,
+      }),
       name_index: keys.nameIndex(request.name),
       meta: sealFacts(keys, row, content.facts),
       seal_version: Math.min(row.seal_version, keys.version),
@@ -168,6 +194,8 @@ export class NewFiles {
     return false;
   }
 }
+
+export const newBlobId = (): string => randomSecret(BLOB_ID_BYTES).toString('hex');
 
 const fileExists = (): DomainError =>
   new DomainError('file_exists', { detail: 'A file of this name is there already.' });

@@ -31,6 +31,8 @@ export interface RoutePolicy {
   readonly always?: boolean;
   /** Bytes of body; default 1 MiB of JSON. `stream` leaves the limit to the handler, which counts as it reads. */
   readonly body?: number | 'stream';
+  /** Refusals in the shape of another protocol instead of RFC 9457: tus 1.0.0 (http/tus.ts). */
+  readonly errors?: 'tus';
 }
 
 /** Declares a route's policy: `@Policy({ access: 'user', stepUp: true })`. */
