@@ -35,7 +35,11 @@ async function main(args: readonly string[]): Promise<string> {
 }
 
 /** Documents first: a blob never changes, and one that a document of that moment names is still there but for a file that was deleted since. */
-async function backup({ dataDir, masterKey, userKeys }: Config, { into }: StoreCopy, folder: string): Promise<string> {
+async function backup(
+  { dataDir, masterKey, userKeys, blobs: { store } }: Config,
+  { into }: StoreCopy,
+  folder: string,
+): Promise<string> {
   if (into === undefined)
     throw new StartRefused('The documents lie in MongoDB: use mongodump (docs/operations.md, "Backup").');
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -46,7 +50,8 @@ async function backup({ dataDir, masterKey, userKeys }: Config, { into }: StoreC
   await copyTree(join(dataDir, 'secrets'), join(folder, 'secrets'));
   for (const name of ['keyring.json', 'installation.json']) await copyOne(join(dataDir, name), join(folder, name));
   const vault = masterKey.home === 'local' && userKeys.store === 'store' ? '' : IN_VAULT;
-  return `Copied documents and ${blobs} blobs to ${folder}.\n${vault}`;
+  const elsewhere = store === 'filesystem' ? '' : `Blobs lie in ${store}: copy them now, after this.\n`;
+  return `Copied documents and ${blobs} blobs to ${folder}.\n${elsewhere}${vault}`;
 }
 
 /** How many files. What a running upload has not finished is left out. */

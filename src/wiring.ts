@@ -1,13 +1,14 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { BlobStore } from './blobs';
+import { BlobPlan, BlobPlans } from './blobs/homes';
 import { envelopeVersion } from './crypto';
 import { AnswerSealer } from './http';
 import { AuditSink, MINUTE, ReadinessProbe, ciphertext, plaintext } from './kernel';
 import { MasterKey } from './keys/master';
 import { Sealer, SealPlace, UserKeyHome } from './keys/user';
 import { Metrics } from './observability';
-import { Store } from './store';
+import { Store, beginBlobMove, endBlobMove, readBlobPins } from './store';
 
 /** Small joints between houses that do not know each other. No adapter is named here; app.module does that. */
 
@@ -75,6 +76,26 @@ const place = (ownerId: string, resourceId: string): SealPlace => ({
   resourceId,
   field: 'answer',
 });
+
+/** Where blobs lie, by the installation document. */
+@Injectable()
+export class InstalledBlobPlans extends BlobPlans {
+  constructor(private readonly store: Store) {
+    super();
+  }
+
+  current(): Promise<BlobPlan> {
+    return readBlobPins(this.store);
+  }
+
+  begin(to: string): Promise<BlobPlan> {
+    return beginBlobMove(this.store, to);
+  }
+
+  end(to: string): Promise<BlobPlan> {
+    return endBlobMove(this.store, to);
+  }
+}
 
 /** What /readyz asks; audit registers its own. */
 export const probesOf = (

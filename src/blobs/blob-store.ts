@@ -21,10 +21,16 @@ export abstract class BlobStore {
   abstract get(id: string, range?: ByteRange): Promise<Readable>;
   /** Size in bytes; undefined where there is no such blob. */
   abstract size(id: string): Promise<number | undefined>;
-  /** Removes the blob; does nothing where there is none. */
+  /** Removes the blob, and what an unfinished put left; does nothing where there is none. A put under way then fails with `conflict`. */
   abstract remove(id: string): Promise<void>;
+  /** Removes what an unfinished put of this id left, and never a blob. A put that is under way then fails with `conflict`. */
+  abstract discard(id: string): Promise<void>;
   /** All ids, in no order, for sweeper and scrub. */
   abstract list(): AsyncIterable<string>;
-  /** Rejects when the medium cannot be written. */
+  /** Removes what dead puts left, of any id, where nothing was added to it for `ageMs`. */
+  abstract sweep(ageMs: number): Promise<void>;
+  /** Makes ready what the store needs on its medium. Safe to repeat. @throws StartRefused where the medium is not what it should be. */
+  abstract open(): Promise<void>;
+  /** Rejects when the medium does not answer. */
   abstract ping(): Promise<void>;
 }

@@ -55,7 +55,7 @@ describe('what holds where nothing is set', () => {
       mail: { kind: 'outbox', from: 'coffer@localhost' },
       accounts: { bootstrapAdmin: 'first-user', emailVerification: 'off', require2fa: 'off' },
       blobs: { store: 'filesystem' },
-      files: { maxSize: 1024 ** 4, userQuota: undefined },
+      files: { maxSize: 1024 ** 4, userQuota: undefined, uploadExpiryMs: 86_400_000 },
       http: { publicUrl: 'http://127.0.0.1:8000', trustedProxies: [], corsOrigins: [], rateLimits: true, docs: true },
       logLevel: 'info',
       metricsToken: undefined,
@@ -151,7 +151,32 @@ describe('each variable', () => {
       { BOOTSTRAP_ADMIN: 'none', EMAIL_VERIFICATION: 'required', REQUIRE_2FA: 'email' },
       { accounts: { bootstrapAdmin: 'none', emailVerification: 'required', require2fa: 'email' } },
     ],
-    [{ BLOB_STORE: 'filesystem' }, { blobs: { store: 'filesystem' } }],
+    [{ BLOB_STORE: 'filesystem' }, { blobs: { store: 'filesystem', s3: undefined } }],
+    [{ BLOB_STORE: 'gridfs', MONGODB_URL: 'mongodb://db' }, { blobs: { store: 'gridfs', s3: undefined } }],
+    [
+      { BLOB_STORE: 's3', S3_BUCKET: 'vault-blobs' },
+      {
+        blobs: {
+          store: 's3',
+          s3: { endpoint: undefined, bucket: 'vault-blobs', region: 'us-east-1', keys: undefined },
+        },
+      },
+    ],
+    [
+      {
+        S3_BUCKET: 'b-1',
+        S3_ENDPOINT: 'http://minio:9000/',
+        S3_REGION: 'eu-central-1',
+        AWS_ACCESS_KEY_ID: 'id',
+        AWS_SECRET_ACCESS_KEY: 's3cr3t',
+      },
+      {
+        blobs: {
+          store: 'filesystem',
+          s3: { endpoint: 'http://minio:9000', region: 'eu-central-1', keys: { id: 'id', secret: 's3cr3t' } },
+        },
+      },
+    ],
     [
       { MAX_FILE_SIZE: '10 MiB', USER_QUOTA: '1073741824' },
       { files: { maxSize: 10 * 1024 ** 2, userQuota: 1024 ** 3 } },
@@ -171,7 +196,8 @@ describe('each variable', () => {
     [{ COFFER_FAILPOINT: 'rotation.after-rotate' }, { failpoint: 'rotation.after-rotate' }],
     [{ KEY_ROTATION_DAYS: '90' }, { masterKeyRotationDays: 90 }],
     [{ TWO_PERSON: 'true' }, { twoPerson: true }],
-    [{ KEY_ROTATION_DAYS: '0', TWO_PERSON: 'false', TRASH_DAYS: '0', UPLOAD_EXPIRY_HOURS: '24' }, { twoPerson: false }],
+    [{ KEY_ROTATION_DAYS: '0', TWO_PERSON: 'false', TRASH_DAYS: '0' }, { twoPerson: false }],
+    [{ UPLOAD_EXPIRY_HOURS: '2' }, { files: { uploadExpiryMs: 7_200_000 } }],
   ];
   it.each(accepted)('takes %j', (env, expected) => {
     expect(load(env)).toMatchObject(expected);
@@ -217,13 +243,18 @@ describe('each variable', () => {
     ['BOOTSTRAP_ADMIN must be one of', { BOOTSTRAP_ADMIN: 'root' }],
     ['EMAIL_VERIFICATION must be one of', { EMAIL_VERIFICATION: 'on' }],
     ['REQUIRE_2FA must be one of', { REQUIRE_2FA: 'on' }],
-    ['BLOB_STORE has a value that this version does not offer yet', { BLOB_STORE: 's3' }],
-    ['BLOB_STORE has a value that this version does not offer yet', { BLOB_STORE: 'gridfs' }],
+    ['S3_BUCKET must be set where BLOB_STORE is s3', { BLOB_STORE: 's3' }],
+    ['S3_BUCKET must be the name of a bucket', { S3_BUCKET: 'a/b' }],
+    ['S3_ENDPOINT must be a URL', { S3_BUCKET: 'bucket', S3_ENDPOINT: 'minio:9000' }],
+    ['AWS_ACCESS_KEY_ID must be set where S3_ENDPOINT is', { S3_BUCKET: 'bucket', S3_ENDPOINT: 'http://minio:9000' }],
+    ['AWS_SECRET_ACCESS_KEY must be set beside', { S3_BUCKET: 'bucket', AWS_ACCESS_KEY_ID: 'a' }],
+    ['AWS_ACCESS_KEY_ID must be set beside', { S3_BUCKET: 'bucket', AWS_SECRET_ACCESS_KEY: 'a' }],
+    ['MONGODB_URL must be set where BLOB_STORE is gridfs', { BLOB_STORE: 'gridfs' }],
     ['BLOB_STORE must be one of', { BLOB_STORE: 'ftp' }],
     ['MAX_FILE_SIZE must be', { MAX_FILE_SIZE: '1 GB' }],
     ['USER_QUOTA must be', { USER_QUOTA: '0' }],
-    ['TRASH_DAYS is not offered yet', { TRASH_DAYS: '30' }],
-    ['UPLOAD_EXPIRY_HOURS is not offered yet', { UPLOAD_EXPIRY_HOURS: '1' }],
+    ['TRASH_DAYS must be a whole number', { TRASH_DAYS: '-1' }],
+    ['UPLOAD_EXPIRY_HOURS must be', { UPLOAD_EXPIRY_HOURS: '0' }],
     ['RATE_LIMITS must be one of', { RATE_LIMITS: 'no' }],
     ['TRUSTED_PROXIES must be', { TRUSTED_PROXIES: '10.0.0.0/33' }],
     ['TRUSTED_PROXIES must be', { TRUSTED_PROXIES: 'true' }],

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
 import { Clock, DomainError } from '../kernel';
 import { Collection, DuplicateKey, Store, update } from '../store';
+import { restOf } from './content-versions';
 import { FileDoc, fileCollection } from './file.collection';
 import { FileUsageDoc, UsageMark, fileUsageCollection } from './usage.collection';
 
@@ -9,8 +10,8 @@ type Marks = FileUsageDoc['marks'];
 
 /**
  * The sum of what an owner's files take, held against the quota by compare-and-set: uploads that race cannot pass it together. The sum and
- * a file's row are two documents, so each change leaves a mark with the file's id in the same write; a change that finds its mark has been
- * made before. `settle` drops the mark once the file is at rest, and `prune` does so for processes that died.
+ * a file's row are two documents, so each change leaves a mark that names the content (content-versions, `usageMark`) in the same write; a
+ * change that finds its mark has been made before. `settle` drops the mark once the file is at rest, and `prune` does so for processes that died.
  */
 @Injectable()
 export class UsageLedger {
@@ -80,12 +81,13 @@ export class UsageLedger {
     await this.#usage.remove(ownerId);
   }
 
-  private async pruneMark(ownerId: string, fileId: string): Promise<void> {
-    const row = await this.#files.find('_id', fileId);
-    if (row !== undefined && row.state !== 'active') return;
-    // Without a row: its writer slept through the removal and counted it afterwards. (A share that was given back is not given twice.)
-    if (row === undefined) await this.release(ownerId, fileId, undefined);
-    await this.settle(ownerId, fileId);
+  private async pruneMark(ownerId: string, mark: string): Promise<void> {
+    const [fileId = '', version = '1'] = mark.split('.');
+    const rest = restOf(await this.#files.find('_id', fileId), Number(version));
+    if (rest === 'moves') return;
+    // Not there: its writer slept through the removal and counted it afterwards. (A share that was given back is not given twice.)
+    if (rest === 'absent') await this.release(ownerId, mark, undefined);
+    await this.settle(ownerId, mark);
   }
 
   private marked(usage: FileUsageDoc, bytes: number, fileId: string, mark: Omit<UsageMark, 'at'>): FileUsageDoc {

@@ -2,6 +2,7 @@ import { hasPart, type Part } from './installed';
 
 export { hasPart, type Part, partProgram } from './installed';
 export { type Bao, type BaoOptions, type BareBao, startBareBao, startOpenBao } from './openbao';
+export { type S3Server, startS3, startVersitygw } from './s3';
 export { type Secantus, startSecantus } from './secantus';
 
 /** How a suite that cannot run says so: the reporter of the test command collects these names for its closing lines. */

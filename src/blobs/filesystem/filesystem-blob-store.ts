@@ -60,7 +60,14 @@ export class FilesystemBlobStore extends BlobStore {
 
   // Not fsynced: a name that a power cut brings back belongs to no row, and the sweep of blobs without a row removes it again.
   async remove(id: string): Promise<void> {
-    for (const path of [this.partialOf(id), this.pathOf(id)]) await translated(() => unlink(path)).catch(absent);
+    await this.discard(id);
+    const path = this.pathOf(id);
+    await translated(() => unlink(path)).catch(absent);
+  }
+
+  async discard(id: string): Promise<void> {
+    const path = this.partialOf(id);
+    await translated(() => unlink(path)).catch(absent);
   }
 
   async *list(): AsyncIterable<string> {
@@ -68,6 +75,15 @@ export class FilesystemBlobStore extends BlobStore {
     for (const folder of await translated(() => readdir(this.#root))) {
       if (folder.length === FAN_OUT_CHARS) yield* this.listFolder(join(this.#root, folder));
     }
+  }
+
+  async sweep(ageMs: number): Promise<void> {
+    await this.prepare();
+    await translated(() => removeAbandoned(this.#partials, ageMs));
+  }
+
+  open(): Promise<void> {
+    return this.prepare();
   }
 
   async ping(): Promise<void> {
@@ -104,7 +120,7 @@ export class FilesystemBlobStore extends BlobStore {
   private async prepare(): Promise<void> {
     this.#prepared ??= translated(async () => {
       await this.#folders.make(this.#partials);
-      await removeAbandoned(this.#partials);
+      await removeAbandoned(this.#partials, ABANDONED_AFTER);
     });
     await this.#prepared.catch((error: unknown) => {
       this.#prepared = undefined;
@@ -127,8 +143,8 @@ const exists = (path: string): Promise<boolean> =>
   );
 
 /** What killed processes left. A put that lives touches its file each minute, also one of another process on this root. */
-async function removeAbandoned(folder: string): Promise<void> {
-  const before = Date.now() - ABANDONED_AFTER;
+async function removeAbandoned(folder: string, ageMs: number): Promise<void> {
+  const before = Date.now() - ageMs;
   for (const name of await readdir(folder)) {
     const path = join(folder, name);
     const facts = await stat(path).catch(() => undefined);
