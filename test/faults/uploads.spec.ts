@@ -55,17 +55,33 @@ describe('a service that is killed while a resumable upload ends', () => {
     await expectWhole(answer.headers['file-id']);
   });
 
-  it.each(['upload.segment-counted', 'assembly.begun', 'assembly.stored', 'assembly.active', 'assembly.done'])(
-    'at %s has the file for who asks again',
-    async (point) => {
-      const path = await dieAt(point);
-      expect([CONTENT.length - 1, CONTENT.length]).toContain(await offsetOf(client, path));
-      const answer = await patchUpload(client, path, CONTENT.length - 1, CONTENT.subarray(-1));
-      expect(answer.status).toBe(204);
-      await expectWhole(answer.headers['file-id']);
-      expect(await offsetOf(client, path)).toBe(CONTENT.length);
-    },
-  );
+  it.each([
+    'upload.segment-counted',
+    'assembly.begun',
+    'assembly.stored',
+    'assembly.active',
+    'assembly.done',
+    'assembly.cleared',
+  ])('at %s has the file for who asks again', async (point) => {
+    const path = await dieAt(point);
+    expect([CONTENT.length - 1, CONTENT.length]).toContain(await offsetOf(client, path));
+    const answer = await patchUpload(client, path, CONTENT.length - 1, CONTENT.subarray(-1));
+    expect(answer.status).toBe(204);
+    await expectWhole(answer.headers['file-id']);
+    expect(await offsetOf(client, path)).toBe(CONTENT.length);
+  });
+
+  it('at assembly.cleared has the file, whether or not it could still say so', async () => {
+    const path = await newUpload(client, 'cleared', CONTENT.length);
+    expect((await patchUpload(client, path, 0, CONTENT.subarray(0, HALF))).status).toBe(204);
+    await service.restart({ COFFER_FAILPOINT: 'assembly.cleared' });
+    await patchUpload(client, path, HALF, CONTENT.subarray(HALF)).catch(() => undefined);
+    await service.ended();
+    await service.restart({ COFFER_FAILPOINT: undefined });
+    const answer = await patchUpload(client, path, CONTENT.length - 1, CONTENT.subarray(-1));
+    expect(answer.status).toBe(204);
+    await expectWhole(answer.headers['file-id']);
+  });
 
   it('before the one message became the file has the file without anybody asking', async () => {
     const path = await newUpload(client, 'in one piece', CONTENT.length);
@@ -82,6 +98,43 @@ describe('a service that is killed while a resumable upload ends', () => {
   it('has nothing left of all that but the files', async () => {
     await waitFor('the sweep', async () => (await blobFiles(service.dataDir)).length === files, SWEEP);
   });
+});
+
+describe('a service that is killed while a resumable upload begins or is given up', () => {
+  let service: Service;
+  let client: Client;
+
+  beforeAll(async () => {
+    service = await startService();
+    client = (await signUp(new Client(service.url))).client;
+  });
+  afterAll(() => service.dispose());
+
+  async function dieAt(point: string, act: () => Promise<unknown>): Promise<void> {
+    await service.restart({ COFFER_FAILPOINT: point });
+    await expect(act()).rejects.toThrow();
+    await service.ended();
+    await service.restart({ COFFER_FAILPOINT: undefined });
+  }
+
+  it.each(['upload.row-stored', 'upload.reserved'])('at %s takes the same upload once more', async (point) => {
+    await dieAt(point, () => newUpload(client, point, CONTENT.length));
+    const path = await newUpload(client, point, CONTENT.length);
+    expect((await patchUpload(client, path, 0, CONTENT)).status).toBe(204);
+  });
+
+  it.each(['upload.ended', 'upload.file-removed', 'upload.segments-removed'])(
+    'at %s has no such upload any more, and nothing of it after a while',
+    async (point) => {
+      const before = (await blobFiles(service.dataDir)).length;
+      const path = await newUpload(client, point, CONTENT.length);
+      expect((await patchUpload(client, path, 0, CONTENT.subarray(0, HALF))).status).toBe(204);
+      await dieAt(point, () => client.delete(path, { headers: { 'tus-resumable': '1.0.0' } }));
+      const head = await client.head(path, { headers: { 'tus-resumable': '1.0.0' } });
+      expect([404, 410]).toContain(head.status);
+      await waitFor('the sweep', async () => (await blobFiles(service.dataDir)).length === before, SWEEP);
+    },
+  );
 });
 
 describe('what lies on a disk of an upload that was resumed with other bytes', () => {
