@@ -33,9 +33,11 @@ export class FileSharing {
   async grant(caller: Principal, id: string, grant: NewGrant): Promise<GrantView> {
     const resource = asResource(await this.access.owned(caller, { id }));
     const view = await this.grants.create(caller, resource, grant);
-    // A file that went meanwhile may have forgotten its grants before this one came.
+    // A file that went meanwhile may have forgotten its grants before this one came; in the trash they rest.
     await this.access.owned(caller, { id }).catch(async (gone: unknown) => {
-      if (isDomainError(gone, 'file_not_found')) await this.grants.forget(resource);
+      if (!isDomainError(gone, 'file_not_found')) throw gone;
+      if ((await this.access.trashed(caller, id)) !== undefined) return;
+      await this.grants.forget(resource);
       throw gone;
     });
     return view;

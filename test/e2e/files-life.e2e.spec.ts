@@ -251,6 +251,38 @@ function life(context: ProfileContext): void {
       expect(await listed('&prefix=from%20the%20trash')).toEqual([]);
     });
 
+    it('lets links and grants rest until the file is restored, and ends them with it', async () => {
+      const { id } = await uploaded('shared and trashed', 'shared');
+      const { username } = expectStatus(await bob.get('/me'), 200) as { username: string };
+      expectStatus(await alice.post(`/files/${id}/grants`, { username }), 201);
+      const { url } = expectStatus(await alice.post(`/files/${id}/links`, {}), 201) as { url: string };
+      const nobody = context.client.as(undefined);
+      const open = (): Promise<Answer> => nobody.post('/links/open', { token: new URL(url).hash.slice(1) });
+      const holder = nobody.as(expectStatus(await open(), 200).ticket as string);
+      const sharedWithBob = async (): Promise<readonly string[]> => {
+        const { items } = expectStatus(await bob.get('/files?shared=true'), 200) as { items: { id: string }[] };
+        return items.map((file) => file.id);
+      };
+
+      expectStatus(await alice.delete(`/files/${id}`), 204);
+      for (const answer of [await open(), await holder.get('/links/content'), await bob.get(`/files/${id}/content`)]) {
+        expectProblem(answer, 404, 'file_not_found');
+      }
+      expect(await sharedWithBob()).not.toContain(id);
+      expectProblem(await bob.post(`/files/${id}/restore`), 404, 'file_not_found');
+
+      expectStatus(await alice.post(`/files/${id}/restore`), 200);
+      expectStatus(await open(), 200);
+      for (const reader of [holder.get('/links/content'), bob.get(`/files/${id}/content`)]) {
+        expect((await reader).text).toBe('shared');
+      }
+      expect(await sharedWithBob()).toContain(id);
+
+      for (let n = 0; n < 2; n += 1) expectStatus(await alice.delete(`/files/${id}`), 204);
+      expectProblem(await open(), 404, 'not_found');
+      expect((await bob.get(`/files/${id}`)).status).toBe(404);
+    });
+
     it('and a new upload of the same name race: one of them has it', async () => {
       for (let round = 0; round < 5; round += 1) {
         const { id } = await uploaded(`raced ${round}`);

@@ -149,6 +149,15 @@ function downloads(context: ProfileContext): void {
     expectProblem(await alice.delete(`/files/${fileId}/links/${linkId}`), 404, 'not_found');
   });
 
+  it('show the file as it is now', async () => {
+    const { fileId, token } = await share();
+    const holder = nobody().as(await ticketFor(token));
+    const headers = { 'content-type': 'application/octet-stream', 'if-match': '*' };
+    expectStatus(await alice.send('PUT', `/files/${fileId}/content`, { headers, body: 'newer' }), 200);
+    expect((await holder.get('/links/content')).text).toBe('newer');
+    expect(expectStatus(await nobody().post('/links/open', { token }), 200).size).toBe(5);
+  });
+
   it('end with their file', async () => {
     const { fileId, token } = await share();
     const holder = nobody().as(await ticketFor(token));
@@ -288,6 +297,11 @@ function uploads(context: ProfileContext): void {
     const unnamed = items.find(({ name }) => name === null)!;
     expect((await alice.get(`/files/${unnamed.id}/content`)).text).toBe('theirs');
     expect((await alice.get('/files/by-name/taken.txt/content')).text).toBe('mine');
+    expectProblem(await alice.patch(`/files/${unnamed.id}`, { name: 'taken.txt' }), 409, 'file_exists');
+    expect(expectStatus(await alice.patch(`/files/${unnamed.id}`, { name: 'given later.txt' }), 200).name).toBe(
+      'given later.txt',
+    );
+    expect((await alice.get('/files/by-name/given%20later.txt/content')).text).toBe('theirs');
   });
 
   it('take one file for one ticket, whoever is first', async () => {

@@ -6,7 +6,7 @@ import { EmbeddedStore } from '../../src/store/embedded';
 import { MongoStore } from '../../src/store/mongo';
 import { usersCollection } from '../../src/users';
 import { type Person, login, signUp } from '../support/accounts';
-import { type Answer, Client, expectProblem, expectStatus } from '../support/client';
+import { type Answer, Client, expectProblem, expectStatus, type SendOptions } from '../support/client';
 import { type Coffer, startCoffer } from '../support/coffer';
 import { describeOnProfiles, type ProfileContext } from '../support/profiles';
 
@@ -62,34 +62,58 @@ function people(context: ProfileContext): Promise<People> {
   return made;
 }
 
+const NEW_CONTENT = {
+  body: 'another content',
+  headers: { 'content-type': 'application/octet-stream', 'if-match': '*' },
+};
+
 /** The routes of one file, and what its owner and a grantee get. To anybody else there is no such file. */
-const ROUTES: readonly (readonly [method: string, path: string, own: number, granted: number])[] = [
+const ROUTES: readonly (readonly [
+  method: string,
+  path: string,
+  own: number,
+  granted: number,
+  options?: (owner: Someone) => SendOptions,
+])[] = [
   ['GET', '', 200, 200],
   ['GET', '/content', 200, 200],
   ['HEAD', '/content', 200, 200],
   ['GET', '/content?encrypted=true', 200, 200],
   ['GET', '/content?version=1', 200, 200],
-  ['GET', '/content?version=2', 404, 404],
+  ['GET', '/content?version=2', 404, 403],
   ['GET', '/key', 200, 403],
   ['GET', '/grants', 200, 403],
-  ['POST', '/grants', 409, 403],
+  ['POST', '/grants', 409, 403, (owner) => ({ json: toName(owner) })],
   ['DELETE', '/grants/019ab2f0-7c11-7e55-b0f5-6f0a3c1d2e4f', 404, 403],
+  ['GET', '/links', 200, 403],
+  ['POST', '/links', 201, 403, () => ({ json: {} })],
+  ['DELETE', '/links/019ab2f0-7c11-7e55-b0f5-6f0a3c1d2e4f', 404, 403],
+  ['PATCH', '', 200, 403, () => ({ json: { content_type: 'text/html' } })],
+  ['PUT', '/content', 200, 403, () => NEW_CONTENT],
+  ['GET', '/versions', 200, 403],
+  ['POST', '/versions/1/restore', 409, 403],
+  ['DELETE', '/versions/1', 409, 403],
+  ['POST', '/rekey', 200, 403],
+  ['POST', '/verify', 200, 403],
+  ['POST', '/restore', 404, 404],
   ['DELETE', '', 204, 403],
 ];
 
 function byGrant(context: ProfileContext): void {
-  it.each(ROUTES)('%s /files/{id}%s answers an owner %d and a grantee %d', async (method, path, own, granted) => {
-    const { owner, friend, stranger } = await people(context);
-    const file = await fileOf(owner);
-    await grant(owner, file, toName(friend));
-    const options = method === 'POST' ? { json: { username: owner.person.username } } : {};
-    const ask = (client: Client): Promise<Answer> => client.send(method, `/files/${file}${path}`, options);
-    const answers = [await ask(context.client), await ask(stranger.client), await ask(friend.client)];
-    expect(answers.map(({ status }) => status)).toEqual([401, 404, granted]);
-    if (method !== 'HEAD') expectProblem(answers[1]!, 404, 'file_not_found');
-    if (granted === 403) expectProblem(answers[2]!, 403, 'permission_denied');
-    expect((await ask(owner.client)).status).toBe(own);
-  });
+  it.each(ROUTES)(
+    '%s /files/{id}%s answers an owner %d and a grantee %d',
+    async (method, path, own, granted, options) => {
+      const { owner, friend, stranger } = await people(context);
+      const file = await fileOf(owner);
+      await grant(owner, file, toName(friend));
+      const ask = (client: Client): Promise<Answer> => client.send(method, `/files/${file}${path}`, options?.(owner));
+      const answers = [await ask(context.client), await ask(stranger.client), await ask(friend.client)];
+      expect(answers.map(({ status }) => status)).toEqual([401, 404, granted]);
+      if (method !== 'HEAD') expectProblem(answers[1]!, 404, 'file_not_found');
+      if (granted === 403) expectProblem(answers[2]!, 403, 'permission_denied');
+      expect((await ask(owner.client)).status).toBe(own);
+    },
+  );
 
   it('gives a grantee the content in parts and as it is stored, but by no name', async () => {
     const { owner, friend } = await people(context);
@@ -110,6 +134,19 @@ function byGrant(context: ProfileContext): void {
     expectProblem(await friend.client.get('/files/by-name/letter.txt/content'), 404, 'file_not_found');
     expect((expectStatus(await friend.client.get('/files'), 200) as { items: [] }).items).toEqual([]);
     expect((expectStatus(await friend.client.get('/files?name=letter.txt'), 200) as { items: [] }).items).toEqual([]);
+  });
+
+  it('shows the current version, and none before it', async () => {
+    const { owner, friend } = await people(context);
+    const file = await fileOf(owner);
+    await grant(owner, file, toName(friend));
+    expectStatus(await owner.client.send('PUT', `/files/${file}/content`, NEW_CONTENT), 200);
+    const content = (version: number): Promise<Answer> =>
+      friend.client.get(`/files/${file}/content?version=${version}`);
+    expect((await friend.client.get(`/files/${file}/content`)).text).toBe(NEW_CONTENT.body);
+    expect((await content(2)).text).toBe(NEW_CONTENT.body);
+    expectProblem(await content(1), 403, 'permission_denied');
+    expect((await owner.client.get(`/files/${file}/content?version=1`)).text).toBe(CONTENT);
   });
 
   it('lists for both sides, page by page', async () => {
@@ -148,7 +185,7 @@ function byGrant(context: ProfileContext): void {
     expectProblem(await owner.client.post(`/files/${await fileOf(owner)}/grants`, body), status, code);
   });
 
-  it.each(['name=a.txt', 'prefix=a'])('refuses shared=true together with %s', async (query) => {
+  it.each(['name=a.txt', 'prefix=a', 'trash=true'])('refuses shared=true together with %s', async (query) => {
     expectProblem(await context.admin.get(`/files?shared=true&${query}`), 400, 'validation_failed');
   });
 
