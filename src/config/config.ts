@@ -26,6 +26,8 @@ export interface Config {
   };
   readonly blobs: { readonly store: 'filesystem' };
   readonly files: { readonly maxSize: number; readonly userQuota: number | undefined };
+  /** Reading all files through: at most so many bytes a second, and by itself after so many days (0: never). */
+  readonly scrub: { readonly bytesPerSecond: number; readonly days: number };
   readonly http: HttpConfig;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent';
   readonly metricsToken: string | undefined;

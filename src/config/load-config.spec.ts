@@ -170,6 +170,8 @@ describe('each variable', () => {
     [{ METRICS_TOKEN: GOOD }, { metricsToken: GOOD }],
     [{ COFFER_FAILPOINT: 'rotation.after-rotate' }, { failpoint: 'rotation.after-rotate' }],
     [{ KEY_ROTATION_DAYS: '90' }, { masterKeyRotationDays: 90 }],
+    [{}, { scrub: { bytesPerSecond: 20 * 1024 ** 2, days: 30 } }],
+    [{ SCRUB_BYTES_PER_SECOND: '1 GiB', SCRUB_DAYS: '0' }, { scrub: { bytesPerSecond: 1024 ** 3, days: 0 } }],
     [{ KEY_ROTATION_DAYS: '0', TWO_PERSON: 'false', TRASH_DAYS: '0', UPLOAD_EXPIRY_HOURS: '24' }, {}],
   ];
   it.each(accepted)('takes %j', (env, expected) => {
@@ -201,6 +203,8 @@ describe('each variable', () => {
     ['USER_KEY_STORE must be one of', { USER_KEY_STORE: 'disk' }],
     ['KMS_CACHE_SECONDS must be', { KMS_CACHE_SECONDS: '-1' }],
     ['KEY_ROTATION_DAYS must be', { KEY_ROTATION_DAYS: '-1' }],
+    ['SCRUB_DAYS must be', { SCRUB_DAYS: 'never' }],
+    ['SCRUB_BYTES_PER_SECOND must be', { SCRUB_BYTES_PER_SECOND: '0' }],
     ['TWO_PERSON has a value that this version does not offer yet', { TWO_PERSON: 'true' }],
     ['TWO_PERSON must be one of', { TWO_PERSON: 'yes' }],
     ['JWT_ALG has a value that this version does not offer yet', { JWT_ALG: 'ES256' }],

@@ -19,6 +19,7 @@ interface Sources {
 }
 
 const TIB = 1024 ** 4;
+const SCRUB_RATE = 20 * 1024 ** 2;
 const DAY_SECONDS = 86_400;
 
 /**
@@ -70,7 +71,7 @@ function listening({ env, production }: Sources): Pick<Config, 'host' | 'port'> 
   };
 }
 
-type Storage = Pick<Config, 'store' | 'masterKey' | 'masterKeyRotationDays' | 'userKeys' | 'blobs' | 'files'>;
+type Storage = Pick<Config, 'store' | 'masterKey' | 'masterKeyRotationDays' | 'userKeys' | 'blobs' | 'files' | 'scrub'>;
 
 function storage({ env, secrets }: Sources): Storage {
   const url = env.alias(['MONGODB_URL', 'MONGODB_URI'], (name) =>
@@ -84,6 +85,10 @@ function storage({ env, secrets }: Sources): Storage {
     userKeys: userKeys(env, secrets),
     blobs: { store: env.oneOf('BLOB_STORE', ['filesystem'], 'filesystem') },
     files: { maxSize: env.bytes('MAX_FILE_SIZE', TIB) ?? TIB, userQuota: env.bytes('USER_QUOTA', undefined) },
+    scrub: {
+      bytesPerSecond: env.bytes('SCRUB_BYTES_PER_SECOND', SCRUB_RATE) ?? SCRUB_RATE,
+      days: env.whole('SCRUB_DAYS', 0, 3_650, 30),
+    },
   };
 }
 

@@ -143,6 +143,8 @@ export async function openFilesRig(options: RigOptions = {}) {
       usage,
       removal,
       newFiles,
+      contents,
+      audit,
       uploads,
       files,
       listing,
