@@ -39,8 +39,7 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-const get = async (id: string): Promise<ScrubAnswer> =>
-  expectStatus(await admin.get(`/scrubs/${id}`), 200);
+const get = async (id: string): Promise<ScrubAnswer> => expectStatus(await admin.get(`/scrubs/${id}`), 200);
 const done = (id: string): Promise<ScrubAnswer> =>
   waitFor(
     'the scrub to end',
