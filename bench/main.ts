@@ -3,19 +3,20 @@ import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileFigures } from './files';
 import { Figure, printFigures } from './figures';
+import { listFigure } from './list';
 import { livezFigure, recordFigure } from './records';
 import { startBenchServer } from './server-process';
 import { account, signUp } from './session';
 import { startFigure } from './start-time';
 
-/** Arguments: the project folder, then any of `files`, `records`, `livez`, `start`; all without any. `BENCH_MIB` sets the file size. */
+/** Arguments: the project folder, then any of `files`, `list`, `records`, `livez`, `start`; all without any. `BENCH_MIB` and `BENCH_FILES` set sizes. */
 async function main(): Promise<void> {
   const [root = process.cwd(), ...chosen] = process.argv.slice(2);
   const wants = (name: string): boolean => chosen.length === 0 || chosen.includes(name);
-  const mib = Number(process.env['BENCH_MIB'] ?? '1024');
+  const mib = Number(process.env['BENCH_MIB'] ?? '4096');
   const figures: Figure[] = [];
   if (wants('start')) figures.push(await startFigure(root));
-  if (['files', 'records', 'livez'].some(wants)) figures.push(...(await serverFigures(wants, mib)));
+  if (['files', 'list', 'records', 'livez'].some(wants)) figures.push(...(await serverFigures(wants, mib)));
   printFigures(figures);
   keep(root, figures);
   process.exitCode = figures.every((figure) => figure.holds) ? 0 : 1;
@@ -28,6 +29,7 @@ async function serverFigures(wants: (name: string) => boolean, mib: number): Pro
     return [
       ...(wants('records') ? [await recordFigure(server, token)] : []),
       ...(wants('livez') ? [await livezFigure(server)] : []),
+      ...(wants('list') ? [await listFigure(server, Number(process.env['BENCH_FILES'] ?? '10000'))] : []),
       ...(wants('files') ? await fileFigures(server, token, mib) : []),
     ];
   } finally {

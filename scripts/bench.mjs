@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// `npm run bench [-- files records livez start]`: builds the service, compiles the benches with it, and runs them (all without a name).
-// BENCH_MIB sets the size of the file (default 1024), BENCH_DIR the disk that is measured (default the folder for temporary files).
+// `npm run bench [-- files list records livez start]`: builds the service, compiles the benches with it, and runs them (all without a name).
+// BENCH_MIB sets the size of the file (default 4096), BENCH_FILES the files of a list (default 10000), BENCH_DIR the disk that is measured (default the folder for temporary files).
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { root } from './lib/live-service.mjs';
