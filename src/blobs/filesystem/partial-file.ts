@@ -6,7 +6,7 @@ import { syncFolder } from './folders';
 
 const MODE = 0o600;
 /** Few large writes: a call into the thread pool costs as much as copying some 100 KiB. */
-const BATCH_BYTES = 1024 * 1024;
+const BATCH_BYTES = 512 * 1024;
 /** The disk begins to work when so many bytes are written, not when the last one is: nobody then waits for a whole file's fsync. */
 const SYNC_EACH_BYTES = 16 * 1024 * 1024;
 /** A put that waits for a slow source says so, or `removeAbandoned` would take its file for a dead process's. */

@@ -3,8 +3,8 @@ import { NONCE_BYTES, TAG_BYTES } from '../aead';
 import { FINAL_FRAME_OVERHEAD, FRAME_OVERHEAD } from './layout';
 import { release } from './release';
 
-const BATCH_BYTES = 1024 * 1024;
-/** Frames that are worked on at once: 1 MiB of plaintext, which makes a hop to a worker small beside the work. */
+const BATCH_BYTES = 512 * 1024;
+/** Frames that are worked on at once: 512 KiB of plaintext, which makes a hop to a worker small beside the work. */
 export const batchFrames = (frameBytes: number): number => BATCH_BYTES / frameBytes;
 /** Where a frame's ciphertext begins: sequence number, nonce. */
 export const FRAME_HEAD_BYTES = 4 + NONCE_BYTES;
