@@ -3,8 +3,8 @@ import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fileFigures } from './files';
-import { listFigure } from './list';
 import { Figure, printFigures } from './figures';
+import { listFigure } from './list';
 import { livezFigure, recordFigure } from './records';
 import { rotationFigures } from './rotation';
 import { startBenchServer } from './server-process';
@@ -23,7 +23,7 @@ async function main(): Promise<void> {
     options: { keys: { type: 'string', default: '100000' } },
   });
   const wants = (name: string): boolean => chosen.length === 0 || chosen.includes(name);
-  const mib = Number(process.env['BENCH_MIB'] ?? '1024');
+  const mib = Number(process.env['BENCH_MIB'] ?? '4096');
   const figures: Figure[] = [];
   if (wants('start')) figures.push(await startFigure(root));
   if (['files', 'list', 'records', 'livez'].some(wants)) figures.push(...(await serverFigures(wants, mib)));

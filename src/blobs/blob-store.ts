@@ -17,8 +17,11 @@ export abstract class BlobStore {
    * fails or the process dies nothing is visible under `id`. An id is written once: a second put rejects.
    */
   abstract put(id: string, source: AsyncIterable<Uint8Array>): Promise<number>;
-  /** A stream of the blob or of a range of it. @throws DomainError `not_found`. The caller destroys it when it stops early. */
-  abstract get(id: string, range?: ByteRange): Promise<Readable>;
+  /**
+   * A stream of the blob or of a range of it. The caller destroys it when it stops early. `chunkBytes` is a wish: a store that can choose gives
+   * chunks of that size, each in memory of its own. @throws DomainError `not_found`.
+   */
+  abstract get(id: string, range?: ByteRange, chunkBytes?: number): Promise<Readable>;
   /** Size in bytes; undefined where there is no such blob. */
   abstract size(id: string): Promise<number | undefined>;
   /** Removes the blob, and what an unfinished put left; does nothing where there is none. A put under way then fails with `conflict`. */

@@ -37,6 +37,8 @@ export interface Config {
     /** How long a resumable upload is kept after the last bytes that came. */
     readonly uploadExpiryMs: number;
   };
+  /** Reading all files through: at most so many bytes a second, and by itself after so many days (0: never). */
+  readonly scrub: { readonly bytesPerSecond: number; readonly days: number };
   readonly http: HttpConfig;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent';
   readonly metricsToken: string | undefined;

@@ -197,6 +197,8 @@ describe('each variable', () => {
     [{ KEY_ROTATION_DAYS: '90' }, { masterKeyRotationDays: 90 }],
     [{ TWO_PERSON: 'true' }, { twoPerson: true }],
     [{ KEY_ROTATION_DAYS: '0', TWO_PERSON: 'false', TRASH_DAYS: '0' }, { twoPerson: false }],
+    [{}, { scrub: { bytesPerSecond: 20 * 1024 ** 2, days: 30 } }],
+    [{ SCRUB_BYTES_PER_SECOND: '1 GiB', SCRUB_DAYS: '0' }, { scrub: { bytesPerSecond: 1024 ** 3, days: 0 } }],
     [{ UPLOAD_EXPIRY_HOURS: '2' }, { files: { uploadExpiryMs: 7_200_000 } }],
   ];
   it.each(accepted)('takes %j', (env, expected) => {
@@ -228,6 +230,8 @@ describe('each variable', () => {
     ['USER_KEY_STORE must be one of', { USER_KEY_STORE: 'disk' }],
     ['KMS_CACHE_SECONDS must be', { KMS_CACHE_SECONDS: '-1' }],
     ['KEY_ROTATION_DAYS must be', { KEY_ROTATION_DAYS: '-1' }],
+    ['SCRUB_DAYS must be', { SCRUB_DAYS: 'never' }],
+    ['SCRUB_BYTES_PER_SECOND must be', { SCRUB_BYTES_PER_SECOND: '0' }],
     ['TWO_PERSON must be one of', { TWO_PERSON: 'yes' }],
     ['JWT_ALG has a value that this version does not offer yet', { JWT_ALG: 'ES256' }],
     ['JWT_ALG must be one of', { JWT_ALG: 'none' }],

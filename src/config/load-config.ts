@@ -21,6 +21,7 @@ interface Sources {
 }
 
 const TIB = 1024 ** 4;
+const SCRUB_RATE = 20 * 1024 ** 2;
 const DAY_SECONDS = 86_400;
 const MASTER_KEYS = ['transit', 'kv', 'local'] as const;
 
@@ -66,7 +67,15 @@ function listening({ env, production }: Sources): Pick<Config, 'host' | 'port'> 
 
 type Storage = Pick<
   Config,
-  'store' | 'masterKey' | 'otherMasterKeys' | 'masterKeyRotationDays' | 'twoPerson' | 'userKeys' | 'blobs' | 'files'
+  | 'store'
+  | 'masterKey'
+  | 'otherMasterKeys'
+  | 'masterKeyRotationDays'
+  | 'twoPerson'
+  | 'userKeys'
+  | 'blobs'
+  | 'files'
+  | 'scrub'
 >;
 
 function storage({ env, secrets }: Sources): Storage {
@@ -86,6 +95,10 @@ function storage({ env, secrets }: Sources): Storage {
       userQuota: env.bytes('USER_QUOTA', undefined),
       trashDays: env.whole('TRASH_DAYS', 0, 36_500, 0),
       uploadExpiryMs: env.whole('UPLOAD_EXPIRY_HOURS', 1, 8_760, 24) * HOUR,
+    },
+    scrub: {
+      bytesPerSecond: env.bytes('SCRUB_BYTES_PER_SECOND', SCRUB_RATE) ?? SCRUB_RATE,
+      days: env.whole('SCRUB_DAYS', 0, 3_650, 30),
     },
   };
 }

@@ -47,7 +47,8 @@ export class FileContents {
     const fileKey = await this.sealer.with(row.owner_id, (keys) => openFileKey(keys, row));
     try {
       const { size: plaintextSize, encrypted_size: encryptedSize } = row;
-      const read = (span: ByteRange): Promise<Readable> => this.blobs.get(row.blob_id, span);
+      const read = (span: ByteRange, chunkBytes?: number): Promise<Readable> =>
+        this.blobs.get(row.blob_id, span, chunkBytes);
       const file = { fileKey, context: contextOf(row), plaintextSize, encryptedSize, storedSize, read };
       return await this.messages.open(file, range);
     } catch (error) {

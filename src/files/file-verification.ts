@@ -1,11 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { sha256Stream } from '../crypto';
 import { AuditSink, ErrorCode, Principal, StaleEnvelope, audited, isDomainError } from '../kernel';
-import { Sealer } from '../keys/user';
+import { ContentCheck } from './content-check';
 import { atVersion, versionsOf } from './content-versions';
 import { FileAccess } from './file-access';
-import { openFacts } from './file-cipher';
-import { FileContents } from './file-contents';
 import { ActiveFile } from './file.collection';
 
 export interface VersionCheck {
@@ -35,8 +32,7 @@ const TRIES = 5;
 export class FileVerification {
   constructor(
     private readonly access: FileAccess,
-    private readonly sealer: Sealer,
-    private readonly contents: FileContents,
+    private readonly contents: ContentCheck,
     private readonly audit: AuditSink,
   ) {}
 
@@ -77,14 +73,10 @@ export class FileVerification {
   private async check(row: ActiveFile): Promise<Reading> {
     let bytes = 0;
     try {
-      const { sha256 } = await this.sealer.with(row.owner_id, (keys) => openFacts(keys, row));
-      const hash = sha256Stream();
-      for await (const chunk of (await this.contents.read(row, undefined)) as AsyncIterable<Buffer>) {
-        hash.update(chunk);
-        bytes += chunk.length;
-      }
-      return hash.digest().toString('hex') === sha256 ? { bytes } : { bytes: 0, code: 'decryption_failed' };
+      await this.contents.readThrough(row, (more) => void (bytes += more));
+      return { bytes };
     } catch (error) {
+      if (isDomainError(error, 'checksum_mismatch')) return { bytes: 0, code: 'decryption_failed' };
       if (error instanceof StaleEnvelope || !isDomainError(error, 'decryption_failed')) throw error;
       return { bytes, code: error.code };
     }

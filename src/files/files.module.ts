@@ -2,6 +2,7 @@ import { Module, OnApplicationShutdown } from '@nestjs/common';
 import { FileMessages } from '../crypto';
 import { SharingModule } from '../sharing';
 import { BlobRefs } from './blob-refs';
+import { ContentCheck } from './content-check';
 import { FileAccess } from './file-access';
 import { FileChanges } from './file-changes';
 import { FileChangesController } from './file-changes.controller';
@@ -32,6 +33,11 @@ import { LinkPageController } from './links/link-page.controller';
 import { UploadLinksController } from './links/upload-links.controller';
 import { NewFiles } from './new-files';
 import { OwnedFiles } from './owned-files';
+import { FileScrubber } from './scrub/file-scrubber';
+import { ScrubJob } from './scrub/scrub-job';
+import { ScrubSchedule } from './scrub/scrub-schedule';
+import { Scrubs } from './scrub/scrubs';
+import { ScrubsController } from './scrub/scrubs.controller';
 import * as uploads from './uploads';
 import { UsageLedger } from './usage-ledger';
 
@@ -48,10 +54,12 @@ import { UsageLedger } from './usage-ledger';
     LinkPageController,
     UploadLinksController,
     uploads.UploadsController,
+    ScrubsController,
   ],
   providers: [
     { provide: FileMessages, useFactory: () => new FileMessages() },
     BlobRefs,
+    ContentCheck,
     DropBoxes,
     FileAccess,
     FileChanges,
@@ -61,6 +69,7 @@ import { UsageLedger } from './usage-ledger';
     FileListing,
     FileRekey,
     FileRemoval,
+    FileScrubber,
     FileReplacements,
     FileSharing,
     FileTraces,
@@ -74,6 +83,9 @@ import { UsageLedger } from './usage-ledger';
     NewFiles,
     SweepTools,
     OwnedFiles,
+    ScrubJob,
+    ScrubSchedule,
+    Scrubs,
     UsageLedger,
     ...uploads.UPLOAD_PROVIDERS,
   ],

@@ -100,9 +100,9 @@ const ROUTES: readonly (readonly [
 ];
 
 function byGrant(context: ProfileContext): void {
-  it.each(ROUTES)(
-    '%s /files/{id}%s answers an owner %d and a grantee %d',
-    async (method, path, own, granted, options) => {
+  it.each(ROUTES.map(([method, path, own, granted, options]) => ({ method, path, own, granted, options })))(
+    '$method /files/{id}$path answers an owner $own and a grantee $granted',
+    async ({ method, path, own, granted, options }) => {
       const { owner, friend, stranger } = await people(context);
       const file = await fileOf(owner);
       await grant(owner, file, toName(friend));

@@ -9,6 +9,7 @@ import { FilesystemBlobStore } from '../../src/blobs/filesystem';
 import { Config } from '../../src/config';
 import { FileMessages, newKey, PasswordHasher } from '../../src/crypto';
 import { BlobRefs } from '../../src/files/blob-refs';
+import { ContentCheck } from '../../src/files/content-check';
 import { FileAccess } from '../../src/files/file-access';
 import { FileChanges } from '../../src/files/file-changes';
 import { FileContents } from '../../src/files/file-contents';
@@ -110,7 +111,7 @@ export async function openFilesRig(options: RigOptions = {}) {
   const changes = new FileChanges(access, sealer, newFiles, audit, clock);
   const deletion = new FileDeletion(access, removal, audit, clock, config);
   const rekeying = new FileRekey(access, sealer, contents, incoming, audit);
-  const verification = new FileVerification(access, sealer, contents, audit);
+  const verification = new FileVerification(access, new ContentCheck(contents, sealer), audit);
   const shared = new FileSharing(store, access, sharing.grants, sharing.granted, sealer, clock);
   const listing = new FileListing(store, sealer, files, shared, clock);
   const sweeper = new FilesSweeper(
@@ -187,6 +188,8 @@ export async function openFilesRig(options: RigOptions = {}) {
       usage,
       removal,
       newFiles,
+      contents,
+      audit,
       uploads,
       files,
       listing,

@@ -47,10 +47,10 @@ export class FilesystemBlobStore extends BlobStore {
     }
   }
 
-  async get(id: string, range?: ByteRange): Promise<Readable> {
+  async get(id: string, range?: ByteRange, chunkBytes = READ_BYTES): Promise<Readable> {
     const path = this.pathOf(id);
     const handle = await translated(() => open(path, 'r'));
-    return handle.createReadStream({ highWaterMark: READ_BYTES, ...range });
+    return handle.createReadStream({ highWaterMark: chunkBytes, ...range });
   }
 
   async size(id: string): Promise<number | undefined> {

@@ -49,8 +49,8 @@ export class HomedBlobStore extends BlobStore {
     return size;
   }
 
-  async get(id: string, range?: ByteRange): Promise<Readable> {
-    const found = await this.find((store) => store.get(id, range).catch(ifAbsent));
+  async get(id: string, range?: ByteRange, chunkBytes?: number): Promise<Readable> {
+    const found = await this.find((store) => store.get(id, range, chunkBytes).catch(ifAbsent));
     if (found === undefined) throw new DomainError('not_found');
     return found;
   }
