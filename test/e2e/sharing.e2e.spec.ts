@@ -100,20 +100,19 @@ const ROUTES: readonly (readonly [
 ];
 
 function byGrant(context: ProfileContext): void {
-  it.each(ROUTES.map(([method, path, own, granted, options]) => ({ method, path, own, granted, options })))(
-    '$method /files/{id}$path answers an owner $own and a grantee $granted',
-    async ({ method, path, own, granted, options }) => {
-      const { owner, friend, stranger } = await people(context);
-      const file = await fileOf(owner);
-      await grant(owner, file, toName(friend));
-      const ask = (client: Client): Promise<Answer> => client.send(method, `/files/${file}${path}`, options?.(owner));
-      const answers = [await ask(context.client), await ask(stranger.client), await ask(friend.client)];
-      expect(answers.map(({ status }) => status)).toEqual([401, 404, granted]);
-      if (method !== 'HEAD') expectProblem(answers[1]!, 404, 'file_not_found');
-      if (granted === 403) expectProblem(answers[2]!, 403, 'permission_denied');
-      expect((await ask(owner.client)).status).toBe(own);
-    },
-  );
+  const routes = ROUTES.map(([method, path, own, granted, options]) => ({ method, path, own, granted, options }));
+  const title = '$method /files/{id}$path answers an owner $own and a grantee $granted';
+  it.each(routes)(title, async ({ method, path, own, granted, options }) => {
+    const { owner, friend, stranger } = await people(context);
+    const file = await fileOf(owner);
+    await grant(owner, file, toName(friend));
+    const ask = (client: Client): Promise<Answer> => client.send(method, `/files/${file}${path}`, options?.(owner));
+    const answers = [await ask(context.client), await ask(stranger.client), await ask(friend.client)];
+    expect(answers.map(({ status }) => status)).toEqual([401, 404, granted]);
+    if (method !== 'HEAD') expectProblem(answers[1]!, 404, 'file_not_found');
+    if (granted === 403) expectProblem(answers[2]!, 403, 'permission_denied');
+    expect((await ask(owner.client)).status).toBe(own);
+  });
 
   it('gives a grantee the content in parts and as it is stored, but by no name', async () => {
     const { owner, friend } = await people(context);
