@@ -120,7 +120,8 @@ const vaultEnv = (bao: Bao): Record<string, string> => ({
 });
 
 describeWithPart('openbao', 'a move of the master key from the local keyring to a KV document (embedded store)', () => {
-  killSuite('local', 'kv', FAILPOINTS, async () => {
+  const short = FAILPOINTS.filter((_, at) => at % 2 === 0);
+  killSuite('local', 'kv', isLong() ? FAILPOINTS : short, async () => {
     const bao = await startOpenBao();
     return {
       env: { ...vaultEnv(bao), COFFER_ROOT_KEY: 'a root key of thirty-two characters' },

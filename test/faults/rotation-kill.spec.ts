@@ -143,9 +143,12 @@ describeWithParts(['secantus', 'openbao'], 'A rotation that is killed, on MongoD
   killSuite(() => openPlace('transit'), isLong() ? FAILPOINTS : short);
 });
 
-describeWithParts(['secantus', 'openbao'], 'A rotation that is killed, on MongoDB with all keys in Vault KV', () => {
-  killSuite(() => openPlace('kv'), ['kv-master.rotated', ...(isLong() ? FAILPOINTS : short.slice(1))]);
-});
+// Each key is a document in Vault there: too slow for the short form, whose limits of time it does not keep on a busy machine.
+if (isLong()) {
+  describeWithParts(['secantus', 'openbao'], 'A rotation that is killed, on MongoDB with all keys in Vault KV', () => {
+    killSuite(() => openPlace('kv'), ['kv-master.rotated', ...FAILPOINTS]);
+  });
+}
 
 async function openPlace(home: 'transit' | 'kv'): Promise<Place> {
   const [bao, secantus] = await Promise.all([startOpenBao(), startSecantus()]);
