@@ -39,7 +39,8 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-const get = async (id: string): Promise<ScrubAnswer> => expectStatus(await admin.get(`/scrubs/${id}`), 200);
+const get = async (id: string): Promise<ScrubAnswer> =>
+  expectStatus(await admin.get(`/scrubs/${id}`), 200) as ScrubAnswer;
 const done = (id: string): Promise<ScrubAnswer> =>
   waitFor(
     'the scrub to end',
