@@ -1,6 +1,5 @@
-import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Inject, Param, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Inject, Param, Post, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
 import { CONFIG, Config } from '../../config';
 import { ApiProblems, Caller, DEFAULT_LIMIT, PageQueryDto, Paging, Policy } from '../../http';
 import type { Principal } from '../../kernel';
@@ -23,17 +22,15 @@ export class FileLinksController {
    * downloads, and can ask for a password. The URL is shown this once.
    */
   @Post()
-  @HttpCode(HttpStatus.CREATED)
+  @HttpCode(HttpStatus.OK)
   @Policy({ access: 'user', stepUp: true, idempotent: 'secret' })
   @ApiProblems('step_up_required', 'file_not_found', 'permission_denied', 'rate_limited')
   async create(
     @Caller() caller: Principal,
     @Param('id') fileId: string,
     @Body() body: NewDownloadLinkDto,
-    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<CreatedLinkDto> {
     const { row, token } = await this.links.create(caller, fileId, { ...limitsOf(body), maxUses: body.max_downloads });
-    reply.header('location', `/files/${fileId}/links/${row._id}`);
     return { id: row._id, url: `${this.config.http.publicUrl}/l#${token}` };
   }
 

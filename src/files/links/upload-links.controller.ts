@@ -1,6 +1,5 @@
-import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Inject, Param, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Inject, Param, Post, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
 import { CONFIG, Config } from '../../config';
 import { ApiProblems, Caller, DEFAULT_LIMIT, PageQueryDto, Paging, Policy } from '../../http';
 import { SECOND } from '../../kernel';
@@ -24,18 +23,13 @@ export class UploadLinksController {
    * this once.
    */
   @Post()
-  @HttpCode(HttpStatus.CREATED)
+  @HttpCode(HttpStatus.OK)
   @ApiBearerAuth()
   @Policy({ access: 'user', stepUp: true, idempotent: 'secret' })
   @ApiProblems('step_up_required', 'rate_limited')
-  async create(
-    @Caller() caller: Principal,
-    @Body() body: NewUploadLinkDto,
-    @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<CreatedLinkDto> {
+  async create(@Caller() caller: Principal, @Body() body: NewUploadLinkDto): Promise<CreatedLinkDto> {
     const limits = { ...limitsOf(body), maxUses: body.max_uploads, maxSize: body.max_size };
     const { row, token } = await this.dropBoxes.create(caller, limits);
-    reply.header('location', `/upload-links/${row._id}`);
     return { id: row._id, url: `${this.config.http.publicUrl}/l#${token}` };
   }
 

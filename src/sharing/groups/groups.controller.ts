@@ -1,6 +1,5 @@
-import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Param, Post, Put, Query, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Param, Post, Put, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
 import { ApiProblems, Caller, DEFAULT_LIMIT, PageQueryDto, Paging, Policy } from '../../http';
 import type { Principal } from '../../kernel';
 import { GroupMembers } from './group-members';
@@ -21,17 +20,11 @@ export class GroupsController {
 
   /** Makes a group of the caller's own, to grant to several accounts together. Only its owner sees and changes it. At most 1,000. */
   @Post()
-  @HttpCode(HttpStatus.CREATED)
+  @HttpCode(HttpStatus.OK)
   @Policy({ access: 'user', idempotent: 'replay' })
   @ApiProblems('conflict', 'kms_unavailable')
-  async create(
-    @Caller() caller: Principal,
-    @Body() body: NewGroupDto,
-    @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<GroupDto> {
-    const group = await this.groups.create(caller, body.name);
-    reply.header('location', `${PATH}/${group.id}`);
-    return group;
+  create(@Caller() caller: Principal, @Body() body: NewGroupDto): Promise<GroupDto> {
+    return this.groups.create(caller, body.name);
   }
 
   /** The caller's groups, oldest first. */
