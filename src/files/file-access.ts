@@ -38,6 +38,12 @@ export class FileAccess {
     throw new DomainError('permission_denied', { detail: 'Only the owner of a file may do this.' });
   }
 
+  /** Whether there is such a file, be it in the trash: what is shared of it rests there. */
+  async isKept(fileId: string): Promise<boolean> {
+    const row = await this.#files.find('_id', fileId);
+    return row?.state === 'active' || row?.state === 'trashed';
+  }
+
   /** The file that a link of its owner leads to. @throws DomainError `file_not_found`, `integrity_failed`. */
   async linked(fileId: string, ownerId: string): Promise<ActiveFile> {
     const row = await this.#files.find('_id', fileId);

@@ -1,10 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
 import { AuditSink, Clock, DAY, Principal, audited } from '../kernel';
+import { Sealer } from '../keys/user';
 import { FileAccess } from './file-access';
 import { fileNotFound } from './file-cipher';
 import { FileRemoval } from './file-removal';
-import { FileDoc, isInTrash, isVisible } from './file.collection';
+import { Precondition, currentTags } from './file-tags';
+import { ActiveFile, FileDoc, isInTrash, isVisible } from './file.collection';
 
 /** DELETE: to the trash where there is one, and from the trash for good. */
 @Injectable()
@@ -14,6 +16,7 @@ export class FileDeletion {
   constructor(
     private readonly access: FileAccess,
     private readonly removal: FileRemoval,
+    private readonly sealer: Sealer,
     private readonly audit: AuditSink,
     private readonly clock: Clock,
     @Inject(CONFIG) config: Config,
@@ -21,8 +24,9 @@ export class FileDeletion {
     this.#trashMs = config.files.trashDays * DAY;
   }
 
-  /** @throws DomainError `file_not_found`, `permission_denied`, `integrity_failed`. */
-  async remove(caller: Principal, id: string): Promise<void> {
+  /** `holds` is the request's If-Match, where it has one. @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`, `integrity_failed`. */
+  async remove(caller: Principal, id: string, holds?: Precondition): Promise<void> {
+    if (holds !== undefined) await this.check(caller, id, holds);
     const forGood = this.#trashMs === 0 || (await this.access.trashed(caller, id)) !== undefined;
     const what = { actor: caller.userId, resource: `file/${id}` };
     if (forGood) {
@@ -30,6 +34,12 @@ export class FileDeletion {
     } else {
       await audited(this.audit, { action: 'file.trash', ...what }, () => this.moveToTrash(caller, id));
     }
+  }
+
+  /** As the file is now: one that is changed between this look and the removal goes as well. */
+  private async check(caller: Principal, id: string, holds: Precondition): Promise<void> {
+    const row = (await this.access.trashed(caller, id)) ?? (await this.access.owned(caller, { id }));
+    await this.sealer.with(row.owner_id, (keys) => holds(...currentTags(keys, row as ActiveFile)));
   }
 
   private async removeForGood(caller: Principal, id: string): Promise<void> {

@@ -96,7 +96,11 @@ export class FileRemoval {
     if (contents.length === 0) return;
     for (const content of contents) await this.clear(file, content);
     const blobIds = new Set(contents.map((content) => content.blob_id));
-    await update(this.#files, file._id, (row) => (row.state === 'deleting' ? undefined : without(row, blobIds)));
+    const left = await update(this.#files, file._id, (row) =>
+      row.state === 'deleting' ? undefined : without(row, blobIds),
+    );
+    // Whoever removes the file takes these along: the marks say which shares have been given back.
+    if (left?.state === 'deleting') return;
     const counted = contents.filter((content) => content.rekeyed !== true);
     if (counted.length === 0) return;
     await this.usage.settle(file.owner_id, ...counted.map(({ version }) => usageMark(file._id, version)));

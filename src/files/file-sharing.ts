@@ -36,7 +36,7 @@ export class FileSharing {
     // A file that went meanwhile may have forgotten its grants before this one came; in the trash they rest.
     await this.access.owned(caller, { id }).catch(async (gone: unknown) => {
       if (!isDomainError(gone, 'file_not_found')) throw gone;
-      if ((await this.access.trashed(caller, id)) !== undefined) return;
+      if (await this.access.isKept(id)) return;
       await this.grants.forget(resource);
       throw gone;
     });

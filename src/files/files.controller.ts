@@ -1,10 +1,10 @@
-import { Controller, Delete, Get, HttpCode, HttpStatus, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { Controller, Delete, Get, Headers, HttpCode, HttpStatus, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiBody, ApiConsumes, ApiCreatedResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../http';
 import { DomainError, type Principal } from '../kernel';
 import { IncomingUpload, openUpload } from './body/open-upload';
-import { tagged } from './file-changes.controller';
+import { matching, tagged } from './file-changes.controller';
 import { FileDeletion } from './file-deletion';
 import { FileListing, ListKind } from './file-listing';
 import { FileUploads } from './file-uploads';
@@ -136,14 +136,18 @@ export class FilesController {
 
   /**
    * Removes a file, for everybody, with all its versions; its name is free at once. It is in the trash for TRASH_DAYS, where there is one;
-   * another DELETE takes it from there for good.
+   * another DELETE takes it from there for good. With If-Match only if nobody changed it since.
    */
   @Delete(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ access: 'user' })
-  @ApiProblems('permission_denied', 'file_not_found', 'integrity_failed')
-  async remove(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
-    await this.deletion.remove(caller, id);
+  @ApiProblems('permission_denied', 'file_not_found', 'precondition_failed', 'integrity_failed')
+  async remove(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Headers('if-match') ifMatch?: string,
+  ): Promise<void> {
+    await this.deletion.remove(caller, id, ifMatch === undefined ? undefined : matching(ifMatch));
   }
 }
 

@@ -23,6 +23,8 @@ export interface StoredContent {
   readonly facts: ContentFacts;
   /** Where it lies, if that is not the blob that the row named from the beginning. */
   readonly blobId?: string;
+  /** Whether the row has to name `blobId` still: another process that makes the same file gives it another one first. */
+  readonly isTarget?: boolean;
   /** What it is encrypted with, if that is not the key that the row has wrapped from the beginning. */
   readonly key?: SecretBytes;
 }
@@ -115,7 +117,7 @@ export class NewFiles {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       // Read before Sealer.with reads the key row: a retire in between has to rewrite the row, and then the replace does not hold.
       const row = await this.#files.find('_id', fileId);
-      if (row?.state !== 'pending') throw uploadGone();
+      if (row?.state !== 'pending' || (content.isTarget === true && row.blob_id !== content.blobId)) throw uploadGone();
       const active = await this.sealer.with(row.owner_id, (keys) => this.activated(keys, row, request, content));
       const stored = await this.claimName(active, ifTaken);
       if (stored !== undefined) return stored as ActiveFile;

@@ -193,6 +193,9 @@ interface ApiDocument {
   readonly components: { readonly schemas: Readonly<Record<string, object>> };
 }
 
+/** Resumable uploads refuse in tus's own form, not by problem documents. */
+const isTus = (name: string): boolean => name.includes(' /uploads');
+
 interface ApiOperation {
   readonly operationId?: string;
   readonly summary?: string;
@@ -210,14 +213,14 @@ describe('the OpenAPI document', () => {
     expect(operations.length).toBeGreaterThan(30);
     for (const { name, operation } of operations) {
       const { summary, tags, operationId, responses, security } = operation;
-      expect([name, !!summary, !!operationId, tags?.length, !!responses['default'], Array.isArray(security)]).toEqual([
+      expect([
         name,
-        true,
-        true,
-        1,
-        true,
-        true,
-      ]);
+        !!summary,
+        !!operationId,
+        tags?.length,
+        !!responses['default'] || isTus(name),
+        Array.isArray(security),
+      ]).toEqual([name, true, true, 1, true, true]);
     }
     expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(operations.length);
     expect(document.paths['/login']!['post']!.security).toEqual([]);

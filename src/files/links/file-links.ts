@@ -30,7 +30,10 @@ export class FileLinks {
   ): Promise<{ readonly row: LinkDoc; readonly token: string }> {
     return audited(this.audit, intent('link.create', caller.userId, `file/${fileId}`), async () => {
       const { _id: resource, owner_id: ownerId } = await this.access.owned(caller, { id: fileId });
-      return this.links.create({ kind: 'download', ownerId, resource, ...limits });
+      const made = await this.links.create({ kind: 'download', ownerId, resource, ...limits });
+      // A file that went meanwhile may have forgotten its links before this one came.
+      if (!(await this.access.isKept(resource))) await this.links.forget(resource);
+      return made;
     });
   }
 

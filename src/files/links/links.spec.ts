@@ -71,12 +71,15 @@ describe('A link', () => {
 
   it('rests while its owner is disabled', async () => {
     const { token, fileId } = await share();
+    const { ticket } = expectStatus(await open(token), 200) as { ticket: string };
     const users = coffer.get(Users);
     const links = await coffer.get(Links).list({ resource: fileId }, 1, undefined);
     const ownerId = links.items[0]!.owner_id;
     await users.change(ownerId, (user) => ({ ...user, state: 'disabled' }));
     expectProblem(await open(token), 404, 'not_found');
+    expectProblem(await nobody().as(ticket).get('/links/content'), 410, 'link_expired');
     await users.change(ownerId, (user) => ({ ...user, state: 'active' }));
+    expectStatus(await nobody().as(ticket).head('/links/content'), 200);
     expectStatus(await open(token), 200);
   });
 

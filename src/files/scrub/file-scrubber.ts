@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, DomainError, isDomainError } from '../../kernel';
+import { Clock, DomainError, StaleEnvelope, isDomainError } from '../../kernel';
 import { Collection, Store } from '../../store';
 import { ContentCheck, OnBytes } from '../content-check';
 import { ActiveFile, FileDoc, fileCollection, hasExpired } from '../file.collection';
@@ -80,10 +80,21 @@ export class FileScrubber {
       await this.check.readThrough(content, onBytes);
       return 'sound';
     } catch (error) {
+      // Wrapped or sealed again since the row was read: as it is now it opens.
+      const current = error instanceof StaleEnvelope ? await this.current(content) : undefined;
+      if (current !== undefined) return this.readContent(current, onBytes);
       const damage = damageOf(error);
       if (damage === undefined) throw error;
       return (await this.isStillThere(content)) ? damage : 'gone';
     }
+  }
+
+  /** The same content under other envelopes; undefined where they are the same. */
+  private async current(content: ActiveFile): Promise<ActiveFile | undefined> {
+    const row = await this.#files.find('_id', content._id);
+    if (row === undefined || !isKept(row)) return undefined;
+    const found = contentsOf(row).find(({ blob_id }) => blob_id === content.blob_id);
+    return found !== undefined && found.rev !== content.rev ? found : undefined;
   }
 
   /** What is removed loses its key and its blob while it is read: only what stays is damaged. */

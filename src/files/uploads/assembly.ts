@@ -65,7 +65,7 @@ export class Assembly {
       await hold();
       const { plaintextSize: size, encryptedSize, sha256 } = message.summary;
       if (size !== upload.length) throw new DomainError('decryption_failed');
-      const stored = { size, encryptedSize, sha256, blobId: file.blob_id };
+      const stored = { size, encryptedSize, sha256, blobId: file.blob_id, isTarget: true };
       await this.activate(upload, ownKey === undefined ? stored : { ...stored, key: ownKey });
     } finally {
       key.destroy();
@@ -79,6 +79,8 @@ export class Assembly {
     await hold();
     let former: string | undefined;
     const file = await update(this.#files, uploadId, (row) => {
+      // Of this look at the row alone: an earlier one may have been at a blob that is a file's by now.
+      former = undefined;
       if (row.state !== 'pending') return undefined;
       former = row.blob_id;
       return { ...row, blob_id: newBlobId() };
@@ -111,6 +113,6 @@ export class Assembly {
   private async unlessActive(fileId: string, error: unknown): Promise<void> {
     if (!isDomainError(error, 'conflict')) throw error;
     const file = await this.#files.find('_id', fileId);
-    if (file === undefined || file.state === 'pending') throw error;
+    if (file?.state !== 'active' && file?.state !== 'trashed') throw error;
   }
 }

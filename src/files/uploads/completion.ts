@@ -15,8 +15,8 @@ const PATIENCE = 60 * SECOND;
 const FIRST_POLL = 20;
 const LONGEST_POLL = 500;
 const RETRY_SECONDS = 5;
-/** What no further try changes: a segment, or a row, is not what was stored. */
-const FINAL: readonly ErrorCode[] = ['decryption_failed', 'integrity_failed'];
+/** What no further try changes: a segment, or a row, is not what was stored or is gone, or the blob store does not take so much in one piece. */
+const FINAL: readonly ErrorCode[] = ['decryption_failed', 'integrity_failed', 'too_large', 'not_found'];
 
 /** From the last byte of an upload to its file: at once where the one message may stay as it is, else by a job that survives processes. */
 @Injectable()

@@ -44,7 +44,7 @@ export class UploadAccess {
   async owned(caller: Principal, id: string): Promise<UploadDoc> {
     const row = await this.#rows.find('_id', id);
     if (row?.owner_id !== caller.userId || row.state === 'new' || row.state === 'ended') throw uploadNotFound();
-    if (row.expires_at !== undefined && row.expires_at <= this.clock.now()) {
+    if (row.running === undefined && row.expires_at !== undefined && row.expires_at <= this.clock.now()) {
       throw new DomainError('link_expired', { detail: 'The upload has expired.' });
     }
     return row;

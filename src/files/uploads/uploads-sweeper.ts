@@ -77,6 +77,8 @@ export class UploadsSweeper implements OnModuleInit {
   }
 
   private hasExpired(row: UploadDoc): boolean {
+    // Bytes still come: how long one request takes is not what the time is for.
+    if (row.running !== undefined && !this.isDead(row)) return false;
     return row.expires_at !== undefined && row.expires_at <= this.clock.now();
   }
 

@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { UploadLocked } from '../../http';
 import { AuditAction, AuditIntent, AuditSink, Principal, audited, isDomainError, newId } from '../../kernel';
 import { UploadCompletion } from './completion';
 import { NewUploads } from './new-uploads';
@@ -54,14 +53,11 @@ export class UploadsService {
     return this.access.look(caller, id);
   }
 
-  /** Ends an upload, and removes what came of it; a file that is there by now stays. @throws UploadLocked while the file is being made. */
+  /** Ends an upload, and removes what came of it, also while the file is being made of it; a file that is there by now stays. */
   async terminate(caller: Principal, id: string): Promise<void> {
     await audited(this.audit, intent('upload.terminate', caller, id), async () => {
       await this.access.owned(caller, id);
-      const ended = await this.removal.begin(id, (row) => {
-        if (row.state === 'whole') throw new UploadLocked();
-        return row.state !== 'ended';
-      });
+      const ended = await this.removal.begin(id, (row) => row.state !== 'ended');
       if (ended === undefined) throw uploadNotFound();
       // It has ended already; what cannot be cleared away now the sweeper takes.
       await this.removal.finish(ended).catch(() => undefined);

@@ -178,6 +178,35 @@ describe('an attempt that was taken for dead', () => {
 });
 
 describe('a file that takes long to make', () => {
+  it('may be given up by its owner, and never comes', async () => {
+    let open: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (open = resolve));
+    const blobs = coffer.get(BlobStore);
+    const put = blobs.put.bind(blobs);
+    const completion = coffer.get(UploadCompletion);
+    const patience = { patienceMs: Reflect.get(completion, 'patienceMs') as number };
+    try {
+      const path = await newUpload(client, 'given up', 10);
+      await patchUpload(client, path, 0, bytes(5));
+      const slow = async (id: string, source: AsyncIterable<Uint8Array>): Promise<number> => {
+        const ref = await coffer.get(Store).collection(blobRefCollection).find('_id', id);
+        if (ref === undefined) await gate;
+        return put(id, source);
+      };
+      Object.assign(blobs, { put: slow });
+      Object.assign(completion, { patienceMs: 50 });
+      expect((await patchUpload(client, path, 5, bytes(5))).status).toBe(503);
+      expect((await endUpload(client, path)).status).toBe(204);
+      open();
+      expect([404, 410]).toContain((await patchUpload(client, path, 9, bytes(1))).status);
+      expect((await client.get(`/files/${idIn(path)}`)).status).toBe(404);
+    } finally {
+      Object.assign(blobs, { put });
+      Object.assign(completion, patience);
+      open();
+    }
+  });
+
   it('is waited for, then asked for again, and never said to be there before it is', async () => {
     let open: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => (open = resolve));
@@ -199,7 +228,6 @@ describe('a file that takes long to make', () => {
       expect([answer.status, Number(answer.headers['retry-after']) > 0]).toEqual([503, true]);
       expect(await offsetOf(client, path)).toBe(9);
       expect((await client.get(`/files/${idIn(path)}`)).status).toBe(404);
-      expect((await endUpload(client, path)).status).toBe(423);
       Object.assign(completion, patience);
       open();
       const again = await patchUpload(client, path, 9, bytes(1));

@@ -13,6 +13,8 @@ export interface MemberView {
 
 /** Accounts in one group. */
 export const MAX_MEMBERS = 1_000;
+/** Groups that one account is in: nobody is asked before, and each costs a look at all that is granted. */
+const MAX_MEMBERSHIPS = 1_000;
 
 /** Who is in an owner's group, as its owner sees and changes it. */
 @Injectable()
@@ -45,6 +47,8 @@ export class GroupMembers {
     const user = await this.#known(caller, groupId, username);
     await audited(this.audit, groupIntent('group.member-add', caller, groupId, { member: user._id }), async () => {
       if ((await this.#members.count('group', [groupId])) >= MAX_MEMBERS) throw tooMany('members', MAX_MEMBERS);
+      if ((await this.#members.count('user', [user._id])) >= MAX_MEMBERSHIPS)
+        throw tooMany('memberships', MAX_MEMBERSHIPS);
       const member = { group_id: groupId, owner_id: caller.userId, user_id: user._id, created_at: this.clock.now() };
       await this.#members.insert({ _id: newId(), ...member }).catch(unlessThere);
       // A group that went meanwhile may have left this row behind.

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DomainError, MINUTE, Principal, UploadTickets, newId } from '../../kernel';
 import { Collection, Store, update } from '../../store';
-import { Users } from '../../users';
+import { UserDoc, Users } from '../../users';
 import { LinkDoc, LinkKind, linkCollection } from './link.collection';
 import { newSecret, presentedSecret, secretMatches } from './link-secret';
 import { TicketDoc, ticketCollection } from './ticket.collection';
@@ -49,7 +49,7 @@ export class Tickets extends UploadTickets {
 
   /**
    * The link behind a ticket for downloads. A count that is used up does not matter: this use was counted when the ticket was given.
-   * @throws DomainError `unauthenticated` (no ticket of ours), `token_expired`, `link_expired` (ended, or past its time).
+   * @throws DomainError `unauthenticated` (no ticket of ours), `token_expired`, `link_expired` (ended, past its time, or its owner disabled).
    */
   async download(token: string): Promise<LinkDoc> {
     return (await this.behind('download', token)).link;
@@ -61,9 +61,7 @@ export class Tickets extends UploadTickets {
 
   /** @throws as `download` */
   override async uploader(token: string): Promise<Principal> {
-    const { ticket, link } = await this.behind('upload', token);
-    const owner = await this.users.byId(link.owner_id);
-    if (owner?.state !== 'active') throw ended();
+    const { ticket, link, owner } = await this.behind('upload', token);
     const dropBox = { linkId: link._id, ticketId: ticket._id, largest: link.max_size };
     return { userId: owner._id, username: owner.username, role: 'user', sessionId: '', authTime: 0, dropBox };
   }
@@ -84,7 +82,7 @@ export class Tickets extends UploadTickets {
     await update(this.#tickets, ticketId, (ticket) => ({ ...ticket, taken: false }));
   }
 
-  private async behind(kind: LinkKind, token: string): Promise<{ ticket: TicketDoc; link: LinkDoc }> {
+  private async behind(kind: LinkKind, token: string): Promise<{ ticket: TicketDoc; link: LinkDoc; owner: UserDoc }> {
     const presented = presentedSecret(PREFIX[kind], token);
     const ticket = presented && (await this.#tickets.find('_id', presented.id));
     if (presented === undefined || ticket === undefined || !secretMatches(presented.secret, ticket.secret_hash)) {
@@ -94,7 +92,9 @@ export class Tickets extends UploadTickets {
     if (ticket.expires_at <= now) throw new DomainError('token_expired', { detail: 'Open the link again.' });
     const link = await this.#links.find('_id', ticket.link_id);
     if (link?.kind !== kind || (link.expires_at ?? Infinity) <= now) throw ended();
-    return { ticket, link };
+    const owner = await this.users.byId(link.owner_id);
+    if (owner?.state !== 'active') throw ended();
+    return { ticket, link, owner };
   }
 }
 
