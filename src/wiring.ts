@@ -113,7 +113,7 @@ export const probesOf = (
   { name: 'blobs', check: () => blobs.ping().catch(unlessLocked) },
 ];
 
-/** Where blobs lie stands in a row whose seal opens with the keys: without these the fault is theirs, and is named as theirs. */
+/** Where blobs lie stands in a row, which gets its seal from the keys and is checked with them: without these the fault is theirs alone. */
 function unlessLocked(error: unknown): void {
-  if (!isDomainError(error, 'kms_unavailable')) throw error;
+  if (!isDomainError(error, 'kms_unavailable', 'integrity_failed')) throw error;
 }
