@@ -85,6 +85,20 @@ describe('A move of the master key', () => {
     ]);
   });
 
+  it('that left numbers out lets them end with the former home', async () => {
+    await kv.open();
+    for (const version of [1, 2, 3, 4, 5, 6]) await kv.rotate(version);
+    await house.rotations.start('admin');
+    expect(await move('kv')).toMatchObject({ state: 'done', targetVersion: 8 });
+    await expect(house.retirement.retire(9)).rejects.toMatchObject({ code: 'not_found' });
+    await house.retirement.retire(7);
+    expect((await house.row.read()).homes).toEqual([
+      { home: 'local', since: 1, ended: true },
+      { home: 'kv', since: 8 },
+    ]);
+    await expect(house.retirement.retire(7)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
   it('goes there and back, and the versions of every home can be ended', async () => {
     const sealed = await seal();
     await move('kv');
