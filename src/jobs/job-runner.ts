@@ -1,5 +1,5 @@
 import { BeforeApplicationShutdown, Injectable, Logger, OnApplicationBootstrap, Optional } from '@nestjs/common';
-import { Clock, DomainError, SECOND, isDomainError, newId } from '../kernel';
+import { Clock, DomainError, ErrorCode, SECOND, isDomainError, newId } from '../kernel';
 import { Metrics } from '../observability';
 import { Collection, DuplicateKey, ListOptions, Position, Store, update } from '../store';
 import { HeldJob, LEASE_TIMINGS, LeaseTimings } from './held-job';
@@ -109,6 +109,21 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     const resumed = await this.#move(id, 'paused', (doc) => ({ ...doc, state: 'running' }));
     if (resumed) void this.poll();
     return resumed;
+  }
+
+  /**
+   * Ends a running or paused job as failed where `allowed` holds for what it saved last: for one whose handler can never go on. Who runs it
+   * finds its next write refused. False where it is not so.
+   */
+  async giveUp(id: string, fault: ErrorCode, allowed: (data: JobData) => boolean): Promise<boolean> {
+    let given = false;
+    const end = { state: 'failed', fault, finished_at: this.clock.now(), lease_owner: '', lease_until: 0 } as const;
+    await update(this.#rows, id, ({ active_kind: place, ...doc }) => {
+      given = place !== undefined && allowed(doc.data);
+      return given ? { ...doc, ...end, fence: doc.fence + 1 } : undefined;
+    });
+    if (given) this.#held.get(id)?.letGo();
+    return given;
   }
 
   onApplicationBootstrap(): void {

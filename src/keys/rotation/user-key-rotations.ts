@@ -27,7 +27,15 @@ export class UserKeyRotations {
     if (job.state === 'failed') {
       throw new DomainError(job.fault ?? 'internal', { detail: 'The key could not be rotated.' });
     }
-    return userKeyRotationOf(job);
+    const rotation = userKeyRotationOf(job);
+    if (!rotation.inEffect) {
+      throw new DomainError('kms_unavailable', {
+        detail: 'No new version could be made yet; the rotation goes on by itself.',
+        retryAfterSeconds: 5,
+        extensions: { rotation_id: id },
+      });
+    }
+    return rotation;
   }
 
   async #begin(ownerId: string, data: { owner: string; from: number; requested_by: string }): Promise<Job> {
