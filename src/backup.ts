@@ -54,7 +54,7 @@ async function backup(
   return `Copied documents and ${blobs} blobs to ${folder}.\n${elsewhere}${vault}`;
 }
 
-/** How many files. What a running upload has not finished is left out. */
+/** How many files, those not counted that say whose they are. What a running upload has not finished is left out. */
 async function copyTree(from: string, to: string): Promise<number> {
   const entries = await readdir(from, { withFileTypes: true }).catch(ifGone([]));
   await mkdir(to, { recursive: true, mode: 0o700 });
@@ -62,7 +62,8 @@ async function copyTree(from: string, to: string): Promise<number> {
   for (const entry of entries) {
     if (entry.isDirectory() && entry.name === 'partial') continue;
     const [source, target] = [join(from, entry.name), join(to, entry.name)];
-    copied += entry.isDirectory() ? await copyTree(source, target) : await copyOne(source, target);
+    const files = entry.isDirectory() ? await copyTree(source, target) : await copyOne(source, target);
+    copied += entry.name.startsWith('.') ? 0 : files;
   }
   return copied;
 }

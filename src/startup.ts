@@ -83,7 +83,7 @@ export class Startup {
     await openKeys(this.keys, found.state === 'opening');
     await this.keys.userKeys.open();
     const installed = await completeInstallation(this.store, pins);
-    await this.blobs.open();
+    await this.blobs.open(installed.installation_id);
     await this.store.prepare();
     if (installed.blobs !== pins.blobs)
       this.logger.warn({ home: installed.blobs, msg: 'blobs have another home than BLOB_STORE says' });

@@ -6,6 +6,11 @@ export interface ByteRange {
   readonly end: number;
 }
 
+export interface ListOptions {
+  /** Only blobs that have been there for longer, by the medium's own record of it. */
+  readonly olderThanMs?: number;
+}
+
 /**
  * Ciphertext bytes under opaque random ids. Sees no plaintext, no key, no file name and no owner.
  * Ids are 1 to 64 characters of [a-z0-9-]. Every method rejects with DomainError `storage_full` (no space) or
@@ -29,11 +34,14 @@ export abstract class BlobStore {
   /** Removes what an unfinished put of this id left, and never a blob. A put that is under way then fails with `conflict`. */
   abstract discard(id: string): Promise<void>;
   /** All ids, in no order, for sweeper and scrub. */
-  abstract list(): AsyncIterable<string>;
+  abstract list(options?: ListOptions): AsyncIterable<string>;
   /** Removes what dead puts left, of any id, where nothing was added to it for `ageMs`. */
   abstract sweep(ageMs: number): Promise<void>;
-  /** Makes ready what the store needs on its medium. Safe to repeat. @throws StartRefused where the medium is not what it should be. */
-  abstract open(): Promise<void>;
+  /**
+   * Makes ready what the store needs on its medium, and binds the medium to this installation. Safe to repeat. @throws StartRefused where
+   * the medium is not what it should be, or belongs to another installation.
+   */
+  abstract open(installationId: string): Promise<void>;
   /** Rejects when the medium does not answer. */
   abstract ping(): Promise<void>;
 }

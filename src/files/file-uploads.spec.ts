@@ -252,9 +252,9 @@ describe('an upload onto a blob store that fails', () => {
       size: BlobStore['size'] = (id) => this.real.size(id);
       remove: BlobStore['remove'] = (id) => this.real.remove(id);
       discard: BlobStore['discard'] = (id) => this.real.discard(id);
-      list: BlobStore['list'] = () => this.real.list();
+      list: BlobStore['list'] = (options) => this.real.list(options);
       sweep: BlobStore['sweep'] = (ageMs) => this.real.sweep(ageMs);
-      open: BlobStore['open'] = () => this.real.open();
+      open: BlobStore['open'] = (installationId) => this.real.open(installationId);
       ping: BlobStore['ping'] = () => this.real.ping();
     }
     const rig = await openFilesRig({ blobs: (real) => new Full(real) });

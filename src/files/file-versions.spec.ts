@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { FilesRig, openFilesRig } from '../../test/support/files-rig';
 import { sampleBytes } from '../../test/support/messages';
 import { sha256 } from '../crypto';
-import { DomainError, HOUR, MINUTE, Principal } from '../kernel';
+import { DAY, DomainError, HOUR, MINUTE, Principal } from '../kernel';
 import { MAX_FORMER, MAX_INCOMING } from './content-versions';
 import { FileDoc } from './file.collection';
 
@@ -270,6 +270,7 @@ describe('earlier versions', () => {
       yield await Promise.resolve(Buffer.from('left over'));
     })();
     await rig.blobs.put(stray, bytes);
+    for (const blob of await rig.blobIds()) await rig.ageBlob(blob, 2 * DAY);
     await rig.sweeper.sweepOrphans();
     expect(await rig.blobIds()).toHaveLength(2);
     expect([await text(id), await text(id, 1)]).toEqual(['second', 'first']);

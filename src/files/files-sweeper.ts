@@ -1,7 +1,7 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import { BlobStore } from '../blobs';
 import { Scheduler } from '../jobs';
-import { Clock, DAY, HOUR, MINUTE, SECOND } from '../kernel';
+import { Clock, DAY, FirstFault, HOUR, MINUTE, SECOND } from '../kernel';
 import { Collection, Store } from '../store';
 import { BlobRefs } from './blob-refs';
 import { FileRemoval } from './file-removal';
@@ -48,21 +48,33 @@ export class FilesSweeper implements OnModuleInit {
 
   /** Within a minute of its time a file's key, blob and row are gone. */
   async sweep(): Promise<void> {
-    await this.sweepDead();
-    await this.sweepExpired();
-    await this.sweepTrash();
-    await this.tools.usage.prune(this.clock.now() - DEAD_AFTER);
+    const faults = new FirstFault();
+    await faults.keep(() => this.sweepDead());
+    await faults.keep(() => this.sweepExpired());
+    await faults.keep(() => this.sweepTrash());
+    await faults.keep(() => this.tools.usage.prune(this.clock.now() - DEAD_AFTER));
+    faults.tell();
   }
 
-  /** Whoever names a blob does so before it is there and until it is gone, so one that nobody names belongs to nobody. */
+  /**
+   * Whoever names a blob does so before it is there and until it is gone, so one that nobody names belongs to nobody. It goes when it is
+   * older than a day all the same: whoever started with the wrong database, or restored one, has that long to see it.
+   */
   async sweepOrphans(): Promise<void> {
+    const faults = new FirstFault();
+    await faults.keep(async () => {
+      for await (const id of this.tools.blobs.list({ olderThanMs: DAY }))
+        await faults.keep(() => this.removeOrphan(id));
+    });
+    await faults.keep(() => this.tools.blobs.sweep(DAY));
+    faults.tell();
+  }
+
+  private async removeOrphan(id: string): Promise<void> {
     const { blobs, refs } = this.tools;
-    for await (const id of blobs.list()) {
-      if (await refs.isHeld(id)) continue;
-      await blobs.remove(id);
-      await refs.release(id);
-    }
-    await blobs.sweep(DAY);
+    if (await refs.isHeld(id)) return;
+    await blobs.remove(id);
+    await refs.release(id);
   }
 
   /** Uploads that died, removals that stopped; in files that stay also contents that were to come or to go. */
@@ -87,7 +99,7 @@ export class FilesSweeper implements OnModuleInit {
     return this.sweepIndex('purge', (row) => isPurged(row, this.clock.now()));
   }
 
-  /** Rows in the order of a time, page by page up to one in which nothing is due. `tidy` is for rows that stay. */
+  /** Rows in the order of a time, page by page up to one in which nothing is due, past those that fail. `tidy` is for rows that stay. */
   private async sweepIndex(
     index: string,
     due: (row: FileDoc) => boolean,
@@ -95,16 +107,18 @@ export class FilesSweeper implements OnModuleInit {
   ): Promise<void> {
     const clear = (row: FileDoc): Promise<void> =>
       tidy !== undefined && stays(row) ? tidy(row) : this.remove(row, due);
+    const faults = new FirstFault();
     for (let after: string | undefined; ;) {
       const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
       const page = await this.#files.list(index, [], options);
       const rows = page.items.filter(due);
       for (let at = 0; at < rows.length; at += AT_ONCE) {
-        await Promise.all(rows.slice(at, at + AT_ONCE).map(clear));
+        await Promise.all(rows.slice(at, at + AT_ONCE).map((row) => faults.keep(() => clear(row))));
       }
-      if (rows.length === 0 || page.next === undefined) return;
+      if (rows.length === 0 || page.next === undefined) break;
       after = page.next;
     }
+    faults.tell();
   }
 
   private async remove(row: FileDoc, due: (row: FileDoc) => boolean): Promise<void> {

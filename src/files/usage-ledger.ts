@@ -1,10 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
-import { Clock, DomainError } from '../kernel';
+import { Clock, DomainError, FirstFault } from '../kernel';
 import { Collection, DuplicateKey, Store, update } from '../store';
 import { restOf } from './content-versions';
 import { FileDoc, fileCollection } from './file.collection';
 import { FileUsageDoc, UsageMark, fileUsageCollection } from './usage.collection';
+
+const BATCH = 100;
 
 type Marks = FileUsageDoc['marks'];
 
@@ -66,14 +68,21 @@ export class UsageLedger {
     });
   }
 
-  /** Brings marks from before `before` (ms) to their end where the file is at rest. For the sweeper. */
+  /** Brings marks from before `before` (ms) to their end where the file is at rest, past those where that fails. For the sweeper. */
   async prune(before: number): Promise<void> {
-    const page = await this.#usage.list('marked', [], { limit: 100, onForged: () => undefined });
-    for (const usage of page.items) {
-      if ((usage.marked_since ?? Infinity) >= before) return;
-      const old = Object.entries(usage.marks).filter(([, mark]) => mark.at < before);
-      for (const [fileId] of old) await this.pruneMark(usage._id, fileId);
+    const faults = new FirstFault();
+    for (let after: string | undefined; ;) {
+      const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
+      const page = await this.#usage.list('marked', [], options);
+      const due = page.items.filter((usage) => (usage.marked_since ?? Infinity) < before);
+      for (const usage of due) {
+        const old = Object.entries(usage.marks).filter(([, mark]) => mark.at < before);
+        for (const [fileId] of old) await faults.keep(() => this.pruneMark(usage._id, fileId));
+      }
+      if (due.length === 0 || page.next === undefined) break;
+      after = page.next;
     }
+    faults.tell();
   }
 
   /** For the end of an account. */

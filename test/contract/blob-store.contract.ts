@@ -2,18 +2,25 @@ import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { BlobStore, ByteRange } from '../../src/blobs';
+import { StartRefused } from '../../src/kernel';
 import { waitFor } from '../support/processes';
 
 export interface BlobStoreFixture {
   readonly store: BlobStore;
-  /** The same medium through a new adapter, as after a restart. */
+  /** The same medium through a new adapter, not opened yet, as after a restart. */
   reopen(): Promise<BlobStore>;
   /** Starts `put(id)` of an endless blob in a process of its own; resolves when some MiB have gone in. */
   startEndlessPut(id: string): Promise<{ kill(): Promise<void> }>;
   /** Stops the medium's answers and lets them go on; absent where the medium is this machine. */
   readonly medium?: { pause(): void; resume(): void };
+  /** Nobody else's blobs can be there: they would be in the same database as documents of theirs. */
+  readonly liesWithDocuments?: true;
   close(): Promise<void>;
 }
+
+/** Who opens the store, where it is opened. */
+export const INSTALLATION = '0197a0b0-0000-7000-8000-000000000001';
+const ANOTHER = '0197a0b0-0000-7000-8000-000000000002';
 
 const MIB = 1024 * 1024;
 /** A part of S3, where everything may go wrong by one byte. */
@@ -89,6 +96,7 @@ export function blobStoreContract(name: string, open: () => Promise<BlobStoreFix
     it('still has a blob after it was opened anew', async () => {
       const id = await stored(Buffer.from('kept'));
       const again = await fixture.reopen();
+      await again.open(INSTALLATION);
       expect((await buffer(await again.get(id))).toString()).toBe('kept');
     });
 
@@ -246,6 +254,29 @@ export function blobStoreContract(name: string, open: () => Promise<BlobStoreFix
       const ids: string[] = [];
       for (let made = 0; made < 20; made += 1) ids.push(await stored(Buffer.from([made])));
       expect((await all()).sort()).toEqual(ids.sort());
+    });
+
+    it('refuses to open for another installation than its own, and lists nothing but blobs', async () => {
+      if (fixture.liesWithDocuments === true) return;
+      await store.open(INSTALLATION);
+      const id = await stored(Buffer.from('ours'));
+      await expect((await fixture.reopen()).open(ANOTHER)).rejects.toThrow(StartRefused);
+      await expect((await fixture.reopen()).open(ANOTHER)).rejects.toThrow('holds blobs of another installation');
+      await expect((await fixture.reopen()).open(INSTALLATION)).resolves.toBeUndefined();
+      expect(await all()).toEqual([id]);
+    });
+
+    it('lists blobs that are older than asked for, and those alone', async () => {
+      const id = await stored(Buffer.from('x'));
+      const olderThan = async (olderThanMs: number): Promise<string[]> => {
+        const ids: string[] = [];
+        for await (const found of store.list({ olderThanMs })) ids.push(found);
+        return ids;
+      };
+      expect(await olderThan(3_600_000)).toEqual([]);
+      // Times of S3 are whole seconds.
+      await waitFor('the blob to be a moment old', async () => (await olderThan(1)).length === 1);
+      expect(await olderThan(1)).toEqual([id]);
     });
 
     it('lists more than a page', async () => {

@@ -22,6 +22,7 @@ describeWithPart('secantus', 'on MongoDB', () => {
     await store.open();
     return {
       store,
+      liesWithDocuments: true,
       reopen: () => Promise.resolve(open()),
       startEndlessPut: (id) => startEndlessPut('gridfs', JSON.stringify({ url: server.url, dbName }), id),
       medium: server,

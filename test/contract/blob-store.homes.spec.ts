@@ -5,7 +5,7 @@ import { FilesystemBlobStore } from '../../src/blobs/filesystem';
 import { BlobPlan, BlobPlans, HomedBlobStore } from '../../src/blobs/homes';
 import { sha256Stream } from '../../src/crypto';
 import { startEndlessPut } from '../support/endless-puts';
-import { blobStoreContract } from './blob-store.contract';
+import { INSTALLATION, blobStoreContract } from './blob-store.contract';
 
 class MovingPlans extends BlobPlans {
   current = (): Promise<BlobPlan> => Promise.resolve({ home: 'former', to: 'new' });
@@ -19,8 +19,10 @@ blobStoreContract('two folders between which blobs are moved', async () => {
     const stores = ['former', 'new'].map((name) => [name, new FilesystemBlobStore(join(folder, name))] as const);
     return new HomedBlobStore(new Map(stores), new MovingPlans(), sha256Stream);
   };
+  const store = open();
+  await store.open(INSTALLATION);
   return {
-    store: open(),
+    store,
     reopen: () => Promise.resolve(open()),
     startEndlessPut: (id) => startEndlessPut('filesystem', join(folder, 'new'), id),
     close: () => rm(folder, { recursive: true, force: true }),

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { S3BlobStore } from '../../src/blobs/s3';
 import { startEndlessPut } from '../support/endless-puts';
 import { describeWithPart, startS3, startVersitygw, type S3Server } from '../support/parts';
-import { blobStoreContract } from './blob-store.contract';
+import { INSTALLATION, blobStoreContract } from './blob-store.contract';
 
 /** One server for the suite, a bucket for each test. */
 function contractOn(name: string, start: () => Promise<S3Server>): void {
@@ -13,7 +13,7 @@ function contractOn(name: string, start: () => Promise<S3Server>): void {
   blobStoreContract(name, async () => {
     const address = server.address(`b${randomBytes(8).toString('hex')}`);
     const store = new S3BlobStore(address, { createBucket: true });
-    await store.open();
+    await store.open(INSTALLATION);
     return {
       store,
       reopen: () => Promise.resolve(new S3BlobStore(address, { createBucket: false })),

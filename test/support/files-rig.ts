@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ChainedAuditSink } from '../../src/audit';
@@ -164,6 +164,12 @@ export async function openFilesRig(options: RigOptions = {}) {
     return ids;
   }
 
+  /** As if the blob had been written `ms` ago. */
+  async function ageBlob(id: string, ms: number): Promise<void> {
+    const then = new Date(Date.now() - ms);
+    await utimes(join(blobFolder, id.slice(0, 2), id), then, then);
+  }
+
   async function auditEntries(): Promise<readonly AuditEntry[]> {
     await audit.onApplicationShutdown();
     const batches = await store.collection(auditBatchesCollection).list('time', [], { limit: 1000 });
@@ -200,7 +206,7 @@ export async function openFilesRig(options: RigOptions = {}) {
     },
     ...{ access, refs, incoming, replacements, versions, changes, deletion, rekeying, verification },
     ...{ userKeys, sealer, newOwner, upload, replace, download, addUserKeyVersion },
-    ...{ allRows, usageOf, blobIds, auditEntries, isEmpty },
+    ...{ allRows, usageOf, blobIds, ageBlob, auditEntries, isEmpty },
     close: async (): Promise<void> => {
       await messages.close();
       await opened.close();

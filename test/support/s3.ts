@@ -14,7 +14,7 @@ export interface S3Server {
   address(bucket?: string): S3Address;
   /** What a service takes. */
   env(bucket?: string): Record<string, string>;
-  /** Keys of all objects of a bucket, sorted. */
+  /** Keys of all objects of a bucket, sorted, but for the one that says whose it is. */
   objects(bucket?: string): Promise<string[]>;
   stop(): Promise<void>;
   /** SIGKILL. */
@@ -80,5 +80,6 @@ async function objectsIn(endpoint: string, bucket: string): Promise<string[]> {
   const client = new S3Client({ endpoint, region: REGION, forcePathStyle: true, credentials });
   const { Contents: found } = await client.send(new ListObjectsV2Command({ Bucket: bucket }));
   client.destroy();
-  return (found ?? []).map(({ Key }) => Key ?? '').sort();
+  const keys = (found ?? []).map(({ Key }) => Key ?? '');
+  return keys.filter((key) => key !== 'blobs/.installation').sort();
 }

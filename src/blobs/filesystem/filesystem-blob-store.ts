@@ -3,9 +3,11 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { DomainError, HOUR } from '../../kernel';
 import { isBlobId, requireBlobId } from '../blob-id';
-import { BlobStore, ByteRange } from '../blob-store';
+import { BlobStore, ByteRange, ListOptions } from '../blob-store';
+import { bindTo } from '../owner';
 import { errnoOf, translated } from './faults';
 import { Folders } from './folders';
+import { OwnerFile } from './owner-file';
 import { PartialFile } from './partial-file';
 
 /** Large reads: fewer trips to the thread pool, and still constant memory. */
@@ -70,10 +72,10 @@ export class FilesystemBlobStore extends BlobStore {
     await translated(() => unlink(path)).catch(absent);
   }
 
-  async *list(): AsyncIterable<string> {
+  async *list(options: ListOptions = {}): AsyncIterable<string> {
     await this.prepare();
     for (const folder of await translated(() => readdir(this.#root))) {
-      if (folder.length === FAN_OUT_CHARS) yield* this.listFolder(join(this.#root, folder));
+      if (folder.length === FAN_OUT_CHARS) yield* this.listFolder(join(this.#root, folder), options);
     }
   }
 
@@ -82,8 +84,9 @@ export class FilesystemBlobStore extends BlobStore {
     await translated(() => removeAbandoned(this.#partials, ageMs));
   }
 
-  open(): Promise<void> {
-    return this.prepare();
+  async open(installationId: string): Promise<void> {
+    await this.prepare();
+    await bindTo(installationId, new OwnerFile(this.#root, this.#partials), this.#root);
   }
 
   async ping(): Promise<void> {
@@ -111,9 +114,13 @@ export class FilesystemBlobStore extends BlobStore {
     });
   }
 
-  private async *listFolder(folder: string): AsyncIterable<string> {
+  private async *listFolder(folder: string, { olderThanMs }: ListOptions): AsyncIterable<string> {
+    const before = Date.now() - (olderThanMs ?? 0);
     const entries = await translated(() => opendir(folder));
-    for await (const entry of entries) if (isBlobId(entry.name)) yield entry.name;
+    for await (const { name } of entries) {
+      if (!isBlobId(name)) continue;
+      if (olderThanMs === undefined || (await writtenAt(join(folder, name))) < before) yield name;
+    }
   }
 
   /** Once a process, and again after a failure (a disk that was full or not mounted yet). */
@@ -140,6 +147,13 @@ const exists = (path: string): Promise<boolean> =>
   access(path).then(
     () => true,
     () => false,
+  );
+
+/** Of a blob that went meanwhile: later than anything. */
+const writtenAt = (path: string): Promise<number> =>
+  translated(() => stat(path)).then(
+    ({ mtimeMs }) => mtimeMs,
+    (error: unknown) => absent(error) ?? Infinity,
   );
 
 /** What killed processes left. A put that lives touches its file each minute, also one of another process on this root. */

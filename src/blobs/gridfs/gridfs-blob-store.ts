@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { DomainError } from '../../kernel';
 import { MongoConnection } from '../../store/mongo';
 import { isBlobId, requireBlobId } from '../blob-id';
-import { BlobStore, ByteRange } from '../blob-store';
+import { BlobStore, ByteRange, ListOptions } from '../blob-store';
 import { alreadyThere, Grid, GridChunk, GridFile } from './grid';
 import { GridUpload } from './grid-upload';
 
@@ -23,6 +23,7 @@ export class GridFsBlobStore extends BlobStore {
     this.#grid = new Grid(connection);
   }
 
+  /** Binds nothing: the blobs lie in the database of the documents, and so in that of their installation. */
   open(): Promise<void> {
     return this.#prepare();
   }
@@ -68,11 +69,14 @@ export class GridFsBlobStore extends BlobStore {
     if ((await this.#grid.file(id)) === undefined) await this.#grid.removeChunks(id);
   }
 
-  async *list(): AsyncIterable<string> {
+  async *list({ olderThanMs }: ListOptions = {}): AsyncIterable<string> {
+    const old = olderThanMs !== undefined && { uploadDate: { $lt: new Date(Date.now() - olderThanMs) } };
     for (let last = ''; ;) {
       const after = last;
       const page = await this.#grid.files((files) =>
-        files.find({ _id: { $gt: after } }, { projection: { _id: 1 }, sort: { _id: 1 }, limit: PAGE }).toArray(),
+        files
+          .find({ _id: { $gt: after }, ...old }, { projection: { _id: 1 }, sort: { _id: 1 }, limit: PAGE })
+          .toArray(),
       );
       const ids = page.map(({ _id }) => _id);
       yield* ids.filter(isBlobId);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { sha256Stream } from '../../crypto';
+import { StartRefused } from '../../kernel';
 import { FilesystemBlobStore } from '../filesystem';
 import { BlobMigration } from './blob-migration';
 import { BlobPlan, BlobPlans } from './blob-plan';
@@ -40,8 +41,8 @@ describe('the blob store of an installation whose blobs are moved', () => {
     former = new FilesystemBlobStore(join(folder, 'former'));
     target = new FilesystemBlobStore(join(folder, 'new'));
     [process, other] = [homed(), homed()];
-    await process.open();
-    await other.open();
+    await process.open('ours');
+    await other.open('ours');
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
@@ -126,6 +127,48 @@ describe('the blob store of an installation whose blobs are moved', () => {
     for (const id of ids) expect(await text(await process.get(id))).toBe(id);
   });
 
+  it('does not begin a move to a place of another installation', async () => {
+    await put(process, 'a');
+    await target.open('others');
+    await expect(migrate()).rejects.toThrow('holds blobs of another installation');
+    expect(await plans.current()).toEqual({ home: 'former', to: undefined });
+    expect(await former.size('a')).toBe(1);
+  });
+
+  it('binds the place that a move goes to', async () => {
+    await migrate();
+    await expect(new FilesystemBlobStore(join(folder, 'new')).open('others')).rejects.toThrow(StartRefused);
+  });
+
+  it('touches nothing in a process that takes a place of another installation for the new one', async () => {
+    const theirs = new FilesystemBlobStore(join(folder, 'theirs'));
+    await theirs.open('others');
+    await theirs.put('b', Readable.from([Buffer.from('b')]));
+    const stores = new Map([
+      ['former', former],
+      ['new', theirs],
+    ]);
+    const mistaken = new HomedBlobStore(stores, plans, sha256Stream);
+    await mistaken.open('ours');
+    await plans.begin('new');
+    const listed = async (): Promise<void> => {
+      for await (const _ of mistaken.list()) throw new Error('a blob of another installation was named');
+    };
+    await expect(listed()).rejects.toMatchObject({ code: 'store_unavailable' });
+    await expect(mistaken.remove('b')).rejects.toMatchObject({ code: 'store_unavailable' });
+    await expect(mistaken.sweep(0)).rejects.toMatchObject({ code: 'store_unavailable' });
+    await expect(put(mistaken, 'c')).rejects.toMatchObject({ code: 'store_unavailable' });
+    expect([await theirs.size('b'), await theirs.size('c')]).toEqual([1, undefined]);
+  });
+
+  it('names and removes nothing before it is opened', async () => {
+    await put(process, 'a');
+    const early = homed();
+    await expect(early.list()[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'store_unavailable' });
+    await expect(early.remove('a')).rejects.toMatchObject({ code: 'store_unavailable' });
+    expect(await former.size('a')).toBe(1);
+  });
+
   it('refuses where it is not set up for the place of the blobs, and never calls one missing', async () => {
     await put(process, 'a');
     await migrate();
@@ -134,6 +177,6 @@ describe('the blob store of an installation whose blobs are moved', () => {
     await expect(short.size('a')).rejects.toMatchObject({ code: 'store_unavailable' });
     await expect(put(short, 'b')).rejects.toMatchObject({ code: 'store_unavailable' });
     await expect(short.ping()).rejects.toMatchObject({ code: 'store_unavailable' });
-    await expect(short.open()).rejects.toThrow('Blobs of this installation lie in new');
+    await expect(short.open('ours')).rejects.toThrow('Blobs of this installation lie in new');
   });
 });

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { DomainError, StartRefused, isDomainError } from '../../kernel';
-import { BlobStore, ByteRange } from '../blob-store';
+import { BlobStore, ByteRange, ListOptions } from '../blob-store';
 import { BlobMover, NewHash } from './blob-mover';
 import { BlobPlan, BlobPlans } from './blob-plan';
 
@@ -20,6 +20,9 @@ import { BlobPlan, BlobPlans } from './blob-plan';
  */
 export class HomedBlobStore extends BlobStore {
   #known: BlobPlan | undefined;
+  #installationId: string | undefined;
+  /** By name. A move may bring one that the start did not open: what is in it is touched only when it is known to be ours. */
+  readonly #opened = new Map<string, Promise<void>>();
 
   constructor(
     private readonly stores: ReadonlyMap<string, BlobStore>,
@@ -29,22 +32,34 @@ export class HomedBlobStore extends BlobStore {
     super();
   }
 
-  /** The store of this name. @throws StartRefused where this process is not set up for it. */
-  store(name: string): BlobStore {
+  /** The store of this name, bound to the installation. @throws StartRefused where this process is not set up for it, or may not have it. */
+  async opened(name: string): Promise<BlobStore> {
     const store = this.stores.get(name);
-    if (store !== undefined) return store;
-    throw new StartRefused(
-      `Blobs of this installation lie in ${name}: set ${VARIABLES.get(name) ?? 'BLOB_STORE'} too.`,
-    );
+    if (store === undefined) {
+      throw new StartRefused(
+        `Blobs of this installation lie in ${name}: set ${VARIABLES.get(name) ?? 'BLOB_STORE'} too.`,
+      );
+    }
+    const installationId = this.#installationId;
+    if (installationId === undefined)
+      throw new DomainError('store_unavailable', { detail: 'The service is starting.' });
+    const opening = this.#opened.get(name) ?? store.open(installationId);
+    this.#opened.set(name, opening);
+    await opening.catch((error: unknown) => {
+      this.#opened.delete(name);
+      throw error;
+    });
+    return store;
   }
 
-  async open(): Promise<void> {
-    for (const name of placesOf(await this.fresh())) await this.store(name).open();
+  async open(installationId: string): Promise<void> {
+    this.#installationId = installationId;
+    for (const name of placesOf(await this.fresh())) await this.opened(name);
   }
 
   async put(id: string, source: AsyncIterable<Uint8Array>): Promise<number> {
     const at = target(await this.fresh());
-    const size = await this.at(at).put(id, source);
+    const size = await (await this.at(at)).put(id, source);
     await this.follow(id, at);
     return size;
   }
@@ -68,8 +83,8 @@ export class HomedBlobStore extends BlobStore {
   }
 
   /** The former place first: what is moved meanwhile may be named twice, and nothing is left out. */
-  async *list(): AsyncIterable<string> {
-    for (const store of await this.all()) yield* store.list();
+  async *list(options?: ListOptions): AsyncIterable<string> {
+    for (const store of await this.all()) yield* store.list(options);
   }
 
   async sweep(ageMs: number): Promise<void> {
@@ -78,14 +93,14 @@ export class HomedBlobStore extends BlobStore {
 
   async ping(): Promise<void> {
     const plan = this.#known ?? (await this.fresh());
-    await Promise.all(placesOf(plan).map((name) => this.at(name).ping()));
+    await Promise.all(placesOf(plan).map((name) => this.present(name).ping()));
   }
 
   private async follow(id: string, put: string): Promise<void> {
     for (let at = put; ;) {
       const to = target(await this.fresh());
       if (to === at) return;
-      await new BlobMover(this.at(at), this.at(to), this.newHash).move(id);
+      await new BlobMover(await this.at(at), await this.at(to), this.newHash).move(id);
       at = to;
     }
   }
@@ -100,14 +115,14 @@ export class HomedBlobStore extends BlobStore {
 
   private async lookAt<T>(plan: BlobPlan, look: (store: BlobStore) => Promise<T | undefined>): Promise<T | undefined> {
     for (const name of placesOf(plan).reverse()) {
-      const found = await look(this.at(name));
+      const found = await look(await this.at(name));
       if (found !== undefined) return found;
     }
     return undefined;
   }
 
   private async all(): Promise<readonly BlobStore[]> {
-    return placesOf(await this.fresh()).map((name) => this.at(name));
+    return Promise.all(placesOf(await this.fresh()).map((name) => this.at(name)));
   }
 
   private async fresh(): Promise<BlobPlan> {
@@ -115,7 +130,14 @@ export class HomedBlobStore extends BlobStore {
     return this.#known;
   }
 
-  private at(name: string): BlobStore {
+  private async at(name: string): Promise<BlobStore> {
+    this.present(name);
+    return this.opened(name).catch((error: unknown) => {
+      throw error instanceof StartRefused ? new DomainError('store_unavailable', { cause: error }) : error;
+    });
+  }
+
+  private present(name: string): BlobStore {
     const store = this.stores.get(name);
     if (store === undefined) throw new DomainError('store_unavailable', { detail: 'A blob store is not set up here.' });
     return store;

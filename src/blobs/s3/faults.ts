@@ -1,4 +1,4 @@
-import { DomainError, ErrorCode } from '../../kernel';
+import { DomainError, ErrorCode, StartRefused } from '../../kernel';
 
 const ABSENT = new Set(['NoSuchKey', 'NotFound']);
 /** Somebody else made the object first, or ended the upload. */
@@ -30,3 +30,12 @@ function codeOf(error: unknown): ErrorCode {
 export function s3Fault(error: unknown): DomainError {
   return error instanceof DomainError ? error : new DomainError(codeOf(error), { cause: error });
 }
+
+/** For what a start tries. @throws StartRefused where the credentials do not allow it, or the fault. */
+export const refusedWith =
+  (what: string) =>
+  (error: unknown): never => {
+    const status = answerStatus(error instanceof DomainError ? error.cause : undefined);
+    if (status !== 403) throw error;
+    throw new StartRefused(`The S3 credentials (AWS_ACCESS_KEY_ID) may not ${what} in S3_BUCKET (docs/operations.md).`);
+  };

@@ -11,9 +11,11 @@ import {
 import { Readable } from 'node:stream';
 import { DomainError, StartRefused, isDomainError } from '../../kernel';
 import { isBlobId, requireBlobId } from '../blob-id';
-import { BlobStore, ByteRange } from '../blob-store';
+import { BlobStore, ByteRange, ListOptions } from '../blob-store';
+import { OWNER_NAME, bindTo } from '../owner';
 import { bodyStream } from './body-stream';
-import { answerStatus } from './faults';
+import { answerStatus, refusedWith } from './faults';
+import { OwnerObject } from './owner-object';
 import { PartBuffers } from './part-buffers';
 import { S3Address, S3Connection } from './s3-connection';
 import { S3Upload } from './s3-upload';
@@ -48,13 +50,14 @@ export class S3BlobStore extends BlobStore {
     this.#unfinished = new UnfinishedUploads(this.#s3);
   }
 
-  async open(): Promise<void> {
+  async open(installationId: string): Promise<void> {
     try {
       await this.ping();
     } catch (error) {
       await this.#openBucket(error);
     }
     await this.#requireWritable();
+    await bindTo(installationId, new OwnerObject(this.#s3, `${PREFIX}${OWNER_NAME}`), 'S3_BUCKET');
   }
 
   async put(id: string, source: AsyncIterable<Uint8Array>): Promise<number> {
@@ -102,11 +105,13 @@ export class S3BlobStore extends BlobStore {
     await this.#unfinished.abort(key);
   }
 
-  async *list(): AsyncIterable<string> {
+  async *list({ olderThanMs }: ListOptions = {}): AsyncIterable<string> {
+    const before = olderThanMs === undefined ? Infinity : Date.now() - olderThanMs;
     for (let token: string | undefined; ;) {
       const command = new ListObjectsV2Command({ Bucket: this.#s3.bucket, Prefix: PREFIX, ContinuationToken: token });
       const page = await this.#s3.heavy((client, options) => client.send(command, options));
-      const ids = (page.Contents ?? []).map(({ Key }) => (Key ?? '').slice(PREFIX.length));
+      const found = (page.Contents ?? []).filter(({ LastModified: at }) => before === Infinity || isBefore(at, before));
+      const ids = found.map(({ Key }) => (Key ?? '').slice(PREFIX.length));
       yield* ids.filter(isBlobId);
       token = page.NextContinuationToken;
       if (page.IsTruncated !== true || token === undefined) return;
@@ -150,6 +155,9 @@ export class S3BlobStore extends BlobStore {
   }
 }
 
+/** An object whose time is not told is taken for a new one. */
+const isBefore = (at: Date | undefined, before: number): boolean => (at?.getTime() ?? Infinity) < before;
+
 function keyOf(id: string): string {
   requireBlobId(id);
   return `${PREFIX}${id}`;
@@ -164,13 +172,5 @@ function ifAbsent(error: unknown): undefined {
 function neverAbsent(error: unknown): never {
   throw isDomainError(error, 'not_found') ? new DomainError('store_unavailable', { cause: error.cause }) : error;
 }
-
-const refusedWith =
-  (what: string) =>
-  (error: unknown): never => {
-    const status = answerStatus(error instanceof DomainError ? error.cause : undefined);
-    if (status !== 403) throw error;
-    throw new StartRefused(`The S3 credentials (AWS_ACCESS_KEY_ID) may not ${what} in S3_BUCKET (docs/operations.md).`);
-  };
 
 const alreadyThere = (): DomainError => new DomainError('conflict', { detail: 'A blob is written once.' });

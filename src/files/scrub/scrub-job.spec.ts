@@ -36,9 +36,9 @@ class WatchedBlobs extends BlobStore {
   put = (id: string, source: AsyncIterable<Uint8Array>) => this.real.put(id, source);
   size = (id: string) => this.real.size(id);
   remove = (id: string) => this.real.remove(id);
-  list = () => this.real.list();
+  list: BlobStore['list'] = (options) => this.real.list(options);
   ping = () => this.real.ping();
-  open = () => this.real.open();
+  open = (installationId: string) => this.real.open(installationId);
   discard = (id: string) => this.real.discard(id);
   sweep = (ageMs: number) => this.real.sweep(ageMs);
 

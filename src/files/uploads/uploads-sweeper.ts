@@ -1,6 +1,6 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import { Scheduler } from '../../jobs';
-import { Clock, MINUTE, SECOND } from '../../kernel';
+import { Clock, FirstFault, MINUTE, SECOND } from '../../kernel';
 import { Collection, ListOptions, Store } from '../../store';
 import { FileWorker } from '../file-worker';
 import { UploadCompletion } from './completion';
@@ -12,6 +12,13 @@ import { UploadDoc, uploadCollection } from './upload.collection';
 
 const DEAD_AFTER = 2 * MINUTE;
 const BATCH = 100;
+
+/** Rows that the sweeper looks for. */
+interface Due {
+  readonly index: string;
+  readonly prefix?: readonly string[];
+  readonly due: (row: UploadDoc) => boolean;
+}
 
 /** What the sweeper works with. */
 @Injectable()
@@ -44,24 +51,14 @@ export class UploadsSweeper implements OnModuleInit {
   }
 
   async sweep(): Promise<void> {
-    await this.each(
-      'touched',
-      [],
-      (row) => this.isDead(row),
-      (row) => this.clear(row),
-    );
-    await this.each(
-      'expiry',
-      [],
-      (row) => this.hasExpired(row),
-      (row) => this.end(row),
-    );
-    await this.each(
-      'state',
-      ['whole'],
-      () => true,
-      (row) => this.tools.completion.begin(row),
-    );
+    const faults = new FirstFault();
+    const dead = { index: 'touched', due: (row: UploadDoc) => this.isDead(row) };
+    const expired = { index: 'expiry', due: (row: UploadDoc) => this.hasExpired(row) };
+    const whole = { index: 'state', prefix: ['whole'], due: () => true };
+    await faults.keep(() => this.each(dead, (row) => this.clear(row)));
+    await faults.keep(() => this.each(expired, (row) => this.end(row)));
+    await faults.keep(() => this.each(whole, (row) => this.tools.completion.begin(row)));
+    faults.tell();
   }
 
   private isDead(row: UploadDoc): boolean {
@@ -87,23 +84,17 @@ export class UploadsSweeper implements OnModuleInit {
     if (ended !== undefined) await this.tools.removal.finish(ended);
   }
 
-  /** Rows in the order of an index, page by page up to one in which nothing is due. */
-  private async each(
-    index: string,
-    prefix: readonly string[],
-    due: (row: UploadDoc) => boolean,
-    act: (row: UploadDoc) => Promise<void>,
-  ): Promise<void> {
-    let fault: Error | undefined;
+  /** Rows in the order of an index, page by page up to one in which nothing is due, past those that cannot be helped now. */
+  private async each({ index, prefix = [], due }: Due, act: (row: UploadDoc) => Promise<void>): Promise<void> {
+    const faults = new FirstFault();
     for (let after: string | undefined; ;) {
       const options: ListOptions = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
       const page = await this.#rows.list(index, prefix, options);
       const rows = page.items.filter(due);
-      // One upload that cannot be helped now does not stand in the way of the others.
-      for (const row of rows) await act(row).catch((error: unknown) => (fault = error as Error));
+      for (const row of rows) await faults.keep(() => act(row));
       if (rows.length === 0 || page.next === undefined) break;
       after = page.next;
     }
-    if (fault !== undefined) throw fault;
+    faults.tell();
   }
 }
