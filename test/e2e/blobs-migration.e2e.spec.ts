@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { signUp } from '../support/accounts';
@@ -106,6 +107,28 @@ describeWithPart('moto', 'The move of blobs from the file system to S3', () => {
     },
     120_000,
   );
+
+  it('is refused, like a start, where the bucket belongs to another installation, and takes nothing from that', async () => {
+    expect((await migrate()).code).toBe(0);
+    const kept = await s3.objects(bucket());
+    const other = await startService({ env: { ...s3.env(bucket()), BLOB_STORE: 'filesystem' } });
+    const dataDir = await mkdtemp(join(tmpdir(), 'coffer-third-'));
+    try {
+      const refused = 'S3_BUCKET holds blobs of another installation';
+      const moved = await blobs(['migrate', '--to', 's3'], other.env);
+      expect([moved.code, moved.said]).toEqual([1, expect.stringContaining(refused)]);
+      const third = startProcess(process.execPath, [join(__dirname, '../../dist/main.js')], {
+        env: { ...other.env, BLOB_STORE: 's3', DATA_DIR: dataDir, PORT: '0' },
+        cwd: dataDir,
+      });
+      expect([await third.exited, third.output()]).toEqual([1, expect.stringContaining(refused)]);
+      expect(await s3.objects(bucket())).toEqual(kept);
+      await expectAllReadable();
+    } finally {
+      await other.dispose();
+      await rm(dataDir, { recursive: true, force: true });
+    }
+  }, 120_000);
 
   it('can be turned round', async () => {
     expect((await migrate({ COFFER_FAILPOINT: 'blobs.removed:3' })).code).toBeNull();

@@ -153,7 +153,10 @@ const exists = (path: string): Promise<boolean> =>
 const writtenAt = (path: string): Promise<number> =>
   translated(() => stat(path)).then(
     ({ mtimeMs }) => mtimeMs,
-    (error: unknown) => absent(error) ?? Infinity,
+    (error: unknown) => {
+      absent(error);
+      return Infinity;
+    },
   );
 
 /** What killed processes left. A put that lives touches its file each minute, also one of another process on this root. */
