@@ -4,8 +4,8 @@ import { FINAL_FRAME_OVERHEAD, FRAME_OVERHEAD } from './layout';
 import { release } from './release';
 
 const BATCH_BYTES = 512 * 1024;
-/** Frames that are worked on at once: 512 KiB of plaintext, which makes a hop to a worker small beside the work. */
-export const batchFrames = (frameBytes: number): number => BATCH_BYTES / frameBytes;
+/** Frames that are worked on at once: 512 KiB of plaintext, which makes a hop to a worker small beside the work; one, where it has more. */
+export const batchFrames = (frameBytes: number): number => Math.max(1, Math.floor(BATCH_BYTES / frameBytes));
 /** Where a frame's ciphertext begins: sequence number, nonce. */
 export const FRAME_HEAD_BYTES = 4 + NONCE_BYTES;
 const FINAL_HEAD_BYTES = FINAL_FRAME_OVERHEAD - TAG_BYTES;
