@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { S3BlobStore } from '../../src/blobs/s3';
 import { startEndlessPut } from '../support/endless-puts';
-import { describeWithPart, startS3, startVersitygw, type S3Server } from '../support/parts';
+import { describeWithExtra, describeWithPart, startS3, startVersitygw, type S3Server } from '../support/parts';
 import { INSTALLATION, blobStoreContract } from './blob-store.contract';
 
 /** One server for the suite, a bucket for each test. */
@@ -25,4 +25,4 @@ function contractOn(name: string, start: () => Promise<S3Server>): void {
 }
 
 describeWithPart('moto', 'on moto', () => contractOn('S3', startS3));
-describeWithPart('versitygw', 'on versitygw', () => contractOn('S3 over a folder', () => startVersitygw()));
+describeWithExtra('versitygw', 'on versitygw', () => contractOn('S3 over a folder', () => startVersitygw()));

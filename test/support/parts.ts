@@ -33,6 +33,12 @@ export function isLong(): boolean {
   return process.env['COFFER_LONG'] === '1';
 }
 
+/** For a part that the test command does not install, since it takes a compiler of its own: skipped aloud without it, under CI=true too. */
+export function describeWithExtra(part: Part, name: string, suite: () => void): void {
+  if (hasPart(part)) describe(name, suite);
+  else describe.skip(skippedName(name, `${part} not installed, run: node scripts/parts.mjs --bench`), suite);
+}
+
 function describeMissing(name: string, reason: string, suite: () => void): void {
   if (process.env['CI'] !== 'true') {
     describe.skip(skippedName(name, reason), suite);
