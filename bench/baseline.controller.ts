@@ -1,4 +1,4 @@
-import { Controller, Get, Param, Post, Req, Res } from '@nestjs/common';
+import { Controller, Delete, Get, Param, Post, Req, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { BlobStore } from '../src/blobs';
@@ -42,5 +42,11 @@ export class BaselineController {
       describe: () => Promise.resolve({ contentType: 'application/octet-stream', fileName: id }),
       open: (range) => this.blobs.get(id, range),
     });
+  }
+
+  @Delete('plain/:id')
+  @Policy({ access: 'user' })
+  remove(@Param('id') id: string): Promise<void> {
+    return this.blobs.remove(id);
   }
 }

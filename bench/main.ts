@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fileFigures } from './files';
 import { Figure, printFigures } from './figures';
+import { listFigure } from './list';
 import { livezFigure, recordFigure } from './records';
 import { rotationFigures } from './rotation';
 import { startBenchServer } from './server-process';
@@ -11,8 +12,8 @@ import { account, signUp } from './session';
 import { startFigure } from './start-time';
 
 /**
- * Arguments: the project folder, then any of `files`, `records`, `livez`, `start`, `rotation`; all without any. `BENCH_MIB` sets the file
- * size, `--keys=<number>` how many user keys are rotated.
+ * Arguments: the project folder, then any of `files`, `list`, `records`, `livez`, `start`, `rotation`; all without any. `BENCH_MIB`
+ * sets the file size, `BENCH_FILES` how many there are in the list, `--keys=<number>` how many user keys are rotated.
  */
 async function main(): Promise<void> {
   const [root = process.cwd(), ...rest] = process.argv.slice(2);
@@ -22,10 +23,10 @@ async function main(): Promise<void> {
     options: { keys: { type: 'string', default: '100000' } },
   });
   const wants = (name: string): boolean => chosen.length === 0 || chosen.includes(name);
-  const mib = Number(process.env['BENCH_MIB'] ?? '1024');
+  const mib = Number(process.env['BENCH_MIB'] ?? '4096');
   const figures: Figure[] = [];
   if (wants('start')) figures.push(await startFigure(root));
-  if (['files', 'records', 'livez'].some(wants)) figures.push(...(await serverFigures(wants, mib)));
+  if (['files', 'list', 'records', 'livez'].some(wants)) figures.push(...(await serverFigures(wants, mib)));
   if (wants('rotation')) figures.push(...(await rotationFigures(Number(values.keys))));
   printFigures(figures);
   keep(root, figures);
@@ -39,6 +40,7 @@ async function serverFigures(wants: (name: string) => boolean, mib: number): Pro
     return [
       ...(wants('records') ? [await recordFigure(server, token)] : []),
       ...(wants('livez') ? [await livezFigure(server)] : []),
+      ...(wants('list') ? [await listFigure(server, token, Number(process.env['BENCH_FILES'] ?? '10000'))] : []),
       ...(wants('files') ? await fileFigures(server, token, mib) : []),
     ];
   } finally {

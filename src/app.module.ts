@@ -5,8 +5,12 @@ import { AuditModule } from './audit';
 import { AuthModule, OwnedFactors, OwnedSessions } from './auth';
 import { BlobStore } from './blobs';
 import { FilesystemBlobStore } from './blobs/filesystem';
-import { CONFIG, Config, MasterKeyConfig } from './config';
-import { FilesModule, OwnedFiles } from './files';
+import { GridFsBlobStore } from './blobs/gridfs';
+import { BlobPlans, HomedBlobStore } from './blobs/homes';
+import { S3BlobStore } from './blobs/s3';
+import { BlobStoreName, CONFIG, Config, MasterKeyConfig } from './config';
+import { sha256Stream } from './crypto';
+import { FilesModule, OwnedFiles, OwnedUploads } from './files';
 import { HealthModule } from './health';
 import { AnswerSealer, HttpModule, OwnedAnswers } from './http';
 import { JobsModule, Scheduler } from './jobs';
@@ -25,12 +29,13 @@ import { VaultUserKeyHome } from './keys/user/in-vault';
 import { Mailer, OutboxMailer, SmtpMailer } from './mail';
 import { ObservabilityModule } from './observability';
 import { OwnedRecords, SensitiveDataModule } from './sensitive-data';
+import { OwnedLinks, OwnedSharing, SharingModule } from './sharing';
 import { OpenedKeys, Startup } from './startup';
 import { SealedStore, Store } from './store';
 import { EmbeddedStore } from './store/embedded';
 import { MongoStore } from './store/mongo';
 import { UsersModule } from './users';
-import { ForgedRows, OwnerAnswerSealer, StoreCopy, probesOf } from './wiring';
+import { ForgedRows, InstalledBlobPlans, OwnerAnswerSealer, StoreCopy, probesOf } from './wiring';
 
 /** The store below its row seals: for the system keys alone, which open the seals. */
 const ENGINE = Symbol('coffer:engine');
@@ -38,7 +43,16 @@ const ENGINE = Symbol('coffer:engine');
 const VAULT = Symbol('coffer:vault');
 
 /** All houses that hold data of users. Sessions first: an erase ends them before anything else. */
-const USER_HOUSES = [OwnedSessions, OwnedFactors, OwnedRecords, OwnedFiles, OwnedAnswers];
+const USER_HOUSES = [
+  OwnedSessions,
+  OwnedFactors,
+  OwnedRecords,
+  OwnedLinks,
+  OwnedSharing,
+  OwnedUploads,
+  OwnedFiles,
+  OwnedAnswers,
+];
 
 const USER_OWNED = Symbol('coffer:user-owned');
 
@@ -84,7 +98,14 @@ const userKeyHomeOf = ({ userKeys }: Config, vault: VaultSession | undefined): U
 const mailerOf = ({ mail, dataDir }: Config, clock: Clock): Mailer =>
   mail.kind === 'smtp' ? new SmtpMailer(mail) : new OutboxMailer(join(dataDir, 'outbox'), mail.from, clock);
 
-const blobsOf = ({ dataDir }: Config): BlobStore => new FilesystemBlobStore(join(dataDir, 'blobs'));
+/** All that this process is set up for: which of them holds the blobs is in the installation document. */
+function blobStoresOf({ dataDir, blobs, production }: Config, engine: Store): ReadonlyMap<string, BlobStore> {
+  const stores = new Map<BlobStoreName, BlobStore>();
+  stores.set('filesystem', new FilesystemBlobStore(join(dataDir, 'blobs')));
+  if (blobs.s3 !== undefined) stores.set('s3', new S3BlobStore(blobs.s3, { createBucket: !production }));
+  if (engine instanceof MongoStore) stores.set('gridfs', new GridFsBlobStore(engine.connection));
+  return stores;
+}
 
 const adapters: readonly Provider[] = [
   { provide: Clock, useClass: SystemClock },
@@ -94,7 +115,14 @@ const adapters: readonly Provider[] = [
   { provide: MasterKey, useExisting: MasterKeyHomes },
   { provide: UserKeyHome, inject: [CONFIG, { token: VAULT, optional: true }], useFactory: userKeyHomeOf },
   { provide: Mailer, inject: [CONFIG, Clock], useFactory: mailerOf },
-  { provide: BlobStore, inject: [CONFIG], useFactory: blobsOf },
+  { provide: BlobPlans, useClass: InstalledBlobPlans },
+  {
+    provide: HomedBlobStore,
+    inject: [CONFIG, ENGINE, BlobPlans],
+    useFactory: (config: Config, engine: Store, plans: BlobPlans) =>
+      new HomedBlobStore(blobStoresOf(config, engine), plans, sha256Stream),
+  },
+  { provide: BlobStore, useExisting: HomedBlobStore },
   {
     provide: SystemKeys,
     inject: [ENGINE, MasterKey],
@@ -140,6 +168,8 @@ class CoreModule {
       UserKeyHome,
       Mailer,
       BlobStore,
+      BlobPlans,
+      HomedBlobStore,
       Readiness,
       Store,
       StoreCopy,
@@ -176,9 +206,10 @@ export class AppModule implements OnModuleInit {
       JobsModule,
       RotationModule,
     ];
-    const features = [UsersModule, AuthModule, SensitiveDataModule, FilesModule, KeyAdministrationModule, HealthModule];
+    const data = [SensitiveDataModule, SharingModule, FilesModule];
+    const features = [UsersModule, AuthModule, ...data, KeyAdministrationModule, HealthModule];
     const lifecycle = AccountLifecycleModule.over({
-      imports: [AuthModule, SensitiveDataModule, FilesModule, HttpModule],
+      imports: [AuthModule, ...data, HttpModule],
       houses: USER_HOUSES,
     });
     return {

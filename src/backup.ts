@@ -35,7 +35,11 @@ async function main(args: readonly string[]): Promise<string> {
 }
 
 /** Documents first: a blob never changes, and one that a document of that moment names is still there but for a file that was deleted since. */
-async function backup({ dataDir, masterKey, userKeys }: Config, { into }: StoreCopy, folder: string): Promise<string> {
+async function backup(
+  { dataDir, masterKey, userKeys, blobs: { store } }: Config,
+  { into }: StoreCopy,
+  folder: string,
+): Promise<string> {
   if (into === undefined)
     throw new StartRefused('The documents lie in MongoDB: use mongodump (docs/operations.md, "Backup").');
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -46,10 +50,11 @@ async function backup({ dataDir, masterKey, userKeys }: Config, { into }: StoreC
   await copyTree(join(dataDir, 'secrets'), join(folder, 'secrets'));
   for (const name of ['keyring.json', 'installation.json']) await copyOne(join(dataDir, name), join(folder, name));
   const vault = masterKey.home === 'local' && userKeys.store === 'store' ? '' : IN_VAULT;
-  return `Copied documents and ${blobs} blobs to ${folder}.\n${vault}`;
+  const elsewhere = store === 'filesystem' ? '' : `Blobs lie in ${store}: copy them now, after this.\n`;
+  return `Copied documents and ${blobs} blobs to ${folder}.\n${elsewhere}${vault}`;
 }
 
-/** How many files. What a running upload has not finished is left out. */
+/** How many files, those not counted that say whose they are. What a running upload has not finished is left out. */
 async function copyTree(from: string, to: string): Promise<number> {
   const entries = await readdir(from, { withFileTypes: true }).catch(ifGone([]));
   await mkdir(to, { recursive: true, mode: 0o700 });
@@ -57,7 +62,8 @@ async function copyTree(from: string, to: string): Promise<number> {
   for (const entry of entries) {
     if (entry.isDirectory() && entry.name === 'partial') continue;
     const [source, target] = [join(from, entry.name), join(to, entry.name)];
-    copied += entry.isDirectory() ? await copyTree(source, target) : await copyOne(source, target);
+    const files = entry.isDirectory() ? await copyTree(source, target) : await copyOne(source, target);
+    copied += entry.name.startsWith('.') ? 0 : files;
   }
   return copied;
 }

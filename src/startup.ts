@@ -1,4 +1,5 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
+import { BlobStore } from './blobs';
 import { CONFIG, Config } from './config';
 import { Lifecycle } from './http';
 import { Clock, DomainError, SECOND, StartRefused, isDomainError } from './kernel';
@@ -43,6 +44,7 @@ export class Startup {
     private readonly keys: OpenedKeys,
     private readonly lifecycle: Lifecycle,
     private readonly clock: Clock,
+    private readonly blobs: BlobStore,
   ) {}
 
   /** True when all is open; false where something does not answer now. @throws StartRefused where it must not start at all. */
@@ -80,8 +82,11 @@ export class Startup {
     this.followHomes(found);
     await openKeys(this.keys, found.state === 'opening');
     await this.keys.userKeys.open();
-    await completeInstallation(this.store, pins);
+    const installed = await completeInstallation(this.store, pins);
+    await this.blobs.open(installed.installation_id);
     await this.store.prepare();
+    if (installed.blobs !== pins.blobs)
+      this.logger.warn({ home: installed.blobs, msg: 'blobs have another home than BLOB_STORE says' });
   }
 
   /** Where the master key is stands in a sealed row: until the key of the seals is open, in the installation document, whose seal is checked then. */

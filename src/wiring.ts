@@ -1,13 +1,14 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { BlobStore } from './blobs';
+import { BlobPlan, BlobPlans } from './blobs/homes';
 import { envelopeVersion } from './crypto';
 import { AnswerSealer } from './http';
-import { AuditSink, MINUTE, ReadinessProbe, ciphertext, plaintext } from './kernel';
+import { AuditSink, MINUTE, ReadinessProbe, ciphertext, plaintext, isDomainError } from './kernel';
 import { MasterKey } from './keys/master';
 import { Sealer, SealPlace, UserKeyHome } from './keys/user';
 import { Metrics } from './observability';
-import { Store } from './store';
+import { Store, beginBlobMove, endBlobMove, readBlobPins } from './store';
 
 /** Small joints between houses that do not know each other. No adapter is named here; app.module does that. */
 
@@ -76,6 +77,26 @@ const place = (ownerId: string, resourceId: string): SealPlace => ({
   field: 'answer',
 });
 
+/** Where blobs lie, by the installation document. */
+@Injectable()
+export class InstalledBlobPlans extends BlobPlans {
+  constructor(private readonly store: Store) {
+    super();
+  }
+
+  current(): Promise<BlobPlan> {
+    return readBlobPins(this.store);
+  }
+
+  begin(to: string): Promise<BlobPlan> {
+    return beginBlobMove(this.store, to);
+  }
+
+  end(to: string): Promise<BlobPlan> {
+    return endBlobMove(this.store, to);
+  }
+}
+
 /** What /readyz asks; audit registers its own. */
 export const probesOf = (
   store: Store,
@@ -89,5 +110,10 @@ export const probesOf = (
       await Promise.all(keys.map((home) => home.ping()));
     },
   },
-  { name: 'blobs', check: () => blobs.ping() },
+  { name: 'blobs', check: () => blobs.ping().catch(unlessLocked) },
 ];
+
+/** Where blobs lie stands in a row, which gets its seal from the keys and is checked with them: without these the fault is theirs alone. */
+function unlessLocked(error: unknown): void {
+  if (!isDomainError(error, 'kms_unavailable', 'integrity_failed')) throw error;
+}

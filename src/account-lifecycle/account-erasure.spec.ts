@@ -5,6 +5,7 @@ import { waitFor } from '../../test/support/processes';
 import { MINUTE } from '../kernel';
 import { Users } from '../users';
 import { AccountErasure } from './account-erasure';
+import { EraseDecision } from './erase-decision';
 import { Erasures } from './erasures';
 
 let coffer: Coffer;
@@ -46,6 +47,22 @@ describe('An erase that was never decided', () => {
     const again = coffer.client.as((await login(coffer.client, person)).access_token);
     expect(expectStatus(await again.get('/sensitive-data'), 200)).toEqual([expect.objectContaining({ value: 'kept' })]);
     expect(await coffer.get(Erasures).find(id)).toBeUndefined();
+  });
+
+  it('is given back by who marked it only after its claim was withdrawn', async () => {
+    await someone();
+    const { id, person } = await someone();
+    const [users, erasures] = [coffer.get(Users), coffer.get(Erasures)];
+    const change = users.change.bind(users);
+    jest.spyOn(users, 'change').mockImplementationOnce(async (...args) => {
+      coffer.clock.offset += 2 * MINUTE;
+      await coffer.get(AccountErasure).resume();
+      expect(await erasures.find(id)).toBeUndefined();
+      return change(...args);
+    });
+    await expect(coffer.get(EraseDecision).reach(id, 'owner')).rejects.toMatchObject({ code: 'conflict' });
+    expect((await users.byId(id))!.state).toBe('active');
+    expect((await login(coffer.client, person)).token_type).toBe('bearer');
   });
 
   it('is given back too where its withdrawal died half-way', async () => {

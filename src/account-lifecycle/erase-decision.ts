@@ -64,9 +64,24 @@ export class EraseDecision {
       return this.#refuse(claim, lastAdministrator());
     }
     const decided = await this.erasures.move(claim, 'erasing');
-    if (decided === undefined) throw underWay();
+    if (decided === undefined) {
+      await this.#unmark(claim);
+      throw underWay();
+    }
     failpoint('erase.decided');
     return decided;
+  }
+
+  /**
+   * Who waited too long between its claim and its mark finds the claim withdrawn: it marked the account behind that, and nobody else would
+   * give it back.
+   */
+  async #unmark(claim: ErasureDoc): Promise<void> {
+    if ((await this.erasures.find(claim._id)) === undefined) await this.#restore(claim);
+  }
+
+  async #restore({ _id, former_state }: ErasureDoc): Promise<void> {
+    await this.users.change(_id, (user) => (user.state === 'erasing' ? { ...user, state: former_state } : undefined));
   }
 
   async #refuse(claim: ErasureDoc, refusal: DomainError): Promise<never> {
@@ -79,9 +94,7 @@ export class EraseDecision {
     const withdrawn = erasure.state === 'withdrawn' ? erasure : await this.erasures.move(erasure, 'withdrawn');
     if (withdrawn === undefined) return false;
     failpoint('erase.withdrawn');
-    await this.users.change(withdrawn._id, (user) =>
-      user.state === 'erasing' ? { ...user, state: withdrawn.former_state } : undefined,
-    );
+    await this.#restore(withdrawn);
     await this.erasures.remove(withdrawn);
     return true;
   }

@@ -77,7 +77,7 @@ const factors = [
 ];
 const login = [EmailEnrolment, FactorRequests, Login, SecondStep, SessionCodes, StepUp];
 
-/** Global for its Authenticator alone: the gate in http/ asks it, and http/ knows no feature. */
+/** Global for its Authenticator, whom the gate in http/ asks, and for the one PasswordHasher of the process. */
 @Global()
 @Module({
   imports: [UsersModule, MailModule, signing],
@@ -93,6 +93,6 @@ const login = [EmailEnrolment, FactorRequests, Login, SecondStep, SessionCodes, 
     OwnedFactors,
     { provide: Authenticator, useClass: BearerAuthenticator },
   ],
-  exports: [Authenticator, OwnedSessions, OwnedFactors],
+  exports: [Authenticator, PasswordHasher, OwnedSessions, OwnedFactors],
 })
 export class AuthModule {}

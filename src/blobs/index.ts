@@ -1,1 +1,1 @@
-export { BlobStore, type ByteRange } from './blob-store';
+export { BlobStore, type ByteRange, type ListOptions } from './blob-store';

@@ -28,8 +28,17 @@ export interface Config {
     readonly emailVerification: 'off' | 'required';
     readonly require2fa: 'off' | 'email';
   };
-  readonly blobs: { readonly store: 'filesystem' };
-  readonly files: { readonly maxSize: number; readonly userQuota: number | undefined };
+  readonly blobs: { readonly store: BlobStoreName; readonly s3: S3Config | undefined };
+  readonly files: {
+    readonly maxSize: number;
+    readonly userQuota: number | undefined;
+    /** How long a removed file stays in the trash; 0 for no trash. */
+    readonly trashDays: number;
+    /** How long a resumable upload is kept after the last bytes that came. */
+    readonly uploadExpiryMs: number;
+  };
+  /** Reading all files through: at most so many bytes a second, and by itself after so many days (0: never). */
+  readonly scrub: { readonly bytesPerSecond: number; readonly days: number };
   readonly http: HttpConfig;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent';
   readonly metricsToken: string | undefined;
@@ -44,6 +53,18 @@ export type MasterKeyConfig =
   | { readonly home: 'local'; readonly rootKey: string }
   | (VaultConfig & { readonly home: 'transit'; readonly transitMount: string; readonly keyName: string })
   | (VaultConfig & { readonly home: 'kv'; readonly kvMount: string });
+
+export const BLOB_STORES = ['filesystem', 's3', 'gridfs'] as const;
+export type BlobStoreName = (typeof BLOB_STORES)[number];
+
+export interface S3Config {
+  /** Undefined for AWS itself. */
+  readonly endpoint: string | undefined;
+  readonly bucket: string;
+  readonly region: string;
+  /** Undefined: what the machine has, as the role of an instance. */
+  readonly keys: { readonly id: string; readonly secret: string } | undefined;
+}
 
 export interface VaultConfig {
   readonly address: string;

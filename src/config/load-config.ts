@@ -2,6 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
+import { HOUR } from '../kernel';
+import { blobs } from './blobs';
 import { Config, HttpConfig, MailConfig, MasterKeyConfig, VaultConfig } from './config';
 import { EnvReader, Environment, refused } from './env-reader';
 import { Secrets } from './secrets';
@@ -19,6 +21,7 @@ interface Sources {
 }
 
 const TIB = 1024 ** 4;
+const SCRUB_RATE = 20 * 1024 ** 2;
 const DAY_SECONDS = 86_400;
 const MASTER_KEYS = ['transit', 'kv', 'local'] as const;
 
@@ -48,15 +51,8 @@ function environment(): Environment {
 
 /** Values that API.md promises and this version does not serve: passing them over would be a false promise. */
 function refuseLaterCapabilities(env: EnvReader): void {
-  env.notYet('BLOB_STORE', ['s3', 'gridfs'], 'use filesystem');
   env.notYet('JWT_ALG', ['ES256'], 'use HS256');
   env.oneOf('JWT_ALG', ['HS256'], 'HS256');
-  if (env.whole('TRASH_DAYS', 0, 36_500, 0) > 0) {
-    throw refused('TRASH_DAYS', 'is not offered yet by this version; use 0');
-  }
-  if (env.whole('UPLOAD_EXPIRY_HOURS', 1, 8_760, 24) !== 24) {
-    throw refused('UPLOAD_EXPIRY_HOURS', 'is not offered yet by this version; use 24 or do not set it');
-  }
   for (const name of ['KACLS_URL', 'WEBAUTHN_RP_ID']) {
     if (env.text(name) !== undefined) throw refused(name, 'is not offered yet by this version; do not set it');
   }
@@ -71,7 +67,15 @@ function listening({ env, production }: Sources): Pick<Config, 'host' | 'port'> 
 
 type Storage = Pick<
   Config,
-  'store' | 'masterKey' | 'otherMasterKeys' | 'masterKeyRotationDays' | 'twoPerson' | 'userKeys' | 'blobs' | 'files'
+  | 'store'
+  | 'masterKey'
+  | 'otherMasterKeys'
+  | 'masterKeyRotationDays'
+  | 'twoPerson'
+  | 'userKeys'
+  | 'blobs'
+  | 'files'
+  | 'scrub'
 >;
 
 function storage({ env, secrets }: Sources): Storage {
@@ -85,8 +89,17 @@ function storage({ env, secrets }: Sources): Storage {
     masterKeyRotationDays: env.whole('KEY_ROTATION_DAYS', 0, 3_650, 0),
     twoPerson: env.oneOf('TWO_PERSON', ['true', 'false'], 'false') === 'true',
     userKeys: userKeys(env, secrets),
-    blobs: { store: env.oneOf('BLOB_STORE', ['filesystem'], 'filesystem') },
-    files: { maxSize: env.bytes('MAX_FILE_SIZE', TIB) ?? TIB, userQuota: env.bytes('USER_QUOTA', undefined) },
+    blobs: blobs(env, secrets, url !== undefined),
+    files: {
+      maxSize: env.bytes('MAX_FILE_SIZE', TIB) ?? TIB,
+      userQuota: env.bytes('USER_QUOTA', undefined),
+      trashDays: env.whole('TRASH_DAYS', 0, 36_500, 0),
+      uploadExpiryMs: env.whole('UPLOAD_EXPIRY_HOURS', 1, 8_760, 24) * HOUR,
+    },
+    scrub: {
+      bytesPerSecond: env.bytes('SCRUB_BYTES_PER_SECOND', SCRUB_RATE) ?? SCRUB_RATE,
+      days: env.whole('SCRUB_DAYS', 0, 3_650, 30),
+    },
   };
 }
 

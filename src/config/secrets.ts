@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { StartRefused } from '../kernel';
+import { newId, StartRefused } from '../kernel';
 import { EnvReader, refused } from './env-reader';
 
 const MIN_CHARS = 32;
@@ -111,8 +111,9 @@ function existing(path: string): string | undefined {
  * in between leaves no half-written secret under the name.
  */
 function create(path: string, value: string): string {
-  const aside = `${path}.${process.pid}.new`;
-  const file = openSync(aside, 'w', 0o600);
+  // Not by the process id alone: containers that share DATA_DIR have the same ones.
+  const aside = `${path}.${process.pid}.${newId()}.new`;
+  const file = openSync(aside, 'wx', 0o600);
   try {
     writeSync(file, `${value}\n`);
     fsyncSync(file);

@@ -11,8 +11,13 @@ export interface HashStream {
   digest(): Buffer;
 }
 
-export function sha256Stream(): HashStream {
-  const hash = createHash('sha256');
+export const sha256Stream = (): HashStream => hashStream('sha256');
+
+/** For the checksum extension of tus alone, which demands it: it tells a transfer error, and protects from nobody. */
+export const sha1Stream = (): HashStream => hashStream('sha1');
+
+function hashStream(algorithm: 'sha1' | 'sha256'): HashStream {
+  const hash = createHash(algorithm);
   return { update: (data) => void hash.update(data), digest: () => hash.digest() };
 }
 

@@ -1,6 +1,6 @@
 import { Ciphertext, DomainError, Plaintext, SecretBytes, ciphertext, plaintext } from '../kernel';
 import { OwnerKeys, SealPlace } from '../keys/user';
-import { FileDoc } from './file.collection';
+import { FileDoc, OtherContent } from './file.collection';
 
 /** What a row keeps sealed about the content of one version. */
 export interface ContentFacts {
@@ -34,31 +34,47 @@ export function newFileKey(keys: OwnerKeys, file: FileRef): { readonly key: Secr
   return { key, wrapped: envelope.toString('hex') };
 }
 
+/** Wraps a file key that was made before. */
+export function wrapFileKey(keys: OwnerKeys, file: FileRef, key: SecretBytes): string {
+  const bytes = plaintext(Buffer.from(key.bytes));
+  const envelope = keys.seal('file-keys', versionPlace(keys.ownerId, file, 'key'), bytes);
+  bytes.fill(0);
+  return envelope.toString('hex');
+}
+
 export function openFileKey(keys: OwnerKeys, row: FileDoc & { readonly file_key: string }): SecretBytes {
   return keys.openFileKey(versionPlace(row.owner_id, row, 'key'), envelopeOf(row.file_key));
 }
 
-/** The row with its file key wrapped by the owner's current key. */
+/** The row with its file keys wrapped by the owner's current key. */
 export function rewrapped(keys: OwnerKeys, row: FileDoc): FileDoc {
-  if (row.file_key === undefined) return { ...row, wrap_version: keys.version };
-  const place = versionPlace(row.owner_id, row, 'key');
-  const key = keys.open('file-keys', place, envelopeOf(row.file_key));
-  const file_key = keys.seal('file-keys', place, key).toString('hex');
-  key.fill(0);
-  return { ...row, file_key, wrap_version: keys.version };
+  const changed = withContents(row, ({ version, file_key }) => {
+    if (file_key === undefined) return {};
+    const place = versionPlace(row.owner_id, { _id: row._id, version }, 'key');
+    const key = keys.open('file-keys', place, envelopeOf(file_key));
+    const envelope = keys.seal('file-keys', place, key).toString('hex');
+    key.fill(0);
+    return { file_key: envelope };
+  });
+  return { ...changed, wrap_version: keys.version };
 }
 
 /** The row with name and facts sealed by the owner's current key. */
 export function resealed(keys: OwnerKeys, row: FileDoc): FileDoc {
-  const name = sealName(keys, row._id, openName(keys, row));
-  const { meta } = row;
-  if (meta === undefined) return { ...row, name, seal_version: keys.version };
-  return {
-    ...row,
-    name,
-    meta: sealFacts(keys, row, openFacts(keys, { ...row, meta })),
-    seal_version: keys.version,
-  };
+  const changed = withContents(row, ({ version, meta }) => {
+    if (meta === undefined) return {};
+    const place = versionPlace(row.owner_id, { _id: row._id, version }, 'meta');
+    return { meta: seal(keys, place, open(keys, place, meta)) };
+  });
+  return { ...changed, name: sealName(keys, row._id, openName(keys, row)), seal_version: keys.version };
+}
+
+type Envelopes = Pick<OtherContent, 'file_key' | 'meta'>;
+
+/** The row with each of its contents, the current one and the others, under other envelopes. */
+function withContents(row: FileDoc, renew: (content: FileDoc | OtherContent) => Envelopes): FileDoc {
+  const others = row.others?.map((content) => ({ ...content, ...renew(content) }));
+  return { ...row, ...renew(row), ...(others !== undefined && { others }) };
 }
 
 function seal(keys: OwnerKeys, place: SealPlace, text: string): string {

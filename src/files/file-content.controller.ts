@@ -3,8 +3,9 @@ import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblems, Caller, ContentAnswers, Policy, sendContent } from '../http';
 import type { Principal } from '../kernel';
+import { FileRef } from './file-access';
 import { ContentQueryDto } from './files.dto';
-import { FileRef, FilesService } from './files.service';
+import { FilesService } from './files.service';
 
 @ApiTags('Files')
 @ApiBearerAuth()

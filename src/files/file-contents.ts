@@ -2,11 +2,15 @@ import { Injectable } from '@nestjs/common';
 import { Readable } from 'node:stream';
 import { BlobStore, ByteRange } from '../blobs';
 import { FileContext, FileMessages, FileSummary } from '../crypto';
-import { DomainError, SecretBytes, isDomainError } from '../kernel';
+import { DomainError, SecretBytes, StaleEnvelope, isDomainError } from '../kernel';
 import { Sealer } from '../keys/user';
 import { Collection, Store } from '../store';
+import { atVersion } from './content-versions';
 import { fileNotFound, openFileKey } from './file-cipher';
-import { ActiveFile, FileDoc, fileCollection } from './file.collection';
+import { ActiveFile, FileDoc, WholeFile, fileCollection } from './file.collection';
+
+/** Whose content a blob is to hold. */
+export type ContentPlace = Pick<FileDoc, '_id' | 'owner_id' | 'version' | 'blob_id'>;
 
 /** Between rows and blobs: writes a content as a file message, and serves it again, in clear or as it is stored. */
 @Injectable()
@@ -23,7 +27,7 @@ export class FileContents {
   }
 
   /** Encrypts a content into the row's blob, in constant memory. Resolves when the blob is durable. Destroys the key. */
-  async write(row: FileDoc, key: SecretBytes, content: AsyncIterable<Buffer>): Promise<FileSummary> {
+  async write(row: ContentPlace, key: SecretBytes, content: AsyncIterable<Buffer>): Promise<FileSummary> {
     try {
       const message = this.messages.encrypt(key, contextOf(row), content);
       key.destroy();
@@ -43,7 +47,8 @@ export class FileContents {
     const fileKey = await this.sealer.with(row.owner_id, (keys) => openFileKey(keys, row));
     try {
       const { size: plaintextSize, encrypted_size: encryptedSize } = row;
-      const read = (span: ByteRange): Promise<Readable> => this.blobs.get(row.blob_id, span);
+      const read = (span: ByteRange, chunkBytes?: number): Promise<Readable> =>
+        this.blobs.get(row.blob_id, span, chunkBytes);
       const file = { fileKey, context: contextOf(row), plaintextSize, encryptedSize, storedSize, read };
       return await this.messages.open(file, range);
     } catch (error) {
@@ -69,13 +74,19 @@ export class FileContents {
     return size;
   }
 
-  /** A blob that is not there was removed with its file a moment ago, or it was taken away: as bad as one that was changed. */
+  /**
+   * A blob that is not there was removed with its file or version a moment ago, or its content lies in another one under a new key (then the
+   * row has to be read again), or it was taken away: as bad as one that was changed.
+   */
   private async readFault(row: ActiveFile, error: unknown): Promise<unknown> {
     if (!isDomainError(error)) return new DomainError('store_unavailable', { cause: error });
     if (error.code !== 'not_found') return error;
     const current = await this.#files.find('_id', row._id);
-    const stays = current?.state === 'active' && current.blob_id === row.blob_id;
-    return stays ? new DomainError('decryption_failed', { cause: error }) : fileNotFound();
+    const version = current?.state === 'active' ? atVersion(current as WholeFile, row.version) : undefined;
+    if (version === undefined) return fileNotFound();
+    return version.blob_id === row.blob_id
+      ? new DomainError('decryption_failed', { cause: error })
+      : new StaleEnvelope();
   }
 }
 

@@ -1,21 +1,21 @@
 import { Position } from '../store';
-import { FileView } from './file-view';
+import { ListedFile } from './file-view';
 
 export interface FilePage {
-  readonly files: readonly FileView[];
+  readonly files: readonly ListedFile[];
   readonly next: Position | undefined;
 }
 
 /** Rows as they were read: undefined where a row is not to be seen. */
 export interface RowPage {
-  readonly rows: readonly (FileView | undefined)[];
+  readonly rows: readonly (ListedFile | undefined)[];
   readonly next: Position | undefined;
 }
 
 export interface Matching {
   readonly limit: number;
   readonly after: Position | undefined;
-  readonly matches: (file: FileView) => boolean;
+  readonly matches: (file: ListedFile) => boolean;
 }
 
 const CHUNK = 200;
@@ -27,7 +27,7 @@ export async function matchingPage(
   read: (limit: number, after: Position | undefined) => Promise<RowPage>,
   { limit, after: start, matches }: Matching,
 ): Promise<FilePage> {
-  const files: FileView[] = [];
+  const files: ListedFile[] = [];
   let after = start;
   let size = CHUNK;
   for (let opened = 0; opened < MAX_OPENED;) {

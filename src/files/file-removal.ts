@@ -2,13 +2,15 @@ import { Injectable } from '@nestjs/common';
 import { BlobStore } from '../blobs';
 import { Clock, failpoint } from '../kernel';
 import { Collection, Store, update } from '../store';
-import { FileDoc, fileCollection } from './file.collection';
+import { Stamp, asDropped, droppedIn, dropping, usageMark, without } from './content-versions';
+import { FileTraces } from './file-traces';
 import { FileWorker } from './file-worker';
+import { ActiveFile, FileDoc, OtherContent, fileCollection, isVisible } from './file.collection';
 import { UsageLedger } from './usage-ledger';
 
 /**
- * How a file goes, in an order that may stop anywhere and be taken up again: the row first, which ends each access and drops the key, then the
- * share of the quota, the blob, and the row itself. Also for uploads that came to nothing.
+ * How a file goes, in an order that may stop anywhere and be taken up again: the row first, which ends each access and drops the keys, then the
+ * shares of the quota, the blobs, and the row itself. Also for uploads that came to nothing, and in the same order for single contents.
  */
 @Injectable()
 export class FileRemoval {
@@ -19,13 +21,14 @@ export class FileRemoval {
     private readonly blobs: BlobStore,
     private readonly usage: UsageLedger,
     private readonly worker: FileWorker,
+    private readonly traces: FileTraces,
     private readonly clock: Clock,
   ) {
     this.#files = store.collection(fileCollection);
   }
 
   /**
-   * From here on nobody sees the file, its name is free and its key is gone. `applies` looks at the row as it is now.
+   * From here on nobody sees the file, its name is free and its keys are gone. `applies` looks at the row as it is now.
    * @returns the row for `finish`; undefined where it does not apply (any more).
    */
   async begin(fileId: string, applies: (row: FileDoc) => boolean): Promise<FileDoc | undefined> {
@@ -40,16 +43,105 @@ export class FileRemoval {
 
   /** Takes a row that `begin` made to its end. May be repeated, and by several at once. */
   async finish(row: FileDoc): Promise<void> {
-    await this.usage.release(row.owner_id, row._id, row.size);
+    await this.traces.ofFile(row._id);
+    const others = row.others ?? [];
+    for (const content of others) await this.clear(row, content);
+    await this.usage.release(row.owner_id, usageMark(row._id, row.version), row.size);
     failpoint('file.released');
     await this.blobs.remove(row.blob_id);
+    await this.traces.ofBlob(row.blob_id);
     failpoint('file.blob-removed');
     await this.#files.remove(row._id);
-    await this.usage.settle(row.owner_id, row._id);
+    const marks = [row, ...others].map(({ version }) => usageMark(row._id, version));
+    await this.usage.settle(row.owner_id, ...marks);
+  }
+
+  /** Moves a visible file to the trash: nobody reads it there, and its name is free. False where it is not visible (any more). */
+  async trash(fileId: string, purgeAt: number): Promise<boolean> {
+    const outcome = { trashed: false };
+    await update(this.#files, fileId, (row) => {
+      outcome.trashed = isVisible(row, this.clock.now());
+      return outcome.trashed ? this.inTrash(row as ActiveFile, purgeAt) : undefined;
+    });
+    failpoint('file.trashed');
+    return outcome.trashed;
+  }
+
+  /**
+   * Drops single contents of a file that stays, and clears them away. What cannot be cleared away now the sweeper takes.
+   * @returns whether there were any, and the row as it is then.
+   */
+  async dropContents(
+    fileId: string,
+    chosen: (content: OtherContent) => boolean,
+  ): Promise<{ readonly found: boolean; readonly row: FileDoc | undefined }> {
+    const blobIds = new Set<string>();
+    const row = await update(this.#files, fileId, (current) => {
+      blobIds.clear();
+      if (current.state === 'deleting') return undefined;
+      for (const content of current.others ?? []) if (chosen(content)) blobIds.add(content.blob_id);
+      return dropping(current, blobIds, this.stamp());
+    });
+    failpoint('file.content-dropped');
+    if (row === undefined || blobIds.size === 0) return { found: false, row };
+    await this.finishContents(
+      row,
+      droppedIn(row).filter(({ blob_id }) => blobIds.has(blob_id)),
+    );
+    return { found: true, row: await this.#files.find('_id', fileId) };
+  }
+
+  /** Takes dropped contents of a file that stays to their end. May be repeated. */
+  async finishContents(file: FileDoc, contents: readonly OtherContent[]): Promise<void> {
+    if (contents.length === 0) return;
+    for (const content of contents) await this.clear(file, content);
+    const blobIds = new Set(contents.map((content) => content.blob_id));
+    const left = await update(this.#files, file._id, (row) =>
+      row.state === 'deleting' ? undefined : without(row, blobIds),
+    );
+    // Whoever removes the file takes these along: the marks say which shares have been given back.
+    if (left?.state === 'deleting') return;
+    const counted = contents.filter((content) => content.rekeyed !== true);
+    if (counted.length === 0) return;
+    await this.usage.settle(file.owner_id, ...counted.map(({ version }) => usageMark(file._id, version)));
+  }
+
+  /** Clears away what may have been written of a content that no row names. */
+  async clearStray(
+    file: Pick<FileDoc, '_id' | 'owner_id'>,
+    { version, blobId, rekeyed }: { readonly version: number; readonly blobId: string; readonly rekeyed: boolean },
+  ): Promise<void> {
+    await this.blobs.remove(blobId);
+    await this.traces.ofBlob(blobId);
+    if (rekeyed) return;
+    await this.usage.release(file.owner_id, usageMark(file._id, version), undefined);
+    await this.usage.settle(file.owner_id, usageMark(file._id, version));
+  }
+
+  /** Who works on what is being dropped. */
+  stamp(): Stamp {
+    return { heartbeat_at: this.clock.now(), worker: this.worker.id };
+  }
+
+  private async clear(file: FileDoc, content: OtherContent): Promise<void> {
+    if (content.rekeyed !== true) {
+      await this.usage.release(file.owner_id, usageMark(file._id, content.version), content.size);
+    }
+    failpoint('file.content-released');
+    await this.blobs.remove(content.blob_id);
+    await this.traces.ofBlob(content.blob_id);
+    failpoint('file.content-removed');
   }
 
   private deleting(row: FileDoc): FileDoc {
-    const { name_index: _name, file_key: _key, meta: _meta, expires_at: _expiry, ...rest } = row;
-    return { ...rest, state: 'deleting', heartbeat_at: this.clock.now(), worker: this.worker.id };
+    const { name_index: _name, file_key: _key, meta: _meta, expires_at: _expiry, purge_at: _purge, ...rest } = row;
+    const stamp = this.stamp();
+    const others = row.others?.map((content) => asDropped(content, stamp));
+    return { ...rest, ...(others !== undefined && { others }), ...stamp, state: 'deleting' };
+  }
+
+  private inTrash(row: ActiveFile, purgeAt: number): FileDoc {
+    const { name_index: _name, ...rest } = row;
+    return { ...rest, state: 'trashed', trashed_at: this.clock.now(), purge_at: purgeAt };
   }
 }

@@ -175,14 +175,14 @@ describe('an upload', () => {
   it('is invisible until its content is there', async () => {
     async function* watched(): AsyncGenerator<Buffer> {
       yield Buffer.from('half');
-      expect((await rig.files.list(owner, { limit: 10, after: undefined })).files).toEqual([]);
+      expect((await rig.listing.list(owner, { limit: 10, after: undefined })).files).toEqual([]);
       await expect(rig.files.get(owner, { name: 'a' })).rejects.toMatchObject({ code: 'file_not_found' });
       const [row] = await rig.allRows();
       expect(row).toMatchObject({ state: 'pending' });
       await expect(rig.files.get(owner, { id: row!._id })).rejects.toMatchObject({ code: 'file_not_found' });
     }
     await rig.upload(owner, 'a', watched());
-    expect((await rig.files.list(owner, { limit: 10, after: undefined })).files).toHaveLength(1);
+    expect((await rig.listing.list(owner, { limit: 10, after: undefined })).files).toHaveLength(1);
   });
 
   it('is logged before it begins and when it has ended, without its name', async () => {
@@ -251,7 +251,10 @@ describe('an upload onto a blob store that fails', () => {
       get: BlobStore['get'] = (id, range) => this.real.get(id, range);
       size: BlobStore['size'] = (id) => this.real.size(id);
       remove: BlobStore['remove'] = (id) => this.real.remove(id);
-      list: BlobStore['list'] = () => this.real.list();
+      discard: BlobStore['discard'] = (id) => this.real.discard(id);
+      list: BlobStore['list'] = (options) => this.real.list(options);
+      sweep: BlobStore['sweep'] = (ageMs) => this.real.sweep(ageMs);
+      open: BlobStore['open'] = (installationId) => this.real.open(installationId);
       ping: BlobStore['ping'] = () => this.real.ping();
     }
     const rig = await openFilesRig({ blobs: (real) => new Full(real) });

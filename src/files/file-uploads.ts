@@ -1,13 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
 import { FileSummary } from '../crypto';
-import { AuditSink, DomainError, Principal, audited, failpoint, newId } from '../kernel';
+import { AuditIntent, AuditSink, DomainError, Principal, audited, failpoint, newId } from '../kernel';
 import { ContentFacts } from './file-cipher';
 import { FileContents } from './file-contents';
 import { FileRemoval } from './file-removal';
 import { FileView, viewOf } from './file-view';
 import { SizeLimits, checkSize, limited } from './limited';
-import { NewFiles, PendingFile } from './new-files';
+import { IfTaken, NewFiles, PendingFile } from './new-files';
 import { UploadRequest } from './upload-request';
 import { UsageLedger } from './usage-ledger';
 
@@ -38,25 +38,26 @@ export class FileUploads {
     declaredBytes: number | undefined,
   ): Promise<FileView> {
     const fileId = newId();
-    return audited(
-      this.audit,
-      { action: 'file.upload', actor: caller.userId, resource: `file/${fileId}` },
-      async () => {
-        await this.newFiles.refuseTakenName(caller.userId, request.name);
-        const limits = await this.limits(caller.userId);
-        checkSize(declaredBytes ?? 0, limits);
-        const pending = await this.newFiles.open(fileId, caller.userId, request);
-        try {
-          return await this.fill(pending, request, limited(content, limits));
-        } catch (error) {
-          await this.abandon(pending);
-          throw error;
-        }
-      },
-    );
+    return audited(this.audit, { action: 'file.upload', ...senderOf(caller), resource: `file/${fileId}` }, async () => {
+      const ifTaken = caller.dropBox === undefined ? 'refuse' : 'keep-unnamed';
+      if (ifTaken === 'refuse') await this.newFiles.refuseTakenName(caller.userId, request.name);
+      const limits = await this.limits(caller);
+      checkSize(declaredBytes ?? 0, limits);
+      const pending = await this.newFiles.open(fileId, caller.userId, request);
+      try {
+        return await this.fill(pending, { request, ifTaken }, limited(content, limits));
+      } catch (error) {
+        await this.abandon(pending);
+        throw error;
+      }
+    });
   }
 
-  private async fill(pending: PendingFile, request: UploadRequest, content: AsyncIterable<Buffer>): Promise<FileView> {
+  private async fill(
+    pending: PendingFile,
+    { request, ifTaken }: { readonly request: UploadRequest; readonly ifTaken: IfTaken },
+    content: AsyncIterable<Buffer>,
+  ): Promise<FileView> {
     const { _id: fileId, owner_id: ownerId } = pending.row;
     const summary = await this.write(pending, content);
     failpoint('file.blob-stored');
@@ -65,11 +66,11 @@ export class FileUploads {
     failpoint('file.counted');
     const { plaintextSize: size, encryptedSize } = summary;
     const facts = factsOf(summary, request);
-    const row = await this.newFiles.activate(fileId, request, { size, encryptedSize, facts });
+    const row = await this.newFiles.activate(fileId, request, { size, encryptedSize, facts }, ifTaken);
     failpoint('file.active');
     // The file is there: a mark that stays is for the sweeper.
     await this.usage.settle(ownerId, fileId).catch(() => undefined);
-    return viewOf(row, request.name, facts);
+    return viewOf(row, row.name_index === undefined ? null : request.name, facts);
   }
 
   private async write({ row, key }: PendingFile, content: AsyncIterable<Buffer>): Promise<FileSummary> {
@@ -81,8 +82,9 @@ export class FileUploads {
     }
   }
 
-  private async limits(ownerId: string): Promise<SizeLimits> {
-    return { largest: this.config.files.maxSize, quota: await this.usage.left(ownerId) };
+  private async limits({ userId, dropBox }: Principal): Promise<SizeLimits> {
+    const largest = Math.min(this.config.files.maxSize, dropBox?.largest ?? Infinity);
+    return { largest, quota: await this.usage.left(userId) };
   }
 
   /** Never throws, the error that led here is the one to tell; where the store does not answer, the sweeper does this later. */
@@ -96,7 +98,12 @@ export class FileUploads {
   }
 }
 
-function checkDigest(summary: FileSummary, request: UploadRequest): void {
+/** Whoever has the link of a drop box is not its owner. */
+const senderOf = ({ userId, dropBox }: Principal): Pick<AuditIntent, 'actor' | 'details'> =>
+  dropBox === undefined ? { actor: userId } : { actor: 'anonymous', details: { link: dropBox.linkId } };
+
+/** @throws DomainError `checksum_mismatch` */
+export function checkDigest(summary: FileSummary, request: Pick<UploadRequest, 'sha256'>): void {
   if (request.sha256 !== undefined && request.sha256 !== summary.sha256) {
     throw new DomainError('checksum_mismatch', { detail: 'The SHA-256 of what came is not the expected one.' });
   }

@@ -1,12 +1,13 @@
 import { isoTime } from '../kernel';
 import { OwnerKeys } from '../keys/user';
 import { ContentFacts, openFacts, openName } from './file-cipher';
-import { ActiveFile } from './file.collection';
+import { TrashedFile, WholeFile } from './file.collection';
 
 /** A file's metadata, as the API gives it. */
 export interface FileView {
   readonly id: string;
-  readonly name: string;
+  /** Null for a file that came under a name that was taken (file.collection). */
+  readonly name: string | null;
   readonly size: number;
   readonly content_type: string;
   readonly sha256: string;
@@ -18,11 +19,24 @@ export interface FileView {
   readonly envelope: unknown;
 }
 
-/** @throws DomainError `decryption_failed`. */
-export const showFile = (keys: OwnerKeys, row: ActiveFile): FileView =>
-  viewOf(row, openName(keys, row), openFacts(keys, row));
+/** A file as lists show it. The times are those of files in the trash. */
+export interface ListedFile extends FileView {
+  readonly trashed_at?: string;
+  readonly purge_at?: string;
+}
 
-export function viewOf(row: ActiveFile, name: string, facts: ContentFacts): FileView {
+/** @throws DomainError `decryption_failed`. */
+export const showFile = (keys: OwnerKeys, row: WholeFile): FileView =>
+  viewOf(row, row.name_index === undefined ? null : openName(keys, row), openFacts(keys, row));
+
+/** With the name that it had: that is what it is restored under. */
+export const showTrashed = (keys: OwnerKeys, row: TrashedFile): ListedFile => ({
+  ...viewOf(row, openName(keys, row), openFacts(keys, row)),
+  trashed_at: isoTime(row.trashed_at),
+  purge_at: isoTime(row.purge_at),
+});
+
+export function viewOf(row: WholeFile, name: string | null, facts: ContentFacts): FileView {
   return {
     id: row._id,
     name,

@@ -1,16 +1,44 @@
 import { Doc, defineCollection } from '../store';
 
 /**
- * `pending`: an upload is under way, invisible. `active`: a file. `deleting`: gone for everybody, its key is dropped already; what is
- * left (the share of the quota, the blob, this row) goes in that order, by whoever comes first.
+ * `pending`: an upload is under way, invisible. `active`: a file. `trashed`: its owner may bring it back until `purge_at`; gone for
+ * everybody else, and its name is free. `deleting`: gone for everybody, its keys are dropped already; what is left (the share of the quota,
+ * the blobs, this row) goes in that order, by whoever comes first.
  */
-export type FileState = 'pending' | 'active' | 'deleting';
+export type FileState = 'pending' | 'active' | 'trashed' | 'deleting';
+
+/**
+ * A content of the file besides the current one. `incoming`: on its way, invisible. `former`: an earlier version, readable. `dropped`: its key
+ * is gone, and its share of the quota and its blob are going. All in the file's own row, so that each change of what the file is, a swap of
+ * the current content with an incoming one say, is one conditional write.
+ */
+export interface OtherContent {
+  readonly state: 'incoming' | 'former' | 'dropped';
+  readonly version: number;
+  readonly blob_id: string;
+  /** As the row's own fields of these names; absent once dropped. */
+  readonly file_key?: string;
+  readonly meta?: string;
+  readonly size?: number;
+  readonly encrypted_size?: number;
+  readonly client_encrypted: boolean;
+  /** The content of a version of the file under another file key, to come or replaced: it takes no share of the quota beside that. */
+  readonly rekeyed?: true;
+  /** When this version came. */
+  readonly modified_at: number;
+  /** Last sign of life of who works on it, and the process: on incoming and dropped ones. */
+  readonly heartbeat_at?: number;
+  readonly worker?: string;
+}
 
 /** A file and its current version. Envelopes are record envelopes (docs/formats.md), lowercase hex. */
 export interface FileDoc extends Doc {
   readonly owner_id: string;
   readonly state: FileState;
-  /** HMAC of the name under the owner's name key; on active rows only, so that a name is free at once when its file goes. */
+  /**
+   * HMAC of the name under the owner's name key; on active rows only, so that a name is free at once when its file goes. An active row without
+   * one is a file without a name (its name was taken when it came, and nobody was to be told): PATCH gives it one.
+   */
   readonly name_index?: string;
   readonly name: string;
   /** Number of the current version, from 1. Never used twice in one file. */
@@ -24,11 +52,18 @@ export interface FileDoc extends Doc {
   readonly size?: number;
   readonly encrypted_size?: number;
   readonly client_encrypted: boolean;
+  /** Versions and incoming contents besides the current one; absent where there are none. */
+  readonly others?: readonly OtherContent[];
+  /** The highest version number that was ever given out; absent where it is `version`. */
+  readonly last_version?: number;
   readonly created_at: number;
   /** When this version came. */
   readonly modified_at: number;
   readonly expires_at?: number;
-  /** Last sign of life of who works on the row (pending, deleting); absent on rows that rest. */
+  readonly trashed_at?: number;
+  /** When what is in the trash goes for good. */
+  readonly purge_at?: number;
+  /** Last sign of life of who works on the row (pending, deleting, one of `others`): the oldest one; absent on rows that rest. */
   readonly heartbeat_at?: number;
   /** The process that works on it (jobs/lease-owner); as `heartbeat_at`. */
   readonly worker?: string;
@@ -37,15 +72,26 @@ export interface FileDoc extends Doc {
   readonly seal_version: number;
 }
 
-/** A row that readers may see: it has all that comes with the content. */
-export type ActiveFile = FileDoc &
-  Required<Pick<FileDoc, 'name_index' | 'file_key' | 'meta' | 'size' | 'encrypted_size'>> & {
-    readonly state: 'active';
-  };
+/** A row with all that comes with the content. */
+export type WholeFile = FileDoc & Required<Pick<FileDoc, 'file_key' | 'meta' | 'size' | 'encrypted_size'>>;
+
+/** A row that readers may see. */
+export type ActiveFile = WholeFile & { readonly state: 'active' };
+
+/** A file in the trash: its owner may list it, bring it back or remove it, and nobody may read it. */
+export type TrashedFile = WholeFile & { readonly state: 'trashed' } & Required<
+    Pick<FileDoc, 'trashed_at' | 'purge_at'>
+  >;
 
 /** True for a file that a reader may see at `now`: one past its time is gone at once, whenever the sweeper comes. */
 export const isVisible = (row: FileDoc | undefined, now: number): row is ActiveFile =>
   row?.state === 'active' && !hasExpired(row, now);
+
+export const isInTrash = (row: FileDoc | undefined, now: number): row is TrashedFile =>
+  row?.state === 'trashed' && !hasExpired(row, now) && !isPurged(row, now);
+
+/** True for what has been in the trash for as long as it may. */
+export const isPurged = (row: FileDoc, now: number): boolean => row.purge_at !== undefined && row.purge_at <= now;
 
 export const hasExpired = (row: FileDoc, now: number): boolean => row.expires_at !== undefined && row.expires_at <= now;
 
@@ -63,9 +109,13 @@ export const fileCollection = defineCollection<FileDoc>({
     size: 'number',
     encrypted_size: 'number',
     client_encrypted: 'boolean',
+    others: 'json',
+    last_version: 'number',
     created_at: 'time',
     modified_at: 'time',
     expires_at: 'time',
+    trashed_at: 'time',
+    purge_at: 'time',
     heartbeat_at: 'time',
     worker: 'string',
     wrap_version: 'number',
@@ -79,9 +129,12 @@ export const fileCollection = defineCollection<FileDoc>({
     'size',
     'encrypted_size',
     'client_encrypted',
+    'last_version',
     'created_at',
     'modified_at',
     'expires_at',
+    'trashed_at',
+    'purge_at',
     'heartbeat_at',
     'worker',
     'wrap_version',
@@ -92,6 +145,7 @@ export const fileCollection = defineCollection<FileDoc>({
     owner: { fields: ['owner_id', 'state', 'created_at'] },
     blob: { fields: ['blob_id'], unique: true },
     expiry: { fields: ['expires_at'] },
+    purge: { fields: ['purge_at'] },
     heartbeat: { fields: ['heartbeat_at'] },
     wrap_version: { fields: ['owner_id', 'wrap_version'] },
     seal_version: { fields: ['owner_id', 'seal_version'] },

@@ -1,6 +1,8 @@
+import { readdir, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { startProcess } from '../../test/support/processes';
 import { FilesRig, openFilesRig } from '../../test/support/files-rig';
-import { HOUR, MINUTE, Principal, SECOND } from '../kernel';
+import { DAY, DomainError, HOUR, MINUTE, Principal, SECOND } from '../kernel';
 import { update } from '../store';
 import { fileUsageCollection } from './usage.collection';
 
@@ -34,6 +36,26 @@ describe('the sweeper', () => {
       );
     if (steps === 'counted') await rig.usage.add(owner.userId, row._id, 9);
     return row._id;
+  }
+
+  async function strayBlob(digit: string): Promise<string> {
+    const id = digit.repeat(32);
+    await rig.blobs.put(
+      id,
+      (async function* () {
+        yield await Promise.resolve(Buffer.from('nobody'));
+      })(),
+    );
+    return id;
+  }
+
+  /** A blob that its store refuses to remove, as an object under a lock. */
+  function standsFirm(blobId: string): jest.SpyInstance {
+    const remove = rig.blobs.remove.bind(rig.blobs);
+    return jest.spyOn(rig.blobs, 'remove').mockImplementation((id) => {
+      if (id === blobId) return Promise.reject(new DomainError('store_unavailable'));
+      return remove(id);
+    });
   }
 
   it.each(['row', 'blob', 'counted'] as const)('removes an upload that died after its %s', async (steps) => {
@@ -97,15 +119,64 @@ describe('the sweeper', () => {
 
   it('removes blobs that have no row, and none that has one', async () => {
     const view = await rig.upload(owner, 'a', 'content');
-    await rig.blobs.put(
-      '0123456789abcdef0123456789abcdef',
-      (async function* () {
-        yield await Promise.resolve(Buffer.from('nobody'));
-      })(),
-    );
+    await strayBlob('0');
+    for (const id of await rig.blobIds()) await rig.ageBlob(id, 2 * DAY);
     await rig.sweeper.sweepOrphans();
     expect(await rig.blobIds()).toHaveLength(1);
     expect((await rig.download(owner, view.id)).toString()).toBe('content');
+  });
+
+  it('keeps a blob without a row until it is a day old', async () => {
+    const young = await strayBlob('0');
+    await rig.ageBlob(young, DAY - MINUTE);
+    await rig.sweeper.sweepOrphans();
+    expect(await rig.blobIds()).toEqual([young]);
+    await rig.ageBlob(young, DAY + MINUTE);
+    await rig.sweeper.sweepOrphans();
+    expect(await rig.blobIds()).toEqual([]);
+  });
+
+  it('removes the other blobs without a row where one cannot be removed, and what dead puts left', async () => {
+    for (const n of ['0', '1', '2']) await rig.ageBlob(await strayBlob(n), 2 * DAY);
+    const stuck = (await rig.blobIds())[0]!;
+    const partial = join(rig.blobFolder, 'partial', 'dead');
+    await writeFile(partial, 'left over');
+    await utimes(partial, 0, 0);
+    const blobs = standsFirm(stuck);
+    await expect(rig.sweeper.sweepOrphans()).rejects.toMatchObject({ code: 'store_unavailable' });
+    expect(await rig.blobIds()).toEqual([stuck]);
+    expect(await readdir(join(rig.blobFolder, 'partial'))).toEqual([]);
+    blobs.mockRestore();
+  });
+
+  it('removes the other files whose time has come where one cannot be removed, and goes on to the trash', async () => {
+    const first = await rig.upload(owner, 'first', 'first', { expires_in: '60' });
+    for (const name of ['second', 'third']) await rig.upload(owner, name, name, { expires_in: '61' });
+    const trashed = await rig.upload(owner, 'trashed', 'trashed');
+    await rig.removal.trash(trashed.id, rig.clock.now() + MINUTE);
+    const stuck = (await rig.rows.find('_id', first.id))!;
+    const blobs = standsFirm(stuck.blob_id);
+    rig.clock.forward(HOUR);
+    await expect(rig.sweeper.sweep()).rejects.toMatchObject({ code: 'store_unavailable' });
+    expect((await rig.allRows()).map(({ _id }) => _id)).toEqual([first.id]);
+    expect(await rig.blobIds()).toEqual([stuck.blob_id]);
+    blobs.mockRestore();
+    rig.clock.forward(HOUR);
+    await rig.sweeper.sweep();
+    expect(await rig.isEmpty()).toBe(true);
+  });
+
+  it("removes other owners' files where somebody changed the sum of one of them in the database", async () => {
+    const other = await rig.newOwner();
+    await rig.upload(owner, 'first', 'first', { expires_in: '60' });
+    await rig.upload(other, 'second', 'second', { expires_in: '61' });
+    const definition = rig.store.collection(fileUsageCollection).definition;
+    const raw = rig.engine.collection({ ...definition, fields: { ...definition.fields, seal: 'string' } as never });
+    await raw.replace({ ...(await raw.find('_id', owner.userId))!, bytes: 0 });
+    rig.clock.forward(HOUR);
+    await expect(rig.sweeper.sweep()).rejects.toMatchObject({ code: 'integrity_failed' });
+    expect((await rig.allRows()).map((row) => row.owner_id)).toEqual([owner.userId]);
+    expect(await rig.usageOf(other.userId)).toMatchObject({ bytes: 0, marks: {} });
   });
 
   it('keeps the blob of a row that somebody changed in the database', async () => {

@@ -1,11 +1,12 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import { BlobStore } from '../blobs';
 import { Scheduler } from '../jobs';
-import { Clock, HOUR, MINUTE, SECOND, isDomainError } from '../kernel';
+import { Clock, DAY, FirstFault, HOUR, MINUTE, SECOND } from '../kernel';
 import { Collection, Store } from '../store';
+import { BlobRefs } from './blob-refs';
 import { FileRemoval } from './file-removal';
 import { FileWorker } from './file-worker';
-import { FileDoc, fileCollection, hasExpired } from './file.collection';
+import { FileDoc, OtherContent, fileCollection, hasExpired, isPurged } from './file.collection';
 import { UsageLedger } from './usage-ledger';
 
 /** Six heartbeats: an upload that was silent that long is dead, and one that is not finds its row gone and ends. */
@@ -22,10 +23,11 @@ export class SweepTools {
     readonly removal: FileRemoval,
     readonly usage: UsageLedger,
     readonly worker: FileWorker,
+    readonly refs: BlobRefs,
   ) {}
 }
 
-/** Clears away what time and crashes leave: expired files, dead uploads, removals that stopped half-way, blobs without a row. */
+/** Clears away what time and crashes leave: expired files, old trash, dead uploads, removals that stopped half-way, blobs of nobody. */
 @Injectable()
 export class FilesSweeper implements OnModuleInit {
   readonly #files: Collection<FileDoc>;
@@ -46,57 +48,83 @@ export class FilesSweeper implements OnModuleInit {
 
   /** Within a minute of its time a file's key, blob and row are gone. */
   async sweep(): Promise<void> {
-    await this.sweepDead();
-    await this.sweepExpired();
-    await this.tools.usage.prune(this.clock.now() - DEAD_AFTER);
+    const faults = new FirstFault();
+    await faults.keep(() => this.sweepDead());
+    await faults.keep(() => this.sweepExpired());
+    await faults.keep(() => this.sweepTrash());
+    await faults.keep(() => this.tools.usage.prune(this.clock.now() - DEAD_AFTER));
+    faults.tell();
   }
 
-  /** A row is there before its blob and goes after it, so a blob without one belongs to nobody. */
+  /**
+   * Whoever names a blob does so before it is there and until it is gone, so one that nobody names belongs to nobody. It goes when it is
+   * older than a day all the same: whoever started with the wrong database, or restored one, has that long to see it.
+   */
   async sweepOrphans(): Promise<void> {
-    for await (const id of this.tools.blobs.list()) {
-      if (!(await this.hasRow(id))) await this.tools.blobs.remove(id);
-    }
+    const faults = new FirstFault();
+    await faults.keep(async () => {
+      for await (const id of this.tools.blobs.list({ olderThanMs: DAY }))
+        await faults.keep(() => this.removeOrphan(id));
+    });
+    await faults.keep(() => this.tools.blobs.sweep(DAY));
+    faults.tell();
   }
 
+  private async removeOrphan(id: string): Promise<void> {
+    const { blobs, refs } = this.tools;
+    if (await refs.isHeld(id)) return;
+    await blobs.remove(id);
+    await refs.release(id);
+  }
+
+  /** Uploads that died, removals that stopped; in files that stay also contents that were to come or to go. */
   private sweepDead(): Promise<void> {
     const before = this.clock.now() - DEAD_AFTER;
-    return this.sweepIndex('heartbeat', (row) => (row.heartbeat_at ?? Infinity) < before || this.isOrphan(row));
-  }
-
-  private isOrphan(row: FileDoc): boolean {
-    return row.heartbeat_at !== undefined && this.tools.worker.isGone(row);
+    const isDead = (work: FileDoc | OtherContent): boolean =>
+      work.heartbeat_at !== undefined && (work.heartbeat_at < before || this.tools.worker.isGone(work));
+    return this.sweepIndex(
+      'heartbeat',
+      (row) => (stays(row) ? (row.others ?? []).some(isDead) : isDead(row)),
+      async (row) => {
+        await this.tools.removal.dropContents(row._id, isDead);
+      },
+    );
   }
 
   private sweepExpired(): Promise<void> {
     return this.sweepIndex('expiry', (row) => hasExpired(row, this.clock.now()));
   }
 
-  /** Rows in the order of a time, page by page up to one in which nothing is due. */
-  private async sweepIndex(index: string, due: (row: FileDoc) => boolean): Promise<void> {
+  private sweepTrash(): Promise<void> {
+    return this.sweepIndex('purge', (row) => isPurged(row, this.clock.now()));
+  }
+
+  /** Rows in the order of a time, page by page up to one in which nothing is due, past those that fail. `tidy` is for rows that stay. */
+  private async sweepIndex(
+    index: string,
+    due: (row: FileDoc) => boolean,
+    tidy?: (row: FileDoc) => Promise<void>,
+  ): Promise<void> {
+    const clear = (row: FileDoc): Promise<void> =>
+      tidy !== undefined && stays(row) ? tidy(row) : this.remove(row, due);
+    const faults = new FirstFault();
     for (let after: string | undefined; ;) {
       const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
       const page = await this.#files.list(index, [], options);
       const rows = page.items.filter(due);
       for (let at = 0; at < rows.length; at += AT_ONCE) {
-        await Promise.all(rows.slice(at, at + AT_ONCE).map((row) => this.remove(row, due)));
+        await Promise.all(rows.slice(at, at + AT_ONCE).map((row) => faults.keep(() => clear(row))));
       }
-      if (rows.length === 0 || page.next === undefined) return;
+      if (rows.length === 0 || page.next === undefined) break;
       after = page.next;
     }
+    faults.tell();
   }
 
   private async remove(row: FileDoc, due: (row: FileDoc) => boolean): Promise<void> {
     const begun = row.state === 'deleting' ? row : await this.tools.removal.begin(row._id, due);
     if (begun !== undefined) await this.tools.removal.finish(begun);
   }
-
-  private async hasRow(blobId: string): Promise<boolean> {
-    try {
-      return (await this.#files.find('blob', blobId)) !== undefined;
-    } catch (error) {
-      // A row that does not hold its seal is still one: somebody has to look at it, and the blob stays until then.
-      if (isDomainError(error, 'integrity_failed')) return true;
-      throw error;
-    }
-  }
 }
+
+const stays = (row: FileDoc): boolean => row.state === 'active' || row.state === 'trashed';

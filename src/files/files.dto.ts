@@ -3,8 +3,8 @@ import { Transform } from 'class-transformer';
 import { IsIn, IsInt, IsOptional, IsString, MaxLength, Min } from 'class-validator';
 import { PageQueryDto, wholeNumber } from '../http';
 import { MAX_NAME_BYTES } from './file-name';
-import { FileView } from './file-view';
-import { UPLOAD_FIELDS } from './upload-request';
+import { FileView, ListedFile } from './file-view';
+import { UploadField } from './upload-request';
 
 /** A stored file. */
 export class FileDto implements FileView {
@@ -14,11 +14,9 @@ export class FileDto implements FileView {
    */
   id!: string;
 
-  /**
-   * Its name, as it was sent.
-   * @example "report.pdf"
-   */
-  name!: string;
+  /** Its name, as it was sent; null for a file whose name was taken when it came: `PATCH` gives it one. */
+  @ApiProperty({ type: String, nullable: true, example: 'report.pdf' })
+  name!: string | null;
 
   /**
    * Bytes of the content.
@@ -71,9 +69,35 @@ export class FileDto implements FileView {
   envelope!: unknown;
 }
 
+/** What the sender into a drop box is told. */
+export class DroppedFileDto {
+  /**
+   * Bytes that were stored.
+   * @example 48213
+   */
+  size!: number;
+
+  /**
+   * SHA-256 of them, lowercase hex.
+   * @example "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+   */
+  sha256!: string;
+}
+
+/** A file in a list. */
+export class ListedFileDto extends FileDto implements ListedFile {
+  /** Since when it is in the trash; only there. */
+  @ApiProperty({ type: String, format: 'date-time', required: false, example: '2026-11-22T10:15:30.000Z' })
+  trashed_at?: string;
+
+  /** Until when it may be restored; only in the trash. */
+  @ApiProperty({ type: String, format: 'date-time', required: false, example: '2026-12-22T10:15:30.000Z' })
+  purge_at?: string;
+}
+
 export class FilePageDto {
   /** Oldest first. */
-  items!: FileDto[];
+  items!: ListedFileDto[];
 
   /** Where to go on; null at the end. A page may hold fewer items than `limit`, even none, and still have one. */
   @ApiProperty({ type: String, nullable: true, example: null })
@@ -97,19 +121,27 @@ export class FileListQueryDto extends PageQueryDto {
   @IsString()
   @MaxLength(MAX_NAME_BYTES)
   prefix?: string;
-}
 
-export class ContentQueryDto {
   /**
-   * `true` gives the stored message (AWS Encryption SDK format) instead of the content.
-   * @example "true"
+   * `true` for the files of others that were granted to the caller. Not together with `name`, `prefix` or `trash`.
+   * @example "false"
    */
   @IsOptional()
   @IsIn(['true', 'false'])
-  encrypted?: 'true' | 'false';
+  shared?: 'true' | 'false';
 
   /**
-   * Number of the version, from 1; the current one where it is not given.
+   * `true` for the files in the trash.
+   * @example "false"
+   */
+  @IsOptional()
+  @IsIn(['true', 'false'])
+  trash?: 'true' | 'false';
+}
+
+export class VersionQueryDto {
+  /**
+   * Number of the version, from 1; the current one where it is not given. Earlier ones are for the owner alone.
    * @example 1
    */
   @IsOptional()
@@ -119,16 +151,18 @@ export class ContentQueryDto {
   version?: number;
 }
 
-/** The fields of a raw upload; in a form they are fields before the part `file`. */
-export class UploadQueryDto implements Partial<Record<(typeof UPLOAD_FIELDS)[number], string>> {
+export class ContentQueryDto extends VersionQueryDto {
   /**
-   * The file's name: 1 to 255 bytes of UTF-8 without `/` and NUL. Needed for a raw body.
-   * @example "report.pdf"
+   * `true` gives the stored message (AWS Encryption SDK format) instead of the content.
+   * @example "true"
    */
   @IsOptional()
-  @IsString()
-  name?: string;
+  @IsIn(['true', 'false'])
+  encrypted?: 'true' | 'false';
+}
 
+/** The fields of a raw content; in a form they are fields before the part `file`. */
+export class ContentFieldsDto implements Partial<Record<Exclude<UploadField, 'name'>, string>> {
   /**
    * Seconds until the file is gone.
    * @example "86400"
@@ -167,7 +201,18 @@ export class UploadQueryDto implements Partial<Record<(typeof UPLOAD_FIELDS)[num
   envelope?: string;
 }
 
-/** What an AWS Encryption SDK raw AES keyring needs to open the stored message of the file's current version. */
+/** The fields of a raw upload. */
+export class UploadQueryDto extends ContentFieldsDto implements Partial<Record<UploadField, string>> {
+  /**
+   * The file's name: 1 to 255 bytes of UTF-8 without `/` and NUL. Needed for a raw body.
+   * @example "report.pdf"
+   */
+  @IsOptional()
+  @IsString()
+  name?: string;
+}
+
+/** What an AWS Encryption SDK raw AES keyring needs to open the stored message of a version of the file. */
 @ApiSchema({ name: 'FileKey' })
 export class FileKeyDto {
   /**

@@ -1,33 +1,95 @@
 import { Module, OnApplicationShutdown } from '@nestjs/common';
 import { FileMessages } from '../crypto';
+import { SharingModule } from '../sharing';
+import { BlobRefs } from './blob-refs';
+import { ContentCheck } from './content-check';
+import { FileAccess } from './file-access';
+import { FileChanges } from './file-changes';
+import { FileChangesController } from './file-changes.controller';
 import { FileContentController } from './file-content.controller';
 import { FileContents } from './file-contents';
+import { FileDeletion } from './file-deletion';
+import { FileGrantsController } from './file-grants.controller';
+import { FileListing } from './file-listing';
+import { FileRekey } from './file-rekey';
 import { FileRemoval } from './file-removal';
+import { FileReplacements } from './file-replacements';
+import { FileSharing } from './file-sharing';
+import { FileTraces } from './file-traces';
 import { FileUploads } from './file-uploads';
+import { FileVerification } from './file-verification';
+import { FileVersions } from './file-versions';
+import { FileVersionsController } from './file-versions.controller';
 import { FileWorker } from './file-worker';
 import { FilesController } from './files.controller';
 import { FilesService } from './files.service';
 import { FilesSweeper, SweepTools } from './files-sweeper';
+import { IncomingContents } from './incoming-contents';
+import { DropBoxes } from './links/drop-boxes';
+import { FileLinks } from './links/file-links';
+import { FileLinksController } from './links/file-links.controller';
+import { LinkContentController } from './links/link-content.controller';
+import { LinkPageController } from './links/link-page.controller';
+import { UploadLinksController } from './links/upload-links.controller';
 import { NewFiles } from './new-files';
 import { OwnedFiles } from './owned-files';
+import { FileScrubber } from './scrub/file-scrubber';
+import { ScrubJob } from './scrub/scrub-job';
+import { ScrubSchedule } from './scrub/scrub-schedule';
+import { Scrubs } from './scrub/scrubs';
+import { ScrubsController } from './scrub/scrubs.controller';
+import * as uploads from './uploads';
 import { UsageLedger } from './usage-ledger';
 
 @Module({
-  controllers: [FilesController, FileContentController],
+  imports: [SharingModule],
+  controllers: [
+    FilesController,
+    FileContentController,
+    FileChangesController,
+    FileVersionsController,
+    FileGrantsController,
+    FileLinksController,
+    LinkContentController,
+    LinkPageController,
+    UploadLinksController,
+    uploads.UploadsController,
+    ScrubsController,
+  ],
   providers: [
     { provide: FileMessages, useFactory: () => new FileMessages() },
+    BlobRefs,
+    ContentCheck,
+    DropBoxes,
+    FileAccess,
+    FileChanges,
     FileContents,
+    FileDeletion,
+    FileLinks,
+    FileListing,
+    FileRekey,
     FileRemoval,
+    FileScrubber,
+    FileReplacements,
+    FileSharing,
+    FileTraces,
     FileUploads,
+    FileVerification,
+    FileVersions,
     FileWorker,
     FilesService,
     FilesSweeper,
+    IncomingContents,
     NewFiles,
     SweepTools,
     OwnedFiles,
+    ScrubJob,
+    ScrubSchedule,
+    Scrubs,
     UsageLedger,
+    ...uploads.UPLOAD_PROVIDERS,
   ],
-  exports: [OwnedFiles],
+  exports: [OwnedFiles, uploads.OwnedUploads],
 })
 export class FilesModule implements OnApplicationShutdown {
   constructor(private readonly messages: FileMessages) {}

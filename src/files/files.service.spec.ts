@@ -20,12 +20,12 @@ beforeEach(async () => {
   owner = await rig.newOwner();
 });
 
-const list = async (limit: number, after?: string) => rig.files.list(owner, { limit, after });
+const list = async (limit: number, after?: string) => rig.listing.list(owner, { limit, after });
 
 describe('files of an owner', () => {
   it('are listed oldest first, page by page, each once', async () => {
     for (let n = 0; n < 7; n += 1) await rig.upload(owner, `file-${n}`, 'x');
-    const names: string[] = [];
+    const names: (string | null)[] = [];
     let after: string | undefined;
     do {
       const page = await list(3, after);
@@ -37,7 +37,7 @@ describe('files of an owner', () => {
 
   it('are found by their exact name only', async () => {
     await rig.upload(owner, 'Report.pdf', 'x');
-    const found = async (name: string) => (await rig.files.listNamed(owner, name)).files.map((file) => file.name);
+    const found = async (name: string) => (await rig.listing.listNamed(owner, name)).files.map((file) => file.name);
     expect(await found('Report.pdf')).toEqual(['Report.pdf']);
     for (const name of ['report.pdf', 'Report', 'Report.pdf ', '', '/', '..', 'x'.repeat(300)]) {
       expect(await found(name)).toEqual([]);
@@ -46,17 +46,17 @@ describe('files of an owner', () => {
 
   it('are found by how their names begin, page by page, each once, however few match', async () => {
     for (let n = 0; n < 9; n += 1) await rig.upload(owner, n % 2 === 0 ? `even-${n}` : `odd-${n}`, 'x');
-    const names: string[] = [];
+    const names: (string | null)[] = [];
     let after: string | undefined;
     do {
-      const page = await rig.files.list(owner, { limit: 2, after, prefix: 'even-' });
+      const page = await rig.listing.list(owner, { limit: 2, after, prefix: 'even-' });
       expect(page.files.length).toBeLessThanOrEqual(2);
       names.push(...page.files.map((file) => file.name));
       after = page.next;
     } while (after !== undefined);
     expect(names).toEqual(['even-0', 'even-2', 'even-4', 'even-6', 'even-8']);
-    expect((await rig.files.list(owner, { limit: 5, after: undefined, prefix: 'Even' })).files).toEqual([]);
-    expect((await rig.files.listNamed(owner, 'odd-1', 'even')).files).toEqual([]);
+    expect((await rig.listing.list(owner, { limit: 5, after: undefined, prefix: 'Even' })).files).toEqual([]);
+    expect((await rig.listing.listNamed(owner, 'odd-1', 'even')).files).toEqual([]);
   });
 
   it('are served by the number of their version, and no other', async () => {
@@ -78,8 +78,8 @@ describe('files of an owner', () => {
     await expect(rig.files.content(stranger, { id }, { form: 'clear' })).rejects.toMatchObject(missing);
     await expect(rig.files.content(stranger, { id }, { form: 'stored' })).rejects.toMatchObject(missing);
     await expect(rig.files.exportKey(stranger, id)).rejects.toMatchObject(missing);
-    await expect(rig.files.remove(stranger, id)).rejects.toMatchObject(missing);
-    expect((await rig.files.list(stranger, { limit: 10, after: undefined })).files).toEqual([]);
+    await expect(rig.deletion.remove(stranger, id)).rejects.toMatchObject(missing);
+    expect((await rig.listing.list(stranger, { limit: 10, after: undefined })).files).toEqual([]);
     expect((await rig.download(owner, id)).toString()).toBe('x');
   });
 
@@ -90,22 +90,22 @@ describe('files of an owner', () => {
     await expect(rig.files.get(owner, { name: 'short' })).rejects.toMatchObject({ code: 'file_not_found' });
     await expect(rig.files.content(owner, { id }, { form: 'clear' })).rejects.toMatchObject({ code: 'file_not_found' });
     await expect(rig.files.exportKey(owner, id)).rejects.toMatchObject({ code: 'file_not_found' });
-    await expect(rig.files.remove(owner, id)).rejects.toMatchObject({ code: 'file_not_found' });
+    await expect(rig.deletion.remove(owner, id)).rejects.toMatchObject({ code: 'file_not_found' });
     expect((await list(10)).files).toEqual([]);
   });
 
   it('are gone when removed, and their names are free at once', async () => {
     const { id } = await rig.upload(owner, 'a', 'first');
-    await rig.files.remove(owner, id);
+    await rig.deletion.remove(owner, id);
     await expect(rig.files.get(owner, { id })).rejects.toMatchObject({ code: 'file_not_found' });
-    await expect(rig.files.remove(owner, id)).rejects.toMatchObject({ code: 'file_not_found' });
+    await expect(rig.deletion.remove(owner, id)).rejects.toMatchObject({ code: 'file_not_found' });
     const again = await rig.upload(owner, 'a', 'second');
     expect((await rig.download(owner, again.id)).toString()).toBe('second');
   });
 
   it('are removed once where several ask for it at the same time', async () => {
     const { id } = await rig.upload(owner, 'a', 'x');
-    const attempts = await Promise.allSettled(Array.from({ length: 8 }, () => rig.files.remove(owner, id)));
+    const attempts = await Promise.allSettled(Array.from({ length: 8 }, () => rig.deletion.remove(owner, id)));
     expect(attempts.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 0, marks: {} });
   });
@@ -122,7 +122,7 @@ describe('files of an owner', () => {
     const { id } = await rig.upload(owner, 'a', 'x');
     await rig.download(owner, id);
     await rig.files.exportKey(owner, id);
-    await rig.files.remove(owner, id);
+    await rig.deletion.remove(owner, id);
     const entries = (await rig.auditEntries()).filter(({ resource }) => resource === `file/${id}`);
     expect(entries.map(({ action, phase, outcome }) => [action, phase, outcome])).toEqual([
       ['file.upload', 'intent', undefined],
@@ -263,7 +263,7 @@ describe('a stored content', () => {
 
   it('put back after the file was replaced under the same name is refused', async () => {
     const former = await readFile(path);
-    await rig.files.remove(owner, id);
+    await rig.deletion.remove(owner, id);
     const again = await rig.upload(owner, 'content', sampleBytes(CONTENT.length));
     id = again.id;
     path = await pathOf(again.id);
@@ -314,7 +314,7 @@ describe('the rows of files', () => {
     const stranger = await rig.newOwner();
     await raw.replace({ ...row!, owner_id: stranger.userId });
     await expect(rig.files.get(stranger, { id })).rejects.toMatchObject({ code: 'integrity_failed' });
-    await expect(rig.files.list(stranger, { limit: 10, after: undefined })).rejects.toMatchObject({
+    await expect(rig.listing.list(stranger, { limit: 10, after: undefined })).rejects.toMatchObject({
       code: 'integrity_failed',
     });
     await rig.rows.remove(id);

@@ -4,7 +4,12 @@ import { FileDoc } from './file.collection';
 
 const INTERVAL = 20 * SECOND;
 
-/** Keeps the row of an upload alive while its content comes: the sweeper removes those that nobody keeps. */
+/** The row with a sign of life of one content; undefined where nobody waits for that any more. */
+export type Touch = (row: FileDoc, now: number) => FileDoc | undefined;
+
+const touchPending: Touch = (row, now) => (row.state === 'pending' ? { ...row, heartbeat_at: now } : undefined);
+
+/** Keeps an upload alive while its content comes: the sweeper removes those that nobody keeps. */
 export class Heartbeat {
   #lost: DomainError | undefined;
   readonly #timer: NodeJS.Timeout;
@@ -13,6 +18,7 @@ export class Heartbeat {
     private readonly files: Collection<FileDoc>,
     private readonly fileId: string,
     private readonly now: () => number,
+    private readonly touch: Touch = touchPending,
   ) {
     this.#timer = setInterval(() => void this.beat(), INTERVAL);
     this.#timer.unref();
@@ -32,11 +38,14 @@ export class Heartbeat {
 
   // A store that does not answer now may answer at the next beat: the sweeper is patient for several of them.
   private async beat(): Promise<void> {
-    const alive = (row: FileDoc): FileDoc | undefined =>
-      row.state === 'pending' ? { ...row, heartbeat_at: this.now() } : undefined;
+    const seen = { alive: false };
     try {
-      const row = await update(this.files, this.fileId, alive);
-      if (row?.state !== 'pending') this.#lost = uploadGone();
+      await update(this.files, this.fileId, (row) => {
+        const touched = this.touch(row, this.now());
+        seen.alive = touched !== undefined;
+        return touched;
+      });
+      if (!seen.alive) this.#lost = uploadGone();
     } catch {
       return;
     }

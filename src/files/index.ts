@@ -1,2 +1,3 @@
 export { FilesModule } from './files.module';
 export { OwnedFiles } from './owned-files';
+export { OwnedUploads } from './uploads';

@@ -3,7 +3,7 @@ import { randomSecret } from '../crypto';
 import { Clock, DomainError, SecretBytes, failpoint } from '../kernel';
 import { OwnerKeys, Sealer } from '../keys/user';
 import { Collection, DuplicateKey, Store, update } from '../store';
-import { ContentFacts, newFileKey, sealFacts, sealName } from './file-cipher';
+import { ContentFacts, newFileKey, sealFacts, sealName, wrapFileKey } from './file-cipher';
 import { FileRemoval } from './file-removal';
 import { FileWorker } from './file-worker';
 import { ActiveFile, FileDoc, fileCollection, hasExpired } from './file.collection';
@@ -21,7 +21,21 @@ export interface StoredContent {
   readonly size: number;
   readonly encryptedSize: number;
   readonly facts: ContentFacts;
+  /** Where it lies, if that is not the blob that the row named from the beginning. */
+  readonly blobId?: string;
+  /** Whether the row has to name `blobId` still: another process that makes the same file gives it another one first. */
+  readonly isTarget?: boolean;
+  /** What it is encrypted with, if that is not the key that the row has wrapped from the beginning. */
+  readonly key?: SecretBytes;
 }
+
+/** Who looks after a pending row: this process by its heartbeat, or the row of a resumable upload, which outlives processes. */
+export type Keeper = 'heartbeat' | 'upload';
+
+/** What becomes of a file whose name was taken meanwhile: `keep-unnamed` is for what was sent already, and for senders who are not to be told. */
+export type IfTaken = 'refuse' | 'keep-unnamed';
+
+type FutureFile = Pick<UploadRequest, 'name' | 'expiresInMs'>;
 
 const FIRST_VERSION = 1;
 const BLOB_ID_BYTES = 16;
@@ -52,7 +66,12 @@ export class NewFiles {
    * Stores the invisible row, by the wrap protocol: the wrap of the file key is in it before anything is encrypted with that key. The
    * caller destroys the key.
    */
-  async open(fileId: string, ownerId: string, request: UploadRequest): Promise<PendingFile> {
+  async open(
+    fileId: string,
+    ownerId: string,
+    request: UploadRequest,
+    keeper: Keeper = 'heartbeat',
+  ): Promise<PendingFile> {
     let key: SecretBytes | undefined;
     const sealed = (keys: OwnerKeys) => {
       key?.destroy();
@@ -64,7 +83,12 @@ export class NewFiles {
     };
     try {
       const row = await this.sealer.insert(ownerId, {
-        pending: (keys) => this.#files.insert({ ...this.draft(fileId, ownerId, request), ...sealed(keys) }),
+        pending: (keys) =>
+          this.#files.insert({
+            ...this.draft(fileId, ownerId, request),
+            ...(keeper === 'heartbeat' && this.signature()),
+            ...sealed(keys),
+          }),
         again: (row, keys) => this.stillPending(row, () => sealed(keys)),
         // Not visible yet: a file's row becomes active with its content.
         activate: (row) => Promise.resolve(row),
@@ -84,13 +108,18 @@ export class NewFiles {
   }
 
   /** Makes the file visible under its name. @throws DomainError `file_exists`, `conflict` (the upload was given up meanwhile). */
-  async activate(fileId: string, request: UploadRequest, content: StoredContent): Promise<ActiveFile> {
+  async activate(
+    fileId: string,
+    request: FutureFile,
+    content: StoredContent,
+    ifTaken: IfTaken = 'refuse',
+  ): Promise<ActiveFile> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       // Read before Sealer.with reads the key row: a retire in between has to rewrite the row, and then the replace does not hold.
       const row = await this.#files.find('_id', fileId);
-      if (row?.state !== 'pending') throw uploadGone();
+      if (row?.state !== 'pending' || (content.isTarget === true && row.blob_id !== content.blobId)) throw uploadGone();
       const active = await this.sealer.with(row.owner_id, (keys) => this.activated(keys, row, request, content));
-      const stored = await this.claimName(active);
+      const stored = await this.claimName(active, ifTaken);
       if (stored !== undefined) return stored as ActiveFile;
     }
     throw new DomainError('conflict', { detail: 'Others keep changing this file.' });
@@ -103,13 +132,15 @@ export class NewFiles {
       owner_id: ownerId,
       state: 'pending' as const,
       version: FIRST_VERSION,
-      blob_id: randomSecret(BLOB_ID_BYTES).toString('hex'),
+      blob_id: newBlobId(),
       client_encrypted: request.clientEncrypted,
       created_at: now,
       modified_at: now,
-      heartbeat_at: now,
-      worker: this.worker.id,
     };
+  }
+
+  private signature(): Pick<FileDoc, 'heartbeat_at' | 'worker'> {
+    return { heartbeat_at: this.clock.now(), worker: this.worker.id };
   }
 
   private async stillPending(row: FileDoc, change: () => Partial<FileDoc>): Promise<FileDoc> {
@@ -120,12 +151,17 @@ export class NewFiles {
     return stored;
   }
 
-  private activated(keys: OwnerKeys, row: FileDoc, request: UploadRequest, content: StoredContent): FileDoc {
+  private activated(keys: OwnerKeys, row: FileDoc, request: FutureFile, content: StoredContent): FileDoc {
     const { heartbeat_at: _beat, worker: _worker, ...rest } = row;
     const now = this.clock.now();
     return {
       ...rest,
       state: 'active',
+      blob_id: content.blobId ?? row.blob_id,
+      ...(content.key !== undefined && {
+        file_key: wrapFileKey(keys, row, content.key),
+        wrap_version: keys.version,
+      }),
       name_index: keys.nameIndex(request.name),
       meta: sealFacts(keys, row, content.facts),
       seal_version: Math.min(row.seal_version, keys.version),
@@ -137,14 +173,16 @@ export class NewFiles {
     };
   }
 
-  /** Undefined where the row moved on, or where the name has only just become free. @throws DomainError `file_exists` */
-  private async claimName(row: FileDoc): Promise<FileDoc | undefined> {
+  /** Stores a row under the name that it has now. Undefined where the row moved on, or where the name has only just become free. @throws DomainError `file_exists` */
+  async claimName(row: FileDoc, ifTaken: IfTaken = 'refuse'): Promise<FileDoc | undefined> {
     try {
       return await this.#files.replace(row);
     } catch (error) {
       if (!(error instanceof DuplicateKey)) throw error;
-      if (await this.isTaken(row.owner_id, row.name_index ?? '')) throw fileExists();
-      return undefined;
+      const { name_index = '', ...unnamed } = row;
+      if (!(await this.isTaken(row.owner_id, name_index))) return undefined;
+      if (ifTaken === 'refuse') throw fileExists();
+      return this.#files.replace(unnamed);
     }
   }
 
@@ -158,6 +196,8 @@ export class NewFiles {
     return false;
   }
 }
+
+export const newBlobId = (): string => randomSecret(BLOB_ID_BYTES).toString('hex');
 
 const fileExists = (): DomainError =>
   new DomainError('file_exists', { detail: 'A file of this name is there already.' });

@@ -1,17 +1,22 @@
 import { DAY, DomainError, FieldFault, SECOND } from '../kernel';
 import { FileName, fileName } from './file-name';
 
-/** What an upload says of the file, parsed. */
-export interface UploadRequest {
-  readonly name: FileName;
-  /** A media type, as it is served again. */
-  readonly contentType: string;
+/** What is said of a content, parsed. */
+export interface ContentRequest {
+  /** A media type, as it is served again; undefined where none is said. */
+  readonly contentType: string | undefined;
   readonly expiresInMs: number | undefined;
   /** The SHA-256 that the content must have, lowercase hex. */
   readonly sha256: string | undefined;
   readonly clientEncrypted: boolean;
   /** JSON text. */
   readonly envelope: string | undefined;
+}
+
+/** What an upload says of the file, parsed. */
+export interface UploadRequest extends ContentRequest {
+  readonly name: FileName;
+  readonly contentType: string;
 }
 
 export const UPLOAD_FIELDS = ['name', 'expires_in', 'content_type', 'sha256', 'client_encrypted', 'envelope'] as const;
@@ -22,7 +27,7 @@ export const MAX_ENVELOPE_BYTES = 16 * 1024;
 export const DEFAULT_CONTENT_TYPE = 'application/octet-stream';
 const MAX_ENVELOPE_DEPTH = 32;
 /** A hundred years: beyond any retention, and well inside what every store can keep as a date. */
-const MAX_EXPIRY_SECONDS = (100 * 365 * DAY) / SECOND;
+export const MAX_EXPIRY_SECONDS = (100 * 365 * DAY) / SECOND;
 const MAX_CONTENT_TYPE_CHARS = 255;
 const TOKEN = "[A-Za-z0-9!#$%&'*+.^_`|~-]+";
 const QUOTED = '"(?:[^"\\\\\\x00-\\x1f\\x7f-\\uffff]|\\\\[\\x20-\\x7e])*"';
@@ -30,33 +35,69 @@ const MEDIA_TYPE = new RegExp(`^${TOKEN}/${TOKEN}(?:[ \\t]*;[ \\t]*${TOKEN}=(?:$
 
 export const isMediaType = (text: string): boolean => text.length <= MAX_CONTENT_TYPE_CHARS && MEDIA_TYPE.test(text);
 
-/** `in` is where the fields came from: the query of a raw upload, or the parts of a form. */
-export function parseUpload(fields: UploadFields, source: 'query' | 'form'): UploadRequest {
-  const faults: FieldFault[] = [];
-  const parse = <T>(field: UploadField, parser: (text: string) => T): T | undefined => {
-    const text = fields[field];
+/** Where the fields came from: the query of a raw upload, or the parts of a form. */
+export type FieldSource = 'query' | 'form';
+
+export function parseUpload(fields: UploadFields, source: FieldSource): UploadRequest {
+  const parser = new FieldParser(fields, source);
+  const name = parser.parse('name', nameOf);
+  const content = contentFields(parser);
+  parser.end();
+  if (name === undefined) throw parser.refusal('name', 'must be given');
+  return { ...content, name, contentType: content.contentType ?? DEFAULT_CONTENT_TYPE };
+}
+
+/** What a new content of a file that is there says of itself. Its name is not changed that way. */
+export function parseContent(fields: UploadFields, source: FieldSource): ContentRequest {
+  const parser = new FieldParser(fields, source);
+  const content = contentFields(parser);
+  if (fields.name !== undefined) parser.refuse('name', 'is changed by PATCH');
+  parser.end();
+  return content;
+}
+
+const contentFields = (parser: FieldParser): ContentRequest => ({
+  contentType: parser.parse('content_type', mediaType),
+  expiresInMs: parser.parse('expires_in', expiry),
+  sha256: parser.parse('sha256', digest),
+  clientEncrypted: parser.parse('client_encrypted', flag) ?? false,
+  envelope: parser.parse('envelope', envelope),
+});
+
+/** Reads fields one by one and refuses all that do not fit together, the first reason for each. */
+class FieldParser {
+  readonly #faults: FieldFault[] = [];
+
+  constructor(
+    private readonly fields: UploadFields,
+    private readonly source: FieldSource,
+  ) {}
+
+  parse<T>(field: UploadField, parser: (text: string) => T): T | undefined {
+    const text = this.fields[field];
     if (text === undefined) return undefined;
     try {
       return parser(text);
     } catch (error) {
       if (!(error instanceof Unfit)) throw error;
-      faults.push({ pointer: `/${field}`, ...(source === 'query' && { in: source }), message: error.message });
+      this.refuse(field, error.message);
       return undefined;
     }
-  };
-  const name = parse('name', nameOf);
-  const request = {
-    contentType: parse('content_type', mediaType) ?? DEFAULT_CONTENT_TYPE,
-    expiresInMs: parse('expires_in', expiry),
-    sha256: parse('sha256', digest),
-    clientEncrypted: parse('client_encrypted', flag) ?? false,
-    envelope: parse('envelope', envelope),
-  };
-  if (name === undefined && faults.length === 0) {
-    faults.push({ pointer: '/name', ...(source === 'query' && { in: source }), message: 'must be given' });
   }
-  if (name === undefined || faults.length > 0) throw new DomainError('validation_failed', { fields: faults });
-  return { name, ...request };
+
+  refuse(field: UploadField, message: string): void {
+    this.#faults.push({ pointer: `/${field}`, ...(this.source === 'query' && { in: this.source }), message });
+  }
+
+  refusal(field: UploadField, message: string): DomainError {
+    this.refuse(field, message);
+    return new DomainError('validation_failed', { fields: this.#faults });
+  }
+
+  /** @throws DomainError `validation_failed` */
+  end(): void {
+    if (this.#faults.length > 0) throw new DomainError('validation_failed', { fields: this.#faults });
+  }
 }
 
 /** Why a field is refused. Its message says the rule, never the value. */

@@ -1,16 +1,19 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
-import { Clock, DomainError } from '../kernel';
+import { Clock, DomainError, FirstFault } from '../kernel';
 import { Collection, DuplicateKey, Store, update } from '../store';
+import { restOf } from './content-versions';
 import { FileDoc, fileCollection } from './file.collection';
 import { FileUsageDoc, UsageMark, fileUsageCollection } from './usage.collection';
+
+const BATCH = 100;
 
 type Marks = FileUsageDoc['marks'];
 
 /**
  * The sum of what an owner's files take, held against the quota by compare-and-set: uploads that race cannot pass it together. The sum and
- * a file's row are two documents, so each change leaves a mark with the file's id in the same write; a change that finds its mark has been
- * made before. `settle` drops the mark once the file is at rest, and `prune` does so for processes that died.
+ * a file's row are two documents, so each change leaves a mark that names the content (content-versions, `usageMark`) in the same write; a
+ * change that finds its mark has been made before. `settle` drops the mark once the file is at rest, and `prune` does so for processes that died.
  */
 @Injectable()
 export class UsageLedger {
@@ -65,14 +68,21 @@ export class UsageLedger {
     });
   }
 
-  /** Brings marks from before `before` (ms) to their end where the file is at rest. For the sweeper. */
+  /** Brings marks from before `before` (ms) to their end where the file is at rest, past those where that fails. For the sweeper. */
   async prune(before: number): Promise<void> {
-    const page = await this.#usage.list('marked', [], { limit: 100, onForged: () => undefined });
-    for (const usage of page.items) {
-      if ((usage.marked_since ?? Infinity) >= before) return;
-      const old = Object.entries(usage.marks).filter(([, mark]) => mark.at < before);
-      for (const [fileId] of old) await this.pruneMark(usage._id, fileId);
+    const faults = new FirstFault();
+    for (let after: string | undefined; ;) {
+      const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
+      const page = await this.#usage.list('marked', [], options);
+      const due = page.items.filter((usage) => (usage.marked_since ?? Infinity) < before);
+      for (const usage of due) {
+        const old = Object.entries(usage.marks).filter(([, mark]) => mark.at < before);
+        for (const [fileId] of old) await faults.keep(() => this.pruneMark(usage._id, fileId));
+      }
+      if (due.length === 0 || page.next === undefined) break;
+      after = page.next;
     }
+    faults.tell();
   }
 
   /** For the end of an account. */
@@ -80,12 +90,13 @@ export class UsageLedger {
     await this.#usage.remove(ownerId);
   }
 
-  private async pruneMark(ownerId: string, fileId: string): Promise<void> {
-    const row = await this.#files.find('_id', fileId);
-    if (row !== undefined && row.state !== 'active') return;
-    // Without a row: its writer slept through the removal and counted it afterwards. (A share that was given back is not given twice.)
-    if (row === undefined) await this.release(ownerId, fileId, undefined);
-    await this.settle(ownerId, fileId);
+  private async pruneMark(ownerId: string, mark: string): Promise<void> {
+    const [fileId = '', version = '1'] = mark.split('.');
+    const rest = restOf(await this.#files.find('_id', fileId), Number(version));
+    if (rest === 'moves') return;
+    // Not there: its writer slept through the removal and counted it afterwards. (A share that was given back is not given twice.)
+    if (rest === 'absent') await this.release(ownerId, mark, undefined);
+    await this.settle(ownerId, mark);
   }
 
   private marked(usage: FileUsageDoc, bytes: number, fileId: string, mark: Omit<UsageMark, 'at'>): FileUsageDoc {

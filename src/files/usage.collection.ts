@@ -11,7 +11,7 @@ export interface UsageMark {
 export interface FileUsageDoc extends Doc {
   /** Sum of the plaintext sizes. */
   readonly bytes: number;
-  /** By file id. */
+  /** By file id, and with `.<version>` behind it for versions from the second on. */
   readonly marks: Readonly<Record<string, UsageMark>>;
   /** Time of the oldest mark; absent without any. */
   readonly marked_since?: number;

@@ -5,12 +5,12 @@ export const etag = (rev: number): string => `"${rev}"`;
 
 /**
  * Holds a change against If-Match (RFC 9110, 13.1.1): strong comparison, so a weak tag never matches. Without the header any
- * revision may be changed. @throws DomainError `precondition_failed`
+ * revision may be changed. `current` are the tags that it has now. @throws DomainError `precondition_failed`
  */
-export function requireMatch(ifMatch: string | undefined, current: string): void {
+export function requireMatch(ifMatch: string | undefined, ...current: readonly string[]): void {
   if (ifMatch === undefined || ifMatch.trim() === '*') return;
   const tags = ifMatch.split(',').map((tag) => tag.trim());
-  if (!tags.includes(current)) {
+  if (!tags.some((tag) => current.includes(tag))) {
     throw new DomainError('precondition_failed', { detail: 'It was changed since the revision that If-Match names.' });
   }
 }

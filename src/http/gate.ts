@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { FastifyReply, FastifyRequest } from 'fastify';
-import { Authenticator, Clock, DomainError, Principal, requireFreshProof } from '../kernel';
+import { Authenticator, Clock, DomainError, Principal, UploadTickets, requireFreshProof } from '../kernel';
 import { bearerToken } from './bearer';
 import { setPrincipal } from './caller';
 import { FORBIDDEN_KEYS } from './strict-json';
@@ -21,6 +21,7 @@ export class Gate {
     private readonly routes: RouteTable,
     private readonly limits: RateLimits,
     private readonly authenticator: Authenticator,
+    private readonly tickets: UploadTickets,
     private readonly lifecycle: Lifecycle,
     private readonly clock: Clock,
   ) {}
@@ -58,6 +59,9 @@ export class Gate {
   private async identify(policy: RoutePolicy, request: FastifyRequest): Promise<Principal | undefined> {
     if (policy.access === 'public') return undefined;
     const token = bearerToken(request.headers.authorization);
+    if (token !== undefined && policy.tickets === true && this.tickets.isTicket(token)) {
+      return this.tickets.uploader(token);
+    }
     if (token !== undefined) return this.authenticator.authenticate(token);
     if (policy.access === 'optional') return undefined;
     throw new DomainError('unauthenticated', { detail: 'Send an access token as `Authorization: Bearer <token>`.' });

@@ -1,6 +1,6 @@
 export { AnswerSealer } from './answer-sealer';
 export { ApiProblems } from './api-problems';
-export { requireToken } from './bearer';
+export { bearerToken, requireToken } from './bearer';
 export { Caller, ClientAddress, OptionalCaller } from './caller';
 export { type Content, ContentAnswers, sendContent } from './content';
 export { etag, requireMatch } from './etag';
@@ -14,6 +14,7 @@ export { ARRAY_LIMIT, DEFAULT_LIMIT, MAX_LIMIT, PageQueryDto, wholeNumber } from
 export { Paging, type PageScope } from './paging';
 export { Policy, type RoutePolicy } from './policy';
 export { HttpRefusal } from './refusal';
+export { TUS_HEADERS, TUS_VERSION, UploadLocked } from './tus';
 export { type Route, RouteTable } from './route-table';
 export { unknownMember } from './validation';
 export { createServerAdapter, routesOf, type ServerLimits } from './server';

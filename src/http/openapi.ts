@@ -123,6 +123,10 @@ function addPolicy(operation: Operation, policy: RoutePolicy, path: string): voi
     operation.description = [operation.description, note].filter(Boolean).join('\n\n');
   }
   if (policy.idempotent !== undefined) operation.parameters = [...(operation.parameters ?? []), IDEMPOTENCY_KEY];
+  if (policy.errors === 'tus') {
+    operation.responses['default'] = { description: 'A refusal of tus: its status, and a line of text' };
+    return;
+  }
   const always = codesOf(policy, path, operation.requestBody !== undefined);
   for (const status of new Set(always.map((code) => CODES[code].status))) {
     operation.responses[status] = mergeCodes(operation.responses[status], always, status);

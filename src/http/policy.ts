@@ -12,7 +12,7 @@ import { RouteRules, routeConfig } from './route-config';
 export type Access = 'public' | 'optional' | 'user' | 'administrator';
 
 /** Limits by client address for costly public routes; their quotas are in http/rate-limits.ts. */
-export type RateLimitName = 'login' | 'register' | 'codes' | 'refresh';
+export type RateLimitName = 'login' | 'register' | 'codes' | 'refresh' | 'links' | 'tickets';
 
 /**
  * Everything that is decided about a route before its handler runs, in one place. A route without one stops the start
@@ -22,6 +22,8 @@ export interface RoutePolicy {
   readonly access: Access;
   /** `auth_time` within 5 minutes, else 401 `step_up_required` (RFC 9470). Marked with a flash in the API. */
   readonly stepUp?: boolean;
+  /** The ticket of a drop box is taken in place of an access token. */
+  readonly tickets?: boolean;
   readonly rateLimit?: RateLimitName;
   /** A JSON POST that creates: honours Idempotency-Key. `secret` answers are never replayed. */
   readonly idempotent?: 'replay' | 'secret';
@@ -29,6 +31,8 @@ export interface RoutePolicy {
   readonly always?: boolean;
   /** Bytes of body; default 1 MiB of JSON. `stream` leaves the limit to the handler, which counts as it reads. */
   readonly body?: number | 'stream';
+  /** Refusals in the shape of another protocol instead of RFC 9457: tus 1.0.0 (http/tus.ts). */
+  readonly errors?: 'tus';
 }
 
 /** Declares a route's policy: `@Policy({ access: 'user', stepUp: true })`. */

@@ -4,6 +4,8 @@ import { DomainError } from '../kernel';
 import { problemHeaders } from './problem-headers';
 import { CODES, problemOf } from './problem';
 import { toDomainError } from './refusal';
+import { policyOf } from './route-config';
+import { sendTusRefusal } from './tus';
 
 // What a handler may have set for the answer that did not come about.
 const OF_THE_FAILED_ANSWER = [
@@ -48,6 +50,10 @@ export class ProblemFilter implements ExceptionFilter {
 
 export function sendProblem(error: DomainError, request: FastifyRequest, reply: FastifyReply): void {
   for (const name of OF_THE_FAILED_ANSWER) void reply.removeHeader(name);
+  if (policyOf(request.routeOptions.config)?.errors === 'tus') {
+    sendTusRefusal(error, reply);
+    return;
+  }
   const problem = problemOf(error, request.id);
   void reply.code(problem.status).headers(problemHeaders(error)).send(JSON.stringify(problem));
 }

@@ -9,7 +9,15 @@ import { HttpRefusal } from './refusal';
  * Generous on purpose: these stop a flood from one place. Guessing is stopped by the lockout and the budgets of auth/, which count by
  * account and hold whatever the address. Counted a process.
  */
-const PER_MINUTE: Readonly<Record<RateLimitName, number>> = { login: 600, register: 600, codes: 600, refresh: 600 };
+const PER_MINUTE: Readonly<Record<RateLimitName, number>> = {
+  login: 600,
+  register: 600,
+  codes: 600,
+  refresh: 600,
+  links: 600,
+  // A film that somebody jumps about in asks for many ranges.
+  tickets: 6_000,
+};
 const WINDOW_SECONDS = 60;
 
 @Injectable()

@@ -41,7 +41,7 @@ export class RouteTable {
   allowed(path: string): readonly string[] {
     const methods = new Set(this.#routes.map((route) => route.method));
     const found = [...methods].filter((method) => this.#matcher.find(method as HTTPMethod, path) !== null);
-    return found.length === 0 ? [] : [...found, IMPLIED].sort();
+    return found.length === 0 ? [] : [...new Set([...found, IMPLIED])].sort();
   }
 }
 

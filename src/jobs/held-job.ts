@@ -1,4 +1,4 @@
-import { Clock, ErrorCode } from '../kernel';
+import { Clock, DAY, ErrorCode } from '../kernel';
 import { Collection } from '../store';
 import { Job, JobChange, LeaseLost, RunningJob, jobOf } from './job';
 import { JobData, JobDoc, JobProgress } from './jobs.collection';
@@ -12,6 +12,8 @@ export interface LeaseTimings {
 }
 
 export const LEASE_TIMINGS: LeaseTimings = { leaseMs: 12_000, renewMs: 4_000, pollMs: 2_000 };
+
+const KEPT_MS = 30 * DAY;
 
 type Change = Partial<Omit<JobDoc, '_id' | 'rev' | 'active_kind'>>;
 
@@ -71,9 +73,11 @@ export class HeldJob implements RunningJob {
 
   async finish(state: 'done' | 'failed', fault?: ErrorCode): Promise<void> {
     const end: Change = { state, finished_at: this.clock.now(), lease_owner: '', lease_until: 0 };
-    await this.#put(({ active_kind: _place, ...doc }) => ({
+    const gone = { gone_at: this.clock.now() + KEPT_MS };
+    await this.#put(({ active_kind: place, ...doc }) => ({
       ...doc,
       ...end,
+      ...(place === doc.kind ? {} : gone),
       ...(fault === undefined ? {} : { fault }),
     }));
     this.letGo();

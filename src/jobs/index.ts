@@ -3,5 +3,6 @@ export { JobRunner } from './job-runner';
 export { type JobData, type JobProgress, type JobState } from './jobs.collection';
 export { isGone, newLeaseOwner } from './lease-owner';
 export { JobsModule } from './jobs.module';
+export { pauseFor } from './retry';
 export { Scheduler } from './scheduler';
 export { Pace, type PaceLimits } from './pace';

@@ -109,6 +109,14 @@ describe('a job', () => {
     expect(JSON.stringify(await rowOf(job.id))).not.toContain('secret');
   });
 
+  it('goes some time after its end where it has a subject, and stays where it is the history of its kind', async () => {
+    const runner = runnerWith(() => Promise.resolve());
+    const [own, shared] = [await runner.start('count', {}, 'alice'), await runner.start('count', {})];
+    await Promise.all([ended(runner, own), ended(runner, shared)]);
+    expect((await rowOf(own.id)).gone_at).toBeGreaterThan(clock.now());
+    expect((await rowOf(shared.id)).gone_at).toBeUndefined();
+  });
+
   it('is tried again after an outage', async () => {
     let tries = 0;
     const runner = runnerWith(() => {

@@ -1,5 +1,5 @@
 import { BeforeApplicationShutdown, Injectable, Logger, OnApplicationBootstrap, Optional } from '@nestjs/common';
-import { Clock, DomainError, SECOND, isDomainError, newId } from '../kernel';
+import { Clock, DomainError, ErrorCode, SECOND, isDomainError, newId } from '../kernel';
 import { Metrics } from '../observability';
 import { Collection, DuplicateKey, ListOptions, Position, Store, update } from '../store';
 import { HeldJob, LEASE_TIMINGS, LeaseTimings } from './held-job';
@@ -93,7 +93,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
 
   /** Stops a running job at its next step; its place stays taken. False where it is not running. */
   async pause(id: string): Promise<boolean> {
-    const paused = await this.#move(id, 'running', (doc) => ({
+    const paused = await this.#move(id, isIn('running'), (doc) => ({
       ...doc,
       state: 'paused',
       fence: doc.fence + 1,
@@ -106,9 +106,24 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
 
   /** Lets a paused job go on, on whichever replica sees it first. False where it is not paused. */
   async resume(id: string): Promise<boolean> {
-    const resumed = await this.#move(id, 'paused', (doc) => ({ ...doc, state: 'running' }));
+    const resumed = await this.#move(id, isIn('paused'), (doc) => ({ ...doc, state: 'running' }));
     if (resumed) void this.poll();
     return resumed;
+  }
+
+  /**
+   * Ends a running or paused job as failed where `allowed` holds for what it saved last: for one whose handler can never go on. Who runs it
+   * finds its next write refused. False where it is not so.
+   */
+  async giveUp(id: string, fault: ErrorCode, allowed: (data: JobData) => boolean): Promise<boolean> {
+    const end = { state: 'failed', fault, finished_at: this.clock.now(), lease_owner: '', lease_until: 0 } as const;
+    const given = await this.#move(
+      id,
+      ({ state, data }) => (state === 'running' || state === 'paused') && allowed(data),
+      ({ active_kind: _, ...doc }) => ({ ...doc, ...end, fence: doc.fence + 1 }),
+    );
+    if (given) this.#held.get(id)?.letGo();
+    return given;
   }
 
   onApplicationBootstrap(): void {
@@ -186,10 +201,10 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     return { lease_owner: this.#owner, lease_until: this.clock.now() + this.timings.leaseMs };
   }
 
-  async #move(id: string, from: 'running' | 'paused', change: (doc: JobDoc) => JobDoc): Promise<boolean> {
+  async #move(id: string, when: (doc: JobDoc) => boolean, change: (doc: JobDoc) => JobDoc): Promise<boolean> {
     let moved = false;
     await update(this.#rows, id, (doc) => {
-      moved = doc.state === from;
+      moved = when(doc);
       return moved ? change(doc) : undefined;
     });
     return moved;
@@ -233,6 +248,11 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     await held.finish('done');
   }
 }
+
+const isIn =
+  (wanted: JobDoc['state']) =>
+  ({ state }: JobDoc): boolean =>
+    state === wanted;
 
 const isTransient = (error: unknown): boolean =>
   isDomainError(error, 'kms_unavailable', 'store_unavailable', 'storage_full');

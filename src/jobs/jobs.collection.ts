@@ -26,6 +26,8 @@ export interface JobDoc extends Doc {
   readonly data: JobData;
   readonly created_at: number;
   readonly finished_at?: number;
+  /** When the row goes: of jobs with a subject, which grow with the number of users. The others are the history of their kind. */
+  readonly gone_at?: number;
   /** Why it failed: a code of ours, never a backend's text. */
   readonly fault?: string;
 }
@@ -43,6 +45,7 @@ export const jobsCollection = defineCollection<JobDoc>({
     data: 'json',
     created_at: 'time',
     finished_at: 'time',
+    gone_at: 'time',
     fault: 'string',
   },
   clear: [
@@ -56,6 +59,7 @@ export const jobsCollection = defineCollection<JobDoc>({
     'data',
     'created_at',
     'finished_at',
+    'gone_at',
     'fault',
   ],
   indexes: {
@@ -64,6 +68,7 @@ export const jobsCollection = defineCollection<JobDoc>({
     // Ids are UUIDv7 and come last: oldest first.
     kind: { fields: ['kind'] },
   },
+  expiry: 'gone_at',
   forged: 'refuse',
 });
 

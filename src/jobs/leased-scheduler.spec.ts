@@ -80,6 +80,15 @@ describe('a periodic task', () => {
     await waitFor('another try', () => task.mock.calls.length >= 2);
   });
 
+  it('is due again soon after a run that failed, however long its interval', async () => {
+    const one = scheduler();
+    one.every('sweep', 60 * MINUTE, () => Promise.reject(new Error('broken')));
+    one.onApplicationBootstrap();
+    await released('sweep');
+    const row = await open.store.collection(tasksCollection).find('_id', 'sweep');
+    expect(row!.next_at).toBeLessThan(Date.now() + MINUTE);
+  });
+
   it('comes again after the clock was set back', async () => {
     let ms = Date.now();
     const clock = new (class extends Clock {

@@ -13,6 +13,8 @@ interface Task {
   readonly run: () => Promise<void>;
 }
 
+type Lease = Pick<TaskDoc, 'lease_owner' | 'lease_until'>;
+
 const STOP_PATIENCE = 5 * SECOND;
 const SHORTEST_WAIT = 50;
 /** A store or Vault that was away is back sooner than an hourly task comes round. */
@@ -89,11 +91,16 @@ export class LeasedScheduler extends Scheduler implements OnApplicationBootstrap
 
   async #run(task: Task): Promise<void> {
     const renewal = setInterval(() => void this.#keep(task.name, this.#lease()), LEASE_TIMINGS.renewMs).unref();
+    const free = { lease_owner: '', lease_until: 0 };
     try {
       await task.run();
-    } finally {
       clearInterval(renewal);
-      await this.#keep(task.name, { lease_owner: '', lease_until: 0 });
+      await this.#keep(task.name, free);
+    } catch (error) {
+      clearInterval(renewal);
+      const next_at = this.clock.now() + Math.min(task.intervalMs, AFTER_FAULT);
+      await this.#keep(task.name, { ...free, next_at });
+      throw error;
     }
   }
 
@@ -108,12 +115,12 @@ export class LeasedScheduler extends Scheduler implements OnApplicationBootstrap
     }
   }
 
-  #lease() {
+  #lease(): Lease {
     return { lease_owner: this.#owner, lease_until: this.clock.now() + LEASE_TIMINGS.leaseMs };
   }
 
   /** Renews or gives back a lease that is still ours; where it cannot, the lease runs out by itself. */
-  async #keep(name: string, lease: Pick<TaskDoc, 'lease_owner' | 'lease_until'>): Promise<void> {
+  async #keep(name: string, lease: Lease & { readonly next_at?: number }): Promise<void> {
     const change = (row: TaskDoc) => (row.lease_owner === this.#owner ? { ...row, ...lease } : undefined);
     await update(this.#rows, name, change).catch(() => undefined);
   }

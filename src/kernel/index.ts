@@ -3,6 +3,7 @@ export * from './brands';
 export * from './clock';
 export * from './errors';
 export * from './failpoint';
+export * from './first-fault';
 export * from './ids';
 export * from './principal';
 export * from './readiness';

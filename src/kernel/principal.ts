@@ -11,6 +11,15 @@ export interface Principal {
   readonly sessionId: string;
   /** When this session last proved a password (and second factor), ms since the epoch: what step-up asks for. */
   readonly authTime: number;
+  /** A sender into a drop box: acts for its owner, on the one route that takes tickets, and is told nothing about the owner's files. */
+  readonly dropBox?: DropBox;
+}
+
+export interface DropBox {
+  readonly linkId: string;
+  readonly ticketId: string;
+  /** Bytes that the file may have; undefined without a limit of the link's own. */
+  readonly largest: number | undefined;
 }
 
 /** How long a proof of identity is good for what is dangerous. */
@@ -30,4 +39,12 @@ export abstract class Authenticator {
    * replaced token), `account_disabled`.
    */
   abstract authenticate(bearerToken: string): Promise<Principal>;
+}
+
+/** Tickets of drop boxes. Implemented by sharing/, called by the guard in http/ on routes whose policy takes them. */
+export abstract class UploadTickets {
+  /** Whether a bearer token has the form of such a ticket: no access token has. */
+  abstract isTicket(bearerToken: string): boolean;
+  /** @throws DomainError `unauthenticated`, `token_expired`, `link_expired`. */
+  abstract uploader(bearerToken: string): Promise<Principal>;
 }

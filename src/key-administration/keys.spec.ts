@@ -5,6 +5,7 @@ import { waitFor } from '../../test/support/processes';
 import { codeOf, firstStep, withTotp } from '../../test/support/second-factors';
 import { idempotencyKeyCollection } from '../http/idempotency-keys.collection';
 import { JobRunner } from '../jobs';
+import { DomainError } from '../kernel';
 import { MasterKey } from '../keys/master';
 import { RotationSchedule, USER_KEY_ROTATION_JOB } from '../keys/rotation';
 import { userKeysCollection, UserKeys } from '../keys/user';
@@ -122,6 +123,17 @@ describe('POST /keys/rotate', () => {
     const { rotation } = expectStatus(await client.post('/keys/rotate'), 200) as { rotation: { id: string } };
     expectProblem(refused!, 409, 'rotation_running');
     expect(refused!.json.rotation_id).toBe(rotation.id);
+  });
+
+  it('is not said to have happened while no new version can be made, and goes on by itself', async () => {
+    const { client } = await signUp(coffer.client);
+    const wrap = jest.spyOn(coffer.get(MasterKey), 'wrap').mockRejectedValue(new DomainError('kms_unavailable'));
+    const refused = await client.post('/keys/rotate');
+    wrap.mockRestore();
+    expectProblem(refused, 503, 'kms_unavailable');
+    const id = refused.json.rotation_id as string;
+    await waitFor('its end', async () => (await coffer.get(JobRunner).find(id))?.state === 'done');
+    expect((await userKeyRow(client)).current).toBe(2);
   });
 
   it('needs a token', async () => {

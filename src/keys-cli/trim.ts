@@ -1,7 +1,7 @@
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { readFile } from 'node:fs/promises';
 import { AuditSink, StartRefused, audited } from '../kernel';
-import { MasterKey } from '../keys/master';
+import { MasterKey, MasterKeyRow } from '../keys/master';
 import { Retirement } from '../keys/rotation';
 import { WrongUsage } from '../tool';
 import { withService } from '../with-service';
@@ -29,6 +29,9 @@ async function tokenIn(path: string): Promise<string> {
 async function destroy(app: NestFastifyApplication, version: number, token: string): Promise<string> {
   const intent = { action: 'master-key.trim', actor: 'system:keys-cli', resource: `master-key/${version}` } as const;
   await audited(app.get(AuditSink), intent, async () => {
+    const { current } = await app.get(MasterKeyRow).read();
+    // Every version up to it is counted: the number is bounded before that.
+    if (version >= current) throw new StartRefused(`Keys are wrapped by this version: the current one is ${current}.`);
     await app.get(Retirement, { strict: false }).requireUnused(version);
     await app.get(MasterKey).trim(version, token);
   });

@@ -32,6 +32,17 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  private readonly scrubbed = {
+    files: this.counter('coffer_scrub_files_total', 'Files that scrubs read through, damaged ones included.'),
+    failed: this.counter('coffer_scrub_failed_total', 'Files that scrubs found damaged.'),
+    bytes: this.counter('coffer_scrub_bytes_total', 'Bytes of content that scrubs read.'),
+  };
+  private readonly scrubFinished = new Gauge({
+    name: 'coffer_scrub_last_finished_timestamp_seconds',
+    help: 'When this process last brought a scrub to its end.',
+    registers: [this.registry],
+  });
+
   constructor() {
     collectDefaultMetrics({ register: this.registry });
   }
@@ -52,6 +63,17 @@ export class Metrics {
     for (const state of ['total', 'done', 'failed'] as const) this.jobs.set({ kind, state }, progress[state]);
   }
 
+  countScrubbed(bytes: number, failed: boolean): void {
+    this.scrubbed.files.inc();
+    this.scrubbed.bytes.inc(bytes);
+    if (failed) this.scrubbed.failed.inc();
+  }
+
+  /** @param at ms since the epoch */
+  setScrubFinished(at: number): void {
+    this.scrubFinished.set(at / 1000);
+  }
+
   /** Registers the length of the queue before the password hash; `read` is called at each scrape. */
   watchPasswordQueue(read: () => number): void {
     new Gauge({
@@ -62,6 +84,10 @@ export class Metrics {
         this.set(read());
       },
     });
+  }
+
+  private counter(name: string, help: string): Counter {
+    return new Counter({ name, help, registers: [this.registry] });
   }
 
   private histogram(name: string, help: string, buckets: number[], labelNames: string[]): Histogram {

@@ -45,6 +45,11 @@ export interface Collection<T extends Doc> {
   /** Documents whose key in `index` starts with `prefix`, in index order, then by `_id`. */
   list(index: string, prefix: readonly KeyPart[], options: ListOptions): Promise<Page<T>>;
   count(index: string, prefix: readonly KeyPart[]): Promise<number>;
+  /**
+   * The position right behind `doc` in a list of `index` by a prefix of `length` fields, whichever values they have: so several lists in one
+   * order go on from the same place. `doc` has all fields of the index.
+   */
+  position(index: string, length: number, doc: T): Position;
   /** Compare-and-set on `doc.rev`: the stored document with its new revision, or undefined where it moved on or is gone. @throws DuplicateKey */
   replace(doc: T): Promise<T | undefined>;
   /** Compare-and-set of each one; returns how many held. Not atomic over all. At most 1,000. */

@@ -2,5 +2,6 @@
 export * from './collection';
 export * from './definition';
 export * from './installation';
+export * from './installation-blobs';
 export * from './sealed-store';
 export * from './update';

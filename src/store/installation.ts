@@ -22,6 +22,10 @@ export interface InstallationDoc extends Doc {
   /** Where wrapped user keys lie; missing in documents from before there was a choice, which is `store`. */
   readonly user_keys?: string;
   readonly blobs: string;
+  /** Where they are being moved to, while they are. */
+  readonly blobs_to?: string;
+  /** Where they were before the last move. */
+  readonly blobs_former?: string;
   readonly created_at: number;
   /** `opening` from the first moment on until the system keys are there; only then the row is sealed. */
   readonly state: 'opening' | 'ready';
@@ -29,7 +33,7 @@ export interface InstallationDoc extends Doc {
   readonly first_administrator?: string;
 }
 
-const INSTALLATION = 'installation';
+export const INSTALLATION = 'installation';
 
 export const installationCollection = defineCollection<InstallationDoc>({
   name: 'installation',
@@ -40,6 +44,8 @@ export const installationCollection = defineCollection<InstallationDoc>({
     master_key_moving: 'json',
     user_keys: 'string',
     blobs: 'string',
+    blobs_to: 'string',
+    blobs_former: 'string',
     created_at: 'time',
     state: 'string',
     first_administrator: 'string',
@@ -51,6 +57,8 @@ export const installationCollection = defineCollection<InstallationDoc>({
     'master_key_moving',
     'user_keys',
     'blobs',
+    'blobs_to',
+    'blobs_former',
     'created_at',
     'state',
     'first_administrator',
@@ -155,11 +163,15 @@ export class WrongPin extends StartRefused {
 export function checkInstallation(found: InstallationDoc, pins: InstallationPins): void {
   for (const { field, pin, variable } of PINNED) {
     const pinned = found[field] ?? 'store';
-    if (pinned === pins[pin]) continue;
+    if (pinned === pins[pin] || (pin === 'blobs' && isMoved(found, pins.blobs))) continue;
     if (pin === 'masterKey' && masterKeysOf(found).includes(pins[pin])) continue;
     throw new WrongPin(variable, pinned, pins[pin]);
   }
 }
+
+/** While blobs are moved, and until each process has been given the new value, their former and their new place are both right. */
+const isMoved = (found: InstallationDoc, blobs: string): boolean =>
+  blobs === found.blobs_to || blobs === found.blobs_former;
 
 /** The homes of the master key that a start may name: one, and while it moves those that it moves between. */
 export const masterKeysOf = ({ master_key, master_key_moving }: InstallationDoc): readonly string[] => {

@@ -99,6 +99,14 @@ export class RowShape<T extends Doc> {
     return values;
   }
 
+  /** What tells `doc` from others in the order of `index` under a prefix of `length` fields. */
+  behind(index: ResolvedIndex, length: number, doc: T): KeyPart[] {
+    const row = this.flatten(doc, doc.rev);
+    const values = this.indexed(index, row);
+    if (values === undefined) throw new TypeError(`${this.definition.name}.${index.name} does not hold this document`);
+    return [...(index.unique ? values : [...values, row._id]).slice(length)];
+  }
+
   #resolve(name: string, index: IndexDefinition<T>): ResolvedIndex {
     if (name.startsWith('_') || index.fields.length === 0) throw new TypeError(`bad index ${name}`);
     for (const field of index.fields) {

@@ -1,5 +1,5 @@
 import { DomainError, SystemSecrets } from '../kernel';
-import { Collection, KeyPart, ListOptions, Page, Store } from './collection';
+import { Collection, KeyPart, ListOptions, Page, Position, Store } from './collection';
 import { CollectionDefinition, Doc, Draft } from './definition';
 import { RowSeal, sealedDefinition, SealedRow } from './row-seal';
 import { PRIMARY, ResolvedIndex, RowShape } from './row-shape';
@@ -55,6 +55,10 @@ export class SealedCollection<T extends Doc> implements Collection<T> {
 
   async count(index: string, prefix: readonly KeyPart[]): Promise<number> {
     return this.#rows.count(index, prefix);
+  }
+
+  position(index: string, length: number, doc: T): Position {
+    return this.#rows.position(index, length, this.#shape.flatten(doc, doc.rev) as unknown as SealedRow);
   }
 
   async replace(doc: T): Promise<T | undefined> {

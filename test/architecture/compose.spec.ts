@@ -4,6 +4,7 @@ import { load, YAML11_SCHEMA } from 'js-yaml';
 
 interface ComposeService {
   readonly image?: string;
+  readonly profiles?: readonly string[];
   readonly build?: string;
   readonly user?: string;
   readonly ports?: readonly string[];
@@ -29,8 +30,18 @@ const compose = load(text('docker-compose.yml'), { schema: YAML11_SCHEMA }) as C
 const services = Object.entries(compose.services);
 
 describe('docker-compose.yml', () => {
-  it('has the app, MongoDB, Vault and the step that sets Vault up', () => {
-    expect(Object.keys(compose.services).sort()).toEqual(['app', 'mongo', 'vault', 'vault-init']);
+  it('has the app, MongoDB, Vault, the step that sets Vault up and, by a profile, an S3 server', () => {
+    expect(Object.keys(compose.services).sort()).toEqual(['app', 'mongo', 's3', 'vault', 'vault-init']);
+    expect(services.filter(([, { profiles }]) => profiles !== undefined).map(([name]) => name)).toEqual(['s3']);
+    expect(compose.services['s3']?.profiles).toEqual(['s3']);
+  });
+
+  it('keeps the S3 server inside, and gives it the keys that the app uses', () => {
+    const s3 = compose.services['s3'];
+    expect(s3?.ports).toBeUndefined();
+    expect(s3?.networks).toEqual(['back']);
+    const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret } = compose.services['app']?.environment ?? {};
+    expect(s3?.environment).toMatchObject({ ROOT_ACCESS_KEY_ID: id, ROOT_SECRET_ACCESS_KEY: secret });
   });
 
   it('publishes every port on the loopback address only', () => {
@@ -45,7 +56,7 @@ describe('docker-compose.yml', () => {
   });
 
   it.each(services)('pins the image of %s to a full version', (_name, service) => {
-    if (service.build === undefined) expect(service.image).toMatch(/:\d+\.\d+\.\d+$/);
+    if (service.build === undefined) expect(service.image).toMatch(/:v?\d+\.\d+\.\d+$/);
   });
 
   it.each(services)('takes from %s what a container does not need', (_name, service) => {

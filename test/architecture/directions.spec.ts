@@ -72,7 +72,8 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   observability: ['kernel', 'config'],
   crypto: ['kernel'],
   store: [...BASE, 'crypto'],
-  blobs: [...BASE],
+  // store: for blobs/gridfs, which keeps its chunks through the connection of store/mongo.
+  blobs: [...BASE, 'store'],
   mail: [...BASE],
   jobs: [...BASE, 'store'],
   'keys/master': [...BASE, 'store', 'crypto'],
@@ -83,7 +84,8 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   audit: [...BASE, 'crypto', 'store'],
   users: [...FEATURE, 'mail'],
   auth: [...FEATURE, 'crypto', 'mail', 'users'],
-  files: [...FEATURE, 'crypto', 'mail', 'blobs'],
+  sharing: [...FEATURE, 'crypto', 'mail', 'users'],
+  files: [...FEATURE, 'crypto', 'mail', 'blobs', 'sharing'],
   'sensitive-data': FEATURE,
   approvals: [...FEATURE, 'users'],
   'key-administration': [...FEATURE, 'keys/rotation', 'approvals'],
@@ -94,6 +96,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
 const FEATURES = [
   'users',
   'auth',
+  'sharing',
   'files',
   'sensitive-data',
   'approvals',
@@ -145,6 +148,8 @@ describe('the directions between houses', () => {
       'store/embedded',
       'store/mongo',
       'blobs/filesystem',
+      'blobs/s3',
+      'blobs/gridfs',
       'keys/master/local',
       'keys/master/transit',
       'keys/master/kv',
@@ -153,7 +158,8 @@ describe('the directions between houses', () => {
     ];
     const named = imports.filter(({ from, to, local }) => {
       const adapter = local ? adapters.find((folder) => to.startsWith(`${folder}/`)) : undefined;
-      return adapter !== undefined && !from.path.startsWith(`${adapter}/`);
+      const shared = adapter === 'store/mongo' && from.path.startsWith('blobs/gridfs/');
+      return adapter !== undefined && !shared && !from.path.startsWith(`${adapter}/`);
     });
     expect([...new Set(named.map(({ from }) => from.path))]).toEqual(['app.module.ts']);
   });
@@ -187,11 +193,21 @@ describe('what one house alone may use', () => {
     ).toEqual([]);
   });
 
-  it('is mongoose for store/mongo', () => {
+  it('is mongoose for store/mongo and blobs/gridfs', () => {
     expect(
       outside(
         importers((name) => /^(mongoose|mongodb|@nestjs\/mongoose)$/.test(name)),
         'store/mongo/',
+        'blobs/gridfs/',
+      ),
+    ).toEqual([]);
+  });
+
+  it('is the AWS SDK for blobs/s3', () => {
+    expect(
+      outside(
+        importers((name) => name.startsWith('@aws-sdk/')),
+        'blobs/s3/',
       ),
     ).toEqual([]);
   });

@@ -7,13 +7,12 @@ import { type Client, expectProblem, expectStatus } from '../support/client';
 import { sampleBytes } from '../support/messages';
 import { describeWithPart } from '../support/parts';
 import { describeOnProfiles, type ProfileContext } from '../support/profiles';
-import { blobFiles } from '../support/raw-http';
 import { nodeSdk, type OfficialSdk, pythonSdk } from '../support/sdk-messages';
 
 const MARKER = 'a plain marker that no disk may hold 5f1c';
 const digest = (bytes: Buffer | string): string => createHash('sha256').update(bytes).digest('hex');
 
-describeOnProfiles('Files', (context) => files(context));
+describeOnProfiles('Files', (context) => files(context), { s3: true });
 
 function files(context: ProfileContext): void {
   let alice: Client;
@@ -195,13 +194,13 @@ function files(context: ProfileContext): void {
 
   describe('a removed file', () => {
     it('is gone at once, with its blob, and its name is free', async () => {
-      const before = await blobFiles(context.dataDir);
+      const before = await context.blobs();
       const { id } = expectStatus(await alice.upload('short lived', 'first'), 201);
       expect((await alice.delete(`/files/${id}`)).status).toBe(204);
       expectProblem(await alice.get(`/files/${id}`), 404, 'file_not_found');
       expectProblem(await alice.get(`/files/${id}/content`), 404, 'file_not_found');
       expectProblem(await alice.delete(`/files/${id}`), 404, 'file_not_found');
-      expect(await blobFiles(context.dataDir)).toEqual(before);
+      expect(await context.blobs()).toEqual(before);
       expectStatus(await alice.upload('short lived', 'second'), 201);
     });
   });

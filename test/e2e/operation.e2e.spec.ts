@@ -128,9 +128,9 @@ describe('a stop', () => {
     socket.on('data', (chunk: Buffer) => (answer += chunk.toString()));
     const head = `POST /files?name=a.bin HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/octet-stream\r\nContent-Length: 10\r\n\r\n`;
     socket.write(`${head}half.`);
-    const partials = join(service.dataDir, 'blobs');
+    const partials = join(service.dataDir, 'blobs', 'partial');
     await waitFor('the upload to have begun', () =>
-      Promise.resolve(existsSync(partials) && readdirSync(partials, { recursive: true }).length > 1),
+      Promise.resolve(existsSync(partials) && readdirSync(partials).length > 0),
     );
     const stopped = service.stop();
     await waitFor(
@@ -153,7 +153,7 @@ describe('a stop', () => {
     const head = `POST /files?name=b.bin HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/octet-stream\r\nContent-Length: 10\r\n\r\n`;
     socket.write(`${head}half.`);
     await waitFor('the upload to have begun', () =>
-      Promise.resolve(readdirSync(join(service.dataDir, 'blobs'), { recursive: true }).length > 1),
+      Promise.resolve(readdirSync(join(service.dataDir, 'blobs', 'partial')).length > 0),
     );
     process.kill(service.pid, 'SIGTERM');
     const again = setInterval(() => process.kill(service.pid, 'SIGTERM'), 300);
@@ -193,6 +193,9 @@ interface ApiDocument {
   readonly components: { readonly schemas: Readonly<Record<string, object>> };
 }
 
+/** Resumable uploads refuse in tus's own form, not by problem documents. */
+const isTus = (name: string): boolean => name.includes(' /uploads');
+
 interface ApiOperation {
   readonly operationId?: string;
   readonly summary?: string;
@@ -210,14 +213,14 @@ describe('the OpenAPI document', () => {
     expect(operations.length).toBeGreaterThan(30);
     for (const { name, operation } of operations) {
       const { summary, tags, operationId, responses, security } = operation;
-      expect([name, !!summary, !!operationId, tags?.length, !!responses['default'], Array.isArray(security)]).toEqual([
+      expect([
         name,
-        true,
-        true,
-        1,
-        true,
-        true,
-      ]);
+        !!summary,
+        !!operationId,
+        tags?.length,
+        !!responses['default'] || isTus(name),
+        Array.isArray(security),
+      ]).toEqual([name, true, true, 1, true, true]);
     }
     expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(operations.length);
     expect(document.paths['/login']!['post']!.security).toEqual([]);

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
 import { newId } from '../../src/kernel';
+import { NameHeld } from '../../src/keys/user';
 import { VaultUserKeyHome } from '../../src/keys/user/in-vault';
 import { type KeyHouses, moveMasterKey, openKeyHouses, temporaryFolder } from '../support/keys';
 import { kvConfig, openUserKeyHome } from '../support/kv';
@@ -190,6 +191,36 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     expect(await strays.sweep()).toBe(1);
     expect(await index('alice')).toBe(before);
     expect(JSON.stringify(await alive('alice'))).not.toContain(asleep.value.versions[0]!.key_id);
+  });
+
+  it('do not come back by a rotation of the master key that read the row before its owner was erased', async () => {
+    const { userKeys, home, rows } = await houses();
+    await userKeys.create('alice', 'alice');
+    const [asleep] = await home.load([(await rows.find('_id', 'alice'))!]);
+    await userKeys.destroy('alice');
+    if (asleep?.ok !== true) throw new Error('no wrap');
+    await expect(home.keep(asleep.value)).rejects.toBeInstanceOf(NameHeld);
+    expect(await alive('alice')).toEqual([{ state: 'free' }]);
+  });
+
+  it('do not come back by a rotation of the user key that read the row before its owner was erased', async () => {
+    const { userKeys, rotator, home } = await houses();
+    await userKeys.create('alice', 'alice');
+    jest.spyOn(home, 'keep').mockImplementationOnce(async (row) => {
+      await userKeys.destroy('alice');
+      await VaultUserKeyHome.prototype.keep.call(home, row);
+    });
+    await expect(rotator.advance('alice', 1)).rejects.toMatchObject({ code: 'not_found' });
+    expect(await alive('alice')).toEqual([{ state: 'free' }]);
+  });
+
+  it('are made anew where those of a pending row are gone', async () => {
+    const { userKeys, home, rows } = await houses();
+    await userKeys.create('alice', 'alice');
+    await rows.replace({ ...(await rows.find('_id', 'alice'))!, state: 'pending' });
+    await home.erase('alice', 'alice');
+    await userKeys.create('alice', 'alice');
+    expect(await index('alice')).toMatch(/^[0-9a-f]{64}$/);
   });
 
   it('that a writer is about to name are not swept away under its hands: it comes again with another one', async () => {

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ChainedAuditSink } from '../../src/audit';
@@ -7,22 +7,36 @@ import { AuditEntry } from '../../src/audit/entry';
 import { BlobStore } from '../../src/blobs';
 import { FilesystemBlobStore } from '../../src/blobs/filesystem';
 import { Config } from '../../src/config';
-import { FileMessages, newKey } from '../../src/crypto';
+import { FileMessages, newKey, PasswordHasher } from '../../src/crypto';
+import { BlobRefs } from '../../src/files/blob-refs';
+import { ContentCheck } from '../../src/files/content-check';
+import { FileAccess } from '../../src/files/file-access';
+import { FileChanges } from '../../src/files/file-changes';
 import { FileContents } from '../../src/files/file-contents';
+import { FileDeletion } from '../../src/files/file-deletion';
+import { FileListing } from '../../src/files/file-listing';
+import { FileRekey } from '../../src/files/file-rekey';
 import { FileRemoval } from '../../src/files/file-removal';
+import { FileReplacements } from '../../src/files/file-replacements';
 import { FileUploads } from '../../src/files/file-uploads';
+import { FileSharing } from '../../src/files/file-sharing';
+import { FileTraces } from '../../src/files/file-traces';
+import { FileVerification } from '../../src/files/file-verification';
+import { FileVersions } from '../../src/files/file-versions';
 import { FileView } from '../../src/files/file-view';
 import { FileWorker } from '../../src/files/file-worker';
 import { FileDoc, fileCollection } from '../../src/files/file.collection';
 import { FilesSweeper } from '../../src/files/files-sweeper';
 import { FilesService } from '../../src/files/files.service';
+import { IncomingContents } from '../../src/files/incoming-contents';
 import { NewFiles } from '../../src/files/new-files';
 import { OwnedFiles } from '../../src/files/owned-files';
-import { UploadFields, parseUpload } from '../../src/files/upload-request';
+import { UploadFields, parseContent, parseUpload } from '../../src/files/upload-request';
 import { FileUsageDoc, fileUsageCollection } from '../../src/files/usage.collection';
 import { UsageLedger } from '../../src/files/usage-ledger';
 import { LeasedScheduler } from '../../src/jobs/leased-scheduler';
 import { Clock, Principal, Readiness, newId } from '../../src/kernel';
+import { Links, SharedResources } from '../../src/sharing';
 import { MasterKeyRow } from '../../src/keys/master';
 import { LocalMasterKey } from '../../src/keys/master/local';
 import { StoreUserKeyHome } from '../../src/keys/user/in-store';
@@ -32,6 +46,7 @@ import { UserKeyAccess } from '../../src/keys/user/user-key-access';
 import { UserKeySealer } from '../../src/keys/user/user-key-sealer';
 import { noWorkers } from './messages';
 import { openSealedStore } from './sealed-store';
+import { sharingParts } from './sharing-parts';
 import { addUserKeyVersion as addVersion } from './user-key-version';
 
 /** Time that a test moves on. */
@@ -52,6 +67,7 @@ export interface RigOptions {
   readonly userQuota?: number;
   /** How many user keys the cache holds. */
   readonly cachedKeys?: number;
+  readonly trashDays?: number;
   /** In place of the blob store that the rig makes: to stand in its way. */
   readonly blobs?: (real: BlobStore) => BlobStore;
 }
@@ -73,18 +89,37 @@ export async function openFilesRig(options: RigOptions = {}) {
   const blobFolder = join(folder, 'blobs');
   const diskBlobs = new FilesystemBlobStore(blobFolder);
   const blobs = options.blobs?.(diskBlobs) ?? diskBlobs;
-  const { maxSize = 2 ** 40, userQuota } = options;
-  const config = { files: { maxSize, userQuota }, auditReads: true } as unknown as Config;
+  const { maxSize = 2 ** 40, userQuota, trashDays = 0 } = options;
+  const config = { files: { maxSize, userQuota, trashDays }, auditReads: true } as unknown as Config;
   const audit = new ChainedAuditSink(store, clock, new Readiness(), config);
+  const sharing = sharingParts({ store, sealer, audit, clock });
   const messages = new FileMessages(noWorkers());
   const worker = new FileWorker();
   const usage = new UsageLedger(store, clock, config);
-  const removal = new FileRemoval(store, blobs, usage, worker, clock);
+  const links = new Links(store, new PasswordHasher({ pepper: 'a pepper of a test' }), clock);
+  const refs = new BlobRefs(store);
+  const traces = new FileTraces(new SharedResources(sharing.grants, links), refs);
+  const removal = new FileRemoval(store, blobs, usage, worker, traces, clock);
   const newFiles = new NewFiles(store, sealer, removal, worker, clock);
   const contents = new FileContents(store, blobs, messages, sealer);
   const uploads = new FileUploads(newFiles, contents, usage, removal, audit, config);
-  const files = new FilesService(store, sealer, contents, removal, audit, clock);
-  const sweeper = new FilesSweeper(store, { blobs, removal, usage, worker }, new LeasedScheduler(store, clock), clock);
+  const access = new FileAccess(store, sealer, sharing.access, clock);
+  const files = new FilesService(access, sealer, contents, audit);
+  const incoming = new IncomingContents(store, sealer, contents, refs, removal, clock);
+  const replacements = new FileReplacements(access, incoming, usage, audit, config);
+  const versions = new FileVersions(access, sealer, contents, replacements, removal, audit);
+  const changes = new FileChanges(access, sealer, newFiles, audit, clock);
+  const deletion = new FileDeletion(access, removal, sealer, audit, clock, config);
+  const rekeying = new FileRekey(access, sealer, contents, incoming, audit);
+  const verification = new FileVerification(access, new ContentCheck(contents, sealer), audit);
+  const shared = new FileSharing(store, access, sharing.grants, sharing.granted, sealer, clock);
+  const listing = new FileListing(store, sealer, files, shared, clock);
+  const sweeper = new FilesSweeper(
+    store,
+    { blobs, removal, usage, worker, refs },
+    new LeasedScheduler(store, clock),
+    clock,
+  );
   const owned = new OwnedFiles(store, sealer, removal, usage, audit);
   const rows = store.collection(fileCollection);
 
@@ -98,8 +133,20 @@ export async function openFilesRig(options: RigOptions = {}) {
     return uploads.upload(owner, parseUpload({ name, ...more }, 'form'), chunksOf(content), undefined);
   }
 
-  async function download(owner: Principal, id: string, range?: { start: number; end: number }): Promise<Buffer> {
-    const stream = await (await files.content(owner, { id }, { form: 'clear' })).open(range);
+  /** A new version, whatever the file is now. */
+  async function replace(owner: Principal, id: string, content: Chunks, more: UploadFields = {}): Promise<FileView> {
+    const arriving = { content: chunksOf(content), declaredBytes: undefined };
+    const row = await replacements.replace(owner, id, parseContent(more, 'form'), arriving, () => undefined);
+    return files.view(row);
+  }
+
+  async function download(
+    owner: Principal,
+    id: string,
+    range?: { start: number; end: number },
+    version?: number,
+  ): Promise<Buffer> {
+    const stream = await (await files.content(owner, { id }, { form: 'clear', version })).open(range);
     const chunks: Buffer[] = [];
     for await (const chunk of stream) chunks.push(chunk as Buffer);
     return Buffer.concat(chunks);
@@ -115,6 +162,12 @@ export async function openFilesRig(options: RigOptions = {}) {
     const ids: string[] = [];
     for await (const id of diskBlobs.list()) ids.push(id);
     return ids;
+  }
+
+  /** As if the blob had been written `ms` ago. */
+  async function ageBlob(id: string, ms: number): Promise<void> {
+    const then = new Date(Date.now() - ms);
+    await utimes(join(blobFolder, id.slice(0, 2), id), then, then);
   }
 
   async function auditEntries(): Promise<readonly AuditEntry[]> {
@@ -141,13 +194,19 @@ export async function openFilesRig(options: RigOptions = {}) {
       usage,
       removal,
       newFiles,
+      contents,
+      audit,
       uploads,
       files,
+      listing,
       sweeper,
       owned,
+      access,
+      sharing,
     },
-    ...{ userKeys, sealer, newOwner, upload, download, addUserKeyVersion },
-    ...{ allRows, usageOf, blobIds, auditEntries, isEmpty },
+    ...{ access, refs, incoming, replacements, versions, changes, deletion, rekeying, verification },
+    ...{ userKeys, sealer, newOwner, upload, replace, download, addUserKeyVersion },
+    ...{ allRows, usageOf, blobIds, ageBlob, auditEntries, isEmpty },
     close: async (): Promise<void> => {
       await messages.close();
       await opened.close();

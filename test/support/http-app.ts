@@ -13,7 +13,16 @@ import {
   Lifecycle,
   ServerLimits,
 } from '../../src/http';
-import { Authenticator, Clock, DomainError, MINUTE, Principal, SystemClock, SystemSecrets } from '../../src/kernel';
+import {
+  Authenticator,
+  Clock,
+  DomainError,
+  MINUTE,
+  Principal,
+  SystemClock,
+  SystemSecrets,
+  UploadTickets,
+} from '../../src/kernel';
 import { Metrics } from '../../src/observability';
 import { Store } from '../../src/store';
 import { FixedSecrets, temporarySealedStore } from './sealed-store';
@@ -89,6 +98,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     { provide: Store, useValue: open.store },
     { provide: SystemSecrets, useClass: FixedSecrets },
     { provide: Authenticator, useValue: new NamedTokens(clock) },
+    { provide: UploadTickets, useValue: { isTicket: () => false } },
     { provide: AnswerSealer, useClass: LabelSealer },
     Metrics,
   ];

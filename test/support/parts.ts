@@ -2,6 +2,7 @@ import { hasPart, type Part } from './installed';
 
 export { hasPart, type Part, partProgram } from './installed';
 export { type Bao, type BaoOptions, type BareBao, startBareBao, startOpenBao } from './openbao';
+export { type S3Server, startS3, startVersitygw } from './s3';
 export { type Secantus, startSecantus } from './secantus';
 
 /** How a suite that cannot run says so: the reporter of the test command collects these names for its closing lines. */
@@ -30,6 +31,12 @@ export function describeWithVectors(name: string, suite: (folder: string) => voi
 /** The long form of a suite (kills, fuzzing, soak): `npm run test:long` sets COFFER_LONG. */
 export function isLong(): boolean {
   return process.env['COFFER_LONG'] === '1';
+}
+
+/** For a part that the test command does not install, since it takes a compiler of its own: skipped aloud without it, under CI=true too. */
+export function describeWithExtra(part: Part, name: string, suite: () => void): void {
+  if (hasPart(part)) describe(name, suite);
+  else describe.skip(skippedName(name, `${part} not installed, run: node scripts/parts.mjs --bench`), suite);
 }
 
 function describeMissing(name: string, reason: string, suite: () => void): void {

@@ -4,24 +4,35 @@ import { join } from 'node:path';
 import { signUp } from './accounts';
 import { Client } from './client';
 import { codeMailedTo, type ReceivedMail, readOutbox } from './mails';
-import { type Bao, describeWithParts, type Secantus, startOpenBao, startSecantus } from './parts';
+import {
+  type Bao,
+  describeWithParts,
+  type S3Server,
+  type Secantus,
+  startOpenBao,
+  startS3,
+  startSecantus,
+} from './parts';
+import { blobFiles } from './raw-http';
 import { type Service, startService } from './service';
 
-export type ProfileName = 'embedded+local' | 'mongoose+vault' | 'mongoose+kv';
+export type ProfileName = 'embedded+local' | 'mongoose+vault' | 'mongoose+kv' | 'embedded+s3';
 
 /** What a suite on a profile has. Filled before its first test: use it inside tests and hooks only. */
 export interface ProfileContext {
   readonly profile: ProfileName;
   /** As nobody, to all processes in turn. */
   readonly client: Client;
-  /** The server processes: one on embedded+local, two on the others. They share `dataDir`. */
+  /** The server processes: one on the embedded store, two on the others. They share `dataDir`. */
   readonly services: readonly Service[];
   readonly dataDir: string;
-  /** Absent on embedded+local. */
+  /** Absent on the embedded store. */
   readonly parts: { readonly bao: Bao; readonly secantus: Secantus } | undefined;
   /** The first account of the installation, signed in; administrator by BOOTSTRAP_ADMIN=first-user. */
   readonly admin: Client;
   mails(): Promise<ReceivedMail[]>;
+  /** Names of all that lies in the blob store, sorted. */
+  blobs(): Promise<string[]>;
   /** The code in the latest mail (or the `nth`, from 1) to an address, waited for. */
   codeFor(address: string, nth?: number): Promise<string>;
   /** What all processes wrote so far. */
@@ -34,6 +45,8 @@ export interface ProfileOptions {
   readonly admin?: boolean;
   /** True runs the suite a third time, with master key and user keys as documents in Vault, as docker-compose.yml has them. */
   readonly kv?: boolean;
+  /** True runs the suite once more on the embedded store with blobs on S3. */
+  readonly s3?: boolean;
 }
 
 /** Runs a suite on the embedded store with the local keyring, and again on MongoDB with Transit behind two server processes. */
@@ -46,6 +59,9 @@ export function describeOnProfiles(
   describeWithParts(['secantus', 'openbao'], `${name} (MongoDB, Vault Transit, two processes)`, () =>
     runOn('mongoose+vault', suite, options),
   );
+  if (options.s3 === true) {
+    describeWithParts(['moto'], `${name} (embedded store, blobs on S3)`, () => runOn('embedded+s3', suite, options));
+  }
   if (options.kv !== true) return;
   describeWithParts(['secantus', 'openbao'], `${name} (MongoDB, keys in Vault KV, two processes)`, () =>
     runOn('mongoose+kv', suite, options),
@@ -63,6 +79,7 @@ class Profile implements ProfileContext {
   #dataDir: string | undefined;
   #services: Service[] = [];
   #parts: ProfileContext['parts'];
+  #s3: S3Server | undefined;
   #client: Client | undefined;
   #admin: Client | undefined;
 
@@ -92,6 +109,10 @@ class Profile implements ProfileContext {
     return readOutbox(this.dataDir);
   }
 
+  blobs(): Promise<string[]> {
+    return this.#s3 === undefined ? blobFiles(this.dataDir) : this.#s3.objects();
+  }
+
   codeFor(address: string, nth?: number): Promise<string> {
     return codeMailedTo(this.dataDir, address, nth);
   }
@@ -103,7 +124,7 @@ class Profile implements ProfileContext {
   async start(options: ProfileOptions): Promise<void> {
     this.#dataDir = await mkdtemp(join(tmpdir(), 'coffer-profile-'));
     const env = { ...(await this.#environment()), ...options.env };
-    const processes = this.profile === 'embedded+local' ? 1 : 2;
+    const processes = this.profile.startsWith('embedded') ? 1 : 2;
     for (let started = 0; started < processes; started += 1) {
       this.#services.push(await startService({ env, dataDir: this.#dataDir }));
     }
@@ -113,12 +134,16 @@ class Profile implements ProfileContext {
 
   async stop(): Promise<void> {
     await Promise.all(this.#services.map((service) => service.dispose()));
-    await Promise.all([this.#parts?.bao.stop(), this.#parts?.secantus.stop()]);
+    await Promise.all([this.#parts?.bao.stop(), this.#parts?.secantus.stop(), this.#s3?.stop()]);
     if (this.#dataDir !== undefined) await rm(this.#dataDir, { recursive: true, force: true });
   }
 
   async #environment(): Promise<Record<string, string>> {
     if (this.profile === 'embedded+local') return {};
+    if (this.profile === 'embedded+s3') {
+      this.#s3 = await startS3();
+      return this.#s3.env();
+    }
     const [bao, secantus] = await Promise.all([startOpenBao(), startSecantus()]);
     this.#parts = { bao, secantus };
     const env = vaultAndMongo(bao, secantus);

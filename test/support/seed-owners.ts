@@ -53,7 +53,7 @@ async function storeRows({ store, home }: SeedParts, rows: readonly Draft<UserKe
   const users = store.collection(userKeysCollection);
   for (let start = 0; start < rows.length; start += AT_ONCE) {
     const part = rows.slice(start, start + AT_ONCE);
-    await Promise.all(part.map((row) => home.keep(row)));
+    await Promise.all(part.map((row) => home.keep(row, true)));
     await Promise.all(part.map((row) => users.insert(home.stored(row))));
   }
 }

@@ -1,12 +1,22 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, SystemSecrets } from '../../kernel';
 import { Collection, DuplicateKey, Store, update } from '../../store';
-import { OneAtATime, UserDoc, Users } from '../../users';
+import {
+  attempt,
+  budget,
+  BudgetCounts,
+  Checked,
+  Ledger,
+  lockout,
+  LOCKOUT_MS,
+  LockoutCounts,
+  OneAtATime,
+  SECOND_FACTOR_LIMITS,
+  UserDoc,
+  Users,
+} from '../../users';
 import { tokenMac } from '../token-mac';
-import { budget, BudgetCounts, SECOND_FACTOR_LIMITS } from './budget';
 import { DecoyDoc, decoysCollection } from './decoy.collection';
-import { lockout, LOCKOUT_MS, LockoutCounts } from './lockout';
-import { attempt, Checked, Ledger } from './meter';
 
 type LockoutFields = Pick<UserDoc, 'failed_attempts' | 'last_failed_attempt_time' | 'attempts_in_flight'>;
 

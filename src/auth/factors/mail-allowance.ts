@@ -1,5 +1,4 @@
-import { BudgetLimits } from '../attempts/budget';
-import { within } from '../attempts/reservations';
+import { BudgetLimits, within } from '../../users';
 
 export interface Allowance {
   /** Milliseconds until one more is allowed; 0 where it is now. */

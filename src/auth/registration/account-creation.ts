@@ -76,9 +76,14 @@ export class AccountCreation {
     return (await claimFirstAdministrator(this.store, userId)) ? 'administrator' : 'user';
   }
 
-  /** Where even this fails, the pending row is finished later. A key row that came half-way is pending too, and its house removes it. */
+  /**
+   * Where even this fails, the pending row is finished later. The key of a row that is gone goes too: a write that was given up may still
+   * have landed, and an active key without an account would keep the name for ever. A registration that was confirmed by mail keeps it: its
+   * confirmation comes again with the same id, for which no other key would ever be made.
+   */
   async #withdraw(user: UserDoc): Promise<void> {
-    await this.users.remove(user).catch(() => false);
+    const removed = await this.users.remove(user).catch(() => false);
+    if (removed && user.verified_email === undefined) await this.userKeys.destroy(user._id).catch(() => undefined);
   }
 
   #draft(account: NewAccount): Omit<UserDoc, 'rev'> {

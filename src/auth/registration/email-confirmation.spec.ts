@@ -1,7 +1,8 @@
 import { login, newPerson, type Person } from '../../../test/support/accounts';
 import { type Answer, expectProblem, expectStatus } from '../../../test/support/client';
 import { Coffer, startCoffer } from '../../../test/support/coffer';
-import { MINUTE } from '../../kernel';
+import { DomainError, MINUTE } from '../../kernel';
+import { UserKeys } from '../../keys/user';
 import { Store } from '../../store';
 import { usersCollection } from '../../users';
 import { pendingRegistrationsCollection } from './pending-registration.collection';
@@ -118,6 +119,20 @@ describe('A registration that has to be confirmed', () => {
     const statuses = answers.map(({ status }) => status);
     expect(statuses.filter((status) => status === 401).length).toBeLessThanOrEqual(5);
     expect(statuses.filter((status) => status === 429).length).toBeGreaterThanOrEqual(95);
+  });
+
+  it('can be confirmed again where its key could not be made, although that key landed later', async () => {
+    const [keys, person] = [coffer.get(UserKeys), newPerson('again')];
+    await register(person);
+    const [code] = await coffer.codes(person.email);
+    const create = keys.create.bind(keys);
+    jest.spyOn(keys, 'create').mockImplementationOnce(async (id, name) => {
+      await create(id, name);
+      throw new DomainError('kms_unavailable');
+    });
+    expectProblem(await verify(person.email, code!), 503, 'kms_unavailable');
+    expectStatus(await verify(person.email, code!), 200);
+    await login(coffer.client, person);
   });
 
   it('is over after ten minutes', async () => {

@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { audited, AuditSink, DomainError } from '../../kernel';
 import { MailQueue, mailTexts } from '../../mail';
-import { parseEmail, Users } from '../../users';
-import { Checked } from '../attempts/meter';
+import { Checked, parseEmail, Users } from '../../users';
 import { AccountCreation, refusedIndex } from './account-creation';
 import { PendingRegistrationDoc } from './pending-registration.collection';
 import { NewRegistration, PENDING_MINUTES, PendingRegistrations } from './pending-registrations';

@@ -1,9 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, HOUR, MINUTE, SystemSecrets } from '../../kernel';
 import { Collection, DuplicateKey, Store, update } from '../../store';
-import { OneAtATime } from '../../users';
-import { budget, BudgetCounts, BudgetLimits } from '../attempts/budget';
-import { attempt, Checked, Ledger } from '../attempts/meter';
+import { attempt, budget, BudgetCounts, BudgetLimits, Checked, Ledger, OneAtATime } from '../../users';
 import { allowance } from '../factors/mail-allowance';
 import { tokenMac } from '../token-mac';
 import { RegistrationAddressDoc, registrationAddressesCollection } from './pending-registration.collection';

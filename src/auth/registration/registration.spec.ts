@@ -1,8 +1,8 @@
 import { login, newPerson, type Person, register, signUp } from '../../../test/support/accounts';
 import { expectProblem, expectStatus } from '../../../test/support/client';
 import { Coffer, startCoffer } from '../../../test/support/coffer';
-import { newId } from '../../kernel';
-import { UserKeys } from '../../keys/user';
+import { DomainError, newId } from '../../kernel';
+import { UserKeys, userKeysCollection } from '../../keys/user';
 import { Store } from '../../store';
 import { UserDoc, usersCollection } from '../../users';
 import { Passwords } from '../passwords';
@@ -34,6 +34,21 @@ describe('POST /register', () => {
       two_factor_enabled: false,
       state: 'active',
     });
+  });
+
+  it('leaves no key without an account where the write of the key was given up and landed all the same', async () => {
+    const [keys, person] = [coffer.get(UserKeys), newPerson('late')];
+    const create = keys.create.bind(keys);
+    let owner = '';
+    jest.spyOn(keys, 'create').mockImplementationOnce(async (id, name) => {
+      owner = id;
+      await create(id, name);
+      throw new DomainError('kms_unavailable');
+    });
+    expectProblem(await coffer.client.post('/register', person), 503, 'kms_unavailable');
+    const key = await coffer.get(Store).collection(userKeysCollection).find('_id', owner);
+    expect(key).toMatchObject({ state: 'erased', versions: [] });
+    expect(await row(person)).toBeUndefined();
   });
 
   it('gives one account to fifty registrations of one name at once, whatever the case', async () => {

@@ -45,6 +45,13 @@ describe('the blob store on the file system', () => {
     expect(await readdir(join(folder, 'partial'))).toEqual([]);
   });
 
+  it('keeps a blob whole whose first bytes go to the disk while the next ones come', async () => {
+    const bytes = randomBytes(40 * 1024 * 1024);
+    const parts = Array.from({ length: 80 }, (_, index) => bytes.subarray(index * 524_288, (index + 1) * 524_288));
+    expect(await store.put('ab12', Readable.from(parts))).toBe(bytes.length);
+    expect((await readFile(join(folder, 'ab', 'ab12'))).equals(bytes)).toBe(true);
+  });
+
   it('removes at its start what a killed process left hours ago, and nothing younger', async () => {
     await store.ping();
     const ago = (ms: number): Date => new Date(Date.now() - ms);

@@ -3,9 +3,11 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { DomainError, HOUR } from '../../kernel';
 import { isBlobId, requireBlobId } from '../blob-id';
-import { BlobStore, ByteRange } from '../blob-store';
+import { BlobStore, ByteRange, ListOptions } from '../blob-store';
+import { bindTo } from '../owner';
 import { errnoOf, translated } from './faults';
 import { Folders } from './folders';
+import { OwnerFile } from './owner-file';
 import { PartialFile } from './partial-file';
 
 /** Large reads: fewer trips to the thread pool, and still constant memory. */
@@ -47,10 +49,10 @@ export class FilesystemBlobStore extends BlobStore {
     }
   }
 
-  async get(id: string, range?: ByteRange): Promise<Readable> {
+  async get(id: string, range?: ByteRange, chunkBytes = READ_BYTES): Promise<Readable> {
     const path = this.pathOf(id);
     const handle = await translated(() => open(path, 'r'));
-    return handle.createReadStream({ highWaterMark: READ_BYTES, ...range });
+    return handle.createReadStream({ highWaterMark: chunkBytes, ...range });
   }
 
   async size(id: string): Promise<number | undefined> {
@@ -60,14 +62,31 @@ export class FilesystemBlobStore extends BlobStore {
 
   // Not fsynced: a name that a power cut brings back belongs to no row, and the sweep of blobs without a row removes it again.
   async remove(id: string): Promise<void> {
-    for (const path of [this.partialOf(id), this.pathOf(id)]) await translated(() => unlink(path)).catch(absent);
+    await this.discard(id);
+    const path = this.pathOf(id);
+    await translated(() => unlink(path)).catch(absent);
   }
 
-  async *list(): AsyncIterable<string> {
+  async discard(id: string): Promise<void> {
+    const path = this.partialOf(id);
+    await translated(() => unlink(path)).catch(absent);
+  }
+
+  async *list(options: ListOptions = {}): AsyncIterable<string> {
     await this.prepare();
     for (const folder of await translated(() => readdir(this.#root))) {
-      if (folder.length === FAN_OUT_CHARS) yield* this.listFolder(join(this.#root, folder));
+      if (folder.length === FAN_OUT_CHARS) yield* this.listFolder(join(this.#root, folder), options);
     }
+  }
+
+  async sweep(ageMs: number): Promise<void> {
+    await this.prepare();
+    await translated(() => removeAbandoned(this.#partials, ageMs));
+  }
+
+  async open(installationId: string): Promise<void> {
+    await this.prepare();
+    await bindTo(installationId, new OwnerFile(this.#root, this.#partials), this.#root);
   }
 
   async ping(): Promise<void> {
@@ -95,16 +114,20 @@ export class FilesystemBlobStore extends BlobStore {
     });
   }
 
-  private async *listFolder(folder: string): AsyncIterable<string> {
+  private async *listFolder(folder: string, { olderThanMs }: ListOptions): AsyncIterable<string> {
+    const before = Date.now() - (olderThanMs ?? 0);
     const entries = await translated(() => opendir(folder));
-    for await (const entry of entries) if (isBlobId(entry.name)) yield entry.name;
+    for await (const { name } of entries) {
+      if (!isBlobId(name)) continue;
+      if (olderThanMs === undefined || (await writtenAt(join(folder, name))) < before) yield name;
+    }
   }
 
   /** Once a process, and again after a failure (a disk that was full or not mounted yet). */
   private async prepare(): Promise<void> {
     this.#prepared ??= translated(async () => {
       await this.#folders.make(this.#partials);
-      await removeAbandoned(this.#partials);
+      await removeAbandoned(this.#partials, ABANDONED_AFTER);
     });
     await this.#prepared.catch((error: unknown) => {
       this.#prepared = undefined;
@@ -126,9 +149,19 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
+/** Of a blob that went meanwhile: later than anything. */
+const writtenAt = (path: string): Promise<number> =>
+  translated(() => stat(path)).then(
+    ({ mtimeMs }) => mtimeMs,
+    (error: unknown) => {
+      absent(error);
+      return Infinity;
+    },
+  );
+
 /** What killed processes left. A put that lives touches its file each minute, also one of another process on this root. */
-async function removeAbandoned(folder: string): Promise<void> {
-  const before = Date.now() - ABANDONED_AFTER;
+async function removeAbandoned(folder: string, ageMs: number): Promise<void> {
+  const before = Date.now() - ageMs;
   for (const name of await readdir(folder)) {
     const path = join(folder, name);
     const facts = await stat(path).catch(() => undefined);

@@ -6,7 +6,9 @@ import { syncFolder } from './folders';
 
 const MODE = 0o600;
 /** Few large writes: a call into the thread pool costs as much as copying some 100 KiB. */
-const BATCH_BYTES = 1024 * 1024;
+const BATCH_BYTES = 512 * 1024;
+/** The disk begins to work when so many bytes are written, not when the last one is: nobody then waits for a whole file's fsync. */
+const SYNC_EACH_BYTES = 16 * 1024 * 1024;
 /** A put that waits for a slow source says so, or `removeAbandoned` would take its file for a dead process's. */
 const TOUCH_INTERVAL = MINUTE;
 
@@ -19,6 +21,10 @@ export class PartialFile {
   #batch: Uint8Array[] = [];
   #batchBytes = 0;
   #writing: Promise<void> = Promise.resolve();
+  #unsynced = 0;
+  #syncing: Promise<void> | undefined;
+  /** Of a sync on the way. A file system tells such a fault once: the sync at the end would succeed on what is lost. */
+  #lost: { readonly fault: unknown } | undefined;
   readonly #touch: NodeJS.Timeout;
 
   private constructor(
@@ -46,6 +52,8 @@ export class PartialFile {
   async publish(finalPath: string): Promise<number> {
     await this.flush();
     await this.#writing;
+    await this.#syncing;
+    if (this.#lost !== undefined) throw this.#lost.fault;
     await translated(() => this.handle.sync());
     await this.close();
     await translated(() => rename(this.path, finalPath)).catch((error: unknown) => {
@@ -69,16 +77,28 @@ export class PartialFile {
 
   private async flush(): Promise<void> {
     await this.#writing;
-    const batch = this.#batch;
+    const [batch, bytes] = [this.#batch, this.#batchBytes];
     this.#batch = [];
     this.#batchBytes = 0;
+    this.#beginSync();
+    this.#unsynced += bytes;
     this.#writing = translated(() => writeAll(this.handle, batch));
     // The next flush or publish awaits it; until then a full disk must not count as an unhandled rejection.
     this.#writing.catch(() => undefined);
   }
 
+  /** Of what is written so far, while more is written. */
+  #beginSync(): void {
+    if (this.#unsynced < SYNC_EACH_BYTES || this.#syncing !== undefined) return;
+    this.#unsynced = 0;
+    this.#syncing = translated(() => this.handle.datasync())
+      .catch((fault: unknown) => void (this.#lost = { fault }))
+      .finally(() => (this.#syncing = undefined));
+  }
+
   private async close(): Promise<void> {
     clearInterval(this.#touch);
+    await this.#syncing;
     await this.handle.close();
   }
 }

@@ -1,11 +1,13 @@
 import { Readable } from 'node:stream';
 import { decryptionFailed } from '../format-fault';
 
+const EMPTY = Buffer.alloc(0);
+
 /** Reads from a stream exactly as many bytes as are asked for. */
 export class ExactReader {
   readonly #stream: Readable;
   readonly #chunks: AsyncIterator<Uint8Array>;
-  #rest: Uint8Array = Buffer.alloc(0);
+  #rest: Uint8Array = EMPTY;
 
   constructor(stream: Readable) {
     this.#stream = stream;
@@ -24,6 +26,22 @@ export class ExactReader {
       position += taken.length;
       this.#rest = this.#rest.subarray(taken.length);
     }
+  }
+
+  /**
+   * The next bytes in memory that they own, so that it can be transferred: the chunk itself where the store gave it with this very size (as
+   * it was asked to), else a copy.
+   */
+  async take(size: number): Promise<Buffer> {
+    if (this.#rest.length === 0) await this.#next();
+    const chunk = this.#rest;
+    if (chunk.length === size && chunk.buffer instanceof ArrayBuffer && chunk.buffer.byteLength === size) {
+      this.#rest = EMPTY;
+      return Buffer.from(chunk.buffer);
+    }
+    const copy = Buffer.allocUnsafeSlow(size);
+    await this.fill(copy);
+    return copy;
   }
 
   async skip(size: number): Promise<void> {

@@ -107,7 +107,7 @@ describe.each([
         ended();
       }
     }
-    for await (const bytes of messages.encrypt(fileKey, context, endless())) if (bytes.length > MIB) break;
+    for await (const bytes of messages.encrypt(fileKey, context, endless())) if (bytes.length > FRAME_BYTES) break;
     await left;
   });
 

@@ -4,7 +4,6 @@ import { batchFrames, Unsealed } from './frame-cipher';
 import { FrameEngine, Returned } from './frame-engine';
 import { MessageLayout, Span } from './layout';
 import { quiet, readAhead } from './read-ahead';
-import { newSlab } from './slab';
 
 /** The frames that hold a plaintext range. */
 export interface FrameRun {
@@ -16,6 +15,9 @@ export interface FrameRun {
   /** The plaintext bytes asked for; `end` is before `start` in an empty file. */
   readonly wanted: Span;
 }
+
+/** Bytes of a message that are worked on at once: a store that gives a run's bytes in chunks of so many saves a copy of each. */
+export const batchBytes = (layout: MessageLayout): number => batchFrames(layout.frameBytes) * layout.stride;
 
 /** The run for a range, or for the whole file. @throws RangeError where the range is not within the plaintext. */
 export function frameRun(layout: MessageLayout, range: Span | undefined): FrameRun {
@@ -70,8 +72,7 @@ async function* unsealing(
     const last = Math.min(first + most - 1, run.last);
     const { start, end } = layout.bytesOf(first, last);
     const frames = last - first + 1;
-    const slab = newSlab(frames, layout.frameBytes);
-    await source.fill(slab.subarray(0, end + 1 - start));
+    const slab = await source.take(end + 1 - start);
     const lastBytes = last === layout.frames ? layout.lastBytes : undefined;
     yield { unsealed: quiet(engine.unseal(slab, first, frames, lastBytes)) };
   }

@@ -6,7 +6,7 @@ import { FileContext } from './file-context';
 import { batchFrames } from './frame-cipher';
 import { FrameEngine, InlineEngine } from './frame-engine';
 import { FramePool } from './frame-pool';
-import { FrameRun, frameRun, plaintextOf } from './frame-run';
+import { batchBytes, FrameRun, frameRun, plaintextOf } from './frame-run';
 import { headerSize, MessageKeys, openHeader } from './header';
 import { FRAME_BYTES, MessageLayout, Span } from './layout';
 import { quiet } from './read-ahead';
@@ -23,7 +23,8 @@ export interface StoredFile {
   readonly encryptedSize: number;
   /** Size of the blob as its store tells it, where that is known: a difference is refused before a byte is served. */
   readonly storedSize?: number;
-  read(span: Span): Promise<Readable>;
+  /** `chunkBytes`: the size of the chunks that are wanted, where the store can choose it. */
+  read(span: Span, chunkBytes?: number): Promise<Readable>;
 }
 
 /**
@@ -37,7 +38,7 @@ export async function openFile(file: StoredFile, range: Span | undefined, pool: 
   const { keys, rest } = await openMessage(file);
   try {
     const run = frameRun(layoutOf(file, keys), range);
-    const frames = rest ?? new ExactReader(await file.read(run.bytes));
+    const frames = rest ?? new ExactReader(await file.read(run.bytes, batchBytes(run.layout)));
     const skipped = rest === undefined ? 0 : run.bytes.start - headerSize(file.context);
     return await verifiedStream(plaintextOf(run, frames, skipped, engineFor(run, keys, pool)), frames);
   } catch (fault) {

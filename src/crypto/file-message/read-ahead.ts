@@ -1,5 +1,5 @@
-/** Batches that one message may have in work at once: one being read, one in the worker, one being written. */
-export const IN_FLIGHT = 3;
+/** Batches that one message may have in work at once: one in the worker, and one being read or written. */
+export const IN_FLIGHT = 2;
 
 /** A promise that an abandoned stream may leave behind without an unhandled rejection; who awaits it still sees the error. */
 export function quiet<T>(promise: Promise<T>): Promise<T> {

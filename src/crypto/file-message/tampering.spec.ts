@@ -283,7 +283,7 @@ describe('a fault in a worker', () => {
       let seen = 0;
       for await (const bytes of inWorkers.encrypt(fileKey, context, endless())) {
         seen += bytes.length;
-        if (seen === HEADER + 16 * STRIDE) await inWorkers.close();
+        if (seen === HEADER + 8 * STRIDE) await inWorkers.close();
       }
     })();
     await expect(broken).rejects.toThrow('worker');

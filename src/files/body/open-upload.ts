@@ -1,12 +1,20 @@
 import { IncomingMessage } from 'node:http';
 import { DomainError } from '../../kernel';
-import { UploadFields, UploadRequest, isMediaType, parseUpload } from '../upload-request';
+import {
+  ContentRequest,
+  FieldSource,
+  UploadFields,
+  UploadRequest,
+  isMediaType,
+  parseContent,
+  parseUpload,
+} from '../upload-request';
 import { FormHead, MAX_OVERHEAD_BYTES, readForm } from './multipart';
 import { received } from './received';
 
 /** An upload whose description has been read and parsed, and whose content is still to come. */
-export interface IncomingUpload {
-  readonly request: UploadRequest;
+export interface IncomingUpload<Request extends ContentRequest = UploadRequest> {
+  readonly request: Request;
   readonly content: AsyncIterable<Buffer>;
   /** At least so many bytes are announced; undefined for a body without Content-Length. */
   readonly declaredBytes: number | undefined;
@@ -14,23 +22,45 @@ export interface IncomingUpload {
   close(): void;
 }
 
+interface Reading<Request> {
+  readonly parse: (fields: UploadFields, source: FieldSource) => Request;
+  /** Whether the file name of the part is a name for the file. */
+  readonly takesName: boolean;
+}
+
+/** A new file. @throws as `openBody`. */
+export const openUpload = (message: IncomingMessage, query: UploadFields): Promise<IncomingUpload> =>
+  openBody(message, query, { parse: parseUpload, takesName: true });
+
+/** A new content of a file that has its name. @throws as `openBody`. */
+export const openContent = (message: IncomingMessage, query: UploadFields): Promise<IncomingUpload<ContentRequest>> =>
+  openBody(message, query, { parse: parseContent, takesName: false });
+
 /**
  * Takes the two forms in which a file may come: a form with fields before the part `file`, or the bytes alone with the fields in the query.
  * @throws DomainError `validation_failed`, `unsupported_media_type`, `request_timeout`, `too_large`.
  */
-export function openUpload(message: IncomingMessage, query: UploadFields): Promise<IncomingUpload> {
+function openBody<Request extends ContentRequest>(
+  message: IncomingMessage,
+  query: UploadFields,
+  reading: Reading<Request>,
+): Promise<IncomingUpload<Request>> {
   checkEncoding(message);
   switch (mediaTypeOf(message)) {
     case 'multipart/form-data':
-      return openForm(message, query);
+      return openForm(message, query, reading);
     case 'application/octet-stream':
-      return Promise.resolve(openRaw(message, query));
+      return Promise.resolve(openRaw(message, query, reading));
     default:
-      throw unsupported('Send multipart/form-data, or application/octet-stream with ?name=.');
+      throw unsupported('Send multipart/form-data, or application/octet-stream with the fields in the query.');
   }
 }
 
-async function openForm(message: IncomingMessage, query: UploadFields): Promise<IncomingUpload> {
+async function openForm<Request extends ContentRequest>(
+  message: IncomingMessage,
+  query: UploadFields,
+  reading: Reading<Request>,
+): Promise<IncomingUpload<Request>> {
   const inQuery = Object.keys(query).map((field) => ({
     pointer: `/${field}`,
     in: 'query' as const,
@@ -39,7 +69,7 @@ async function openForm(message: IncomingMessage, query: UploadFields): Promise<
   if (inQuery.length > 0) throw new DomainError('validation_failed', { fields: inQuery });
   const form = await readForm(message.headers['content-type'] ?? '', received(message));
   try {
-    const request = parseUpload(describedBy(form), 'form');
+    const request = reading.parse(describedBy(form, reading.takesName), 'form');
     return { request, content: form.content, declaredBytes: leastFileBytes(message), close: () => form.close() };
   } catch (error) {
     form.close();
@@ -47,9 +77,9 @@ async function openForm(message: IncomingMessage, query: UploadFields): Promise<
   }
 }
 
-function describedBy(form: FormHead): UploadFields {
+function describedBy(form: FormHead, takesName: boolean): UploadFields {
   return {
-    ...(form.fileName !== undefined && { name: form.fileName }),
+    ...(takesName && form.fileName !== undefined && { name: form.fileName }),
     ...(form.contentType !== undefined && isMediaType(form.contentType) && { content_type: form.contentType }),
     ...Object.fromEntries(form.fields),
   };
@@ -61,8 +91,12 @@ function leastFileBytes(message: IncomingMessage): number | undefined {
   return bytes === undefined ? undefined : Math.max(0, bytes - MAX_OVERHEAD_BYTES);
 }
 
-function openRaw(message: IncomingMessage, query: UploadFields): IncomingUpload {
-  const request = parseUpload(query, 'query');
+function openRaw<Request extends ContentRequest>(
+  message: IncomingMessage,
+  query: UploadFields,
+  { parse }: Reading<Request>,
+): IncomingUpload<Request> {
+  const request = parse(query, 'query');
   return { request, content: received(message), declaredBytes: contentLength(message), close: () => undefined };
 }
 

@@ -1,7 +1,7 @@
 import { createServer, IncomingMessage, Server } from 'node:http';
 import { AddressInfo, connect, Socket } from 'node:net';
 import { isDomainError } from '../../kernel';
-import { received } from './received';
+import { Patience, received } from './received';
 
 let server: Server;
 let outcome: Promise<Buffer | Error>;
@@ -97,5 +97,56 @@ describe('a client that sends nothing more', () => {
     expect(early).toBe('waiting');
     jest.advanceTimersByTime(2_000);
     expect(isDomainError(await outcome, 'request_timeout')).toBe(true);
+  });
+});
+
+describe('a client that is slow', () => {
+  const patience: Patience = { silenceMs: 400, inAllMs: 600, slowestBytesAMs: 1 };
+
+  /** Reads the next request with short patience, waiting `pauseMs` before each further piece. */
+  const readWith = (pauseMs: number): void => {
+    server.removeAllListeners('request');
+    server.on('request', (message: IncomingMessage) => {
+      const read = async (): Promise<Buffer> => {
+        const chunks: Buffer[] = [];
+        for await (const chunk of received(message, patience)) {
+          chunks.push(chunk);
+          if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        }
+        return Buffer.concat(chunks);
+      };
+      read().then(settle, settle);
+    });
+  };
+
+  it('and sends a byte now and then is refused, though it is never silent for long', async () => {
+    readWith(0);
+    const socket = send('Content-Length: 10000\r\n\r\n');
+    const drip = setInterval(() => socket.write('x'), 50);
+    const result = await outcome;
+    clearInterval(drip);
+    expect(isDomainError(result, 'request_timeout')).toBe(true);
+  });
+
+  it('is not taken for slow where it is we who do not read', async () => {
+    readWith(1_000);
+    const socket = send('Content-Length: 10\r\n\r\nhello');
+    socket.write('world');
+    expect(await whole()).toBe('helloworld');
+  });
+
+  it('sends no more than is taken', async () => {
+    server.removeAllListeners('request');
+    const paused = new Promise<IncomingMessage>((resolve) => {
+      server.on('request', (message: IncomingMessage) => {
+        const chunks = received(message);
+        void chunks.next().then(() => message.once('pause', () => resolve(message)));
+      });
+    });
+    const socket = send(`Content-Length: ${64 * 1024 * 1024}\r\n\r\n`);
+    socket.write(Buffer.alloc(64 * 1024 * 1024));
+    const message = await paused;
+    expect(message.readableLength).toBeLessThan(1024 * 1024);
+    expect(socket.bytesWritten - socket.writableLength).toBeLessThan(64 * 1024 * 1024);
   });
 });

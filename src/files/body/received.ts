@@ -1,41 +1,39 @@
 import { IncomingMessage } from 'node:http';
 import { DomainError, SECOND } from '../../kernel';
+import { Inbox } from './inbox';
 
-/** How long a client may stay silent while we could take more. */
-const SILENCE = 60 * SECOND;
-/** And in all: a minute, and a second more for each KiB that came, or one could hold an upload open for ever with a byte a minute. */
-const PATIENCE = 60 * SECOND;
-const SLOWEST_BYTES_A_MS = 1024 / SECOND;
+/** How slow a client may be, looked at only while we could take more. */
+export interface Patience {
+  /** How long it may stay silent. */
+  readonly silenceMs: number;
+  /** And in all: so long, and longer for what came, or one could hold an upload open for ever with a byte a minute. */
+  readonly inAllMs: number;
+  readonly slowestBytesAMs: number;
+}
+
+const PATIENCE: Patience = { silenceMs: 60 * SECOND, inAllMs: 60 * SECOND, slowestBytesAMs: 1024 / SECOND };
 
 /**
  * The bytes of a request as they come. An early end leaves the request alone (the socket is still needed for the answer).
  * @throws DomainError `request_timeout` for a client that is too slow, `validation_failed` where the body breaks off.
  */
-export async function* received(request: IncomingMessage): AsyncGenerator<Buffer, void> {
-  const chunks = request.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>;
+export async function* received(request: IncomingMessage, patience = PATIENCE): AsyncGenerator<Buffer, void> {
+  const inbox = new Inbox(request);
   let waited = 0;
   let bytes = 0;
   try {
     for (;;) {
       const asked = performance.now();
-      const next = await withDeadline(chunks.next(), Math.min(SILENCE, PATIENCE + bytes / SLOWEST_BYTES_A_MS - waited));
-      if (next.done === true) return;
+      const inAll = patience.inAllMs + bytes / patience.slowestBytesAMs - waited;
+      const next = await withDeadline(inbox.next(), Math.min(patience.silenceMs, inAll));
+      if (next === undefined) return;
       waited += performance.now() - asked;
-      bytes += next.value.length;
-      yield next.value;
+      bytes += next.length;
+      yield next;
     }
   } finally {
-    void dropRest(request, chunks);
+    inbox.stop();
   }
-}
-
-/**
- * Lets what still comes run through unread, so that the sender comes to see the answer; http/ ends the connection if that takes long. Not
- * awaited: where a chunk was asked for and never comes, the iterator does not end.
- */
-async function dropRest(request: IncomingMessage, chunks: AsyncIterator<Buffer>): Promise<void> {
-  await chunks.return?.().catch(() => undefined);
-  request.resume();
 }
 
 /** A timer of its own for each wait: racing one long-lived promise would pile up reactions on it. */

@@ -25,10 +25,11 @@ export class KeyOverview {
   /** @throws DomainError `kms_unavailable`. */
   async masterKeyNow(): Promise<MasterKeyOverview> {
     const [{ current }, { versions }] = [await this.row.read(), await this.masterKey.state()];
-    const counts = await this.countsUpTo(Math.max(current, ...versions.map(({ version }) => version)));
+    const counts = await this.countsBelow(current);
+    // What is made now is wrapped by the current one: it is in use whatever there is, and a count of it costs as much as there are keys.
     const listed = versions.map((entry) => ({
       ...entry,
-      inUse: entry.version === current || (counts[entry.version] ?? 0) > 0,
+      inUse: entry.version >= current || (counts[entry.version] ?? 0) > 0,
     }));
     return { home: this.masterKey.home, current, versions: listed };
   }
@@ -42,9 +43,9 @@ export class KeyOverview {
    * For each version the keys that it may wrap: a row is listed by the lowest version in it and may hold later ones as well, so that
    * whatever lies below a version counts for it too.
    */
-  private async countsUpTo(newest: number): Promise<readonly number[]> {
+  private async countsBelow(current: number): Promise<readonly number[]> {
     const counts = [0];
-    for (let version = 1; version <= newest; version += 1) {
+    for (let version = 1; version < current; version += 1) {
       const here = await Promise.all([this.systemKeys.countWrappedBy(version), this.userKeys.countWrappedBy(version)]);
       counts.push(here[0] + here[1] + (counts[version - 1] ?? 0));
     }

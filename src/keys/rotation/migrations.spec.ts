@@ -85,6 +85,20 @@ describe('A move of the master key', () => {
     ]);
   });
 
+  it('that left numbers out lets them end with the former home', async () => {
+    await kv.open();
+    for (const version of [1, 2, 3, 4, 5, 6]) await kv.rotate(version);
+    await house.rotations.start('admin');
+    expect(await move('kv')).toMatchObject({ state: 'done', targetVersion: 8 });
+    await expect(house.retirement.retire(9)).rejects.toMatchObject({ code: 'not_found' });
+    await house.retirement.retire(7);
+    expect((await house.row.read()).homes).toEqual([
+      { home: 'local', since: 1, ended: true },
+      { home: 'kv', since: 8 },
+    ]);
+    await expect(house.retirement.retire(7)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
   it('goes there and back, and the versions of every home can be ended', async () => {
     const sealed = await seal();
     await move('kv');
@@ -123,12 +137,32 @@ describe('A move of the master key', () => {
     const refusal = { code: 'rotation_running', extensions: { rotation_id: begun.id } };
     if (same !== undefined) {
       expect(same.id).toBe(begun.id);
-      await expect(migrations.begin('local', 'operator')).rejects.toMatchObject(refusal);
+      await expect(migrations.begin('transit', 'operator')).rejects.toMatchObject(refusal);
       await expect(house.rotations.start('admin')).rejects.toMatchObject(refusal);
     }
     expect(await ended(begun)).toMatchObject({ state: 'done' });
     expect(await house.rotations.start('admin')).toMatchObject({ state: 'done', targetVersion: 3 });
     expect(await wraps()).toEqual(new Set(['kv:v3']));
+  });
+
+  it('whose target is gone for good is ended by a move to where the key still is', async () => {
+    const stuck = await house.jobs.handOver('master-key.rotation', {
+      requested_by: 'operator',
+      to: 'transit',
+      from: 1,
+    });
+    await expect(house.rotations.start('admin')).rejects.toMatchObject({ code: 'rotation_running' });
+    await expect(migrations.begin('kv', 'operator')).rejects.toMatchObject({ code: 'rotation_running' });
+    expect(await migrations.begin('local', 'operator')).toBeUndefined();
+    expect(await house.rotations.find(stuck.id)).toMatchObject({ state: 'failed', fault: 'kms_unavailable' });
+    expect(await house.rotations.start('admin')).toMatchObject({ state: 'done', targetVersion: 2 });
+  });
+
+  it('that is in effect is not ended by a move back', async () => {
+    const data = { requested_by: 'operator', to: 'transit', from: 1, target: 2, advanced: true };
+    const { id } = await house.jobs.handOver('master-key.rotation', data);
+    await expect(migrations.begin('local', 'operator')).rejects.toMatchObject({ code: 'rotation_running' });
+    expect(await house.rotations.find(id)).toMatchObject({ state: 'running' });
   });
 
   it('whose target goes away half-way waits for it and goes on, and nothing is put into quarantine', async () => {

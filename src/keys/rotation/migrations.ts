@@ -3,7 +3,7 @@ import { Job, JobBusy, JobRunner } from '../../jobs';
 import { DomainError } from '../../kernel';
 import { masterKeysOf, readInstallation, Store } from '../../store';
 import { HomeName, MasterKeyHomes, MasterKeyRow, newestHome } from '../master';
-import { ROTATION_JOB, Rotation, rotationOf } from './rotation';
+import { ROTATION_JOB, Rotation, rotationData, rotationOf } from './rotation';
 
 /** Moves the master key from one home to another while everybody serves: a rotation whose version is made in the other home. */
 @Injectable()
@@ -17,12 +17,12 @@ export class Migrations {
 
   /**
    * Begins a move, or finds the one to the same home that is under way; undefined where the key is there already. A move that failed half-way
-   * is begun anew, by a further version. Nothing is begun that this process could not do.
+   * is begun anew, by a further version; one that has no effect yet is ended by a move to where the key is. Nothing is begun that this process could not do.
    * @throws StartRefused naming what is not configured; DomainError `kms_unavailable`, `rotation_running` where something else is under way.
    */
   async begin(to: HomeName, requestedBy: string): Promise<Rotation | undefined> {
     const active = await this.jobs.active(ROTATION_JOB);
-    if (active !== undefined) return this.#sameMove(active, to);
+    if (active !== undefined && !(await this.#takenBack(active, to))) return this.#sameMove(active, to);
     if (await this.#isSettled(to)) return undefined;
     await this.homes.prepareMove(to);
     try {
@@ -31,6 +31,18 @@ export class Migrations {
       if (error instanceof JobBusy) return this.#sameMove(error.job, to);
       throw error;
     }
+  }
+
+  /**
+   * A move back to where the key still is ends the one that has not come into effect: its target may be gone for good, and it would keep the
+   * place of every rotation. Where it was about to come into effect, what follows moves the key back.
+   */
+  async #takenBack(active: Job, to: HomeName): Promise<boolean> {
+    const { to: target } = rotationOf(active);
+    if (target === undefined || target === to) return false;
+    const { homes } = await this.row.read();
+    if ((homes === undefined ? this.homes.home : newestHome(homes)) !== to) return false;
+    return this.jobs.giveUp(active.id, 'kms_unavailable', (data) => !rotationData(data).advanced);
   }
 
   async #sameMove(active: Job, to: HomeName): Promise<Rotation> {

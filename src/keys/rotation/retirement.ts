@@ -40,7 +40,9 @@ export class Retirement {
     const { current, versions, unseen = [], isRetiring } = await this.masterKey.state();
     if (spanOf(homes, version)?.ended === true) throw new DomainError('not_found');
     if (unseen.includes(version)) throw awayHome();
-    const known = versions.some((listed) => listed.version === version);
+    // Numbers that a move left out end with what its former home holds below them.
+    const since = version < named ? (spanOf(homes, version)?.since ?? version) : version;
+    const known = versions.some((listed) => listed.version >= since && listed.version <= version);
     // One that a process died over is taken up again.
     if (!known && (isRetiring !== true || version > current)) throw new DomainError('not_found');
     // The row decides what is used: a version that the home has beyond it may become current at any time.

@@ -91,6 +91,13 @@ export class Rotations {
   #refuseIfWithoutEffect(job: Job): void {
     const { inEffect, fault } = rotationOf(job);
     if (inEffect) return;
+    if (!hasEnded(job)) {
+      throw new DomainError('kms_unavailable', {
+        detail: 'No new version could be made yet; the rotation goes on by itself.',
+        retryAfterSeconds: 5,
+        extensions: { rotation_id: job.id },
+      });
+    }
     throw new DomainError(fault ?? 'kms_unavailable', {
       detail: 'The master key could not be rotated.',
       retryAfterSeconds: 5,

@@ -83,7 +83,7 @@ export class StoredUserKeys extends UserKeys {
     const version = await wrapFirst(this.masterKey, current, row._id, key, row.created_at);
     failpoint('user-key.wrapped');
     const draft = pendingRow(row, version, key);
-    return (await this.#keep(draft)) ? draft : undefined;
+    return (await this.#keep(draft, true)) ? draft : undefined;
   }
 
   /** The wraps first: a row that is found has them. */
@@ -103,10 +103,10 @@ export class StoredUserKeys extends UserKeys {
     }
   }
 
-  /** False where the place had to be made free first. */
-  async #keep(row: Draft<UserKeyDoc>): Promise<boolean> {
+  /** False where the place had to be made free first, or where the wraps of a row that was found are gone: that row goes too. */
+  async #keep(row: Draft<UserKeyDoc>, isNew: boolean): Promise<boolean> {
     try {
-      await this.home.keep(row);
+      await this.home.keep(row, isNew);
       return true;
     } catch (error) {
       if (!(error instanceof NameHeld)) throw error;
@@ -138,7 +138,7 @@ export class StoredUserKeys extends UserKeys {
     }
     const [again] = await rewrapStored(this.home, this.masterKey, current, [row]);
     if (again?.ok !== true) return this.#discard(row);
-    if (!(await this.#keep(again.value))) return false;
+    if (!(await this.#keep(again.value, false))) return false;
     await this.#rows.replace({ ...this.home.stored(again.value), master_epoch: epoch });
     failpoint('user-key.wrapped-again');
     return false;

@@ -2,7 +2,7 @@ import type { Draft } from '../../store';
 import type { ItemResult } from '../master';
 import type { UserKeyDoc } from './user-keys.collection';
 
-/** A user name's place is taken by the key of somebody else, or by what is left of one. */
+/** A user name's place is taken by the key of somebody else, or by what is left of one; or the owner's own wraps are gone from it. */
 export class NameHeld extends Error {
   constructor(
     readonly username: string,
@@ -28,8 +28,11 @@ export abstract class UserKeyHome {
   abstract stored<T extends Draft<UserKeyDoc>>(row: T): T;
   /** The rows, complete; a row without its wraps is refused. Order kept. */
   abstract load(rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]>;
-  /** Puts the wraps of a complete row away, before the row itself is stored. Never takes one away or sets one back. @throws NameHeld */
-  abstract keep(row: Draft<UserKeyDoc>): Promise<void>;
+  /**
+   * Puts the wraps of a complete row away, before the row itself is stored. Never takes one away or sets one back. Only with `isNew`, the
+   * first wrap of an owner, is a free place taken: for anybody else a free place is what an erase left. @throws NameHeld
+   */
+  abstract keep(row: Draft<UserKeyDoc>, isNew?: boolean): Promise<void>;
   /** Ids of this owner's wraps that the row does not name. A writer that lives may be about to name them. */
   abstract strays(row: UserKeyDoc): Promise<readonly string[]>;
   /** Takes wraps away that no row names, or will name, with every copy that they have in what lay there before. Safe to repeat. */

@@ -4,7 +4,7 @@ import { ciphertext, Clock, DomainError, failpoint, newId, SecretBytes } from '.
 import { type Collection, Store, untilHeld } from '../../store';
 import { MasterKey, MasterKeyRow } from '../master';
 import { nameKeyPlace, subkeyOf } from './opened-user-key';
-import { UserKeyHome } from './user-key-home';
+import { NameHeld, UserKeyHome } from './user-key-home';
 import { lowestMasterVersion, unwrapVersions, userKeyContext } from './user-key-wraps';
 import { type UserKeyDoc, type UserKeyVersion, userKeysCollection } from './user-keys.collection';
 
@@ -49,7 +49,7 @@ export class UserKeyRotator {
       const made = await this.#withNewVersion(await this.#complete(row));
       failpoint('user-key-rotation.wrapped');
       // The wraps first: a row that names a version has it.
-      await this.home.keep(made);
+      await this.#keep(made);
       const stored = await this.#rows.replace(this.home.stored(made));
       if (stored === undefined) await this.home.forget(row, keyIdsOf(made, made.current));
       return stored?.current;
@@ -78,6 +78,15 @@ export class UserKeyRotator {
     const row = await this.#rows.find('_id', ownerId);
     if (row?.state !== 'active') throw new DomainError('not_found');
     return row;
+  }
+
+  /** An erase that came in between has taken the wraps away; the row that was read is not there any more either. */
+  async #keep(row: UserKeyDoc): Promise<void> {
+    try {
+      await this.home.keep(row);
+    } catch (error) {
+      throw error instanceof NameHeld ? new DomainError('not_found') : error;
+    }
   }
 
   async #complete(row: UserKeyDoc): Promise<UserKeyDoc> {

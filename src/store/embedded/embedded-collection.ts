@@ -1,4 +1,4 @@
-import { Collection, DuplicateKey, KeyPart, ListOptions, Page } from '../collection';
+import { Collection, DuplicateKey, KeyPart, ListOptions, Page, Position } from '../collection';
 import { CollectionDefinition, Doc, Draft } from '../definition';
 import { checkBatch, checkLimit } from '../limits';
 import { FlatRow, PRIMARY, ResolvedIndex, RowShape } from '../row-shape';
@@ -56,6 +56,13 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
     const place = this.#shape.index(index);
     const start = this.layout.prefix(place, this.#shape.key(place, prefix, false));
     return this.#read((rows) => rows.getKeysCount({ start, end: endOf(start) }));
+  }
+
+  position(index: string, length: number, doc: T): Position {
+    const place = this.#shape.index(index);
+    const parts = this.#shape.behind(place, length, doc);
+    const start = this.layout.base(place.name);
+    return this.layout.prefix(place, parts).subarray(start.length).toString('base64url');
   }
 
   async replace(doc: T): Promise<T | undefined> {

@@ -1,2 +1,2 @@
 export { MongoStore } from './mongo-store';
-export { type MongoAddress } from './mongo-connection';
+export { type MongoAddress, MongoConnection } from './mongo-connection';

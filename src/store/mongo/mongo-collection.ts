@@ -1,5 +1,5 @@
 import { Model } from 'mongoose';
-import { Collection, KeyPart, ListOptions, Page } from '../collection';
+import { Collection, KeyPart, ListOptions, Page, Position } from '../collection';
 import { CollectionDefinition, Doc, Draft } from '../definition';
 import { checkBatch, checkLimit } from '../limits';
 import { FlatRow, PRIMARY, RowShape } from '../row-shape';
@@ -54,6 +54,10 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
   async count(index: string, prefix: readonly KeyPart[]): Promise<number> {
     const query = this.#query(index, prefix, false);
     return this.#run((documents) => documents.countDocuments(query.filter()));
+  }
+
+  position(index: string, length: number, doc: T): Position {
+    return JSON.stringify(this.#shape.behind(this.#shape.index(index), length, doc));
   }
 
   async replace(doc: T): Promise<T | undefined> {

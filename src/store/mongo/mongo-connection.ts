@@ -43,6 +43,13 @@ export class MongoConnection {
     return this.#connection.model(name, schema) as unknown as Model<BsonRow>;
   }
 
+  /** A collection as the driver has it, with this connection's guarantees. Inside `run` only: there is none before it is open. */
+  documents<T extends mongo.Document>(name: string): mongo.Collection<T> {
+    const { db } = this.#connection;
+    if (db === undefined) throw new DomainError('store_unavailable');
+    return db.collection<T>(name, GUARANTEES);
+  }
+
   /** Runs `act` once there is a server. Without a deadline: for the building of indexes, which takes what it takes. */
   async run<T>(act: () => Promise<T>, collection: string, deadline: number | 'none' = OPERATION_DEADLINE): Promise<T> {
     const work = async (): Promise<T> => {

@@ -19,12 +19,18 @@ const INDEX_NOT_FOUND = 27;
  */
 export class MongoStore extends Store {
   readonly #connection: MongoConnection;
+
   readonly #collections = new Map<unknown, { readonly collection: Collection<Doc>; readonly model: Model<BsonRow> }>();
   readonly #prepared = new Set<Model<BsonRow>>();
 
   constructor(address: MongoAddress) {
     super();
     this.#connection = new MongoConnection(address);
+  }
+
+  /** For blobs/gridfs, which keeps its chunks in the same database. Opens with its first use, and closes with the store. */
+  get connection(): MongoConnection {
+    return this.#connection;
   }
 
   collection<T extends Doc>(definition: CollectionDefinition<T>): Collection<T> {

@@ -1,5 +1,5 @@
 import { type ListOptions, type Page } from '../../../src/store';
-import { AWKWARD_TEXTS, ids, type Prepared } from './things';
+import { AWKWARD_TEXTS, ids, type Prepared, type ThingDoc } from './things';
 
 /** Order of UTF-8 bytes: by code point. */
 const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
@@ -159,6 +159,29 @@ export function listingContract(at: Prepared): void {
       const { next } = await at.things.list('byOwner', ['ada'], { limit: 2 });
       await at.things.remove('b');
       expect(ids((await at.things.list('byOwner', ['ada'], { limit: 9, after: next! })).items)).toEqual(['c', 'd']);
+    });
+
+    it('gives the position behind a document that it shows, and behind one that ends the list', async () => {
+      const docs = [await at.add({ _id: 'a' }), await at.add({ _id: 'b' }), await at.add({ _id: 'c' })];
+      const { next } = await at.things.list('byOwner', ['ada'], { limit: 2 });
+      expect(at.things.position('byOwner', 1, docs[1]!)).toBe(next);
+      const behind = (doc: ThingDoc) =>
+        at.things.list('byOwner', ['ada'], { limit: 9, after: at.things.position('byOwner', 1, doc) });
+      expect(ids((await behind(docs[0]!)).items)).toEqual(['b', 'c']);
+      expect(ids((await behind(docs[2]!)).items)).toEqual([]);
+    });
+
+    it('goes on in another list of the index from a position of this one', async () => {
+      for (const _id of ['a', 'c', 'e']) await at.add({ _id, owner: 'mary' });
+      const mine = await at.add({ _id: 'b' });
+      const after = at.things.position('byOwner', 1, mine);
+      expect(ids((await at.things.list('byOwner', ['mary'], { limit: 9, after })).items)).toEqual(['c', 'e']);
+    });
+
+    it('gives no position behind a document that lacks a field of the index', async () => {
+      const doc = await at.add({ kind: 'card' });
+      expect(() => at.things.position('byOwnerKindSize', 2, doc)).toThrow(TypeError);
+      expect(() => at.things.position('unheardOf', 0, doc)).toThrow(TypeError);
     });
 
     it('gives positions that hold awkward keys and go on behind them', async () => {

@@ -64,12 +64,14 @@ export class VaultUserKeyHome extends UserKeyHome {
     return results;
   }
 
-  async keep(row: Draft<UserKeyDoc>): Promise<void> {
+  async keep(row: Draft<UserKeyDoc>, isNew = false): Promise<void> {
     const name = nameOf(row);
     await inAttempts(untilHeld, async () => {
       const { document, version } = await this.#read(name);
       if (document.state === 'erasing') throw new NameHeld(name, document.userId, true);
       if (document.state === 'active' && document.userId !== row._id) throw new NameHeld(name, document.userId, false);
+      // Whoever read the row before an erase comes too late: that owner's wraps must not come back.
+      if (document.state === 'free' && !isNew) throw new NameHeld(name, row._id, false);
       const former = document.state === 'active' ? document.entries : [];
       return this.#write(name, documentOf(row._id, merged(former, keptWraps(row))), version);
     });

@@ -1,5 +1,5 @@
 import { SECOND } from '../../kernel';
-import { Reservation } from '../../users';
+import { Reservation } from '../user.collection';
 
 /** A reservation this old has lost its process, or waits behind a check that will not come to an end. */
 const DEAD_AFTER_MS = 10 * SECOND;

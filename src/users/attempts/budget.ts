@@ -1,5 +1,5 @@
 import { MINUTE, SECOND } from '../../kernel';
-import { Reservation } from '../../users';
+import { Reservation } from '../user.collection';
 import { Meter } from './meter';
 import { inFlight, within, without } from './reservations';
 

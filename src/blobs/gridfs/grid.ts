@@ -1,0 +1,78 @@
+import { mongo } from 'mongoose';
+import { DomainError, SECOND } from '../../kernel';
+import { DuplicateKey } from '../../store';
+import { MongoConnection } from '../../store/mongo';
+
+/** The bucket of the GridFS specification: `blobs.files` and `blobs.chunks`, so that its tools read it too. */
+const FILES = 'blobs.files';
+const CHUNKS = 'blobs.chunks';
+/** Few large documents: each is acknowledged by a majority's journal. Documents end at 16 MiB. */
+export const CHUNK_BYTES = 1024 * 1024;
+/** Chunks of one blob are removed by one command: 1 TiB has a million. */
+const REMOVAL_DEADLINE = 60 * SECOND;
+
+export interface GridFile {
+  readonly _id: string;
+  readonly length: number;
+  readonly chunkSize: number;
+  readonly uploadDate: Date;
+  readonly filename: string;
+}
+
+export interface GridChunk {
+  readonly _id: mongo.ObjectId;
+  readonly files_id: string;
+  readonly n: number;
+  readonly data: mongo.Binary;
+}
+
+type Documents<T extends mongo.Document> = mongo.Collection<T>;
+
+/** The two collections, behind the store's connection: its guarantees, its deadlines, its errors. */
+export class Grid {
+  constructor(private readonly connection: MongoConnection) {}
+
+  files<T>(act: (files: Documents<GridFile>) => Promise<T>): Promise<T> {
+    return this.connection.run(() => act(this.connection.documents<GridFile>(FILES)), FILES);
+  }
+
+  chunks<T>(act: (chunks: Documents<GridChunk>) => Promise<T>): Promise<T> {
+    return this.connection.run(() => act(this.connection.documents<GridChunk>(CHUNKS)), CHUNKS);
+  }
+
+  /** The index of the specification. It is also what lets one put of an id win: whoever wrote chunk 0. */
+  async prepare(): Promise<void> {
+    const create = (): Promise<unknown> =>
+      this.connection
+        .documents(CHUNKS)
+        .createIndex({ files_id: 1, n: 1 }, { unique: true, name: 'files_id_1_n_1' }, undefined);
+    await this.connection.run(create, CHUNKS, 'none');
+  }
+
+  async file(id: string): Promise<GridFile | undefined> {
+    return (await this.files((files) => files.findOne({ _id: { $eq: id } }))) ?? undefined;
+  }
+
+  /** @returns whether there was a file. */
+  async removeFile(id: string): Promise<boolean> {
+    return (await this.files((files) => files.deleteOne({ _id: { $eq: id } }))).deletedCount === 1;
+  }
+
+  async removeChunks(id: string): Promise<void> {
+    const remove = (): Promise<unknown> =>
+      this.connection.documents<GridChunk>(CHUNKS).deleteMany({ files_id: { $eq: id } });
+    await this.connection.run(remove, CHUNKS, REMOVAL_DEADLINE);
+  }
+
+  ping(): Promise<void> {
+    return this.connection.ping(SECOND);
+  }
+}
+
+/** Another put was first. */
+export function asConflict(error: unknown): unknown {
+  return error instanceof DuplicateKey ? alreadyThere(error) : error;
+}
+
+export const alreadyThere = (cause?: unknown): DomainError =>
+  new DomainError('conflict', { detail: 'A blob is written once.', ...(cause !== undefined && { cause }) });

@@ -1,0 +1,155 @@
+import { mongo } from 'mongoose';
+import { Readable } from 'node:stream';
+import { DomainError } from '../../kernel';
+import { MongoConnection } from '../../store/mongo';
+import { isBlobId, requireBlobId } from '../blob-id';
+import { BlobStore, ByteRange, ListOptions } from '../blob-store';
+import { alreadyThere, Grid, GridChunk, GridFile } from './grid';
+import { GridUpload } from './grid-upload';
+
+const READ_AHEAD_BYTES = 512 * 1024;
+const PAGE = 1_000;
+
+/**
+ * Blobs as GridFS files of the installation's MongoDB: what is there is what a majority of its disks has. A blob is visible by its document
+ * in `blobs.files`, which is written when all chunks are there.
+ */
+export class GridFsBlobStore extends BlobStore {
+  readonly #grid: Grid;
+  #prepared: Promise<void> | undefined;
+
+  constructor(connection: MongoConnection) {
+    super();
+    this.#grid = new Grid(connection);
+  }
+
+  /** Binds nothing: the blobs lie in the database of the documents, and so in that of their installation. */
+  open(): Promise<void> {
+    return this.#prepare();
+  }
+
+  async put(id: string, source: AsyncIterable<Uint8Array>): Promise<number> {
+    requireBlobId(id);
+    await this.#prepare();
+    if ((await this.#grid.file(id)) !== undefined) throw alreadyThere();
+    const upload = new GridUpload(this.#grid, id);
+    try {
+      for await (const chunk of source) await upload.write(chunk);
+      return await upload.publish();
+    } catch (error) {
+      await upload.abort();
+      throw error;
+    }
+  }
+
+  async get(id: string, range?: ByteRange): Promise<Readable> {
+    requireBlobId(id);
+    const file = await this.#grid.file(id);
+    if (file === undefined) throw new DomainError('not_found');
+    const [start, end] = [range?.start ?? 0, Math.min(range?.end ?? Infinity, file.length - 1)];
+    return Readable.from(this.#bytes(file, start, end), { objectMode: false, highWaterMark: READ_AHEAD_BYTES });
+  }
+
+  async size(id: string): Promise<number | undefined> {
+    requireBlobId(id);
+    return (await this.#grid.file(id))?.length;
+  }
+
+  // The file twice: a put that was just about to publish may have written it between the two, and then has lost its chunks.
+  async remove(id: string): Promise<void> {
+    requireBlobId(id);
+    await this.#grid.removeFile(id);
+    await this.#grid.removeChunks(id);
+    await this.#grid.removeFile(id);
+  }
+
+  async discard(id: string): Promise<void> {
+    requireBlobId(id);
+    // A put that publishes between the two finds its chunks gone, and takes its file back.
+    if ((await this.#grid.file(id)) === undefined) await this.#grid.removeChunks(id);
+  }
+
+  async *list({ olderThanMs }: ListOptions = {}): AsyncIterable<string> {
+    const old = olderThanMs !== undefined && { uploadDate: { $lt: new Date(Date.now() - olderThanMs) } };
+    for (let last = ''; ;) {
+      const after = last;
+      const page = await this.#grid.files((files) =>
+        files
+          .find({ _id: { $gt: after }, ...old }, { projection: { _id: 1 }, sort: { _id: 1 }, limit: PAGE })
+          .toArray(),
+      );
+      const ids = page.map(({ _id }) => _id);
+      yield* ids.filter(isBlobId);
+      last = ids.at(-1) ?? '';
+      if (ids.length < PAGE) return;
+    }
+  }
+
+  /** Chunks without a file, by the index from id to id. The newest chunk of an id says when it was last written to. */
+  async sweep(ageMs: number): Promise<void> {
+    const before = Date.now() - ageMs;
+    for (let id = await this.#nextWithChunks(''); id !== undefined; id = await this.#nextWithChunks(id)) {
+      if ((await this.#grid.file(id)) === undefined && (await this.#lastWrittenAt(id)) < before) await this.discard(id);
+    }
+  }
+
+  ping(): Promise<void> {
+    return this.#grid.ping();
+  }
+
+  async #nextWithChunks(after: string): Promise<string | undefined> {
+    const next = await this.#grid.chunks((chunks) =>
+      chunks.findOne({ files_id: { $gt: after } }, { projection: { files_id: 1 }, sort: { files_id: 1, n: 1 } }),
+    );
+    return next?.files_id;
+  }
+
+  async #lastWrittenAt(id: string): Promise<number> {
+    const newest = await this.#grid.chunks((chunks) =>
+      chunks.findOne({ files_id: { $eq: id } }, { projection: { _id: 1 }, sort: { files_id: -1, n: -1 } }),
+    );
+    return newest === null ? Date.now() : newest._id.getTimestamp().getTime();
+  }
+
+  /** Chunk by chunk: the driver's own stream would take batches of up to 16 MiB. */
+  async *#bytes(file: GridFile, start: number, end: number): AsyncIterable<Buffer> {
+    const size = file.chunkSize;
+    let ahead = start <= end ? this.#read(file, Math.floor(start / size)) : undefined;
+    for (let at = start; at <= end;) {
+      const n = Math.floor(at / size);
+      const data = await ahead;
+      if (data === undefined) throw new DomainError('not_found');
+      const next = (n + 1) * size;
+      ahead = next <= end ? this.#read(file, n + 1) : undefined;
+      yield data.subarray(at - n * size, Math.min(size, end + 1 - n * size));
+      at = next;
+    }
+  }
+
+  #read(file: GridFile, n: number): Promise<Buffer | undefined> {
+    const read = this.#grid
+      .chunks((chunks) => chunks.findOne({ files_id: { $eq: file._id }, n: { $eq: n } }))
+      .then((chunk) => (chunk === null ? undefined : bytesOf(chunk, file)));
+    // Read ahead: nobody may come to ask for it.
+    read.catch(() => undefined);
+    return read;
+  }
+
+  /** Once a process, and again after a failure. */
+  async #prepare(): Promise<void> {
+    this.#prepared ??= this.#grid.prepare();
+    await this.#prepared.catch((error: unknown) => {
+      this.#prepared = undefined;
+      throw error;
+    });
+  }
+}
+
+/** A chunk that is not as long as it should be would shift all behind it. */
+function bytesOf({ data, n }: GridChunk, { length, chunkSize }: GridFile): Buffer {
+  const bytes =
+    data instanceof mongo.Binary ? Buffer.from(data.buffer.buffer, data.buffer.byteOffset, data.position) : data;
+  const expected = Math.min(chunkSize, length - n * chunkSize);
+  if (bytes.length !== expected) throw new DomainError('store_unavailable', { detail: 'A chunk has another length.' });
+  return bytes;
+}

@@ -1,0 +1,1 @@
+export { GridFsBlobStore } from './gridfs-blob-store';

@@ -1,0 +1,133 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG, Config } from '../config';
+import { FileSummary } from '../crypto';
+import { AuditSink, Principal, audited, failpoint } from '../kernel';
+import { OwnerKeys } from '../keys/user';
+import { FilledContent, Stamp, nextVersion, replaced, usageMark } from './content-versions';
+import { FileAccess } from './file-access';
+import { openFacts, sealFacts } from './file-cipher';
+import { Precondition, currentTags } from './file-tags';
+import { checkDigest } from './file-uploads';
+import { ActiveFile, OtherContent } from './file.collection';
+import { IncomingContent, IncomingContents } from './incoming-contents';
+import { SizeLimits, checkSize, limited } from './limited';
+import { ContentRequest } from './upload-request';
+import { UsageLedger } from './usage-ledger';
+
+/** A content as it comes. `declaredBytes` is what the client says that it will be, where it does. */
+export interface ArrivingContent {
+  readonly content: AsyncIterable<Buffer>;
+  readonly declaredBytes: number | undefined;
+}
+
+/**
+ * A new version of a file, all or nothing: a place in the row, then the blob, durable, then the share of the quota, and by one conditional
+ * write the new version takes the place of the old one, which is kept (docs/files.md).
+ */
+@Injectable()
+export class FileReplacements {
+  constructor(
+    private readonly access: FileAccess,
+    private readonly incoming: IncomingContents,
+    private readonly usage: UsageLedger,
+    private readonly audit: AuditSink,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /**
+   * `holds` is asked before a byte is read, and again in the write that makes the new version the current one.
+   * @throws DomainError as FileUploads.upload, but `file_exists`; `file_not_found`, `permission_denied`, `precondition_failed`, `conflict`.
+   */
+  replace(
+    caller: Principal,
+    id: string,
+    request: ContentRequest,
+    arriving: ArrivingContent,
+    holds: Precondition,
+  ): Promise<ActiveFile> {
+    const what = { action: 'file.replace', actor: caller.userId, resource: `file/${id}` } as const;
+    return audited(this.audit, what, async () => {
+      const { owner_id: ownerId } = await this.access.owned(caller, { id });
+      const limits = { largest: this.config.files.maxSize, quota: await this.usage.left(ownerId) };
+      const incoming = await this.place(id, request, arriving, { limits, holds });
+      try {
+        return await this.fill(incoming, request, limited(arriving.content, limits), holds);
+      } catch (error) {
+        await this.incoming.abandon(incoming);
+        throw error;
+      }
+    });
+  }
+
+  private async place(
+    id: string,
+    { clientEncrypted }: ContentRequest,
+    { declaredBytes = 0 }: ArrivingContent,
+    { limits, holds }: { readonly limits: SizeLimits; readonly holds: Precondition },
+  ): Promise<IncomingContent> {
+    const incoming = await this.incoming.open(id, (keys, row) => {
+      holds(...currentTags(keys, row));
+      checkSize(declaredBytes, limits);
+      return { version: nextVersion(row), clientEncrypted, rekeyed: false };
+    });
+    if (incoming === undefined) throw new TypeError('a planned content without a place');
+    return incoming;
+  }
+
+  private async fill(
+    incoming: IncomingContent,
+    request: ContentRequest,
+    content: AsyncIterable<Buffer>,
+    holds: Precondition,
+  ): Promise<ActiveFile> {
+    const summary = await this.incoming.write(incoming, content);
+    failpoint('file.incoming-stored');
+    checkDigest(summary, request);
+    const mark = usageMark(incoming.fileId, incoming.version);
+    await this.usage.add(incoming.ownerId, mark, summary.plaintextSize);
+    failpoint('file.incoming-counted');
+    const row = await this.incoming.swap(incoming, (keys, current, content, stamp) => {
+      holds(...currentTags(keys, current));
+      return withVersion(
+        keys,
+        current,
+        { content, stamp, filled: filledBy(keys, current, { content, summary, request }) },
+        request,
+      );
+    });
+    if (row === undefined) throw new TypeError('a new version without a row');
+    // The version is there: a mark that stays is for the sweeper.
+    await this.usage.settle(incoming.ownerId, mark).catch(() => undefined);
+    return row;
+  }
+}
+
+interface Arrived {
+  readonly content: OtherContent;
+  readonly summary: FileSummary;
+  readonly request: ContentRequest;
+}
+
+/** Where no media type is said, the new version has that of the one before. */
+function filledBy(keys: OwnerKeys, row: ActiveFile, { content, summary, request }: Arrived): FilledContent {
+  const contentType = request.contentType ?? openFacts(keys, row).contentType;
+  const facts = { contentType, sha256: summary.sha256, envelope: request.envelope };
+  return {
+    meta: sealFacts(keys, { _id: row._id, version: content.version }, facts),
+    size: summary.plaintextSize,
+    encrypted_size: summary.encryptedSize,
+  };
+}
+
+function withVersion(
+  keys: OwnerKeys,
+  row: ActiveFile,
+  { content, filled, stamp }: { readonly content: OtherContent; readonly filled: FilledContent; readonly stamp: Stamp },
+  { expiresInMs }: ContentRequest,
+): ActiveFile {
+  return {
+    ...replaced(row, content, filled, stamp),
+    seal_version: Math.min(row.seal_version, keys.version),
+    ...(expiresInMs !== undefined && { expires_at: stamp.heartbeat_at + expiresInMs }),
+  };
+}

@@ -1,0 +1,62 @@
+import { Controller, Delete, Get, Headers, HttpCode, HttpStatus, Param, Post, Res } from '@nestjs/common';
+import { ApiBearerAuth, ApiHeader, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { ApiProblems, Caller, Policy } from '../http';
+import type { Principal } from '../kernel';
+import { FileVersionPageDto } from './file-changes.dto';
+import { matching, tagged } from './file-changes.controller';
+import { fileNotFound } from './file-cipher';
+import { FileVersions } from './file-versions';
+import { FileDto } from './files.dto';
+import { FilesService } from './files.service';
+
+@ApiTags('Files')
+@ApiBearerAuth()
+@Controller('files')
+export class FileVersionsController {
+  constructor(
+    private readonly files: FilesService,
+    private readonly versions: FileVersions,
+  ) {}
+
+  /** The versions of a file that are kept, newest first; all on one page. For its owner. */
+  @Get(':id/versions')
+  @Policy({ access: 'user' })
+  @ApiProblems('permission_denied', 'file_not_found', 'integrity_failed', 'decryption_failed')
+  async list(@Caller() caller: Principal, @Param('id') id: string): Promise<FileVersionPageDto> {
+    return { items: [...(await this.versions.list(caller, id))], next_cursor: null };
+  }
+
+  /** Removes an earlier version for good. The current one goes with its file, or becomes an earlier one when another comes. */
+  @Delete(':id/versions/:version')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @Policy({ access: 'user' })
+  @ApiProblems('permission_denied', 'file_not_found', 'conflict', 'integrity_failed')
+  async remove(@Caller() caller: Principal, @Param('id') id: string, @Param('version') version: string): Promise<void> {
+    await this.versions.remove(caller, id, numberOf(version));
+  }
+
+  /** Stores the content of an earlier version once more, as the newest one. With If-Match only if nobody changed the file since. */
+  @Post(':id/versions/:version/restore')
+  @HttpCode(HttpStatus.OK)
+  @Policy({ access: 'user' })
+  @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag of content or metadata that was read' })
+  @ApiProblems('permission_denied', 'file_not_found', 'conflict', 'precondition_failed', 'integrity_failed')
+  @ApiProblems('decryption_failed', 'quota_exceeded', 'storage_full', 'kms_unavailable')
+  async restore(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Param('version') version: string,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<FileDto> {
+    const row = await this.versions.restore(caller, id, numberOf(version), matching(ifMatch));
+    return tagged(reply, await this.files.view(row));
+  }
+}
+
+/** What is no number of a version is a version that is not there. */
+function numberOf(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw fileNotFound();
+  return Number(text);
+}

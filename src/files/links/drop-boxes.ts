@@ -1,0 +1,76 @@
+import { Injectable } from '@nestjs/common';
+import { AuditAction, AuditIntent, AuditSink, DropBox, Principal, audited } from '../../kernel';
+import { LinkDoc, LinkOpening, Links, NewLink, NewTicket, Tickets } from '../../sharing';
+import { Page, Position } from '../../store';
+import { FileUploads } from '../file-uploads';
+import { FileView } from '../file-view';
+import { UploadRequest } from '../upload-request';
+
+/** Somebody with a drop box's ticket, in the place of its owner. */
+export type Sender = Principal & { readonly dropBox: DropBox };
+
+export const isSender = (caller: Principal): caller is Sender => caller.dropBox !== undefined;
+
+/** Links through which files come in. */
+@Injectable()
+export class DropBoxes {
+  constructor(
+    private readonly links: Links,
+    private readonly opening: LinkOpening,
+    private readonly tickets: Tickets,
+    private readonly uploads: FileUploads,
+    private readonly audit: AuditSink,
+  ) {}
+
+  async create(
+    caller: Principal,
+    limits: Pick<NewLink, 'expiresInMs' | 'maxUses' | 'maxSize' | 'password'>,
+  ): Promise<{ readonly row: LinkDoc; readonly token: string }> {
+    return audited(this.audit, intent('upload-link.create', caller.userId), () =>
+      this.links.create({ kind: 'upload', ownerId: caller.userId, ...limits }),
+    );
+  }
+
+  list(caller: Principal, limit: number, after: Position | undefined): Promise<Page<LinkDoc>> {
+    return this.links.list({ dropBoxesOf: caller.userId }, limit, after);
+  }
+
+  async remove(caller: Principal, linkId: string): Promise<void> {
+    await audited(this.audit, intent('upload-link.remove', caller.userId, linkId), () =>
+      this.links.remove(linkId, (link) => link.kind === 'upload' && link.owner_id === caller.userId),
+    );
+  }
+
+  /** @throws as LinkOpening.open */
+  async open(token: string, password: string | undefined): Promise<NewTicket> {
+    const ticket = await this.opening.open({ kind: 'upload', token, password }, () => Promise.resolve());
+    this.audit.note(intent('upload-link.open', 'anonymous', ticket.link._id), 'done');
+    return ticket;
+  }
+
+  /**
+   * Takes one file in for one ticket, which an upload that fails gives back. @throws as FileUploads.upload, but never `file_exists`;
+   * `conflict` where the ticket has been used.
+   */
+  async receive(
+    owner: Sender,
+    request: UploadRequest,
+    content: AsyncIterable<Buffer>,
+    declaredBytes: number | undefined,
+  ): Promise<FileView> {
+    const { ticketId } = owner.dropBox;
+    await this.tickets.take(ticketId);
+    try {
+      return await this.uploads.upload(owner, request, content, declaredBytes);
+    } catch (error) {
+      await this.tickets.giveBack(ticketId).catch(() => undefined);
+      throw error;
+    }
+  }
+}
+
+const intent = (action: AuditAction, actor: string, linkId?: string): AuditIntent => ({
+  action,
+  actor,
+  ...(linkId !== undefined && { resource: `link/${linkId}` }),
+});

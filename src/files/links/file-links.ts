@@ -1,0 +1,75 @@
+import { Injectable } from '@nestjs/common';
+import { AuditAction, AuditIntent, AuditSink, Principal, audited } from '../../kernel';
+import { LinkDoc, LinkOpening, Links, NewLink, NewTicket, Tickets } from '../../sharing';
+import { Page, Position } from '../../store';
+import { FileAccess } from '../file-access';
+import { FileView } from '../file-view';
+import { FilesService, ServedContent } from '../files.service';
+
+export interface OpenedLink extends NewTicket {
+  readonly file: FileView;
+}
+
+/** Links to files: made by their owners, opened and used by whoever has them. */
+@Injectable()
+export class FileLinks {
+  constructor(
+    private readonly access: FileAccess,
+    private readonly files: FilesService,
+    private readonly links: Links,
+    private readonly opening: LinkOpening,
+    private readonly tickets: Tickets,
+    private readonly audit: AuditSink,
+  ) {}
+
+  /** @throws DomainError `file_not_found`, `permission_denied`, and as Links.create. */
+  async create(
+    caller: Principal,
+    fileId: string,
+    limits: Pick<NewLink, 'expiresInMs' | 'maxUses' | 'password'>,
+  ): Promise<{ readonly row: LinkDoc; readonly token: string }> {
+    return audited(this.audit, intent('link.create', caller.userId, `file/${fileId}`), async () => {
+      const { _id: resource, owner_id: ownerId } = await this.access.owned(caller, { id: fileId });
+      const made = await this.links.create({ kind: 'download', ownerId, resource, ...limits });
+      // A file that went meanwhile may have forgotten its links before this one came.
+      if (!(await this.access.isKept(resource))) await this.links.forget(resource);
+      return made;
+    });
+  }
+
+  async list(caller: Principal, fileId: string, limit: number, after: Position | undefined): Promise<Page<LinkDoc>> {
+    const { _id: resource } = await this.access.owned(caller, { id: fileId });
+    return this.links.list({ resource }, limit, after);
+  }
+
+  async remove(caller: Principal, fileId: string, linkId: string): Promise<void> {
+    await audited(this.audit, intent('link.remove', caller.userId, `link/${linkId}`), async () => {
+      await this.access.owned(caller, { id: fileId });
+      await this.links.remove(linkId, (link) => link.resource === fileId);
+    });
+  }
+
+  /** @throws as LinkOpening.open; `file_not_found` where the file is gone: then nothing is spent. */
+  async open(token: string, password: string | undefined): Promise<OpenedLink> {
+    const found: { file?: FileView } = {};
+    const ticket = await this.opening.open({ kind: 'download', token, password }, async (link) => {
+      found.file = await this.files.view(await this.access.linked(link.resource ?? '', link.owner_id));
+    });
+    const { file } = found;
+    if (file === undefined) throw new TypeError('a link was opened without a look at its file');
+    this.audit.note({ ...intent('link.open', ANYBODY, `link/${ticket.link._id}`), details: { file: file.id } }, 'done');
+    return { ...ticket, file };
+  }
+
+  /** What a ticket shows: the file as it is now. @throws as Tickets.download; `file_not_found`. */
+  async content(ticket: string): Promise<ServedContent> {
+    const link = await this.tickets.download(ticket);
+    const row = await this.access.linked(link.resource ?? '', link.owner_id);
+    return this.files.contentOf(row, { actor: ANYBODY, details: { link: link._id } }, 'clear');
+  }
+}
+
+/** Whoever has the link: the log knows no more. */
+const ANYBODY = 'anonymous';
+
+const intent = (action: AuditAction, actor: string, resource: string): AuditIntent => ({ action, actor, resource });

@@ -1,0 +1,68 @@
+import { HashStream, equalBytes } from '../../crypto';
+import { DomainError, isDomainError } from '../../kernel';
+import { Checksum } from './tus-request';
+
+/** The body of one request, as the upload takes it. */
+export interface IncomingPiece {
+  readonly offset: number;
+  readonly content: AsyncIterable<Buffer>;
+  /** Bytes that are announced; undefined where they are not. */
+  readonly announced: number | undefined;
+  readonly checksum: Checksum | undefined;
+  /** Ends the connection: nothing more is wanted of this client. */
+  interrupt(): void;
+}
+
+/**
+ * The bytes of a piece, counted. Where the client hangs up or falls silent they end as if that were all, and `fault` says so afterwards:
+ * what came is kept. With a checksum there is no half: what cannot be verified does not count.
+ */
+export class PieceBytes {
+  #fault: DomainError | undefined;
+  #moved = false;
+
+  constructor(
+    private readonly piece: IncomingPiece,
+    private readonly room: number,
+  ) {}
+
+  /** Why there is no more of it, where the client did not send all that it wanted to. */
+  get fault(): DomainError | undefined {
+    return this.#fault;
+  }
+
+  /** True where bytes came since this was last asked. */
+  takeMoved(): boolean {
+    const moved = this.#moved;
+    this.#moved = false;
+    return moved;
+  }
+
+  /** @throws DomainError `too_large`, `checksum_mismatch` */
+  async *read(): AsyncGenerator<Buffer, void> {
+    const hash = this.piece.checksum?.hash();
+    let bytes = 0;
+    try {
+      for await (const chunk of this.piece.content) {
+        this.#moved = true;
+        bytes += chunk.length;
+        if (bytes > this.room) throw tooMuch();
+        hash?.update(chunk);
+        yield chunk;
+      }
+    } catch (error) {
+      if (hash !== undefined || !isDomainError(error, 'validation_failed', 'request_timeout')) throw error;
+      this.#fault = error;
+    }
+    this.verify(hash);
+  }
+
+  private verify(hash: HashStream | undefined): void {
+    const { checksum } = this.piece;
+    if (hash === undefined || checksum === undefined || equalBytes(hash.digest(), checksum.digest)) return;
+    throw new DomainError('checksum_mismatch', { detail: 'What came does not have this checksum; it does not count.' });
+  }
+}
+
+export const tooMuch = (): DomainError =>
+  new DomainError('too_large', { detail: 'The body goes beyond Upload-Length; nothing of it counts.' });

@@ -1,0 +1,100 @@
+import { Injectable, OnModuleInit } from '@nestjs/common';
+import { Scheduler } from '../../jobs';
+import { Clock, FirstFault, MINUTE, SECOND } from '../../kernel';
+import { Collection, ListOptions, Store } from '../../store';
+import { FileWorker } from '../file-worker';
+import { UploadCompletion } from './completion';
+import { StagedSegments } from './staged-segments';
+import { hasSegment } from './upload';
+import { UploadLocks } from './upload-locks';
+import { UploadRemoval } from './upload-removal';
+import { UploadDoc, uploadCollection } from './upload.collection';
+
+const DEAD_AFTER = 2 * MINUTE;
+const BATCH = 100;
+
+/** Rows that the sweeper looks for. */
+interface Due {
+  readonly index: string;
+  readonly prefix?: readonly string[];
+  readonly due: (row: UploadDoc) => boolean;
+}
+
+/** What the sweeper works with. */
+@Injectable()
+export class UploadSweepTools {
+  constructor(
+    readonly removal: UploadRemoval,
+    readonly completion: UploadCompletion,
+    readonly locks: UploadLocks,
+    readonly segments: StagedSegments,
+    readonly worker: FileWorker,
+  ) {}
+}
+
+/** Clears away what time and crashes leave of uploads, and goes on with what is whole and nobody works on. */
+@Injectable()
+export class UploadsSweeper implements OnModuleInit {
+  readonly #rows: Collection<UploadDoc>;
+
+  constructor(
+    store: Store,
+    private readonly tools: UploadSweepTools,
+    private readonly scheduler: Scheduler,
+    private readonly clock: Clock,
+  ) {
+    this.#rows = store.collection(uploadCollection);
+  }
+
+  onModuleInit(): void {
+    this.scheduler.every('uploads.sweep', 20 * SECOND, () => this.sweep());
+  }
+
+  async sweep(): Promise<void> {
+    const faults = new FirstFault();
+    const dead = { index: 'touched', due: (row: UploadDoc) => this.isDead(row) };
+    const expired = { index: 'expiry', due: (row: UploadDoc) => this.hasExpired(row) };
+    const whole = { index: 'state', prefix: ['whole'], due: () => true };
+    await faults.keep(() => this.each(dead, (row) => this.clear(row)));
+    await faults.keep(() => this.each(expired, (row) => this.end(row)));
+    await faults.keep(() => this.each(whole, (row) => this.tools.completion.begin(row)));
+    faults.tell();
+  }
+
+  private isDead(row: UploadDoc): boolean {
+    return (row.touched_at ?? Infinity) < this.clock.now() - DEAD_AFTER || this.tools.worker.isGone(row);
+  }
+
+  /** What a kill left unclosed was never counted. */
+  private async clear(row: UploadDoc): Promise<void> {
+    if (row.running === undefined) return;
+    const current = await this.tools.locks.release(row._id, row.running, (now) => this.isDead(now));
+    if (current?.running === row.running) return;
+    if (current === undefined || !hasSegment(current, row.running)) await this.tools.segments.drop(row, row.running);
+  }
+
+  private hasExpired(row: UploadDoc): boolean {
+    // Bytes still come: how long one request takes is not what the time is for.
+    if (row.running !== undefined && !this.isDead(row)) return false;
+    return row.expires_at !== undefined && row.expires_at <= this.clock.now();
+  }
+
+  private async end(row: UploadDoc): Promise<void> {
+    const ended = row.state === 'ended' ? row : await this.tools.removal.begin(row._id, (now) => this.hasExpired(now));
+    if (ended !== undefined) await this.tools.removal.finish(ended);
+  }
+
+  /** Rows in the order of an index, page by page up to one in which nothing is due, past those that cannot be helped now. */
+  private async each({ index, prefix = [], due }: Due, act: (row: UploadDoc) => Promise<void>): Promise<void> {
+    const faults = new FirstFault();
+    for (let after: string | undefined; ;) {
+      const options: ListOptions = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
+      const page = await this.#rows.list(index, prefix, options);
+      const rows = page.items.filter(due);
+      for (const row of rows) await faults.keep(() => act(row));
+      if (rows.length === 0 || page.next === undefined) break;
+      after = page.next;
+    }
+    faults.tell();
+  }
+}

@@ -1,0 +1,17 @@
+/** For work on many things at once of which none may stand in the way of another: goes on past faults, and tells the first one at the end. */
+export class FirstFault {
+  #fault: { readonly error: unknown } | undefined;
+
+  async keep(act: () => Promise<unknown>): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      this.#fault ??= { error };
+    }
+  }
+
+  /** @throws the first fault, if there was any */
+  tell(): void {
+    if (this.#fault !== undefined) throw this.#fault.error;
+  }
+}

@@ -1,0 +1,72 @@
+import { Injectable } from '@nestjs/common';
+import { Clock } from '../../kernel';
+import { Collection, Store } from '../../store';
+import { Users } from '../../users';
+import { Memberships } from '../groups/memberships';
+import { Resource } from '../resource';
+import { everyRow } from '../rows';
+import { GrantDoc, GranteeKind, grantCollection, isLive } from './grant.collection';
+import { Grantees } from './grantees';
+
+/**
+ * Whether somebody may read what is not theirs. Everything is read anew at each request, and nothing is kept: a grant that was revoked, a
+ * member who was taken out, an owner who was disabled hold at the next request on every replica.
+ */
+@Injectable()
+export class GrantAccess {
+  readonly #grants: Collection<GrantDoc>;
+
+  constructor(
+    store: Store,
+    private readonly grantees: Grantees,
+    private readonly memberships: Memberships,
+    private readonly users: Users,
+    private readonly clock: Clock,
+  ) {
+    this.#grants = store.collection(grantCollection);
+  }
+
+  /** Whether a live grant admits the user: to the account itself, to an address that it has verified, or to a group that it is in. */
+  async admits(userId: string, resource: Resource): Promise<boolean> {
+    const isGranted =
+      (await this.#hasGrant(resource, 'user', userId)) ||
+      (await this.#hasPending(resource, userId)) ||
+      (await this.#hasGroup(resource, userId));
+    return isGranted && this.ownerServes(resource.ownerId);
+  }
+
+  /** Grants of an owner who is disabled rest, and those of one who is being erased are gone. */
+  async ownerServes(ownerId: string): Promise<boolean> {
+    return (await this.users.byId(ownerId))?.state === 'active';
+  }
+
+  /** Of the grants on a resource to this grantee, those that hold: oldest first. */
+  async *granted({ type, id, ownerId }: Resource, kind: GranteeKind, granteeId: string): AsyncGenerator<GrantDoc> {
+    for await (const grant of everyRow(this.#grants, 'access', [type, id, kind, granteeId])) {
+      if (grant.owner_id === ownerId && isLive(grant, this.clock.now())) yield grant;
+    }
+  }
+
+  async #hasGrant(resource: Resource, kind: GranteeKind, granteeId: string): Promise<boolean> {
+    for await (const _grant of this.granted(resource, kind, granteeId)) return true;
+    return false;
+  }
+
+  async #hasPending({ type, id, ownerId }: Resource, userId: string): Promise<boolean> {
+    const address = (await this.users.byId(userId))?.verified_email;
+    if (address === undefined) return false;
+    const grant = await this.#grants.find('asked', type, id, 'email', address);
+    if (grant?.pending_email !== address || grant.owner_id !== ownerId) return false;
+    const bound = await this.grantees.bind(grant);
+    return bound.grantee_id === userId && isLive(bound, this.clock.now());
+  }
+
+  async #hasGroup({ type, id, ownerId }: Resource, userId: string): Promise<boolean> {
+    if (!(await this.memberships.isInAny(userId))) return false;
+    for await (const grant of everyRow(this.#grants, 'access', [type, id, 'group'])) {
+      if (grant.owner_id !== ownerId || grant.grantee_id === undefined || !isLive(grant, this.clock.now())) continue;
+      if (await this.memberships.isIn({ id: grant.grantee_id, ownerId }, userId)) return true;
+    }
+    return false;
+  }
+}

@@ -1,0 +1,168 @@
+import { Injectable } from '@nestjs/common';
+import { AuditSink, Clock, DomainError, Principal, audited, isDomainError, isoTime, newId } from '../../kernel';
+import { Collection, DuplicateKey, Position, Store, untilHeld } from '../../store';
+import { UserDoc, Users } from '../../users';
+import { isThere } from '../groups/group-members';
+import { Groups } from '../groups/groups';
+import { Resource } from '../resource';
+import { removeEvery } from '../rows';
+import { GrantDoc, grantCollection, isLive } from './grant.collection';
+import { GranteeChoice, GranteeFields, Grantees } from './grantees';
+
+export interface NewGrant extends GranteeChoice {
+  readonly expiresInMs?: number | undefined;
+}
+
+/** A grant as the API gives it: named as its owner named the grantee, so an address never tells whose it is. */
+export interface GrantView {
+  readonly id: string;
+  readonly username?: string;
+  readonly email?: string;
+  readonly group?: string;
+  readonly state: 'active' | 'pending';
+  readonly created_at: string;
+  readonly expires_at: string | null;
+}
+
+/** The grants of a resource, as its owner makes, sees and ends them. Whoever calls has made sure that it is the owner. */
+@Injectable()
+export class Grants {
+  readonly #grants: Collection<GrantDoc>;
+
+  constructor(
+    store: Store,
+    private readonly grantees: Grantees,
+    private readonly users: Users,
+    private readonly groups: Groups,
+    private readonly audit: AuditSink,
+    private readonly clock: Clock,
+  ) {
+    this.#grants = store.collection(grantCollection);
+  }
+
+  /** The same grantee again renews the grant: its id stays, its time is the new one. @throws as `Grantees.resolve`. */
+  async create(caller: Principal, resource: Resource, { expiresInMs, ...choice }: NewGrant): Promise<GrantView> {
+    const fields = await this.grantees.resolve(resource.ownerId, choice);
+    const open = await this.audit.begin(intent('grant.create', caller, resource, grantee(fields)));
+    try {
+      const grant = await this.#store(resource, fields, expiresInMs);
+      open.close('done', { grant: grant._id });
+      return await this.#view(grant);
+    } catch (error) {
+      open.close(isDomainError(error) ? 'refused' : 'failed');
+      throw error;
+    }
+  }
+
+  /** Oldest first. A page may hold fewer than `limit`, even none, and still have a next one. */
+  async list({ type, id, ownerId }: Resource, { limit, after }: { limit: number; after: Position | undefined }) {
+    const options = { limit, ...(after !== undefined && { after }) };
+    const page = await this.#grants.list('resource', [type, id], options);
+    const now = this.clock.now();
+    const live = page.items.filter((grant) => grant.owner_id === ownerId && isLive(grant, now));
+    const bound = await Promise.all(live.map((grant) => this.grantees.bind(grant)));
+    return { grants: await this.#views(ownerId, bound), next: page.next };
+  }
+
+  /** From the next request on, on every replica. @throws DomainError `not_found`. */
+  async revoke(caller: Principal, resource: Resource, grantId: string): Promise<void> {
+    await audited(this.audit, intent('grant.revoke', caller, resource, { grant: grantId }), async () => {
+      const grant = await this.#grants.find('_id', grantId);
+      const isOf = grant?.resource_type === resource.type && grant.resource_id === resource.id;
+      if (!isOf || !isLive(grant, this.clock.now()) || !(await this.#grants.remove(grantId))) {
+        throw new DomainError('not_found');
+      }
+    });
+  }
+
+  /** The end of a resource: nothing names it any more. Safe to repeat. Returns how many grants went. */
+  forget({ type, id }: Pick<Resource, 'type' | 'id'>): Promise<number> {
+    return removeEvery(this.#grants, 'resource', [type, id]);
+  }
+
+  async #store(resource: Resource, fields: GranteeFields, expiresInMs: number | undefined): Promise<GrantDoc> {
+    const asked = [resource.type, resource.id, fields.asked_kind, fields.asked_for];
+    return untilHeld(async () => {
+      const now = this.clock.now();
+      const expiry = expiresInMs === undefined ? {} : { expires_at: now + expiresInMs };
+      const before = await this.#grants.find('asked', ...asked);
+      if (before === undefined) return this.#inserted({ ...fields, ...expiry }, resource, now);
+      if (isLive(before, now)) return this.#grants.replace(renewed(before, { ...fields, ...expiry }));
+      await this.#grants.remove(before._id, before.rev);
+      return undefined;
+    });
+  }
+
+  async #inserted(
+    fields: GranteeFields & Pick<GrantDoc, 'expires_at'>,
+    { type, id, ownerId }: Resource,
+    created_at: number,
+  ): Promise<GrantDoc | undefined> {
+    try {
+      const place = { owner_id: ownerId, resource_type: type, resource_id: id };
+      return await this.#grants.insert({ _id: newId(), ...place, ...fields, created_at });
+    } catch (error) {
+      if (error instanceof DuplicateKey) return undefined;
+      throw error;
+    }
+  }
+
+  async #view(grant: GrantDoc): Promise<GrantView> {
+    const [view] = await this.#views(grant.owner_id, [grant]);
+    if (view === undefined) throw new DomainError('not_found');
+    return view;
+  }
+
+  /** Those whose grantee is still there. */
+  async #views(ownerId: string, grants: readonly GrantDoc[]): Promise<GrantView[]> {
+    const asked = (kind: GrantDoc['asked_kind']) => grants.filter(({ asked_kind }) => asked_kind === kind);
+    const groups = await this.groups.names(
+      ownerId,
+      asked('group').map(({ asked_for }) => asked_for),
+    );
+    const found = await Promise.all(asked('username').map(({ asked_for }) => this.users.byId(asked_for)));
+    const users = new Map(found.filter(isThere).map((user: UserDoc) => [user._id, user.username]));
+    return grants.flatMap((grant) => {
+      const named = namedAs(grant, users, groups);
+      return named === undefined ? [] : [viewOf(grant, named)];
+    });
+  }
+}
+
+type Names = ReadonlyMap<string, string>;
+type Named = Pick<GrantView, 'username' | 'email' | 'group'>;
+
+function namedAs({ asked_kind, asked_for, email }: GrantDoc, users: Names, groups: Names): Named | undefined {
+  if (asked_kind === 'email') return { email: email ?? asked_for };
+  const name = (asked_kind === 'group' ? groups : users).get(asked_for);
+  return name === undefined ? undefined : { [asked_kind]: name };
+}
+
+const viewOf = (grant: GrantDoc, named: Named): GrantView => ({
+  id: grant._id,
+  ...named,
+  state: grant.pending_email === undefined ? 'active' : 'pending',
+  created_at: isoTime(grant.created_at),
+  expires_at: grant.expires_at === undefined ? null : isoTime(grant.expires_at),
+});
+
+/** An address that has changed hands since is granted to who has it now; one that nobody has any more stays with whom it was bound to. */
+function renewed(before: GrantDoc, fields: GranteeFields & Pick<GrantDoc, 'expires_at'>): GrantDoc {
+  const { expires_at: _former, ...rest } = before;
+  const { pending_email: _pending, ...others } = fields;
+  if (fields.grantee_id === undefined) return { ...rest, ...others };
+  const { pending_email: _none, ...bound } = rest;
+  return { ...bound, ...others };
+}
+
+const grantee = ({ asked_kind, grantee_kind, grantee_id }: GranteeFields) => ({
+  by: asked_kind,
+  ...(grantee_id !== undefined && { grantee: `${grantee_kind}/${grantee_id}` }),
+});
+
+const intent = (
+  action: 'grant.create' | 'grant.revoke',
+  caller: Principal,
+  { type, id }: Resource,
+  details: Readonly<Record<string, string>>,
+) => ({ action, actor: caller.userId, resource: `${type}/${id}`, details });

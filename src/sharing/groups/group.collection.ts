@@ -1,0 +1,62 @@
+import { Doc, defineCollection } from '../../store';
+
+/** `pending`: being made, invisible. `deleting`: as good as gone, its grants and members are going. */
+export type GroupState = 'pending' | 'active' | 'deleting';
+
+/** Accounts that one user gathered under a name, to grant to them together. */
+export interface GroupDoc extends Doc {
+  readonly owner_id: string;
+  readonly state: GroupState;
+  /** HMAC of the name under the owner's name key; dropped at the end, so that the name is free at once. */
+  readonly name_index?: string;
+  /** Record envelope, lowercase hex. */
+  readonly name: string;
+  /** The user key version in the envelope. */
+  readonly key_version: number;
+  readonly created_at: number;
+  /** Only while pending or deleting: what the sweeper lists by. */
+  readonly changing_since?: number;
+}
+
+export const groupCollection = defineCollection<GroupDoc>({
+  name: 'groups',
+  fields: {
+    owner_id: 'string',
+    state: 'string',
+    name_index: 'string',
+    name: 'string',
+    key_version: 'number',
+    created_at: 'time',
+    changing_since: 'time',
+  },
+  clear: ['owner_id', 'state', 'key_version', 'created_at', 'changing_since'],
+  indexes: {
+    owner: { fields: ['owner_id', 'state', 'created_at'] },
+    name: { fields: ['owner_id', 'name_index'], unique: true },
+    owner_version: { fields: ['owner_id', 'key_version'] },
+    changing: { fields: ['changing_since'] },
+  },
+  forged: 'absent',
+});
+
+/** One account in one group. */
+export interface GroupMemberDoc extends Doc {
+  readonly group_id: string;
+  /** The group's owner. */
+  readonly owner_id: string;
+  readonly user_id: string;
+  readonly created_at: number;
+}
+
+export const groupMemberCollection = defineCollection<GroupMemberDoc>({
+  name: 'group_members',
+  fields: { group_id: 'string', owner_id: 'string', user_id: 'string', created_at: 'time' },
+  clear: ['group_id', 'owner_id', 'user_id', 'created_at'],
+  indexes: {
+    member: { fields: ['group_id', 'user_id'], unique: true },
+    group: { fields: ['group_id', 'created_at'] },
+    user: { fields: ['user_id'] },
+    owner: { fields: ['owner_id'] },
+  },
+  forged: 'absent',
+});

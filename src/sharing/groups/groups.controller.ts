@@ -1,0 +1,79 @@
+import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Param, Post, Put, Query } from '@nestjs/common';
+import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
+import { ApiProblems, Caller, DEFAULT_LIMIT, PageQueryDto, Paging, Policy } from '../../http';
+import type { Principal } from '../../kernel';
+import { GroupMembers } from './group-members';
+import { Groups } from './groups';
+import { GroupDto, GroupPageDto, GroupWithMembersDto, NewGroupDto } from './groups.dto';
+
+const PATH = '/groups';
+
+@ApiTags('Groups')
+@ApiBearerAuth()
+@Controller('groups')
+export class GroupsController {
+  constructor(
+    private readonly groups: Groups,
+    private readonly members: GroupMembers,
+    private readonly paging: Paging,
+  ) {}
+
+  /** Makes a group of the caller's own, to grant to several accounts together. Only its owner sees and changes it. At most 1,000. */
+  @Post()
+  @HttpCode(HttpStatus.OK)
+  @Policy({ access: 'user', idempotent: 'replay' })
+  @ApiProblems('conflict', 'kms_unavailable')
+  create(@Caller() caller: Principal, @Body() body: NewGroupDto): Promise<GroupDto> {
+    return this.groups.create(caller, body.name);
+  }
+
+  /** The caller's groups, oldest first. */
+  @Get()
+  @Policy({ access: 'user' })
+  @ApiProblems('invalid_cursor', 'decryption_failed')
+  async list(@Caller() caller: Principal, @Query() query: PageQueryDto): Promise<GroupPageDto> {
+    const scope = { userId: caller.userId, query: `GET ${PATH}` };
+    const after = this.paging.position(query.cursor, scope);
+    const { groups, next } = await this.groups.list(caller, { limit: query.limit ?? DEFAULT_LIMIT, after });
+    return { items: groups, next_cursor: next === undefined ? null : this.paging.cursor(next, scope) };
+  }
+
+  /** One of the caller's groups with its members. */
+  @Get(':id')
+  @Policy({ access: 'user' })
+  @ApiProblems('not_found', 'decryption_failed')
+  async get(@Caller() caller: Principal, @Param('id') id: string): Promise<GroupWithMembersDto> {
+    return { ...(await this.groups.get(caller, id)), members: await this.members.list(caller, id) };
+  }
+
+  /** Removes a group. What was granted to it ends at once, and its name is free. */
+  @Delete(':id')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @Policy({ access: 'user' })
+  @ApiProblems('not_found')
+  remove(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
+    return this.groups.remove(caller, id);
+  }
+
+  /** Takes an account into a group; nothing changes for one that is in it. At most 1,000 members. */
+  @Put(':id/members/:username')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @Policy({ access: 'user' })
+  @ApiProblems('not_found', 'conflict')
+  addMember(@Caller() caller: Principal, @Param('id') id: string, @Param('username') username: string): Promise<void> {
+    return this.members.add(caller, id, username);
+  }
+
+  /** Takes an account out of a group: from its next request on it sees nothing more through it. */
+  @Delete(':id/members/:username')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @Policy({ access: 'user' })
+  @ApiProblems('not_found')
+  removeMember(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Param('username') username: string,
+  ): Promise<void> {
+    return this.members.remove(caller, id, username);
+  }
+}

@@ -1,0 +1,152 @@
+import { Injectable } from '@nestjs/common';
+import {
+  AuditAction,
+  AuditIntent,
+  AuditSink,
+  Clock,
+  DomainError,
+  Principal,
+  audited,
+  isoTime,
+  newId,
+} from '../../kernel';
+import { OwnerKeys, SealedInsert, Sealer } from '../../keys/user';
+import { Collection, DuplicateKey, Position, Store, update } from '../../store';
+import { groupNameIndex, openGroupName, sealGroupName } from './group-cipher';
+import { GroupDoc, groupCollection } from './group.collection';
+import { GroupRemoval } from './group-removal';
+
+export interface GroupView {
+  readonly id: string;
+  readonly name: string;
+  readonly created_at: string;
+}
+
+/** Groups an account may own. */
+export const MAX_GROUPS = 1_000;
+
+/** The groups of one owner. To everybody else they are not there. */
+@Injectable()
+export class Groups {
+  readonly #groups: Collection<GroupDoc>;
+
+  constructor(
+    store: Store,
+    private readonly sealer: Sealer,
+    private readonly removal: GroupRemoval,
+    private readonly audit: AuditSink,
+    private readonly clock: Clock,
+  ) {
+    this.#groups = store.collection(groupCollection);
+  }
+
+  /** @throws DomainError `conflict` where the owner has a group of this name, or too many. */
+  async create(caller: Principal, name: string): Promise<GroupView> {
+    const id = newId();
+    const row = await audited(this.audit, groupIntent('group.create', caller, id), async () => {
+      if ((await this.#groups.count('owner', [caller.userId])) >= MAX_GROUPS) throw tooMany('groups', MAX_GROUPS);
+      return this.sealer.insert(caller.userId, this.#insertion(id, caller.userId, name)).catch(asNameTaken);
+    });
+    return viewOf(row, name);
+  }
+
+  /** Oldest first. @throws DomainError `decryption_failed`. */
+  async list(caller: Principal, { limit, after }: { limit: number; after: Position | undefined }) {
+    const options = { limit, ...(after !== undefined && { after }) };
+    const page = await this.#groups.list('owner', [caller.userId, 'active'], options);
+    const show = (keys: OwnerKeys) => page.items.map((row) => viewOf(row, openGroupName(keys, row)));
+    return { groups: await this.sealer.with(caller.userId, show), next: page.next };
+  }
+
+  /** @throws DomainError `not_found` (also for a group of somebody else), `decryption_failed`. */
+  async get(caller: Principal, id: string): Promise<GroupView> {
+    const row = await this.owned(caller.userId, id);
+    return viewOf(row, await this.sealer.with(row.owner_id, (keys) => openGroupName(keys, row)));
+  }
+
+  /** All that was granted to the group ends at once. @throws DomainError `not_found`. */
+  async remove(caller: Principal, id: string): Promise<void> {
+    await audited(this.audit, groupIntent('group.delete', caller, id), async () => {
+      await this.owned(caller.userId, id);
+      if (!(await this.removal.begin(id))) throw notFound();
+      // It is gone already; what cannot be cleared away now the sweeper takes.
+      await this.removal.finish(id).catch(() => undefined);
+    });
+  }
+
+  /** A group of this owner, by its id. @throws DomainError `not_found`. */
+  async owned(ownerId: string, id: string): Promise<GroupDoc> {
+    const row = await this.#groups.find('_id', id);
+    if (row?.owner_id !== ownerId || row.state !== 'active') throw notFound();
+    return row;
+  }
+
+  /** A group of this owner, by its id or its name. @throws DomainError `not_found`. */
+  async named(ownerId: string, idOrName: string): Promise<GroupDoc> {
+    const byId = await this.#groups.find('_id', idOrName);
+    if (byId?.owner_id === ownerId && byId.state === 'active') return byId;
+    const index = await this.sealer.with(ownerId, (keys) => groupNameIndex(keys, idOrName));
+    const byName = await this.#groups.find('name', ownerId, index);
+    if (byName?.state !== 'active') throw notFound();
+    return byName;
+  }
+
+  /** The names of those groups of this owner that are there, by id. @throws DomainError `decryption_failed`. */
+  async names(ownerId: string, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    if (ids.length === 0) return new Map();
+    const found = await Promise.all(ids.map((id) => this.#groups.find('_id', id)));
+    const rows = found.filter((row) => row?.owner_id === ownerId && row.state === 'active') as GroupDoc[];
+    return this.sealer.with(ownerId, (keys) => new Map(rows.map((row) => [row._id, openGroupName(keys, row)])));
+  }
+
+  #insertion(id: string, ownerId: string, name: string): SealedInsert<GroupDoc> {
+    const created_at = this.clock.now();
+    const fixed = { _id: id, owner_id: ownerId, state: 'pending', created_at, changing_since: created_at } as const;
+    return {
+      pending: (keys) =>
+        this.#groups.insert({ ...fixed, name_index: groupNameIndex(keys, name), ...sealGroupName(keys, id, name) }),
+      again: (_row, keys) => this.#stillThere(id, (row) => ({ ...row, ...sealGroupName(keys, id, name) })),
+      activate: () => this.#stillThere(id, activated),
+    };
+  }
+
+  /** A pending row may have been sealed again by a rotation of the user key meanwhile; only the sweeper takes it away. */
+  async #stillThere(id: string, change: (row: GroupDoc) => GroupDoc): Promise<GroupDoc> {
+    const row = await update(this.#groups, id, change);
+    if (row === undefined) throw new DomainError('store_unavailable', { detail: 'The group took too long to store.' });
+    return row;
+  }
+}
+
+export const notFound = (): DomainError => new DomainError('not_found');
+
+export const tooMany = (what: string, limit: number): DomainError =>
+  new DomainError('conflict', { detail: `There may be at most ${limit} ${what}.` });
+
+export const groupIntent = (
+  action: AuditAction,
+  caller: Principal,
+  groupId: string,
+  details?: AuditIntent['details'],
+): AuditIntent => ({
+  action,
+  actor: caller.userId,
+  resource: `group/${groupId}`,
+  ...(details !== undefined && { details }),
+});
+
+function activated(row: GroupDoc): GroupDoc {
+  const { changing_since: _since, ...rest } = row;
+  return { ...rest, state: 'active' };
+}
+
+function asNameTaken(error: unknown): never {
+  if (!(error instanceof DuplicateKey)) throw error;
+  throw new DomainError('conflict', { detail: 'There is a group of this name already.' });
+}
+
+const viewOf = (row: GroupDoc, name: string): GroupView => ({
+  id: row._id,
+  name,
+  created_at: isoTime(row.created_at),
+});

@@ -1,0 +1,42 @@
+import { Injectable } from '@nestjs/common';
+import { Collection, Store } from '../../store';
+import { everyRow } from '../rows';
+import { GroupDoc, GroupMemberDoc, groupCollection, groupMemberCollection } from './group.collection';
+
+/** Who is in which group, read anew each time: who was taken out of one is out at the next request, on every replica. */
+@Injectable()
+export class Memberships {
+  readonly #groups: Collection<GroupDoc>;
+  readonly #members: Collection<GroupMemberDoc>;
+
+  constructor(store: Store) {
+    this.#groups = store.collection(groupCollection);
+    this.#members = store.collection(groupMemberCollection);
+  }
+
+  /** Whether the user is in any group at all: spares the look into each of a resource's groups. */
+  async isInAny(userId: string): Promise<boolean> {
+    for await (const _row of everyRow(this.#members, 'user', [userId])) return true;
+    return false;
+  }
+
+  /** Whether the user is in a group of this owner. */
+  async isIn(group: { readonly id: string; readonly ownerId: string }, userId: string): Promise<boolean> {
+    const member = await this.#members.find('member', group.id, userId);
+    return member?.owner_id === group.ownerId && (await this.#active(group.id))?.owner_id === group.ownerId;
+  }
+
+  /** The groups that the user is in: id -> its owner. */
+  async of(userId: string): Promise<ReadonlyMap<string, string>> {
+    const owners = new Map<string, string>();
+    for await (const { group_id, owner_id } of everyRow(this.#members, 'user', [userId])) {
+      if ((await this.#active(group_id))?.owner_id === owner_id) owners.set(group_id, owner_id);
+    }
+    return owners;
+  }
+
+  async #active(groupId: string): Promise<GroupDoc | undefined> {
+    const group = await this.#groups.find('_id', groupId);
+    return group?.state === 'active' ? group : undefined;
+  }
+}

@@ -1,0 +1,13 @@
+export { GrantAccess } from './grants/grant-access';
+export { GrantDto, GrantPageDto, NewGrantDto, newGrant } from './grants/grants.dto';
+export { GrantedResources } from './grants/granted-resources';
+export { Grants, type GrantView, type NewGrant } from './grants/grants';
+export { LinkOpening, type LinkKey } from './links/link-opening';
+export { Links, type NewLink } from './links/links';
+export { OwnedLinks } from './links/owned-links';
+export { OwnedSharing } from './owned-sharing';
+export { SharingModule } from './sharing.module';
+export { TICKET_MS, Tickets, type NewTicket } from './links/tickets';
+export { type LinkDoc, type LinkKind } from './links/link.collection';
+export { type Resource } from './resource';
+export { SharedResources } from './shared-resources';

@@ -1,0 +1,27 @@
+import { Injectable } from '@nestjs/common';
+import { UserOwned } from '../../kernel';
+import { Links } from './links';
+
+/** What happens to a user's links when the account goes. They hold nothing that is sealed or wrapped. */
+@Injectable()
+export class OwnedLinks implements UserOwned {
+  readonly name = 'links';
+
+  constructor(private readonly links: Links) {}
+
+  rewrap(): Promise<number> {
+    return Promise.resolve(0);
+  }
+
+  reseal(): Promise<number> {
+    return Promise.resolve(0);
+  }
+
+  countUnder(): Promise<number> {
+    return Promise.resolve(0);
+  }
+
+  erase(userId: string): Promise<number> {
+    return this.links.eraseOwner(userId);
+  }
+}

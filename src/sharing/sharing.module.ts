@@ -1,0 +1,45 @@
+import { Global, Module } from '@nestjs/common';
+import { UploadTickets } from '../kernel';
+import { UsersModule } from '../users';
+import { GrantAccess } from './grants/grant-access';
+import { GrantedResources } from './grants/granted-resources';
+import { Grantees } from './grants/grantees';
+import { Grants } from './grants/grants';
+import { GroupMembers } from './groups/group-members';
+import { GroupRemoval } from './groups/group-removal';
+import { Groups } from './groups/groups';
+import { GroupsController } from './groups/groups.controller';
+import { GroupsSweeper } from './groups/groups-sweeper';
+import { Memberships } from './groups/memberships';
+import { LinkOpening } from './links/link-opening';
+import { Links } from './links/links';
+import { LinksSweeper } from './links/links-sweeper';
+import { OwnedLinks } from './links/owned-links';
+import { Tickets } from './links/tickets';
+import { OwnedSharing } from './owned-sharing';
+import { SharedResources } from './shared-resources';
+
+const grants = [GrantAccess, GrantedResources, Grantees, Grants];
+const groups = [GroupMembers, GroupRemoval, Groups, GroupsSweeper, Memberships];
+const links = [LinkOpening, Links, LinksSweeper, Tickets, { provide: UploadTickets, useExisting: Tickets }];
+const owned = [OwnedLinks, OwnedSharing];
+
+/** Global for UploadTickets alone: the gate in http/ asks it, and http/ knows no feature. */
+@Global()
+@Module({
+  imports: [UsersModule],
+  controllers: [GroupsController],
+  providers: [...grants, ...groups, ...links, ...owned, SharedResources],
+  exports: [
+    ...owned,
+    GrantAccess,
+    GrantedResources,
+    Grants,
+    LinkOpening,
+    Links,
+    SharedResources,
+    Tickets,
+    UploadTickets,
+  ],
+})
+export class SharingModule {}

@@ -1,0 +1,30 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FilesystemBlobStore } from '../../src/blobs/filesystem';
+import { BlobPlan, BlobPlans, HomedBlobStore } from '../../src/blobs/homes';
+import { sha256Stream } from '../../src/crypto';
+import { startEndlessPut } from '../support/endless-puts';
+import { INSTALLATION, blobStoreContract } from './blob-store.contract';
+
+class MovingPlans extends BlobPlans {
+  current = (): Promise<BlobPlan> => Promise.resolve({ home: 'former', to: 'new' });
+  begin = (): Promise<BlobPlan> => this.current();
+  end = (): Promise<BlobPlan> => this.current();
+}
+
+blobStoreContract('two folders between which blobs are moved', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'coffer-blobs-'));
+  const open = (): HomedBlobStore => {
+    const stores = ['former', 'new'].map((name) => [name, new FilesystemBlobStore(join(folder, name))] as const);
+    return new HomedBlobStore(new Map(stores), new MovingPlans(), sha256Stream);
+  };
+  const store = open();
+  await store.open(INSTALLATION);
+  return {
+    store,
+    reopen: () => Promise.resolve(open()),
+    startEndlessPut: (id) => startEndlessPut('filesystem', join(folder, 'new'), id),
+    close: () => rm(folder, { recursive: true, force: true }),
+  };
+});

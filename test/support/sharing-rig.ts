@@ -1,0 +1,47 @@
+import { DomainError, Principal, newId } from '../../src/kernel';
+import { grantCollection } from '../../src/sharing/grants/grant.collection';
+import { Resource } from '../../src/sharing/resource';
+import { usersCollection, type UserDoc } from '../../src/users';
+import { FilesRig, openFilesRig } from './files-rig';
+
+/** The rig of the test that runs: a live binding. */
+export let rig: FilesRig;
+
+/** Opens a rig before each test and closes it afterwards. */
+export function useSharingRig(): void {
+  beforeEach(async () => {
+    rig = await openFilesRig();
+  });
+  afterEach(() => rig.close());
+}
+
+export interface Someone extends Principal {
+  readonly row: UserDoc;
+}
+
+export async function someone(username: string, fields: Partial<UserDoc> = {}): Promise<Someone> {
+  const principal = await rig.newOwner();
+  const row = await rig.store.collection(usersCollection).insert({
+    ...{ _id: principal.userId, username, email: `${username}@example.org`, hashed_password: '', salt: '' },
+    ...{ role: 'user', state: 'active', created_at: rig.clock.now(), failed_attempts: 0, attempts_in_flight: [] },
+    ...{ two_factor_enabled: false, email_factor: false, totp_last_step: 0 },
+    ...{ factor_failures: [], factor_attempts: [], code_mails: [] },
+    ...fields,
+  });
+  return { ...principal, username, row };
+}
+
+export const change = (user: Someone, fields: Partial<UserDoc>) =>
+  rig.sharing.users.change(user.userId, (row) => ({ ...row, ...fields }));
+export const thing = (owner: Principal): Resource => ({ type: 'thing', id: newId(), ownerId: owner.userId });
+export const grants = () => rig.store.collection(grantCollection);
+export const sees = (user: Principal, resource: Resource) => rig.sharing.access.admits(user.userId, resource);
+export const refused = (code: string) => expect.objectContaining({ code }) as DomainError;
+export const names = async (user: Principal, limit = 50, after?: string) =>
+  (await rig.sharing.granted.list(user.userId, { type: 'thing', limit, after })).resources.map(({ id }) => id);
+
+/** An owner, somebody to grant to, a stranger, and a thing of the owner's. */
+export async function three() {
+  const [owner, friend, stranger] = [await someone('owner'), await someone('friend'), await someone('stranger')];
+  return { owner, friend, stranger, resource: thing(owner) };
+}
