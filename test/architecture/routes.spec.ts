@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { NestFactory } from '@nestjs/core';
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -34,6 +35,7 @@ beforeAll(async () => {
   routes = app.get(RouteTable).routes;
   if (process.env['UPDATE_DOCS'] === '1') {
     writeFileSync(page, withRows(withRows(contract, 'routes', routeRows(routes)), 'codes', codeRows()));
+    execFileSync(process.execPath, [require.resolve('prettier/bin/prettier.cjs'), '--write', page]);
   }
 });
 
