@@ -1,21 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import { AuditSink, UserOwned, isDomainError } from '../kernel';
-import { OwnerKeys, Sealer } from '../keys/user';
-import { Collection, Store } from '../store';
+import { AuditSink, UserOwned } from '../kernel';
+import { Renewal, Sealer, renewRows } from '../keys/user';
+import { Collection, Store, takeEvery } from '../store';
 import { resealed, rewrapped } from './file-cipher';
 import { FileRemoval } from './file-removal';
 import { FileDoc, fileCollection } from './file.collection';
 import { UsageLedger } from './usage-ledger';
-
-const BATCH = 100;
-
-type Renewal = (keys: OwnerKeys, row: FileDoc) => FileDoc;
-
-interface Pass {
-  readonly field: 'wrap_version' | 'seal_version';
-  /** The row to store, or none. */
-  readonly renew: (keys: OwnerKeys, row: FileDoc) => FileDoc[];
-}
 
 /** What happens to a user's files when the user's key changes or the account goes. Blobs are never rewritten: their keys are. */
 @Injectable()
@@ -48,64 +38,31 @@ export class OwnedFiles implements UserOwned {
 
   /** Needs no key: it works after the user's key has been destroyed as well. Uploads under way lose their rows and end. */
   async erase(userId: string): Promise<number> {
-    let erased = 0;
-    for (;;) {
-      const forged: string[] = [];
-      const page = await this.#files.list('owner', [userId], { limit: BATCH, onForged: (id) => forged.push(id) });
-      for (const row of page.items) await this.eraseRow(row);
+    const erased = await takeEvery(this.#files, 'owner', [userId], {
+      row: async (row) => {
+        await this.removal.finish((await this.removal.begin(row._id, () => true)) ?? row);
+        return 1;
+      },
       // A row that does not hold its seal names no blob to be believed; the sweep of blobs without a row finds that.
-      for (const id of forged) await this.#files.remove(id);
-      erased += page.items.length + forged.length;
-      if (page.items.length + forged.length === 0 && page.next === undefined) break;
-    }
+      forged: async (id) => {
+        await this.#files.remove(id);
+        return 1;
+      },
+    });
     await this.usage.erase(userId);
     return erased;
   }
 
-  private async eraseRow(row: FileDoc): Promise<void> {
-    await this.removal.finish((await this.removal.begin(row._id, () => true)) ?? row);
-  }
-
-  /** Passes over what an older version still holds, pending rows included, until one finds nothing more that it can renew. */
-  private async renewAll(userId: string, field: Pass['field'], renew: Renewal): Promise<number> {
-    const failed = new Set<string>();
-    const pass = { field, renew: (keys: OwnerKeys, row: FileDoc) => this.renewedRow(keys, row, renew, failed) };
-    let total = 0;
-    for (;;) {
-      const renewed = await this.renewOnce(userId, pass);
-      if (renewed === 0) break;
-      total += renewed;
-    }
+  private async renewAll(
+    userId: string,
+    field: 'wrap_version' | 'seal_version',
+    renew: Renewal<FileDoc>['renew'],
+  ): Promise<number> {
+    const versionOf = (row: FileDoc): number => row[field];
+    const renewal = { rows: this.#files, index: field, versionOf, renew };
+    const { count, failed } = await renewRows(this.sealer, userId, renewal);
     for (const fileId of failed) this.report(fileId);
-    return total;
-  }
-
-  private async renewOnce(userId: string, { field, renew }: Pass): Promise<number> {
-    let renewed = 0;
-    for (let after: string | undefined; ;) {
-      const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
-      const page = await this.#files.list(field, [userId], options);
-      // The rows were read before the key row: one that changes meanwhile is not held by its compare-and-set, and the next pass finds it.
-      const { count, current } = await this.sealer.with(userId, async (keys) => {
-        const old = page.items.filter((row) => row[field] < keys.version);
-        const changed = old.flatMap((row) => renew(keys, row));
-        return { count: await this.#files.replaceMany(changed), current: old.length < page.items.length };
-      });
-      renewed += count;
-      if (current || page.next === undefined) return renewed;
-      after = page.next;
-    }
-  }
-
-  /** An envelope that does not open stays as it is: it keeps its key version in use. */
-  private renewedRow(keys: OwnerKeys, row: FileDoc, renew: Renewal, failed: Set<string>): FileDoc[] {
-    try {
-      return [renew(keys, row)];
-    } catch (error) {
-      if (!isDomainError(error, 'decryption_failed')) throw error;
-      failed.add(row._id);
-      return [];
-    }
+    return count;
   }
 
   private report(fileId: string): void {

@@ -2,10 +2,9 @@ import { Injectable } from '@nestjs/common';
 import { envelopeVersion } from '../crypto';
 import { ciphertext, isDomainError, UserOwned } from '../kernel';
 import { Collection, Store } from '../store/collection';
+import { everyRow } from '../store/every-row';
 import { AnswerSealer } from './answer-sealer';
 import { IdempotencyKeyDoc, idempotencyKeyCollection } from './idempotency-keys.collection';
-
-const BATCH = 100;
 
 /** What happens to the answers kept for replays when the user's key changes or the account goes. */
 @Injectable()
@@ -61,14 +60,8 @@ export class OwnedAnswers implements UserOwned {
     }
   }
 
-  private async *rowsOf(userId: string): AsyncGenerator<IdempotencyKeyDoc> {
-    for (let after: string | undefined; ;) {
-      const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
-      const page = await this.#rows.list('user', [userId], options);
-      yield* page.items;
-      if (page.next === undefined) return;
-      after = page.next;
-    }
+  private rowsOf(userId: string): AsyncGenerator<IdempotencyKeyDoc> {
+    return everyRow(this.#rows, 'user', [userId]);
   }
 }
 

@@ -1,6 +1,7 @@
 // The engines are not here: only the composition root names them (store/embedded, store/mongo).
 export * from './collection';
 export * from './definition';
+export * from './every-row';
 export * from './installation';
 export * from './installation-blobs';
 export * from './sealed-store';

@@ -8,7 +8,14 @@ export {
   type Settlement,
 } from './attempts/meter';
 export { budget, SECOND_FACTOR_LIMITS, type BudgetCounts, type BudgetLimits } from './attempts/budget';
-export { lockout, LOCKOUT_LIMIT, LOCKOUT_MS, type LockoutCounts } from './attempts/lockout';
+export {
+  lockout,
+  LOCKOUT_LIMIT,
+  LOCKOUT_MS,
+  type LockoutCounts,
+  lockoutCounts,
+  withLockoutCounts,
+} from './attempts/lockout';
 export { within } from './attempts/reservations';
 export { parseEmail, type EmailAddress } from './email-address';
 export { OneAtATime } from './one-at-a-time';

@@ -3,7 +3,7 @@ import { kvConfig } from '../support/kv';
 import { describeWithParts, isLong, startOpenBao, startSecantus } from '../support/parts';
 import { waitFor } from '../support/processes';
 import { RotationInstallation } from '../support/rotation-installation';
-import { seeded } from '../support/seeded';
+import { Seeded } from '../support/seeded';
 import { type Site } from '../support/site';
 import { transitConfig } from '../support/transit';
 
@@ -105,16 +105,15 @@ function killSuite(open: () => Promise<Place>, points: readonly string[]): void 
   });
 
   it('loses nothing, and no read fails, where processes die at random moments', async () => {
-    const seed = Number(process.env['COFFER_SEED'] ?? Date.now() % 2 ** 31);
-    const random = seeded(seed);
+    const random = new Seeded();
     for (let round = 0; round < RANDOM_KILLS; round += 1) {
       const dying = installation.process('run');
       await waitFor('the process to open', () => !dying.running() || dying.output().includes('opened'));
-      await sleep(Math.floor(random() * SPAN_MS));
+      await sleep(random.below(SPAN_MS));
       await dying.kill();
       await installation.settle(dying);
       await expectAftermath().catch((error: unknown) => {
-        throw new Error(`seed ${seed}, round ${round}`, { cause: error });
+        throw new Error(`seed ${random.seed}, round ${round}`, { cause: error });
       });
     }
     await expectFinished();

@@ -1,14 +1,3 @@
-/** A small seeded generator (mulberry32) of numbers from 0 to 1, so that a failing run can be repeated. */
-export function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Numbers that a seed repeats (mulberry32): COFFER_SEED, or one of the clock, which a failing test has to name. */
 export class Seeded {
   #state: number;

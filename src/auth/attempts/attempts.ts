@@ -9,16 +9,16 @@ import {
   Ledger,
   lockout,
   LOCKOUT_MS,
+  lockoutCounts,
   LockoutCounts,
   OneAtATime,
   SECOND_FACTOR_LIMITS,
   UserDoc,
   Users,
+  withLockoutCounts,
 } from '../../users';
 import { tokenMac } from '../token-mac';
 import { DecoyDoc, decoysCollection } from './decoy.collection';
-
-type LockoutFields = Pick<UserDoc, 'failed_attempts' | 'last_failed_attempt_time' | 'attempts_in_flight'>;
 
 const SECOND_FACTOR = budget(SECOND_FACTOR_LIMITS);
 
@@ -72,8 +72,8 @@ export class Attempts {
     return {
       change: async (edit) => {
         await this.users.change(userId, (user) => {
-          const counts = edit(countsOf(user));
-          return counts && withCounts(user, counts);
+          const counts = edit(lockoutCounts(user));
+          return counts && withLockoutCounts(user, counts);
         });
       },
     };
@@ -88,34 +88,18 @@ export class Attempts {
   async #changeDecoy(id: string, edit: (counts: LockoutCounts) => LockoutCounts | undefined): Promise<void> {
     const expires_at = this.clock.now() + 2 * LOCKOUT_MS;
     const changed = await update(this.#decoys, id, (row) => {
-      const counts = edit(countsOf(row));
-      return counts && { ...withCounts(row, counts), expires_at };
+      const counts = edit(lockoutCounts(row));
+      return counts && { ...withLockoutCounts(row, counts), expires_at };
     });
     if (changed !== undefined) return;
     const counts = edit({ failures: 0, lastFailure: undefined, reservations: [] });
     if (counts === undefined) return;
     const fresh = { _id: id, failed_attempts: 0, attempts_in_flight: [], expires_at };
     try {
-      await this.#decoys.insert(withCounts(fresh, counts));
+      await this.#decoys.insert(withLockoutCounts(fresh, counts));
     } catch (error) {
       if (!(error instanceof DuplicateKey)) throw error;
       await this.#changeDecoy(id, edit);
     }
   }
-}
-
-const countsOf = (row: LockoutFields): LockoutCounts => ({
-  failures: row.failed_attempts,
-  lastFailure: row.last_failed_attempt_time,
-  reservations: row.attempts_in_flight,
-});
-
-function withCounts<Row extends LockoutFields>(row: Row, counts: LockoutCounts): Row {
-  const { last_failed_attempt_time: _former, ...rest } = row;
-  return {
-    ...rest,
-    failed_attempts: counts.failures,
-    attempts_in_flight: counts.reservations,
-    ...(counts.lastFailure === undefined ? {} : { last_failed_attempt_time: counts.lastFailure }),
-  } as Row;
 }

@@ -4,7 +4,7 @@ import { JobRunner, LeaseLost, RunningJob, pauseFor } from '../../jobs';
 import { AuditSink, Clock, failpoint } from '../../kernel';
 import { Metrics } from '../../observability';
 import { FileScrubber, OnBytes } from './file-scrubber';
-import { Pace } from './pace';
+import { ByteRate } from './byte-rate';
 import { SCRUB_JOB, ScrubFailure, Tally } from './scrub';
 
 const MIB = 1024 * 1024;
@@ -80,9 +80,9 @@ export class ScrubJob implements OnModuleInit {
 
   private spender(job: RunningJob): OnBytes {
     const pause = (ms: number): Promise<void> => pauseFor(ms, job.signal);
-    const pace = new Pace(this.config.scrub.bytesPerSecond, () => performance.now(), pause);
+    const rate = new ByteRate(this.config.scrub.bytesPerSecond, () => performance.now(), pause);
     return async (bytes) => {
-      await pace.spend(bytes);
+      await rate.spend(bytes);
       if (job.signal.aborted) throw new LeaseLost(job.id);
     };
   }

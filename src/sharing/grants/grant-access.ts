@@ -1,10 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../../kernel';
-import { Collection, Store } from '../../store';
+import { Collection, Store, everyRow } from '../../store';
 import { Users } from '../../users';
 import { Memberships } from '../groups/memberships';
 import { Resource } from '../resource';
-import { everyRow } from '../rows';
 import { GrantDoc, GranteeKind, grantCollection, isLive } from './grant.collection';
 import { Grantees } from './grantees';
 

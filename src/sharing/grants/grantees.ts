@@ -1,10 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DomainError, FieldFault } from '../../kernel';
-import { Collection, Store } from '../../store';
+import { Collection, Store, everyRow } from '../../store';
 import { UserDoc, Users, parseEmail, parseUsername } from '../../users';
 import { isThere } from '../groups/group-members';
 import { Groups } from '../groups/groups';
-import { everyRow } from '../rows';
 import { GrantDoc, boundTo, grantCollection, isLive } from './grant.collection';
 
 /** Whom a grant is for: exactly one of the three. */

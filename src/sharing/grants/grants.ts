@@ -1,11 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { AuditSink, Clock, DomainError, Principal, audited, isDomainError, isoTime, newId } from '../../kernel';
-import { Collection, DuplicateKey, Position, Store, untilHeld } from '../../store';
+import { Collection, DuplicateKey, Position, Store, untilHeld, removeEvery } from '../../store';
 import { UserDoc, Users } from '../../users';
 import { isThere } from '../groups/group-members';
 import { Groups } from '../groups/groups';
 import { Resource } from '../resource';
-import { removeEvery } from '../rows';
 import { GrantDoc, grantCollection, isLive } from './grant.collection';
 import { GranteeChoice, GranteeFields, Grantees } from './grantees';
 

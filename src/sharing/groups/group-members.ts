@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AuditSink, Clock, DomainError, Principal, audited, isoTime, newId } from '../../kernel';
-import { Collection, DuplicateKey, Store } from '../../store';
+import { Collection, DuplicateKey, Store, everyRow } from '../../store';
 import { UserDoc, Users, parseUsername } from '../../users';
-import { everyRow } from '../rows';
 import { GroupMemberDoc, groupMemberCollection } from './group.collection';
 import { Groups, groupIntent, notFound, tooMany } from './groups';
 

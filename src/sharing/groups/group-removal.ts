@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, failpoint } from '../../kernel';
-import { Collection, Store, update } from '../../store';
+import { Collection, Store, update, removeEvery } from '../../store';
 import { GrantDoc, grantCollection } from '../grants/grant.collection';
-import { removeEvery } from '../rows';
 import { GroupDoc, GroupMemberDoc, groupCollection, groupMemberCollection } from './group.collection';
 
 /** How a group goes: its state first, which ends each access through it, then what names it, then its row. May stop anywhere. */

@@ -1,8 +1,7 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import { Scheduler } from '../../jobs';
 import { Clock, MINUTE } from '../../kernel';
-import { Collection, Store } from '../../store';
-import { everyRow } from '../rows';
+import { Collection, Store, everyRow } from '../../store';
 import { GroupDoc, groupCollection } from './group.collection';
 import { GroupRemoval } from './group-removal';
 

@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Collection, Store } from '../../store';
-import { everyRow } from '../rows';
+import { Collection, Store, everyRow } from '../../store';
 import { GroupDoc, GroupMemberDoc, groupCollection, groupMemberCollection } from './group.collection';
 
 /** Who is in which group, read anew each time: who was taken out of one is out at the next request, on every replica. */

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { PasswordHasher } from '../../crypto';
 import { Clock, DomainError, failpoint } from '../../kernel';
 import { Collection, Store, update } from '../../store';
-import { attempt, Checked, Ledger, lockout, LockoutCounts, Users } from '../../users';
+import { attempt, Checked, Ledger, lockout, LockoutCounts, lockoutCounts, Users, withLockoutCounts } from '../../users';
 import { LinkDoc, LinkKind, linkCollection } from './link.collection';
 import { presentedSecret, secretMatches } from './link-secret';
 import { NewTicket, Tickets } from './tickets';
@@ -90,26 +90,12 @@ export class LinkOpening {
     return {
       change: async (edit) => {
         await update(this.#rows, linkId, (row) => {
-          const counts = edit({
-            failures: row.failed_attempts,
-            lastFailure: row.last_failed_attempt_time,
-            reservations: row.attempts_in_flight,
-          });
-          return counts && withCounts(row, counts);
+          const counts = edit(lockoutCounts(row));
+          return counts && withLockoutCounts(row, counts);
         });
       },
     };
   }
-}
-
-function withCounts(row: LinkDoc, { failures, lastFailure, reservations }: LockoutCounts): LinkDoc {
-  const { last_failed_attempt_time: _former, ...rest } = row;
-  return {
-    ...rest,
-    failed_attempts: failures,
-    attempts_in_flight: reservations,
-    ...(lastFailure !== undefined && { last_failed_attempt_time: lastFailure }),
-  };
 }
 
 const noLink = (): DomainError => new DomainError('not_found', { detail: 'There is no such link.' });

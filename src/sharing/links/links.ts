@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { PasswordHasher, randomSecret } from '../../crypto';
 import { Clock, DomainError, HOUR, newId } from '../../kernel';
-import { Collection, Draft, Page, Position, Store } from '../../store';
+import { Collection, Draft, Page, Position, Store, removeEvery } from '../../store';
 import { LinkDoc, LinkKind, linkCollection } from './link.collection';
 import { newSecret } from './link-secret';
 
@@ -65,11 +65,11 @@ export class Links {
 
   /** The resource is gone: so is each link to it. May be repeated. */
   forget(resource: string): Promise<number> {
-    return this.removeAll('resource', resource);
+    return removeEvery(this.#rows, 'resource', [resource]);
   }
 
   eraseOwner(ownerId: string): Promise<number> {
-    return this.removeAll('owner', ownerId);
+    return removeEvery(this.#rows, 'owner', [ownerId]);
   }
 
   /** Expired links stay a while, so that their owner sees what became of them. */
@@ -79,18 +79,6 @@ export class Links {
       const due = page.items.filter(({ expires_at = Infinity }) => expires_at < this.clock.now() - 24 * HOUR);
       for (const row of due) await this.#rows.remove(row._id);
       if (due.length < BATCH) return;
-    }
-  }
-
-  private async removeAll(index: 'resource' | 'owner', key: string): Promise<number> {
-    let removed = 0;
-    for (;;) {
-      const forged: string[] = [];
-      const page = await this.#rows.list(index, [key], { limit: BATCH, onForged: (id) => forged.push(id) });
-      const ids = [...page.items.map((row) => row._id), ...forged];
-      if (ids.length === 0) return removed;
-      for (const id of ids) await this.#rows.remove(id);
-      removed += ids.length;
     }
   }
 

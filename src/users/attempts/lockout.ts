@@ -1,5 +1,5 @@
 import { MINUTE, SECOND } from '../../kernel';
-import { Reservation } from '../user.collection';
+import { Reservation, UserDoc } from '../user.collection';
 import { Meter } from './meter';
 import { inFlight, within, without } from './reservations';
 
@@ -66,3 +66,22 @@ export const lockout: Meter<LockoutCounts> = {
     reservations: without(inFlight(counts.reservations, now).live, id),
   }),
 };
+
+/** A row that keeps such counts: an account's, that of a name without one, a link's. */
+type LockoutRow = Pick<UserDoc, 'failed_attempts' | 'last_failed_attempt_time' | 'attempts_in_flight'>;
+
+export const lockoutCounts = (row: LockoutRow): LockoutCounts => ({
+  failures: row.failed_attempts,
+  lastFailure: row.last_failed_attempt_time,
+  reservations: row.attempts_in_flight,
+});
+
+export function withLockoutCounts<Row extends LockoutRow>(row: Row, counts: LockoutCounts): Row {
+  const { last_failed_attempt_time: _former, ...rest } = row;
+  return {
+    ...rest,
+    failed_attempts: counts.failures,
+    attempts_in_flight: counts.reservations,
+    ...(counts.lastFailure === undefined ? {} : { last_failed_attempt_time: counts.lastFailure }),
+  } as Row;
+}

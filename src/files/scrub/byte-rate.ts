@@ -4,7 +4,7 @@ import { SECOND } from '../../kernel';
 const SHORTEST_WAIT = 20;
 
 /** Waits so that no more than so many bytes a second are spent. Time that was not used is lost: it is no credit for a burst. */
-export class Pace {
+export class ByteRate {
   #free = 0;
 
   constructor(

@@ -1,0 +1,53 @@
+import { Collection, KeyPart } from './collection';
+import { Doc } from './definition';
+
+const BATCH = 100;
+
+/** All rows under a prefix, page by page, those that do not hold their seal left out. Rows may be changed or removed on the way. */
+export async function* everyRow<T extends Doc>(
+  rows: Collection<T>,
+  index: string,
+  prefix: readonly KeyPart[],
+): AsyncGenerator<T> {
+  let after: string | undefined;
+  do {
+    const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
+    const page = await rows.list(index, prefix, options);
+    yield* page.items;
+    after = page.next;
+  } while (after !== undefined);
+}
+
+/** How rows go that `takeEvery` finds. Each says how many rows that were. */
+export interface Taking<T extends Doc> {
+  row(row: T): Promise<number>;
+  /** One that does not hold its seal: nothing in it is to be believed. */
+  forged(id: string): Promise<number>;
+}
+
+/** Takes all rows under a prefix away, whether they hold their seal or not, until none is left. Returns how many went. */
+export async function takeEvery<T extends Doc>(
+  rows: Collection<T>,
+  index: string,
+  prefix: readonly KeyPart[],
+  taking: Taking<T>,
+): Promise<number> {
+  let taken = 0;
+  for (;;) {
+    const forged: string[] = [];
+    const page = await rows.list(index, prefix, { limit: BATCH, onForged: (id) => forged.push(id) });
+    for (const row of page.items) taken += await taking.row(row);
+    for (const id of forged) taken += await taking.forged(id);
+    if (page.items.length + forged.length === 0 && page.next === undefined) return taken;
+  }
+}
+
+/** Removes all rows under a prefix, whether they hold their seal or not. Returns how many went. */
+export function removeEvery<T extends Doc>(
+  rows: Collection<T>,
+  index: string,
+  prefix: readonly KeyPart[],
+): Promise<number> {
+  const remove = async (id: string): Promise<number> => ((await rows.remove(id)) ? 1 : 0);
+  return takeEvery(rows, index, prefix, { row: ({ _id }) => remove(_id), forged: remove });
+}
