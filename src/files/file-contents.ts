@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Readable } from 'node:stream';
 import { BlobStore, ByteRange } from '../blobs';
 import { FileContext, FileMessages, FileSummary } from '../crypto';
-import { DomainError, SecretBytes, StaleEnvelope, isDomainError } from '../kernel';
+import { Burst, DomainError, SecretBytes, StaleEnvelope, isDomainError } from '../kernel';
 import { Sealer } from '../keys/user';
 import { Collection, Store } from '../store';
 import { atVersion } from './content-versions';
@@ -27,7 +27,7 @@ export class FileContents {
   }
 
   /** Encrypts a content into the row's blob, in constant memory. Resolves when the blob is durable. Destroys the key. */
-  async write(row: ContentPlace, key: SecretBytes, content: AsyncIterable<Buffer>): Promise<FileSummary> {
+  async write(row: ContentPlace, key: SecretBytes, content: AsyncIterable<Burst>): Promise<FileSummary> {
     try {
       const message = this.messages.encrypt(key, contextOf(row), content);
       key.destroy();

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AuditSink, DomainError, Principal, audited, failpoint } from '../kernel';
+import { AuditSink, DomainError, Principal, audited, burstsOf, failpoint } from '../kernel';
 import { Sealer } from '../keys/user';
 import { atBlob, rekeyed, versionsOf } from './content-versions';
 import { FileAccess } from './file-access';
@@ -53,7 +53,7 @@ export class FileRekey {
   private async fill(incoming: IncomingContent, old: ActiveFile): Promise<boolean> {
     const content = await this.contents.read(old, undefined);
     try {
-      const summary = await this.incoming.write(incoming, content);
+      const summary = await this.incoming.write(incoming, burstsOf(content));
       failpoint('file.rekey-stored');
       const { sha256 } = await this.sealer.with(old.owner_id, (keys) => openFacts(keys, old));
       if (sha256 !== summary.sha256) throw new DomainError('decryption_failed');

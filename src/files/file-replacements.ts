@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
 import { FileSummary } from '../crypto';
-import { AuditSink, Principal, audited, failpoint } from '../kernel';
+import { AuditSink, Burst, Principal, audited, failpoint } from '../kernel';
 import { OwnerKeys } from '../keys/user';
 import { FilledContent, Stamp, nextVersion, replaced, usageMark } from './content-versions';
 import { FileAccess } from './file-access';
@@ -16,7 +16,7 @@ import { UsageLedger } from './usage-ledger';
 
 /** A content as it comes. `declaredBytes` is what the client says that it will be, where it does. */
 export interface ArrivingContent {
-  readonly content: AsyncIterable<Buffer>;
+  readonly content: AsyncIterable<Burst>;
   readonly declaredBytes: number | undefined;
 }
 
@@ -77,7 +77,7 @@ export class FileReplacements {
   private async fill(
     incoming: IncomingContent,
     request: ContentRequest,
-    content: AsyncIterable<Buffer>,
+    content: AsyncIterable<Burst>,
     holds: Precondition,
   ): Promise<ActiveFile> {
     const summary = await this.incoming.write(incoming, content);

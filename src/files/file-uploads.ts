@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
 import { FileSummary } from '../crypto';
-import { AuditIntent, AuditSink, DomainError, Principal, audited, failpoint, newId } from '../kernel';
+import { AuditIntent, AuditSink, Burst, DomainError, Principal, audited, failpoint, newId } from '../kernel';
 import { ContentFacts } from './file-cipher';
 import { FileContents } from './file-contents';
 import { FileRemoval } from './file-removal';
@@ -34,7 +34,7 @@ export class FileUploads {
   upload(
     caller: Principal,
     request: UploadRequest,
-    content: AsyncIterable<Buffer>,
+    content: AsyncIterable<Burst>,
     declaredBytes: number | undefined,
   ): Promise<FileView> {
     const fileId = newId();
@@ -56,7 +56,7 @@ export class FileUploads {
   private async fill(
     pending: PendingFile,
     { request, ifTaken }: { readonly request: UploadRequest; readonly ifTaken: IfTaken },
-    content: AsyncIterable<Buffer>,
+    content: AsyncIterable<Burst>,
   ): Promise<FileView> {
     const { _id: fileId, owner_id: ownerId } = pending.row;
     const summary = await this.write(pending, content);
@@ -73,7 +73,7 @@ export class FileUploads {
     return viewOf(row, row.name_index === undefined ? null : request.name, facts);
   }
 
-  private async write({ row, key }: PendingFile, content: AsyncIterable<Buffer>): Promise<FileSummary> {
+  private async write({ row, key }: PendingFile, content: AsyncIterable<Burst>): Promise<FileSummary> {
     const heartbeat = this.newFiles.keepAlive(row._id);
     try {
       return await this.contents.write(row, key, heartbeat.guard(content));

@@ -134,7 +134,7 @@ describe('a new version', () => {
     const attempts = await Promise.allSettled(
       Array.from({ length: 20 }, (_, n) => {
         const content = (async function* () {
-          yield await Promise.resolve(Buffer.from(`content ${n}`));
+          yield await Promise.resolve([Buffer.from(`content ${n}`)]);
         })();
         return rig.replacements.replace(owner, id, request, { content, declaredBytes: undefined }, holds);
       }),
@@ -283,7 +283,7 @@ describe('the sweeper', () => {
     const { id } = await rig.upload(owner, 'a', 'first');
     const incoming = await rig.incoming.open(id, () => ({ version: 2, clientEncrypted: false, rekeyed: false }));
     const content = (async function* () {
-      yield await Promise.resolve(Buffer.from('half'));
+      yield await Promise.resolve([Buffer.from('half')]);
     })();
     if (stage !== 'placed') await rig.incoming.write(incoming!, content);
     if (stage === 'counted') await rig.usage.add(owner.userId, `${id}.2`, 4);

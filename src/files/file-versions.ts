@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AuditSink, DomainError, Principal, audited, isoTime } from '../kernel';
+import { AuditSink, DomainError, Principal, audited, burstsOf, isoTime } from '../kernel';
 import { Sealer } from '../keys/user';
 import { atVersion, versionsOf } from './content-versions';
 import { FileAccess } from './file-access';
@@ -69,8 +69,9 @@ export class FileVersions {
     const facts = await this.sealer.with(row.owner_id, (keys) => openFacts(keys, row));
     const content = await this.contents.read(row, undefined);
     try {
+      const arriving = { content: burstsOf(content), declaredBytes: row.size };
       const request = { ...facts, clientEncrypted: row.client_encrypted, expiresInMs: undefined };
-      return await this.replacements.replace(caller, id, request, { content, declaredBytes: row.size }, holds);
+      return await this.replacements.replace(caller, id, request, arriving, holds);
     } finally {
       content.destroy();
     }

@@ -1,4 +1,4 @@
-import { DomainError, SECOND } from '../kernel';
+import { Burst, DomainError, SECOND } from '../kernel';
 import { Collection, update } from '../store';
 import { FileDoc } from './file.collection';
 
@@ -24,11 +24,11 @@ export class Heartbeat {
     this.#timer.unref();
   }
 
-  /** Passes the chunks on, and ends them as soon as the upload has been given up by others: nobody would see what comes after. */
-  async *guard(content: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
-    for await (const chunk of content) {
+  /** Passes the bursts on, and ends them as soon as the upload has been given up by others: nobody would see what comes after. */
+  async *guard(content: AsyncIterable<Burst>): AsyncGenerator<Burst, void> {
+    for await (const burst of content) {
       if (this.#lost !== undefined) throw this.#lost;
-      yield chunk;
+      yield burst;
     }
   }
 

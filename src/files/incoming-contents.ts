@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { FileSummary } from '../crypto';
-import { Clock, DomainError, SecretBytes, failpoint } from '../kernel';
+import { Burst, Clock, DomainError, SecretBytes, failpoint } from '../kernel';
 import { OwnerKeys, Sealer } from '../keys/user';
 import { Collection, Store, untilHeld } from '../store';
 import { BlobRefs } from './blob-refs';
@@ -73,7 +73,7 @@ export class IncomingContents {
   }
 
   /** Encrypts the content into its blob, and says meanwhile that it still comes. Resolves when the blob is durable. Destroys the key. */
-  async write(incoming: IncomingContent, content: AsyncIterable<Buffer>): Promise<FileSummary> {
+  async write(incoming: IncomingContent, content: AsyncIterable<Burst>): Promise<FileSummary> {
     const { fileId, ownerId, version, blobId, key } = incoming;
     const touch: Touch = (row, now) => touched(row, blobId, now);
     const heartbeat = new Heartbeat(this.#files, fileId, () => this.clock.now(), touch);

@@ -1,4 +1,4 @@
-import { DomainError } from '../kernel';
+import { Burst, DomainError, bytesIn } from '../kernel';
 import { quotaExceeded } from './usage-ledger';
 
 export interface SizeLimits {
@@ -15,12 +15,12 @@ export function checkSize(bytes: number, limits: SizeLimits): void {
   if (bytes > limits.quota) throw quotaExceeded();
 }
 
-/** The chunks of a content, counted: what is beyond a limit is not read. */
-export async function* limited(content: AsyncIterable<Buffer>, limits: SizeLimits): AsyncGenerator<Buffer, void> {
+/** A content, counted: what is beyond a limit is not read. */
+export async function* limited(content: AsyncIterable<Burst>, limits: SizeLimits): AsyncGenerator<Burst, void> {
   let bytes = 0;
-  for await (const chunk of content) {
-    bytes += chunk.length;
+  for await (const burst of content) {
+    bytes += bytesIn(burst);
     checkSize(bytes, limits);
-    yield chunk;
+    yield burst;
   }
 }

@@ -1,5 +1,6 @@
 export * from './audit-sink';
 export * from './brands';
+export * from './burst';
 export * from './clock';
 export * from './errors';
 export * from './failpoint';
@@ -7,6 +8,7 @@ export * from './first-fault';
 export * from './ids';
 export * from './principal';
 export * from './readiness';
+export * from './release';
 export * from './secret-bytes';
 export * from './start-refused';
 export * from './system-secrets';

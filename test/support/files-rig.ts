@@ -35,7 +35,7 @@ import { UploadFields, parseContent, parseUpload } from '../../src/files/upload-
 import { FileUsageDoc, fileUsageCollection } from '../../src/files/usage.collection';
 import { UsageLedger } from '../../src/files/usage-ledger';
 import { LeasedScheduler } from '../../src/jobs/leased-scheduler';
-import { Clock, Principal, Readiness, newId } from '../../src/kernel';
+import { Clock, Principal, Readiness, burstsOf, newId } from '../../src/kernel';
 import { Links, SharedResources } from '../../src/sharing';
 import { MasterKeyRow } from '../../src/keys/master';
 import { LocalMasterKey } from '../../src/keys/master/local';
@@ -130,12 +130,12 @@ export async function openFilesRig(options: RigOptions = {}) {
   }
 
   async function upload(owner: Principal, name: string, content: Chunks, more: UploadFields = {}): Promise<FileView> {
-    return uploads.upload(owner, parseUpload({ name, ...more }, 'form'), chunksOf(content), undefined);
+    return uploads.upload(owner, parseUpload({ name, ...more }, 'form'), burstsOf(chunksOf(content)), undefined);
   }
 
   /** A new version, whatever the file is now. */
   async function replace(owner: Principal, id: string, content: Chunks, more: UploadFields = {}): Promise<FileView> {
-    const arriving = { content: chunksOf(content), declaredBytes: undefined };
+    const arriving = { content: burstsOf(chunksOf(content)), declaredBytes: undefined };
     const row = await replacements.replace(owner, id, parseContent(more, 'form'), arriving, () => undefined);
     return files.view(row);
   }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { FileContext, FileMessages, FramePool, FileSummary, Span, StoredFile } from '../../src/crypto';
-import { SecretBytes } from '../../src/kernel';
+import { Burst, SecretBytes, burstsOf } from '../../src/kernel';
 
 /** A pool whose workers load the sources as they are, so that a test exercises the worker without a build. */
 export const sourceWorkers = (workers = 1): FramePool =>
@@ -19,6 +19,12 @@ export const noWorkers = (): FramePool => new FramePool({ worker: { file: '' } }
 export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of source) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+export async function inOne(source: AsyncIterable<Burst>): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const burst of source) chunks.push(...burst);
   return Buffer.concat(chunks);
 }
 
@@ -51,7 +57,7 @@ export async function encrypted(
   plaintext: Buffer,
   pieceSize?: number,
 ): Promise<Made> {
-  const encryption = messages.encrypt(fileKey, context, pieces(plaintext, pieceSize));
+  const encryption = messages.encrypt(fileKey, context, burstsOf(pieces(plaintext, pieceSize)));
   const message = await collect(encryption);
   return { message, summary: encryption.summary };
 }

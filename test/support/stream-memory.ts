@@ -3,6 +3,7 @@
 import { PassThrough, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { FileMessages, newKey, Span } from '../../src/crypto';
+import { burstsOf } from '../../src/kernel';
 import { sourceWorkers } from './messages';
 
 const MIB = 1024 * 1024;
@@ -25,7 +26,7 @@ function tapped(message: PassThrough): (span: Span) => Promise<Readable> {
 async function roundTrip(mib: number, watch: () => void): Promise<void> {
   const fileKey = newKey();
   const message = new PassThrough({ highWaterMark: MIB });
-  const written = pipeline(messages.encrypt(fileKey, context, zeros(mib)), message);
+  const written = pipeline(messages.encrypt(fileKey, context, burstsOf(zeros(mib))), message);
   const plaintextSize = mib * MIB;
   const encryptedSize = messages.encryptedSize(context, plaintextSize);
   const opened = await messages.open({ fileKey, context, plaintextSize, encryptedSize, read: tapped(message) });

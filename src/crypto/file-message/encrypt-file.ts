@@ -1,10 +1,10 @@
-import { DomainError, SecretBytes } from '../../kernel';
+import { Burst, DomainError, SecretBytes } from '../../kernel';
 import { FileContext } from './file-context';
 import { FrameJob, Sealed } from './frame-cipher';
 import { FrameEngine, InlineEngine, Returned } from './frame-engine';
 import { FramePool } from './frame-pool';
 import { newHeader } from './header';
-import { MAX_PLAINTEXT_BYTES } from './layout';
+import { FRAME_BYTES, MAX_PLAINTEXT_BYTES } from './layout';
 import { quiet, readAhead } from './read-ahead';
 import { plaintextBatches } from './slab';
 
@@ -21,7 +21,7 @@ export interface FileSummary {
  * for each, and a second iteration throws: the same frame numbers under one data key with other bytes would repeat nonces.
  */
 export class FileEncryption implements AsyncIterable<Buffer> {
-  readonly #source: AsyncIterable<Uint8Array>;
+  readonly #source: AsyncIterable<Burst>;
   readonly #pool: FramePool;
   readonly #header: Buffer;
   #job: FrameJob | undefined;
@@ -30,7 +30,7 @@ export class FileEncryption implements AsyncIterable<Buffer> {
   #sha256: string | undefined;
 
   /** The file key is not needed once this has returned. */
-  constructor(fileKey: SecretBytes, context: FileContext, source: AsyncIterable<Uint8Array>, pool: FramePool) {
+  constructor(fileKey: SecretBytes, context: FileContext, source: AsyncIterable<Burst>, pool: FramePool) {
     const { header, messageId, frameKey, frameBytes } = newHeader(fileKey, context);
     this.#source = source;
     this.#pool = pool;
@@ -76,7 +76,9 @@ export class FileEncryption implements AsyncIterable<Buffer> {
     choose: (only: boolean) => FrameEngine,
   ): AsyncGenerator<{ readonly sealed: Promise<Returned<Sealed>> }, void> {
     let engine: FrameEngine | undefined;
-    for await (const { slab, length, final } of plaintextBatches(this.#source)) {
+    for await (const { slab, length, final } of plaintextBatches(this.#source, () =>
+      this.#pool.framesAtOnce(FRAME_BYTES),
+    )) {
       this.#plaintextSize += length;
       if (this.#plaintextSize > MAX_PLAINTEXT_BYTES) throw new DomainError('too_large');
       engine ??= choose(final);

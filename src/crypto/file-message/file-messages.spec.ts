@@ -9,7 +9,7 @@ import {
   sourceWorkers,
   storedFile,
 } from '../../../test/support/messages';
-import { DomainError } from '../../kernel';
+import { DomainError, burstsOf } from '../../kernel';
 import { sha256 } from '../hash';
 import { newKey } from '../random';
 import { FileContext } from './file-context';
@@ -94,7 +94,9 @@ describe.each([
       yield* pieces(sampleBytes(3 * MIB));
       throw new DomainError('too_large');
     }
-    await expect(collect(messages.encrypt(fileKey, context, broken()))).rejects.toMatchObject({ code: 'too_large' });
+    await expect(collect(messages.encrypt(fileKey, context, burstsOf(broken())))).rejects.toMatchObject({
+      code: 'too_large',
+    });
   });
 
   it('let go of the source when the reader of the message stops early', async () => {
@@ -107,7 +109,8 @@ describe.each([
         ended();
       }
     }
-    for await (const bytes of messages.encrypt(fileKey, context, endless())) if (bytes.length > FRAME_BYTES) break;
+    for await (const bytes of messages.encrypt(fileKey, context, burstsOf(endless())))
+      if (bytes.length > FRAME_BYTES) break;
     await left;
   });
 
@@ -132,7 +135,7 @@ describe.each([
 
 describe('one encryption', () => {
   const messages = new FileMessages(noWorkers());
-  const encryption = () => messages.encrypt(fileKey, context, pieces(Buffer.from('once')));
+  const encryption = () => messages.encrypt(fileKey, context, burstsOf(pieces(Buffer.from('once'))));
 
   it('cannot be iterated twice, which would repeat nonces', async () => {
     const once = encryption();
@@ -154,7 +157,7 @@ describe('one encryption', () => {
 
   it('does not need the file key once it exists', async () => {
     const short = newKey();
-    const started = messages.encrypt(short, context, pieces(Buffer.from('x')));
+    const started = messages.encrypt(short, context, burstsOf(pieces(Buffer.from('x'))));
     short.destroy();
     await expect(collect(started)).resolves.toBeInstanceOf(Buffer);
   });

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { SecretBytes } from '../../kernel';
+import { Burst, SecretBytes } from '../../kernel';
 import { FileEncryption } from './encrypt-file';
 import { FileContext } from './file-context';
 import { FramePool } from './frame-pool';
@@ -16,7 +16,7 @@ export class FileMessages {
   }
 
   /** A message over a source, encrypted as it is iterated. The file key may be destroyed at once. */
-  encrypt(fileKey: SecretBytes, context: FileContext, source: AsyncIterable<Uint8Array>): FileEncryption {
+  encrypt(fileKey: SecretBytes, context: FileContext, source: AsyncIterable<Burst>): FileEncryption {
     return new FileEncryption(fileKey, context, source, this.#pool);
   }
 

@@ -1,7 +1,7 @@
 import { CipherGCMOptions, createCipheriv, createDecipheriv, createHash } from 'node:crypto';
+import { release } from '../../kernel';
 import { NONCE_BYTES, TAG_BYTES } from '../aead';
 import { FINAL_FRAME_OVERHEAD, FRAME_OVERHEAD } from './layout';
-import { release } from './release';
 
 const BATCH_BYTES = 512 * 1024;
 /** Frames that are worked on at once: 512 KiB of plaintext, which makes a hop to a worker small beside the work; one, where it has more. */
@@ -10,6 +10,8 @@ export const batchFrames = (frameBytes: number): number => Math.max(1, Math.floo
 export const FRAME_HEAD_BYTES = 4 + NONCE_BYTES;
 const FINAL_HEAD_BYTES = FINAL_FRAME_OVERHEAD - TAG_BYTES;
 const FINAL_MARKER = 0xffffffff;
+/** Sequence number, and length in eight bytes. */
+const AAD_END_BYTES = 4 + 8;
 const CIPHER = 'aes-256-gcm';
 const PINNED: CipherGCMOptions = { authTagLength: TAG_BYTES };
 const FRAME_LABEL = Buffer.from('AWSKMSEncryptionClient Frame');
@@ -47,10 +49,15 @@ export interface Unsealed {
 export class FrameCipher {
   readonly #job: FrameJob;
   readonly #hash = createHash('sha256');
+  readonly #nonce = Buffer.alloc(NONCE_BYTES);
+  readonly #aad: Buffer;
+  readonly #finalAad: Buffer;
   #sealed = 0;
 
   constructor(job: FrameJob) {
     this.#job = job;
+    this.#aad = Buffer.concat([job.messageId, FRAME_LABEL, Buffer.alloc(AAD_END_BYTES)]);
+    this.#finalAad = Buffer.concat([job.messageId, FINAL_LABEL, Buffer.alloc(AAD_END_BYTES)]);
   }
 
   /**
@@ -93,7 +100,7 @@ export class FrameCipher {
     const headBytes = final ? FINAL_HEAD_BYTES : FRAME_HEAD_BYTES;
     const plaintext = frame.subarray(FRAME_HEAD_BYTES, FRAME_HEAD_BYTES + plaintextBytes);
     this.#hash.update(plaintext);
-    const nonce = nonceOf(sequence);
+    const nonce = this.#nonceOf(sequence);
     const cipher = createCipheriv(CIPHER, this.#job.key, nonce, PINNED);
     cipher.setAAD(this.#additionalData(sequence, plaintextBytes, final));
     const sealed = cipher.update(plaintext);
@@ -107,7 +114,7 @@ export class FrameCipher {
 
   /** The frame's plaintext, or the wall that stopped it. */
   #openFrame(frame: Buffer, sequence: number, final: boolean, plaintextBytes: number): Buffer | string {
-    const nonce = nonceOf(sequence);
+    const nonce = this.#nonceOf(sequence);
     const wall = headFault(frame, sequence, nonce, final ? plaintextBytes : undefined);
     if (wall !== undefined) return wall;
     const start = final ? FINAL_HEAD_BYTES : FRAME_HEAD_BYTES;
@@ -125,18 +132,20 @@ export class FrameCipher {
     }
   }
 
+  /** Sequence number and length behind a label. The buffer is used again for the next frame, as the nonce's is. */
   #additionalData(sequence: number, plaintextBytes: number, final: boolean): Buffer {
-    const end = Buffer.alloc(12);
-    end.writeUInt32BE(sequence);
-    end.writeBigUInt64BE(BigInt(plaintextBytes), 4);
-    return Buffer.concat([this.#job.messageId, final ? FINAL_LABEL : FRAME_LABEL, end]);
+    const aad = final ? this.#finalAad : this.#aad;
+    const end = aad.length - AAD_END_BYTES;
+    aad.writeUInt32BE(sequence, end);
+    // A frame is far below 4 GiB: the upper half of its length stays zero.
+    aad.writeUInt32BE(plaintextBytes, end + 8);
+    return aad;
   }
-}
 
-function nonceOf(sequence: number): Buffer {
-  const nonce = Buffer.alloc(NONCE_BYTES);
-  nonce.writeUInt32BE(sequence, NONCE_BYTES - 4);
-  return nonce;
+  #nonceOf(sequence: number): Buffer {
+    this.#nonce.writeUInt32BE(sequence, NONCE_BYTES - 4);
+    return this.#nonce;
+  }
 }
 
 /** A final frame says its length, and has a marker before its sequence number. */

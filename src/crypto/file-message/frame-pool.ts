@@ -2,13 +2,17 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { FrameJob, Sealed, Unsealed } from './frame-cipher';
+import { batchFrames, FrameJob, Sealed, Unsealed } from './frame-cipher';
 import { FrameEngine, InlineEngine, Returned } from './frame-engine';
 import { FrameReply, FrameRequest } from './frame-protocol';
 
 const COMPILED_WORKER = join(__dirname, 'frame-worker.js');
 /** One core stays with the event loop; beyond four the disk is what everybody waits for. */
 const DEFAULT_WORKERS = Math.max(1, Math.min(4, availableParallelism() - 1));
+
+/** Divided among the messages in work. Each has up to five batches at once: one that fills, two with the worker, two on the way to the disk. */
+const SHARED_BYTES = 2 * 1024 * 1024;
+const LEAST_BATCH_BYTES = 128 * 1024;
 
 export interface FramePoolOptions {
   readonly workers?: number;
@@ -39,6 +43,13 @@ export class FramePool {
   /** An engine for one message, on the thread with the fewest of them. Takes the job's key over. */
   engine(job: FrameJob): FrameEngine {
     return this.#entry === undefined ? new InlineEngine(job) : this.#leastBusy(this.#entry).open(job);
+  }
+
+  /** Frames that a message should hand over at once: what is bounded is the memory of all that are in work together. */
+  framesAtOnce(frameBytes: number): number {
+    const load = this.#workers.reduce((sum, thread) => sum + (thread?.load ?? 0), 0);
+    const share = Math.max(LEAST_BATCH_BYTES, SHARED_BYTES / Math.max(1, load));
+    return Math.min(batchFrames(frameBytes), Math.max(1, Math.floor(share / frameBytes)));
   }
 
   /** Ends the threads; messages in work fail. A later `engine` starts new ones. */

@@ -1,6 +1,6 @@
 import { decryptionFailed } from '../format-fault';
 import { ExactReader } from './exact-reader';
-import { batchFrames, Unsealed } from './frame-cipher';
+import { Unsealed } from './frame-cipher';
 import { FrameEngine, Returned } from './frame-engine';
 import { MessageLayout, Span } from './layout';
 import { quiet, readAhead } from './read-ahead';
@@ -12,15 +12,17 @@ export interface FrameRun {
   readonly last: number;
   /** Where they stand in the message. */
   readonly bytes: Span;
+  /** How many of them are worked on at once. */
+  readonly batch: number;
   /** The plaintext bytes asked for; `end` is before `start` in an empty file. */
   readonly wanted: Span;
 }
 
 /** Bytes of a message that are worked on at once: a store that gives a run's bytes in chunks of so many saves a copy of each. */
-export const batchBytes = (layout: MessageLayout): number => batchFrames(layout.frameBytes) * layout.stride;
+export const batchBytes = ({ batch, layout }: FrameRun): number => batch * layout.stride;
 
 /** The run for a range, or for the whole file. @throws RangeError where the range is not within the plaintext. */
-export function frameRun(layout: MessageLayout, range: Span | undefined): FrameRun {
+export function frameRun(layout: MessageLayout, range: Span | undefined, batch: number): FrameRun {
   const wanted = range ?? { start: 0, end: layout.plaintextSize - 1 };
   if (range !== undefined && (range.start < 0 || range.end < range.start || range.end >= layout.plaintextSize)) {
     throw new RangeError('a range lies within the plaintext');
@@ -28,7 +30,7 @@ export function frameRun(layout: MessageLayout, range: Span | undefined): FrameR
   const first = layout.frameOf(wanted.start);
   // A whole file ends with its final frame, also where that one is empty.
   const last = range === undefined ? layout.frames : layout.frameOf(wanted.end);
-  return { layout, first, last, bytes: layout.bytesOf(first, last), wanted };
+  return { layout, first, last, bytes: layout.bytesOf(first, last), batch, wanted };
 }
 
 /**
@@ -66,10 +68,9 @@ async function* unsealing(
   source: ExactReader,
   engine: FrameEngine,
 ): AsyncGenerator<{ readonly unsealed: Promise<Returned<Unsealed>> }, void> {
-  const { layout } = run;
-  const most = batchFrames(layout.frameBytes);
-  for (let first = run.first; first <= run.last; first += most) {
-    const last = Math.min(first + most - 1, run.last);
+  const { layout, batch } = run;
+  for (let first = run.first; first <= run.last; first += batch) {
+    const last = Math.min(first + batch - 1, run.last);
     const { start, end } = layout.bytesOf(first, last);
     const frames = last - first + 1;
     const slab = await source.take(end + 1 - start);

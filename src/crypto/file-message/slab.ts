@@ -1,7 +1,6 @@
-import { batchFrames, FRAME_HEAD_BYTES, slabBytes } from './frame-cipher';
+import { Burst } from '../../kernel';
+import { FRAME_HEAD_BYTES, slabBytes } from './frame-cipher';
 import { FRAME_BYTES, FRAME_OVERHEAD } from './layout';
-
-const BATCH_FRAMES = batchFrames(FRAME_BYTES);
 
 /** Memory for a batch of frames, owned by itself alone, so that it can be transferred to a worker. */
 export const newSlab = (frames: number, frameBytes: number): Buffer =>
@@ -12,16 +11,12 @@ export class PlaintextBatch {
   length = 0;
   readonly slab: Buffer;
 
-  constructor(private readonly frames: number) {
+  constructor(readonly frames: number) {
     this.slab = newSlab(frames, FRAME_BYTES);
   }
 
   get full(): boolean {
     return this.length === this.frames * FRAME_BYTES;
-  }
-
-  get largest(): boolean {
-    return this.frames === BATCH_FRAMES;
   }
 
   /** Takes bytes up to the end of the current frame and returns how many. Not to be called on a full batch. */
@@ -35,12 +30,16 @@ export class PlaintextBatch {
     return taken;
   }
 
-  /** The same plaintext with room for a whole batch. */
-  grown(): PlaintextBatch {
-    const larger = new PlaintextBatch(BATCH_FRAMES);
+  /** The same plaintext with room for more. */
+  grown(frames: number): PlaintextBatch {
+    const larger = new PlaintextBatch(frames);
     this.slab.copy(larger.slab);
     larger.length = this.length;
     return larger;
+  }
+
+  filled(final: boolean): FilledBatch {
+    return { slab: this.slab, length: this.length, final };
   }
 }
 
@@ -51,22 +50,29 @@ export interface FilledBatch {
 }
 
 /**
- * A stream's bytes in batches of whole frames. A full batch is held back until more comes, so that the last one is known to be final
- * and the final frame is empty for an empty stream only. A small file costs one frame's memory.
+ * A stream's bytes in batches of whole frames, as many as `frames` says at the time. A full batch is held back until more comes, so that
+ * the last one is known to be final and the final frame is empty for an empty stream only. A small file costs one frame's memory.
  */
-export async function* plaintextBatches(source: AsyncIterable<Uint8Array>): AsyncGenerator<FilledBatch, void> {
+export async function* plaintextBatches(
+  source: AsyncIterable<Burst>,
+  frames: () => number,
+): AsyncGenerator<FilledBatch, void> {
   let batch = new PlaintextBatch(1);
-  for await (const chunk of source) {
-    let rest = chunk;
-    while (rest.length > 0) {
-      if (batch.full && batch.largest) {
-        yield { slab: batch.slab, length: batch.length, final: false };
-        batch = new PlaintextBatch(BATCH_FRAMES);
-      } else if (batch.full) {
-        batch = batch.grown();
+  for await (const burst of source) {
+    // The types let a Readable pass, which gives `any`: its chunks would go by as bursts without bytes.
+    if (!Array.isArray(burst)) throw new TypeError('content comes in bursts');
+    for (const chunk of burst) {
+      let rest = chunk;
+      while (rest.length > 0) {
+        if (batch.full && batch.frames < frames()) {
+          batch = batch.grown(frames());
+        } else if (batch.full) {
+          yield batch.filled(false);
+          batch = new PlaintextBatch(frames());
+        }
+        rest = rest.subarray(batch.add(rest));
       }
-      rest = rest.subarray(batch.add(rest));
     }
   }
-  yield { slab: batch.slab, length: batch.length, final: true };
+  yield batch.filled(true);
 }

@@ -8,7 +8,7 @@ import {
   sourceWorkers,
   storedFile,
 } from '../../../test/support/messages';
-import { isDomainError, SecretBytes } from '../../kernel';
+import { SecretBytes, burstsOf, isDomainError } from '../../kernel';
 import { wallOf } from '../format-fault';
 import { newKey } from '../random';
 import { FileContext } from './file-context';
@@ -281,7 +281,7 @@ describe('a fault in a worker', () => {
     }
     const broken = (async () => {
       let seen = 0;
-      for await (const bytes of inWorkers.encrypt(fileKey, context, endless())) {
+      for await (const bytes of inWorkers.encrypt(fileKey, context, burstsOf(endless()))) {
         seen += bytes.length;
         if (seen === HEADER + 8 * STRIDE) await inWorkers.close();
       }

@@ -1,7 +1,8 @@
 import { IncomingMessage } from 'node:http';
+import { Burst } from '../../kernel';
 
 /** What may wait for its reader: few enough bytes to be in a core's cache still when they are copied to their frames. */
-const MOST_BYTES = 256 * 1024;
+const MOST_BYTES = 512 * 1024;
 
 /**
  * What came of a request's body and has not been taken yet. Chunks come from the socket in bursts of 64 KiB, and each hop of a promise costs
@@ -22,7 +23,7 @@ export class Inbox {
   }
 
   /** All that is there, or what comes next; undefined at the end. @throws Error where the body breaks off, once what came before is taken. */
-  async next(): Promise<Buffer | undefined> {
+  async next(): Promise<Burst | undefined> {
     if (this.#bytes === 0 && this.#over === undefined) await new Promise<void>((resolve) => (this.#wake = resolve));
     if (this.#bytes > 0) return this.#taken();
     if (this.#over === 'broken') throw new Error('the body broke off');
@@ -37,13 +38,12 @@ export class Inbox {
     this.request.resume();
   }
 
-  #taken(): Buffer {
-    const [first = Buffer.alloc(0), ...more] = this.#chunks;
-    const bytes = more.length === 0 ? first : Buffer.concat(this.#chunks, this.#bytes);
+  #taken(): Burst {
+    const chunks = this.#chunks;
     this.#chunks = [];
     this.#bytes = 0;
     if (this.request.isPaused()) this.request.resume();
-    return bytes;
+    return chunks;
   }
 
   #take = (chunk: Buffer): void => {

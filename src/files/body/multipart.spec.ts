@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { buffer } from 'node:stream/consumers';
-import { isDomainError } from '../../kernel';
+import { inOne } from '../../../test/support/messages';
+import { Burst, bytesIn, isDomainError } from '../../kernel';
 import { FormHead, readForm } from './multipart';
 
 const BOUNDARY = 'xYzZY';
@@ -18,10 +18,10 @@ const END = `--${BOUNDARY}--\r\n`;
 
 const form = (...parts: (Buffer | string)[]): Buffer => Buffer.concat(parts.map((part) => Buffer.from(part)));
 
-async function* inPieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
+async function* inPieces(bytes: Buffer, size: number): AsyncGenerator<Burst> {
   for (let at = 0; at < bytes.length; at += size) {
     await Promise.resolve();
-    yield bytes.subarray(at, at + size);
+    yield [bytes.subarray(at, at + size)];
   }
 }
 
@@ -31,7 +31,7 @@ const read = (bytes: Buffer, size = 64 * 1024): Promise<FormHead> => readForm(CO
 async function refusalOf(bytes: Buffer, size?: number): Promise<unknown> {
   try {
     const head = await read(bytes, size);
-    await buffer(head.content);
+    await inOne(head.content);
     return undefined;
   } catch (error) {
     return error;
@@ -49,7 +49,7 @@ describe('a form with a file', () => {
     const head = await read(form(field('expires_in', '60'), field('sha256', 'ab'), file(content), END), size);
     expect(Object.fromEntries(head.fields)).toEqual({ expires_in: '60', sha256: 'ab' });
     expect(head).toMatchObject({ fileName: 'a.txt', contentType: 'text/plain' });
-    expect((await buffer(head.content)).equals(content)).toBe(true);
+    expect((await inOne(head.content)).equals(content)).toBe(true);
   });
 
   it.each([
@@ -59,23 +59,23 @@ describe('a form with a file', () => {
   ])('has no type of its own with %s', async (_, header) => {
     const part = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n${header}\r\nx\r\n`;
     const head = await read(form(part, END), 7);
-    expect([head.contentType, (await buffer(head.content)).toString()]).toEqual([undefined, 'x']);
+    expect([head.contentType, (await inOne(head.content)).toString()]).toEqual([undefined, 'x']);
   });
 
   it('keeps a type that is given, without its parameters', async () => {
     const head = await read(form(file('x', 'name="file"; filename="a"', 'Text/Plain; charset=utf-8'), END));
     expect(head.contentType).toBe('text/plain');
-    await buffer(head.content);
+    await inOne(head.content);
   });
 
   it('may hold an empty file', async () => {
     const head = await read(form(file(''), END));
-    expect(await buffer(head.content)).toHaveLength(0);
+    expect(await inOne(head.content)).toHaveLength(0);
   });
 
   it('may come without a preamble, with one, and with an epilogue', async () => {
     const head = await read(form('preamble\r\n', file('x'), END, 'epilogue'));
-    expect((await buffer(head.content)).toString()).toBe('x');
+    expect((await inOne(head.content)).toString()).toBe('x');
   });
 
   it('gives content as it comes, in bounded memory', async () => {
@@ -84,19 +84,19 @@ describe('a form with a file', () => {
     const head = await readForm(
       CONTENT_TYPE,
       (async function* () {
-        yield file('').subarray(0, -2);
+        yield [file('').subarray(0, -2)];
         while (sent < total) {
           await Promise.resolve();
           sent += 64 * 1024;
-          yield Buffer.alloc(64 * 1024, 7);
+          yield [Buffer.alloc(64 * 1024, 7)];
         }
-        yield Buffer.from(`\r\n${END}`);
+        yield [Buffer.from(`\r\n${END}`)];
       })(),
     );
     let received = 0;
     let furthestAhead = 0;
-    for await (const chunk of head.content) {
-      received += chunk.length;
+    for await (const burst of head.content) {
+      received += bytesIn(burst);
       furthestAhead = Math.max(furthestAhead, sent - received);
     }
     expect(received).toBe(total);
@@ -113,7 +113,7 @@ describe('a form with a file', () => {
   ])('keeps the name of %s whole', async (disposition, expected) => {
     const head = await read(form(file('x', disposition), END));
     expect(head.fileName).toBe(expected);
-    await buffer(head.content);
+    await inOne(head.content);
   });
 
   it.each<[string, Buffer]>([
@@ -169,12 +169,12 @@ describe('a form with a file', () => {
     const head = await readForm(
       CONTENT_TYPE,
       (async function* () {
-        yield file('x'.repeat(1000)).subarray(0, 500);
+        yield [file('x'.repeat(1000)).subarray(0, 500)];
         await Promise.resolve();
         throw fault;
       })(),
     );
-    await expect(buffer(head.content)).rejects.toBe(fault);
+    await expect(inOne(head.content)).rejects.toBe(fault);
   });
 
   it('stops reading its source when the reader of the content stops', async () => {
@@ -183,10 +183,10 @@ describe('a form with a file', () => {
       CONTENT_TYPE,
       (async function* () {
         try {
-          yield file('').subarray(0, -2);
+          yield [file('').subarray(0, -2)];
           for (;;) {
             await Promise.resolve();
-            yield Buffer.alloc(64 * 1024);
+            yield [Buffer.alloc(64 * 1024)];
           }
         } finally {
           ended = true;

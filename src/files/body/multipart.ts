@@ -2,7 +2,7 @@ import { Busboy, BusboyInstance } from '@fastify/busboy';
 import { EventEmitter } from 'node:events';
 import { Readable } from 'node:stream';
 import { unknownMember } from '../../http';
-import { DomainError, FieldFault } from '../../kernel';
+import { Burst, DomainError, FieldFault } from '../../kernel';
 import { Deferred } from './deferred';
 import { MAX_ENVELOPE_BYTES, UPLOAD_FIELDS } from '../upload-request';
 
@@ -39,7 +39,7 @@ export interface FormHead {
   /** Undefined where the part does not say it. */
   readonly contentType: string | undefined;
   /** Ends only when the whole form has been read and holds nothing wrong, the closing boundary included; else it throws. */
-  readonly content: AsyncIterable<Buffer>;
+  readonly content: AsyncIterable<Burst>;
   /** Says that nobody reads on, so that the rest of the body is dropped. Does nothing after the end. */
   close(): void;
 }
@@ -48,7 +48,7 @@ export interface FormHead {
  * Reads a multipart/form-data body (RFC 7578): fields first, then one part `file`. Resolves when the part `file` begins.
  * @throws DomainError `validation_failed` (broken, or anything in it that does not belong there), `too_large` (all but the file's bytes).
  */
-export async function readForm(contentType: string, body: AsyncIterable<Buffer>): Promise<FormHead> {
+export async function readForm(contentType: string, body: AsyncIterable<Burst>): Promise<FormHead> {
   return await new FormReader(contentType).read(body);
 }
 
@@ -80,7 +80,7 @@ class FormReader {
     eachPart(this.#parser, (headers) => this.#part(headers));
   }
 
-  read(body: AsyncIterable<Buffer>): Promise<FormHead> {
+  read(body: AsyncIterable<Burst>): Promise<FormHead> {
     void this.#pump(body).catch((fault: unknown) => this.#fail(fault as Error));
     return this.#head.promise;
   }
@@ -126,11 +126,11 @@ class FormReader {
     if (!this.#ended) this.#fail(broken());
   }
 
-  async *#content(stream: Readable): AsyncGenerator<Buffer, void> {
+  async *#content(stream: Readable): AsyncGenerator<Burst, void> {
     try {
-      for await (const chunk of stream as AsyncIterable<Buffer>) {
+      for await (const chunk of stream as AsyncIterable<Uint8Array>) {
         this.#fileBytes += chunk.length;
-        yield chunk;
+        yield [chunk];
       }
     } catch {
       this.#fail(broken());
@@ -138,14 +138,20 @@ class FormReader {
     await this.#end.promise;
   }
 
-  async #pump(body: AsyncIterable<Buffer>): Promise<void> {
-    for await (const chunk of body) {
-      if (this.#failed) return;
-      this.#bytes += chunk.length;
-      if (this.#bytes - this.#fileBytes > MAX_OVERHEAD_BYTES) throw new DomainError('too_large');
-      if (!this.#parser.write(chunk)) await this.#drained();
+  async #pump(body: AsyncIterable<Burst>): Promise<void> {
+    for await (const burst of body) {
+      for (const chunk of burst) {
+        if (this.#failed) return;
+        await this.#write(chunk);
+      }
     }
     this.#parser.end();
+  }
+
+  async #write(chunk: Uint8Array): Promise<void> {
+    this.#bytes += chunk.length;
+    if (this.#bytes - this.#fileBytes > MAX_OVERHEAD_BYTES) throw new DomainError('too_large');
+    if (!this.#parser.write(chunk)) await this.#drained();
   }
 
   async #drained(): Promise<void> {

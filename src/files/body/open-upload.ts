@@ -1,5 +1,5 @@
 import { IncomingMessage } from 'node:http';
-import { DomainError } from '../../kernel';
+import { Burst, DomainError } from '../../kernel';
 import {
   ContentRequest,
   FieldSource,
@@ -10,12 +10,12 @@ import {
   parseUpload,
 } from '../upload-request';
 import { FormHead, MAX_OVERHEAD_BYTES, readForm } from './multipart';
-import { received } from './received';
+import { lent, received } from './received';
 
 /** An upload whose description has been read and parsed, and whose content is still to come. */
 export interface IncomingUpload<Request extends ContentRequest = UploadRequest> {
   readonly request: Request;
-  readonly content: AsyncIterable<Buffer>;
+  readonly content: AsyncIterable<Burst>;
   /** At least so many bytes are announced; undefined for a body without Content-Length. */
   readonly declaredBytes: number | undefined;
   /** To be called when the upload has ended, in whatever way: what was not read of the body is dropped. */
@@ -97,7 +97,7 @@ function openRaw<Request extends ContentRequest>(
   { parse }: Reading<Request>,
 ): IncomingUpload<Request> {
   const request = parse(query, 'query');
-  return { request, content: received(message), declaredBytes: contentLength(message), close: () => undefined };
+  return { request, content: lent(message), declaredBytes: contentLength(message), close: () => undefined };
 }
 
 /** Bytes are kept as they come, and never unpacked: neither what they unpack to nor how much of it is anybody's guess. */

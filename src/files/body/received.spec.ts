@@ -8,8 +8,8 @@ let outcome: Promise<Buffer | Error>;
 let settle: (value: Buffer | Error) => void;
 
 async function readAll(message: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of received(message)) chunks.push(chunk);
+  const chunks: Uint8Array[] = [];
+  for await (const burst of received(message)) chunks.push(...burst);
   return Buffer.concat(chunks);
 }
 
@@ -108,9 +108,9 @@ describe('a client that is slow', () => {
     server.removeAllListeners('request');
     server.on('request', (message: IncomingMessage) => {
       const read = async (): Promise<Buffer> => {
-        const chunks: Buffer[] = [];
-        for await (const chunk of received(message, patience)) {
-          chunks.push(chunk);
+        const chunks: Uint8Array[] = [];
+        for await (const burst of received(message, patience)) {
+          chunks.push(...burst);
           if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
         }
         return Buffer.concat(chunks);

@@ -1,5 +1,5 @@
 import { IncomingMessage } from 'node:http';
-import { DomainError, SECOND } from '../../kernel';
+import { Burst, DomainError, SECOND, bytesIn, release } from '../../kernel';
 import { Inbox } from './inbox';
 
 /** How slow a client may be, looked at only while we could take more. */
@@ -17,7 +17,7 @@ const PATIENCE: Patience = { silenceMs: 60 * SECOND, inAllMs: 60 * SECOND, slowe
  * The bytes of a request as they come. An early end leaves the request alone (the socket is still needed for the answer).
  * @throws DomainError `request_timeout` for a client that is too slow, `validation_failed` where the body breaks off.
  */
-export async function* received(request: IncomingMessage, patience = PATIENCE): AsyncGenerator<Buffer, void> {
+export async function* received(request: IncomingMessage, patience = PATIENCE): AsyncGenerator<Burst, void> {
   const inbox = new Inbox(request);
   let waited = 0;
   let bytes = 0;
@@ -28,7 +28,7 @@ export async function* received(request: IncomingMessage, patience = PATIENCE): 
       const next = await withDeadline(inbox.next(), Math.min(patience.silenceMs, inAll));
       if (next === undefined) return;
       waited += performance.now() - asked;
-      bytes += next.length;
+      bytes += bytesIn(next);
       yield next;
     }
   } finally {
@@ -36,14 +36,26 @@ export async function* received(request: IncomingMessage, patience = PATIENCE): 
   }
 }
 
+/**
+ * As `received`, for a reader that has taken what it needs of a burst when it asks for the next one: the memory of a burst is given back
+ * then. Many uploads at once would otherwise hold what nobody reads any more until the garbage collector comes.
+ */
+export async function* lent(request: IncomingMessage): AsyncGenerator<Burst, void> {
+  for await (const burst of received(request)) {
+    yield burst;
+    for (const chunk of burst) release(chunk);
+  }
+}
+
 /** A timer of its own for each wait: racing one long-lived promise would pile up reactions on it. */
 function withDeadline<T>(next: Promise<T>, ms: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const tooSlow = new DomainError('request_timeout', { detail: 'The body came too slowly.' });
-    const timer = setTimeout(() => reject(tooSlow), Math.max(0, ms));
+    const timer = setTimeout(() => reject(tooSlow()), Math.max(0, ms));
     next.then(resolve, () => reject(brokenOff())).finally(() => clearTimeout(timer));
   });
 }
 
+/** Made when it is needed: an error takes its stack down, which costs as much as a chunk. */
+const tooSlow = (): DomainError => new DomainError('request_timeout', { detail: 'The body came too slowly.' });
 const brokenOff = (): DomainError =>
   new DomainError('validation_failed', { detail: 'The body broke off before its end.' });

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AuditAction, AuditIntent, AuditSink, DropBox, Principal, audited } from '../../kernel';
+import { AuditAction, AuditIntent, AuditSink, Burst, DropBox, Principal, audited } from '../../kernel';
 import { LinkDoc, LinkOpening, Links, NewLink, NewTicket, Tickets } from '../../sharing';
 import { Page, Position } from '../../store';
 import { FileUploads } from '../file-uploads';
@@ -55,7 +55,7 @@ export class DropBoxes {
   async receive(
     owner: Sender,
     request: UploadRequest,
-    content: AsyncIterable<Buffer>,
+    content: AsyncIterable<Burst>,
     declaredBytes: number | undefined,
   ): Promise<FileView> {
     const { ticketId } = owner.dropBox;

@@ -1,11 +1,11 @@
 import { HashStream, equalBytes } from '../../crypto';
-import { DomainError, isDomainError } from '../../kernel';
+import { Burst, DomainError, bytesIn, isDomainError } from '../../kernel';
 import { Checksum } from './tus-request';
 
 /** The body of one request, as the upload takes it. */
 export interface IncomingPiece {
   readonly offset: number;
-  readonly content: AsyncIterable<Buffer>;
+  readonly content: AsyncIterable<Burst>;
   /** Bytes that are announced; undefined where they are not. */
   readonly announced: number | undefined;
   readonly checksum: Checksum | undefined;
@@ -39,16 +39,16 @@ export class PieceBytes {
   }
 
   /** @throws DomainError `too_large`, `checksum_mismatch` */
-  async *read(): AsyncGenerator<Buffer, void> {
+  async *read(): AsyncGenerator<Burst, void> {
     const hash = this.piece.checksum?.hash();
     let bytes = 0;
     try {
-      for await (const chunk of this.piece.content) {
+      for await (const burst of this.piece.content) {
         this.#moved = true;
-        bytes += chunk.length;
+        bytes += bytesIn(burst);
         if (bytes > this.room) throw tooMuch();
-        hash?.update(chunk);
-        yield chunk;
+        for (const chunk of burst) hash?.update(chunk);
+        yield burst;
       }
     } catch (error) {
       if (hash !== undefined || !isDomainError(error, 'validation_failed', 'request_timeout')) throw error;

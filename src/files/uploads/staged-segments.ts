@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { BlobStore } from '../../blobs';
 import { FileMessages, FileSummary } from '../../crypto';
-import { DomainError, SecretBytes, StaleEnvelope, isDomainError } from '../../kernel';
+import { Burst, DomainError, SecretBytes, StaleEnvelope, burstsOf, isDomainError } from '../../kernel';
 import { Sealer } from '../../keys/user';
 import { Collection, Store } from '../../store';
 import { BlobRefs } from '../blob-refs';
@@ -43,12 +43,7 @@ export class StagedSegments {
   }
 
   /** Resolves when the message is durable. Destroys the key. */
-  async write(
-    upload: UploadDoc,
-    attempt: number,
-    key: SecretBytes,
-    bytes: AsyncIterable<Buffer>,
-  ): Promise<FileSummary> {
+  async write(upload: UploadDoc, attempt: number, key: SecretBytes, bytes: AsyncIterable<Burst>): Promise<FileSummary> {
     try {
       const message = this.messages.encrypt(key, contextOf(upload, attempt), bytes);
       key.destroy();
@@ -64,8 +59,8 @@ export class StagedSegments {
   }
 
   /** All that counts, in clear, in its order. @throws DomainError `decryption_failed` where a segment is not what was stored. */
-  async *content(upload: UploadDoc, key: SecretBytes): AsyncGenerator<Buffer, void> {
-    for (const segment of segmentsOf(upload)) yield* await this.open(upload, segment, key);
+  async *content(upload: UploadDoc, key: SecretBytes): AsyncGenerator<Burst, void> {
+    for (const segment of segmentsOf(upload)) yield* burstsOf(await this.open(upload, segment, key));
   }
 
   /** Removes what an attempt left, unless a file has it by now. */

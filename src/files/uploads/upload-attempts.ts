@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
 import { FileSummary } from '../../crypto';
 import { UploadLocked } from '../../http';
-import { Clock, failpoint } from '../../kernel';
+import { Burst, Clock, failpoint } from '../../kernel';
 import { Sealer } from '../../keys/user';
 import { Collection, Store, update } from '../../store';
 import { IncomingPiece, PieceBytes, tooMuch } from './piece';
@@ -132,7 +132,7 @@ function startOf(upload: UploadDoc, { offset, announced, checksum }: IncomingPie
   return { offset, mayBeWhole };
 }
 
-async function* finishing(bytes: AsyncIterable<Buffer>, pulse: Pulse): AsyncGenerator<Buffer, void> {
+async function* finishing(bytes: AsyncIterable<Burst>, pulse: Pulse): AsyncGenerator<Burst, void> {
   yield* bytes;
   pulse.finishing();
 }

@@ -18,7 +18,7 @@ import { CONFIG, type Config } from '../../config';
 import { Caller, Policy, TUS_HEADERS, TUS_VERSION } from '../../http';
 import { DomainError } from '../../kernel';
 import type { Principal } from '../../kernel';
-import { received } from '../body/received';
+import { lent } from '../body/received';
 import { IncomingPiece } from './piece';
 import * as tus from './tus-request';
 import { UploadView } from './upload-access';
@@ -152,7 +152,7 @@ function pieceOf({ headers, raw }: FastifyRequest, offset: number): IncomingPiec
   }
   return {
     offset,
-    content: received(raw),
+    content: lent(raw),
     announced: tus.announcedBytes(headers),
     checksum: tus.parseChecksum(headers),
     interrupt: () => void raw.destroy(),

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AuditAction, AuditIntent, AuditSink, Principal, audited, isDomainError, newId } from '../../kernel';
+import { AuditAction, AuditIntent, AuditSink, Burst, Principal, audited, isDomainError, newId } from '../../kernel';
 import { UploadCompletion } from './completion';
 import { NewUploads } from './new-uploads';
 import { IncomingPiece } from './piece';
@@ -109,4 +109,4 @@ const NO_BYTES: IncomingPiece = {
   interrupt: () => undefined,
 };
 
-async function* nothing(): AsyncGenerator<Buffer, void> {}
+async function* nothing(): AsyncGenerator<Burst, void> {}

@@ -6,7 +6,7 @@ import { waitFor } from '../../../test/support/processes';
 import { blobFiles } from '../../../test/support/raw-http';
 import { createUpload, endUpload, headUpload, newUpload, offsetOf, patchUpload } from '../../../test/support/tus';
 import { BlobStore } from '../../blobs';
-import { HOUR, MINUTE, SECOND, newId } from '../../kernel';
+import { HOUR, MINUTE, SECOND, burstsOf, newId } from '../../kernel';
 import { userKeysCollection } from '../../keys/user';
 import { Store } from '../../store';
 import { blobRefCollection } from '../blob-ref.collection';
@@ -157,7 +157,7 @@ describe('an attempt that was taken for dead', () => {
     }
     const piece: IncomingPiece = {
       offset: 0,
-      content: asleep(),
+      content: burstsOf(asleep()),
       announced: 8,
       checksum: undefined,
       interrupt: () => undefined,
