@@ -60,7 +60,7 @@ export async function* plaintextBatches(
   let batch = new PlaintextBatch(1);
   for await (const burst of source) {
     // The types let a Readable pass, which gives `any`: its chunks would go by as bursts without bytes.
-    if (!Array.isArray(burst)) throw new TypeError('content comes in bursts');
+    if ((burst as unknown) instanceof Uint8Array) throw new TypeError('content comes in bursts');
     for (const chunk of burst) {
       let rest = chunk;
       while (rest.length > 0) {
