@@ -53,7 +53,7 @@ describe('The pace of a job', () => {
   it('finds the size that fits a slow store', async () => {
     const { run, sizes } = job(2);
     await run(8);
-    expect(sizes.at(-1)).toBe(125);
+    expect(sizes.at(-1)).toBe(250);
   });
 
   it('does not go below the least, however slow the store is', async () => {

@@ -17,7 +17,7 @@ export interface PaceSenses {
 }
 
 /** Nobody is served: long enough that what a step costs beside its work, its last commit above all, is little. */
-const STEP_ALONE_MS = 250;
+const STEP_ALONE_MS = 500;
 /** Somebody is served: a request waits for the step that it meets, in the event loop and behind its commit, so it is kept to the length of one request. */
 const STEP_BESIDE_MS = 4;
 /** Rest after a step beside others, in lengths of that step: of ten requests seven meet none. */

@@ -1,5 +1,5 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
-import { JobFailed, JobProgress, JobRunner, Pace, RunningJob } from '../../jobs';
+import { JobFailed, JobProgress, JobRunner, Pace, RunningJob, Step } from '../../jobs';
 import { AuditAction, AuditIntent, AuditSink, failpoint, isDomainError } from '../../kernel';
 import { MAX_BATCH } from '../master';
 import { SystemKeys } from '../system';
@@ -10,7 +10,7 @@ import { RotationTarget } from './rotation-target';
 /** So many batches in a row in which no row held still: somebody keeps writing them, and a new rotation is to be tried later. */
 const IDLE_BATCHES = 50;
 /** User keys in a batch: by how it goes, and how much others want of this process. */
-const BATCH = { least: 25, first: MAX_BATCH, most: 5_000 };
+const BATCH = { least: 25, first: MAX_BATCH, most: 10_000 };
 /** What is wrapped and written in one go: fewer, and each write pays for a commit of its own; more, and the event loop is late for the others. */
 const PART = 100;
 /** The progress of a job is for those who watch it; what is done is told by the rows. */
@@ -112,10 +112,7 @@ export class RotationJob implements OnModuleInit {
     const progress = new Progress(job);
     for (let idle = 0; idle < IDLE_BATCHES;) {
       await job.hold();
-      const batch = await pace.step(
-        ({ size, goesOn }) => this.userKeys.rewrapBatch(target, size, { part: Math.min(size, PART), goesOn }),
-        job.signal,
-      );
+      const batch = await pace.step((step) => this.#rewrapBatch(job, target, step), job.signal);
       failpoint('rotation.mid-batch');
       if (batch.failed.length > 0) this.#note('rotation.quarantined', job, { target, keys: batch.failed.length });
       if (batch.attempted === 0) return this.#count(job, target, batch.forged.length);
@@ -123,6 +120,14 @@ export class RotationJob implements OnModuleInit {
       idle = batch.done + batch.failed.length > 0 ? 0 : idle + 1;
     }
     throw new JobFailed('conflict');
+  }
+
+  #rewrapBatch(job: RunningJob, target: number, { size, goesOn }: Step): Promise<RewrapOutcome> {
+    const mayGoOn = async (): Promise<boolean> => {
+      await job.hold();
+      return goesOn();
+    };
+    return this.userKeys.rewrapBatch(target, size, { part: Math.min(size, PART), goesOn: mayGoOn });
   }
 
   /**

@@ -22,8 +22,8 @@ export interface RewrapOutcome {
 export interface RewrapOptions {
   /** Rows that are wrapped and written in one go. */
   readonly part?: number;
-  /** Asked between two parts: where it says no, those under way are the last ones. */
-  readonly goesOn?: () => boolean;
+  /** Asked between two parts: where it says no, or throws, those under way are the last ones. */
+  readonly goesOn?: () => Promise<boolean>;
 }
 
 type Written = Pick<RewrapOutcome, 'done' | 'failed'>;
@@ -57,7 +57,7 @@ export class UserKeyRewrapper {
   async rewrapBatch(
     target: number,
     limit = MAX_BATCH,
-    { part = MAX_BATCH, goesOn = () => true }: RewrapOptions = {},
+    { part = MAX_BATCH, goesOn = () => Promise.resolve(true) }: RewrapOptions = {},
   ): Promise<RewrapOutcome> {
     const due = new DueUserKeys(this.#rows, target);
     const parts: Promise<Written>[] = [];
@@ -68,7 +68,7 @@ export class UserKeyRewrapper {
         parts.push(handled(this.#rewrapPart(target, rows)));
         await parts.at(-PARTS_AT_ONCE);
         await nextTurn();
-        rows = attempted < limit && goesOn() ? await due.next(Math.min(part, limit - attempted)) : [];
+        rows = attempted < limit && (await goesOn()) ? await due.next(Math.min(part, limit - attempted)) : [];
       }
     } finally {
       await Promise.allSettled(parts);
