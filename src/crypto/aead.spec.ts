@@ -20,6 +20,12 @@ describe('aeadSeal and aeadOpen', () => {
     expect(aeadSeal(key, Buffer.from('x'), aad).equals(aeadSeal(key, Buffer.from('x'), aad))).toBe(false);
   });
 
+  it('never takes a nonce twice, over several draws from the generator', () => {
+    const seals = Array.from({ length: 2000 }, () => aeadSeal(key, Buffer.alloc(0), aad));
+    expect(new Set(seals.map((sealed) => sealed.subarray(0, 12).toString('hex'))).size).toBe(2000);
+    expect(seals.every((sealed) => aeadOpen(key, sealed, aad).length === 0)).toBe(true);
+  });
+
   it('opens an empty plaintext', () => {
     expect(aeadOpen(key, aeadSeal(key, Buffer.alloc(0), aad), aad)).toHaveLength(0);
   });

@@ -1,7 +1,7 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomFillSync } from 'node:crypto';
 import { SecretBytes } from '../kernel';
 import { decryptionFailed } from './format-fault';
-import { KEY_BYTES, randomSecret } from './random';
+import { KEY_BYTES } from './random';
 
 export const NONCE_BYTES = 12;
 export const TAG_BYTES = 16;
@@ -43,11 +43,27 @@ export function gcmDecrypt(
   }
 }
 
+const drawn = Buffer.alloc(NONCE_BYTES * 256);
+let used = drawn.length;
+
+/**
+ * Random bytes of the operating system's generator, each given out once. Drawn many at a time: one call of the generator costs more than
+ * sealing a key does. What is no secret, and nothing else, may wait in memory like this. Good until the next call.
+ */
+function nextNonce(): Buffer {
+  if (used === drawn.length) {
+    randomFillSync(drawn);
+    used = 0;
+  }
+  used += NONCE_BYTES;
+  return drawn.subarray(used - NONCE_BYTES, used);
+}
+
 /**
  * AES-256-GCM with a random nonce: `nonce (12) | ciphertext | tag (16)`. At most 2^32 calls under one key (SP 800-38D, 8.3).
  */
 export function aeadSeal(key: SecretBytes, plaintext: Uint8Array, aad: Uint8Array): Buffer {
-  const nonce = randomSecret(NONCE_BYTES);
+  const nonce = nextNonce();
   return Buffer.concat([nonce, gcmEncrypt(key, nonce, plaintext, aad)]);
 }
 

@@ -24,6 +24,18 @@ describe('encodeContext', () => {
     );
   });
 
+  it.each([
+    [2 ** 32 - 1, '00000000ffffffff'],
+    [2 ** 32, '0000000100000000'],
+    [Number.MAX_SAFE_INTEGER, '001fffffffffffff'],
+  ])('writes the number %d in eight bytes, highest first', (number, hex) => {
+    expect(encodeContext([number]).toString('hex').slice(-16)).toBe(hex);
+  });
+
+  it('counts the bytes of a text and not its letters', () => {
+    expect(encodeContext(['\u00fc\u{1f511}']).toString('hex')).toBe('00000001' + '01' + '00000006' + 'c3bcf09f9491');
+  });
+
   it('gives unlike lists unlike bytes', () => {
     fc.assert(
       fc.property(fc.array(part, { maxLength: 6 }), fc.array(part, { maxLength: 6 }), (one, other) => {

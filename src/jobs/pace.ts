@@ -16,14 +16,24 @@ export interface PaceSenses {
   readonly rest: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
-/** Nobody is served: long enough that what a step costs beside its work is little, short enough that a pause is felt at once. */
-const STEP_ALONE_MS = 100;
-/** Somebody is served: a request waits for the step that it meets, in the event loop and behind its commit, so it is kept to the length of a few requests. */
-const STEP_BESIDE_MS = 8;
+/** Nobody is served: long enough that what a step costs beside its work, its last commit above all, is little. */
+const STEP_ALONE_MS = 500;
+/** Somebody is served: a request waits for the step that it meets, in the event loop and behind its commit, so it is kept to the length of one request. */
+const STEP_BESIDE_MS = 4;
 /** Rest after a step beside others, in lengths of that step: of ten requests seven meet none. */
 const REST = 2;
 /** However slow the store or Vault is, a rest does not grow beyond this. */
 const LONGEST_REST_MS = 250;
+/** So long after the last request more of them are to be expected: between two steps of a few milliseconds mostly none comes. */
+const COMPANY_MS = 1_000;
+
+/** What a step is asked to do. */
+export interface Step {
+  /** Items, at most. */
+  readonly size: number;
+  /** Asked by a long step in the midst of its work. False as soon as somebody is served, or the job is to stop: the rest is left to the next step. */
+  readonly goesOn: () => boolean;
+}
 
 /**
  * How much a job does at a time, and how long it rests in between. Alone it takes what it can get. As soon as the process serves requests it
@@ -31,35 +41,51 @@ const LONGEST_REST_MS = 250;
  * off, and a store or a Vault that is slow for others too is not the place for a large batch.
  */
 export class Pace {
-  #size: number;
+  #alone: number;
+  #beside: number;
+  #activity: number;
+  #lastServed = -Infinity;
 
   constructor(
     private readonly limits: PaceLimits,
     private readonly senses: PaceSenses = { now: () => performance.now(), activity: requestActivity, rest: pauseFor },
   ) {
-    this.#size = limits.first;
-  }
-
-  /** Items for the next step. */
-  get size(): number {
-    return this.#size;
+    this.#alone = limits.first;
+    this.#beside = limits.least;
+    // The request that began the job is no company.
+    this.#activity = senses.activity();
   }
 
   /** One step of the job, and the rest that follows it; the rest ends when the signal aborts. */
-  async step<T>(work: (size: number) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const { now, activity, rest } = this.senses;
-    const [begun, before] = [now(), activity()];
-    const result = await work(this.#size);
-    const [took, isAlone] = [now() - begun, activity() === before];
-    this.#adapt(took, isAlone ? STEP_ALONE_MS : STEP_BESIDE_MS);
-    if (!isAlone) await rest(Math.min(REST * took, LONGEST_REST_MS), signal);
+  async step<T>(work: (step: Step) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const { now, rest } = this.senses;
+    const begun = now();
+    const isAlone = this.#isAlone();
+    const result = await work({
+      size: isAlone ? this.#alone : this.#beside,
+      goesOn: () => signal?.aborted !== true && (!isAlone || this.#isAlone()),
+    });
+    const took = now() - begun;
+    if (!isAlone) this.#beside = this.#adapted(this.#beside, took, STEP_BESIDE_MS);
+    // A step that was broken off says nothing of its size.
+    else if (this.#isAlone()) this.#alone = this.#adapted(this.#alone, took, STEP_ALONE_MS);
+    if (!this.#isAlone()) await rest(Math.min(REST * took, LONGEST_REST_MS), signal);
     return result;
   }
 
+  /** Whether nobody has been served for a while. */
+  #isAlone(): boolean {
+    const { now, activity } = this.senses;
+    const [time, current] = [now(), activity()];
+    if (current !== this.#activity) this.#lastServed = time;
+    this.#activity = current;
+    return time - this.#lastServed >= COMPANY_MS;
+  }
+
   /** Towards the wanted length, by half or double at most: one slow step is no reason to crawl, one quick one none to run. */
-  #adapt(took: number, wanted: number): void {
+  #adapted(size: number, took: number, wanted: number): number {
     const factor = Math.min(2, Math.max(0.5, wanted / Math.max(took, 1)));
     const { least, most } = this.limits;
-    this.#size = Math.round(Math.min(most, Math.max(least, this.#size * factor)));
+    return Math.round(Math.min(most, Math.max(least, size * factor)));
   }
 }

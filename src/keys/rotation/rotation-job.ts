@@ -1,5 +1,5 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
-import { JobFailed, JobProgress, JobRunner, Pace, RunningJob } from '../../jobs';
+import { JobFailed, JobProgress, JobRunner, Pace, RunningJob, Step } from '../../jobs';
 import { AuditAction, AuditIntent, AuditSink, failpoint, isDomainError } from '../../kernel';
 import { MAX_BATCH } from '../master';
 import { SystemKeys } from '../system';
@@ -10,9 +10,11 @@ import { RotationTarget } from './rotation-target';
 /** So many batches in a row in which no row held still: somebody keeps writing them, and a new rotation is to be tried later. */
 const IDLE_BATCHES = 50;
 /** User keys in a batch: by how it goes, and how much others want of this process. */
-const BATCH = { least: 25, first: MAX_BATCH, most: 1_000 };
+const BATCH = { least: 25, first: MAX_BATCH, most: 10_000 };
 /** What is wrapped and written in one go: fewer, and each write pays for a commit of its own; more, and the event loop is late for the others. */
 const PART = 100;
+/** The progress of a job is for those who watch it; what is done is told by the rows. */
+const SAVE_EVERY_MS = 500;
 
 /**
  * Rotates the master key, and moves it to another home, in the order of writes of DESIGN section 3. Each step looks at what is there before it does anything, so the
@@ -107,19 +109,25 @@ export class RotationJob implements OnModuleInit {
   async #rewrapUserKeys(job: RunningJob, target: number): Promise<void> {
     await this.#count(job, target, 0);
     const pace = new Pace(BATCH);
+    const progress = new Progress(job);
     for (let idle = 0; idle < IDLE_BATCHES;) {
       await job.hold();
-      const batch = await pace.step(
-        (size) => this.userKeys.rewrapBatch(target, size, Math.min(size, PART)),
-        job.signal,
-      );
+      const batch = await pace.step((step) => this.#rewrapBatch(job, target, step), job.signal);
       failpoint('rotation.mid-batch');
       if (batch.failed.length > 0) this.#note('rotation.quarantined', job, { target, keys: batch.failed.length });
       if (batch.attempted === 0) return this.#count(job, target, batch.forged.length);
-      await job.save({ progress: afterBatch(job.progress, batch) });
+      await progress.add(batch);
       idle = batch.done + batch.failed.length > 0 ? 0 : idle + 1;
     }
     throw new JobFailed('conflict');
+  }
+
+  #rewrapBatch(job: RunningJob, target: number, { size, goesOn }: Step): Promise<RewrapOutcome> {
+    const mayGoOn = async (): Promise<boolean> => {
+      await job.hold();
+      return goesOn();
+    };
+    return this.userKeys.rewrapBatch(target, size, { part: Math.min(size, PART), goesOn: mayGoOn });
   }
 
   /**
@@ -137,6 +145,23 @@ export class RotationJob implements OnModuleInit {
 
   #note(action: AuditAction, job: RunningJob, details: NonNullable<AuditIntent['details']>): void {
     this.audit.note({ action, actor: `system:${ROTATION_JOB}`, resource: `rotation/${job.id}`, details }, 'done');
+  }
+}
+
+/** Adds batches up and saves the sum now and then: a save is a commit, which the next batch would wait for. */
+class Progress {
+  #now: JobProgress;
+  #saved = performance.now();
+
+  constructor(private readonly job: RunningJob) {
+    this.#now = job.progress;
+  }
+
+  async add(batch: RewrapOutcome): Promise<void> {
+    this.#now = afterBatch(this.#now, batch);
+    if (performance.now() - this.#saved < SAVE_EVERY_MS) return;
+    await this.job.save({ progress: this.#now });
+    this.#saved = performance.now();
   }
 }
 

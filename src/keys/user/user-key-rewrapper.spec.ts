@@ -63,8 +63,24 @@ describe('Wrapping user keys again', () => {
 
   it.each([1, 2, 3, 5])('does all of a batch in parts of %i, each row once', async (part) => {
     const target = await moveMasterKey(houses);
-    expect(await houses.rewrapper.rewrapBatch(target, 100, part)).toMatchObject({ attempted: 5, done: 5 });
-    expect(await houses.rewrapper.rewrapBatch(target, 100, part)).toMatchObject({ attempted: 0 });
+    expect(await houses.rewrapper.rewrapBatch(target, 100, { part })).toMatchObject({ attempted: 5, done: 5 });
+    expect(await houses.rewrapper.rewrapBatch(target, 100, { part })).toMatchObject({ attempted: 0 });
+  });
+
+  it('ends between two parts where it is told to, and the next batch goes on from there', async () => {
+    const target = await moveMasterKey(houses);
+    let asked = 0;
+    const goesOn = (): Promise<boolean> => Promise.resolve((asked += 1) < 2);
+    const batch = await houses.rewrapper.rewrapBatch(target, 100, { part: 1, goesOn });
+    expect(batch).toEqual({ attempted: 2, done: 2, failed: [], forged: [] });
+    expect(await houses.rewrapper.rewrapBatch(target)).toMatchObject({ attempted: 3, done: 3 });
+  });
+
+  it('writes what is under way where it may not go on, and nothing after that', async () => {
+    const target = await moveMasterKey(houses);
+    const goesOn = (): Promise<boolean> => Promise.reject(new Error('no longer held'));
+    await expect(houses.rewrapper.rewrapBatch(target, 100, { part: 2, goesOn })).rejects.toThrow('no longer held');
+    expect(await houses.rewrapper.remaining(target)).toBe(3);
   });
 
   it('takes pending rows along', async () => {

@@ -19,6 +19,13 @@ export interface RewrapOutcome {
   readonly forged: readonly string[];
 }
 
+export interface RewrapOptions {
+  /** Rows that are wrapped and written in one go. */
+  readonly part?: number;
+  /** Asked between two parts: where it says no, or throws, those under way are the last ones. */
+  readonly goesOn?: () => Promise<boolean>;
+}
+
 type Written = Pick<RewrapOutcome, 'done' | 'failed'>;
 
 /** Parts under way at once: the embedded store makes one commit of what is written together. */
@@ -44,10 +51,14 @@ export class UserKeyRewrapper {
   }
 
   /**
-   * At most `limit` rows, in parts of `part`, some of them at once, so that the key home and the store work at the same time.
+   * At most `limit` rows, in parts, some of them at once, so that the key home and the store work at the same time.
    * @throws DomainError `kms_unavailable`, `store_unavailable`; what was written stays.
    */
-  async rewrapBatch(target: number, limit = MAX_BATCH, part = MAX_BATCH): Promise<RewrapOutcome> {
+  async rewrapBatch(
+    target: number,
+    limit = MAX_BATCH,
+    { part = MAX_BATCH, goesOn = () => Promise.resolve(true) }: RewrapOptions = {},
+  ): Promise<RewrapOutcome> {
     const due = new DueUserKeys(this.#rows, target);
     const parts: Promise<Written>[] = [];
     let attempted = 0;
@@ -57,7 +68,7 @@ export class UserKeyRewrapper {
         parts.push(handled(this.#rewrapPart(target, rows)));
         await parts.at(-PARTS_AT_ONCE);
         await nextTurn();
-        rows = attempted < limit ? await due.next(Math.min(part, limit - attempted)) : [];
+        rows = attempted < limit && (await goesOn()) ? await due.next(Math.min(part, limit - attempted)) : [];
       }
     } finally {
       await Promise.allSettled(parts);
@@ -85,9 +96,13 @@ export class UserKeyRewrapper {
     return this.#rows.count('quarantine', [target]);
   }
 
-  /** Rows in which `version` is the oldest master key version in use, quarantine included: what a retire counts. */
-  countWrappedBy(version: number): Promise<number> {
-    return this.#rows.count('master_version', [version]);
+  /**
+   * Rows in which `version` is the oldest master key version in use, quarantine included: what a retire counts. One after the other: a row
+   * goes into quarantine with the version that it has and comes out of it with a newer one, so in this order none is missed on its way.
+   */
+  async countWrappedBy(version: number): Promise<number> {
+    const sound = await this.#rows.count('due', [false, version]);
+    return sound + (await this.#rows.count('due', [true, version]));
   }
 
   async #rewrapPart(target: number, rows: readonly UserKeyDoc[]): Promise<Written> {
@@ -109,6 +124,8 @@ export class UserKeyRewrapper {
 
   /** The wraps go before the rows: a row may claim an older master version than its wraps need, never a newer one. */
   async #keep(rewrapped: readonly ItemResult<UserKeyDoc>[]): Promise<ItemResult<UserKeyDoc>[]> {
+    // There is nothing to put away: not a promise a row for it.
+    if (this.home.kind === 'store') return [...rewrapped];
     const results: ItemResult<UserKeyDoc>[] = [];
     for (let start = 0; start < rewrapped.length; start += KEPT_AT_ONCE) {
       const part = rewrapped.slice(start, start + KEPT_AT_ONCE);

@@ -69,7 +69,6 @@ export const userKeysCollection = defineCollection<UserKeyDoc>({
   indexes: {
     state: { fields: ['state', 'created_at'] },
     rotated: { fields: ['state', 'current'] },
-    master_version: { fields: ['master_version'] },
     due: { fields: ['quarantined', 'master_version'] },
     quarantine: { fields: ['quarantine_target'] },
   },
