@@ -15,7 +15,7 @@ export interface OnSmallDisk {
   readonly service: Service;
   readonly client: Client;
   /** Every blob, finished or not. */
-  blobs(): Promise<string[]>;
+  readonly blobs: () => Promise<string[]>;
   dispose(): Promise<void>;
 }
 
