@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { S3BlobStore } from '../../src/blobs/s3';
 import { newId } from '../../src/kernel';
 import { signUp } from '../support/accounts';
@@ -200,6 +201,35 @@ describeWithPart('moto', 'an upload whose S3 server went away in the middle', ()
 });
 
 describeWithExtra('versitygw', 'files on an S3 server over a folder', () => {
+  describe('to which bodies come damaged', () => {
+    let server: S3Server;
+    let proxy: FaultProxy;
+    let store: S3BlobStore;
+
+    beforeAll(async () => {
+      server = await startVersitygw();
+      proxy = await startFaultProxy(server.endpoint);
+      store = new S3BlobStore({ ...server.address(), endpoint: proxy.address }, { createBucket: true });
+      await store.open(newId());
+    });
+    afterAll(async () => {
+      await proxy.close();
+      await server.stop();
+    });
+
+    it.each([
+      ['one request', SMALL],
+      ['several parts', LARGE],
+    ])('has no blob of %s', async (_, content) => {
+      proxy.mode = 'damage';
+      const put = store.put('damaged', Readable.from([content]));
+      await expect(put.finally(() => (proxy.mode = 'pass'))).rejects.toMatchObject({ code: 'store_unavailable' });
+      expect(await server.objects()).toEqual([]);
+      await store.sweep(0);
+      expect(await server.unfinished()).toEqual([]);
+    });
+  });
+
   describeWithSmallDisk('whose disk is full', () => {
     let disk: SmallDisk;
     let server: S3Server;

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 
 /** What stands between the service and a real server, OpenBao or S3, and makes of it what a test wants it to be. */
 export interface FaultProxy {
@@ -8,8 +9,11 @@ export interface FaultProxy {
   requests: number;
   /** Paths of requests that were handed on, with their methods. */
   readonly passed: string[];
-  /** `pass`; `cut`: each connection is reset; an answer of its own; or milliseconds to wait before handing on. */
-  mode: 'pass' | 'cut' | Refusal | { readonly delayMs: number };
+  /**
+   * `pass`; `damage`: a bit of each body is another one; `cut`: each connection is reset; an answer of its own; or milliseconds to wait
+   * before handing on.
+   */
+  mode: 'pass' | 'damage' | 'cut' | Refusal | { readonly delayMs: number };
   /** From now on `cut`, and what is under way as well. */
   cutAll(): void;
   close(): Promise<void>;
@@ -31,11 +35,12 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     proxy.requests += 1;
     const { mode } = proxy;
     if (mode === 'cut') request.socket.resetAndDestroy();
+    else if (mode === 'damage') handOn(request, response, damaged(request));
     else if (mode === 'pass' || ('status' in mode && !isFor(mode, request))) handOn(request, response);
     else if ('status' in mode) refuse(request, response, mode);
     else setTimeout(() => handOn(request, response), mode.delayMs).unref();
   });
-  const handOn = (request: IncomingMessage, response: ServerResponse): void => {
+  const handOn = (request: IncomingMessage, response: ServerResponse, body: Readable = request): void => {
     proxy.passed.push(nameOf(request));
     const onward = httpRequest(`${target}${request.url!}`, { method: request.method!, headers: request.headers });
     onward.on('response', (answer) => {
@@ -44,7 +49,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     });
     onward.on('error', () => response.destroy());
     request.once('close', () => request.complete || onward.destroy());
-    request.pipe(onward);
+    body.pipe(onward);
   };
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -64,6 +69,20 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
       }),
   };
   return proxy;
+}
+
+/** Its length stays. */
+function damaged(request: IncomingMessage): Readable {
+  const flip = async function* (): AsyncGenerator<Buffer> {
+    let done = false;
+    for await (const chunk of request) {
+      const bytes = Buffer.from(chunk as Buffer);
+      if (!done) bytes.writeUInt8(bytes.readUInt8(0) ^ 1, 0);
+      done = true;
+      yield bytes;
+    }
+  };
+  return Readable.from(flip(), { objectMode: false });
 }
 
 const nameOf = ({ method, url }: IncomingMessage): string => `${method!} ${url!}`;
