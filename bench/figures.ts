@@ -3,7 +3,8 @@ export interface Figure {
   readonly name: string;
   readonly measured: string;
   readonly promised: string;
-  readonly holds: boolean;
+  /** Undefined where it was not measured. */
+  readonly holds: boolean | undefined;
   /** The raw numbers behind it, for the results file. */
   readonly raw: Readonly<Record<string, number | readonly number[]>>;
 }
@@ -24,6 +25,8 @@ export const round = (value: number, digits = 2): number => Number(value.toFixed
 export function printFigures(figures: readonly Figure[]): void {
   const width = Math.max(...figures.map((figure) => figure.name.length));
   for (const { name, measured, promised, holds } of figures) {
-    console.log(`${holds ? 'pass' : 'FAIL'}  ${name.padEnd(width)}  ${measured}  (promised: ${promised})`);
+    console.log(
+      `${holds === undefined ? 'skip' : holds ? 'pass' : 'FAIL'}  ${name.padEnd(width)}  ${measured}  (promised: ${promised})`,
+    );
   }
 }

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { blobFigures } from './blob-stores';
 import { fileFigures } from './files';
 import { Figure, printFigures } from './figures';
 import { listFigure } from './list';
@@ -12,8 +13,9 @@ import { account, signUp } from './session';
 import { startFigure } from './start-time';
 
 /**
- * Arguments: the project folder, then any of `files`, `list`, `records`, `livez`, `start`, `rotation`; all without any. `BENCH_MIB`
- * sets the file size, `BENCH_FILES` how many there are in the list, `--keys=<number>` how many user keys are rotated.
+ * Arguments: the project folder, then any of `files`, `list`, `records`, `livez`, `start`, `rotation`, `blobs`; all without any.
+ * `BENCH_MIB` sets the size of the file and of the blob on S3, `BENCH_FILES` how many files there are in the list, `--keys=<number>` how many
+ * user keys are rotated.
  */
 async function main(): Promise<void> {
   const [root = process.cwd(), ...rest] = process.argv.slice(2);
@@ -23,14 +25,15 @@ async function main(): Promise<void> {
     options: { keys: { type: 'string', default: '100000' } },
   });
   const wants = (name: string): boolean => chosen.length === 0 || chosen.includes(name);
-  const mib = Number(process.env['BENCH_MIB'] ?? '4096');
+  const mib = (otherwise: number): number => Number(process.env['BENCH_MIB'] ?? otherwise);
   const figures: Figure[] = [];
   if (wants('start')) figures.push(await startFigure(root));
-  if (['files', 'list', 'records', 'livez'].some(wants)) figures.push(...(await serverFigures(wants, mib)));
+  if (['files', 'list', 'records', 'livez'].some(wants)) figures.push(...(await serverFigures(wants, mib(4096))));
+  if (wants('blobs')) figures.push(...(await blobFigures(mib(512))));
   if (wants('rotation')) figures.push(...(await rotationFigures(Number(values.keys))));
   printFigures(figures);
   keep(root, figures);
-  process.exitCode = figures.every((figure) => figure.holds) ? 0 : 1;
+  process.exitCode = figures.every((figure) => figure.holds !== false) ? 0 : 1;
 }
 
 async function serverFigures(wants: (name: string) => boolean, mib: number): Promise<Figure[]> {

@@ -1,6 +1,6 @@
 import { request } from 'undici';
 import { type Bao, startOpenBao } from '../test/support/openbao';
-import { startVaultProxy, type VaultProxy } from '../test/support/vault-proxy';
+import { startFaultProxy, type FaultProxy } from '../test/support/fault-proxy';
 import { Figure, median, percentile, round } from './figures';
 import type { Rates, Run } from './rotation.controller';
 import { BenchServer, startBenchServer } from './server-process';
@@ -21,7 +21,7 @@ export async function rotationFigures(keys: number): Promise<Figure[]> {
   const local = await startBenchServer();
   const figures = await onServer(local, 'the local keyring', keys);
   const bao = await startOpenBao();
-  const proxy = await startVaultProxy(bao.address);
+  const proxy = await startFaultProxy(bao.address);
   try {
     figures.push(...(await onServer(await startBenchServer(vaultOf(bao, bao.address)), 'OpenBao', keys)));
     figures.push(...(await callFigures(await startBenchServer(vaultOf(bao, proxy.address)), proxy)));
@@ -156,7 +156,7 @@ class RotationBench {
 const perSecond = (values: readonly number[]): string => `${round(median(values), 0)}/s`;
 
 /** Requests to Vault that reads of a record and uploads cause, once the user's key is in the cache. */
-async function callFigures(server: BenchServer, proxy: VaultProxy): Promise<Figure[]> {
+async function callFigures(server: BenchServer, proxy: FaultProxy): Promise<Figure[]> {
   try {
     const token = await signUp(server.url, account('caller'));
     const { id } = await json<{ id: string }>(server.url, '/sensitive-data', RECORD, token);

@@ -49,9 +49,10 @@ async function ask(child: ChildProcess, question: 'collect' | 'highest'): Promis
   return answered<number>(child, 'rss');
 }
 
-function answered<T>(child: ChildProcess, key: string): Promise<T> {
+/** What a bench process sends under `key`. */
+export function answered<T>(child: ChildProcess, key: string): Promise<T> {
   return new Promise((resolve, reject) => {
-    child.once('exit', () => reject(new Error('the bench server ended')));
+    child.once('exit', () => reject(new Error('the bench process ended')));
     const listen = (message: Record<string, T>): void => {
       if (!(key in message)) return;
       child.off('message', listen as (message: unknown) => void);

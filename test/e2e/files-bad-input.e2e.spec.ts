@@ -3,10 +3,11 @@ import { signUp } from '../support/accounts';
 import { type Answer, type Client, expectProblem, expectStatus } from '../support/client';
 import { waitFor } from '../support/processes';
 import { describeOnProfiles, type ProfileContext } from '../support/profiles';
-import { blobFiles, rawConnection } from '../support/raw-http';
+import { rawConnection } from '../support/raw-http';
 
-const MAX = 3_000_000;
-const QUOTA = 5_000_000;
+/** Half of it is more than a part of S3, so that an upload which is cut there has begun to be stored. */
+const MAX = 12_000_000;
+const QUOTA = MAX + 2_000_000;
 const BOUNDARY = 'bOuNdArY';
 const MULTIPART = { 'content-type': `multipart/form-data; boundary=${BOUNDARY}` };
 const END = `--${BOUNDARY}--\r\n`;
@@ -24,6 +25,7 @@ const form = (...parts: (Buffer | string)[]): Buffer => Buffer.concat(parts.map(
 /** Each bad upload gets its documented answer and leaves neither a blob nor a part of one, nor a file, nor a taken name. */
 describeOnProfiles('Uploads that come to nothing', (context) => badInput(context), {
   env: { MAX_FILE_SIZE: String(MAX), USER_QUOTA: String(QUOTA) },
+  s3: true,
 });
 
 function badInput(context: ProfileContext): void {
@@ -34,7 +36,7 @@ function badInput(context: ProfileContext): void {
   });
 
   const nothingLeft = async (): Promise<void> => {
-    await waitFor('the blob folder to be empty', async () => (await blobFiles(context.dataDir)).length === 0, 10_000);
+    await waitFor('the blob store to be empty', async () => (await context.blobs()).length === 0, 10_000);
     const page = expectStatus(await alice.get('/files'), 200);
     expect(page).toEqual({ items: [], next_cursor: null });
   };
@@ -158,18 +160,20 @@ function badInput(context: ProfileContext): void {
   });
 
   describe('a client that hangs up', () => {
-    const content = randomBytes(2_000_000);
+    const content = randomBytes(MAX);
     const body = form(filePart(content, 'cut.bin'), END);
 
     it.each([
       ['raw, at its first byte, by FIN', 'raw', 0, 'end'],
       ['raw, after 1 byte, by FIN', 'raw', 1, 'end'],
-      ['raw, half-way, by RST', 'raw', 1_000_000, 'reset'],
-      ['raw, half-way, by FIN', 'raw', 1_000_000, 'end'],
-      ['raw, one byte before the end, by RST', 'raw', 1_999_999, 'reset'],
+      ['raw, after 1 %, by RST', 'raw', MAX / 100, 'reset'],
+      ['raw, half-way, by RST', 'raw', MAX / 2, 'reset'],
+      ['raw, half-way, by FIN', 'raw', MAX / 2, 'end'],
+      ['raw, after 99.9 %, by FIN', 'raw', 0.999 * MAX, 'end'],
+      ['raw, one byte before the end, by RST', 'raw', MAX - 1, 'reset'],
       ['form, in its part header, by FIN', 'form', 40, 'end'],
-      ['form, half-way, by RST', 'form', 1_000_000, 'reset'],
-      ['form, half-way, by FIN', 'form', 1_000_000, 'end'],
+      ['form, half-way, by RST', 'form', MAX / 2, 'reset'],
+      ['form, half-way, by FIN', 'form', MAX / 2, 'end'],
       ['form, in its closing boundary, by FIN', 'form', body.length - 3, 'end'],
     ])('leaves nothing: %s', async (_, kind, bytes, how) => {
       const source = kind === 'raw' ? content : body;
@@ -177,8 +181,8 @@ function badInput(context: ProfileContext): void {
       const type = kind === 'raw' ? undefined : MULTIPART['content-type'];
       await connection.write(head(`Content-Length: ${source.length}`, type));
       if (bytes > 0) await connection.write(source.subarray(0, bytes));
-      if (bytes > 500_000) {
-        await waitFor('the upload to be under way', async () => (await blobFiles(context.dataDir)).length > 0);
+      if (bytes >= MAX / 2) {
+        await waitFor('the upload to be under way', async () => (await context.blobs()).length > 0);
       }
       if (how === 'reset') connection.socket.resetAndDestroy();
       else connection.socket.end();

@@ -6,8 +6,7 @@ import { signUp } from '../support/accounts';
 import { type Answer, type Client, expectStatus } from '../support/client';
 import { sampleBytes } from '../support/messages';
 import { waitFor } from '../support/processes';
-import { describeOnProfiles } from '../support/profiles';
-import { blobFiles } from '../support/raw-http';
+import { describeOnProfiles, type ProfileContext } from '../support/profiles';
 import {
   createUpload,
   endUpload,
@@ -21,13 +20,17 @@ import {
 
 const KIB = 1024;
 const CONTENT = sampleBytes(700 * KIB);
+/** Its greater part is more than a part of S3, so that an attempt which has it has begun to be stored. */
+const LARGE = sampleBytes(7000 * KIB);
 
 const digest = (algorithm: string, bytes: Buffer): string =>
   `${algorithm} ${createHash(algorithm).update(bytes).digest('base64')}`;
 
 jest.setTimeout(120_000);
 
-describeOnProfiles('resumable uploads', (context) => {
+describeOnProfiles('resumable uploads', (context) => uploads(context), { s3: true });
+
+function uploads(context: ProfileContext): void {
   const fresh = (): string => `file-${Math.random().toString(36).slice(2)}`;
   const client = (): Client => context.admin;
 
@@ -55,11 +58,11 @@ describeOnProfiles('resumable uploads', (context) => {
   it('take a file in one piece and keep its message as it came', async () => {
     const name = fresh();
     const path = await newUpload(client(), name, CONTENT.length);
-    const before = await blobFiles(context.dataDir);
+    const before = await context.blobs();
     const answer = await patchUpload(client(), path, 0, CONTENT);
     expect(answer.headers).toMatchObject({ 'upload-offset': String(CONTENT.length), 'tus-resumable': '1.0.0' });
     const id = await expectFile(answer, CONTENT);
-    expect((await blobFiles(context.dataDir)).length).toBe(before.length + 1);
+    expect((await context.blobs()).length).toBe(before.length + 1);
     const file = expectStatus(await client().get(`/files/${id}`), 200) as Record<string, unknown>;
     expect(file).toMatchObject({
       name,
@@ -72,7 +75,7 @@ describeOnProfiles('resumable uploads', (context) => {
   it('take a file in pieces on whichever process, and put it together', async () => {
     const name = fresh();
     const path = await newUpload(client(), name, CONTENT.length);
-    const before = await blobFiles(context.dataDir);
+    const before = await context.blobs();
     for (let at = 0; at < CONTENT.length; at += 100 * KIB) {
       const piece = CONTENT.subarray(at, at + 100 * KIB);
       const answer = await patchUpload(client(), path, await offsetOf(client(), path), piece);
@@ -81,7 +84,7 @@ describeOnProfiles('resumable uploads', (context) => {
       else expect(answer.headers['file-id']).toBeUndefined();
     }
     await waitFor('the segments to be removed', async () => {
-      return (await blobFiles(context.dataDir)).length === before.length + 1;
+      return (await context.blobs()).length === before.length + 1;
     });
   });
 
@@ -239,16 +242,16 @@ describeOnProfiles('resumable uploads', (context) => {
   });
 
   it('end one attempt that hangs for the next one, and keep what it got', async () => {
-    const before = await blobFiles(context.dataDir);
-    const path = await newUpload(client(), fresh(), CONTENT.length);
-    const connection = await rawPatch(context.services[0]!.url, client(), path, CONTENT.length);
-    await connection.write(CONTENT.subarray(0, 200 * KIB));
-    await waitFor('the attempt', async () => (await blobFiles(context.dataDir)).length > before.length);
-    const locked = await patchUpload(client(), path, 0, CONTENT);
+    const before = await context.blobs();
+    const path = await newUpload(client(), fresh(), LARGE.length);
+    const connection = await rawPatch(context.services[0]!.url, client(), path, LARGE.length);
+    await connection.write(LARGE.subarray(0, 6000 * KIB));
+    await waitFor('the attempt', async () => (await context.blobs()).length > before.length);
+    const locked = await patchUpload(client(), path, 0, LARGE);
     expect(locked.status).toBe(423);
     const offset = await waitFor('the hung attempt to end', async () => (await offsetOf(client(), path)) || undefined);
-    expect(offset).toBe(200 * KIB);
-    await expectFile(await patchUpload(client(), path, offset, CONTENT.subarray(offset)), CONTENT);
+    expect(offset).toBe(6000 * KIB);
+    await expectFile(await patchUpload(client(), path, offset, LARGE.subarray(offset)), LARGE);
   });
 
   it('count one of ten pieces that come at once for the same offset', async () => {
@@ -273,13 +276,13 @@ describeOnProfiles('resumable uploads', (context) => {
   });
 
   it('are gone when they are terminated, with all that came', async () => {
-    const before = await blobFiles(context.dataDir);
+    const before = await context.blobs();
     const path = await newUpload(client(), fresh(), 10);
     await patchUpload(client(), path, 0, Buffer.from('hello'));
     expect((await endUpload(client(), path)).status).toBe(204);
     expect((await headUpload(client(), path)).status).toBe(404);
     expect((await patchUpload(client(), path, 5, Buffer.from('world'))).status).toBe(404);
-    expect(await blobFiles(context.dataDir)).toEqual(before);
+    expect(await context.blobs()).toEqual(before);
   });
 
   it('work with the official client, through a piece that fails', async () => {
@@ -348,4 +351,4 @@ describeOnProfiles('resumable uploads', (context) => {
     expect(found()).toBe('');
     expect(context.logs()).not.toContain(marker);
   });
-});
+}

@@ -1,13 +1,14 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { S3BlobStore } from '../../src/blobs/s3';
 import { ContentCheck } from '../../src/files/content-check';
 import { type FileView } from '../../src/files/file-view';
 import { type ActiveFile } from '../../src/files/file.collection';
 import { type Doc } from '../../src/store';
-import { type Principal } from '../../src/kernel';
+import { newId, type Principal } from '../../src/kernel';
 import { type FilesRig, openFilesRig } from '../support/files-rig';
 import { collectUntilFault, sampleBytes } from '../support/messages';
-import { isLong } from '../support/parts';
+import { describeWithPart, isLong, startS3 } from '../support/parts';
 import { Seeded } from '../support/seeded';
 
 jest.setTimeout(isLong() ? 600_000 : 120_000);
@@ -18,6 +19,42 @@ const STRIDE = FRAME + 32;
 const SIZE = 5 * FRAME + 1_234;
 const random = new Seeded();
 
+/** The files house on some blob store, and its blobs behind its back. */
+interface AtRest {
+  readonly rig: FilesRig;
+  read(blobId: string): Promise<Buffer>;
+  write(blobId: string, bytes: Buffer): Promise<void>;
+  close(): Promise<void>;
+}
+
+async function onFileSystem(): Promise<AtRest> {
+  const rig = await openFilesRig();
+  const pathOf = (id: string): string => join(rig.blobFolder, id.slice(0, 2), id);
+  return {
+    rig,
+    read: (id) => readFile(pathOf(id)),
+    write: (id, bytes) => writeFile(pathOf(id), bytes),
+    close: () => rig.close(),
+  };
+}
+
+async function onS3(): Promise<AtRest> {
+  const server = await startS3();
+  const store = new S3BlobStore(server.address(), { createBucket: true });
+  await store.open(newId());
+  const rig = await openFilesRig({ blobs: () => store });
+  return {
+    rig,
+    read: (id) => server.read(`blobs/${id}`),
+    write: (id, bytes) => server.write(`blobs/${id}`, bytes),
+    close: async () => {
+      await rig.close();
+      await server.stop();
+    },
+  };
+}
+
+let place: AtRest;
 let rig: FilesRig;
 let owner: Principal;
 let file: FileView;
@@ -27,22 +64,22 @@ let otherBlob: string;
 let stored: Buffer;
 let headerBytes: number;
 
-async function pathOf({ id }: FileView): Promise<string> {
-  const { blob_id } = (await rig.rows.find('_id', id))!;
-  return join(rig.blobFolder, blob_id.slice(0, 2), blob_id);
-}
+const blobOf = async ({ id }: FileView): Promise<string> => (await rig.rows.find('_id', id))!.blob_id;
+const forge = (bytes: Buffer): Promise<void> => place.write(blob, bytes);
 
-beforeAll(async () => {
-  rig = await openFilesRig();
-  owner = await rig.newOwner();
-  file = await rig.upload(owner, 'file', sampleBytes(SIZE));
-  other = await rig.upload(owner, 'other', Buffer.from(sampleBytes(SIZE)).reverse());
-  [blob, otherBlob] = [await pathOf(file), await pathOf(other)];
-  stored = await readFile(blob);
-  headerBytes = stored.length - 5 * STRIDE - 40 - 1_234;
-});
-afterAll(() => rig.close());
-afterEach(() => writeFile(blob, stored));
+function twoFiles(open: () => Promise<AtRest>): void {
+  beforeAll(async () => {
+    place = await open();
+    rig = place.rig;
+    owner = await rig.newOwner();
+    file = await rig.upload(owner, 'file', sampleBytes(SIZE));
+    other = await rig.upload(owner, 'other', Buffer.from(sampleBytes(SIZE)).reverse());
+    [blob, otherBlob] = [await blobOf(file), await blobOf(other)];
+    stored = await place.read(blob);
+    headerBytes = stored.length - 5 * STRIDE - 40 - 1_234;
+  });
+  afterAll(() => place.close());
+}
 
 /** What a download gives before it breaks, and the code of its fault. */
 async function served(id: string): Promise<{ bytes: Buffer; code: string | undefined }> {
@@ -70,19 +107,22 @@ async function expectDetected(what: string): Promise<void> {
 const frame = (sequence: number): Buffer =>
   stored.subarray(headerBytes + (sequence - 1) * STRIDE, headerBytes + sequence * STRIDE);
 
-describe(`a stored file that was changed at rest (COFFER_SEED=${random.seed})`, () => {
+function changedAtRest(open: () => Promise<AtRest>, rounds: number): void {
+  twoFiles(open);
+  afterEach(() => forge(stored));
+
   it('is sound before', async () => {
     const { bytes, code } = await served(file.id);
     expect([code, bytes.equals(sampleBytes(SIZE))]).toEqual([undefined, true]);
   });
 
-  it(`by one bit is detected, each of ${ROUNDS} times`, async () => {
-    for (let round = 0; round < ROUNDS; round += 1) {
+  it(`by one bit is detected, each of ${rounds} times`, async () => {
+    for (let round = 0; round < rounds; round += 1) {
       // Every third one in the header, which is small beside the frames.
       const at = random.below(round % 3 === 0 ? headerBytes : stored.length);
       const forged = Buffer.from(stored);
       forged.writeUInt8(forged.readUInt8(at) ^ (1 << random.below(8)), at);
-      await writeFile(blob, forged);
+      await forge(forged);
       await expectDetected(`a bit of byte ${at}`);
     }
   });
@@ -91,13 +131,13 @@ describe(`a stored file that was changed at rest (COFFER_SEED=${random.seed})`, 
     const edges = [0, 1, 2, 3, 4, 5].flatMap((n) => [-1, 0, 1].map((off) => headerBytes + n * STRIDE + off));
     const anywhere = Array.from({ length: 20 }, () => random.below(stored.length));
     for (const size of [0, ...edges, ...anywhere, stored.length - 1]) {
-      await writeFile(blob, stored.subarray(0, size));
+      await forge(stored.subarray(0, size));
       await expectDetected(`a cut to ${size} bytes`);
     }
   });
 
   it('by bytes behind its end is detected', async () => {
-    await writeFile(blob, Buffer.concat([stored, Buffer.alloc(1)]));
+    await forge(Buffer.concat([stored, Buffer.alloc(1)]));
     await expectDetected('a byte more');
   });
 
@@ -112,26 +152,32 @@ describe(`a stored file that was changed at rest (COFFER_SEED=${random.seed})`, 
       [1, 2, 3, 3, 5],
       [1, 2, 3, 4],
     ]) {
-      await writeFile(blob, Buffer.concat([header, ...order.map(frame), last]));
+      await forge(Buffer.concat([header, ...order.map(frame), last]));
       await expectDetected(`frames ${order.join(' ')}`);
     }
   });
 
   it('by a frame of another file, or its whole blob, is detected', async () => {
-    const theirs = await readFile(otherBlob);
+    const theirs = await place.read(otherBlob);
     for (let n = 0; n < 5; n += 1) {
       const at = headerBytes + n * STRIDE;
       const forged = Buffer.from(stored);
       theirs.copy(forged, at, at, at + STRIDE);
-      await writeFile(blob, forged);
+      await forge(forged);
       await expectDetected(`frame ${n + 1} of another file`);
     }
-    await writeFile(blob, theirs);
+    await forge(theirs);
     await expectDetected('the blob of another file');
   });
-});
+}
+
+const seed = `(COFFER_SEED=${random.seed})`;
+describe(`a file on the file system that was changed at rest ${seed}`, () => changedAtRest(onFileSystem, ROUNDS));
+describeWithPart('moto', `a file on S3 that was changed at rest ${seed}`, () => changedAtRest(onS3, ROUNDS / 4));
 
 describe('a row that was changed in the database', () => {
+  twoFiles(onFileSystem);
+
   const raw = () => {
     const { definition } = rig.rows;
     const fields = { ...definition.fields, seal: 'string' };

@@ -1,14 +1,12 @@
-import { mkdtemp, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { signUp } from '../support/accounts';
 import { type Answer, Client, expectProblem, expectStatus } from '../support/client';
+import { installOnSmallDisk, type OnSmallDisk } from '../support/full-disk';
 import { sampleBytes } from '../support/messages';
 import { isLong } from '../support/parts';
 import { waitFor } from '../support/processes';
 import { blobFiles } from '../support/raw-http';
 import { type Service, startService } from '../support/service';
-import { describeWithSmallDisk, type SmallDisk, smallDisk } from '../support/small-disk';
+import { describeWithSmallDisk } from '../support/small-disk';
 
 const MIB = 1024 * 1024;
 const FIRST = sampleBytes(2 * MIB);
@@ -161,27 +159,16 @@ describe('a service that is killed while it clears a content away', () => {
 });
 
 describeWithSmallDisk('a full disk under the blobs of files that change', () => {
-  let disk: SmallDisk;
-  let service: Service;
-  let client: Client;
+  let installed: OnSmallDisk;
 
   beforeAll(async () => {
-    disk = smallDisk(16);
-    const dataDir = await mkdtemp(join(tmpdir(), 'coffer-full-life-'));
-    await symlink(disk.path, join(dataDir, 'blobs'));
-    service = await startService({ dataDir });
-    client = (await signUp(new Client(service.url))).client;
+    installed = await installOnSmallDisk();
   });
-  afterAll(async () => {
-    await service.dispose();
-    disk.remove();
-    await rm(service.dataDir, { recursive: true, force: true });
-  });
+  afterAll(() => installed.dispose());
 
   it('answers 507 to a new version and to a rekey, and keeps what there was', async () => {
+    const { client, disk, blobs } = installed;
     const id = await uploaded(client, 'before');
-    const blobs = async (): Promise<string[]> =>
-      (await blobFiles(service.dataDir)).filter((path) => !path.endsWith('ballast'));
     const before = await blobs();
     disk.fill();
     expectProblem(await put(client, id, SECOND), 507, 'storage_full');

@@ -1,16 +1,10 @@
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { mkdtemp, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { signUp } from '../support/accounts';
 import { Client, expectProblem, expectStatus } from '../support/client';
-import { isLong } from '../support/parts';
+import { installOnSmallDisk, type OnSmallDisk } from '../support/full-disk';
 import { sampleBytes } from '../support/messages';
 import { waitFor } from '../support/processes';
 import { blobFiles, rawConnection } from '../support/raw-http';
-import { describeWithSmallDisk, type SmallDisk, smallDisk } from '../support/small-disk';
+import { describeWithSmallDisk } from '../support/small-disk';
 import { type Service, startService } from '../support/service';
 
 const MIB = 1024 * 1024;
@@ -127,105 +121,25 @@ describe('a service that is killed while it removes a file', () => {
 });
 
 describeWithSmallDisk('a full disk under the blobs', () => {
-  let disk: SmallDisk;
-  let service: Service;
-  let client: Client;
+  let installed: OnSmallDisk;
 
   beforeAll(async () => {
-    disk = smallDisk(16);
-    const dataDir = await mkdtemp(join(tmpdir(), 'coffer-full-'));
-    await symlink(disk.path, join(dataDir, 'blobs'));
-    service = await startService({ dataDir });
-    client = (await signUp(new Client(service.url))).client;
+    installed = await installOnSmallDisk();
   });
-  afterAll(async () => {
-    await service.dispose();
-    disk.remove();
-    await rm(service.dataDir, { recursive: true, force: true });
-  });
+  afterAll(() => installed.dispose());
 
   it('answers 507, leaves nothing of the upload, reads on, and takes files again when there is space', async () => {
+    const { client, disk, blobs } = installed;
     expectStatus(await client.upload('before', CONTENT), 201);
+    const before = await blobs();
     disk.fill();
     expectProblem(await client.upload('too much', CONTENT), 507, 'storage_full');
     expect(await names(client)).toEqual(['before']);
     expect((await client.get('/files/by-name/before/content')).bytes.equals(CONTENT)).toBe(true);
+    expect(await blobs()).toEqual(before);
     disk.relieve();
     expectStatus(await client.upload('too much', CONTENT), 201);
     expect((await client.get('/files/by-name/too%20much/content')).bytes.equals(CONTENT)).toBe(true);
     expect((await client.get('/livez')).status).toBe(200);
-  });
-});
-
-describe('memory and descriptors', () => {
-  const size = (isLong() ? 2048 : 512) * MIB;
-  let installed: Installed;
-
-  beforeAll(async () => {
-    installed = await install({ NODE_OPTIONS: '--max-old-space-size=256' });
-  });
-  afterAll(() => installed.service.dispose());
-
-  const resident = (): number => {
-    const status = readFileSync(`/proc/${installed.service.pid}/status`, 'utf8');
-    return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
-  };
-
-  const openBlobs = (): number => {
-    const folder = `/proc/${installed.service.pid}/fd`;
-    return readdirSync(folder).filter((fd) => {
-      try {
-        return readlinkSync(`${folder}/${fd}`).includes('/blobs/');
-      } catch {
-        return false;
-      }
-    }).length;
-  };
-
-  /** Highest resident memory while `work` runs. */
-  async function peakOf(work: () => Promise<void>): Promise<number> {
-    let peak = 0;
-    const timer = setInterval(() => (peak = Math.max(peak, resident())), 50);
-    await work().finally(() => clearInterval(timer));
-    return peak;
-  }
-
-  function* blocks(): Generator<Buffer> {
-    for (let sent = 0; sent < size; sent += MIB) yield sampleBytes(MIB);
-  }
-
-  const digest = (): string => {
-    const hash = createHash('sha256');
-    for (const block of blocks()) hash.update(block);
-    return hash.digest('hex');
-  };
-
-  it(`stay bounded while ${size / MIB} MiB go up and come down, and the bytes are the same`, async () => {
-    const { client } = installed;
-    expectStatus(await client.uploadRaw('warm up', sampleBytes(8 * MIB)), 201);
-    await client.get('/files/by-name/warm%20up/content');
-    const before = resident();
-    const expected = digest();
-    const peak = await peakOf(async () => {
-      const file = expectStatus(await client.uploadRaw('large', Readable.from(blocks())), 201);
-      expect(file).toMatchObject({ size, sha256: expected });
-      const response = await client.open('GET', `/files/${String(file.id)}/content`);
-      const hash = createHash('sha256');
-      for await (const chunk of response.body) hash.update(chunk as Buffer);
-      expect(hash.digest('hex')).toBe(expected);
-    });
-    expect(peak).toBeLessThan(400 * MIB);
-    expect(peak - before).toBeLessThan(96 * MIB);
-    expect(openBlobs()).toBe(0);
-  }, 300_000);
-
-  it('are given back when a client stops reading in the middle', async () => {
-    const { client } = installed;
-    for (let n = 0; n < 10; n += 1) {
-      const response = await client.open('GET', '/files/by-name/large/content');
-      for await (const _ of response.body) break;
-      response.body.destroy();
-    }
-    await waitFor('the blobs to be closed', () => openBlobs() === 0, 10_000);
   });
 });

@@ -1,13 +1,14 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { signUp } from '../support/accounts';
 import { Client, expectStatus } from '../support/client';
+import { installOnSmallDisk, type OnSmallDisk } from '../support/full-disk';
 import { noncesOf } from '../support/message-keys';
 import { sampleBytes } from '../support/messages';
 import { waitFor } from '../support/processes';
 import { blobFiles } from '../support/raw-http';
-import { describeWithSmallDisk, type SmallDisk, smallDisk } from '../support/small-disk';
+import { describeWithSmallDisk } from '../support/small-disk';
 import { type Service, startService } from '../support/service';
 import { createUpload, newUpload, offsetOf, patchUpload, rawPatch } from '../support/tus';
 
@@ -233,25 +234,15 @@ describe('a whole piece that a kill left uncounted', () => {
 });
 
 describeWithSmallDisk('a full disk under a resumable upload', () => {
-  let disk: SmallDisk;
-  let service: Service;
-  let client: Client;
+  let installed: OnSmallDisk;
 
   beforeAll(async () => {
-    disk = smallDisk(16);
-    const dataDir = await mkdtemp(join(tmpdir(), 'coffer-full-'));
-    await mkdir(dataDir, { recursive: true });
-    await symlink(disk.path, join(dataDir, 'blobs'));
-    service = await startService({ dataDir });
-    client = (await signUp(new Client(service.url))).client;
+    installed = await installOnSmallDisk();
   });
-  afterAll(async () => {
-    await service.dispose();
-    disk.remove();
-    await rm(service.dataDir, { recursive: true, force: true });
-  });
+  afterAll(() => installed.dispose());
 
   it('answers 507, keeps what counted, and goes on when there is space', async () => {
+    const { client, disk } = installed;
     const path = await newUpload(client, 'full', CONTENT.length);
     expect((await patchUpload(client, path, 0, CONTENT.subarray(0, HALF))).status).toBe(204);
     disk.fill();

@@ -2,20 +2,20 @@ import { newPerson, signUp } from '../support/accounts';
 import { Client, expectStatus } from '../support/client';
 import { type Bao, describeWithPart, isLong, startOpenBao } from '../support/parts';
 import { type Service, startService } from '../support/service';
-import { startVaultProxy, type VaultProxy } from '../support/vault-proxy';
+import { startFaultProxy, type FaultProxy } from '../support/fault-proxy';
 
 const TIMES = isLong() ? 1_000 : 200;
 
 /** A count is the same on any machine: what a warm service asks of Vault is promised, and grows with nothing. */
 describeWithPart('openbao', 'A service whose cache is warm', () => {
   let bao: Bao;
-  let proxy: VaultProxy;
+  let proxy: FaultProxy;
   let service: Service;
   let client: Client;
 
   beforeAll(async () => {
     bao = await startOpenBao();
-    proxy = await startVaultProxy(bao.address);
+    proxy = await startFaultProxy(bao.address);
     const env = {
       MASTER_KEY: 'transit',
       VAULT_ADDR: proxy.address,

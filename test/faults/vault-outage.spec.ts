@@ -9,7 +9,7 @@ import { openKv, openUserKeyHome } from '../support/kv';
 import { type Bao, describeWithPart, isLong, startOpenBao } from '../support/parts';
 import { waitFor } from '../support/processes';
 import { context, openTransit, servesAgain, unavailable, wrapOne } from '../support/transit';
-import { startVaultProxy, type VaultProxy } from '../support/vault-proxy';
+import { startFaultProxy, type FaultProxy } from '../support/fault-proxy';
 
 beforeAll(() => {
   Logger.overrideLogger(false);
@@ -20,7 +20,7 @@ const HOMES = {
   // No copy is kept: each use asks Vault.
   kv: (bao: Bao): Promise<MasterKey> => openKv(bao, { maxAgeMs: 0 }),
 };
-const OUTAGES: [string, VaultProxy['mode']][] = [
+const OUTAGES: [string, FaultProxy['mode']][] = [
   ['rate-limited (429)', { status: 429 }],
   ['sealed (503)', { status: 503 }],
   ['a standby without an active node (474)', { status: 474 }],
@@ -34,13 +34,13 @@ describe.each(['transit', 'kv'] as const)('With the master key in %s', (kind) =>
   describeWithPart('openbao', 'a Vault', () => {
     let real: Bao;
     let bao: Bao;
-    let proxy: VaultProxy;
+    let proxy: FaultProxy;
     let master: MasterKey;
     let wrapped: WrappedKey;
 
     beforeAll(async () => {
       real = await startOpenBao();
-      proxy = await startVaultProxy(real.address);
+      proxy = await startFaultProxy(real.address);
       bao = { ...real, address: proxy.address };
       master = await HOMES[kind](bao);
       wrapped = await wrapOne(master);
@@ -102,7 +102,7 @@ describe.each(['transit', 'kv'] as const)('With the master key in %s', (kind) =>
 describe.each(['transit', 'kv'] as const)('With the master key in %s', (kind) => {
   describeWithPart('openbao', 'a Vault', () => {
     let real: Bao;
-    let proxy: VaultProxy;
+    let proxy: FaultProxy;
     let master: MasterKey;
     let wrapped: WrappedKey;
 
@@ -110,7 +110,7 @@ describe.each(['transit', 'kv'] as const)('With the master key in %s', (kind) =>
       real = await startOpenBao();
     });
     beforeEach(async () => {
-      proxy = await startVaultProxy(real.address);
+      proxy = await startFaultProxy(real.address);
       master = await HOMES[kind]({ ...real, address: proxy.address });
       wrapped = await wrapOne(master);
     });
@@ -184,7 +184,7 @@ const answers = (bao: Bao): Promise<boolean> =>
   );
 
 /** What goes wrong with Vault while a rotation runs, and how it ends. */
-const MISHAPS: [string, (vault: { bao: Bao; proxy: VaultProxy }) => Promise<() => Promise<unknown>>][] = [
+const MISHAPS: [string, (vault: { bao: Bao; proxy: FaultProxy }) => Promise<() => Promise<unknown>>][] = [
   ...OUTAGES.map(([name, mode]): (typeof MISHAPS)[number] => [
     name,
     ({ proxy }) => {
@@ -230,7 +230,7 @@ const JOB_MISHAPS = isLong()
 describe.each(['transit', 'kv'] as const)('A rotation with the master key in %s', (kind) => {
   describeWithPart('openbao', 'during which Vault is', () => {
     let bao: Bao;
-    let proxy: VaultProxy;
+    let proxy: FaultProxy;
     let folder: string;
     let house: KeyHouse;
     const owners = Array.from({ length: 30 }, (_, at) => `owner-${at}`);
@@ -240,7 +240,7 @@ describe.each(['transit', 'kv'] as const)('A rotation with the master key in %s'
     });
     beforeEach(async () => {
       folder = await mkdtemp(join(tmpdir(), 'coffer-outage-'));
-      proxy = await startVaultProxy(bao.address);
+      proxy = await startFaultProxy(bao.address);
       const through = { ...bao, address: proxy.address };
       const home = kind === 'kv' ? { home: await openUserKeyHome(through) } : {};
       house = await openKeyHouse(folder, { masterKey: await HOMES[kind](through), cacheMs: 0, ...home });

@@ -31,7 +31,7 @@ export interface ProfileContext {
   /** The first account of the installation, signed in; administrator by BOOTSTRAP_ADMIN=first-user. */
   readonly admin: Client;
   mails(): Promise<ReceivedMail[]>;
-  /** Names of all that lies in the blob store, sorted. */
+  /** Names of all that lies in the blob store, unfinished or not, sorted. */
   blobs(): Promise<string[]>;
   /** The code in the latest mail (or the `nth`, from 1) to an address, waited for. */
   codeFor(address: string, nth?: number): Promise<string>;
@@ -109,8 +109,9 @@ class Profile implements ProfileContext {
     return readOutbox(this.dataDir);
   }
 
-  blobs(): Promise<string[]> {
-    return this.#s3 === undefined ? blobFiles(this.dataDir) : this.#s3.objects();
+  async blobs(): Promise<string[]> {
+    if (this.#s3 === undefined) return blobFiles(this.dataDir);
+    return [...(await this.#s3.objects()), ...(await this.#s3.unfinished())].sort();
   }
 
   codeFor(address: string, nth?: number): Promise<string> {

@@ -1,4 +1,10 @@
-import { ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
+import {
+  GetObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +22,11 @@ export interface S3Server {
   env(bucket?: string): Record<string, string>;
   /** Keys of all objects of a bucket, sorted, but for the one that says whose it is. */
   objects(bucket?: string): Promise<string[]>;
+  /** Keys of multipart uploads that were neither completed nor aborted. */
+  unfinished(bucket?: string): Promise<string[]>;
+  /** Reads and overwrites an object behind the service's back. */
+  read(key: string, bucket?: string): Promise<Buffer>;
+  write(key: string, bytes: Buffer, bucket?: string): Promise<void>;
   stop(): Promise<void>;
   /** SIGKILL. */
   kill(): Promise<void>;
@@ -48,6 +59,8 @@ export async function startVersitygw(under = tmpdir()): Promise<S3Server> {
 
 async function asServer(server: Managed, port: number, cleanUp: () => Promise<void>): Promise<S3Server> {
   const endpoint = `http://127.0.0.1:${port}`;
+  const credentials = { accessKeyId: KEYS.id, secretAccessKey: KEYS.secret };
+  const client = new S3Client({ endpoint, region: REGION, forcePathStyle: true, credentials });
   await waitFor('the S3 server to listen', async () => {
     if (!server.running()) throw new Error(`the S3 server ended: ${server.output()}`);
     return accepts(port);
@@ -64,8 +77,9 @@ async function asServer(server: Managed, port: number, cleanUp: () => Promise<vo
       AWS_ACCESS_KEY_ID: KEYS.id,
       AWS_SECRET_ACCESS_KEY: KEYS.secret,
     }),
-    objects: (bucket = BUCKET) => objectsIn(endpoint, bucket),
+    ...behindTheService(client),
     stop: async () => {
+      client.destroy();
       await server.stop();
       await cleanUp();
     },
@@ -75,11 +89,23 @@ async function asServer(server: Managed, port: number, cleanUp: () => Promise<vo
   };
 }
 
-async function objectsIn(endpoint: string, bucket: string): Promise<string[]> {
-  const credentials = { accessKeyId: KEYS.id, secretAccessKey: KEYS.secret };
-  const client = new S3Client({ endpoint, region: REGION, forcePathStyle: true, credentials });
-  const { Contents: found } = await client.send(new ListObjectsV2Command({ Bucket: bucket }));
-  client.destroy();
-  const keys = (found ?? []).map(({ Key }) => Key ?? '');
-  return keys.filter((key) => key !== 'blobs/.installation').sort();
+function behindTheService(client: S3Client): Pick<S3Server, 'objects' | 'unfinished' | 'read' | 'write'> {
+  return {
+    objects: async (bucket = BUCKET) => {
+      const { Contents: found } = await client.send(new ListObjectsV2Command({ Bucket: bucket }));
+      const keys = (found ?? []).map(({ Key }) => Key ?? '');
+      return keys.filter((key) => key !== 'blobs/.installation').sort();
+    },
+    unfinished: async (bucket = BUCKET) => {
+      const { Uploads: found } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
+      return (found ?? []).map(({ Key }) => Key ?? '').sort();
+    },
+    read: async (key, bucket = BUCKET) => {
+      const { Body: body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+      return Buffer.from((await body?.transformToByteArray()) ?? []);
+    },
+    write: async (key, bytes, bucket = BUCKET) => {
+      await client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: bytes }));
+    },
+  };
 }

@@ -1,49 +1,51 @@
-import { SECOND } from '../../kernel';
+import { LEAST_PART_BYTES, PartSizes } from './part-plan';
 
-/** How long a put waits for one of the buffers before it gets one of its own. */
-const PATIENCE = 5 * SECOND;
+/** Memory for one part, until it is given back. */
+export interface PartBuffer {
+  readonly bytes: Buffer;
+  /** `reusable` is false where a socket may still be sending from it: then it is left to the garbage collector. */
+  give(reusable: boolean): void;
+}
 
 /**
- * The memory of all uploads of this process: so many buffers of one part each, handed on in the order of asking, so that many transfers
- * at once take no more than a few. A client that stalls in the middle of a part holds its buffer, and must not stop everybody else: who
- * has waited long enough gets one beyond the number, which is not kept afterwards.
+ * The memory of all parts of one size: so many buffers, handed on in the order of asking, so that many transfers at once take no more than
+ * a few. A client that stalls in the middle of a part holds its buffer, and must not stop everybody else: who has waited long enough gets
+ * a buffer of the least size beyond the number, and sends a smaller part.
  */
 export class PartBuffers {
   readonly #free: Buffer[] = [];
-  readonly #waiting: ((buffer: Buffer) => void)[] = [];
+  readonly #waiting: ((buffer: PartBuffer) => void)[] = [];
   #lent = 0;
 
-  constructor(
-    private readonly count: number,
-    readonly bytes: number,
-  ) {}
+  constructor(private readonly sizes: PartSizes) {}
 
-  async take(): Promise<Buffer> {
-    if (this.#lent < this.count) return this.#lend();
+  async take(): Promise<PartBuffer> {
+    if (this.#lent < this.sizes.buffers) return this.#lend();
     return new Promise((resolve) => {
-      const serve = (buffer: Buffer): void => {
+      const serve = (buffer: PartBuffer): void => {
         clearTimeout(timer);
         resolve(buffer);
       };
       const timer = setTimeout(() => {
         this.#waiting.splice(this.#waiting.indexOf(serve), 1);
-        resolve(this.#lend());
-      }, PATIENCE);
+        resolve({ bytes: Buffer.allocUnsafeSlow(LEAST_PART_BYTES), give: () => undefined });
+      }, this.sizes.patience);
       this.#waiting.push(serve);
     });
   }
 
-  /** `reusable` is false where a socket may still be sending from the buffer: then it is left to the garbage collector. */
-  give(buffer: Buffer, reusable: boolean): void {
-    this.#lent -= 1;
-    if (reusable && this.#lent < this.count) this.#free.push(buffer);
-    if (this.#lent >= this.count) return;
-    const next = this.#waiting.shift();
-    if (next !== undefined) next(this.#lend());
+  #lend(): PartBuffer {
+    this.#lent += 1;
+    const bytes = this.#free.pop() ?? Buffer.allocUnsafeSlow(this.sizes.bytes);
+    return { bytes, give: (reusable) => this.#giveBack(bytes, reusable) };
   }
 
-  #lend(): Buffer {
-    this.#lent += 1;
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.bytes);
+  #giveBack(bytes: Buffer, reusable: boolean): void {
+    this.#lent -= 1;
+    if (reusable) this.#free.push(bytes);
+    const next = this.#waiting.shift();
+    if (next !== undefined) next(this.#lend());
+    // Large ones are not kept for a put that may never come.
+    if (this.#lent === 0 && this.sizes.bytes > LEAST_PART_BYTES) this.#free.length = 0;
   }
 }

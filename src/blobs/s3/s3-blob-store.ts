@@ -16,15 +16,12 @@ import { OWNER_NAME, bindTo } from '../owner';
 import { bodyStream } from './body-stream';
 import { answerStatus, refusedWith } from './faults';
 import { OwnerObject } from './owner-object';
-import { PartBuffers } from './part-buffers';
+import { PartMemory } from './part-memory';
+import { PartSizes } from './part-plan';
 import { S3Address, S3Connection } from './s3-connection';
 import { S3Upload } from './s3-upload';
 import { UnfinishedUploads } from './unfinished-uploads';
 
-/** The least that S3 takes for a part but the last. */
-const PART_BYTES = 5 * 1024 * 1024;
-/** 30 MiB for all uploads of a process together. */
-const PART_BUFFERS = 6;
 const PREFIX = 'blobs/';
 /** No blob id: the place at which a start tries what it may do. */
 const TRIAL_KEY = `${PREFIX}.trial`;
@@ -32,13 +29,15 @@ const TRIAL_KEY = `${PREFIX}.trial`;
 export interface S3Options {
   /** Whether a bucket that is not there may be made. */
   readonly createBucket: boolean;
+  /** Sizes of parts other than PART_PLAN. */
+  readonly parts?: readonly PartSizes[];
 }
 
 /** Blobs as objects `blobs/<id>` of a bucket of any server of the S3 API. */
 export class S3BlobStore extends BlobStore {
   readonly #s3: S3Connection;
   readonly #unfinished: UnfinishedUploads;
-  readonly #buffers = new PartBuffers(PART_BUFFERS, PART_BYTES);
+  readonly #memory: PartMemory;
   readonly #running = new Map<string, S3Upload>();
 
   constructor(
@@ -48,6 +47,7 @@ export class S3BlobStore extends BlobStore {
     super();
     this.#s3 = new S3Connection(address);
     this.#unfinished = new UnfinishedUploads(this.#s3);
+    this.#memory = new PartMemory(options.parts);
   }
 
   async open(installationId: string): Promise<void> {
@@ -65,7 +65,7 @@ export class S3BlobStore extends BlobStore {
     // So that nobody sends a blob for nothing; the last request decides.
     if ((await this.#head(key)) !== undefined) throw alreadyThere();
     if (this.#running.has(id)) throw alreadyThere();
-    const upload = new S3Upload(this.#s3, key, this.#buffers);
+    const upload = new S3Upload(this.#s3, key, this.#memory);
     this.#running.set(id, upload);
     try {
       for await (const chunk of source) await upload.write(chunk);

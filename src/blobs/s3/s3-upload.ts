@@ -9,14 +9,15 @@ import {
 } from '@aws-sdk/client-s3';
 import { DomainError, newId } from '../../kernel';
 import { s3Fault } from './faults';
-import { PartBuffers } from './part-buffers';
+import { PartBuffer } from './part-buffers';
+import { PartMemory } from './part-memory';
 import { S3Connection } from './s3-connection';
+import { BEFORE_SIGNING, unsignedBody } from './unsigned-body';
 
 /** Up to here a blob is collected as it comes and takes none of the shared buffers. */
 const SMALL_BYTES = 256 * 1024;
 /** Parts on their way while the next is collected. */
 const IN_FLIGHT = 2;
-const MAX_PARTS = 10_000;
 /** Metadata that tells the objects of one put from those of another. */
 const PUT_MARK = 'coffer-put';
 const CREATE_ONLY = '*';
@@ -33,7 +34,7 @@ export class S3Upload {
   readonly #parts: CompletedPart[] = [];
   #small: Uint8Array[] = [];
   #smallBytes = 0;
-  #part: Buffer | undefined;
+  #part: PartBuffer | undefined;
   #filled = 0;
   #size = 0;
   #sent = 0;
@@ -43,7 +44,7 @@ export class S3Upload {
   constructor(
     private readonly s3: S3Connection,
     key: string,
-    private readonly buffers: PartBuffers,
+    private readonly memory: PartMemory,
   ) {
     this.#place = { Bucket: s3.bucket, Key: key };
   }
@@ -92,31 +93,30 @@ export class S3Upload {
 
   async #fill(chunk: Uint8Array): Promise<void> {
     for (let at = 0; at < chunk.length;) {
-      if (this.#part !== undefined && this.#filled === this.#part.length) await this.#send();
-      this.#part ??= await this.buffers.take();
-      const taken = chunk.subarray(at, at + this.#part.length - this.#filled);
-      this.#part.set(taken, this.#filled);
+      if (this.#part !== undefined && this.#filled === this.#part.bytes.length) await this.#send();
+      this.#part ??= await this.memory.take(this.#sent + 1);
+      const taken = chunk.subarray(at, at + this.#part.bytes.length - this.#filled);
+      this.#part.bytes.set(taken, this.#filled);
       this.#filled += taken.length;
       at += taken.length;
     }
   }
 
   async #send(): Promise<void> {
-    const { buffer, bytes } = this.#taken();
+    const { part, bytes } = this.#taken();
     const number = this.#sent + 1;
     try {
-      if (number > MAX_PARTS) throw new DomainError('too_large', { detail: 'The blob store takes no more parts.' });
       this.#uploadId ??= await this.#begin();
       this.#sent = number;
     } catch (error) {
-      this.buffers.give(buffer, true);
+      part.give(true);
       throw error;
     }
     const sending: Promise<void> = this.#sendPart(number, bytes)
       .then(
-        () => this.buffers.give(buffer, true),
+        () => part.give(true),
         (error: unknown) => {
-          this.buffers.give(buffer, false);
+          part.give(false);
           this.cancel(s3Fault(error));
         },
       )
@@ -145,6 +145,7 @@ export class S3Upload {
       Body: bytes,
       ChecksumAlgorithm: 'CRC32',
     });
+    command.middlewareStack.add(unsignedBody, BEFORE_SIGNING);
     const sent = await this.s3.heavy((client, options) => client.send(command, options), this.#aborter.signal);
     const checksum = sent.ChecksumCRC32 === undefined ? {} : { ChecksumCRC32: sent.ChecksumCRC32 };
     this.#parts[number - 1] = { PartNumber: number, ETag: sent.ETag, ...checksum };
@@ -153,11 +154,12 @@ export class S3Upload {
   async #putWhole(): Promise<void> {
     const command = new PutObjectCommand({
       ...this.#place,
-      Body: this.#part?.subarray(0, this.#filled) ?? Buffer.concat(this.#small),
+      Body: this.#part?.bytes.subarray(0, this.#filled) ?? Buffer.concat(this.#small),
       ChecksumAlgorithm: 'CRC32',
       Metadata: { [PUT_MARK]: this.#mark },
       IfNoneMatch: CREATE_ONLY,
     });
+    command.middlewareStack.add(unsignedBody, BEFORE_SIGNING);
     await this.s3.heavy((client, options) => client.send(command, options), this.#aborter.signal);
     this.#giveBack(true);
   }
@@ -182,17 +184,17 @@ export class S3Upload {
     return found?.Metadata?.[PUT_MARK] === this.#mark && found.ContentLength === this.#size;
   }
 
-  #taken(): { buffer: Buffer; bytes: Buffer } {
-    const buffer = this.#part;
-    if (buffer === undefined) throw new TypeError('there is no part to send');
-    const bytes = buffer.subarray(0, this.#filled);
+  #taken(): { part: PartBuffer; bytes: Buffer } {
+    const part = this.#part;
+    if (part === undefined) throw new TypeError('there is no part to send');
+    const bytes = part.bytes.subarray(0, this.#filled);
     this.#part = undefined;
     this.#filled = 0;
-    return { buffer, bytes };
+    return { part, bytes };
   }
 
   #giveBack(reusable: boolean): void {
-    if (this.#part !== undefined) this.buffers.give(this.#part, reusable);
+    this.#part?.give(reusable);
     this.#part = undefined;
     this.#filled = 0;
   }
