@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isDomainError, newId, SystemClock } from '../../src/kernel';
+import { newId, SystemClock } from '../../src/kernel';
 import { SensitiveDataService } from '../../src/sensitive-data/sensitive-data.service';
 import { type KeyHouse, principal } from './key-house';
+import { isOutage } from './outages';
 
 /** What was acknowledged, a line each: `wrote <record> <owner>`, `made <owner>`, `erasing <owner>`, `erased <owner>`. */
 export type Acknowledge = (line: string) => void;
@@ -74,7 +75,3 @@ export class RotationTraffic {
     this.options.acknowledge(`erased ${id}`);
   }
 }
-
-/** What HTTP answers with 503. */
-export const isOutage = (error: unknown): boolean =>
-  isDomainError(error, 'kms_unavailable', 'store_unavailable', 'audit_unavailable');
