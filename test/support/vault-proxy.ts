@@ -8,8 +8,12 @@ export interface VaultProxy {
   requests: number;
   /** Paths of requests that were handed on, with their methods. */
   readonly passed: string[];
-  /** `pass`; a status to answer with, and a Retry-After; or milliseconds to wait before handing on. */
-  mode: 'pass' | { readonly status: number; readonly retryAfter?: string } | { readonly delayMs: number };
+  /** `pass`; a status to answer with, and a Retry-After; or milliseconds to wait before handing on, or before the answer. */
+  mode:
+    | 'pass'
+    | { readonly status: number; readonly retryAfter?: string }
+    | { readonly delayMs: number }
+    | { readonly answerAfterMs: number };
   close(): Promise<void>;
 }
 
@@ -18,15 +22,18 @@ export async function startVaultProxy(target: string): Promise<VaultProxy> {
     proxy.requests += 1;
     const { mode } = proxy;
     if (mode === 'pass') handOn(request, response);
+    else if ('answerAfterMs' in mode) handOn(request, response, mode.answerAfterMs);
     else if ('status' in mode) refuse(response, mode.status, mode.retryAfter);
     else setTimeout(() => handOn(request, response), mode.delayMs).unref();
   });
-  const handOn = (request: IncomingMessage, response: ServerResponse): void => {
+  const handOn = (request: IncomingMessage, response: ServerResponse, answerAfterMs = 0): void => {
     proxy.passed.push(`${request.method!} ${request.url!}`);
     const onward = httpRequest(`${target}${request.url!}`, { method: request.method!, headers: request.headers });
     onward.on('response', (answer) => {
-      response.writeHead(answer.statusCode!, answer.headers);
-      answer.pipe(response);
+      setTimeout(() => {
+        response.writeHead(answer.statusCode!, answer.headers);
+        answer.pipe(response);
+      }, answerAfterMs);
     });
     onward.on('error', () => response.destroy());
     request.pipe(onward);
