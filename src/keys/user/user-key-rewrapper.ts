@@ -4,6 +4,7 @@ import { failpoint } from '../../kernel';
 import { type Collection, Store } from '../../store';
 import { type ItemResult, MasterKey, MAX_BATCH, refusedItem } from '../master';
 import { DueUserKeys } from './due-user-keys';
+import { storedRow } from './user-key-form';
 import { NameHeld, UserKeyHome } from './user-key-home';
 import { rewrapStored } from './user-key-wraps';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
@@ -96,7 +97,7 @@ export class UserKeyRewrapper {
     failpoint('rotation.user-keys-rewrapped');
     await nextTurn();
     const results = await this.#keep(rewrapped);
-    const sound = results.flatMap((result) => (result.ok ? [this.home.stored(result.value)] : []));
+    const sound = results.flatMap((result) => (result.ok ? [storedRow(result.value)] : []));
     const done = sound.length === 0 ? 0 : await this.#rows.replaceMany(sound);
     failpoint('rotation.user-keys-written');
     const failed: string[] = [];
