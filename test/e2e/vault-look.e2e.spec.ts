@@ -34,6 +34,7 @@ describeWithPart('openbao', 'A look into Vault, with MASTER_KEY=kv and USER_KEY_
     expect(await secret('master_key')).toEqual({
       versions: { '1': { key: expect.stringMatching(HEX_KEY), created_at: expect.any(String) } },
       current: 1,
+      installation_id: expect.any(String),
     });
   });
 

@@ -14,8 +14,8 @@ import { RotationTraffic } from '../rotation-traffic';
 import { openSite, type Site } from '../site';
 
 const [, , site = '', point = '-', owners = '1'] = process.argv;
-/** A rotation of many keys on a busy machine. */
-const PATIENCE = 180_000;
+/** A rotation of many keys on a busy machine, where each may be a document in Vault. */
+const PATIENCE = 180_000 + Number(owners) * 100;
 
 Logger.overrideLogger(false);
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
