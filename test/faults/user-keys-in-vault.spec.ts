@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
-import { newId, StartRefused } from '../../src/kernel';
+import { DomainError, newId, StartRefused } from '../../src/kernel';
 import { openVault } from '../../src/keys/master/vault';
 import { NameHeld, storedRow } from '../../src/keys/user';
 import { VaultUserKeyHome } from '../../src/keys/user/in-vault';
@@ -277,6 +277,23 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     await expect(userKeys.create(next, owner)).rejects.toMatchObject({ code: 'kms_unavailable' });
     await expect(userKeys.destroy(owner)).rejects.toMatchObject({ code: 'kms_unavailable' });
     expect(await document(owner)).toEqual(damaged);
+  });
+
+  it('are wrapped again in the end, each batch a few, on a Vault of which one request in forty fails', async () => {
+    const { userKeys, rewrapper, home } = await houses();
+    const owners = Array.from({ length: 60 }, () => newId());
+    await Promise.all(owners.map((owner) => userKeys.create(owner, owner)));
+    const target = await moveMasterKey(await houses());
+    let calls = 0;
+    jest.spyOn(home, 'keep').mockImplementation(async (row) => {
+      calls += 1;
+      if (calls % 40 === 0) throw new DomainError('kms_unavailable');
+      await VaultUserKeyHome.prototype.keep.call(home, row);
+    });
+    expect((await rewrapper.rewrapBatch(target)).done).toBeGreaterThanOrEqual(16);
+    while ((await rewrapper.remaining(target)) > 0) await rewrapper.rewrapBatch(target);
+    expect(await rewrapper.quarantinedFor(target)).toBe(0);
+    expect(await index(owners[59]!)).toMatch(/^[0-9a-f]{64}$/);
   });
 
   it('of another installation are refused at the start, and let in who has the same id', async () => {
