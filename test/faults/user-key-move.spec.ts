@@ -1,4 +1,4 @@
-import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
+import { type Bao, describeWithPart, isLong, startOpenBao } from '../support/parts';
 import { MovingInstallation } from '../support/moving-installation';
 
 /** Between any two writes of a move, with the way that passes it. */
@@ -57,17 +57,21 @@ describeWithPart('openbao', 'a move of wrapped user keys (embedded store, local 
     await installation.readAll();
   }
 
-  it.each(FAILPOINTS)('serves and ends, after it was killed at %s and run again', async (point, to) => {
-    const killed = await installation.moveUserKeys(other(to), to, { COFFER_FAILPOINT: point });
-    expect(killed).toMatchObject({ code: null });
-    await installation.addUser();
-    users += 1;
-    // From the beginning of the move on a start may name either place; where the service has ended it meanwhile this only says so.
-    const ended = await installation.moveUserKeys(to, to);
-    const out = expect.stringContaining(`The wrapped user keys are in ${to}`) as string;
-    expect(ended).toMatchObject({ code: 0, out });
-    await expectAllIn(to);
-  });
+  // Without those from before anything is in Vault.
+  it.each(isLong() ? FAILPOINTS : FAILPOINTS.slice(2))(
+    'serves and ends, after it was killed at %s and run again',
+    async (point, to) => {
+      const killed = await installation.moveUserKeys(other(to), to, { COFFER_FAILPOINT: point });
+      expect(killed).toMatchObject({ code: null });
+      await installation.addUser();
+      users += 1;
+      // From the beginning of the move on a start may name either place; where the service has ended it meanwhile this only says so.
+      const ended = await installation.moveUserKeys(to, to);
+      const out = expect.stringContaining(`The wrapped user keys are in ${to}`) as string;
+      expect(ended).toMatchObject({ code: 0, out });
+      await expectAllIn(to);
+    },
+  );
 
   it('is turned round by the other place, with what it has moved', async () => {
     const killed = await installation.moveUserKeys('store', 'vault', { COFFER_FAILPOINT: 'user-key-move.switched:3' });
