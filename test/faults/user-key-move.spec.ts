@@ -1,4 +1,5 @@
-import { type Bao, describeWithPart, isLong, startOpenBao } from '../support/parts';
+import { type Bao, describeWithPart, describeWithParts, isLong, startOpenBao, startSecantus } from '../support/parts';
+import { vaultAndMongo } from '../support/profiles';
 import { MovingInstallation } from '../support/moving-installation';
 
 /** Between any two writes of a move, with the way that passes it. */
@@ -33,19 +34,27 @@ async function documents(bao: Bao): Promise<Record<string, unknown>[]> {
   return (await Promise.all(names.map(read))).map(({ data: { data: document } }) => document);
 }
 
-describeWithPart('openbao', 'a move of wrapped user keys (embedded store, local keyring)', () => {
+interface Parts {
+  readonly bao: Bao;
+  readonly env: Readonly<Record<string, string>>;
+  close(): Promise<unknown>;
+}
+
+/** Its last tests take Vault's variables away: only where nothing else is there. */
+function moveSuite(open: () => Promise<Parts>, isVaultForUserKeysAlone: boolean): void {
   let bao: Bao;
+  let parts: Parts;
   let installation: MovingInstallation;
   let users = 4;
 
   beforeAll(async () => {
-    bao = await startOpenBao();
-    const env = { MASTER_KEY: 'local', COFFER_ROOT_KEY: 'a root key of thirty-two characters' };
-    installation = await MovingInstallation.start({ ...env, ...vaultEnv(bao), USER_KEY_STORE: 'store' });
+    parts = await open();
+    bao = parts.bao;
+    installation = await MovingInstallation.start({ ...parts.env, USER_KEY_STORE: 'store' });
   });
   afterAll(async () => {
     await installation.close();
-    await bao.stop();
+    await parts.close();
   });
 
   async function expectAllIn(place: Place): Promise<void> {
@@ -91,6 +100,8 @@ describeWithPart('openbao', 'a move of wrapped user keys (embedded store, local 
     expect((await installation.moveUserKeys('store', 'local')).code).toBe(2);
   });
 
+  if (!isVaultForUserKeysAlone) return;
+
   it('refuses a start with the former place, and needs no Vault where nothing is in it', async () => {
     await installation.quiesce();
     await installation.service.restart({ USER_KEY_STORE: 'vault' }).then(
@@ -125,4 +136,25 @@ describeWithPart('openbao', 'a move of wrapped user keys (embedded store, local 
     await installation.service.restart({ ...vaultEnv(bao), USER_KEY_STORE: 'vault' });
     await expectAllIn('vault');
   });
+}
+
+describeWithPart('openbao', 'a move of wrapped user keys (embedded store, local keyring)', () => {
+  moveSuite(async () => {
+    const bao = await startOpenBao();
+    const local = { MASTER_KEY: 'local', COFFER_ROOT_KEY: 'a root key of thirty-two characters' };
+    return { bao, env: { ...local, ...vaultEnv(bao) }, close: () => bao.stop() };
+  }, true);
 });
+
+if (isLong()) {
+  describeWithParts(['openbao', 'secantus'], 'a move of wrapped user keys (MongoDB, Transit)', () => {
+    moveSuite(async () => {
+      const [bao, secantus] = await Promise.all([startOpenBao(), startSecantus()]);
+      return {
+        bao,
+        env: vaultAndMongo(bao, secantus),
+        close: () => Promise.all([bao.stop(), secantus.stop()]),
+      };
+    }, false);
+  });
+}
