@@ -24,7 +24,7 @@ import { openVault, VaultSession } from './keys/master/vault';
 import { OwnedHouses, RotationModule } from './keys/rotation';
 import { SystemKeys } from './keys/system';
 import { UserKeyHome, UserKeySweeper, UserKeysModule } from './keys/user';
-import { StoreUserKeyHome } from './keys/user/in-store';
+import { OwnerNames, UserKeyHomes } from './keys/user/homes';
 import { VaultUserKeyHome } from './keys/user/in-vault';
 import { Mailer, OutboxMailer, SmtpMailer } from './mail';
 import { ObservabilityModule } from './observability';
@@ -35,7 +35,7 @@ import { SealedStore, Store } from './store';
 import { EmbeddedStore } from './store/embedded';
 import { MongoStore } from './store/mongo';
 import { UsersModule } from './users';
-import { ForgedRows, InstalledBlobPlans, OwnerAnswerSealer, StoreCopy, probesOf } from './wiring';
+import { AccountNames, ForgedRows, InstalledBlobPlans, OwnerAnswerSealer, StoreCopy, probesOf } from './wiring';
 
 /** The store below its row seals: for the system keys alone, which open the seals. */
 const ENGINE = Symbol('coffer:engine');
@@ -67,7 +67,7 @@ const engineOf = ({ store, dataDir }: Config, clock: Clock): Store =>
 
 /** What a process keeps in Vault shares one login. */
 function vaultOf({ masterKey, otherMasterKeys, userKeys }: Config): VaultSession | undefined {
-  if (userKeys.store === 'vault') return openVault(userKeys.vault);
+  if (userKeys.vault !== undefined) return openVault(userKeys.vault);
   for (const home of [masterKey, ...otherMasterKeys]) if (home.home !== 'local') return openVault(home);
   return undefined;
 }
@@ -90,10 +90,13 @@ const masterKeysOf = (config: Config, vault: VaultSession | undefined): MasterKe
     ...config.otherMasterKeys.map((home) => masterKeyOf(home, config, vault)),
   ]);
 
-const userKeyHomeOf = ({ userKeys }: Config, vault: VaultSession | undefined): UserKeyHome =>
-  userKeys.store === 'store'
-    ? new StoreUserKeyHome()
-    : new VaultUserKeyHome(vault ?? openVault(userKeys.vault), userKeys.kvMount);
+const userKeyHomesOf = (
+  { userKeys: { vault } }: Config,
+  store: Store,
+  names: OwnerNames,
+  session: VaultSession | undefined,
+): UserKeyHomes =>
+  new UserKeyHomes(store, vault && new VaultUserKeyHome(session ?? openVault(vault), vault.kvMount), names);
 
 const mailerOf = ({ mail, dataDir }: Config, clock: Clock): Mailer =>
   mail.kind === 'smtp' ? new SmtpMailer(mail) : new OutboxMailer(join(dataDir, 'outbox'), mail.from, clock);
@@ -113,7 +116,13 @@ const adapters: readonly Provider[] = [
   { provide: VAULT, inject: [CONFIG], useFactory: vaultOf },
   { provide: MasterKeyHomes, inject: [CONFIG, { token: VAULT, optional: true }], useFactory: masterKeysOf },
   { provide: MasterKey, useExisting: MasterKeyHomes },
-  { provide: UserKeyHome, inject: [CONFIG, { token: VAULT, optional: true }], useFactory: userKeyHomeOf },
+  { provide: OwnerNames, useClass: AccountNames },
+  {
+    provide: UserKeyHomes,
+    inject: [CONFIG, Store, OwnerNames, { token: VAULT, optional: true }],
+    useFactory: userKeyHomesOf,
+  },
+  { provide: UserKeyHome, useExisting: UserKeyHomes },
   { provide: Mailer, inject: [CONFIG, Clock], useFactory: mailerOf },
   { provide: BlobPlans, useClass: InstalledBlobPlans },
   {
@@ -166,6 +175,7 @@ class CoreModule {
       MasterKeyHomes,
       MasterKeyRow,
       UserKeyHome,
+      UserKeyHomes,
       Mailer,
       BlobStore,
       BlobPlans,

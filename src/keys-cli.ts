@@ -14,6 +14,10 @@ const HELP = `Usage: npm run keys -- COMMAND
   migrate --to transit|kv|local
              moves the master key to another home while the service serves. It may be ended or killed at any moment and run again. The
              environment names both homes, MASTER_KEY the former one (either of them while the move runs); so does that of each replica
+  migrate --user-keys vault|store
+             moves the wrapped user keys into Vault, or out of it into the store, while the service serves. It may be ended or killed at any
+             moment and run again, or turned round by naming the other place. The environment names Vault, USER_KEY_STORE the former place
+             (either of them while the move runs); so does that of each replica
   trim VERSION --token-file PATH
              destroys master key version VERSION and all before it in Vault's Transit engine, after they were retired. This is final: no
              backup of the store that is wrapped by them opens again. PATH holds a token with the operator's policy (deploy/vault), which

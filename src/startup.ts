@@ -81,7 +81,7 @@ export class Startup {
     const found = await openInstallation(this.store, { pins, dataDir, clock: this.clock, remains });
     this.followHomes(found);
     await openKeys(this.keys, found.state === 'opening');
-    await this.keys.userKeys.open();
+    await this.keys.userKeys.open(found.installation_id);
     const installed = await completeInstallation(this.store, pins);
     await this.blobs.open(installed.installation_id);
     await this.store.prepare();
@@ -93,6 +93,7 @@ export class Startup {
   private followHomes(found: InstallationDoc): void {
     const { masterKey, systemKeys, row } = this.keys;
     const admitted = HOME_NAMES.filter((home) => masterKeysOf(found).includes(home));
+    masterKey.bindTo(found.installation_id);
     masterKey.follow(admitted, async () => (systemKeys.openSeals ? row.find() : undefined));
   }
 }

@@ -7,8 +7,10 @@ import { AnswerSealer } from './http';
 import { AuditSink, MINUTE, ReadinessProbe, ciphertext, plaintext, isDomainError } from './kernel';
 import { MasterKey } from './keys/master';
 import { Sealer, SealPlace, UserKeyHome } from './keys/user';
+import { OwnerNames } from './keys/user/homes';
 import { Metrics } from './observability';
 import { Store, beginBlobMove, endBlobMove, readBlobPins } from './store';
+import { usersCollection } from './users';
 
 /** Small joints between houses that do not know each other. No adapter is named here; app.module does that. */
 
@@ -94,6 +96,18 @@ export class InstalledBlobPlans extends BlobPlans {
 
   end(to: string): Promise<BlobPlan> {
     return endBlobMove(this.store, to);
+  }
+}
+
+/** Keys of accounts lie in Vault under their user names. */
+@Injectable()
+export class AccountNames extends OwnerNames {
+  constructor(private readonly store: Store) {
+    super();
+  }
+
+  async nameOf(ownerId: string): Promise<string | undefined> {
+    return (await this.store.collection(usersCollection).find('_id', ownerId))?.username;
   }
 }
 

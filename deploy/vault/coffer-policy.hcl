@@ -47,7 +47,7 @@ path "kv/destroy/master_key" {
   capabilities = ["update"]
 }
 
-# USER_KEY_STORE=vault: one document a user. An erase writes a tombstone over it and destroys the former versions, by their numbers.
+# USER_KEY_STORE=vault: one document a user, and one, user_keys/_installation, that says whose they are. An erase writes a tombstone over it and destroys the former versions, by their numbers.
 path "kv/data/user_keys/*" {
   capabilities = ["create", "read", "update"]
 }

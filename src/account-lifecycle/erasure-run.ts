@@ -43,7 +43,7 @@ export class ErasureRun {
   async #destroyKey(accountId: string): Promise<void> {
     await this.userKeys.destroy(accountId);
     failpoint('erase.key-destroyed');
-    await this.erasures.noteWraps(accountId, await this.erasedKeys.wrapsUntilNow());
+    await this.erasures.noteWraps(accountId, await this.erasedKeys.wrapsUntilNow(accountId));
     failpoint('erase.wraps-noted');
   }
 

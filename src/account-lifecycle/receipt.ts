@@ -50,7 +50,7 @@ export function receiptOf(
   wraps: FormerWraps,
   facts: { readonly fates: readonly WrapFate[]; readonly installationId: string; readonly now: number },
 ): ErasureReceipt {
-  const inVault = wraps.keptIn === 'vault';
+  const inVault = wraps.keptIn === 'vault' || wraps.alsoInVault === true;
   const homes = [wraps.home, ...(wraps.formerHomes ?? [])];
   return {
     format: RECEIPT_FORMAT,

@@ -13,9 +13,12 @@ export interface Config {
   readonly masterKeyRotationDays: number;
   /** Retiring a master key version, and an administrator's erase of an account, take a second administrator. */
   readonly twoPerson: boolean;
-  readonly userKeys: { readonly cacheSeconds: number } & (
-    { readonly store: 'store' } | { readonly store: 'vault'; readonly vault: VaultConfig; readonly kvMount: string }
-  );
+  readonly userKeys: {
+    readonly cacheSeconds: number;
+    readonly store: 'store' | 'vault';
+    /** What the environment says of Vault: required with `vault`, and to move between the two. */
+    readonly vault: (VaultConfig & { readonly kvMount: string }) | undefined;
+  };
   readonly tokens: { readonly jwtSecret: string; readonly ttlSeconds: number };
   readonly passwords: {
     readonly pepper: string;

@@ -128,11 +128,18 @@ describe('each variable', () => {
     ],
     [
       { ...VAULT, USER_KEY_STORE: 'vault', VAULT_KV_MOUNT: 'team/kv' },
-      { masterKey: { home: 'transit' }, userKeys: { store: 'vault', kvMount: 'team/kv', cacheSeconds: 300 } },
+      {
+        masterKey: { home: 'transit' },
+        userKeys: { store: 'vault', vault: { kvMount: 'team/kv' }, cacheSeconds: 300 },
+      },
     ],
     [
       { ...VAULT, MASTER_KEY: 'local', USER_KEY_STORE: 'vault' },
       { masterKey: { home: 'local' }, userKeys: { store: 'vault', vault: { address: 'http://127.0.0.1:8200' } } },
+    ],
+    [
+      { ...VAULT, MASTER_KEY: 'local', VAULT_KV_MOUNT: 'team/kv' },
+      { userKeys: { store: 'store', vault: { address: 'http://127.0.0.1:8200', kvMount: 'team/kv' } } },
     ],
     [{ USER_KEY_STORE: 'store', KMS_CACHE_SECONDS: '0' }, { userKeys: { store: 'store', cacheSeconds: 0 } }],
     [{ JWT_SECRET: GOOD, JWT_ALG: 'HS256', JWT_TTL_SECONDS: '60' }, { tokens: { jwtSecret: GOOD, ttlSeconds: 60 } }],

@@ -117,8 +117,11 @@ function masterKeys(env: EnvReader, secrets: Secrets): Pick<Config, 'masterKey' 
 /** Whether another home than that of MASTER_KEY can be opened as well. No secret is made for it. */
 function isDescribed(home: MasterKeyConfig['home'], env: EnvReader, secrets: Secrets): boolean {
   if (home === 'local') return secrets.has('COFFER_ROOT_KEY');
-  return vaultAddress(env) !== undefined && ['VAULT_TOKEN', 'VAULT_ROLE_ID'].some((name) => secrets.has(name));
+  return isVaultDescribed(env, secrets);
 }
+
+const isVaultDescribed = (env: EnvReader, secrets: Secrets): boolean =>
+  vaultAddress(env) !== undefined && ['VAULT_TOKEN', 'VAULT_ROLE_ID'].some((name) => secrets.has(name));
 
 function masterKey(home: MasterKeyConfig['home'], env: EnvReader, secrets: Secrets): MasterKeyConfig {
   if (home === 'local') return { home, rootKey: secrets.required('COFFER_ROOT_KEY') };
@@ -135,8 +138,8 @@ function masterKey(home: MasterKeyConfig['home'], env: EnvReader, secrets: Secre
 function userKeys(env: EnvReader, secrets: Secrets): Config['userKeys'] {
   const store = env.oneOf('USER_KEY_STORE', ['store', 'vault'], 'store');
   const cacheSeconds = env.whole('KMS_CACHE_SECONDS', 0, DAY_SECONDS, 300);
-  if (store === 'store') return { store, cacheSeconds };
-  return { store, cacheSeconds, vault: vault(env, secrets, 'USER_KEY_STORE is vault'), kvMount: kvMount(env) };
+  if (store === 'store' && !isVaultDescribed(env, secrets)) return { store, cacheSeconds, vault: undefined };
+  return { store, cacheSeconds, vault: { ...vault(env, secrets, 'USER_KEY_STORE is vault'), kvMount: kvMount(env) } };
 }
 
 const vaultAddress = (env: EnvReader): string | undefined =>

@@ -225,12 +225,15 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   async #drive(held: HeldJob): Promise<void> {
     const handler = this.#handlers.get(held.job.kind);
     for (let attempt = 0; handler !== undefined && !held.signal.aborted; attempt += 1) {
+      const { done } = held.progress;
       try {
         await this.#attempt(held, handler);
         return;
       } catch (error) {
         if (error instanceof LeaseLost) return;
         this.#logger.warn(`job ${held.id} is tried again: ${faultName(error)}`);
+        // What gets on between its faults is not put off for longer each time.
+        if (held.progress.done > done) attempt = 0;
         await pauseFor(Math.min(30, 2 ** attempt) * SECOND, held.signal);
       }
     }

@@ -1,21 +1,27 @@
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { JobRunner } from '../jobs';
-import { AuditSink, SECOND, StartRefused, audited } from '../kernel';
+import { AuditSink, StartRefused, audited } from '../kernel';
 import { HOME_NAMES, HomeName, MasterKeyRow } from '../keys/master';
-import { Migrations, Rotation, RotationJob, Rotations } from '../keys/rotation';
-import { WrongPin } from '../store';
+import { Migrations, Rotation, RotationJob, Rotations, rotationData } from '../keys/rotation';
+import { UserKeyPlace, WrongPin } from '../store';
 import { WrongUsage } from '../tool';
 import { withService } from '../with-service';
-import { ProgressDisplay } from './progress-display';
+import { migrateUserKeys } from './migrate-user-keys';
+import { watchJob } from './watch-job';
 
-const LOOK_EVERY = SECOND / 2;
+const USER_KEY_PLACES: readonly UserKeyPlace[] = ['store', 'vault'];
+
+export function migrate(args: readonly string[]): Promise<string> {
+  const [option, value, ...rest] = args;
+  if (rest.length > 0) throw new WrongUsage();
+  const home = HOME_NAMES.find((name) => name === value);
+  if (option === '--to' && home !== undefined) return migrateMasterKey(home);
+  const place = USER_KEY_PLACES.find((name) => name === value);
+  if (option === '--user-keys' && place !== undefined) return migrateUserKeys(place);
+  throw new WrongUsage();
+}
 
 /** `migrate --to HOME`: moves the master key, and stays until the move has ended, whoever does it. */
-export async function migrate(args: readonly string[]): Promise<string> {
-  const [option, value, ...rest] = args;
-  const to = HOME_NAMES.find((home) => home === value);
-  if (option !== '--to' || to === undefined || rest.length > 0) throw new WrongUsage();
+async function migrateMasterKey(to: HomeName): Promise<string> {
   try {
     return await withService((app) => migrateIn(app, to));
   } catch (error) {
@@ -33,25 +39,10 @@ async function migrateIn(app: NestFastifyApplication, to: HomeName): Promise<str
     app.get(Migrations, { strict: false }).begin(to, 'system:keys-cli'),
   );
   if (begun === undefined) return there(to);
-  const ended = await watch(app, begun);
+  await watchJob(app, begun.id, ({ data }) => rotationData(data).advanced);
+  const ended = await app.get(Rotations, { strict: false }).find(begun.id);
   if (ended.state !== 'done') throw new StartRefused(unfinished(ended));
   return finished(to, ended, await formerVersions(app, to));
-}
-
-/** Takes the job over where nobody runs it: a replica that did may have died. */
-async function watch(app: NestFastifyApplication, begun: Rotation): Promise<Rotation> {
-  const [jobs, rotations] = [app.get(JobRunner, { strict: false }), app.get(Rotations, { strict: false })];
-  const display = new ProgressDisplay(process.stderr);
-  for (;;) {
-    await jobs.poll();
-    const rotation = await rotations.find(begun.id);
-    if (rotation.targetVersion !== undefined && rotation.inEffect) display.show(rotation);
-    if (rotation.state !== 'running') {
-      display.end();
-      return rotation;
-    }
-    await sleep(LOOK_EVERY);
-  }
 }
 
 function unfinished({ id, state, fault }: Rotation): string {

@@ -8,10 +8,11 @@ export async function* everyRow<T extends Doc>(
   rows: Collection<T>,
   index: string,
   prefix: readonly KeyPart[],
+  onForged: (id: string) => void = () => undefined,
 ): AsyncGenerator<T> {
   let after: string | undefined;
   do {
-    const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
+    const options = { limit: BATCH, onForged, ...(after !== undefined && { after }) };
     const page = await rows.list(index, prefix, options);
     yield* page.items;
     after = page.next;

@@ -4,5 +4,6 @@ export * from './definition';
 export * from './every-row';
 export * from './installation';
 export * from './installation-blobs';
+export * from './installation-user-keys';
 export * from './sealed-store';
 export * from './update';

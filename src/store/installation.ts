@@ -21,6 +21,8 @@ export interface InstallationDoc extends Doc {
   readonly master_key_moving?: readonly string[];
   /** Where wrapped user keys lie; missing in documents from before there was a choice, which is `store`. */
   readonly user_keys?: string;
+  /** Where they are being moved to, while they are. */
+  readonly user_keys_to?: string;
   readonly blobs: string;
   /** Where they are being moved to, while they are. */
   readonly blobs_to?: string;
@@ -43,6 +45,7 @@ export const installationCollection = defineCollection<InstallationDoc>({
     master_key: 'string',
     master_key_moving: 'json',
     user_keys: 'string',
+    user_keys_to: 'string',
     blobs: 'string',
     blobs_to: 'string',
     blobs_former: 'string',
@@ -56,6 +59,7 @@ export const installationCollection = defineCollection<InstallationDoc>({
     'master_key',
     'master_key_moving',
     'user_keys',
+    'user_keys_to',
     'blobs',
     'blobs_to',
     'blobs_former',
@@ -165,6 +169,8 @@ export function checkInstallation(found: InstallationDoc, pins: InstallationPins
     const pinned = found[field] ?? 'store';
     if (pinned === pins[pin] || (pin === 'blobs' && isMoved(found, pins.blobs))) continue;
     if (pin === 'masterKey' && masterKeysOf(found).includes(pins[pin])) continue;
+    // While they are moved, either is right.
+    if (pin === 'userKeys' && found.user_keys_to === pins.userKeys) continue;
     throw new WrongPin(variable, pinned, pins[pin]);
   }
 }
@@ -227,9 +233,9 @@ export async function claimFirstAdministrator(store: Store, userId: string): Pro
   return claimed.first_administrator === userId;
 }
 
-/** Nobody can have a claim, nor move a key, before the first start has ended, so what stands there was put there. */
+/** Nobody can have a claim, nor move keys, before the first start has ended, so what stands there was put there. */
 function withoutClaim(open: InstallationDoc): InstallationDoc {
-  const { first_administrator: _planted, master_key_moving: _too, ...rest } = open;
+  const { first_administrator: _planted, master_key_moving: _too, user_keys_to: _also, ...rest } = open;
   return rest;
 }
 

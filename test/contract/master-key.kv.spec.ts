@@ -1,5 +1,8 @@
-import { openKv } from '../support/kv';
+import { StartRefused } from '../../src/kernel';
+import { INSTALLATION_ID, kvConfig, openKv } from '../support/kv';
+import { KvMasterKey } from '../../src/keys/master/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
+import { startFaultProxy } from '../support/fault-proxy';
 import { masterKeyContract } from './master-key.contract';
 
 describeWithPart('openbao', 'the shipped policy in a real OpenBao', () => {
@@ -53,5 +56,72 @@ describeWithPart('openbao', 'A retired version in a KV document', () => {
     await master.retire(2);
     expect((await bao.request('GET', 'kv/metadata/master_key')).data['current_version']).toBe(now);
     await master.close();
+  });
+
+  it('is ended on a Vault so slow that the answers of all steps together come too late, by two versions of the document', async () => {
+    const proxy = await startFaultProxy(bao.address);
+    const master = await openKv({ ...bao, address: proxy.address });
+    const { current } = await master.state();
+    await master.rotate(current);
+    const before = Number((await bao.request('GET', 'kv/metadata/master_key')).data['current_version']);
+    proxy.mode = { answerAfterMs: 700 };
+    await expect(master.retire(current)).rejects.toMatchObject({ code: 'kms_unavailable' });
+    await master.retire(current);
+    await master.retire(current);
+    proxy.mode = 'pass';
+    expect(await master.state()).toMatchObject({ versions: [{ version: current + 1 }], isRetiring: false });
+    expect((await bao.request('GET', 'kv/metadata/master_key')).data['current_version']).toBe(before + 2);
+    await master.close();
+    await proxy.close();
+  });
+});
+
+describeWithPart('openbao', 'A KV document of one installation', () => {
+  let bao: Bao;
+  beforeAll(async () => {
+    bao = await startOpenBao();
+  });
+  afterAll(() => bao.stop());
+
+  const openFor = async (installationId: string, create = false): Promise<KvMasterKey> => {
+    const master = new KvMasterKey(kvConfig(bao), { maxAgeMs: 0 });
+    try {
+      await master.open({ create, installationId });
+    } finally {
+      await master.close();
+    }
+    return master;
+  };
+  const owner = async (): Promise<unknown> => {
+    const { data } = (await bao.request('GET', 'kv/data/master_key')).data as { data: Record<string, unknown> };
+    return data['installation_id'];
+  };
+
+  it('from before it said whose it is says so from the next start on, and through a rotation and a retire', async () => {
+    const master = await openKv(bao);
+    await openFor(INSTALLATION_ID);
+    expect(await owner()).toBe(INSTALLATION_ID);
+    await master.rotate(1);
+    await master.retire(1);
+    expect(await owner()).toBe(INSTALLATION_ID);
+    expect(await master.state()).toMatchObject({ current: 2, isRetiring: false });
+    await master.close();
+  });
+
+  it('opens for the same one again, and is refused to any other, fresh or not', async () => {
+    await openFor(INSTALLATION_ID);
+    for (const create of [true, false]) {
+      const refused = openFor('another', create);
+      await expect(refused).rejects.toThrow(StartRefused);
+      await expect(refused).rejects.toThrow('kv/master_key in Vault is the master key of another installation');
+    }
+    expect(await owner()).toBe(INSTALLATION_ID);
+  });
+
+  it('is made once by installations that start at the same time, and belongs to one of them', async () => {
+    await bao.request('DELETE', 'kv/metadata/master_key');
+    const starts = await Promise.allSettled(['one', 'two', 'three'].map((id) => openFor(id, true)));
+    expect(starts.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    expect(['one', 'two', 'three']).toContain(await owner());
   });
 });

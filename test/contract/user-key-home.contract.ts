@@ -1,10 +1,9 @@
 import { newId, plaintext } from '../../src/kernel';
-import type { UserKeyHome } from '../../src/keys/user';
-import { type KeyHouses, moveMasterKey, openKeyHouses, temporaryFolder } from '../support/keys';
+import { type KeyHouses, type KeysOptions, moveMasterKey, openKeyHouses, temporaryFolder } from '../support/keys';
 
 export interface UserKeyHomeParts {
   /** The home as one more process sees it. */
-  open(): Promise<UserKeyHome>;
+  open(): Promise<NonNullable<KeysOptions['home']>>;
   close(): Promise<void>;
 }
 

@@ -11,13 +11,14 @@ const HEX_NONCE = /^[0-9a-f]{24}$/;
 /** What the specification's walk looks at in Vault's UI, with the settings of docker-compose.yml. The UI shows what these requests answer. */
 describeWithPart('openbao', 'A look into Vault, with MASTER_KEY=kv and USER_KEY_STORE=vault', () => {
   let bao: Bao;
+  let vault: Record<string, string>;
   let service: Service;
   let client: Client;
   let admin: Client;
 
   beforeAll(async () => {
     bao = await startOpenBao();
-    const vault = { VAULT_ADDR: bao.address, VAULT_ROLE_ID: bao.roleId, VAULT_SECRET_ID: bao.secretId };
+    vault = { VAULT_ADDR: bao.address, VAULT_ROLE_ID: bao.roleId, VAULT_SECRET_ID: bao.secretId };
     service = await startService({ env: { ...vault, MASTER_KEY: 'kv', USER_KEY_STORE: 'vault' } });
     client = new Client(service.url);
     admin = (await signUp(client)).client;
@@ -34,6 +35,7 @@ describeWithPart('openbao', 'A look into Vault, with MASTER_KEY=kv and USER_KEY_
     expect(await secret('master_key')).toEqual({
       versions: { '1': { key: expect.stringMatching(HEX_KEY), created_at: expect.any(String) } },
       current: 1,
+      installation_id: expect.any(String),
     });
   });
 
@@ -70,5 +72,18 @@ describeWithPart('openbao', 'A look into Vault, with MASTER_KEY=kv and USER_KEY_
     const before = await secret('user_keys/testuser');
     expectStatus(await client.post('/register', taken), 409);
     expect(await secret('user_keys/testuser')).toEqual(before);
+  });
+
+  it.each([
+    ['kv', 'kv/master_key in Vault is the master key of another installation'],
+    ['transit', 'kv/user_keys in Vault holds user keys of another installation'],
+  ])('refuses a second installation on the same mount (MASTER_KEY=%s), and changes nothing', async (home, line) => {
+    const seen = async () => [await secret('master_key'), await secret('user_keys/testuser')];
+    const before = await seen();
+    const second = startService({ env: { ...vault, MASTER_KEY: home, USER_KEY_STORE: 'vault' } });
+    await expect(second.then((started) => started.dispose())).rejects.toThrow(line);
+    expect(await seen()).toEqual(before);
+    await service.restart();
+    expect(await seen()).toEqual(before);
   });
 });

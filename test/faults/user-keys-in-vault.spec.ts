@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
-import { newId } from '../../src/kernel';
-import { NameHeld } from '../../src/keys/user';
+import { DomainError, newId, StartRefused } from '../../src/kernel';
+import { openVault } from '../../src/keys/master/vault';
+import { NameHeld, storedRow } from '../../src/keys/user';
 import { VaultUserKeyHome } from '../../src/keys/user/in-vault';
 import { type KeyHouses, moveMasterKey, openKeyHouses, temporaryFolder } from '../support/keys';
-import { kvConfig, openUserKeyHome } from '../support/kv';
+import { INSTALLATION_ID, kvConfig, openUserKeyHome } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { startProcess } from '../support/processes';
 
@@ -187,7 +188,7 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     const before = await index('alice');
     if (asleep?.ok !== true) throw new Error('no wrap');
     await home.keep(asleep.value);
-    expect(await rows.replace(home.stored(asleep.value))).toBeUndefined();
+    expect(await rows.replace(storedRow(asleep.value))).toBeUndefined();
     expect(await strays.sweep()).toBe(1);
     expect(await index('alice')).toBe(before);
     expect(JSON.stringify(await alive('alice'))).not.toContain(asleep.value.versions[0]!.key_id);
@@ -276,5 +277,43 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     await expect(userKeys.create(next, owner)).rejects.toMatchObject({ code: 'kms_unavailable' });
     await expect(userKeys.destroy(owner)).rejects.toMatchObject({ code: 'kms_unavailable' });
     expect(await document(owner)).toEqual(damaged);
+  });
+
+  it('are wrapped again in the end, each batch a few, on a Vault of which one request in forty fails', async () => {
+    const { userKeys, rewrapper, home } = await houses();
+    const owners = Array.from({ length: 60 }, () => newId());
+    await Promise.all(owners.map((owner) => userKeys.create(owner, owner)));
+    const target = await moveMasterKey(await houses());
+    let calls = 0;
+    jest.spyOn(home, 'keep').mockImplementation(async (row) => {
+      calls += 1;
+      if (calls % 40 === 0) throw new DomainError('kms_unavailable');
+      await VaultUserKeyHome.prototype.keep.call(home, row);
+    });
+    expect((await rewrapper.rewrapBatch(target)).done).toBeGreaterThanOrEqual(16);
+    while ((await rewrapper.remaining(target)) > 0) await rewrapper.rewrapBatch(target);
+    expect(await rewrapper.quarantinedFor(target)).toBe(0);
+    expect(await index(owners[59]!)).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('of another installation are refused at the start, and let in who has the same id', async () => {
+    await openUserKeyHome(bao);
+    const others = new VaultUserKeyHome(openVault(kvConfig(bao)), 'kv');
+    await expect(others.open(newId())).rejects.toThrow('holds user keys of another installation');
+    expect(await document('_installation')).toEqual({ installation_id: INSTALLATION_ID });
+    await others.open(INSTALLATION_ID);
+  });
+
+  it('belong to one of many installations that start on a fresh mount at the same time, and to the next once an operator frees it', async () => {
+    const ids = [newId(), newId(), newId()];
+    const open = (id: string): Promise<void> => new VaultUserKeyHome(openVault(kvConfig(bao)), 'kv').open(id);
+    const free = (path: string) => bao.request('DELETE', `kv/${path}/user_keys/_installation`);
+    await free('metadata');
+    const starts = await Promise.allSettled(ids.map(open));
+    const first = ids.filter((_, at) => starts[at]!.status === 'fulfilled');
+    expect(first).toEqual([(await document('_installation'))['installation_id']]);
+    await free('data');
+    await open(INSTALLATION_ID);
+    await expect(open(first[0]!)).rejects.toThrow(StartRefused);
   });
 });

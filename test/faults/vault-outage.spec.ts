@@ -6,6 +6,7 @@ import { isDomainError, plaintext, type WrappedKey } from '../../src/kernel';
 import type { MasterKey } from '../../src/keys/master';
 import { type KeyHouse, openKeyHouse } from '../support/key-house';
 import { openKv, openUserKeyHome } from '../support/kv';
+import { throughOutages } from '../support/outages';
 import { type Bao, describeWithPart, isLong, startOpenBao } from '../support/parts';
 import { waitFor } from '../support/processes';
 import { context, openTransit, servesAgain, unavailable, wrapOne } from '../support/transit';
@@ -245,7 +246,8 @@ describe.each(['transit', 'kv'] as const)('A rotation with the master key in %s'
       const home = kind === 'kv' ? { home: await openUserKeyHome(through) } : {};
       house = await openKeyHouse(folder, { masterKey: await HOMES[kind](through), cacheMs: 0, ...home });
       // Names of their own in each test: what lies in Vault stays there.
-      await Promise.all(owners.map((owner) => house.userKeys.create(`${folder}/${owner}`, nameOf(owner))));
+      const made = (owner: string) => throughOutages(() => house.userKeys.create(`${folder}/${owner}`, nameOf(owner)));
+      await Promise.all(owners.map(made));
     });
     afterEach(async () => {
       await house.close();

@@ -11,9 +11,9 @@ export interface FaultProxy {
   readonly passed: string[];
   /**
    * `pass`; `damage`: a bit of each body is another one; `cut`: each connection is reset; an answer of its own; or milliseconds to wait
-   * before handing on.
+   * before handing on, or before the answer.
    */
-  mode: 'pass' | 'damage' | 'cut' | Refusal | { readonly delayMs: number };
+  mode: 'pass' | 'damage' | 'cut' | Refusal | { readonly delayMs: number } | { readonly answerAfterMs: number };
   /** From now on `cut`, and what is under way as well. */
   cutAll(): void;
   close(): Promise<void>;
@@ -36,16 +36,25 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     const { mode } = proxy;
     if (mode === 'cut') request.socket.resetAndDestroy();
     else if (mode === 'damage') handOn(request, response, damaged(request));
+    else if (typeof mode === 'object' && 'answerAfterMs' in mode)
+      handOn(request, response, request, mode.answerAfterMs);
     else if (mode === 'pass' || ('status' in mode && !isFor(mode, request))) handOn(request, response);
     else if ('status' in mode) refuse(request, response, mode);
     else setTimeout(() => handOn(request, response), mode.delayMs).unref();
   });
-  const handOn = (request: IncomingMessage, response: ServerResponse, body: Readable = request): void => {
+  const handOn = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: Readable = request,
+    answerAfterMs = 0,
+  ): void => {
     proxy.passed.push(nameOf(request));
     const onward = httpRequest(`${target}${request.url!}`, { method: request.method!, headers: request.headers });
     onward.on('response', (answer) => {
-      response.writeHead(answer.statusCode!, answer.headers);
-      answer.pipe(response);
+      setTimeout(() => {
+        response.writeHead(answer.statusCode!, answer.headers);
+        answer.pipe(response);
+      }, answerAfterMs);
     });
     onward.on('error', () => response.destroy());
     request.once('close', () => request.complete || onward.destroy());

@@ -17,6 +17,7 @@ import {
   UserKeySweeper,
 } from '../../src/keys/user';
 import { StoreUserKeyHome } from '../../src/keys/user/in-store';
+import type { Store } from '../../src/store';
 import { openSealedStore } from './sealed-store';
 
 export const ROOT_KEY = 'a root key of thirty-two characters';
@@ -25,8 +26,8 @@ export interface KeysOptions {
   readonly masterKey?: MasterKey;
   readonly clock?: Clock;
   readonly cacheMs?: number;
-  /** Where the wraps lie; in the rows unless told. */
-  readonly home?: UserKeyHome;
+  /** Where the wraps lie; in the rows unless told. Some homes need the store. */
+  readonly home?: UserKeyHome | ((store: Store) => Promise<UserKeyHome>);
 }
 
 /** The key houses as one process of the service has them, over the embedded store and a local keyring. */
@@ -41,7 +42,8 @@ export async function openKeyHouses(folder: string, options: KeysOptions = {}) {
   await store.prepare();
   await row.create((await masterKey.state()).current, masterKey.home);
   const cache = new KeyCache({ capacity: 100, maxAgeMs: options.cacheMs ?? 300_000 });
-  const home = options.home ?? new StoreUserKeyHome();
+  const home =
+    typeof options.home === 'function' ? await options.home(store) : (options.home ?? new StoreUserKeyHome());
   const userKeys = new StoredUserKeys(store, masterKey, row, cache, clock, home);
   const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache, home));
   const rewrapper = new UserKeyRewrapper(store, masterKey, home);

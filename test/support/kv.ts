@@ -1,6 +1,9 @@
 import { type KvConfig, KvMasterKey } from '../../src/keys/master/kv';
 import { openVault, type VaultSession } from '../../src/keys/master/vault';
 import { VaultUserKeyHome } from '../../src/keys/user/in-vault';
+import { SystemClock } from '../../src/kernel';
+import { type OwnerNames, UserKeyHomes } from '../../src/keys/user/homes';
+import { completeInstallation, createInstallation, type Store, type UserKeyPlace } from '../../src/store';
 import type { Bao } from './parts';
 
 export function kvConfig(bao: Bao, changes: Partial<KvConfig> = {}): KvConfig {
@@ -30,9 +33,29 @@ export async function openKv(
   return home;
 }
 
+/** Of all installations of tests that share a server. */
+export const INSTALLATION_ID = '0199a0b4-0000-7000-8000-000000000000';
+
 /** Where user keys lie in Vault, as one process of the service sees it, under the shipped policy. */
 export async function openUserKeyHome(bao: Bao): Promise<VaultUserKeyHome> {
   const home = new VaultUserKeyHome(openVault(kvConfig(bao)), 'kv');
-  await home.open();
+  await home.open(INSTALLATION_ID);
   return home;
+}
+
+/** Owners are called by their ids. */
+const NAMES: OwnerNames = { nameOf: (ownerId) => Promise.resolve(ownerId) };
+
+/** Both homes of user keys, as one process of an installation that was set up with `place` has them. */
+export async function openUserKeyHomes(
+  store: Store,
+  vault: VaultUserKeyHome,
+  place: UserKeyPlace,
+): Promise<UserKeyHomes> {
+  const pins = { store: 'embedded', masterKey: 'local', userKeys: place, blobs: 'filesystem' };
+  await createInstallation(store, pins, new SystemClock());
+  await completeInstallation(store, pins);
+  const homes = new UserKeyHomes(store, vault, NAMES);
+  await homes.open(INSTALLATION_ID);
+  return homes;
 }

@@ -67,9 +67,15 @@ export class MovingInstallation {
     return this.keys(['migrate', '--to', to], { MASTER_KEY: from, ...env });
   }
 
-  async addUser(): Promise<void> {
-    const { client } = await signUp(new Client(this.service.url));
+  moveUserKeys(from: string, to: string, env: Readonly<Record<string, string>> = {}): Promise<Run> {
+    return this.keys(['migrate', '--user-keys', to], { USER_KEY_STORE: from, ...env });
+  }
+
+  async addUser(): Promise<Person> {
+    const person = newPerson();
+    const { client } = await signUp(new Client(this.service.url), person);
     await this.#store(client);
+    return person;
   }
 
   /** Signed in anew, so that a proof of who asks is fresh. */

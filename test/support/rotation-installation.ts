@@ -2,11 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { MasterKeyDoc } from '../../src/keys/master';
 import { Retirement, type Rotation } from '../../src/keys/rotation';
 import { systemKeysCollection } from '../../src/keys/system';
 import { userKeysCollection } from '../../src/keys/user/user-keys.collection';
 import { startActor } from './actors';
 import { type KeyHouse } from './key-house';
+import { throughOutages } from './outages';
 import type { Managed } from './processes';
 import { RotationLedger } from './rotation-ledger';
 import { RotationTraffic } from './rotation-traffic';
@@ -41,7 +43,7 @@ export class RotationInstallation {
     await seedOwners(house, owners);
     const made = new RotationInstallation(site, house, owners);
     const writers = made.#newTraffic(owners.filter((_, n) => n % RECORD_EACH === 0));
-    for (let n = 0; n < count / RECORD_EACH; n += 1) await writers.write();
+    for (let n = 0; n < count / RECORD_EACH; n += 1) await throughOutages(() => writers.write());
     return made;
   }
 
@@ -76,17 +78,30 @@ export class RotationInstallation {
   }
 
   async latest(): Promise<Rotation | undefined> {
-    return (await this.house.rotations.list({ limit: 1 })).items[0];
+    return (await throughOutages(() => this.house.rotations.list({ limit: 1 }))).items[0];
+  }
+
+  row(): Promise<MasterKeyDoc> {
+    return throughOutages(() => this.house.row.read());
   }
 
   /** Ends `version` and all before it, as an administrator does. */
   retire(version: number): Promise<void> {
     const { masterKey, row, systemKeys, rewrapper } = this.house;
-    return new Retirement(masterKey, row, systemKeys, rewrapper).retire(version);
+    return throughOutages(() => new Retirement(masterKey, row, systemKeys, rewrapper).retire(version));
   }
 
   /** Versions that wrap anything. */
-  async versionsInUse(): Promise<Set<number>> {
+  versionsInUse(): Promise<Set<number>> {
+    return throughOutages(() => this.#versionsInUse());
+  }
+
+  async existingVersions(): Promise<Set<number>> {
+    const { versions } = await throughOutages(() => this.house.masterKey.state());
+    return new Set(versions.map(({ version }) => version));
+  }
+
+  async #versionsInUse(): Promise<Set<number>> {
     const users = this.house.store.collection(userKeysCollection);
     const system = await this.house.engine.collection(systemKeysCollection).list('_id', [], { limit: 10 });
     const used = new Set(system.items.map((row) => row.master_version));
@@ -96,10 +111,6 @@ export class RotationInstallation {
       if (page.next === undefined) return used;
       after = page.next;
     }
-  }
-
-  async existingVersions(): Promise<Set<number>> {
-    return new Set((await this.house.masterKey.state()).versions.map(({ version }) => version));
   }
 
   #newTraffic(owners: readonly string[]): RotationTraffic {

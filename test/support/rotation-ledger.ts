@@ -1,7 +1,7 @@
 import { isDomainError, SystemClock } from '../../src/kernel';
 import { SensitiveDataService } from '../../src/sensitive-data/sensitive-data.service';
 import { type KeyHouse, principal } from './key-house';
-import { isOutage } from './rotation-traffic';
+import { isOutage } from './outages';
 
 const AT_ONCE = 8;
 const ACTS = new Set(['wrote', 'made', 'erasing', 'erased']);

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isDomainError, newId, SystemClock } from '../../src/kernel';
+import { newId, SystemClock } from '../../src/kernel';
 import { SensitiveDataService } from '../../src/sensitive-data/sensitive-data.service';
 import { type KeyHouse, principal } from './key-house';
+import { isOutage } from './outages';
 
 /** What was acknowledged, a line each: `wrote <record> <owner>`, `made <owner>`, `erasing <owner>`, `erased <owner>`. */
 export type Acknowledge = (line: string) => void;
@@ -17,11 +18,15 @@ export interface TrafficOptions {
   readonly pauseMs: number;
 }
 
+/** So many owners are made by one replica: without a bound a slow machine would make more of them, each rotation take longer, and so on. */
+const MADE_AT_MOST = 25;
+
 /** Writers, registrations and erasures of one replica, without end. Each one's record holds its own id. */
 export class RotationTraffic {
   readonly #records: SensitiveDataService;
   readonly #loops: Promise<void>[] = [];
   readonly #made: string[] = [];
+  #registered = 0;
   #stop = false;
   #turn = 0;
 
@@ -59,8 +64,10 @@ export class RotationTraffic {
   }
 
   async #register(): Promise<void> {
+    if (this.#registered >= MADE_AT_MOST) return;
     const id = newId();
     await this.options.house.userKeys.create(id, id);
+    this.#registered += 1;
     this.options.acknowledge(`made ${id}`);
     this.#made.push(id);
   }
@@ -74,7 +81,3 @@ export class RotationTraffic {
     this.options.acknowledge(`erased ${id}`);
   }
 }
-
-/** What HTTP answers with 503. */
-export const isOutage = (error: unknown): boolean =>
-  isDomainError(error, 'kms_unavailable', 'store_unavailable', 'audit_unavailable');

@@ -1,6 +1,7 @@
 import { newKey } from '../../src/crypto';
 import { MAX_BATCH, type MasterKey, type MasterKeyRow } from '../../src/keys/master';
 import { pendingRow } from '../../src/keys/user/new-user-key';
+import { storedRow } from '../../src/keys/user/user-key-form';
 import type { UserKeyHome } from '../../src/keys/user/user-key-home';
 import { userKeyContext } from '../../src/keys/user/user-key-wraps';
 import { type UserKeyDoc, userKeysCollection } from '../../src/keys/user/user-keys.collection';
@@ -54,6 +55,6 @@ async function storeRows({ store, home }: SeedParts, rows: readonly Draft<UserKe
   for (let start = 0; start < rows.length; start += AT_ONCE) {
     const part = rows.slice(start, start + AT_ONCE);
     await Promise.all(part.map((row) => home.keep(row, true)));
-    await Promise.all(part.map((row) => users.insert(home.stored(row))));
+    await Promise.all(part.map((row) => users.insert(storedRow(row))));
   }
 }

@@ -8,6 +8,7 @@ export class ConfiguredHomes {
   readonly #logger = new Logger('MasterKey');
   readonly #opened = new Map<HomeName, Promise<MasterKey>>();
   #told = '';
+  #installationId: string | undefined;
 
   /** The first one is that of MASTER_KEY. */
   constructor(private readonly homes: readonly [MasterKey, ...MasterKey[]]) {}
@@ -18,6 +19,11 @@ export class ConfiguredHomes {
 
   has(name: HomeName): boolean {
     return this.homes.some(({ home }) => home === name);
+  }
+
+  /** Whose key the homes have to hold, said before any is opened. */
+  bindTo(installationId: string): void {
+    this.#installationId = installationId;
   }
 
   /** Single-flight, and tried anew after a failure. @throws StartRefused, DomainError `kms_unavailable`. */
@@ -50,7 +56,7 @@ export class ConfiguredHomes {
   async #open(name: HomeName, create: boolean): Promise<MasterKey> {
     const found = this.homes.find(({ home }) => home === name);
     if (found === undefined) throw new StartRefused(`MASTER_KEY ${name} is not configured: ${NEEDS[name]}.`);
-    await found.open({ create });
+    await found.open({ create, ...(this.#installationId !== undefined && { installationId: this.#installationId }) });
     return found;
   }
 }

@@ -39,6 +39,11 @@ export class MasterKeyHomes extends MasterKey {
     this.#source = source;
   }
 
+  /** Whose key it is, for homes that note it: to be said before one is opened. */
+  bindTo(installationId: string): void {
+    this.#homes.bindTo(installationId);
+  }
+
   isConfigured(home: HomeName): boolean {
     return this.#homes.has(home);
   }

@@ -38,6 +38,12 @@ export interface UnwrapItem {
   readonly context: WrapContext;
 }
 
+export interface OpenOptions {
+  readonly create?: boolean;
+  /** Whose key it has to be, in a home that notes it (a document that any installation on the same mount would find). */
+  readonly installationId?: string;
+}
+
 /**
  * The master key: wraps keys and is never seen by the callers. Homes: Transit (the key never leaves Vault), local (a sealed keyring
  * file) and, with the issue on keys, kv. A DI token. Every method rejects with DomainError `kms_unavailable` within 2 seconds where
@@ -50,7 +56,7 @@ export abstract class MasterKey {
    * (an installation exists) nothing is made: a new key beside old data would only hide that the old one is gone.
    * @throws StartRefused where only the operator can help (wrong root key, refused login, policy, a key of another type).
    */
-  abstract open(options?: { readonly create?: boolean }): Promise<void>;
+  abstract open(options?: OpenOptions): Promise<void>;
   abstract state(): Promise<MasterKeyState>;
   /** Wraps with version `version` (as read from the key row), order kept. */
   abstract wrap(version: number, items: readonly WrapItem[]): Promise<WrappedKey[]>;

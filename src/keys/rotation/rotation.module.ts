@@ -8,6 +8,8 @@ import { RotationJob } from './rotation-job';
 import { RotationSchedule } from './rotation-schedule';
 import { RotationTarget } from './rotation-target';
 import { Rotations } from './rotations';
+import { UserKeyMoveJob } from './user-key-move-job';
+import { UserKeyMoves } from './user-key-moves';
 import { UserKeyRotationJob } from './user-key-rotation-job';
 import { UserKeyRotations } from './user-key-rotations';
 
@@ -21,10 +23,22 @@ import { UserKeyRotations } from './user-key-rotations';
     Rotations,
     RotationSchedule,
     RotationTarget,
+    UserKeyMoveJob,
+    UserKeyMoves,
     UserKeyRotationJob,
     UserKeyRotations,
     KeyOverview,
   ],
-  exports: [Migrations, OwnedHouses, Retirement, RotationJob, Rotations, UserKeyRotations, KeyOverview],
+  exports: [
+    Migrations,
+    OwnedHouses,
+    Retirement,
+    RotationJob,
+    Rotations,
+    UserKeyMoveJob,
+    UserKeyMoves,
+    UserKeyRotations,
+    KeyOverview,
+  ],
 })
 export class RotationModule {}

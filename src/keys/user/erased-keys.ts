@@ -1,7 +1,9 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { CONFIG, Config } from '../../config';
+import { Injectable } from '@nestjs/common';
 import { isDomainError } from '../../kernel';
+import { Store, type UserKeyPlace } from '../../store';
 import { type HomeName, MasterKey, MasterKeyRow, type MasterKeyState } from '../master';
+import { UserKeyHome } from './user-key-home';
+import { userKeysCollection } from './user-keys.collection';
 
 /**
  * Whether a master key version still opens what it wrapped. `disabled`: not now, but an operator of the key's home can bring it back.
@@ -14,8 +16,10 @@ export interface FormerWraps {
   readonly home: HomeName;
   /** Homes that the master key had moved away from before. */
   readonly formerHomes?: readonly HomeName[];
-  /** Where the wraps lay: beside the documents or in Vault. */
-  readonly keptIn: 'store' | 'vault';
+  /** Where the wraps lay: beside the documents or in Vault. Of both, where they were moved, the documents: backups of them reach further. */
+  readonly keptIn: UserKeyPlace;
+  /** Whether Vault had them for a time as well. */
+  readonly alsoInVault?: boolean;
   readonly versions: readonly number[];
 }
 
@@ -30,7 +34,8 @@ export class ErasedKeys {
   constructor(
     private readonly masterKey: MasterKey,
     private readonly masterRow: MasterKeyRow,
-    @Inject(CONFIG) private readonly config: Config,
+    private readonly store: Store,
+    private readonly home: UserKeyHome,
   ) {}
 
   /**
@@ -38,12 +43,20 @@ export class ErasedKeys {
    * the key's time is not recorded, and to name too many claims too little. Of the present home alone: what an installation left behind in
    * another one has to be added here, and asked about in `fates`.
    */
-  async wrapsUntilNow(): Promise<FormerWraps> {
+  async wrapsUntilNow(ownerId: string): Promise<FormerWraps> {
     const { current, homes = [] } = await this.masterRow.read();
     const home = homes.at(-1)?.home ?? this.masterKey.home;
     const formerHomes = [...new Set(homes.map((span) => span.home))].filter((former) => former !== home);
     const versions = Array.from({ length: current }, (_, at) => at + 1);
-    return { home, formerHomes, keptIn: this.config.userKeys.store, versions };
+    const keptIn = await this.#traces(ownerId);
+    const kept = keptIn === 'both' ? ({ keptIn: 'store', alsoInVault: true } as const) : { keptIn };
+    return { home, formerHomes, ...kept, versions };
+  }
+
+  /** By what is left of the owner's row, which old ones do not say. */
+  async #traces(ownerId: string): Promise<UserKeyPlace | 'both'> {
+    const row = await this.store.collection(userKeysCollection).find('_id', ownerId);
+    return row?.kept_in ?? this.home.place();
   }
 
   /** What has become of these versions by now. Never rejects because the key's home is away. */

@@ -10,5 +10,6 @@ export { NameHeld, UserKeyHome } from './user-key-home';
 export { UserKeyRotator, type UserKeyState } from './user-key-rotator';
 export { UserKeySealer } from './user-key-sealer';
 export { UserKeySweeper } from './user-key-sweeper';
-export { userKeysCollection } from './user-keys.collection';
+export { storedRow } from './user-key-form';
+export { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 export { UserKeysModule } from './user-keys.module';

@@ -6,7 +6,7 @@ import type { UserKeyDoc, UserKeyVersion } from './user-keys.collection';
 
 export const FIRST_VERSION = 1;
 
-export type NewRow = Pick<UserKeyDoc, '_id' | 'master_epoch' | 'created_at'> & { readonly name: string };
+export type NewRow = Pick<UserKeyDoc, '_id' | 'master_epoch' | 'created_at'> & { readonly name?: string };
 
 /** The row of a new owner, not visible yet, with a name key of its own. */
 export const pendingRow = (row: NewRow, version: UserKeyVersion, key: SecretBytes): Draft<UserKeyDoc> => ({

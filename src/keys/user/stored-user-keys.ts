@@ -5,7 +5,9 @@ import { type Collection, type Draft, DuplicateKey, Store, update } from '../../
 import { asOneOperation, MasterKey, MasterKeyRow } from '../master';
 import { KeyCache } from './key-cache';
 import { FIRST_VERSION, type NewRow, pendingRow } from './new-user-key';
+import { makeRoom } from './name-room';
 import { UserKeys } from './sealer';
+import { storedRow, tracesOf } from './user-key-form';
 import { NameHeld, UserKeyHome } from './user-key-home';
 import { rewrapStored, wrapFirst } from './user-key-wraps';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
@@ -68,9 +70,10 @@ export class StoredUserKeys extends UserKeys {
   /** Steps 1 to 3 of the wrap protocol. Undefined where another one was quicker. */
   async #insertPending(ownerId: string, name: string): Promise<UserKeyDoc | undefined> {
     const { current, epoch } = await this.masterRow.read();
+    const isNamed = (await this.home.place()) === 'vault';
     const key = newKey();
     try {
-      const row = { _id: ownerId, name, master_epoch: epoch, created_at: this.clock.now() };
+      const row = { _id: ownerId, ...(isNamed && { name }), master_epoch: epoch, created_at: this.clock.now() };
       const draft = await asOneOperation(() => this.#wrapped(row, current, key));
       return draft && (await this.#insert(draft));
     } finally {
@@ -89,7 +92,7 @@ export class StoredUserKeys extends UserKeys {
   /** The wraps first: a row that is found has them. */
   async #insert(draft: Draft<UserKeyDoc>): Promise<UserKeyDoc | undefined> {
     try {
-      const row = await this.#rows.insert(this.home.stored(draft));
+      const row = await this.#rows.insert(storedRow(draft));
       failpoint('user-key.pending-stored');
       return row;
     } catch (error) {
@@ -110,25 +113,17 @@ export class StoredUserKeys extends UserKeys {
       return true;
     } catch (error) {
       if (!(error instanceof NameHeld)) throw error;
-      await this.#makeRoom(error);
+      await makeRoom(this.#rows, this.home, error);
       return false;
     }
   }
 
   /**
-   * A user name belongs to one owner at a time, so the other one was given up: withdrawn while it was registered, or erased. Its row is
-   * asked all the same, and ended first if it is pending, so that it can never become active without its wraps.
+   * Steps 4 to 6: active if the master key's epoch is still the one of the wrap, else wrapped again and to be looked at once more. Where
+   * the wraps of all are being moved the same argument holds: the move sees the row, or this look sees the move.
    */
-  async #makeRoom({ username, ownerId, erasing }: NameHeld): Promise<void> {
-    const other = erasing ? undefined : await this.#rows.find('_id', ownerId);
-    if (other?.state === 'active')
-      throw new DomainError('conflict', { detail: 'The key of another account lies under this user name.' });
-    if (other?.state === 'pending' && !(await this.#rows.remove(ownerId, other.rev))) return;
-    await this.home.erase(username, ownerId);
-  }
-
-  /** Steps 4 to 6: active if the master key's epoch is still the one of the wrap, else wrapped again and to be looked at once more. */
   async #settle(row: UserKeyDoc): Promise<boolean> {
+    if (!(await this.home.settled(row))) return false;
     const { current, epoch } = await this.masterRow.read();
     const [found] = await this.home.load([row]);
     if (found?.ok !== true) return this.#discard(row);
@@ -139,7 +134,7 @@ export class StoredUserKeys extends UserKeys {
     const [again] = await rewrapStored(this.home, this.masterKey, current, [row]);
     if (again?.ok !== true) return this.#discard(row);
     if (!(await this.#keep(again.value, false))) return false;
-    await this.#rows.replace({ ...this.home.stored(again.value), master_epoch: epoch });
+    await this.#rows.replace({ ...storedRow(again.value), master_epoch: epoch });
     failpoint('user-key.wrapped-again');
     return false;
   }
@@ -153,6 +148,7 @@ export class StoredUserKeys extends UserKeys {
 
 /** A tombstone without keys. It stays: an owner's id must never get a key again. */
 function erased(row: UserKeyDoc): UserKeyDoc {
-  const { master_version: _, quarantine: __, quarantine_target: ___, ...rest } = row;
-  return { ...rest, state: 'erased', epoch: row.epoch + 1, versions: [], wrapped_name_key: '', quarantined: false };
+  const { master_version: _, quarantine: __, quarantine_target: ___, moving: ____, ...rest } = row;
+  const ended = { versions: [], wrapped_name_key: '', quarantined: false, kept_in: tracesOf(row) };
+  return { ...rest, ...ended, state: 'erased', epoch: row.epoch + 1 };
 }

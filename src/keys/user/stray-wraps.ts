@@ -28,10 +28,9 @@ export class StrayWraps {
    * @throws DomainError `kms_unavailable`.
    */
   async remove(ownerId: string): Promise<number> {
-    if (this.home.kind === 'store') return 0;
     const { marked, strays } = await untilHeld(async () => {
       const row = await this.#rows.find('_id', ownerId);
-      if (row?.state !== 'active') return { marked: undefined, strays: [] };
+      if (row?.state !== 'active' || row.name === undefined) return { marked: undefined, strays: [] };
       const found = await this.home.strays(row);
       const held = await this.#rows.replace({ ...row, strays: true });
       return held === undefined ? undefined : { marked: held, strays: found };
@@ -51,7 +50,6 @@ export class StrayWraps {
    * run now and then by one replica. One owner whose document cannot be read holds up nobody else; returns how many wraps went.
    */
   async sweep(): Promise<number> {
-    if (this.home.kind === 'store') return 0;
     let removed = 0;
     for (let after: string | undefined; ;) {
       const options = { limit: PAGE, reverse: true, onForged: () => undefined, ...(after !== undefined && { after }) };
@@ -65,6 +63,7 @@ export class StrayWraps {
 
   async #sweepOne(row: UserKeyDoc): Promise<number> {
     try {
+      if (row.name === undefined) return 0;
       const isDue = row.strays === true || (await this.home.strays(row)).length > 0;
       return isDue ? await this.remove(row._id) : 0;
     } catch (error) {

@@ -1,4 +1,5 @@
-import type { Draft } from '../../store';
+import { DomainError } from '../../kernel';
+import type { Draft, UserKeyPlace } from '../../store';
 import type { ItemResult } from '../master';
 import type { UserKeyDoc } from './user-keys.collection';
 
@@ -14,18 +15,29 @@ export class NameHeld extends Error {
   }
 }
 
+/** Vault answers, and what it has for this one owner is not what Coffer wrote. */
+export class UnreadableDocument extends DomainError {
+  constructor() {
+    super('kms_unavailable', { detail: 'The key of this owner cannot be read.' });
+  }
+}
+
 /**
- * Where the wraps of user keys lie: in their rows, or in Vault. A DI token. Rows come in two forms, complete and as the store keeps them;
- * which master version each wrap needs stands in both, and in the store never a newer one than the wrap has.
+ * Where the wraps of user keys lie: in their rows, or in Vault. A DI token. Rows come in two forms, complete and as the store keeps them
+ * (`storedRow`); which master version each wrap needs stands in both, and in the store never a newer one than the wrap has.
  * Every method rejects with DomainError `kms_unavailable` where Vault does not answer.
  */
 export abstract class UserKeyHome {
-  abstract readonly kind: 'store' | 'vault';
-  /** @throws StartRefused where only the operator can help. */
-  abstract open(): Promise<void>;
+  /** `installationId`: whose wraps are to lie there. @throws StartRefused where only the operator can help. */
+  abstract open(installationId: string): Promise<void>;
   abstract ping(): Promise<void>;
-  /** What the store keeps of a complete row. */
-  abstract stored<T extends Draft<UserKeyDoc>>(row: T): T;
+  /** Where the wraps of a new owner go, as of now. */
+  abstract place(): Promise<UserKeyPlace>;
+  /**
+   * Asked once a row is stored and before it becomes active: whether its wraps are where those of new owners go by now. Where they are not
+   * they are moved, and the row is to be read again.
+   */
+  abstract settled(row: UserKeyDoc): Promise<boolean>;
   /** The rows, complete; a row without its wraps is refused. Order kept. */
   abstract load(rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]>;
   /**
@@ -39,4 +51,17 @@ export abstract class UserKeyHome {
   abstract forget(row: Draft<UserKeyDoc>, keyIds: readonly string[]): Promise<void>;
   /** Destroys what lies under `name` if it is this owner's, and then lets go of the name. Safe to repeat, and late. */
   abstract erase(name: string, ownerId: string): Promise<void>;
+}
+
+/** Vault, as the wraps come to it from their rows and go back there. */
+export abstract class VaultPlace extends UserKeyHome {
+  /**
+   * Makes the document what this complete row says, and nothing else, in a place that may be free: for a row whose wraps come from the
+   * store. `isMeant` is asked between a look at the document and the write, which holds only where nobody wrote it since: so whoever changed
+   * the row before that look is seen, and whoever changes it later finds the document, or a write of it by which this one does not hold.
+   * False where it is not meant any more; then the name may be left claimed, with nothing in it. @throws NameHeld
+   */
+  abstract fill(row: UserKeyDoc, isMeant: () => Promise<boolean>): Promise<boolean>;
+  /** `isMeant` is for an owner who may come back here, as in `fill`: without it the owner is gone for good. */
+  abstract override erase(name: string, ownerId: string, isMeant?: () => Promise<boolean>): Promise<void>;
 }

@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
-import { failpoint } from '../../kernel';
+import { failpoint, isDomainError } from '../../kernel';
 import { type Collection, Store } from '../../store';
 import { type ItemResult, MasterKey, MAX_BATCH, refusedItem } from '../master';
 import { DueUserKeys } from './due-user-keys';
+import { isInVault, storedRow } from './user-key-form';
 import { NameHeld, UserKeyHome } from './user-key-home';
 import { rewrapStored } from './user-key-wraps';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
@@ -26,13 +27,21 @@ export interface RewrapOptions {
   readonly goesOn?: () => Promise<boolean>;
 }
 
-type Written = Pick<RewrapOutcome, 'done' | 'failed'>;
+interface Written {
+  done: number;
+  readonly failed: string[];
+}
 
 /** Parts under way at once: the embedded store makes one commit of what is written together. */
 const PARTS_AT_ONCE = 4;
 
 /** Writes under way at once, where wraps lie elsewhere than in the rows. */
 const KEPT_AT_ONCE = 8;
+/**
+ * Of rows whose wraps lie in Vault so many go from the first request to the write of the rows together, and no others beside them: each is
+ * three requests, one that comes too late costs its neighbours theirs, and those who wait for an answer want sockets too.
+ */
+const ELSEWHERE_AT_ONCE = 16;
 
 /**
  * Wraps user keys again, for a rotation of the master key. Progress is the data itself: a row whose lowest master version is older than the
@@ -51,7 +60,8 @@ export class UserKeyRewrapper {
   }
 
   /**
-   * At most `limit` rows, in parts, some of them at once, so that the key home and the store work at the same time.
+   * At most `limit` rows, in parts of `part`, some of them at once, so that the key home and the store work at the same time. Where Vault
+   * fails behind the first rows that were written the batch ends there: on one that answers now and then a rotation gets on.
    * @throws DomainError `kms_unavailable`, `store_unavailable`; what was written stays.
    */
   async rewrapBatch(
@@ -60,22 +70,23 @@ export class UserKeyRewrapper {
     { part = MAX_BATCH, goesOn = () => Promise.resolve(true) }: RewrapOptions = {},
   ): Promise<RewrapOutcome> {
     const due = new DueUserKeys(this.#rows, target);
-    const parts: Promise<Written>[] = [];
+    const parts: Promise<void>[] = [];
+    const written: Written = { done: 0, failed: [] };
     let attempted = 0;
     try {
       for (let rows = await due.next(Math.min(part, limit)); rows.length > 0;) {
         attempted += rows.length;
-        parts.push(handled(this.#rewrapPart(target, rows)));
-        await parts.at(-PARTS_AT_ONCE);
+        parts.push(handled(this.#rewrapRows(target, rows, written)));
+        await parts.at(rows.some(isInVault) ? -1 : -PARTS_AT_ONCE);
         await nextTurn();
         rows = attempted < limit && (await goesOn()) ? await due.next(Math.min(part, limit - attempted)) : [];
       }
-    } finally {
+      await Promise.all(parts);
+    } catch (error) {
       await Promise.allSettled(parts);
+      if (written.done === 0 || !isDomainError(error, 'kms_unavailable')) throw error;
     }
-    const written = await Promise.all(parts);
-    const done = written.reduce((sum, each) => sum + each.done, 0);
-    return { attempted, done, failed: written.flatMap((each) => each.failed), forged: due.forged };
+    return { attempted, ...written, forged: due.forged };
   }
 
   /**
@@ -105,21 +116,26 @@ export class UserKeyRewrapper {
     return sound + (await this.#rows.count('due', [true, version]));
   }
 
-  async #rewrapPart(target: number, rows: readonly UserKeyDoc[]): Promise<Written> {
+  async #rewrapRows(target: number, rows: readonly UserKeyDoc[], written: Written): Promise<void> {
+    const size = rows.some(isInVault) ? ELSEWHERE_AT_ONCE : rows.length;
+    for (let start = 0; start < rows.length; start += size)
+      await this.#rewrapPart(target, rows.slice(start, start + size), written);
+  }
+
+  async #rewrapPart(target: number, rows: readonly UserKeyDoc[], written: Written): Promise<void> {
     await nextTurn();
     const rewrapped = await rewrapStored(this.home, this.masterKey, target, rows);
     failpoint('rotation.user-keys-rewrapped');
     await nextTurn();
     const results = await this.#keep(rewrapped);
-    const sound = results.flatMap((result) => (result.ok ? [this.home.stored(result.value)] : []));
+    const sound = results.flatMap((result) => (result.ok ? [storedRow(result.value)] : []));
     const done = sound.length === 0 ? 0 : await this.#rows.replaceMany(sound);
+    written.done += done;
     failpoint('rotation.user-keys-written');
-    const failed: string[] = [];
     for (const [at, row] of rows.entries()) {
       const result = results[at];
-      if (result?.ok === false && (await this.#quarantine(row, target, result.reason))) failed.push(row._id);
+      if (result?.ok === false && (await this.#quarantine(row, target, result.reason))) written.failed.push(row._id);
     }
-    return { done, failed };
   }
 
   /** The wraps go before the rows: a row may claim an older master version than its wraps need, never a newer one. */

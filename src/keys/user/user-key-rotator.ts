@@ -4,6 +4,7 @@ import { ciphertext, Clock, DomainError, failpoint, newId, SecretBytes } from '.
 import { type Collection, Store, untilHeld } from '../../store';
 import { MasterKey, MasterKeyRow } from '../master';
 import { nameKeyPlace, subkeyOf } from './opened-user-key';
+import { storedRow } from './user-key-form';
 import { NameHeld, UserKeyHome } from './user-key-home';
 import { lowestMasterVersion, unwrapVersions, userKeyContext } from './user-key-wraps';
 import { type UserKeyDoc, type UserKeyVersion, userKeysCollection } from './user-keys.collection';
@@ -46,11 +47,13 @@ export class UserKeyRotator {
     return untilHeld(async () => {
       const row = await this.#row(ownerId);
       if (row.current > from) return row.current;
-      const made = await this.#withNewVersion(await this.#complete(row));
+      const complete = await this.#complete(row);
+      if (complete === undefined) return undefined;
+      const made = await this.#withNewVersion(complete);
       failpoint('user-key-rotation.wrapped');
       // The wraps first: a row that names a version has it.
-      await this.#keep(made);
-      const stored = await this.#rows.replace(this.home.stored(made));
+      if (!(await this.#keep(made))) return undefined;
+      const stored = await this.#rows.replace(storedRow(made));
       if (stored === undefined) await this.home.forget(row, keyIdsOf(made, made.current));
       return stored?.current;
     });
@@ -67,7 +70,7 @@ export class UserKeyRotator {
       const dropped = row.versions.length - kept.length;
       if (dropped === 0) return 0;
       const next = { ...row, versions: kept, master_version: lowestMasterVersion(kept), epoch: row.epoch + 1 };
-      const noted = this.home.kind === 'vault' ? { ...next, strays: true } : next;
+      const noted = row.name !== undefined ? { ...next, strays: true } : next;
       if ((await this.#rows.replace(noted)) === undefined) return undefined;
       failpoint('user-key.row-dropped');
       return dropped;
@@ -80,19 +83,28 @@ export class UserKeyRotator {
     return row;
   }
 
-  /** An erase that came in between has taken the wraps away; the row that was read is not there any more either. */
-  async #keep(row: UserKeyDoc): Promise<void> {
+  /** False where the wraps went elsewhere in between, and the row with them. @throws DomainError `not_found` where an erase took them. */
+  async #keep(row: UserKeyDoc): Promise<boolean> {
     try {
       await this.home.keep(row);
+      return true;
     } catch (error) {
-      throw error instanceof NameHeld ? new DomainError('not_found') : error;
+      if (!(error instanceof NameHeld)) throw error;
+      if (await this.#isUnchanged(row)) throw new DomainError('not_found');
+      return false;
     }
   }
 
-  async #complete(row: UserKeyDoc): Promise<UserKeyDoc> {
+  /** Undefined where the wraps went elsewhere in between, and the row with them. */
+  async #complete(row: UserKeyDoc): Promise<UserKeyDoc | undefined> {
     const [found] = await this.home.load([row]);
-    if (found?.ok !== true) throw new DomainError('decryption_failed');
-    return found.value;
+    if (found?.ok === true) return found.value;
+    if (await this.#isUnchanged(row)) throw new DomainError('decryption_failed');
+    return undefined;
+  }
+
+  async #isUnchanged({ _id, rev }: UserKeyDoc): Promise<boolean> {
+    return (await this.#row(_id)).rev === rev;
   }
 
   async #withNewVersion(row: UserKeyDoc): Promise<UserKeyDoc> {

@@ -1,4 +1,4 @@
-import { defineCollection, type Doc } from '../../store';
+import { defineCollection, type Doc, type UserKeyPlace } from '../../store';
 
 /** One version of an owner's key. Older ones stay as long as something is sealed under them. */
 export interface UserKeyVersion {
@@ -16,6 +16,10 @@ export interface UserKeyVersion {
 export interface UserKeyDoc extends Doc {
   /** The user name under which the wraps lie in Vault; absent where they are here, and once an erase has ended. */
   readonly name?: string;
+  /** On the way there: the wraps are here, and there may be a document in Vault under the name as well. */
+  readonly moving?: UserKeyPlace;
+  /** Where the wraps have lain: in rows whose wraps were moved, and in those of erased owners. */
+  readonly kept_in?: UserKeyPlace | 'both';
   readonly state: 'pending' | 'active' | 'erased';
   readonly current: number;
   /** Rises when the keys change (a new version, an erase), not when they are only wrapped again: what the cache compares. */
@@ -40,6 +44,8 @@ export const userKeysCollection = defineCollection<UserKeyDoc>({
   name: 'user_keys',
   fields: {
     name: 'string',
+    moving: 'string',
+    kept_in: 'string',
     state: 'string',
     current: 'number',
     epoch: 'number',
@@ -55,6 +61,8 @@ export const userKeysCollection = defineCollection<UserKeyDoc>({
   },
   clear: [
     'name',
+    'moving',
+    'kept_in',
     'state',
     'current',
     'epoch',

@@ -3,7 +3,7 @@ import type { MasterKeyConfig } from '../../../config';
 import { failpoint, StartRefused } from '../../../kernel';
 import { checkRetirable } from '../batch';
 import { HeldMasterKey, type KeyLookup } from '../held-master-key';
-import type { MasterKeyState } from '../master-key';
+import type { MasterKeyState, OpenOptions } from '../master-key';
 import { asOneOperation, inAttempts } from '../operation-deadline';
 import { KvDocuments, openVault, unavailable, VaultForbidden, VaultNoEngine, type VaultSession } from '../vault';
 import { HeldKeys } from './held-keys';
@@ -51,10 +51,11 @@ export class KvMasterKey extends HeldMasterKey {
     this.#held = new HeldKeys(options.maxAgeMs);
   }
 
-  async open({ create = true }: { readonly create?: boolean } = {}): Promise<void> {
+  async open({ create = true, installationId }: OpenOptions = {}): Promise<void> {
     await this.session.open();
     try {
-      await this.#ensure(create);
+      await this.#ensure(create, installationId);
+      if (installationId !== undefined) await this.#bind(installationId);
     } catch (error) {
       throw this.#startRefusal(error);
     }
@@ -86,23 +87,35 @@ export class KvMasterKey extends HeldMasterKey {
 
   /**
    * The document is written without them, then every earlier version of the document is destroyed, then the document says so: again from
-   * the first of these that is missing, where this is repeated.
+   * the first of these that is missing, where this is repeated. Each has its own time: on a Vault so slow that the answers of all together
+   * come too late, each call gets further.
    */
   async retire(version: number): Promise<void> {
-    await inAttempts(untilWritten, async () => {
+    await untilWritten(async () => {
+      const { document, at } = await this.#dropped(version);
+      if (!isRetiring(document)) return at;
+      await this.#documents.destroyBefore(PATH, at);
+      failpoint('kv-master.destroyed');
+      // Where this does not hold, another process came in between: the next attempt sees whether it has said so.
+      return this.#documents.write(PATH, { ...destroyedBefore(document) }, at);
+    });
+  }
+
+  /**
+   * The document without them, and its number: written now, or by an attempt whose answer came too late. That one is taken as it is: to write
+   * the same again would add a version of the document, to be destroyed too, with each call.
+   */
+  #dropped(version: number): Promise<{ readonly document: MasterDocument; readonly at: number }> {
+    return inAttempts(untilWritten, async () => {
       const found = await this.#documents.read(PATH);
       const document = this.#served(found.data);
       checkRetirable(version, document.current);
       this.#held.forget();
       const left = withoutVersions(document, version);
-      if (lowestVersion(left) === lowestVersion(document) && !isRetiring(document)) return found.version;
-      const dropped = await this.#documents.write(PATH, { ...left }, found.version);
+      if (lowestVersion(left) === lowestVersion(document)) return { document, at: found.version };
+      const at = await this.#documents.write(PATH, { ...left }, found.version);
       failpoint('kv-master.dropped');
-      if (dropped === undefined) return undefined;
-      await this.#documents.destroyBefore(PATH, dropped);
-      failpoint('kv-master.destroyed');
-      // Where this does not hold, another process came in between: the next attempt sees whether it has said so.
-      return this.#documents.write(PATH, { ...destroyedBefore(left) }, dropped);
+      return at === undefined ? undefined : { document: left, at };
     });
   }
 
@@ -147,7 +160,7 @@ export class KvMasterKey extends HeldMasterKey {
     throw unavailable('no master key document');
   }
 
-  async #ensure(create: boolean): Promise<void> {
+  async #ensure(create: boolean, installationId?: string): Promise<void> {
     const { data, version } = await this.#documents.read(PATH);
     if (data !== undefined) {
       this.#check(data);
@@ -155,10 +168,27 @@ export class KvMasterKey extends HeldMasterKey {
     }
     if (version > 0) throw new StartRefused(`${this.#place} in Vault was deleted: undelete it (bao kv undelete).`);
     if (!create) throw new StartRefused(`${this.#place} in Vault is missing: restore the Vault of this installation.`);
-    await this.#documents.write(PATH, { ...withNewVersion(undefined, Date.now()) }, 0);
+    const made = withNewVersion(undefined, Date.now());
+    await this.#documents.write(PATH, installationId === undefined ? { ...made } : owned(made, installationId), 0);
     // Ours, or that of another process that was quicker.
-    const made = await this.#documents.read(PATH);
-    this.#check(made.data ?? {});
+    const found = await this.#documents.read(PATH);
+    this.#check(found.data ?? {});
+  }
+
+  /** The document of an installation from before it said whose it is gets that at the next start. @throws StartRefused */
+  async #bind(installationId: string): Promise<void> {
+    const owner = await inAttempts(untilWritten, async () => {
+      const { data, version } = await this.#documents.read(PATH);
+      const document = this.#served(data);
+      if (document.installation_id !== undefined) return document.installation_id;
+      const written = await this.#documents.write(PATH, owned(document, installationId), version);
+      return written === undefined ? undefined : installationId;
+    });
+    if (owner === installationId) return;
+    throw new StartRefused(
+      `${this.#place} in Vault is the master key of another installation: start with the store that goes with it, or give this ` +
+        'installation a KV mount of its own (VAULT_KV_MOUNT; docs/operations.md, "Whose keys they are").',
+    );
   }
 
   #check(data: Readonly<Record<string, unknown>>): void {
@@ -177,6 +207,11 @@ export class KvMasterKey extends HeldMasterKey {
     return `${this.#documents.mount}/${PATH}`;
   }
 }
+
+const owned = (document: MasterDocument, installationId: string): Readonly<Record<string, unknown>> => ({
+  ...document,
+  installation_id: installationId,
+});
 
 async function untilWritten<T>(attempt: () => Promise<T | undefined>): Promise<T> {
   for (let count = 0; count < WRITE_ATTEMPTS; count += 1) {

@@ -7,6 +7,8 @@ export interface MasterDocument {
   readonly current: number;
   /** Versions below it are gone from every earlier version of the document too. Written once that is so. */
   readonly destroyed_below?: number;
+  /** Whose master key it is. Missing in documents from before it was noted. */
+  readonly installation_id?: string;
 }
 
 const KEY = /^[0-9a-f]{64}$/;
@@ -14,12 +16,16 @@ const VERSION = /^[1-9]\d{0,8}$/;
 
 /** Undefined for anything else than such a document: nothing is ever written over one that cannot be read. */
 export function parseMasterDocument(data: Readonly<Record<string, unknown>>): MasterDocument | undefined {
-  const { versions, current, destroyed_below } = data;
+  const { versions, current, destroyed_below, installation_id } = data;
   if (typeof versions !== 'object' || versions === null || Array.isArray(versions)) return undefined;
   const sound = Object.entries(versions).every(([version, entry]) => VERSION.test(version) && isEntry(entry));
   if (!sound || typeof current !== 'number' || !Object.hasOwn(versions, String(current))) return undefined;
-  const document = { versions: versions as MasterDocument['versions'], current };
-  return typeof destroyed_below === 'number' ? { ...document, destroyed_below } : document;
+  return {
+    versions: versions as MasterDocument['versions'],
+    current,
+    ...(typeof destroyed_below === 'number' && { destroyed_below }),
+    ...(typeof installation_id === 'string' && { installation_id }),
+  };
 }
 
 function isEntry(value: unknown): boolean {

@@ -1,12 +1,10 @@
-import type { Draft } from '../../../store';
+import type { UserKeyPlace } from '../../../store';
 import { accepted, type ItemResult } from '../../master';
 import { UserKeyHome } from '../user-key-home';
-import type { UserKeyDoc, UserKeyVersion } from '../user-keys.collection';
+import type { UserKeyDoc } from '../user-keys.collection';
 
 /** The wraps stand in the rows themselves: there is nothing to do beside storing those. */
 export class StoreUserKeyHome extends UserKeyHome {
-  readonly kind = 'store' as const;
-
   open(): Promise<void> {
     return Promise.resolve();
   }
@@ -15,8 +13,12 @@ export class StoreUserKeyHome extends UserKeyHome {
     return Promise.resolve();
   }
 
-  stored<T extends Draft<UserKeyDoc>>({ name: _, ...row }: T): T {
-    return { ...row, versions: row.versions.map(withoutKeyId) } as unknown as T;
+  place(): Promise<UserKeyPlace> {
+    return Promise.resolve('store');
+  }
+
+  settled(): Promise<boolean> {
+    return Promise.resolve(true);
   }
 
   load(rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]> {
@@ -39,5 +41,3 @@ export class StoreUserKeyHome extends UserKeyHome {
     return Promise.resolve();
   }
 }
-
-const withoutKeyId = ({ key_id: _, ...entry }: UserKeyVersion): UserKeyVersion => entry;

@@ -17,6 +17,8 @@ const NONCE_BYTES = 12;
 
 export const FREE: Json = { state: 'free' };
 export const tombstone = (userId: string): Json => ({ user_id: userId, state: 'erasing' });
+/** The name is taken for an owner whose wraps are about to come: there is nothing in it yet. */
+export const claim = (userId: string): Json => ({ user_id: userId, state: 'claimed' });
 
 /** The newest version at the top, where a person looks; former ones below it. */
 export function documentOf(userId: string, entries: readonly KeptWrap[]): Json {
@@ -31,6 +33,7 @@ export function parseDocument(data: Json | undefined): UserKeyDocument | undefin
   const userId = data['user_id'];
   if (typeof userId !== 'string' || userId === '') return undefined;
   if (data['state'] === 'erasing') return { state: 'erasing', userId };
+  if (data['state'] === 'claimed') return { state: 'active', userId, entries: [] };
   const others = Array.isArray(data['others']) ? (data['others'] as unknown[]) : [];
   const entries = [data, ...others].map(parseEntry);
   const sound = entries.filter((entry) => entry !== undefined);

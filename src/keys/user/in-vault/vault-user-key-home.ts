@@ -1,16 +1,27 @@
 import { Logger } from '@nestjs/common';
-import { DomainError, failpoint, StartRefused } from '../../../kernel';
-import { type Draft, untilHeld } from '../../../store';
+import { failpoint, StartRefused } from '../../../kernel';
+import { type Draft, untilHeld, type UserKeyPlace } from '../../../store';
 import { accepted, asOneOperation, inAttempts, type ItemResult, refusedItem } from '../../master';
 import { KvDocuments, VaultForbidden, VaultNoEngine, type VaultSession } from '../../master/vault';
-import { NameHeld, UserKeyHome } from '../user-key-home';
+import { NameHeld, UnreadableDocument, VaultPlace } from '../user-key-home';
 import type { UserKeyDoc } from '../user-keys.collection';
-import { documentOf, FREE, type KeptWrap, parseDocument, tombstone, type UserKeyDocument } from './user-key-document';
+import { bindMount } from './mount-owner';
+import {
+  claim,
+  documentOf,
+  FREE,
+  type KeptWrap,
+  parseDocument,
+  tombstone,
+  type UserKeyDocument,
+} from './user-key-document';
 
 // Fewer than the sockets that the client has: a rotation leaves some for those who wait for an answer.
 const AT_ONCE = 8;
 /** No user name: those begin with a letter or a digit. */
 const NOBODY = '_';
+
+const always = (): Promise<boolean> => Promise.resolve(true);
 
 interface Found {
   readonly document: UserKeyDocument;
@@ -22,8 +33,7 @@ interface Found {
  * owner, versions, epoch and state. A document is never deleted, since a late deletion would hit whoever has the name by then: it is
  * overwritten by check-and-set and its former versions are destroyed by their numbers.
  */
-export class VaultUserKeyHome extends UserKeyHome {
-  readonly kind = 'vault' as const;
+export class VaultUserKeyHome extends VaultPlace {
   readonly #logger = new Logger('VaultUserKeyHome');
   readonly #documents: KvDocuments;
 
@@ -35,12 +45,13 @@ export class VaultUserKeyHome extends UserKeyHome {
     this.#documents = new KvDocuments(session, kvMount);
   }
 
-  async open(): Promise<void> {
+  /** Binds the mount to the installation that comes first. */
+  async open(installationId: string): Promise<void> {
     const { mount } = this.#documents;
     await this.session.open();
-    await this.ping().catch((error: unknown) => {
+    await bindMount(this.#documents, installationId).catch((error: unknown) => {
       if (error instanceof VaultForbidden)
-        throw new StartRefused(`Vault's policy does not let Coffer read ${mount}/data/user_keys/.`);
+        throw new StartRefused(`Vault's policy does not let Coffer read and write ${mount}/data/user_keys/.`);
       throw error instanceof VaultNoEngine
         ? new StartRefused(`Vault has no KV engine of version 2 at ${mount}.`)
         : error;
@@ -51,8 +62,12 @@ export class VaultUserKeyHome extends UserKeyHome {
     await this.#documents.read(pathOf(NOBODY));
   }
 
-  stored<T extends Draft<UserKeyDoc>>(row: T): T {
-    return { ...row, versions: row.versions.map((entry) => ({ ...entry, wrapped: '' })) };
+  place(): Promise<UserKeyPlace> {
+    return Promise.resolve('vault');
+  }
+
+  settled(): Promise<boolean> {
+    return Promise.resolve(true);
   }
 
   async load(rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]> {
@@ -78,6 +93,25 @@ export class VaultUserKeyHome extends UserKeyHome {
     failpoint('user-key.vault-kept');
   }
 
+  async fill(row: UserKeyDoc, isMeant: () => Promise<boolean>): Promise<boolean> {
+    const name = nameOf(row);
+    const { at } = await inAttempts<{ readonly at: number | undefined }>(untilHeld, async () => {
+      const { document, version } = await this.#read(name);
+      if (document.state === 'erasing') throw new NameHeld(name, document.userId, true);
+      if (document.state === 'active' && document.userId !== row._id) throw new NameHeld(name, document.userId, false);
+      const ours = document.state === 'free' ? await this.#write(name, claim(row._id), version) : version;
+      if (ours === undefined) return undefined;
+      failpoint('user-key-move.claimed');
+      if (!(await isMeant())) return { at: undefined };
+      const at = await this.#write(name, documentOf(row._id, keptWraps(row)), ours);
+      return at === undefined ? undefined : { at };
+    });
+    if (at === undefined) return false;
+    // What dead writers left there, and versions of the key that were dropped meanwhile.
+    await this.#documents.destroyBefore(pathOf(name), at);
+    return true;
+  }
+
   strays(row: UserKeyDoc): Promise<readonly string[]> {
     return asOneOperation(async () => {
       const { document } = await this.#read(nameOf(row));
@@ -100,9 +134,9 @@ export class VaultUserKeyHome extends UserKeyHome {
     if (written > 0) await this.#documents.destroyBefore(pathOf(name), written);
   }
 
-  /** Each request has its own time: what a slow Vault has done is not done again, but what comes after it must come some day. */
-  async erase(name: string, ownerId: string): Promise<void> {
-    const held = await this.#takeBack(name, ownerId);
+  /** `isMeant` is for an owner who may come back here, as in \`fill\`. Each request has its own time: what a slow Vault has done is not done again, but what comes after it must come some day. */
+  async erase(name: string, ownerId: string, isMeant = always): Promise<void> {
+    const held = await this.#takeBack(name, ownerId, isMeant);
     if (held === undefined) return;
     failpoint('user-key.vault-tombstone');
     await this.#documents.destroyBefore(pathOf(name), held);
@@ -113,12 +147,13 @@ export class VaultUserKeyHome extends UserKeyHome {
     if (freed !== undefined) await this.#documents.destroyBefore(pathOf(name), freed);
   }
 
-  /** The number of the tombstone that stands there now; undefined where nothing of this owner is there. */
-  async #takeBack(name: string, ownerId: string): Promise<number | undefined> {
+  /** The number of the tombstone that stands there now; undefined where nothing of this owner is there, or where it is to stay. */
+  async #takeBack(name: string, ownerId: string, isMeant: () => Promise<boolean>): Promise<number | undefined> {
     const { at } = await inAttempts<{ readonly at: number | undefined }>(untilHeld, async () => {
       const { document, version } = await this.#read(name);
       if (document.state === 'free' || document.userId !== ownerId) return { at: undefined };
       if (document.state === 'erasing') return { at: version };
+      if (!(await isMeant())) return { at: undefined };
       const at = await this.#write(name, tombstone(ownerId), version);
       return at === undefined ? undefined : { at };
     });
@@ -140,7 +175,7 @@ export class VaultUserKeyHome extends UserKeyHome {
   async #read(name: string): Promise<Found> {
     const { document, version } = await this.#look(name);
     if (document !== undefined) return { document, version };
-    throw new DomainError('kms_unavailable', { detail: 'The key of this owner cannot be read.' });
+    throw new UnreadableDocument();
   }
 
   /** Without a document where somebody deleted it by hand, or wrote something else there. */

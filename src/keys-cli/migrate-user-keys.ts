@@ -1,0 +1,45 @@
+import { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Job } from '../jobs';
+import { AuditSink, StartRefused, audited } from '../kernel';
+import { UserKeyMoveJob, UserKeyMoves } from '../keys/rotation';
+import { UserKeyPlace, WrongPin } from '../store';
+import { withService } from '../with-service';
+import { watchJob } from './watch-job';
+
+/** `migrate --user-keys PLACE`: moves the wrapped user keys, and stays until the move has ended, whoever does it. */
+export async function migrateUserKeys(to: UserKeyPlace): Promise<string> {
+  try {
+    return await withService((app) => migrateIn(app, to));
+  } catch (error) {
+    // The environment still names the former place of a move that has ended meanwhile.
+    if (error instanceof WrongPin && error.variable === 'USER_KEY_STORE' && error.pinned === to) return there(to);
+    throw error;
+  }
+}
+
+async function migrateIn(app: NestFastifyApplication, to: UserKeyPlace): Promise<string> {
+  // The rest of the service's jobs stay with the service.
+  app.get(UserKeyMoveJob, { strict: false }).register();
+  const intent = { action: 'user-keys.migrate', actor: 'system:keys-cli', resource: 'user-keys' } as const;
+  const begun = await audited(app.get(AuditSink), { ...intent, details: { to } }, () =>
+    app.get(UserKeyMoves, { strict: false }).begin(to, 'system:keys-cli'),
+  );
+  if (begun === undefined) return there(to);
+  const ended = await watchJob(app, begun.id);
+  if (ended.state !== 'done') throw new StartRefused(unfinished(ended));
+  return (
+    `The wrapped user keys are in ${to}; ${ended.progress.done} were moved. Running processes go on as they are.\n` +
+    `Before the next start set USER_KEY_STORE=${to}.\n`
+  );
+}
+
+function unfinished({ progress: { failed }, fault }: Job): string {
+  const why =
+    failed > 0
+      ? `${failed} user keys cannot be moved (the log names their owners)`
+      : `The move failed (${fault ?? 'internal'})`;
+  return `${why}. What was moved stays so and everything else opens where it was; run this again once the cause is mended.`;
+}
+
+const there = (to: UserKeyPlace): string =>
+  `The wrapped user keys are in ${to} already; a start needs USER_KEY_STORE=${to}.\n`;

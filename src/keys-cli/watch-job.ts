@@ -1,0 +1,31 @@
+import { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Job, JobRunner } from '../jobs';
+import { DomainError, SECOND } from '../kernel';
+import { ProgressDisplay } from './progress-display';
+
+const LOOK_EVERY = SECOND / 2;
+
+/**
+ * Shows how far a job is until it runs no more, and takes it over where nobody runs it: a replica that did may have died.
+ * `isShown`: from when on its progress says something.
+ */
+export async function watchJob(
+  app: NestFastifyApplication,
+  id: string,
+  isShown: (job: Job) => boolean = () => true,
+): Promise<Job> {
+  const jobs = app.get(JobRunner, { strict: false });
+  const display = new ProgressDisplay(process.stderr);
+  for (;;) {
+    await jobs.poll();
+    const job = await jobs.find(id);
+    if (job === undefined) throw new DomainError('not_found');
+    if (isShown(job)) display.show({ ...job.progress, state: job.state });
+    if (job.state !== 'running') {
+      display.end();
+      return job;
+    }
+    await sleep(LOOK_EVERY);
+  }
+}

@@ -1,0 +1,39 @@
+import { Injectable } from '@nestjs/common';
+import { type Job, JobBusy, JobRunner } from '../../jobs';
+import { readUserKeyPins, Store, type UserKeyPlace } from '../../store';
+import { UserKeyHomes } from '../user/homes';
+import { USER_KEY_MOVE_JOB, userKeyMoveData } from './user-key-move';
+
+/** Moves wrapped user keys between their rows and Vault while everybody serves. */
+@Injectable()
+export class UserKeyMoves {
+  constructor(
+    private readonly jobs: JobRunner,
+    private readonly homes: UserKeyHomes,
+    private readonly store: Store,
+  ) {}
+
+  /**
+   * Begins a move, or finds the one to the same place that is under way; undefined where the keys are there already. A move the other way is
+   * turned round: what it has moved comes back. Nothing is begun that this process could not do.
+   * @throws StartRefused naming what is not configured; DomainError `kms_unavailable`.
+   */
+  async begin(to: UserKeyPlace, requestedBy: string): Promise<Job | undefined> {
+    const active = await this.jobs.active(USER_KEY_MOVE_JOB);
+    if (active === undefined && (await this.#isSettled(to))) return undefined;
+    await this.homes.prepareMove();
+    if (active !== undefined && userKeyMoveData(active.data).to === to) return active;
+    if (active !== undefined) await this.jobs.giveUp(active.id, 'conflict', () => true);
+    try {
+      return await this.jobs.start(USER_KEY_MOVE_JOB, { requested_by: requestedBy, to });
+    } catch (error) {
+      if (error instanceof JobBusy) return this.begin(to, requestedBy);
+      throw error;
+    }
+  }
+
+  async #isSettled(to: UserKeyPlace): Promise<boolean> {
+    const pins = await readUserKeyPins(this.store);
+    return pins.home === to && pins.to === undefined;
+  }
+}

@@ -1,0 +1,23 @@
+import { StartRefused } from '../../../kernel';
+import { type KvDocuments, unavailable } from '../../master/vault';
+
+/** No user name, which begins with a letter or a digit; under the path that the service's policy has for user keys anyway. */
+const PATH = 'user_keys/_installation';
+
+/**
+ * Binds a KV mount to the installation that comes first. Documents lie under user names there, so a second installation on the same mount
+ * would end the keys of users who happen to have the same names. By check-and-set: of many at once one comes first, and all read it.
+ * @throws StartRefused where it belongs to another installation
+ */
+export async function bindMount(documents: KvDocuments, installationId: string): Promise<void> {
+  const found = await documents.read(PATH);
+  if (found.data === undefined) await documents.write(PATH, { installation_id: installationId }, found.version);
+  const { data } = found.data === undefined ? await documents.read(PATH) : found;
+  const owner = data?.['installation_id'];
+  if (owner === undefined) throw unavailable('no mark of the mount');
+  if (owner === installationId) return;
+  throw new StartRefused(
+    `${documents.mount}/user_keys in Vault holds user keys of another installation: start with the store that goes with them, or give ` +
+      'this installation a KV mount of its own (VAULT_KV_MOUNT; docs/operations.md, "Whose keys they are").',
+  );
+}

@@ -1,0 +1,21 @@
+import { DomainError } from '../../kernel';
+import type { Collection } from '../../store';
+import type { NameHeld, UserKeyHome } from './user-key-home';
+import type { UserKeyDoc } from './user-keys.collection';
+
+/**
+ * A user name belongs to one owner at a time, so the other one was given up: withdrawn while it was registered, or erased. Its row is
+ * asked all the same, and ended first if it is pending, so that it can never become active without its wraps.
+ * @throws DomainError `conflict` where the other owner is there.
+ */
+export async function makeRoom(
+  rows: Collection<UserKeyDoc>,
+  home: Pick<UserKeyHome, 'erase'>,
+  { username, ownerId, erasing }: NameHeld,
+): Promise<void> {
+  const other = erasing ? undefined : await rows.find('_id', ownerId);
+  if (other?.state === 'active')
+    throw new DomainError('conflict', { detail: 'The key of another account lies under this user name.' });
+  if (other?.state === 'pending' && !(await rows.remove(ownerId, other.rev))) return;
+  await home.erase(username, ownerId);
+}

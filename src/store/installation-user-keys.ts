@@ -1,0 +1,64 @@
+import { DomainError } from '../kernel';
+import { Store } from './collection';
+import { INSTALLATION, InstallationDoc, installationCollection, readInstallation } from './installation';
+import { update } from './update';
+
+/** Where wrapped user keys lie: in their rows, or in Vault. */
+export type UserKeyPlace = 'store' | 'vault';
+
+/** Where they lie, and where they are being moved to. */
+export interface UserKeyPins {
+  readonly home: UserKeyPlace;
+  readonly to: UserKeyPlace | undefined;
+}
+
+/** Where those of new owners go. */
+export const newestPlace = ({ home, to }: UserKeyPins): UserKeyPlace => to ?? home;
+
+const placeOf = (name: string | undefined): UserKeyPlace => (name === 'vault' ? 'vault' : 'store');
+
+const pinsOf = ({ user_keys, user_keys_to }: InstallationDoc): UserKeyPins => ({
+  home: placeOf(user_keys),
+  to: user_keys_to === undefined ? undefined : placeOf(user_keys_to),
+});
+
+/** As it is now: asked for each new owner, before and after the owner's row is stored. `store` is the sealed one, here and below. */
+export async function readUserKeyPins(store: Store): Promise<UserKeyPins> {
+  const found = await store.collection(installationCollection).find('_id', INSTALLATION);
+  if (found === undefined) throw gone();
+  return pinsOf(found);
+}
+
+/** The same as anyone who can write to the store may have left it, for a start; undefined where there is no installation yet. */
+export async function readOpenUserKeyPins(store: Store): Promise<UserKeyPins | undefined> {
+  const found = await readInstallation(store);
+  return found && pinsOf(found);
+}
+
+/** From here on the wraps of new owners go to `to`. Safe to repeat; a move that is under way is turned round. */
+export function beginUserKeyMove(store: Store, to: UserKeyPlace): Promise<UserKeyPins> {
+  return changed(store, (doc) => {
+    const pins = pinsOf(doc);
+    if (newestPlace(pins) === to) return undefined;
+    return { ...doc, user_keys: newestPlace(pins), user_keys_to: to };
+  });
+}
+
+/** All of them are there: from now on a start has to name `to`. Does nothing where the move was turned round meanwhile. */
+export function endUserKeyMove(store: Store, to: UserKeyPlace): Promise<UserKeyPins> {
+  return changed(store, (doc) => {
+    const { user_keys_to, ...rest } = doc;
+    return user_keys_to === to ? { ...rest, user_keys: to } : undefined;
+  });
+}
+
+async function changed(
+  store: Store,
+  change: (doc: InstallationDoc) => InstallationDoc | undefined,
+): Promise<UserKeyPins> {
+  const doc = await update(store.collection(installationCollection), INSTALLATION, change);
+  if (doc === undefined) throw gone();
+  return pinsOf(doc);
+}
+
+const gone = (): DomainError => new DomainError('integrity_failed', { detail: 'The installation document is gone.' });

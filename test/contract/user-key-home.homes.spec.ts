@@ -1,0 +1,24 @@
+import { Logger } from '@nestjs/common';
+import { beginUserKeyMove, type Store } from '../../src/store';
+import { openUserKeyHome, openUserKeyHomes } from '../support/kv';
+import { describeWithPart, startOpenBao } from '../support/parts';
+import { userKeyHomeContract } from './user-key-home.contract';
+
+beforeAll(() => {
+  Logger.overrideLogger(false);
+});
+
+/** A move that has begun and that nobody does: new owners go to the new place, and the other one is asked too. */
+for (const place of ['store', 'vault'] as const) {
+  describeWithPart('openbao', `An installation whose user keys move from ${place}`, () => {
+    userKeyHomeContract('in the store and in documents of Vault', async () => {
+      const bao = await startOpenBao();
+      const open = async (store: Store) => {
+        const homes = await openUserKeyHomes(store, await openUserKeyHome(bao), place);
+        await beginUserKeyMove(store, place === 'store' ? 'vault' : 'store');
+        return homes;
+      };
+      return { open: () => Promise.resolve(open), close: () => bao.stop() };
+    });
+  });
+}

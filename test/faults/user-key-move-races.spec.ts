@@ -1,0 +1,213 @@
+import { Logger } from '@nestjs/common';
+import { newId } from '../../src/kernel';
+import { ErasedKeys, type UserKeyDoc } from '../../src/keys/user';
+import { Immovable, type UserKeyHomes } from '../../src/keys/user/homes';
+import type { VaultUserKeyHome } from '../../src/keys/user/in-vault';
+import { beginUserKeyMove, endUserKeyMove, readUserKeyPins, type UserKeyPlace } from '../../src/store';
+import { afterNextWrap, type KeyHouses, moveMasterKey, openKeyHouses, temporaryFolder } from '../support/keys';
+import { openUserKeyHome, openUserKeyHomes } from '../support/kv';
+import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
+
+beforeAll(() => void Logger.overrideLogger(false));
+
+describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
+  let bao: Bao;
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let vault: VaultUserKeyHome;
+  let homes: UserKeyHomes;
+  let houses: KeyHouses;
+  let alice: string;
+
+  beforeAll(async () => {
+    bao = await startOpenBao();
+  });
+  beforeEach(async () => {
+    folder = await temporaryFolder();
+    vault = await openUserKeyHome(bao);
+    houses = await openKeyHouses(folder.path, {
+      cacheMs: 0,
+      home: async (store) => (homes = await openUserKeyHomes(store, vault, 'store')),
+    });
+    alice = newId();
+    await houses.userKeys.create(alice, alice);
+  });
+  afterEach(async () => {
+    jest.restoreAllMocks();
+    await houses.close();
+    await folder.remove();
+  });
+  afterAll(() => bao.stop());
+
+  const row = async (owner = alice): Promise<UserKeyDoc> => (await houses.rows.find('_id', owner))!;
+  const index = (owner = alice): Promise<string> => houses.sealer.with(owner, (keys) => keys.nameIndex('name'));
+  const move = async (to: UserKeyPlace, owner = alice): Promise<void> => {
+    await beginUserKeyMove(houses.store, to);
+    while (!(await homes.move(await row(owner), to)));
+  };
+  interface Versions {
+    readonly versions: Record<string, { readonly destroyed: boolean }>;
+  }
+  /** What Vault has of a name, in all versions whose bytes are there. */
+  const inVault = async (name = alice): Promise<Record<string, unknown>[]> => {
+    const { data } = await bao.request<{ data: Versions }>('GET', `kv/metadata/user_keys/${name}`);
+    const numbers = Object.keys(data.versions).filter((version) => !data.versions[version]!.destroyed);
+    const read = (version: string) => bao.request('GET', `kv/data/user_keys/${name}?version=${version}`);
+    return (await Promise.all(numbers.map(read))).map((answer) => answer.data['data'] as Record<string, unknown>);
+  };
+  const wrapped = async (): Promise<boolean[]> => (await row()).versions.map((entry) => entry.wrapped !== '');
+  /** Does `act` between the look of the next `fill` or `erase` at the document and its write. */
+  const before = (method: 'fill' | 'erase', act: () => Promise<unknown>): void => {
+    const real = vault[method].bind(vault) as (...args: unknown[]) => Promise<unknown>;
+    jest.spyOn(vault, method).mockImplementationOnce(((...args: unknown[]) => {
+      const isMeant = args.pop() as () => Promise<boolean>;
+      const acting = async (): Promise<boolean> => {
+        const answer = await isMeant();
+        await act();
+        return answer;
+      };
+      return real(...args, acting);
+    }) as never);
+  };
+
+  it('open there, and back again, and lie in one place', async () => {
+    const key = await index();
+    await move('vault');
+    expect([await index(), await wrapped(), (await inVault()).length]).toEqual([key, [false], 1]);
+    await move('store');
+    expect([await index(), await wrapped(), await inVault()]).toEqual([key, [true], [{ state: 'free' }]]);
+    expect(await row()).not.toHaveProperty('name');
+    expect((await row()).versions[0]).not.toHaveProperty('key_id');
+    await move('vault');
+    expect(await index()).toBe(key);
+  });
+
+  it('are read by who has read the row before they went', async () => {
+    const key = await index();
+    await move('vault');
+    const load = jest.spyOn(vault, 'load').mockImplementationOnce(async (rows) => {
+      load.mockRestore();
+      await move('store');
+      return vault.load(rows);
+    });
+    expect(await index()).toBe(key);
+  });
+
+  it.each(['user-key', 'master-key'])(
+    'are moved as they are then where a %s rotation comes in between',
+    async (kind) => {
+      const key = await index();
+      await beginUserKeyMove(houses.store, 'vault');
+      before('fill', async () => {
+        if (kind === 'user-key') await houses.rotator.advance(alice, 1);
+        else await houses.rewrapper.rewrapBatch(await moveMasterKey(houses));
+      });
+      expect(await homes.move(await row(), 'vault')).toBe(false);
+      expect(await index()).toBe(key);
+      await move('vault');
+      expect([await index(), new Set(await wrapped())]).toEqual([key, new Set([false])]);
+      expect((await row()).master_version).toBe((await houses.row.read()).current);
+      expect(await houses.home.strays(await row())).toEqual([]);
+    },
+  );
+
+  it('leave Vault while a user key is rotated, which begins anew with them', async () => {
+    const key = await index();
+    await move('vault');
+    afterNextWrap(houses.masterKey, () => move('store'));
+    expect(await houses.rotator.advance(alice, 1)).toBe(2);
+    expect([await index(), await wrapped(), await inVault()]).toEqual([key, [true, true], [{ state: 'free' }]]);
+  });
+
+  it('are not in Vault after an erase that came before they were written there, nor after one that came later', async () => {
+    before('fill', () => houses.userKeys.destroy(alice));
+    await beginUserKeyMove(houses.store, 'vault');
+    expect(await homes.move(await row(), 'vault')).toBe(false);
+    expect(JSON.stringify(await inVault())).not.toMatch(/ciphertext|"key"/);
+    expect(await row()).toMatchObject({ state: 'erased', kept_in: 'both' });
+    expect(await homes.move(await row(), 'vault')).toBe(true);
+    await expect(index()).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('are not destroyed by a move to the store that slept until they were back in Vault', async () => {
+    const key = await index();
+    await move('vault');
+    before('erase', async () => {
+      await beginUserKeyMove(houses.store, 'vault');
+      await move('vault');
+    });
+    await beginUserKeyMove(houses.store, 'store');
+    expect(await homes.move(await row(), 'store')).toBe(false);
+    expect([await index(), await wrapped()]).toEqual([key, [false]]);
+  });
+
+  it('are not given up by a move to Vault that was turned round before its last write', async () => {
+    const key = await index();
+    const load = jest.spyOn(vault, 'load').mockImplementationOnce(async (rows) => {
+      load.mockRestore();
+      const found = await vault.load(rows);
+      await move('store');
+      return found;
+    });
+    await beginUserKeyMove(houses.store, 'vault');
+    expect(await homes.move(await row(), 'vault')).toBe(false);
+    expect([await index(), await wrapped(), await inVault()]).toEqual([key, [true], [{ state: 'free' }]]);
+  });
+
+  it('go to the new place with an owner who was made while the whole move began and ended', async () => {
+    const bob = newId();
+    afterNextWrap(houses.masterKey, async () => {
+      await move('vault');
+      await endUserKeyMove(houses.store, 'vault');
+    });
+    await houses.userKeys.create(bob, bob);
+    expect((await row(bob)).versions.map((entry) => entry.wrapped)).toEqual(['']);
+    expect(await index(bob)).toMatch(/^[0-9a-f]{64}$/);
+    expect(await readUserKeyPins(houses.store)).toEqual({ home: 'vault', to: undefined });
+  });
+
+  it('stay where they are where Vault has lost them, and hold nobody up', async () => {
+    const bob = newId();
+    await move('vault');
+    await houses.userKeys.create(bob, bob);
+    const key = await index(bob);
+    await bao.request('POST', `kv/data/user_keys/${alice}`, { data: { user_id: 7 } });
+    await beginUserKeyMove(houses.store, 'store');
+    await expect(homes.move(await row(), 'store')).rejects.toBeInstanceOf(Immovable);
+    await move('store', bob);
+    expect(await index(bob)).toBe(key);
+    expect((await row()).moving).toBeUndefined();
+  });
+
+  it('do not take a name from a living owner', async () => {
+    const bob = newId();
+    await beginUserKeyMove(houses.store, 'vault');
+    await houses.userKeys.create(bob, alice);
+    await expect(
+      homes.move(await row(), 'vault').then(async () => homes.move(await row(), 'vault')),
+    ).rejects.toBeInstanceOf(Immovable);
+    expect([await index(), await index(bob)]).toEqual([expect.any(String), expect.any(String)]);
+  });
+
+  it('of an erase that died are ended by a move to the store', async () => {
+    await move('vault');
+    jest.spyOn(vault, 'erase').mockRejectedValueOnce(new Error('died'));
+    await expect(houses.userKeys.destroy(alice)).rejects.toThrow('died');
+    await move('store');
+    expect([await inVault(), (await row()).name, (await row()).state]).toEqual([
+      [{ state: 'free' }],
+      undefined,
+      'erased',
+    ]);
+  });
+
+  it('are told of by the receipt as lying in backups of the store, and in snapshots of Vault', async () => {
+    const bob = newId();
+    await move('vault');
+    await houses.userKeys.create(bob, bob);
+    for (const owner of [alice, bob]) await houses.userKeys.destroy(owner);
+    const erased = new ErasedKeys(houses.masterKey, houses.row, houses.store, homes);
+    expect(await erased.wrapsUntilNow(alice)).toMatchObject({ keptIn: 'store', alsoInVault: true });
+    const ofBob = await erased.wrapsUntilNow(bob);
+    expect([ofBob.keptIn, ofBob.alsoInVault]).toEqual(['vault', undefined]);
+  });
+});
