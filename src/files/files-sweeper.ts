@@ -13,7 +13,7 @@ import { UsageLedger } from './usage-ledger';
 const DEAD_AFTER = 2 * MINUTE;
 const BATCH = 100;
 /** Rows removed at once, with one write for the shares of an owner: few enough that requests are not kept waiting. */
-const AT_ONCE = 25;
+const AT_ONCE = 50;
 
 /** What the sweeper works with. */
 @Injectable()

@@ -3,15 +3,16 @@ import { Doc } from './definition';
 
 const BATCH = 100;
 
-/** All rows under a prefix, page by page, those that do not hold their seal left out. Rows may be changed or removed on the way. */
+/** All rows under a prefix, page by page, those that do not hold their seal left out and named. Rows may be changed or removed on the way. */
 export async function* everyRow<T extends Doc>(
   rows: Collection<T>,
   index: string,
   prefix: readonly KeyPart[],
+  onForged: (id: string) => void = () => undefined,
 ): AsyncGenerator<T> {
   let after: string | undefined;
   do {
-    const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
+    const options = { limit: BATCH, onForged, ...(after !== undefined && { after }) };
     const page = await rows.list(index, prefix, options);
     yield* page.items;
     after = page.next;
