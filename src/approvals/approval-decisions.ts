@@ -1,6 +1,6 @@
 import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
 import { isGone, newLeaseOwner, Scheduler } from '../jobs';
-import { audited, AuditSink, Clock, DomainError, failpoint, isDomainError, Principal, SECOND } from '../kernel';
+import { audited, AuditSink, Clock, DomainError, failpoint, isDomainError, MINUTE, Principal, SECOND } from '../kernel';
 import { Users } from '../users';
 import { ApprovalDoc } from './approval.collection';
 import { APPROVAL_MS, Approvals } from './approvals';
@@ -8,6 +8,8 @@ import { ApprovedActs } from './approved-acts';
 
 /** How often somebody looks for approved acts that are not done: their process died, or Vault or the store was away. */
 const RESUME_MS = 10 * SECOND;
+/** The pause before the next try doubles up to this: an outage of a night is not hammered, and its end is not missed for long. */
+const LONGEST_PAUSE = 10 * MINUTE;
 
 /** The second person's part: approves and does, rejects or withdraws; and goes on with what a process that died left approved. */
 @Injectable()
@@ -57,12 +59,11 @@ export class ApprovalDecisions implements OnModuleInit {
     });
   }
 
-  /** One that cannot be done now is tried again at the next turn, for a day after its approval, and holds up no other. */
+  /** One that cannot be done now is tried again, each time after a longer pause, for a day after its approval, and holds up no other. */
   async resume(): Promise<void> {
-    for (const row of await this.approvals.approved()) {
-      const age = this.#age(row);
-      if (age > APPROVAL_MS) await this.approvals.finish(row._id, 'expired');
-      else if (this.#isAbandoned(row)) await this.#safely(row);
+    for await (const row of this.approvals.approved()) {
+      if (this.#age(row) > APPROVAL_MS) await this.approvals.finish(row._id, 'expired');
+      else if (this.#isAbandoned(row) && this.#isDue(row)) await this.#safely(row);
     }
   }
 
@@ -87,7 +88,7 @@ export class ApprovalDecisions implements OnModuleInit {
       await this.approvals.finish(id, 'done');
       return answer;
     } catch (error) {
-      if (isFinal(error)) await this.approvals.finish(id, 'refused', error.code);
+      await (isFinal(error) ? this.approvals.finish(id, 'refused', error.code) : this.#noteAttempt(id));
       throw error;
     } finally {
       this.#underWay.delete(id);
@@ -98,6 +99,17 @@ export class ApprovalDecisions implements OnModuleInit {
   #isAbandoned(row: ApprovalDoc): boolean {
     if (this.#underWay.has(row._id)) return false;
     return this.#age(row) >= RESUME_MS || isGone(row.runner ?? '', this.#runner);
+  }
+
+  /** An administrator who approves it once more does not wait for that. */
+  #isDue({ attempts = 0, tried_at = 0 }: ApprovalDoc): boolean {
+    const pause = attempts === 0 ? 0 : Math.min(LONGEST_PAUSE, RESUME_MS * 2 ** (attempts - 1));
+    return this.clock.now() - tried_at >= pause;
+  }
+
+  /** A store that does not take the note does not take the act either: then the next turn is soon enough. */
+  async #noteAttempt(id: string): Promise<void> {
+    await this.approvals.noteAttempt(id).catch(() => undefined);
   }
 
   #abandoned(row: ApprovalDoc): ApprovalDoc {

@@ -23,6 +23,9 @@ export interface ApprovalDoc extends Doc {
   readonly decided_at?: number;
   /** The process that does the approved act (jobs/lease-owner.ts). */
   readonly runner?: string;
+  /** How often an approved act could not be done for now, and when that was last: each time it waits longer. */
+  readonly attempts?: number;
+  readonly tried_at?: number;
   /** Code of what stood against an approved act. */
   readonly fault?: string;
   /** When the row goes; the audit log keeps what happened. */
@@ -42,6 +45,8 @@ export const approvalsCollection = defineCollection<ApprovalDoc>({
     decided_by: 'string',
     decided_at: 'time',
     runner: 'string',
+    attempts: 'number',
+    tried_at: 'time',
     fault: 'string',
     gone_at: 'time',
   },
@@ -56,6 +61,8 @@ export const approvalsCollection = defineCollection<ApprovalDoc>({
     'decided_by',
     'decided_at',
     'runner',
+    'attempts',
+    'tried_at',
     'fault',
     'gone_at',
   ],

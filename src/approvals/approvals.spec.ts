@@ -2,7 +2,7 @@ import { signUp } from '../../test/support/accounts';
 import { type Answer, type Client, expectProblem, expectStatus } from '../../test/support/client';
 import { type Coffer, startCoffer } from '../../test/support/coffer';
 import { auditBatchesCollection } from '../audit/audit.collection';
-import { DAY, DomainError, MINUTE } from '../kernel';
+import { DAY, DomainError, HOUR, MINUTE, newId } from '../kernel';
 import { MasterKey } from '../keys/master';
 import { Store } from '../store';
 import { Users } from '../users';
@@ -273,9 +273,43 @@ describe('An approved act that an outage stopped', () => {
     expectProblem(await approve(first, approval), 403, 'permission_denied');
     expectProblem(await approve(second, approval), 503, 'kms_unavailable');
     masterKey.retire = real;
+    coffer.clock.offset += 20_000;
     await coffer.get(ApprovalDecisions).resume();
     expect(await versions()).toEqual([2]);
     expect(await stateOf(approval)).toBe('done');
+  });
+
+  it('is tried again after pauses that grow to ten minutes, and not once it has lapsed', async () => {
+    const approval = approvalIn(await retire(first));
+    const tries: number[] = [];
+    coffer.get(MasterKey).retire = () => {
+      tries.push(coffer.clock.offset);
+      return Promise.reject(new DomainError('kms_unavailable', { retryAfterSeconds: 5 }));
+    };
+    expectProblem(await approve(second, approval), 503, 'kms_unavailable');
+    const begin = coffer.clock.offset;
+    while (coffer.clock.offset < begin + DAY + HOUR) {
+      coffer.clock.offset += coffer.clock.offset < begin + HOUR ? 10_000 : 10 * MINUTE;
+      await coffer.get(ApprovalDecisions).resume();
+    }
+    const pauses = tries.slice(1).map((at, n) => (at - tries[n]!) / 10_000);
+    expect(pauses.slice(0, 8)).toEqual([1, 2, 4, 8, 16, 32, 60, 60]);
+    expect(tries.length).toBeGreaterThan(70);
+    expect(tries.at(-1)! - begin).toBeLessThanOrEqual(DAY);
+    // Who asked has no token any more by then.
+    expect((await coffer.get(Approvals).get(approval.id)).state).toBe('expired');
+  });
+
+  it('holds up no other, however many there are', async () => {
+    const rows = coffer.get(Store).collection(approvalsCollection);
+    const row = await coffer.get(Approvals).get(approvalIn(await retire(first)).id);
+    const approved = { ...row, state: 'approved' as const, decided_by: second.id, decided_at: Date.now() - MINUTE };
+    const { open: _place, rev: _rev, ...stuck } = approved;
+    for (let n = 0; n < 120; n += 1) await rows.insert({ ...stuck, _id: newId(), attempts: 9, tried_at: Date.now() });
+    const last = await rows.insert({ ...stuck, _id: newId() });
+    await coffer.get(ApprovalDecisions).resume();
+    expect((await rows.find('_id', last._id))!.state).toBe('done');
+    expect(await versions()).toEqual([2]);
   });
 
   it('is given up a day after its approval', async () => {

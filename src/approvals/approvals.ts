@@ -1,12 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DAY, DomainError, newId } from '../kernel';
-import { Collection, DuplicateKey, ListOptions, Page, Store, untilHeld, update } from '../store';
+import { Collection, DuplicateKey, ListOptions, Page, Store, everyRow, untilHeld, update } from '../store';
 import { ApprovalDoc, approvalsCollection, ApprovalState } from './approval.collection';
 
 /** How long an approval waits for its second person. */
 export const APPROVAL_MS = DAY;
 const KEPT_MS = 30 * DAY;
-const BATCH = 100;
 
 export type Wish = Pick<ApprovalDoc, 'action' | 'resource' | 'requested_by'>;
 
@@ -36,9 +35,9 @@ export class Approvals {
     return this.#rows.list('_id', [], { ...options, reverse: true });
   }
 
-  /** Those that were decided and are not over, a batch. */
-  async approved(): Promise<readonly ApprovalDoc[]> {
-    return (await this.#rows.list('state', ['approved'], { limit: BATCH, onForged: () => undefined })).items;
+  /** Those that were approved and are not over. */
+  approved(): AsyncIterable<ApprovalDoc> {
+    return everyRow(this.#rows, 'state', ['approved']);
   }
 
   /** The pending approval of this wish: the one that is there, or a new one. */
@@ -62,6 +61,13 @@ export class Approvals {
   async finish(id: string, state: ApprovalState, fault?: string): Promise<void> {
     await update(this.#rows, id, (row) =>
       row.state === 'approved' ? { ...row, state, ...(fault === undefined ? {} : { fault }) } : undefined,
+    );
+  }
+
+  /** Notes that an approved one could not be done for now. */
+  async noteAttempt(id: string): Promise<void> {
+    await update(this.#rows, id, (row) =>
+      row.state === 'approved' ? { ...row, attempts: (row.attempts ?? 0) + 1, tried_at: this.clock.now() } : undefined,
     );
   }
 

@@ -66,6 +66,13 @@ export function restOf(row: FileDoc | undefined, version: number): 'rests' | 'mo
   return content.state === 'former' ? 'rests' : 'moves';
 }
 
+/** Whether somebody still waits for this content: nothing that is not awaited becomes visible any more. */
+export const awaits = (row: FileDoc | undefined, version: number): boolean =>
+  row?.state === 'pending' ||
+  (row !== undefined &&
+    row.state !== 'deleting' &&
+    othersOf(row).some((content) => content.state === 'incoming' && content.version === version && !content.rekeyed));
+
 /** The row with these other contents. What a sweeper looks at, the sign of life, is that of the one who was silent for the longest. */
 export function withOthers<Row extends FileDoc>(row: Row, others: readonly OtherContent[]): Row {
   const { others: _others, heartbeat_at: _beat, worker: _worker, ...rest } = row;

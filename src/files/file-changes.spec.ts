@@ -136,14 +136,49 @@ describe('the trash', () => {
     expect(await restore(id, 'b')).toMatchObject({ id, name: 'b' });
   });
 
-  it('lets go for good what is removed once more, once', async () => {
+  it('keeps what a client removes once more because it had no answer, and its days', async () => {
+    const { id } = await rig.upload(owner, 'a', 'x');
+    await rig.deletion.remove(owner, id);
+    const [before] = await trash();
+    rig.clock.forward(DAY);
+    await Promise.all([1, 2, 3].map(() => rig.deletion.remove(owner, id)));
+    expect(await trash()).toEqual([before]);
+    const trashed = (await rig.auditEntries()).filter(
+      ({ action, phase }) => action === 'file.trash' && phase === 'intent',
+    );
+    expect(trashed).toHaveLength(1);
+    expect(await restore(id)).toMatchObject({ id, name: 'a' });
+  });
+
+  it('is no help to strangers, who remove nothing for good either', async () => {
+    const { id } = await rig.upload(owner, 'a', 'x');
+    const stranger = await rig.newOwner();
+    for (const file of ['there', 'in the trash']) {
+      if (file === 'in the trash') await rig.deletion.remove(owner, id);
+      for (const permanent of [true, false])
+        await expect(rig.deletion.remove(stranger, id, { permanent })).rejects.toMatchObject({
+          code: 'file_not_found',
+        });
+    }
+    expect(await trash()).toHaveLength(1);
+  });
+
+  it('is passed by where a file is removed for good at once', async () => {
+    const { id } = await rig.upload(owner, 'a', 'x');
+    await rig.deletion.remove(owner, id, { permanent: true });
+    expect(await trash()).toEqual([]);
+    expect(await rig.isEmpty()).toBe(true);
+  });
+
+  it('lets go for good what is removed permanently, once', async () => {
     const { id } = await rig.upload(owner, 'a', 'x');
     await rig.deletion.remove(owner, id);
     expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 1 });
-    const attempts = await Promise.allSettled([1, 2, 3].map(() => rig.deletion.remove(owner, id)));
+    const forGood = { permanent: true };
+    const attempts = await Promise.allSettled([1, 2, 3].map(() => rig.deletion.remove(owner, id, forGood)));
     expect(attempts.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     expect(await rig.isEmpty()).toBe(true);
-    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 0, marks: {} });
+    expect(await rig.usageOf(owner.userId)).toBeUndefined();
   });
 
   it('is emptied of what has been there for its days, at once for its owner and then by the sweeper', async () => {

@@ -8,7 +8,13 @@ import { FileRemoval } from './file-removal';
 import { Precondition, currentTags } from './file-tags';
 import { ActiveFile, FileDoc, isInTrash, isVisible } from './file.collection';
 
-/** DELETE: to the trash where there is one, and from the trash for good. */
+export interface Removal {
+  /** The request's If-Match, where it has one. */
+  readonly holds?: Precondition | undefined;
+  readonly permanent?: boolean;
+}
+
+/** DELETE: to the trash where there is one, or for good. A client that repeats it, since it had no answer, finds the file in the trash still. */
 @Injectable()
 export class FileDeletion {
   readonly #trashMs: number;
@@ -24,14 +30,13 @@ export class FileDeletion {
     this.#trashMs = config.files.trashDays * DAY;
   }
 
-  /** `holds` is the request's If-Match, where it has one. @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`, `integrity_failed`. */
-  async remove(caller: Principal, id: string, holds?: Precondition): Promise<void> {
+  /** @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`, `integrity_failed`. */
+  async remove(caller: Principal, id: string, { holds, permanent = false }: Removal = {}): Promise<void> {
     if (holds !== undefined) await this.check(caller, id, holds);
-    const forGood = this.#trashMs === 0 || (await this.access.trashed(caller, id)) !== undefined;
     const what = { actor: caller.userId, resource: `file/${id}` };
-    if (forGood) {
+    if (permanent || this.#trashMs === 0) {
       await audited(this.audit, { action: 'file.delete', ...what }, () => this.removeForGood(caller, id));
-    } else {
+    } else if ((await this.access.trashed(caller, id)) === undefined) {
       await audited(this.audit, { action: 'file.trash', ...what }, () => this.moveToTrash(caller, id));
     }
   }
@@ -53,6 +58,8 @@ export class FileDeletion {
 
   private async moveToTrash(caller: Principal, id: string): Promise<void> {
     await this.access.owned(caller, { id });
-    if (!(await this.removal.trash(id, this.clock.now() + this.#trashMs))) throw fileNotFound();
+    if (await this.removal.trash(id, this.clock.now() + this.#trashMs)) return;
+    // The same request once more, a moment ago.
+    if ((await this.access.trashed(caller, id)) === undefined) throw fileNotFound();
   }
 }

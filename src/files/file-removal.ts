@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { BlobStore } from '../blobs';
-import { Clock, failpoint } from '../kernel';
+import { Clock, FirstFault, failpoint } from '../kernel';
 import { Collection, Store, update } from '../store';
 import { Stamp, asDropped, droppedIn, dropping, usageMark, without } from './content-versions';
 import { FileTraces } from './file-traces';
 import { FileWorker } from './file-worker';
 import { ActiveFile, FileDoc, OtherContent, fileCollection, isVisible } from './file.collection';
-import { UsageLedger } from './usage-ledger';
+import { Share, UsageLedger } from './usage-ledger';
 
 /**
  * How a file goes, in an order that may stop anywhere and be taken up again: the row first, which ends each access and drops the keys, then the
@@ -41,19 +41,19 @@ export class FileRemoval {
     return outcome.begun ? row : undefined;
   }
 
-  /** Takes a row that `begin` made to its end. May be repeated, and by several at once. */
-  async finish(row: FileDoc): Promise<void> {
-    await this.traces.ofFile(row._id);
-    const others = row.others ?? [];
-    for (const content of others) await this.clear(row, content);
-    await this.usage.release(row.owner_id, usageMark(row._id, row.version), row.size);
-    failpoint('file.released');
-    await this.blobs.remove(row.blob_id);
-    await this.traces.ofBlob(row.blob_id);
-    failpoint('file.blob-removed');
-    await this.#files.remove(row._id);
-    const marks = [row, ...others].map(({ version }) => usageMark(row._id, version));
-    await this.usage.settle(row.owner_id, ...marks);
+  /** Takes rows that `begin` made to their end, past those where that fails. May be repeated, and by several at once. */
+  async finish(...rows: readonly FileDoc[]): Promise<void> {
+    const faults = new FirstFault();
+    const owners = new Set(rows.map(({ owner_id }) => owner_id));
+    for (const ownerId of owners) {
+      await faults.keep(() =>
+        this.finishOf(
+          ownerId,
+          rows.filter(({ owner_id }) => owner_id === ownerId),
+        ),
+      );
+    }
+    faults.tell();
   }
 
   /** Moves a visible file to the trash: nobody reads it there, and its name is free. False where it is not visible (any more). */
@@ -114,8 +114,9 @@ export class FileRemoval {
     await this.blobs.remove(blobId);
     await this.traces.ofBlob(blobId);
     if (rekeyed) return;
-    await this.usage.release(file.owner_id, usageMark(file._id, version), undefined);
-    await this.usage.settle(file.owner_id, usageMark(file._id, version));
+    const mark = usageMark(file._id, version);
+    await this.usage.release(file.owner_id, [{ mark, bytes: undefined }]);
+    await this.usage.settle(file.owner_id, mark);
   }
 
   /** Who works on what is being dropped. */
@@ -123,9 +124,34 @@ export class FileRemoval {
     return { heartbeat_at: this.clock.now(), worker: this.worker.id };
   }
 
+  /** The shares by one write for all, which is what thousands of files that go together would queue up for otherwise. */
+  private async finishOf(ownerId: string, rows: readonly FileDoc[]): Promise<void> {
+    await this.usage.release(ownerId, rows.flatMap(sharesOf));
+    failpoint('file.released');
+    const faults = new FirstFault();
+    const gone: FileDoc[] = [];
+    const erase = async (row: FileDoc): Promise<void> => {
+      await this.erase(row);
+      gone.push(row);
+    };
+    await Promise.all(rows.map((row) => faults.keep(() => erase(row))));
+    await this.usage.settle(ownerId, ...gone.flatMap(marksOf));
+    faults.tell();
+  }
+
+  private async erase(row: FileDoc): Promise<void> {
+    await this.traces.ofFile(row._id);
+    for (const { blob_id } of [...(row.others ?? []), row]) {
+      await this.blobs.remove(blob_id);
+      await this.traces.ofBlob(blob_id);
+    }
+    failpoint('file.blob-removed');
+    await this.#files.remove(row._id);
+  }
+
   private async clear(file: FileDoc, content: OtherContent): Promise<void> {
     if (content.rekeyed !== true) {
-      await this.usage.release(file.owner_id, usageMark(file._id, content.version), content.size);
+      await this.usage.release(file.owner_id, [shareOf(file, content)]);
     }
     failpoint('file.content-released');
     await this.blobs.remove(content.blob_id);
@@ -145,3 +171,15 @@ export class FileRemoval {
     return { ...rest, state: 'trashed', trashed_at: this.clock.now(), purge_at: purgeAt };
   }
 }
+
+const shareOf = (file: FileDoc, { version, size }: FileDoc | OtherContent): Share => ({
+  mark: usageMark(file._id, version),
+  bytes: size,
+});
+
+/** What a rekey was to replace, or did, takes no share beside its version. */
+const sharesOf = (row: FileDoc): Share[] =>
+  [...(row.others ?? []).filter(({ rekeyed }) => rekeyed !== true), row].map((content) => shareOf(row, content));
+
+const marksOf = (row: FileDoc): string[] =>
+  [row, ...(row.others ?? [])].map(({ version }) => usageMark(row._id, version));

@@ -14,6 +14,7 @@ import {
   FileKeyDto,
   FileListQueryDto,
   FilePageDto,
+  RemovalQueryDto,
   UploadQueryDto,
   VersionQueryDto,
 } from './files.dto';
@@ -135,8 +136,8 @@ export class FilesController {
   }
 
   /**
-   * Removes a file, for everybody, with all its versions; its name is free at once. It is in the trash for TRASH_DAYS, where there is one;
-   * another DELETE takes it from there for good. With If-Match only if nobody changed it since.
+   * Removes a file, for everybody, with all its versions; its name is free at once. It is in the trash for TRASH_DAYS, where there is one, and
+   * stays there if the same is asked once more; `permanent=true` removes it for good. With If-Match only if nobody changed it since.
    */
   @Delete(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
@@ -145,9 +146,11 @@ export class FilesController {
   async remove(
     @Caller() caller: Principal,
     @Param('id') id: string,
+    @Query() { permanent }: RemovalQueryDto,
     @Headers('if-match') ifMatch?: string,
   ): Promise<void> {
-    await this.deletion.remove(caller, id, ifMatch === undefined ? undefined : matching(ifMatch));
+    const holds = ifMatch === undefined ? undefined : matching(ifMatch);
+    await this.deletion.remove(caller, id, { holds, permanent: permanent === 'true' });
   }
 }
 

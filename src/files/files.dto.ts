@@ -139,6 +139,16 @@ export class FileListQueryDto extends PageQueryDto {
   trash?: 'true' | 'false';
 }
 
+export class RemovalQueryDto {
+  /**
+   * `true` removes the file for good, be it in the trash or not; without it what is in the trash stays there.
+   * @example "false"
+   */
+  @IsOptional()
+  @IsIn(['true', 'false'])
+  permanent?: 'true' | 'false';
+}
+
 export class VersionQueryDto {
   /**
    * Number of the version, from 1; the current one where it is not given. Earlier ones are for the owner alone.

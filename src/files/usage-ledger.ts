@@ -1,14 +1,21 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
 import { Clock, DomainError, FirstFault } from '../kernel';
-import { Collection, DuplicateKey, Store, update } from '../store';
-import { restOf } from './content-versions';
+import { Collection, DuplicateKey, Store, untilHeld, update } from '../store';
+import { awaits, restOf } from './content-versions';
 import { FileDoc, fileCollection } from './file.collection';
+import { uploadGone } from './heartbeat';
 import { FileUsageDoc, UsageMark, fileUsageCollection } from './usage.collection';
 
 const BATCH = 100;
 
 type Marks = FileUsageDoc['marks'];
+
+/** What is given back for a content. `bytes` is what one that was visible takes; undefined for one that never was. */
+export interface Share {
+  readonly mark: string;
+  readonly bytes: number | undefined;
+}
 
 /**
  * The sum of what an owner's files take, held against the quota by compare-and-set: uploads that race cannot pass it together. The sum and
@@ -38,33 +45,43 @@ export class UsageLedger {
     return Math.max(0, this.#quota - (usage?.bytes ?? 0));
   }
 
-  /** Counts a file that is about to become visible. @throws DomainError `quota_exceeded` */
-  async add(ownerId: string, fileId: string, bytes: number): Promise<void> {
-    await this.change(ownerId, (usage) => {
-      if (usage.marks[fileId] !== undefined) return undefined;
-      const sum = usage.bytes + bytes;
-      if (sum > this.#quota) throw quotaExceeded();
-      return this.marked(usage, sum, fileId, { change: 'added', bytes });
+  /**
+   * Counts a content that is about to become visible. An owner's first row is looked at once more behind its write: where nothing waits for the
+   * content any more, as after the end of the account, it goes again. So an upload that outlives its account leaves no row of it.
+   * @throws DomainError `quota_exceeded`, `conflict` (given up meanwhile)
+   */
+  async add(ownerId: string, mark: string, bytes: number): Promise<void> {
+    const changed = (usage: FileUsageDoc): FileUsageDoc | undefined => {
+      const added = this.added(usage, mark, bytes);
+      return added === usage ? undefined : added;
+    };
+    const isFirst = await untilHeld(async () => {
+      if ((await update(this.#usage, ownerId, changed)) !== undefined) return 'no';
+      return (await this.insert(this.added({ _id: ownerId, rev: 0, bytes: 0, marks: {} }, mark, bytes))) && 'yes';
     });
+    if (isFirst === 'no' || (await this.isAwaited(mark))) return;
+    await this.release(ownerId, [{ mark, bytes: undefined }]);
+    await this.settle(ownerId, mark);
+    throw uploadGone();
   }
 
-  /** Gives back the share of a file that goes. `bytes` is what a file that was visible takes; undefined for one that never was. */
-  async release(ownerId: string, fileId: string, bytes: number | undefined): Promise<void> {
-    await this.change(ownerId, (usage) => {
-      const mark = usage.marks[fileId];
-      if (mark?.change === 'released') return undefined;
-      const share = mark?.bytes ?? bytes;
-      if (share === undefined) return undefined;
-      return this.marked(usage, Math.max(0, usage.bytes - share), fileId, { change: 'released', bytes: share });
-    });
-  }
-
-  /** The file is at rest: visible, or its row is gone. */
-  async settle(ownerId: string, ...fileIds: readonly string[]): Promise<void> {
+  /** Gives back the shares of contents that go, by one write. */
+  async release(ownerId: string, shares: readonly Share[]): Promise<void> {
     await update(this.#usage, ownerId, (usage) => {
-      const kept = Object.entries(usage.marks).filter(([fileId]) => !fileIds.includes(fileId));
-      if (kept.length === Object.keys(usage.marks).length) return undefined;
-      return withMarks(usage, Object.fromEntries(kept));
+      const released = shares.reduce((sum, share) => this.released(sum, share), usage);
+      return released === usage ? undefined : released;
+    });
+  }
+
+  /** These contents are at rest: visible, or their rows are gone. A sum of nothing is no row. */
+  async settle(ownerId: string, ...marks: readonly string[]): Promise<void> {
+    await untilHeld(async () => {
+      const usage = await this.#usage.find('_id', ownerId);
+      const kept = Object.entries(usage?.marks ?? {}).filter(([mark]) => !marks.includes(mark));
+      if (usage === undefined || (kept.length === Object.keys(usage.marks).length && !isEmpty(usage))) return true;
+      const settled = withMarks(usage, Object.fromEntries(kept));
+      if (!isEmpty(settled)) return (await this.#usage.replace(settled)) && true;
+      return (await this.#usage.remove(ownerId, usage.rev)) || undefined;
     });
   }
 
@@ -91,29 +108,57 @@ export class UsageLedger {
   }
 
   private async pruneMark(ownerId: string, mark: string): Promise<void> {
-    const [fileId = '', version = '1'] = mark.split('.');
-    const rest = restOf(await this.#files.find('_id', fileId), Number(version));
+    const { fileId, version } = contentOf(mark);
+    const rest = restOf(await this.#files.find('_id', fileId), version);
     if (rest === 'moves') return;
     // Not there: its writer slept through the removal and counted it afterwards. (A share that was given back is not given twice.)
-    if (rest === 'absent') await this.release(ownerId, mark, undefined);
+    if (rest === 'absent') await this.release(ownerId, [{ mark, bytes: undefined }]);
     await this.settle(ownerId, mark);
+  }
+
+  private async isAwaited(mark: string): Promise<boolean> {
+    const { fileId, version } = contentOf(mark);
+    return awaits(await this.#files.find('_id', fileId), version);
+  }
+
+  private added(usage: FileUsageDoc, mark: string, bytes: number): FileUsageDoc {
+    if (usage.marks[mark] !== undefined) return usage;
+    const sum = usage.bytes + bytes;
+    if (sum > this.#quota) throw quotaExceeded();
+    return this.marked(usage, sum, mark, { change: 'added', bytes });
+  }
+
+  private released(usage: FileUsageDoc, { mark, bytes }: Share): FileUsageDoc {
+    const before = usage.marks[mark];
+    const share = before?.bytes ?? bytes;
+    if (before?.change === 'released' || share === undefined) return usage;
+    return this.marked(usage, Math.max(0, usage.bytes - share), mark, { change: 'released', bytes: share });
   }
 
   private marked(usage: FileUsageDoc, bytes: number, fileId: string, mark: Omit<UsageMark, 'at'>): FileUsageDoc {
     return withMarks({ ...usage, bytes }, { ...usage.marks, [fileId]: { ...mark, at: this.clock.now() } });
   }
 
-  private async change(ownerId: string, change: (usage: FileUsageDoc) => FileUsageDoc | undefined): Promise<void> {
-    if ((await update(this.#usage, ownerId, change)) !== undefined) return;
-    await this.#usage.insert({ _id: ownerId, bytes: 0, marks: {} }).catch((error: unknown) => {
+  private async insert({ rev: _rev, ...usage }: FileUsageDoc): Promise<FileUsageDoc | undefined> {
+    try {
+      return await this.#usage.insert(usage);
+    } catch (error) {
       if (!(error instanceof DuplicateKey)) throw error;
-    });
-    await update(this.#usage, ownerId, change);
+      return undefined;
+    }
   }
 }
 
 export const quotaExceeded = (): DomainError =>
   new DomainError('quota_exceeded', { detail: 'The file would pass the quota of this account.' });
+
+const isEmpty = ({ bytes, marks }: FileUsageDoc): boolean => bytes === 0 && Object.keys(marks).length === 0;
+
+/** The content that a mark names, as `usageMark` made it. */
+function contentOf(mark: string): { readonly fileId: string; readonly version: number } {
+  const [fileId = '', version = '1'] = mark.split('.');
+  return { fileId, version: Number(version) };
+}
 
 function withMarks(usage: FileUsageDoc, marks: Marks): FileUsageDoc {
   const { marked_since: _, ...rest } = usage;

@@ -1,6 +1,6 @@
-import { Clock, DAY, ErrorCode } from '../kernel';
+import { Clock, ErrorCode } from '../kernel';
 import { Collection } from '../store';
-import { Job, JobChange, LeaseLost, RunningJob, jobOf } from './job';
+import { Job, JobChange, LeaseLost, RunningJob, endedAt, jobOf } from './job';
 import { JobData, JobDoc, JobProgress } from './jobs.collection';
 
 export interface LeaseTimings {
@@ -12,8 +12,6 @@ export interface LeaseTimings {
 }
 
 export const LEASE_TIMINGS: LeaseTimings = { leaseMs: 12_000, renewMs: 4_000, pollMs: 2_000 };
-
-const KEPT_MS = 30 * DAY;
 
 type Change = Partial<Omit<JobDoc, '_id' | 'rev' | 'active_kind'>>;
 
@@ -34,6 +32,7 @@ export class HeldJob implements RunningJob {
     private readonly clock: Clock,
     private readonly timings: LeaseTimings,
     doc: JobDoc,
+    private readonly keptMs: number | undefined,
   ) {
     this.#doc = doc;
     this.#owner = doc.lease_owner;
@@ -72,12 +71,10 @@ export class HeldJob implements RunningJob {
   }
 
   async finish(state: 'done' | 'failed', fault?: ErrorCode): Promise<void> {
-    const end: Change = { state, finished_at: this.clock.now(), lease_owner: '', lease_until: 0 };
-    const gone = { gone_at: this.clock.now() + KEPT_MS };
-    await this.#put(({ active_kind: place, ...doc }) => ({
+    const end: Change = { state, lease_owner: '', lease_until: 0, ...endedAt(this.clock.now(), this.keptMs) };
+    await this.#put(({ active_kind: _place, ...doc }) => ({
       ...doc,
       ...end,
-      ...(place === doc.kind ? {} : gone),
       ...(fault === undefined ? {} : { fault }),
     }));
     this.letGo();

@@ -109,12 +109,34 @@ describe('a job', () => {
     expect(JSON.stringify(await rowOf(job.id))).not.toContain('secret');
   });
 
-  it('goes some time after its end where it has a subject, and stays where it is the history of its kind', async () => {
+  it('goes some time after its end where its kind says so, and stays where it is the history of its kind', async () => {
     const runner = runnerWith(() => Promise.resolve());
-    const [own, shared] = [await runner.start('count', {}, 'alice'), await runner.start('count', {})];
-    await Promise.all([ended(runner, own), ended(runner, shared)]);
-    expect((await rowOf(own.id)).gone_at).toBeGreaterThan(clock.now());
-    expect((await rowOf(shared.id)).gone_at).toBeUndefined();
+    runner.register('errand', () => Promise.resolve(), { keptMs: 5_000 });
+    const [errand, history] = [await runner.start('errand', {}), await runner.start('count', {})];
+    await Promise.all([ended(runner, errand), ended(runner, history)]);
+    expect((await rowOf(errand.id)).gone_at).toBe(clock.now() + 5_000);
+    expect((await rowOf(history.id)).gone_at).toBeUndefined();
+  });
+
+  it('goes as well where it failed or was given up', async () => {
+    const runner = runnerWith(() => Promise.resolve());
+    const { handler, release } = gate();
+    runner.register('failing', () => Promise.reject(new JobFailed('conflict')), { keptMs: 5_000 });
+    runner.register('hanging', handler, { keptMs: 5_000 });
+    const [failing, hanging] = [await runner.start('failing', {}), await runner.start('hanging', {})];
+    await ended(runner, failing);
+    expect(await runner.giveUp(hanging.id, 'conflict', () => true)).toBe(true);
+    for (const { id } of [failing, hanging]) expect((await rowOf(id)).gone_at).toBe(clock.now() + 5_000);
+    release();
+  });
+
+  it('does not go while it runs, however long that takes', async () => {
+    const { handler, release } = gate();
+    const runner = runnerWith(() => Promise.resolve());
+    runner.register('errand', handler, { keptMs: 1 });
+    const { id } = await runner.start('errand', {});
+    expect((await rowOf(id)).gone_at).toBeUndefined();
+    release();
   });
 
   it('is tried again after an outage', async () => {
@@ -352,11 +374,7 @@ it('leaves a job that it does not accept to a process that does', async () => {
   await stalled.reached;
   const [other, able] = [new ManualRunner(open.store, clock), new ManualRunner(open.store, clock)];
   runners.push(other, able);
-  other.register(
-    'count',
-    () => Promise.resolve(),
-    (data) => data['to'] !== 'there',
-  );
+  other.register('count', () => Promise.resolve(), { accepts: (data) => data['to'] !== 'there' });
   able.register('count', () => Promise.resolve());
   clock.ms += 20_000;
   await other.poll();

@@ -1,15 +1,16 @@
 import { BeforeApplicationShutdown, Injectable, Logger, OnApplicationBootstrap, Optional } from '@nestjs/common';
-import { Clock, DomainError, ErrorCode, SECOND, isDomainError, newId } from '../kernel';
+import { Clock, DomainError, ErrorCode, FirstFault, SECOND, isDomainError, newId } from '../kernel';
 import { Metrics } from '../observability';
-import { Collection, DuplicateKey, ListOptions, Position, Store, update } from '../store';
+import { Collection, DuplicateKey, ListOptions, Position, Store, everyRow, update } from '../store';
 import { HeldJob, LEASE_TIMINGS, LeaseTimings } from './held-job';
-import { Job, JobBusy, JobFailed, JobHandler, LeaseLost, jobOf } from './job';
+import { Job, JobBusy, JobFailed, JobHandler, JobKind, LeaseLost, endedAt, jobOf } from './job';
 import { JobData, JobDoc, jobsCollection } from './jobs.collection';
 import { isGone, newLeaseOwner } from './lease-owner';
 import { faultName, pauseFor } from './retry';
 
 const START_ATTEMPTS = 3;
-const POLL_BATCH = 100;
+/** Of many that nobody runs, a process takes so many at a time: the others are for other replicas, and for its next turn. */
+const TAKEN_A_TURN = 100;
 /** How long a stop waits for handlers to come to their next step. */
 const STOP_PATIENCE = 5 * SECOND;
 
@@ -23,12 +24,14 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   readonly #rows: Collection<JobDoc>;
   readonly #owner = newLeaseOwner();
   readonly #handlers = new Map<string, JobHandler>();
-  readonly #accepts = new Map<string, (data: JobData) => boolean>();
+  readonly #kinds = new Map<string, JobKind>();
   readonly #held = new Map<string, HeldJob>();
   readonly #drives = new Set<Promise<void>>();
   #poller: NodeJS.Timeout | undefined;
   #polling: Promise<void> | undefined;
   #pollFault: string | undefined;
+  /** The job that was taken over last: the next turn begins behind it. */
+  #last = '';
   #stopping = false;
 
   constructor(
@@ -39,11 +42,10 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     this.#rows = store.collection(jobsCollection);
   }
 
-  /** `accepts`: which jobs of the kind this process may take over; all, unless told. */
-  register(kind: string, handler: JobHandler, accepts: (data: JobData) => boolean = () => true): void {
+  register(kind: string, handler: JobHandler, traits: JobKind = {}): void {
     if (this.#handlers.has(kind)) throw new TypeError(`two handlers for jobs of kind ${kind}`);
     this.#handlers.set(kind, handler);
-    this.#accepts.set(kind, accepts);
+    this.#kinds.set(kind, traits);
   }
 
   /**
@@ -116,11 +118,11 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
    * finds its next write refused. False where it is not so.
    */
   async giveUp(id: string, fault: ErrorCode, allowed: (data: JobData) => boolean): Promise<boolean> {
-    const end = { state: 'failed', fault, finished_at: this.clock.now(), lease_owner: '', lease_until: 0 } as const;
+    const end = { state: 'failed', fault, lease_owner: '', lease_until: 0 } as const;
     const given = await this.#move(
       id,
       ({ state, data }) => (state === 'running' || state === 'paused') && allowed(data),
-      ({ active_kind: _, ...doc }) => ({ ...doc, ...end, fence: doc.fence + 1 }),
+      ({ active_kind: _, ...doc }) => ({ ...doc, ...end, ...this.#ended(doc.kind), fence: doc.fence + 1 }),
     );
     if (given) this.#held.get(id)?.letGo();
     return given;
@@ -141,7 +143,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     await Promise.allSettled(held.map((job) => job.release()));
   }
 
-  /** Takes over each running job that nobody runs. Never rejects. */
+  /** Takes over running jobs that nobody runs, each in its turn. Never rejects. */
   poll(): Promise<void> {
     this.#polling ??= this.#takeOverAll()
       .then(() => (this.#pollFault = undefined))
@@ -158,12 +160,20 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
 
   async #takeOverAll(): Promise<void> {
     const onForged = (id: string): void => this.#logger.error(`job ${id} does not hold its seal and is left alone`);
-    const page = await this.#rows.list('state', ['running'], { limit: POLL_BATCH, onForged });
-    for (const doc of page.items) if (!this.#stopping && this.#isFree(doc)) await this.#takeOver(doc);
+    const free: JobDoc[] = [];
+    for await (const doc of everyRow(this.#rows, 'state', ['running'], onForged)) if (this.#isFree(doc)) free.push(doc);
+    const faults = new FirstFault();
+    for (const doc of inTurn(free, this.#last).slice(0, TAKEN_A_TURN)) {
+      if (this.#stopping) break;
+      this.#last = doc._id;
+      await faults.keep(() => this.#takeOver(doc));
+    }
+    faults.tell();
   }
 
   #isFree(doc: JobDoc): boolean {
-    if (this.#accepts.get(doc.kind)?.(doc.data) !== true || this.#held.has(doc._id)) return false;
+    const kind = this.#kinds.get(doc.kind);
+    if (kind === undefined || kind.accepts?.(doc.data) === false || this.#held.has(doc._id)) return false;
     return doc.lease_until <= this.clock.now() || isGone(doc.lease_owner, this.#owner);
   }
 
@@ -197,6 +207,10 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     }
   }
 
+  #ended(kind: string): Pick<JobDoc, 'finished_at' | 'gone_at'> {
+    return endedAt(this.clock.now(), this.#kinds.get(kind)?.keptMs);
+  }
+
   #lease(): Lease {
     return { lease_owner: this.#owner, lease_until: this.clock.now() + this.timings.leaseMs };
   }
@@ -211,7 +225,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   }
 
   #run(doc: JobDoc): void {
-    const held = new HeldJob(this.#rows, this.clock, this.timings, doc);
+    const held = new HeldJob(this.#rows, this.clock, this.timings, doc, this.#kinds.get(doc.kind)?.keptMs);
     held.onChange(({ kind, progress }) => this.metrics?.setJobProgress(kind, progress));
     this.#held.set(held.id, held);
     const drive = this.#drive(held).finally(() => {
@@ -251,6 +265,12 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     await held.finish('done');
   }
 }
+
+/** Those behind `last` first: jobs that come free again and again do not stand in the way of others. Ids are in the order of time. */
+const inTurn = (docs: readonly JobDoc[], last: string): readonly JobDoc[] => [
+  ...docs.filter(({ _id }) => _id > last),
+  ...docs.filter(({ _id }) => _id <= last),
+];
 
 const isIn =
   (wanted: JobDoc['state']) =>

@@ -65,6 +65,18 @@ export class JobBusy extends Error {
   }
 }
 
+export interface JobKind {
+  /** Which jobs of the kind this process may take over; all, unless told. */
+  readonly accepts?: (data: JobData) => boolean;
+  /** How long the row of one that has ended is kept, in ms. Without it, for good: as the history of a kind that has few. */
+  readonly keptMs?: number;
+}
+
+export const endedAt = (now: number, keptMs: number | undefined): Pick<JobDoc, 'finished_at' | 'gone_at'> => ({
+  finished_at: now,
+  ...(keptMs !== undefined && { gone_at: now + keptMs }),
+});
+
 export const jobOf = (doc: JobDoc): Job => ({
   id: doc._id,
   kind: doc.kind,

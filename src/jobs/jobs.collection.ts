@@ -26,7 +26,7 @@ export interface JobDoc extends Doc {
   readonly data: JobData;
   readonly created_at: number;
   readonly finished_at?: number;
-  /** When the row goes: of jobs with a subject, which grow with the number of users. The others are the history of their kind. */
+  /** When the row goes: some time after its end, where its kind says so. */
   readonly gone_at?: number;
   /** Why it failed: a code of ours, never a backend's text. */
   readonly fault?: string;

@@ -3,7 +3,7 @@ import { Doc } from './definition';
 
 const BATCH = 100;
 
-/** All rows under a prefix, page by page, those that do not hold their seal left out. Rows may be changed or removed on the way. */
+/** All rows under a prefix, page by page, those that do not hold their seal left out and named. Rows may be changed or removed on the way. */
 export async function* everyRow<T extends Doc>(
   rows: Collection<T>,
   index: string,

@@ -129,7 +129,7 @@ function life(context: ProfileContext): void {
       expectProblem(await carol.upload('one more', 'x'.repeat(11)), 507, 'quota_exceeded');
       expect((await carol.delete(`/files/${id}`)).status).toBe(204);
       expectProblem(await carol.upload('one more', 'x'.repeat(11)), 507, 'quota_exceeded');
-      expect((await carol.delete(`/files/${id}`)).status).toBe(204);
+      expect((await carol.delete(`/files/${id}?permanent=true`)).status).toBe(204);
       expectStatus(await carol.upload('one more', sampleBytes(5_000_000)), 201);
     });
   });
@@ -247,7 +247,11 @@ function life(context: ProfileContext): void {
       expect(expectStatus(restored, 200)).toEqual({ ...view, name: 'from the trash' });
       expectProblem(await alice.post(`/files/${id}/restore`), 404, 'file_not_found');
       for (let n = 0; n < 2; n += 1) expect((await alice.delete(`/files/${id}`)).status).toBe(204);
-      expectProblem(await alice.delete(`/files/${id}`), 404, 'file_not_found');
+      expect(await listed('&prefix=from%20the%20trash')).toHaveLength(1);
+      expectProblem(await alice.delete(`/files/${id}?permanent=yes`), 400, 'validation_failed');
+      expect((await alice.delete(`/files/${id}?permanent=true`)).status).toBe(204);
+      for (const query of ['', '?permanent=true'])
+        expectProblem(await alice.delete(`/files/${id}${query}`), 404, 'file_not_found');
       expect(await listed('&prefix=from%20the%20trash')).toEqual([]);
     });
 
@@ -278,7 +282,7 @@ function life(context: ProfileContext): void {
       }
       expect(await sharedWithBob()).toContain(id);
 
-      for (let n = 0; n < 2; n += 1) expectStatus(await alice.delete(`/files/${id}`), 204);
+      expectStatus(await alice.delete(`/files/${id}?permanent=true`), 204);
       expectProblem(await open(), 404, 'not_found');
       expect((await bob.get(`/files/${id}`)).status).toBe(404);
     });
@@ -396,7 +400,9 @@ function life(context: ProfileContext): void {
       const { id } = await uploaded('short lived');
       for (const content of ['a', 'b', 'c']) expectStatus(await put(id, content, '*'), 200);
       expect(await blobFiles(context.dataDir)).toHaveLength(before + 4);
-      for (let n = 0; n < 2; n += 1) expect((await alice.delete(`/files/${id}`)).status).toBe(204);
+      expect((await alice.delete(`/files/${id}`)).status).toBe(204);
+      expect(await blobFiles(context.dataDir)).toHaveLength(before + 4);
+      expect((await alice.delete(`/files/${id}?permanent=true`)).status).toBe(204);
       expect(await blobFiles(context.dataDir)).toHaveLength(before);
     });
   });

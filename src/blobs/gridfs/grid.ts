@@ -6,6 +6,10 @@ import { MongoConnection } from '../../store/mongo';
 /** The bucket of the GridFS specification: `blobs.files` and `blobs.chunks`, so that its tools read it too. */
 const FILES = 'blobs.files';
 const CHUNKS = 'blobs.chunks';
+/** Our own, beside the bucket. */
+const READERS = 'blobs.readers';
+/** Leases of readers that died go some time after they have run out. */
+const DEAD_LEASE_SECONDS = 3_600;
 /** Few large documents: each is acknowledged by a majority's journal. Documents end at 16 MiB. */
 export const CHUNK_BYTES = 1024 * 1024;
 /** Chunks of one blob are removed by one command: 1 TiB has a million. */
@@ -26,6 +30,13 @@ export interface GridChunk {
   readonly data: mongo.Binary;
 }
 
+/** The lease of one reader of a blob. */
+export interface GridReader {
+  readonly _id: mongo.ObjectId;
+  readonly files_id: string;
+  readonly until: Date;
+}
+
 type Documents<T extends mongo.Document> = mongo.Collection<T>;
 
 /** The two collections, behind the store's connection: its guarantees, its deadlines, its errors. */
@@ -40,6 +51,10 @@ export class Grid {
     return this.connection.run(() => act(this.connection.documents<GridChunk>(CHUNKS)), CHUNKS);
   }
 
+  readers<T>(act: (readers: Documents<GridReader>) => Promise<T>): Promise<T> {
+    return this.connection.run(() => act(this.connection.documents<GridReader>(READERS)), READERS);
+  }
+
   /** The index of the specification. It is also what lets one put of an id win: whoever wrote chunk 0. */
   async prepare(): Promise<void> {
     const create = (): Promise<unknown> =>
@@ -47,6 +62,12 @@ export class Grid {
         .documents(CHUNKS)
         .createIndex({ files_id: 1, n: 1 }, { unique: true, name: 'files_id_1_n_1' }, undefined);
     await this.connection.run(create, CHUNKS, 'none');
+    const ofReaders = async (): Promise<void> => {
+      const readers = this.connection.documents(READERS);
+      await readers.createIndex({ files_id: 1 }, { name: 'files_id_1' }, undefined);
+      await readers.createIndex({ until: 1 }, { name: 'until_1', expireAfterSeconds: DEAD_LEASE_SECONDS }, undefined);
+    };
+    await this.connection.run(ofReaders, READERS, 'none');
   }
 
   async file(id: string): Promise<GridFile | undefined> {

@@ -5,9 +5,12 @@ import { MongoConnection } from '../../store/mongo';
 import { isBlobId, requireBlobId } from '../blob-id';
 import { BlobStore, ByteRange, ListOptions } from '../blob-store';
 import { alreadyThere, Grid, GridChunk, GridFile } from './grid';
+import { GridLease, GridReaders } from './grid-readers';
 import { GridUpload } from './grid-upload';
 
 const READ_AHEAD_BYTES = 512 * 1024;
+/** Chunks that are on their way as soon as a read begins: so many need no lease. */
+const READ_AT_ONCE = 2;
 const PAGE = 1_000;
 
 /**
@@ -16,11 +19,13 @@ const PAGE = 1_000;
  */
 export class GridFsBlobStore extends BlobStore {
   readonly #grid: Grid;
+  readonly #readers: GridReaders;
   #prepared: Promise<void> | undefined;
 
   constructor(connection: MongoConnection) {
     super();
     this.#grid = new Grid(connection);
+    this.#readers = new GridReaders(this.#grid);
   }
 
   /** Binds nothing: the blobs lie in the database of the documents, and so in that of their installation. */
@@ -47,7 +52,10 @@ export class GridFsBlobStore extends BlobStore {
     const file = await this.#grid.file(id);
     if (file === undefined) throw new DomainError('not_found');
     const [start, end] = [range?.start ?? 0, Math.min(range?.end ?? Infinity, file.length - 1)];
-    return Readable.from(this.#bytes(file, start, end), { objectMode: false, highWaterMark: READ_AHEAD_BYTES });
+    const lease = end - start < READ_AT_ONCE * file.chunkSize ? undefined : await this.#lease(id);
+    const options = { objectMode: false, highWaterMark: READ_AHEAD_BYTES };
+    const stream = Readable.from(this.#bytes(file, start, end), options);
+    return lease === undefined ? stream : stream.once('close', () => void lease.end());
   }
 
   async size(id: string): Promise<number | undefined> {
@@ -59,7 +67,7 @@ export class GridFsBlobStore extends BlobStore {
   async remove(id: string): Promise<void> {
     requireBlobId(id);
     await this.#grid.removeFile(id);
-    await this.#grid.removeChunks(id);
+    await this.#readers.removeChunks(id);
     await this.#grid.removeFile(id);
   }
 
@@ -89,12 +97,21 @@ export class GridFsBlobStore extends BlobStore {
   async sweep(ageMs: number): Promise<void> {
     const before = Date.now() - ageMs;
     for (let id = await this.#nextWithChunks(''); id !== undefined; id = await this.#nextWithChunks(id)) {
-      if ((await this.#grid.file(id)) === undefined && (await this.#lastWrittenAt(id)) < before) await this.discard(id);
+      if ((await this.#grid.file(id)) !== undefined || (await this.#lastWrittenAt(id)) >= before) continue;
+      if (!(await this.#readers.any(id))) await this.discard(id);
     }
   }
 
   ping(): Promise<void> {
     return this.#grid.ping();
+  }
+
+  /** @throws DomainError `not_found` where the blob went before the lease was there. */
+  async #lease(id: string): Promise<GridLease> {
+    const lease = await this.#readers.begin(id);
+    if ((await this.#grid.file(id)) !== undefined) return lease;
+    await lease.end();
+    throw new DomainError('not_found');
   }
 
   async #nextWithChunks(after: string): Promise<string | undefined> {

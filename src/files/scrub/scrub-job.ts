@@ -1,7 +1,7 @@
 import { Inject, Injectable, OnModuleInit, Optional } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
 import { JobRunner, LeaseLost, RunningJob, pauseFor } from '../../jobs';
-import { AuditSink, Clock, failpoint } from '../../kernel';
+import { AuditSink, Clock, DAY, failpoint } from '../../kernel';
 import { Metrics } from '../../observability';
 import { FileScrubber, OnBytes } from './file-scrubber';
 import { ByteRate } from './byte-rate';
@@ -13,6 +13,8 @@ const PAGE = 50;
 const LEAST_BYTES = 64 * 1024;
 /** Read again after a crash at most, besides the file that was in work. */
 const SAVED_EACH = 64 * MIB;
+/** A year and more, as who audits once a year wants to see. */
+const KEPT_MS = 400 * DAY;
 const ACTOR = `system:${SCRUB_JOB}`;
 
 /**
@@ -31,7 +33,9 @@ export class ScrubJob implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.jobs.register(SCRUB_JOB, (job) => this.run(job));
+    // The schedule asks for the last one.
+    const keptMs = Math.max(KEPT_MS, 2 * this.config.scrub.days * DAY);
+    this.jobs.register(SCRUB_JOB, (job) => this.run(job), { keptMs });
   }
 
   async run(job: RunningJob): Promise<void> {

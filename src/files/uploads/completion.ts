@@ -2,7 +2,7 @@ import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CONFIG, Config } from '../../config';
 import { JobBusy, JobRunner, RunningJob } from '../../jobs';
-import { Clock, DomainError, ErrorCode, SECOND, StaleEnvelope, failpoint, isDomainError } from '../../kernel';
+import { Clock, DAY, DomainError, ErrorCode, SECOND, StaleEnvelope, failpoint, isDomainError } from '../../kernel';
 import { Collection, Store, update } from '../../store';
 import { Assembly } from './assembly';
 import { StagedSegments } from './staged-segments';
@@ -10,6 +10,8 @@ import { isOneMessage, uploadNotFound } from './upload';
 import { UploadDoc, uploadCollection } from './upload.collection';
 
 const KIND = 'files.assemble';
+/** No route shows them; what became of an upload its own row says. */
+const KEPT_MS = DAY;
 /** How long a request waits for the file; after that it is asked to come again. */
 const PATIENCE = 60 * SECOND;
 const FIRST_POLL = 20;
@@ -36,7 +38,7 @@ export class UploadCompletion implements OnModuleInit {
   }
 
   onModuleInit(): void {
-    this.jobs.register(KIND, (job) => this.run(job));
+    this.jobs.register(KIND, (job) => this.run(job), { keptMs: KEPT_MS });
   }
 
   /**

@@ -36,11 +36,9 @@ export class RotationJob implements OnModuleInit {
 
   register(): void {
     // A replica that is not configured for the home of a move leaves it to one that is.
-    this.jobs.register(
-      ROTATION_JOB,
-      (job) => this.run(job),
-      (data) => this.target.isReachable(rotationData(data).to),
-    );
+    this.jobs.register(ROTATION_JOB, (job) => this.run(job), {
+      accepts: (data) => this.target.isReachable(rotationData(data).to),
+    });
   }
 
   async run(job: RunningJob): Promise<void> {

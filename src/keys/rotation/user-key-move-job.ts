@@ -42,11 +42,7 @@ export class UserKeyMoveJob implements OnModuleInit {
 
   /** A replica that cannot reach Vault leaves the job to one that can. */
   register(): void {
-    this.jobs.register(
-      USER_KEY_MOVE_JOB,
-      (job) => this.run(job),
-      () => this.homes.reachesVault,
-    );
+    this.jobs.register(USER_KEY_MOVE_JOB, (job) => this.run(job), { accepts: () => this.homes.reachesVault });
   }
 
   async run(job: RunningJob): Promise<void> {
@@ -97,7 +93,7 @@ export class UserKeyMoveJob implements OnModuleInit {
     const due = this.homes.due(userKeyMoveData(job.data).to, (id) => tally.failed.add(id));
     for (let isWhole = true; ;) {
       await job.hold();
-      const step = await pace.step(async (size) => {
+      const step = await pace.step(async ({ size }) => {
         const rows = await taken(due, size);
         return { count: rows.length, isWhole: await this.#moveSome(job, rows, tally) };
       }, job.signal);

@@ -1,9 +1,12 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import { JobRunner, RunningJob, Scheduler } from '../../jobs';
-import { AuditAction, AuditSink, failpoint, HOUR, UserOwned } from '../../kernel';
+import { AuditAction, AuditSink, DAY, failpoint, HOUR, UserOwned } from '../../kernel';
 import { StrayWraps, UserKeyRotator } from '../user';
 import { OwnedHouses } from './owned-houses';
 import { USER_KEY_ROTATION_JOB, userKeyRotationData } from './user-key-rotation';
+
+/** One a user and rotation: they grow with the number of users, and are looked up by who asked for them. */
+const KEPT_MS = 30 * DAY;
 
 /**
  * Rotates one owner's key: a new version, then everything that an older one wraps or seals moved to it, then the older ones out of the row
@@ -21,7 +24,7 @@ export class UserKeyRotationJob implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.jobs.register(USER_KEY_ROTATION_JOB, (job) => this.run(job));
+    this.jobs.register(USER_KEY_ROTATION_JOB, (job) => this.run(job), { keptMs: KEPT_MS });
     this.scheduler.every('user-keys.strays', HOUR, async () => {
       await this.strays.sweep();
     });

@@ -141,7 +141,7 @@ export class UserKeyRewrapper {
   /** The wraps go before the rows: a row may claim an older master version than its wraps need, never a newer one. */
   async #keep(rewrapped: readonly ItemResult<UserKeyDoc>[]): Promise<ItemResult<UserKeyDoc>[]> {
     // There is nothing to put away: not a promise a row for it.
-    if (this.home.kind === 'store') return [...rewrapped];
+    if (!rewrapped.some((result) => result.ok && isInVault(result.value))) return [...rewrapped];
     const results: ItemResult<UserKeyDoc>[] = [];
     for (let start = 0; start < rewrapped.length; start += KEPT_AT_ONCE) {
       const part = rewrapped.slice(start, start + KEPT_AT_ONCE);
