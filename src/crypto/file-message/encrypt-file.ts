@@ -60,7 +60,7 @@ export class FileEncryption implements AsyncIterable<Buffer> {
     let engine: FrameEngine | undefined;
     const choose = (only: boolean): FrameEngine => (engine = only ? new InlineEngine(job) : this.#pool.engine(job));
     try {
-      for await (const { sealed } of readAhead(this.#sealing(choose))) {
+      for await (const { sealed } of readAhead(this.#sealing(choose), () => this.#pool.batchesAhead)) {
         const { slab, bytes, sha256 } = await sealed;
         this.#sha256 = sha256;
         yield this.#counted(slab.subarray(0, bytes));

@@ -10,8 +10,9 @@ const COMPILED_WORKER = join(__dirname, 'frame-worker.js');
 /** One core stays with the event loop; beyond four the disk is what everybody waits for. */
 const DEFAULT_WORKERS = Math.max(1, Math.min(4, availableParallelism() - 1));
 
-/** Divided among the messages in work. Each has up to five batches at once: one that fills, two with the worker, two on the way to the disk. */
+/** Divided among the messages in work. One of many has up to five batches: one that fills, two with the worker, two on the way to the disk. */
 const SHARED_BYTES = 2 * 1024 * 1024;
+const FEW_MESSAGES = 2;
 const LEAST_BATCH_BYTES = 128 * 1024;
 
 export interface FramePoolOptions {
@@ -47,9 +48,17 @@ export class FramePool {
 
   /** Frames that a message should hand over at once: what is bounded is the memory of all that are in work together. */
   framesAtOnce(frameBytes: number): number {
-    const load = this.#workers.reduce((sum, thread) => sum + (thread?.load ?? 0), 0);
-    const share = Math.max(LEAST_BATCH_BYTES, SHARED_BYTES / Math.max(1, load));
+    const share = Math.max(LEAST_BATCH_BYTES, SHARED_BYTES / Math.max(1, this.#load));
     return Math.min(batchFrames(frameBytes), Math.max(1, Math.floor(share / frameBytes)));
+  }
+
+  /** Batches of a message to have in work: a few messages may be far ahead, so that no thread waits where another one is late by a turn. */
+  get batchesAhead(): number {
+    return this.#load <= FEW_MESSAGES ? 4 : 2;
+  }
+
+  get #load(): number {
+    return this.#workers.reduce((sum, thread) => sum + (thread?.load ?? 0), 0);
   }
 
   /** Ends the threads; messages in work fail. A later `engine` starts new ones. */

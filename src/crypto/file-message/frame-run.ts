@@ -2,6 +2,7 @@ import { decryptionFailed } from '../format-fault';
 import { ExactReader } from './exact-reader';
 import { Unsealed } from './frame-cipher';
 import { FrameEngine, Returned } from './frame-engine';
+import { FramePool } from './frame-pool';
 import { MessageLayout, Span } from './layout';
 import { quiet, readAhead } from './read-ahead';
 
@@ -14,6 +15,8 @@ export interface FrameRun {
   readonly bytes: Span;
   /** How many of them are worked on at once. */
   readonly batch: number;
+  /** How many such batches are asked for before the first of them is needed. */
+  readonly ahead: () => number;
   /** The plaintext bytes asked for; `end` is before `start` in an empty file. */
   readonly wanted: Span;
 }
@@ -22,7 +25,7 @@ export interface FrameRun {
 export const batchBytes = ({ batch, layout }: FrameRun): number => batch * layout.stride;
 
 /** The run for a range, or for the whole file. @throws RangeError where the range is not within the plaintext. */
-export function frameRun(layout: MessageLayout, range: Span | undefined, batch: number): FrameRun {
+export function frameRun(layout: MessageLayout, range: Span | undefined, pool: FramePool): FrameRun {
   const wanted = range ?? { start: 0, end: layout.plaintextSize - 1 };
   if (range !== undefined && (range.start < 0 || range.end < range.start || range.end >= layout.plaintextSize)) {
     throw new RangeError('a range lies within the plaintext');
@@ -30,7 +33,8 @@ export function frameRun(layout: MessageLayout, range: Span | undefined, batch: 
   const first = layout.frameOf(wanted.start);
   // A whole file ends with its final frame, also where that one is empty.
   const last = range === undefined ? layout.frames : layout.frameOf(wanted.end);
-  return { layout, first, last, bytes: layout.bytesOf(first, last), batch, wanted };
+  const batch = pool.framesAtOnce(layout.frameBytes);
+  return { layout, first, last, bytes: layout.bytesOf(first, last), batch, ahead: () => pool.batchesAhead, wanted };
 }
 
 /**
@@ -46,7 +50,7 @@ export async function* plaintextOf(
   let position = run.layout.plaintextStart(run.first);
   try {
     await source.skip(skipped);
-    for await (const { unsealed } of readAhead(unsealing(run, source, engine))) {
+    for await (const { unsealed } of readAhead(unsealing(run, source, engine), run.ahead)) {
       const { slab, bytes, wall } = await unsealed;
       const piece = slab.subarray(
         Math.max(0, run.wanted.start - position),

@@ -37,7 +37,7 @@ export async function openFile(file: StoredFile, range: Span | undefined, pool: 
   if (file.storedSize !== undefined && file.storedSize !== file.encryptedSize) throw decryptionFailed('stored-size');
   const { keys, rest } = await openMessage(file);
   try {
-    const run = frameRun(layoutOf(file, keys), range, pool.framesAtOnce(keys.frameBytes));
+    const run = frameRun(layoutOf(file, keys), range, pool);
     const frames = rest ?? new ExactReader(await file.read(run.bytes, batchBytes(run)));
     const skipped = rest === undefined ? 0 : run.bytes.start - headerSize(file.context);
     return await verifiedStream(plaintextOf(run, frames, skipped, engineFor(run, keys, pool)), frames);

@@ -1,6 +1,3 @@
-/** Batches that one message may have in work at once: one in the worker, and one being read or written. */
-export const IN_FLIGHT = 2;
-
 /** A promise that an abandoned stream may leave behind without an unhandled rejection; who awaits it still sees the error. */
 export function quiet<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
@@ -8,14 +5,14 @@ export function quiet<T>(promise: Promise<T>): Promise<T> {
 }
 
 /**
- * The items of a generator, asked for `depth` ahead of the consumer, so that reading, computing and writing overlap. When the consumer
+ * The items of a generator, asked for ahead of the consumer, as many as `depth` says at the time, so that reading, computing and writing overlap. When the consumer
  * stops early the source is told so and not waited for: it may hang on a client that is gone.
  */
-export async function* readAhead<T>(source: AsyncGenerator<T, void>, depth = IN_FLIGHT): AsyncGenerator<T, void> {
+export async function* readAhead<T>(source: AsyncGenerator<T, void>, depth: () => number): AsyncGenerator<T, void> {
   const asked: Promise<IteratorResult<T, void>>[] = [];
   try {
     for (;;) {
-      while (asked.length < depth) asked.push(quiet(source.next()));
+      while (asked.length < depth()) asked.push(quiet(source.next()));
       const next = await asked.shift();
       if (next === undefined || next.done === true) return;
       yield next.value;
