@@ -1,9 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { filesLooks } from '../../test/support/files-looks';
 import { FilesRig, openFilesRig } from '../../test/support/files-rig';
 import { sampleBytes } from '../../test/support/messages';
 import { Principal } from '../kernel';
-import { FileDoc } from './file.collection';
 
 let rig: FilesRig;
 let owner: Principal;
@@ -14,24 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => rig.close());
 
-const text = async (id: string, version?: number): Promise<string> =>
-  (await rig.download(owner, id, undefined, version)).toString();
-
-const rowOf = async (id: string): Promise<FileDoc> => {
-  const row = await rig.rows.find('_id', id);
-  if (row === undefined) throw new Error('no such row');
-  return row;
-};
-
-const bytesCounted = async (): Promise<number> => (await rig.usageOf(owner.userId))?.bytes ?? 0;
-
-const atRest = async (): Promise<void> => {
-  expect((await rig.usageOf(owner.userId))?.marks).toEqual({});
-  for (const row of await rig.allRows()) {
-    expect(row.heartbeat_at).toBeUndefined();
-    expect((row.others ?? []).every(({ state }) => state === 'former')).toBe(true);
-  }
-};
+const { text, rowOf, bytesCounted, atRest } = filesLooks(() => ({ rig, owner }));
 
 describe('new file keys', () => {
   it('come for all versions, with new messages, and nothing else changes for readers', async () => {

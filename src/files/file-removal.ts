@@ -126,7 +126,7 @@ export class FileRemoval {
 
   /** The shares by one write for all, which is what thousands of files that go together would queue up for otherwise. */
   private async finishOf(ownerId: string, rows: readonly FileDoc[]): Promise<void> {
-    await this.usage.release(ownerId, rows.flatMap(sharesOf));
+    await this.usage.release(ownerId, (await this.stillThere(rows)).flatMap(sharesOf));
     failpoint('file.released');
     const faults = new FirstFault();
     const gone: FileDoc[] = [];
@@ -137,6 +137,12 @@ export class FileRemoval {
     await Promise.all(rows.map((row) => faults.keep(() => erase(row))));
     await this.usage.settle(ownerId, ...gone.flatMap(marksOf));
     faults.tell();
+  }
+
+  /** Who slept since the rows were read may find that others ended them, marks and all: their shares must not be given back once more. */
+  private async stillThere(rows: readonly FileDoc[]): Promise<FileDoc[]> {
+    const current = await Promise.all(rows.map(({ _id }) => this.#files.find('_id', _id)));
+    return current.filter((row) => row?.state === 'deleting') as FileDoc[];
   }
 
   private async erase(row: FileDoc): Promise<void> {

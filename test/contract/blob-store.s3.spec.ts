@@ -7,11 +7,12 @@ import { describeWithExtra, describeWithPart, startS3, startVersitygw, type S3Se
 import { INSTALLATION, blobStoreContract } from './blob-store.contract';
 
 const MIB = 1024 * 1024;
+const SPARE = { patience: 60_000, spare: 5 * MIB };
 /** As PART_PLAN grows, in small. */
 const GROWING = [
-  { parts: 2, bytes: 5 * MIB, buffers: 2, patience: 60_000 },
-  { parts: 1, bytes: 6 * MIB, buffers: 2, patience: 60_000 },
-  { parts: 2, bytes: 7 * MIB, buffers: 2, patience: 60_000 },
+  { parts: 2, bytes: 5 * MIB, buffers: 2, ...SPARE },
+  { parts: 1, bytes: 6 * MIB, buffers: 2, ...SPARE },
+  { parts: 2, bytes: 7 * MIB, buffers: 2, ...SPARE },
 ];
 
 /** One server for the suite, a bucket for each test. */

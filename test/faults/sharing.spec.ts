@@ -1,3 +1,4 @@
+import { diedAt } from '../support/died-at';
 import { signUp } from '../support/accounts';
 import { Client, expectProblem, expectStatus } from '../support/client';
 import { type Service, startService } from '../support/service';
@@ -19,13 +20,6 @@ describe('A service that is killed while something is shared', () => {
   });
   afterAll(() => service.dispose());
 
-  async function dieAt(point: string, act: () => Promise<unknown>): Promise<void> {
-    await service.restart({ COFFER_FAILPOINT: point });
-    await expect(act()).rejects.toThrow();
-    await service.ended();
-    await service.restart({ COFFER_FAILPOINT: undefined });
-  }
-
   async function newFile(): Promise<string> {
     return (expectStatus(await alice.upload(`file ${(count += 1)}`, 'content'), 201) as { id: string }).id;
   }
@@ -36,7 +30,7 @@ describe('A service that is killed while something is shared', () => {
       url: string;
     };
     const open = () => alice.as(undefined).post('/links/open', { token: new URL(url).hash.slice(1) });
-    await dieAt('link.spent', open);
+    await diedAt(service, 'link.spent', open);
     expectStatus(await open(), 200);
     expectProblem(await open(), 410, 'link_expired');
   });
@@ -49,7 +43,7 @@ describe('A service that is killed while something is shared', () => {
       expectStatus(await alice.put(`/groups/${id}/members/${bobsName}`, undefined), 204);
       expectStatus(await alice.post(`/files/${fileId}/grants`, { group: id }), 201);
       expectStatus(await bob.get(`/files/${fileId}`), 200);
-      await dieAt(point, () => alice.delete(`/groups/${id}`));
+      await diedAt(service, point, () => alice.delete(`/groups/${id}`));
       expectProblem(await bob.get(`/files/${fileId}`), 404, 'file_not_found');
       expectProblem(await alice.get(`/groups/${id}`), 404, 'not_found');
       expectStatus(await alice.post('/groups', { name: point }), 200);

@@ -1,3 +1,4 @@
+import { diedAt } from '../support/died-at';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -111,15 +112,8 @@ describe('a service that is killed while a resumable upload begins or is given u
   });
   afterAll(() => service.dispose());
 
-  async function dieAt(point: string, act: () => Promise<unknown>): Promise<void> {
-    await service.restart({ COFFER_FAILPOINT: point });
-    await expect(act()).rejects.toThrow();
-    await service.ended();
-    await service.restart({ COFFER_FAILPOINT: undefined });
-  }
-
   it.each(['upload.row-stored', 'upload.reserved'])('at %s takes the same upload once more', async (point) => {
-    await dieAt(point, () => newUpload(client, point, CONTENT.length));
+    await diedAt(service, point, () => newUpload(client, point, CONTENT.length));
     const path = await newUpload(client, point, CONTENT.length);
     expect((await patchUpload(client, path, 0, CONTENT)).status).toBe(204);
   });
@@ -130,7 +124,7 @@ describe('a service that is killed while a resumable upload begins or is given u
       const before = (await blobFiles(service.dataDir)).length;
       const path = await newUpload(client, point, CONTENT.length);
       expect((await patchUpload(client, path, 0, CONTENT.subarray(0, HALF))).status).toBe(204);
-      await dieAt(point, () => client.delete(path, { headers: { 'tus-resumable': '1.0.0' } }));
+      await diedAt(service, point, () => client.delete(path, { headers: { 'tus-resumable': '1.0.0' } }));
       const head = await client.head(path, { headers: { 'tus-resumable': '1.0.0' } });
       expect([404, 410]).toContain(head.status);
       await waitFor('the sweep', async () => (await blobFiles(service.dataDir)).length === before, SWEEP);

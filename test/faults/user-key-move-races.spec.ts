@@ -3,6 +3,7 @@ import { newId } from '../../src/kernel';
 import { ErasedKeys, type UserKeyDoc } from '../../src/keys/user';
 import { Immovable, type UserKeyHomes } from '../../src/keys/user/homes';
 import type { VaultUserKeyHome } from '../../src/keys/user/in-vault';
+import { tombstone } from '../../src/keys/user/in-vault/user-key-document';
 import { beginUserKeyMove, endUserKeyMove, readUserKeyPins, type UserKeyPlace } from '../../src/store';
 import { afterNextWrap, type KeyHouses, moveMasterKey, openKeyHouses, temporaryFolder } from '../support/keys';
 import { openUserKeyHome, openUserKeyHomes } from '../support/kv';
@@ -138,6 +139,35 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
     await beginUserKeyMove(houses.store, 'store');
     expect(await homes.move(await row(), 'store')).toBe(false);
     expect([await index(), await wrapped()]).toEqual([key, [false]]);
+  });
+
+  it('are not destroyed by who ends the tombstone of a move that died, and slept until they were back in Vault', async () => {
+    const key = await index();
+    await move('vault');
+    await beginUserKeyMove(houses.store, 'store');
+    jest.spyOn(vault, 'erase').mockRejectedValueOnce(new Error('died'));
+    await expect(homes.move(await row(), 'store')).rejects.toThrow('died');
+    await bao.request('POST', `kv/data/user_keys/${alice}`, { data: tombstone(alice) });
+    await beginUserKeyMove(houses.store, 'vault');
+    const real = vault.erase.bind(vault);
+    jest.spyOn(vault, 'erase').mockImplementationOnce(async (...args) => {
+      await move('vault');
+      await real(...args);
+    });
+    expect(await homes.move(await row(), 'vault')).toBe(false);
+    expect([await index(), await wrapped()]).toEqual([key, [false]]);
+  });
+
+  it('stay where they are for a move that was turned round and ended before it said that it moves them', async () => {
+    const key = await index();
+    await beginUserKeyMove(houses.store, 'vault');
+    const seen = await row();
+    await beginUserKeyMove(houses.store, 'store');
+    await endUserKeyMove(houses.store, 'store');
+    expect(await homes.move(seen, 'vault')).toBe(false);
+    expect([await index(), await wrapped()]).toEqual([key, [true]]);
+    expect(await row()).not.toHaveProperty('moving');
+    expect(await row()).not.toHaveProperty('name');
   });
 
   it('are not given up by a move to Vault that was turned round before its last write', async () => {

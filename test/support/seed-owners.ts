@@ -23,15 +23,16 @@ const AT_ONCE = 32;
  */
 export async function seedOwners(parts: SeedParts, ids: readonly string[]): Promise<void> {
   const { current, epoch } = await parts.row.read();
+  const isInVault = (await parts.home.place()) === 'vault';
   for (let start = 0; start < ids.length; start += MAX_BATCH) {
     const batch = ids.slice(start, start + MAX_BATCH);
-    await storeRows(parts, await wrappedRows(parts.masterKey, { current, epoch }, batch));
+    await storeRows(parts, await wrappedRows(parts.masterKey, { current, epoch, isInVault }, batch));
   }
 }
 
 async function wrappedRows(
   masterKey: MasterKey,
-  { current, epoch }: { readonly current: number; readonly epoch: number },
+  { current, epoch, isInVault }: { readonly current: number; readonly epoch: number; readonly isInVault: boolean },
   ids: readonly string[],
 ): Promise<Draft<UserKeyDoc>[]> {
   const keys = ids.map(() => newKey());
@@ -42,8 +43,9 @@ async function wrappedRows(
   const rows = ids.map((id, at) => {
     const { ciphertext: wrapped, masterVersion: master_version } = wraps[at]!;
     const now = Date.now();
-    const version = { version: 1, wrapped, master_version, key_id: `${id}-1`, created_at: now };
-    const row = { _id: id, name: id, master_epoch: epoch, created_at: now };
+    const place = isInVault ? { key_id: `${id}-1` } : {};
+    const version = { version: 1, wrapped, master_version, ...place, created_at: now };
+    const row = { _id: id, ...(isInVault && { name: id }), master_epoch: epoch, created_at: now };
     return { ...pendingRow(row, version, keys[at]!), state: 'active' as const };
   });
   for (const key of keys) key.destroy();

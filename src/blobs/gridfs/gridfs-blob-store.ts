@@ -52,7 +52,8 @@ export class GridFsBlobStore extends BlobStore {
     const file = await this.#grid.file(id);
     if (file === undefined) throw new DomainError('not_found');
     const [start, end] = [range?.start ?? 0, Math.min(range?.end ?? Infinity, file.length - 1)];
-    const lease = end - start < READ_AT_ONCE * file.chunkSize ? undefined : await this.#lease(id);
+    const chunks = Math.floor(end / file.chunkSize) - Math.floor(start / file.chunkSize) + 1;
+    const lease = chunks <= READ_AT_ONCE ? undefined : await this.#lease(id);
     const options = { objectMode: false, highWaterMark: READ_AHEAD_BYTES };
     const stream = Readable.from(this.#bytes(file, start, end), options);
     return lease === undefined ? stream : stream.once('close', () => void lease.end());
@@ -109,9 +110,14 @@ export class GridFsBlobStore extends BlobStore {
   /** @throws DomainError `not_found` where the blob went before the lease was there. */
   async #lease(id: string): Promise<GridLease> {
     const lease = await this.#readers.begin(id);
-    if ((await this.#grid.file(id)) !== undefined) return lease;
-    await lease.end();
-    throw new DomainError('not_found');
+    try {
+      if ((await this.#grid.file(id)) === undefined) throw new DomainError('not_found');
+      return lease;
+    } catch (error) {
+      // One that nobody ends would be renewed for as long as the process lives.
+      await lease.end();
+      throw error;
+    }
   }
 
   async #nextWithChunks(after: string): Promise<string | undefined> {

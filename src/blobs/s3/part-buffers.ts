@@ -10,7 +10,7 @@ export interface PartBuffer {
 /**
  * The memory of all parts of one size: so many buffers, handed on in the order of asking, so that many transfers at once take no more than
  * a few. A client that stalls in the middle of a part holds its buffer, and must not stop everybody else: who has waited long enough gets
- * a buffer of the least size beyond the number, and sends a smaller part.
+ * a smaller buffer beyond the number, and sends a smaller part.
  */
 export class PartBuffers {
   readonly #free: Buffer[] = [];
@@ -28,15 +28,16 @@ export class PartBuffers {
       };
       const timer = setTimeout(() => {
         this.#waiting.splice(this.#waiting.indexOf(serve), 1);
-        resolve({ bytes: Buffer.allocUnsafeSlow(LEAST_PART_BYTES), give: () => undefined });
+        resolve({ bytes: Buffer.allocUnsafeSlow(this.sizes.spare), give: () => undefined });
       }, this.sizes.patience);
       this.#waiting.push(serve);
     });
   }
 
   #lend(): PartBuffer {
-    this.#lent += 1;
+    // In this order: memory that cannot be had is not lent.
     const bytes = this.#free.pop() ?? Buffer.allocUnsafeSlow(this.sizes.bytes);
+    this.#lent += 1;
     return { bytes, give: (reusable) => this.#giveBack(bytes, reusable) };
   }
 

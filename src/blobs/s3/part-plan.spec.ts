@@ -42,8 +42,8 @@ describe('the plan of parts', () => {
 });
 
 describe('the memory of parts', () => {
-  const SMALL = { parts: 2, bytes: LEAST_PART_BYTES, buffers: 1, patience: 20 };
-  const LARGE = { parts: 1, bytes: LEAST_PART_BYTES + MIB, buffers: 1, patience: 60_000 };
+  const SMALL = { parts: 2, bytes: LEAST_PART_BYTES, buffers: 1, patience: 20, spare: LEAST_PART_BYTES };
+  const LARGE = { parts: 1, bytes: LEAST_PART_BYTES + MIB, buffers: 1, patience: 60_000, spare: LEAST_PART_BYTES };
   const size = async (part: Promise<PartBuffer>): Promise<number> => (await part).bytes.length;
 
   it('gives a buffer of the size that the number has in the plan', async () => {

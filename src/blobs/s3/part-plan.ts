@@ -1,4 +1,4 @@
-import { MINUTE, SECOND } from '../../kernel';
+import { SECOND } from '../../kernel';
 
 const MIB = 1024 * 1024;
 /** The least that S3 takes for a part but the last. */
@@ -12,8 +12,10 @@ export interface PartSizes {
   readonly bytes: number;
   /** How many of them a process holds at once, for all its puts together. */
   readonly buffers: number;
-  /** How long a put waits for one of them; then it gets one of the least size, beyond the number. In ms. */
+  /** How long a put waits for one of them; then it gets a smaller one, beyond the number. In ms. */
   readonly patience: number;
+  /** The size of that one. */
+  readonly spare: number;
 }
 
 /**
@@ -21,10 +23,11 @@ export interface PartSizes {
  * fit in all, which is the largest file of the product as a message. A part is in memory while it is sent: 30 MiB in all for blobs of
  * up to 4.9 GiB, 64 MiB more while larger ones come, 256 MiB more while some beyond 36 GiB do, however many they are.
  *
- * Large parts are worth waiting for, since each that is sent small takes one of the 10,000 numbers; but no connection is silent for two minutes.
+ * A put that waits is silent towards its client, whom proxies in between may give up: so nobody waits long, and who gets a smaller part
+ * spends one of the 10,000 numbers on it. 260 GiB fit however often that happens.
  */
 export const PART_PLAN: readonly PartSizes[] = [
-  { parts: 1_000, bytes: LEAST_PART_BYTES, buffers: 6, patience: 5 * SECOND },
-  { parts: 1_000, bytes: 32 * MIB, buffers: 2, patience: MINUTE },
-  { parts: 8_000, bytes: 128 * MIB, buffers: 2, patience: MINUTE },
+  { parts: 1_000, bytes: LEAST_PART_BYTES, buffers: 6, patience: 5 * SECOND, spare: LEAST_PART_BYTES },
+  { parts: 1_000, bytes: 32 * MIB, buffers: 2, patience: 5 * SECOND, spare: LEAST_PART_BYTES },
+  { parts: 8_000, bytes: 128 * MIB, buffers: 2, patience: 10 * SECOND, spare: 32 * MIB },
 ];

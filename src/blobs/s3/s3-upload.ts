@@ -71,6 +71,8 @@ export class S3Upload {
       await (this.#sent === 0 ? this.#putWhole() : this.#complete());
     } catch (error) {
       if (!(await this.#isThere())) throw error;
+      // It was stored, and only the answer was lost: its memory is not.
+      this.#giveBack(false);
     }
     return this.#size;
   }

@@ -53,7 +53,9 @@ export class UserKeyMoveJob implements OnModuleInit {
     failpoint('user-key-move.begun');
     await this.#moveAll(job);
     await job.hold();
-    await endUserKeyMove(this.store, to);
+    const pins = await endUserKeyMove(this.store, to);
+    // Turned round meanwhile: what is true of the rows is for that one to say.
+    if (pins.home !== to || pins.to !== undefined) throw new JobFailed('conflict');
     failpoint('user-key-move.settled');
     const intent = { action: 'user-keys.moved', actor: `system:${USER_KEY_MOVE_JOB}`, resource: 'user-keys' } as const;
     this.audit.note({ ...intent, details: { to, done: job.progress.done } }, 'done');

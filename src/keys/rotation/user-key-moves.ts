@@ -34,6 +34,10 @@ export class UserKeyMoves {
 
   async #isSettled(to: UserKeyPlace): Promise<boolean> {
     const pins = await readUserKeyPins(this.store);
-    return pins.home === to && pins.to === undefined;
+    if (pins.home !== to || pins.to !== undefined) return false;
+    // Rows that a move which was turned round and died has left half-way; without Vault there is no way to move them.
+    if (!this.homes.reachesVault) return true;
+    for await (const _ of this.homes.due(to, () => undefined)) return false;
+    return true;
   }
 }

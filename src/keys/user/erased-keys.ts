@@ -53,10 +53,10 @@ export class ErasedKeys {
     return { home, formerHomes, ...kept, versions };
   }
 
-  /** By what is left of the owner's row, which old ones do not say. */
+  /** By what is left of the owner's row. What an older version left does not say it, and to name too much claims too little. */
   async #traces(ownerId: string): Promise<UserKeyPlace | 'both'> {
     const row = await this.store.collection(userKeysCollection).find('_id', ownerId);
-    return row?.kept_in ?? this.home.place();
+    return row === undefined ? this.home.place() : (row.kept_in ?? 'both');
   }
 
   /** What has become of these versions by now. Never rejects because the key's home is away. */

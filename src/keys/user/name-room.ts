@@ -17,5 +17,8 @@ export async function makeRoom(
   if (other?.state === 'active')
     throw new DomainError('conflict', { detail: 'The key of another account lies under this user name.' });
   if (other?.state === 'pending' && !(await rows.remove(ownerId, other.rev))) return;
-  await home.erase(username, ownerId);
+  // A tombstone is of an erase, or of a move that takes a living owner's wraps away: it is ended, and what came after it is not touched.
+  await home.erase(username, ownerId, erasing ? never : undefined);
 }
+
+const never = (): Promise<boolean> => Promise.resolve(false);

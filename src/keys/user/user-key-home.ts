@@ -49,8 +49,12 @@ export abstract class UserKeyHome {
   abstract strays(row: UserKeyDoc): Promise<readonly string[]>;
   /** Takes wraps away that no row names, or will name, with every copy that they have in what lay there before. Safe to repeat. */
   abstract forget(row: Draft<UserKeyDoc>, keyIds: readonly string[]): Promise<void>;
-  /** Destroys what lies under `name` if it is this owner's, and then lets go of the name. Safe to repeat, and late. */
-  abstract erase(name: string, ownerId: string): Promise<void>;
+  /**
+   * Destroys what lies under `name` if it is this owner's, and then lets go of the name. Safe to repeat, and late. `isMeant` is for an owner
+   * who may come back here, as in `VaultPlace.fill`: it is asked before wraps are destroyed, and not where only a tombstone is left to end.
+   * Without it the owner is gone for good.
+   */
+  abstract erase(name: string, ownerId: string, isMeant?: () => Promise<boolean>): Promise<void>;
 }
 
 /** Vault, as the wraps come to it from their rows and go back there. */
@@ -62,6 +66,4 @@ export abstract class VaultPlace extends UserKeyHome {
    * False where it is not meant any more; then the name may be left claimed, with nothing in it. @throws NameHeld
    */
   abstract fill(row: UserKeyDoc, isMeant: () => Promise<boolean>): Promise<boolean>;
-  /** `isMeant` is for an owner who may come back here, as in `fill`: without it the owner is gone for good. */
-  abstract override erase(name: string, ownerId: string, isMeant?: () => Promise<boolean>): Promise<void>;
 }

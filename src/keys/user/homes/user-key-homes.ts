@@ -41,7 +41,7 @@ export class UserKeyHomes extends UserKeyHome {
   ) {
     super();
     this.#rows = store.collection(userKeysCollection);
-    this.#mover = vault && new UserKeyMover(this.#rows, vault, names);
+    this.#mover = vault && new UserKeyMover(this.#rows, vault, names, () => this.place());
   }
 
   get reachesVault(): boolean {
@@ -108,8 +108,8 @@ export class UserKeyHomes extends UserKeyHome {
     if (row.name !== undefined) await (await this.#serving()).forget(row, keyIds);
   }
 
-  async erase(name: string, ownerId: string): Promise<void> {
-    await (await this.#serving()).erase(name, ownerId);
+  async erase(name: string, ownerId: string, isMeant?: () => Promise<boolean>): Promise<void> {
+    await (await this.#serving()).erase(name, ownerId, isMeant);
   }
 
   async #pins(): Promise<UserKeyPins> {

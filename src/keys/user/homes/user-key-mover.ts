@@ -24,6 +24,7 @@ export class UserKeyMover {
     private readonly rows: Collection<UserKeyDoc>,
     private readonly vault: VaultPlace,
     private readonly names: OwnerNames,
+    private readonly newest: () => Promise<UserKeyPlace>,
   ) {}
 
   /** All rows that are not in their form there yet, pending ones included; towards the store those of erases that have not ended too. */
@@ -46,7 +47,7 @@ export class UserKeyMover {
   }
 
   async #toVault(row: UserKeyDoc): Promise<boolean> {
-    const moving = row.moving === 'vault' ? row : await this.#announce(await this.#named(row), 'vault');
+    const moving = row.moving === 'vault' ? row : await this.#announce(row, await this.#named(row), 'vault');
     if (moving === undefined || !(await this.#fill(moving))) return false;
     failpoint('user-key-move.copied');
     const { moving: _, ...moved } = moving;
@@ -82,7 +83,7 @@ export class UserKeyMover {
 
   async #toStore(row: UserKeyDoc): Promise<boolean> {
     const complete = await this.#complete(row);
-    const moving = row.moving === 'store' ? row : complete && (await this.#announce(complete, 'store'));
+    const moving = row.moving === 'store' ? row : complete && (await this.#announce(row, complete, 'store'));
     if (moving?.name === undefined) return false;
     await this.vault.erase(moving.name, moving._id, () => this.#isStill(moving));
     failpoint('user-key-move.emptied');
@@ -92,11 +93,17 @@ export class UserKeyMover {
     return stored !== undefined;
   }
 
-  /** The row with its wraps, its name and where it goes, before anything is done in Vault: an erase from here on looks there too. */
-  async #announce(row: UserKeyDoc, to: UserKeyPlace): Promise<UserKeyDoc | undefined> {
-    const announced = await this.rows.replace({ ...row, moving: to, kept_in: 'both' });
+  /**
+   * The row with its wraps, its name and where it goes, before anything is done in Vault: an erase from here on looks there too. A move that
+   * was turned round meanwhile is not gone on with: the one that came after it may have passed this row by. Either that one sees the row
+   * announced, or the look behind it sees that one.
+   */
+  async #announce(row: UserKeyDoc, changed: UserKeyDoc, to: UserKeyPlace): Promise<UserKeyDoc | undefined> {
+    const announced = await this.rows.replace({ ...changed, moving: to, kept_in: 'both' });
     failpoint('user-key-move.announced');
-    return announced;
+    if (announced === undefined || (await this.newest()) === to) return announced;
+    await this.rows.replace({ ...row, kept_in: 'both', rev: announced.rev });
+    return undefined;
   }
 
   /** An owner without an account, whose registration by mail has not ended, gets a name that no account can have. */
