@@ -90,6 +90,8 @@ describeInBrowser('The page of a link, in a browser,', () => {
     await page.goto(here(link));
     await page.getByRole('button', { name: 'Open' }).click();
     const chosen = { name: 'from outside.txt', mimeType: 'text/plain', buffer: Buffer.from('a letter') };
+    // Before it is offered nobody listens to it.
+    await page.locator('#drop').waitFor();
     await page.locator('#chosen').setInputFiles(chosen);
     await page.getByText('Sent: from outside.txt, 8 bytes.').waitFor();
     expect((await alice.get('/files/by-name/from%20outside.txt/content')).text).toBe('a letter');
