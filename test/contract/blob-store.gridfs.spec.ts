@@ -110,8 +110,14 @@ describeWithPart('secantus', 'on MongoDB', () => {
     });
 
     it('takes no lease for what is read at once', async () => {
-      const stream = await one.get('read', { start: MIB - 1, end: 2 * MIB });
+      const stream = await one.get('read', { start: MIB - 1, end: 2 * MIB - 1 });
       expect(await count('blobs.readers')).toBe(0);
+      for await (const _ of stream);
+    });
+
+    it('takes one for a short range that touches three chunks', async () => {
+      const stream = await one.get('read', { start: MIB - 1, end: 2 * MIB });
+      expect(await count('blobs.readers')).toBe(1);
       for await (const _ of stream);
     });
   });
