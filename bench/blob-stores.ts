@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { hasPart } from '../test/support/installed';
 import { startVersitygw } from '../test/support/s3';
 import type { BlobTimes } from './blob-stores-process';
-import { Figure, median, round } from './figures';
+import { Figure, round, shareOfRate } from './figures';
 import { answered } from './server-process';
 
 const LEAST_SHARE = 0.7;
@@ -36,17 +36,11 @@ const notMeasured: Figure = {
   raw: {},
 };
 
-function ratio(name: string, direct: readonly number[], store: readonly number[], mib: number): Figure {
-  const share = median(direct) / median(store);
-  const speed = (seconds: readonly number[]): string => `${round(mib / median(seconds), 0)} MiB/s`;
-  return {
-    name,
-    measured: `${round(share)} of direct (${speed(store)} against ${speed(direct)})`,
-    promised: `at least ${LEAST_SHARE}`,
-    holds: share >= LEAST_SHARE,
-    raw: { direct_s: direct, store_s: store },
-  };
-}
+const ratio = (name: string, direct: readonly number[], store: readonly number[], mib: number): Figure =>
+  shareOfRate(name, mib, LEAST_SHARE, [
+    { name: 'store', seconds: store },
+    { name: 'direct', seconds: direct },
+  ]);
 
 function memory({ growth, puts, each }: BlobTimes): Figure {
   const most = Math.max(...growth);

@@ -30,3 +30,21 @@ export function printFigures(figures: readonly Figure[]): void {
     );
   }
 }
+
+/** How the bytes a second of one side compare to those of the other: `mib` MiB went through either in so many seconds. */
+export function shareOfRate(name: string, mib: number, least: number, [ours, other]: readonly [Side, Side]): Figure {
+  const share = median(other.seconds) / median(ours.seconds);
+  const speed = ({ seconds }: Side): string => `${round(mib / median(seconds), 0)} MiB/s`;
+  return {
+    name,
+    measured: `${round(share)} of ${other.name} (${speed(ours)} against ${speed(other)})`,
+    promised: `at least ${least}`,
+    holds: share >= least,
+    raw: { [`${other.name}_s`]: other.seconds, [`${ours.name}_s`]: ours.seconds },
+  };
+}
+
+export interface Side {
+  readonly name: string;
+  readonly seconds: readonly number[];
+}

@@ -1,4 +1,4 @@
-import { Figure, median, round } from './figures';
+import { Figure, median, round, shareOfRate } from './figures';
 import type { BenchServer } from './server-process';
 import { COFFER, MIB, PLAIN, Routes, Transfers } from './transfers';
 
@@ -40,17 +40,11 @@ export async function fileFigures(server: BenchServer, token: string, mib: numbe
   ];
 }
 
-function ratio(name: string, plain: readonly number[], coffer: readonly number[], mib: number): Figure {
-  const share = median(plain) / median(coffer);
-  const speed = (seconds: readonly number[]): string => `${round(mib / median(seconds), 0)} MiB/s`;
-  return {
-    name,
-    measured: `${round(share)} of plain (${speed(coffer)} against ${speed(plain)})`,
-    promised: `at least ${LEAST_SHARE}`,
-    holds: share >= LEAST_SHARE,
-    raw: { plain_s: plain, coffer_s: coffer },
-  };
-}
+const ratio = (name: string, plain: readonly number[], coffer: readonly number[], mib: number): Figure =>
+  shareOfRate(name, mib, LEAST_SHARE, [
+    { name: 'coffer', seconds: coffer },
+    { name: 'plain', seconds: plain },
+  ]);
 
 /** Growth of the server's memory while many send, and then receive, `mib` MiB in all at once. */
 async function memoryFigure(server: BenchServer, bench: FileBench, mib: number): Promise<Figure> {

@@ -2,19 +2,13 @@ import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Job } from '../jobs';
 import { AuditSink, StartRefused, audited } from '../kernel';
 import { UserKeyMoveJob, UserKeyMoves } from '../keys/rotation';
-import { UserKeyPlace, WrongPin } from '../store';
-import { withService } from '../with-service';
+import { UserKeyPlace } from '../store';
+import { unlessThere } from './unless-there';
 import { watchJob } from './watch-job';
 
 /** `migrate --user-keys PLACE`: moves the wrapped user keys, and stays until the move has ended, whoever does it. */
-export async function migrateUserKeys(to: UserKeyPlace): Promise<string> {
-  try {
-    return await withService((app) => migrateIn(app, to));
-  } catch (error) {
-    // The environment still names the former place of a move that has ended meanwhile.
-    if (error instanceof WrongPin && error.variable === 'USER_KEY_STORE' && error.pinned === to) return there(to);
-    throw error;
-  }
+export function migrateUserKeys(to: UserKeyPlace): Promise<string> {
+  return unlessThere({ variable: 'USER_KEY_STORE', value: to, there: there(to) }, (app) => migrateIn(app, to));
 }
 
 async function migrateIn(app: NestFastifyApplication, to: UserKeyPlace): Promise<string> {

@@ -2,10 +2,10 @@ import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AuditSink, StartRefused, audited } from '../kernel';
 import { HOME_NAMES, HomeName, MasterKeyRow } from '../keys/master';
 import { Migrations, Rotation, RotationJob, Rotations, rotationData } from '../keys/rotation';
-import { UserKeyPlace, WrongPin } from '../store';
+import { UserKeyPlace } from '../store';
 import { WrongUsage } from '../tool';
-import { withService } from '../with-service';
 import { migrateUserKeys } from './migrate-user-keys';
+import { unlessThere } from './unless-there';
 import { watchJob } from './watch-job';
 
 const USER_KEY_PLACES: readonly UserKeyPlace[] = ['store', 'vault'];
@@ -21,14 +21,8 @@ export function migrate(args: readonly string[]): Promise<string> {
 }
 
 /** `migrate --to HOME`: moves the master key, and stays until the move has ended, whoever does it. */
-async function migrateMasterKey(to: HomeName): Promise<string> {
-  try {
-    return await withService((app) => migrateIn(app, to));
-  } catch (error) {
-    // The environment still names the former home of a move that has ended meanwhile.
-    if (error instanceof WrongPin && error.variable === 'MASTER_KEY' && error.pinned === to) return there(to);
-    throw error;
-  }
+function migrateMasterKey(to: HomeName): Promise<string> {
+  return unlessThere({ variable: 'MASTER_KEY', value: to, there: there(to) }, (app) => migrateIn(app, to));
 }
 
 async function migrateIn(app: NestFastifyApplication, to: HomeName): Promise<string> {
