@@ -5,5 +5,6 @@ export * from './every-row';
 export * from './installation';
 export * from './installation-blobs';
 export * from './installation-user-keys';
+export * from './schema';
 export * from './sealed-store';
 export * from './update';

@@ -13,6 +13,7 @@ import {
   openInstallation,
   readInstallation,
 } from './installation';
+import { SCHEMA, SERVES_BESIDE } from './schema';
 
 const PINS: InstallationPins = { store: 'embedded', masterKey: 'local', userKeys: 'store', blobs: 'filesystem' };
 const clock = new SystemClock();
@@ -70,7 +71,12 @@ describe('the installation document', () => {
 
   it('is written at the first start and found by each later one', async () => {
     const first = await install();
-    expect(first).toMatchObject({ store: 'embedded', master_key: 'local', blobs: 'filesystem', state: 'ready' });
+    expect(first).toMatchObject({
+      store: expect.stringMatching(/^embedded of /),
+      master_key: 'local',
+      blobs: 'filesystem',
+      state: 'ready',
+    });
     expect((await begin()).installation_id).toBe(first.installation_id);
     expect(await completeInstallation(open.store, PINS)).toEqual(first);
   });
@@ -129,6 +135,49 @@ describe('the installation document', () => {
     await install();
     await rewrite({ created_at: 1 });
     await expectRefused(completeInstallation(open.store, PINS), 'was changed');
+  });
+
+  describe('and its schema', () => {
+    /** As a release left it that had no schema yet. */
+    async function installedBefore(): Promise<InstallationDoc> {
+      const { schema: _none, lowest_schema: _neither, ...first } = await install();
+      const rows = open.store.collection(installationCollection);
+      return (await rows.replace({ ...first, store: 'embedded' }))!;
+    }
+
+    it('is that of this release from the first start on', async () => {
+      expect(await install()).toMatchObject({ schema: SCHEMA, lowest_schema: SERVES_BESIDE });
+    });
+
+    it('rises at the first start of this release on an older installation, once', async () => {
+      const before = await installedBefore();
+      const raised = await completeInstallation(open.store, PINS);
+      expect(raised).toMatchObject({ schema: SCHEMA, lowest_schema: SERVES_BESIDE, rev: before.rev + 1 });
+      expect(await completeInstallation(open.store, PINS)).toEqual(raised);
+      expect((await begin()).installation_id).toBe(before.installation_id);
+    });
+
+    it('refuses this release where a newer one has to serve, whatever the seals and the keys say', async () => {
+      await install();
+      await rewrite({ lowest_schema: SCHEMA + 1, created_at: 1 });
+      hasSystemKeys = false;
+      const says = [`upgraded to schema ${SCHEMA + 1}`, 'newer release', 'upgrading.md'];
+      await expectRefused(begin(), ...says);
+      await expectRefused(completeInstallation(open.store, PINS), ...says);
+      await expect(begin()).rejects.not.toThrow(/backup/);
+    });
+
+    it('lets this release serve beside a newer one that says so, and leaves its number', async () => {
+      const first = await install();
+      const rows = open.store.collection(installationCollection);
+      await rows.replace({ ...first, schema: SCHEMA + 1 });
+      expect(await completeInstallation(open.store, PINS)).toMatchObject({ schema: SCHEMA + 1 });
+    });
+
+    it('stands beside the name of the store for releases that know no schema, which name it when they refuse', async () => {
+      const { store } = await install();
+      expect(store).toBe('embedded of a newer Coffer (schema 2 or later, docs/upgrading.md)');
+    });
   });
 
   it('does not complete without a document', async () => {

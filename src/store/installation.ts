@@ -2,6 +2,7 @@ import { Clock, DomainError, newId, StartRefused } from '../kernel';
 import { Collection, DuplicateKey, Store } from './collection';
 import { defineCollection, Doc } from './definition';
 import { checkMarker, readMarker, writeMarker } from './installation-marker';
+import { engineOf, type InstalledSchema, notedStore, raised, refuseOlderRelease } from './schema';
 import { update } from './update';
 
 /** What an installation is bound to from its first start. Each is moved by an act of its own, never by another value at a start. */
@@ -12,9 +13,10 @@ export interface InstallationPins {
   readonly blobs: string;
 }
 
-export interface InstallationDoc extends Doc {
+export interface InstallationDoc extends Doc, InstalledSchema {
   /** Names this installation among others; the data folder repeats it (installation-marker.ts). */
   readonly installation_id: string;
+  /** The engine, with a note for releases that do not read `lowest_schema` (schema.ts). */
   readonly store: string;
   readonly master_key: string;
   /** Other homes that a start may name while the master key moves between them; missing otherwise. */
@@ -52,6 +54,8 @@ export const installationCollection = defineCollection<InstallationDoc>({
     created_at: 'time',
     state: 'string',
     first_administrator: 'string',
+    schema: 'number',
+    lowest_schema: 'number',
   },
   clear: [
     'installation_id',
@@ -66,6 +70,8 @@ export const installationCollection = defineCollection<InstallationDoc>({
     'created_at',
     'state',
     'first_administrator',
+    'schema',
+    'lowest_schema',
   ],
   forged: 'refuse',
 });
@@ -103,7 +109,7 @@ export async function openInstallation(store: Store, start: InstallationStart): 
   checkMarker(dataDir, marker, pins.store, present);
   const found = present ?? (await createInstallation(store, pins, clock));
   checkInstallation(found, pins);
-  await writeMarker(dataDir, found);
+  await writeMarker(dataDir, { installation_id: found.installation_id, store: pins.store });
   return found;
 }
 
@@ -113,9 +119,12 @@ export async function openInstallation(store: Store, start: InstallationStart): 
  */
 async function readTogether(store: Store, remains: InstallationRemains): Promise<InstallationDoc | undefined> {
   const before = await readInstallation(store);
+  // First of all: what a newer release has written may look like a gap or a forgery to this one.
+  refuseOlderRelease(before);
   const hasUsers = await remains.hasUsers();
   const hasSystemKeys = await remains.hasSystemKeys();
   const after = await readInstallation(store);
+  refuseOlderRelease(after);
   if (after === undefined && (hasSystemKeys || hasUsers)) throw gap('its document is missing');
   if (!hasSystemKeys && (before?.state === 'ready' || hasUsers)) throw gap('its system keys are missing');
   if (before?.state === 'opening' && after?.state === 'opening' && hasUsers) throw gap('its first start never ended');
@@ -128,12 +137,13 @@ export async function createInstallation(store: Store, pins: InstallationPins, c
     return await store.collection(unverifiedView).insert({
       _id: INSTALLATION,
       installation_id: newId(),
-      store: pins.store,
+      store: notedStore(pins.store),
       master_key: pins.masterKey,
       user_keys: pins.userKeys,
       blobs: pins.blobs,
       created_at: clock.now(),
       state: 'opening',
+      ...raised({}),
     });
   } catch (error) {
     const other = error instanceof DuplicateKey ? await readInstallation(store) : undefined;
@@ -166,7 +176,8 @@ export class WrongPin extends StartRefused {
 /** @throws WrongPin where the configuration names other parts than the installation was set up with. */
 export function checkInstallation(found: InstallationDoc, pins: InstallationPins): void {
   for (const { field, pin, variable } of PINNED) {
-    const pinned = found[field] ?? 'store';
+    const value = found[field] ?? 'store';
+    const pinned = field === 'store' ? engineOf(value) : value;
     if (pinned === pins[pin] || (pin === 'blobs' && isMoved(found, pins.blobs))) continue;
     if (pin === 'masterKey' && masterKeysOf(found).includes(pins[pin])) continue;
     // While they are moved, either is right.
@@ -210,14 +221,26 @@ export async function settleMasterKey(store: Store, home: string): Promise<void>
  */
 export async function completeInstallation(store: Store, pins: InstallationPins): Promise<InstallationDoc> {
   const open = await readInstallation(store);
+  refuseOlderRelease(open);
   if (open?.state === 'opening') {
     checkInstallation(open, pins);
     // Loses to another replica that was as far: then the document is sealed, and is checked below like any other.
-    await store.collection(installationCollection).replace({ ...withoutClaim(open), state: 'ready' });
+    await store.collection(installationCollection).replace({ ...withoutClaim(open), ...raised(open), state: 'ready' });
   }
   const sealed = await readSealed(store.collection(installationCollection));
   checkInstallation(sealed, pins);
-  return sealed;
+  return raiseSchema(store);
+}
+
+/** Says that this release serves, and with `lowest` that no older one does from now on. @throws StartRefused where itself is older */
+export async function raiseSchema(store: Store, lowest?: number): Promise<InstallationDoc> {
+  const doc = await update(store.collection(installationCollection), INSTALLATION, (found) => {
+    refuseOlderRelease(found);
+    const numbers = raised(found, lowest);
+    return numbers && { ...found, ...numbers, store: notedStore(engineOf(found.store)) };
+  });
+  if (doc === undefined) throw gap('its document is missing');
+  return doc;
 }
 
 /**
