@@ -4,7 +4,7 @@ import { BlobStore } from './blobs';
 import { BlobPlan, BlobPlans } from './blobs/homes';
 import { envelopeVersion } from './crypto';
 import { AnswerSealer } from './http';
-import { AuditSink, MINUTE, ReadinessProbe, ciphertext, plaintext, isDomainError } from './kernel';
+import { AuditSink, MINUTE, ReadinessProbe, ciphertext, plaintext } from './kernel';
 import { MasterKey } from './keys/master';
 import { Sealer, SealPlace, UserKeyHome } from './keys/user';
 import { OwnerNames } from './keys/user/homes';
@@ -124,10 +124,5 @@ export const probesOf = (
       await Promise.all(keys.map((home) => home.ping()));
     },
   },
-  { name: 'blobs', check: () => blobs.ping().catch(unlessLocked) },
+  { name: 'blobs', check: () => blobs.ping() },
 ];
-
-/** Where blobs lie stands in a row, which gets its seal from the keys and is checked with them: without these the fault is theirs alone. */
-function unlessLocked(error: unknown): void {
-  if (!isDomainError(error, 'kms_unavailable', 'integrity_failed')) throw error;
-}

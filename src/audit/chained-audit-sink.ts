@@ -28,7 +28,7 @@ export class ChainedAuditSink extends AuditSink implements OnApplicationShutdown
       (count) => this.#entry('note', { action: 'audit.dropped', actor: 'system:audit', details: { count } }),
       (seconds, outcome) => metrics?.observeAuditFlush(seconds, outcome),
     );
-    readiness.register({ name: 'audit', check: () => this.#check() });
+    readiness.register({ name: 'audit', restsOn: 'store', check: () => this.#check() });
   }
 
   async begin(intent: AuditIntent): Promise<OpenAct> {

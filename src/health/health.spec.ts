@@ -41,6 +41,31 @@ it('names all that do not serve, those that do not answer within a second too', 
   expect(error.extensions).toEqual({ down: ['store', 'kms'] });
 });
 
+it('does not name a part for the fault of another one that it rests on', async () => {
+  const readiness = new Readiness();
+  readiness.register({ name: 'store', check: broken });
+  readiness.register({ name: 'audit', restsOn: 'store', check: silent });
+  const lifecycle = new Lifecycle();
+  lifecycle.started();
+  expect((await refusal(new Health(readiness, lifecycle))).extensions).toEqual({ down: ['store'] });
+});
+
+it('names a part that fails while what it rests on serves', async () => {
+  const readiness = new Readiness();
+  readiness.register({ name: 'store', check: fine });
+  readiness.register({ name: 'audit', restsOn: 'store', check: broken });
+  const lifecycle = new Lifecycle();
+  lifecycle.started();
+  expect((await refusal(new Health(readiness, lifecycle))).extensions).toEqual({ down: ['audit'] });
+});
+
+it('names a part whose probe throws before it returns', async () => {
+  const thrown = (): Promise<void> => {
+    throw new TypeError('not opened');
+  };
+  expect((await refusal(healthOf({ kms: thrown, store: fine }).health)).extensions).toEqual({ down: ['kms'] });
+});
+
 it('asks once for callers at the same time', async () => {
   let asked = 0;
   const { health } = healthOf({

@@ -36,17 +36,23 @@ export class Health {
   }
 
   private async probeAll(): Promise<readonly string[]> {
-    const serving = await Promise.all(this.readiness.probes.map(serves));
-    return this.names.filter((_name, index) => serving[index] === false);
+    const { probes } = this.readiness;
+    const serving = await Promise.all(probes.map(serves));
+    const down = new Set(this.names.filter((_name, index) => serving[index] === false));
+    const explained = probes.filter(({ restsOn }) => restsOn !== undefined && down.has(restsOn));
+    for (const { name } of explained) down.delete(name);
+    return [...down];
   }
 }
 
 async function serves(probe: ReadinessProbe): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(false), PROBE_TIMEOUT)));
-  const answer = probe.check().then(
-    () => true,
-    () => false,
-  );
+  const answer = Promise.resolve()
+    .then(() => probe.check())
+    .then(
+      () => true,
+      () => false,
+    );
   return Promise.race([answer, late]).finally(() => clearTimeout(timer));
 }

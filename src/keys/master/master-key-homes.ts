@@ -18,6 +18,7 @@ export class MasterKeyHomes extends MasterKey {
   #source: SpansSource = () => Promise.resolve(undefined);
   #admitted: readonly HomeName[];
   #spans: readonly HomeSpan[] | undefined;
+  #isStarting = true;
 
   /** The first one is that of MASTER_KEY. */
   constructor(homes: readonly [MasterKey, ...MasterKey[]]) {
@@ -37,6 +38,7 @@ export class MasterKeyHomes extends MasterKey {
   follow(admitted: readonly HomeName[], source: SpansSource): void {
     this.#admitted = admitted;
     this.#source = source;
+    this.#isStarting = false;
   }
 
   /** Whose key it is, for homes that note it: to be said before one is opened. */
@@ -128,7 +130,10 @@ export class MasterKeyHomes extends MasterKey {
   }
 
   override async ping(): Promise<void> {
-    await (await this.#homes.serving(newestHome(this.#spans ?? (await this.#read())))).ping();
+    // Until the installation document has been read, a home that is not open yet shows a fault of the store, not of the key service.
+    if (this.#isStarting) return;
+    // By what was heard last: asking the store here would report a store that hangs as a fault of the key service.
+    await (await this.#homes.serving(this.home)).ping();
   }
 
   close(): Promise<void> {

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { DomainError, isDomainError, StartRefused } from '../../../kernel';
+import { DomainError, StartRefused } from '../../../kernel';
 import {
   type Collection,
   type Draft,
@@ -70,12 +70,8 @@ export class UserKeyHomes extends UserKeyHome {
   }
 
   async ping(): Promise<void> {
-    // Without the store the last that was heard: that it is away is told by its own probe.
-    const pins = await this.#pins().catch((error: unknown) => {
-      if (isDomainError(error, 'store_unavailable')) return this.#known;
-      throw error;
-    });
-    if (usesVault(pins)) await (await this.#serving()).ping();
+    // By what was heard last: asking the store here would report a store that hangs as a fault of the key service.
+    if (usesVault(this.#known)) await (await this.#serving()).ping();
   }
 
   async place(): Promise<UserKeyPlace> {
