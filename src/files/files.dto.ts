@@ -1,7 +1,7 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsIn, IsInt, IsOptional, IsString, MaxLength, Min } from 'class-validator';
-import { PageQueryDto, wholeNumber } from '../http';
+import { IsIn, IsInt, IsOptional, IsString, Min } from 'class-validator';
+import { MaxLength, PageQueryDto, wholeNumber } from '../http';
 import { MAX_NAME_BYTES } from './file-name';
 import { FileView, ListedFile } from './file-view';
 import { UploadField } from './upload-request';

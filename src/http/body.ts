@@ -1,10 +1,13 @@
 import { FastifyInstance, FastifyRequest } from 'fastify';
 import { IncomingMessage } from 'node:http';
 import { DomainError, SECOND } from '../kernel';
+import { RoutePolicy } from './policy';
 import { policyOf } from './route-config';
 import { parseStrictJson } from './strict-json';
 
 export const JSON_LIMIT = 1024 * 1024;
+/** For whoever has not shown an access token: no such route takes more than names, passwords and codes. */
+export const PUBLIC_JSON_LIMIT = 16 * 1024;
 const BODY_TIMEOUT = 30 * SECOND;
 
 /**
@@ -27,7 +30,7 @@ function passThrough(request: FastifyRequest): Promise<undefined> {
 }
 
 async function readJson(request: FastifyRequest, payload: IncomingMessage, timeoutMs: number): Promise<unknown> {
-  const limit = policyOf(request.routeOptions.config)?.body ?? JSON_LIMIT;
+  const limit = limitOf(policyOf(request.routeOptions.config));
   if (limit === 'stream') return undefined;
   checkEncoding(request);
   const bytes = await readBody(payload, limit, timeoutMs);
@@ -37,6 +40,12 @@ async function readJson(request: FastifyRequest, payload: IncomingMessage, timeo
     throw new DomainError('validation_failed', { fields: [{ pointer: '', message: 'must be a JSON object' }] });
   }
   return value;
+}
+
+function limitOf(policy: RoutePolicy | undefined): number | 'stream' {
+  if (policy?.body !== undefined) return policy.body;
+  const isSignedIn = policy?.access === 'user' || policy?.access === 'administrator';
+  return isSignedIn ? JSON_LIMIT : PUBLIC_JSON_LIMIT;
 }
 
 function checkEncoding(request: FastifyRequest): void {

@@ -78,10 +78,17 @@ export class Gate {
 // RFC 9112, 3.2.
 const noHost = (): DomainError => new DomainError('validation_failed', { detail: 'The request has no Host header.' });
 
+/** Of one query. No route knows a tenth of them. */
+const MAX_PARAMETERS = 100;
+
 // Fastify leaves a value that does not decode as it stands: a name would then not be the one that was sent.
 // class-transformer would take `constructor` over into the DTO, and class-validator then looks its rules up under the sender's object.
 function checkQuery(request: FastifyRequest): void {
-  if (!decodes(queryOf(request))) {
+  const query = queryOf(request);
+  if (query.split('&', MAX_PARAMETERS + 1).length > MAX_PARAMETERS) {
+    throw new DomainError('validation_failed', { detail: `The query has more than ${MAX_PARAMETERS} parameters.` });
+  }
+  if (!decodes(query)) {
     throw new DomainError('validation_failed', { detail: 'The query is not UTF-8 in percent-encoding.' });
   }
   for (const name of Object.keys(request.query ?? {})) {

@@ -131,11 +131,21 @@ export class Idempotency {
 /** The first request is most likely done within a second, whatever its claim allows for. */
 const running = (): DomainError => new DomainError('idempotency_running', { retryAfterSeconds: 1 });
 
-/** JSON with its keys in order: the same request, written by another serializer, is the same request. */
+/**
+ * JSON with its keys in order: the same request, written by another serializer, is the same request. By concatenation, which is
+ * several times faster than arrays and a replacer for a body of many small values.
+ */
 function canonicalJson(value: unknown): string {
-  const ordered = (_key: string, member: unknown): unknown =>
-    typeof member === 'object' && member !== null && !Array.isArray(member)
-      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : member;
-  return JSON.stringify(value ?? null, ordered);
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null);
+  let text = '';
+  if (Array.isArray(value)) {
+    for (const element of value) text += `${text === '' ? '' : ','}${canonicalJson(element)}`;
+    return `[${text}]`;
+  }
+  const members = value as Readonly<Record<string, unknown>>;
+  for (const name of Object.keys(members).sort()) {
+    text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${canonicalJson(members[name])}`;
+  }
+  return `{${text}}`;
 }

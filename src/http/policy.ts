@@ -29,7 +29,7 @@ export interface RoutePolicy {
   readonly idempotent?: 'replay' | 'secret';
   /** Answers also while the service starts or stops: probes, metrics, documentation. Reads neither store nor key. */
   readonly always?: boolean;
-  /** Bytes of body; default 1 MiB of JSON. `stream` leaves the limit to the handler, which counts as it reads. */
+  /** Bytes of body; default 1 MiB of JSON, 16 KiB where nobody has to sign in. `stream` leaves the limit to the handler, which counts as it reads. */
   readonly body?: number | 'stream';
   /** Refusals in the shape of another protocol instead of RFC 9457: tus 1.0.0 (http/tus.ts). */
   readonly errors?: 'tus';

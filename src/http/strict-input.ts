@@ -1,6 +1,6 @@
 import { FastifyRequest } from 'fastify';
 import { rulesOf } from './route-config';
-import { invalid, unknownMember } from './validation';
+import { MAX_FAULTS, invalid, unknownMember } from './validation';
 
 /**
  * The pipe validates what a handler declares. This refuses what it does not declare: a body or a query parameter sent to a route
@@ -10,8 +10,10 @@ export function checkUndeclaredInput(request: FastifyRequest): void {
   const rules = rulesOf(request.routeOptions.config);
   if (rules === undefined) return;
   const faults = [
-    ...(rules.takesQuery ? [] : Object.keys(request.query ?? {}).map((name) => unknownMember(name, 'query'))),
-    ...(rules.takesBody ? [] : Object.keys(request.body ?? {}).map((name) => unknownMember(name))),
+    ...(rules.takesQuery ? [] : namesOf(request.query).map((name) => unknownMember(name, 'query'))),
+    ...(rules.takesBody ? [] : namesOf(request.body).map((name) => unknownMember(name))),
   ];
   if (faults.length > 0) throw invalid(faults);
 }
+
+const namesOf = (input: unknown): string[] => Object.keys(input ?? {}).slice(0, MAX_FAULTS);

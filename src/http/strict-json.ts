@@ -3,18 +3,38 @@ import { DomainError } from '../kernel';
 /** Names that reach into prototypes: refused as keys wherever they stand. */
 export const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
-const MAX_DEPTH = 32;
-const QUOTE = '"';
+/** What one body may hold. A body within these costs a few milliseconds, whatever its shape. */
+export interface JsonLimits {
+  readonly depth: number;
+  /** Members of one object. */
+  readonly members: number;
+  /** Elements of one array. */
+  readonly elements: number;
+  /** Members and elements of the whole body together. */
+  readonly values: number;
+}
+
+export const JSON_LIMITS: JsonLimits = { depth: 32, members: 1_000, elements: 10_000, values: 50_000 };
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+const OPEN_ARRAY = 0x5b;
+const CLOSE_ARRAY = 0x5d;
+/** So few names are compared one by one; a set costs more than that. */
+const FEW = 8;
 
 /**
- * JSON as RFC 8259 and I-JSON (RFC 7493) have it: UTF-8 without a mark, no key twice, no lone surrogate, at most 32 levels. Two parsers
- * that take such a text never disagree about it. @throws DomainError `invalid_json`
+ * JSON as RFC 8259 and I-JSON (RFC 7493) have it: UTF-8 without a mark, no key twice, no lone surrogate, within `limits`. Two parsers
+ * that take such a text never disagree about it. The limits are checked before anything is built of the text.
+ * @throws DomainError `invalid_json`
  */
-export function parseStrictJson(bytes: Uint8Array): unknown {
+export function parseStrictJson(bytes: Uint8Array, limits = JSON_LIMITS): unknown {
   const text = decode(bytes);
-  const value = parse(text);
-  new Scan(text).run();
-  return value;
+  new Scan(text, limits).run();
+  return parse(text);
 }
 
 function decode(bytes: Uint8Array): string {
@@ -30,68 +50,126 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    throw invalid('The body is not JSON.');
+    throw notJson();
   }
 }
 
 const invalid = (detail: string): DomainError => new DomainError('invalid_json', { detail });
+const notJson = (): DomainError => invalid('The body is not JSON.');
 
-/** Looks at what JSON.parse passes over. Runs on text that JSON.parse has accepted, so it needs no grammar of its own. */
+interface Level {
+  /** The names of an open object so far; undefined for an open array. */
+  readonly names: Names | undefined;
+  /** Commas seen: one less than the members or elements. */
+  commas: number;
+}
+
+/**
+ * Looks at what JSON.parse passes over, and counts. It knows no grammar: a text that is no JSON may pass, and JSON.parse refuses it
+ * afterwards.
+ */
 class Scan {
-  /** The keys seen so far in each open object; undefined for an open array. */
-  private readonly open: (Set<string> | undefined)[] = [];
+  private readonly open: Level[] = [];
+  private level: Level | undefined;
   private awaitsKey = false;
+  private values = 0;
   private at = 0;
 
-  constructor(private readonly text: string) {}
+  constructor(
+    private readonly text: string,
+    private readonly limits: JsonLimits,
+  ) {}
 
   run(): void {
-    for (; this.at < this.text.length; this.at += 1) this.step(this.text.charAt(this.at));
+    const { text } = this;
+    for (; this.at < text.length; this.at += 1) {
+      const code = text.charCodeAt(this.at);
+      if (code === QUOTE) this.string();
+      else if (code === COMMA) this.comma();
+      else if (code === OPEN_OBJECT) this.enter(new Names());
+      else if (code === OPEN_ARRAY) this.enter(undefined);
+      else if (code === CLOSE_OBJECT || code === CLOSE_ARRAY) this.leave();
+    }
   }
 
-  private step(char: string): void {
-    if (char === QUOTE) this.string();
-    else if (char === '{') this.enter(new Set());
-    else if (char === '[') this.enter(undefined);
-    else if (char === ',') this.awaitsKey = this.open.at(-1) !== undefined;
-    else if (char === '}' || char === ']') this.leave();
-  }
-
-  private enter(keys: Set<string> | undefined): void {
-    this.open.push(keys);
-    this.awaitsKey = keys !== undefined;
-    if (this.open.length > MAX_DEPTH) throw invalid(`The body is nested deeper than ${MAX_DEPTH} levels.`);
+  private enter(names: Names | undefined): void {
+    this.count();
+    this.level = { names, commas: 0 };
+    this.open.push(this.level);
+    this.awaitsKey = names !== undefined;
+    const { depth } = this.limits;
+    if (this.open.length > depth) throw invalid(`The body is nested deeper than ${depth} levels.`);
   }
 
   private leave(): void {
     this.open.pop();
+    this.level = this.open.at(-1);
     this.awaitsKey = false;
   }
 
-  private string(): void {
-    const value = this.take();
-    if (/\p{Surrogate}/u.test(value)) throw invalid('A string holds half of a surrogate pair.');
-    if (!this.awaitsKey) return;
-    this.awaitsKey = false;
-    this.key(value, this.open.at(-1));
+  private comma(): void {
+    this.count();
+    const { level } = this;
+    if (level === undefined) return;
+    level.commas += 1;
+    this.awaitsKey = level.names !== undefined;
+    const { members, elements } = this.limits;
+    if (this.awaitsKey && level.commas >= members) throw invalid(`An object has more than ${members} members.`);
+    if (!this.awaitsKey && level.commas >= elements) throw invalid(`An array has more than ${elements} elements.`);
   }
 
-  private key(name: string, seen: Set<string> | undefined): void {
-    if (FORBIDDEN_KEYS.has(name)) throw invalid('An object has a key with a reserved name.');
-    if (seen?.has(name) === true) throw invalid('An object has the same key twice.');
-    seen?.add(name);
+  private count(): void {
+    this.values += 1;
+    if (this.values > this.limits.values) throw invalid(`The body holds more than ${this.limits.values} values.`);
   }
 
   /** The string that begins here; stands on its closing quote afterwards. */
-  private take(): string {
+  private string(): void {
     const begin = this.at;
-    let escaped = false;
-    for (this.at += 1; this.text.charAt(this.at) !== QUOTE; this.at += 1) {
-      if (this.text.charAt(this.at) !== '\\') continue;
-      escaped = true;
+    const isEscaped = this.skipString();
+    const isKey = this.awaitsKey;
+    this.awaitsKey = false;
+    // Decoded UTF-8 holds no lone surrogate, so only an escape can bring one.
+    if (isEscaped) {
+      const value = parse(this.text.slice(begin, this.at + 1)) as string;
+      if (/\p{Surrogate}/u.test(value)) throw invalid('A string holds half of a surrogate pair.');
+      if (isKey) this.key(value);
+    } else if (isKey) this.key(this.text.slice(begin + 1, this.at));
+  }
+
+  private skipString(): boolean {
+    const { text } = this;
+    let isEscaped = false;
+    for (this.at += 1; this.at < text.length; this.at += 1) {
+      const code = text.charCodeAt(this.at);
+      if (code === QUOTE) return isEscaped;
+      if (code !== BACKSLASH) continue;
+      isEscaped = true;
       this.at += 1;
     }
-    const raw = this.text.slice(begin, this.at + 1);
-    return escaped ? (JSON.parse(raw) as string) : raw.slice(1, -1);
+    throw notJson();
+  }
+
+  private key(name: string): void {
+    if (FORBIDDEN_KEYS.has(name)) throw invalid('An object has a key with a reserved name.');
+    if (this.level?.names?.add(name) === false) throw invalid('An object has the same key twice.');
+  }
+}
+
+/** The names of one object. Bodies hold many small objects, so a set is made for the large ones only. */
+class Names {
+  private readonly few: string[] = [];
+  private many: Set<string> | undefined;
+
+  /** False for a name that is there already. */
+  add(name: string): boolean {
+    if (this.many !== undefined) {
+      const before = this.many.size;
+      return this.many.add(name).size > before;
+    }
+    if (this.few.includes(name)) return false;
+    this.few.push(name);
+    if (this.few.length > FEW) this.many = new Set(this.few);
+    return true;
   }
 }

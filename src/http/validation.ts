@@ -1,7 +1,9 @@
 import { ArgumentMetadata, Injectable, ValidationError, ValidationPipe } from '@nestjs/common';
 import { DomainError, FieldFault, isDomainError } from '../kernel';
+import { dtoInstances } from './dto-instances';
 
-const MAX_FAULTS = 20;
+/** How many faults of one request are told. */
+export const MAX_FAULTS = 20;
 const MAX_POINTER_CHARS = 200;
 const PARTS: Readonly<Record<string, FieldFault['in']>> = { query: 'query', param: 'path' };
 
@@ -16,7 +18,8 @@ export class InputPipe extends ValidationPipe {
       transform: true,
       stopAtFirstError: true,
       validationError: { target: false, value: false },
-      exceptionFactory: (errors) => invalid(errors.flatMap((error) => faultsOf(error, ''))),
+      transformerPackage: dtoInstances,
+      exceptionFactory: (errors) => invalid(firstFaults(errors)),
     });
   }
 
@@ -40,13 +43,24 @@ export const unknownMember = (name: string, part?: FieldFault['in']): FieldFault
   message: 'is not known here',
 });
 
-function faultsOf(error: ValidationError, parent: string): FieldFault[] {
-  const pointer = pointerTo(parent, error.property);
-  const own = Object.entries(error.constraints ?? {}).map(([rule, message]) => ({
-    pointer,
-    message: rule === 'whitelistValidation' ? 'is not known here' : withoutName(message, error.property),
-  }));
-  return [...own, ...(error.children ?? []).flatMap((child) => faultsOf(child, pointer))];
+/** As many as are told. The others are not looked at: a body may hold thousands. */
+function firstFaults(errors: readonly ValidationError[]): FieldFault[] {
+  const faults: FieldFault[] = [];
+  for (const fault of faultsOf(errors, '')) {
+    faults.push(fault);
+    if (faults.length === MAX_FAULTS) break;
+  }
+  return faults;
+}
+
+function* faultsOf(errors: readonly ValidationError[], parent: string): Generator<FieldFault> {
+  for (const { property, constraints, children } of errors) {
+    const pointer = pointerTo(parent, property);
+    for (const [rule, message] of Object.entries(constraints ?? {})) {
+      yield { pointer, message: rule === 'whitelistValidation' ? 'is not known here' : withoutName(message, property) };
+    }
+    yield* faultsOf(children ?? [], pointer);
+  }
 }
 
 /** class-validator begins each message with the property, which the pointer says already. */

@@ -1,8 +1,8 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
 import { Type } from 'class-transformer';
-import { IsInt, IsString, MaxLength, ValidateNested } from 'class-validator';
+import { IsInt, IsString, ValidateNested } from 'class-validator';
 import { FastifyReply, FastifyRequest } from 'fastify';
-import { Caller, OptionalCaller, PageQueryDto, Policy } from '../../src/http';
+import { Caller, MaxLength, OptionalCaller, PageQueryDto, Policy } from '../../src/http';
 import { DomainError, Principal } from '../../src/kernel';
 import { currentRequestId } from '../../src/observability';
 

@@ -1,4 +1,5 @@
-import { IsString, MaxLength } from 'class-validator';
+import { IsString } from 'class-validator';
+import { MaxLength } from '../../http';
 import { FactorMethod } from './methods';
 
 export class TotpStateDto {

@@ -1,4 +1,5 @@
-import { IsString, MaxLength, ValidateIf } from 'class-validator';
+import { IsString, ValidateIf } from 'class-validator';
+import { MaxLength } from '../../http';
 import { FactorMethod } from '../factors/methods';
 
 /** The longest of what a login may be named by: an e-mail address. */

@@ -1,4 +1,5 @@
-import { IsString, MaxLength } from 'class-validator';
+import { IsString } from 'class-validator';
+import { MaxLength } from '../../http';
 
 /** Longer than any token of ours, so that one of another kind is refused as a token and not as input. */
 const MAX_TOKEN = 4_096;

@@ -1,5 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsInt, IsOptional, IsString, Max, MaxLength, Min, MinLength } from 'class-validator';
+import { IsInt, IsOptional, IsString, Max, Min } from 'class-validator';
+import { MaxLength, MinLength } from '../../http';
 
 /** A hundred years, as for files. */
 const MAX_EXPIRY_SECONDS = 100 * 365 * 24 * 3600;

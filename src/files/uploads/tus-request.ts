@@ -6,6 +6,9 @@ import { UploadFields, UploadRequest, parseUpload } from '../upload-request';
 export const OFFSET_MEDIA_TYPE = 'application/offset+octet-stream';
 export const EXTENSIONS = 'creation,creation-with-upload,expiration,checksum,termination';
 
+/** Entries of one Upload-Metadata. */
+const MAX_METADATA = 50;
+
 const ALGORITHMS: Readonly<Record<string, { readonly hash: () => HashStream; readonly bytes: number }>> = {
   sha1: { hash: sha1Stream, bytes: 20 },
   sha256: { hash: sha256Stream, bytes: 32 },
@@ -80,7 +83,9 @@ function describedBy(header: string): UploadRequest {
 
 function metadataOf(header: string): ReadonlyMap<string, string> {
   const pairs = new Map<string, string>();
-  for (const pair of header === '' ? [] : header.split(',')) {
+  const sent = header === '' ? [] : header.split(',', MAX_METADATA + 1);
+  if (sent.length > MAX_METADATA) throw invalid(`Upload-Metadata has more than ${MAX_METADATA} entries.`);
+  for (const pair of sent) {
     const [key = '', value = '', ...more] = pair.trim().split(' ');
     const text = textOf(value);
     if (key === '' || more.length > 0 || text === undefined) throw invalid('Upload-Metadata is malformed.');
