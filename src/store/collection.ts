@@ -44,7 +44,16 @@ export interface Collection<T extends Doc> {
   find(index: string, ...key: KeyPart[]): Promise<T | undefined>;
   /** Documents whose key in `index` starts with `prefix`, in index order, then by `_id`. */
   list(index: string, prefix: readonly KeyPart[], options: ListOptions): Promise<Page<T>>;
-  count(index: string, prefix: readonly KeyPart[]): Promise<number>;
+  /**
+   * As `list`, but from the rows themselves and in no order: an engine that keeps its own indexes reads every row of the collection, so a
+   * row that an index has lost is found too. For what may not be undone. A page may be empty and still have a `next`.
+   */
+  scan(index: string, prefix: readonly KeyPart[], options: Omit<ListOptions, 'reverse'>): Promise<Page<T>>;
+  /**
+   * How many entries an index has under `prefix`, for display and limits alone: rows are not read. With `limit` it stops there. Without one
+   * it takes as long as there are entries, and only each part of it has the deadline of an operation.
+   */
+  count(index: string, prefix: readonly KeyPart[], limit?: number): Promise<number>;
   /**
    * The position right behind `doc` in a list of `index` by a prefix of `length` fields, whichever values they have: so several lists in one
    * order go on from the same place. `doc` has all fields of the index.

@@ -14,7 +14,7 @@ export interface ResolvedIndex {
 
 export const PRIMARY = '_id';
 /** Milliseconds; the last moment of the year 9999, after which ISO strings and some servers change their form. */
-const LAST_TIME = 253_402_300_799_999;
+export const LAST_TIME = 253_402_300_799_999;
 
 /**
  * Translates between documents and flat rows by a definition: only fields that the definition names pass, each of its own kind. A value

@@ -42,9 +42,17 @@ export class SealedCollection<T extends Doc> implements Collection<T> {
   }
 
   async list(index: string, prefix: readonly KeyPart[], options: ListOptions): Promise<Page<T>> {
+    const parts = this.#shape.key(this.#shape.index(index), prefix, false);
+    return this.#verified(await this.#rows.list(index, parts, options), index, parts, options);
+  }
+
+  async scan(index: string, prefix: readonly KeyPart[], options: Omit<ListOptions, 'reverse'>): Promise<Page<T>> {
+    const parts = this.#shape.key(this.#shape.index(index), prefix, false);
+    return this.#verified(await this.#rows.scan(index, parts, options), index, parts, options);
+  }
+
+  #verified(page: Page<SealedRow>, index: string, parts: readonly KeyPart[], options: ListOptions): Page<T> {
     const place = this.#shape.index(index);
-    const parts = this.#shape.key(place, prefix, false);
-    const page = await this.#rows.list(index, parts, options);
     const items: T[] = [];
     for (const row of page.items) {
       if (this.#answers(row, place, parts)) items.push(this.#restore(row));
@@ -53,8 +61,8 @@ export class SealedCollection<T extends Doc> implements Collection<T> {
     return { items, next: page.next };
   }
 
-  async count(index: string, prefix: readonly KeyPart[]): Promise<number> {
-    return this.#rows.count(index, prefix);
+  async count(index: string, prefix: readonly KeyPart[], limit?: number): Promise<number> {
+    return this.#rows.count(index, prefix, limit);
   }
 
   position(index: string, length: number, doc: T): Position {

@@ -6,6 +6,9 @@ import { Environment, Rows } from './environment';
 import { endOf } from './key-encoding';
 import { Layout } from './layout';
 
+/** One page of a scan ends after so many milliseconds: it is one turn of the event loop. */
+const SCAN_MS = 10;
+
 /** One collection in LMDB. Each check of a write is made inside its transaction and before its first put. */
 export class EmbeddedCollection<T extends Doc> implements Collection<T> {
   readonly layout: Layout<T>;
@@ -52,10 +55,33 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
     });
   }
 
-  async count(index: string, prefix: readonly KeyPart[]): Promise<number> {
+  async scan(index: string, prefix: readonly KeyPart[], options: Omit<ListOptions, 'reverse'>): Promise<Page<T>> {
+    checkLimit(options.limit);
+    const place = this.#shape.index(index);
+    const parts = this.#shape.key(place, prefix, false);
+    const start = this.layout.rows;
+    // One row after the other, and not a page of them: most may be large and somebody else's.
+    return this.#read((rows) => {
+      const items: T[] = [];
+      const until = performance.now() + SCAN_MS;
+      for (const { key, value } of rows.getRange(range(start, options))) {
+        if (isUnder(value as FlatRow, place, parts)) items.push(this.#shape.restore(value as FlatRow));
+        const isEnd = items.length === options.limit || performance.now() >= until;
+        if (isEnd) return { items, next: key.subarray(start.length).toString('base64url') };
+      }
+      return { items, next: undefined };
+    });
+  }
+
+  async count(index: string, prefix: readonly KeyPart[], limit?: number): Promise<number> {
+    if (limit !== undefined) checkLimit(limit);
     const place = this.#shape.index(index);
     const start = this.layout.prefix(place, this.#shape.key(place, prefix, false));
-    return this.#read((rows) => rows.getKeysCount({ start, end: endOf(start) }));
+    const bounds = { start, end: endOf(start) };
+    // LMDB counts a whole range, whatever limit it is given.
+    return this.#read((rows) =>
+      limit === undefined ? rows.getKeysCount(bounds) : [...rows.getKeys({ ...bounds, limit })].length,
+    );
   }
 
   position(index: string, length: number, doc: T): Position {
@@ -161,6 +187,9 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
     return typeof id === 'string' ? this.#row(rows, id) : undefined;
   }
 }
+
+const isUnder = (row: FlatRow, { fields }: ResolvedIndex, parts: readonly KeyPart[]): boolean =>
+  parts.every((part, at) => row[fields[at] ?? PRIMARY] === part);
 
 /** The keys under `start`, from the position on. A position is what follows the prefix in the key of the last row shown. */
 function range(start: Buffer, { after, reverse = false }: ListOptions): RangeBounds {

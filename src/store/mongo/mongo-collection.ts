@@ -1,6 +1,7 @@
 import { Model } from 'mongoose';
 import { Collection, KeyPart, ListOptions, Page, Position } from '../collection';
 import { CollectionDefinition, Doc, Draft } from '../definition';
+import { OPERATION_DEADLINE } from '../deadline';
 import { checkBatch, checkLimit } from '../limits';
 import { FlatRow, PRIMARY, RowShape } from '../row-shape';
 import { MongoConnection, RowCollection } from './mongo-connection';
@@ -10,6 +11,10 @@ import { BsonRow, MongoRows } from './mongo-rows';
 
 /** Writes in one message: few enough that a busy server gets through them well within the deadline. */
 const BULK = 50;
+/** Index entries in one part of a count. */
+const COUNTED = 10_000;
+/** The server gives up when the caller has: a slow query must not go on for nobody. */
+const BOUNDED = { maxTimeMS: OPERATION_DEADLINE };
 
 /** One collection in MongoDB. Writes are conditional on `rev` in their filter, which makes each one a compare-and-set. */
 export class MongoCollection<T extends Doc> implements Collection<T> {
@@ -34,7 +39,7 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
 
   async find(index: string, ...key: KeyPart[]): Promise<T | undefined> {
     const query = this.#query(index, key, true);
-    const found = await this.#run((documents) => documents.findOne(query.filter(), { sort: query.sort() }));
+    const found = await this.#run((documents) => documents.findOne(query.filter(), { sort: query.sort(), ...BOUNDED }));
     return found === null ? undefined : this.#rows.fromBson(found);
   }
 
@@ -43,17 +48,37 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
     checkLimit(limit);
     const query = this.#query(index, prefix, false);
     const filter = query.filter(after, reverse);
-    const found = await this.#run((documents) =>
-      documents.find(filter, { sort: query.sort(reverse), limit: limit + 1, batchSize: limit + 1 }).toArray(),
-    );
-    const items = found.slice(0, limit).map((bson) => this.#rows.fromBson(bson));
-    const last = found.length > limit ? items.at(-1) : undefined;
-    return { items, next: last && query.position(last as unknown as FlatRow) };
+    const page = { sort: query.sort(reverse), limit: limit + 1, batchSize: limit + 1, ...BOUNDED };
+    const found = await this.#run((documents) => documents.find(filter, page).toArray());
+    const shown = found.slice(0, limit);
+    const last = found.length > limit ? shown.at(-1) : undefined;
+    return { items: shown.map((bson) => this.#rows.fromBson(bson)), next: last && query.position(last) };
   }
 
-  async count(index: string, prefix: readonly KeyPart[]): Promise<number> {
+  /** The server keeps its indexes itself, in one transaction with the rows: a list is from the rows. */
+  scan(index: string, prefix: readonly KeyPart[], options: Omit<ListOptions, 'reverse'>): Promise<Page<T>> {
+    return this.list(index, prefix, options);
+  }
+
+  async count(index: string, prefix: readonly KeyPart[], limit = Infinity): Promise<number> {
+    if (limit !== Infinity) checkLimit(limit);
     const query = this.#query(index, prefix, false);
-    return this.#run((documents) => documents.countDocuments(query.filter()));
+    for (let count = 0, after: Position | undefined; ;) {
+      const part = Math.min(COUNTED, limit - count);
+      const filter = query.filter(after);
+      const found = await this.#run((documents) => documents.countDocuments(filter, { limit: part, ...BOUNDED }));
+      count += found;
+      if (found < part || count >= limit) return count;
+      after = await this.#positionAt(query, filter, part);
+      if (after === undefined) return count;
+    }
+  }
+
+  /** The position of the entry with this number behind `filter`. */
+  async #positionAt(query: MongoQuery<T>, filter: Filter, number: number): Promise<Position | undefined> {
+    const options = { sort: query.sort(), skip: number - 1, limit: 1, projection: query.projection(), ...BOUNDED };
+    const [last] = await this.#run((documents) => documents.find(filter, options).toArray());
+    return last && query.position(last);
   }
 
   position(index: string, length: number, doc: T): Position {
@@ -95,7 +120,7 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
 
   #query(index: string, parts: readonly KeyPart[], whole: boolean): MongoQuery<T> {
     const place = this.#shape.index(index);
-    return new MongoQuery(this.#shape, this.#rows, place, this.#shape.key(place, parts, whole));
+    return new MongoQuery(this.#rows, place, this.#shape.key(place, parts, whole));
   }
 
   #compareAndSet(row: FlatRow): { filter: Filter; replacement: Omit<BsonRow, '_id'> } {

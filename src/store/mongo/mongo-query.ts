@@ -2,7 +2,7 @@ import { mongo } from 'mongoose';
 import { DomainError } from '../../kernel';
 import { KeyPart, Position } from '../collection';
 import { Doc } from '../definition';
-import { FlatRow, isKind, PRIMARY, ResolvedIndex, RowShape } from '../row-shape';
+import { PRIMARY, ResolvedIndex } from '../row-shape';
 import { BsonValue, MongoRows } from './mongo-rows';
 
 export type Filter = mongo.Filter<mongo.Document & { _id: string }>;
@@ -10,13 +10,13 @@ export type Sort = Record<string, 1 | -1>;
 
 /**
  * Filters and orders over one index. Values stand only where the operators are ours, so no key that a client sent is ever an operator.
- * Every field of the index is in the filter: the server may use a partial index only for a query that implies its condition.
+ * Every field of the index is in the filter: the server may use a partial index only for a query that implies its condition. So is the type
+ * of each value: a row with a null or a NaN for a number is none of ours, and no cursor could go on behind it.
  */
 export class MongoQuery<T extends Doc> {
   readonly #rest: readonly string[];
 
   constructor(
-    private readonly shape: RowShape<T>,
     private readonly rows: MongoRows<T>,
     private readonly index: ResolvedIndex,
     private readonly prefix: readonly KeyPart[],
@@ -28,7 +28,7 @@ export class MongoQuery<T extends Doc> {
   filter(after?: Position, reverse = false): Filter {
     const filter: Filter = {};
     this.prefix.forEach((part, at) => (filter[this.#field(at)] = { $eq: this.rows.value(this.#field(at), part) }));
-    for (const field of this.#rest) if (field !== PRIMARY) filter[field] = { $exists: true };
+    for (const field of this.#rest) filter[field] = this.rows.wellTyped(field);
     if (after !== undefined) filter['$or'] = this.#beyond(this.#values(after), reverse ? '$lt' : '$gt');
     return filter;
   }
@@ -37,8 +37,14 @@ export class MongoQuery<T extends Doc> {
     return Object.fromEntries(this.#rest.map((field) => [field, reverse ? -1 : 1]));
   }
 
-  position(row: FlatRow): Position {
-    return JSON.stringify(this.#rest.map((field) => row[field]));
+  /** What `position` needs of a row. */
+  projection(): Sort {
+    return Object.fromEntries(this.#rest.map((field) => [field, 1]));
+  }
+
+  /** Of a row as the server has it: one that somebody else wrote may hold what no row of ours does, and a list goes on behind it. */
+  position(row: Readonly<Record<string, unknown>>): Position {
+    return JSON.stringify(this.#rest.map((field) => this.rows.cursorPart(row[field])));
   }
 
   /** The rows behind these values in the order of the remaining fields: a later first one, or the same and a later second one, ... */
@@ -53,9 +59,9 @@ export class MongoQuery<T extends Doc> {
     const values = parsePosition(position);
     if (values.length !== this.#rest.length) throw invalidCursor();
     return this.#rest.map((field, at) => {
-      const value = values[at];
-      if (!isKind(this.shape.kind(field), value)) throw invalidCursor();
-      return this.rows.value(field, value);
+      const value = this.rows.fromCursor(field, values[at]);
+      if (value === undefined) throw invalidCursor();
+      return value;
     });
   }
 

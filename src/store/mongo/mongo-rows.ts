@@ -1,9 +1,9 @@
-import { IndexDefinition as MongooseIndex, IndexOptions, Schema } from 'mongoose';
+import { IndexDefinition as MongooseIndex, IndexOptions, mongo, Schema } from 'mongoose';
 import { KeyPart } from '../collection';
 import { Doc, FieldKind } from '../definition';
-import { FlatRow, PRIMARY, ResolvedIndex, RowShape } from '../row-shape';
+import { FlatRow, isKind, LAST_TIME, PRIMARY, ResolvedIndex, RowShape } from '../row-shape';
 
-export type BsonValue = string | number | boolean | Date;
+export type BsonValue = string | number | boolean | Date | mongo.Long;
 export type BsonRow = { _id: string; rev: number } & Record<string, BsonValue>;
 
 const TYPES = { string: String, number: Number, boolean: Boolean, time: Date, json: String } as const;
@@ -66,6 +66,35 @@ export class MongoRows<T extends Doc> {
   value(field: string, part: KeyPart): BsonValue {
     return bsonValue(this.shape.kind(field), part);
   }
+
+  /** Holds for every value that we wrote into this field, and for none that a cursor could not go on behind. */
+  wellTyped(field: string): Readonly<Record<string, unknown>> {
+    return { $exists: true, ...BOUNDS[this.shape.kind(field)] };
+  }
+
+  /** As it stands in a cursor. A whole number that JSON does not hold is a planted one, and still has to be passed by. */
+  cursorPart(value: unknown): unknown {
+    if (value instanceof Date) return value.getTime();
+    return value instanceof mongo.Long ? { long: value.toString() } : value;
+  }
+
+  /** Undefined for what is no part of a cursor. */
+  fromCursor(field: string, part: unknown): BsonValue | undefined {
+    const kind = this.shape.kind(field);
+    if (isKind(kind, part)) return bsonValue(kind, part);
+    const long = kind === 'number' ? (part as { long?: unknown } | null | undefined)?.long : undefined;
+    return typeof long === 'string' && WHOLE.test(long) ? mongo.Long.fromString(long) : undefined;
+  }
 }
+
+/** By type and by range: NaN is a number for the server too. */
+const BOUNDS: Readonly<Record<FieldKind, Readonly<Record<string, unknown>>>> = {
+  string: { $type: 'string' },
+  json: { $type: 'string' },
+  boolean: { $type: 'bool' },
+  number: { $type: ['double', 'int', 'long'], $gte: -Number.MAX_VALUE, $lte: Number.MAX_VALUE },
+  time: { $type: 'date', $gte: new Date(0), $lte: new Date(LAST_TIME) },
+};
+const WHOLE = /^-?\d{1,19}$/;
 
 const bsonValue = (kind: FieldKind, part: KeyPart): BsonValue => (kind === 'time' ? new Date(Number(part)) : part);

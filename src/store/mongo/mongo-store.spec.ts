@@ -1,4 +1,4 @@
-import { createConnection, Connection } from 'mongoose';
+import { createConnection, Connection, mongo } from 'mongoose';
 import { describeWithPart, type Secantus, startSecantus } from '../../../test/support/parts';
 import { defineCollection, Doc } from '../definition';
 import { MongoStore } from './mongo-store';
@@ -74,7 +74,61 @@ describeWithPart('secantus', 'the MongoDB store as the server sees it', () => {
     expect(index).toMatchObject({ unique: true, partialFilterExpression: { number: { $exists: true } } });
   });
 
-  it.each(['x', '[]', '[1]', '["a","b"]', '{}', '[{"$gt":""}]', '[null]', ''])(
+  describe('where somebody planted rows that hold what no row of ours does', () => {
+    const planted = ['a', 'b', 'c'].flatMap((letter, at) => [
+      { _id: `null-${letter}`, rev: 1, flag: false, level: null },
+      { _id: `nan-${letter}`, rev: 1, flag: false, level: at === 0 ? NaN : Infinity },
+      { _id: `text-${letter}`, rev: 1, flag: false, level: '1' },
+      { _id: `long-${letter}`, rev: 1, flag: false, level: mongo.Long.fromString('9223372036854775807') },
+      { _id: `decimal-${letter}`, rev: 1, flag: false, level: mongo.Decimal128.fromString('1') },
+      { _id: new mongo.ObjectId(), rev: 1, flag: false, level: 1 },
+    ]);
+    const levels = defineCollection<Doc & { readonly flag: boolean; readonly level: number }>({
+      name: 'levels',
+      fields: { flag: 'boolean', level: 'number' },
+      clear: ['flag', 'level'],
+      indexes: { due: { fields: ['flag', 'level'] } },
+      forged: 'refuse',
+    });
+
+    it.each(['due', '_id'])('lists and counts by %s to the end, whatever the page', async (index) => {
+      const rows = store.collection(levels);
+      await store.prepare();
+      const raw = beside.collection<{ _id: unknown }>('levels');
+      await raw.deleteMany({});
+      await raw.insertMany(planted);
+      await rows.insert({ _id: 'ours', flag: false, level: 7 });
+      const listed: string[] = [];
+      for (let after: string | undefined; ;) {
+        const prefix = index === 'due' ? [false] : [];
+        const page = await rows.list(index, prefix, { limit: 1, ...(after !== undefined && { after }) });
+        listed.push(...page.items.map(({ _id }) => _id));
+        if (page.next === undefined) break;
+        after = page.next;
+      }
+      expect(listed).toContain('ours');
+      expect(listed.filter((id) => typeof id !== 'string')).toEqual([]);
+      if (index === 'due') expect(listed).toEqual(['ours', 'long-a', 'long-b', 'long-c']);
+      else expect(listed).toHaveLength(16);
+    });
+  });
+
+  it('counts in parts, each of them with the deadline of an operation', async () => {
+    const rows = store.collection(tickets);
+    const many = Array.from({ length: 10_005 }, (_, n) => ({
+      _id: `n${n}`,
+      rev: 1,
+      number: `${n}`,
+      expires_at: new Date(9_999_999_999_999),
+    }));
+    await beside.collection<{ _id: string }>('tickets').deleteMany({});
+    await beside.collection<{ _id: string }>('tickets').insertMany(many);
+    expect(await rows.count('byTime', [])).toBe(10_005);
+    expect(await rows.count('byTime', [], 10_001)).toBe(10_001);
+    expect(await rows.count('byTime', [], 1)).toBe(1);
+  });
+
+  it.each(['x', '[]', '[1]', '["a","b"]', '{}', '[{"$gt":""}]', '[{"long":"1"}]', '[null]', ''])(
     'answers invalid_cursor for %j, which is no position of the index',
     async (after) => {
       const page = store.collection(tickets).list('byNumber', [], { limit: 1, after });

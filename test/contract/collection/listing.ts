@@ -54,6 +54,28 @@ export function listingContract(at: Prepared): void {
       expect(await at.things.count('byOwner', ['ada'])).toBe(2);
     });
 
+    it('counts no further than it is told', async () => {
+      for (let size = 0; size < 5; size += 1) await at.add({ size });
+      const counts = [1, 4, 5, 6].map((limit) => at.things.count('byOwner', ['ada'], limit));
+      expect(await Promise.all(counts)).toEqual([1, 4, 5, 5]);
+      expect(await at.things.count('byOwner', ['nobody'], 1)).toBe(0);
+      await expect(at.things.count('byOwner', ['ada'], 0)).rejects.toThrow(TypeError);
+    });
+
+    it.each([1, 3, 100])('scans all documents under a prefix, %i a page', async (limit) => {
+      const wanted: ThingDoc[] = [];
+      for (let size = 0; size < 7; size += 1) {
+        wanted.push(await at.add({ kind: `${size}`, size }));
+        await at.add({ owner: 'eve', kind: `${size}`, size });
+      }
+      const scanned = async (index: string, prefix: string[]) =>
+        ids(await allPages((options) => at.things.scan(index, prefix, options), { limit })).sort();
+      expect(await scanned('byOwner', ['ada'])).toEqual(ids(wanted).sort());
+      expect(await scanned('byOwnerKindSize', ['ada', '3'])).toEqual([wanted[3]?._id]);
+      expect(await scanned('byOwner', ['nobody'])).toEqual([]);
+      expect(await scanned('_id', [])).toHaveLength(14);
+    });
+
     it('orders equal keys by id', async () => {
       for (const _id of ['c', 'a', 'B', 'b', 'ä', '1']) await at.add({ _id });
       expect(ids((await at.things.list('byOwner', ['ada'], { limit: 10 })).items)).toEqual([
