@@ -48,7 +48,10 @@ async function backup(
   const blobs = await copyTree(join(dataDir, 'blobs'), join(folder, 'blobs'));
   // Behind the documents, so that no document is wrapped with a version that the copied keyring does not have.
   await copyTree(join(dataDir, 'secrets'), join(folder, 'secrets'));
-  for (const name of ['keyring.json', 'installation.json']) await copyOne(join(dataDir, name), join(folder, name));
+  // A generation that is decided and not yet in keyring.json is part of the keyring; keyring.json comes after it.
+  const pending = (await readdir(dataDir)).filter((name) => /^keyring\.\d+$/.test(name));
+  for (const name of [...pending, 'keyring.json', 'installation.json'])
+    await copyOne(join(dataDir, name), join(folder, name));
   const vault = masterKey.home === 'local' && userKeys.store === 'store' ? '' : IN_VAULT;
   const elsewhere = store === 'filesystem' ? '' : `Blobs lie in ${store}: copy them now, after this.\n`;
   return `Copied documents and ${blobs} blobs to ${folder}.\n${elsewhere}${vault}`;

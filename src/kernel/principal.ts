@@ -1,4 +1,4 @@
-import { MINUTE } from './clock';
+import { MINUTE, SECOND } from './clock';
 import { DomainError } from './errors';
 
 export type Role = 'user' | 'administrator';
@@ -25,9 +25,13 @@ export interface DropBox {
 /** How long a proof of identity is good for what is dangerous. */
 export const STEP_UP_MS = 5 * MINUTE;
 
+/** How far the clocks of replicas may differ. A proof from further ahead comes from a clock that was set back: its age is unknown. */
+const CLOCK_SKEW_MS = 30 * SECOND;
+
 /** What a route's policy asks for by `stepUp`, and a service where it depends on more than the route. @throws DomainError `step_up_required` */
 export function requireFreshProof({ authTime }: Principal, now: number): void {
-  if (now - authTime <= STEP_UP_MS) return;
+  const age = now - authTime;
+  if (age >= -CLOCK_SKEW_MS && age <= STEP_UP_MS) return;
   throw new DomainError('step_up_required', { detail: 'Prove yourself again with POST /step-up, then repeat this.' });
 }
 

@@ -1,4 +1,5 @@
-import { StartRefused } from '../../src/kernel';
+import { SecretBytes, StartRefused } from '../../src/kernel';
+import { wrapContext } from '../../src/keys/master';
 import { INSTALLATION_ID, kvConfig, openKv } from '../support/kv';
 import { KvMasterKey } from '../../src/keys/master/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
@@ -56,6 +57,20 @@ describeWithPart('openbao', 'A retired version in a KV document', () => {
     await master.retire(2);
     expect((await bao.request('GET', 'kv/metadata/master_key')).data['current_version']).toBe(now);
     await master.close();
+  });
+
+  it('wraps nothing in a process that has it still', async () => {
+    const [here, there] = [await openKv(bao), await openKv(bao)];
+    const { current } = await here.state();
+    const item = { key: new SecretBytes(Buffer.alloc(32, 5)), context: wrapContext('user-key', 'alice', 1) };
+    const [wrapped] = await here.wrap(current, [item]);
+    const next = await there.rotate(current);
+    await there.retire(current);
+    await expect(here.wrap(current, [item])).rejects.toMatchObject({ code: 'kms_unavailable' });
+    const rewrapped = here.rewrap(current, [{ wrapped: wrapped!, context: item.context }]);
+    await expect(rewrapped).rejects.toMatchObject({ code: 'kms_unavailable' });
+    expect(await here.wrap(next, [item])).toHaveLength(1);
+    await Promise.all([here.close(), there.close()]);
   });
 
   it('is ended on a Vault so slow that the answers of all steps together come too late, by two versions of the document', async () => {

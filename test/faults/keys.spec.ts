@@ -127,8 +127,10 @@ describe('A kill during the first start', () => {
   };
 
   it.each([
-    'keyring.locked',
-    'keyring.replaced',
+    'keyring.written',
+    'keyring.decided',
+    'keyring.drafts-removed',
+    'keyring.settled',
     'system-keys.one-stored',
     'system-keys.one-stored:2',
     'system-keys.rewrapped',

@@ -27,6 +27,20 @@ describe('POST /step-up', () => {
     expectProblem(await fresh.post('/2fa/totp'), 401, 'step_up_required');
   });
 
+  it('asks for a new proof where the clock was set back behind the former one, and not for a small difference', async () => {
+    const { person } = await signUp(coffer.client);
+    const { username, password } = person;
+    const first = (await coffer.client.post('/login', { username, password })).json;
+    coffer.clock.offset -= 10_000;
+    expectStatus(await coffer.client.as(first.access_token as string).post('/2fa/totp'), 200);
+    coffer.clock.offset -= 30 * MINUTE;
+    const second = await coffer.client.post('/token/refresh', { refresh_token: first.refresh_token });
+    expectProblem(await coffer.client.as(token(second)).post('/2fa/totp'), 401, 'step_up_required');
+    const third = await coffer.client.as(token(second)).post('/step-up', { password });
+    expectStatus(await coffer.client.as(token(third)).post('/2fa/totp'), 200);
+    coffer.clock.offset += 30 * MINUTE + 10_000;
+  });
+
   it('gives the tokens of a login and voids the former ones, also for one that was just refreshed', async () => {
     const { person } = await signUp(coffer.client);
     const { username, password } = person;

@@ -67,11 +67,11 @@ export class S3Connection {
 
   /** The same without a short deadline; ends early by `signal`. */
   async heavy<T>(call: S3Call<T>, signal?: AbortSignal): Promise<T> {
-    const begun = Date.now();
+    const begun = performance.now();
     const aborter = new AbortController();
     const abort = (): void => aborter.abort();
     const watch = setInterval(() => {
-      const silence = Date.now() - Math.max(begun, this.#heardAt);
+      const silence = performance.now() - Math.max(begun, this.#heardAt);
       if (silence > SILENCE) void this.#lives().then((lives) => lives || abort());
     }, LOOK_INTERVAL);
     signal?.addEventListener('abort', abort, { once: true });
@@ -89,20 +89,20 @@ export class S3Connection {
   }
 
   async #run<T>(call: S3Call<T>, deadline: number, aborter = new AbortController()): Promise<T> {
-    if (this.#gaveUpAt > this.#heardAt && Date.now() - this.#gaveUpAt < REST)
+    if (this.#gaveUpAt > this.#heardAt && performance.now() - this.#gaveUpAt < REST)
       throw new DomainError('store_unavailable');
     const giveUp = (): void => {
-      this.#gaveUpAt = Date.now();
+      this.#gaveUpAt = performance.now();
       aborter.abort();
     };
     // One turn later: where this process itself was busy, the answer may lie unread in the socket, and is read first.
     const timer = setTimeout(() => setImmediate(giveUp), deadline);
     try {
       const answer = await call(this.#client, { abortSignal: aborter.signal });
-      this.#heardAt = Date.now();
+      this.#heardAt = performance.now();
       return answer;
     } catch (error) {
-      if (answerStatus(error) !== undefined) this.#heardAt = Date.now();
+      if (answerStatus(error) !== undefined) this.#heardAt = performance.now();
       throw s3Fault(error);
     } finally {
       clearTimeout(timer);
@@ -116,7 +116,7 @@ export class S3Connection {
   }
 
   async #askForLife(): Promise<boolean> {
-    const begun = Date.now();
+    const begun = performance.now();
     const ask: S3Call<unknown> = (client, options) =>
       client.send(new HeadBucketCommand({ Bucket: this.bucket }), options);
     await this.#run(ask, PROBE_DEADLINE).catch(() => undefined);

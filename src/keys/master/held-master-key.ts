@@ -6,6 +6,8 @@ import { type ItemResult, MasterKey, type UnwrapItem, type WrapItem } from './ma
 /** Gives the key of a version, undefined where there is none. Asked at once and not across an await: a reload zeroes former keys. */
 export type KeyLookup = (version: number) => SecretBytes | undefined;
 
+export type KeyUse = 'wrap' | 'unwrap';
+
 /** A home that hands its keys to this process (a keyring file, a KV document), which wraps with them itself. */
 export abstract class HeldMasterKey extends MasterKey {
   readonly #wraps: KeyWrap;
@@ -17,19 +19,22 @@ export abstract class HeldMasterKey extends MasterKey {
 
   async wrap(version: number, items: readonly WrapItem[]): Promise<WrappedKey[]> {
     checkBatch(items);
-    const master = required(await this.keysFor([version]), version);
+    const master = required(await this.keysFor([version], 'wrap'), version);
     return items.map((item) => this.#wraps.seal(master, version, item.key, item.context));
   }
 
   async unwrap(items: readonly UnwrapItem[]): Promise<ItemResult<SecretBytes>[]> {
     checkBatch(items);
-    const keyOf = await this.keysFor(items.map(({ wrapped }) => wrapped.masterVersion));
+    const keyOf = await this.keysFor(
+      items.map(({ wrapped }) => wrapped.masterVersion),
+      'unwrap',
+    );
     return items.map((item) => this.#wraps.open(item, keyOf));
   }
 
   async rewrap(version: number, items: readonly UnwrapItem[]): Promise<ItemResult<WrappedKey>[]> {
     checkBatch(items);
-    const keyOf = await this.keysFor([version, ...items.map(({ wrapped }) => wrapped.masterVersion)]);
+    const keyOf = await this.keysFor([version, ...items.map(({ wrapped }) => wrapped.masterVersion)], 'wrap');
     const master = required(keyOf, version);
     return items.map((item) => {
       const opened = this.#wraps.open(item, keyOf);
@@ -40,8 +45,11 @@ export abstract class HeldMasterKey extends MasterKey {
     });
   }
 
-  /** The keys at hand, read again where one of `versions` is not among them: another process may have made it. */
-  protected abstract keysFor(versions: readonly number[]): Promise<KeyLookup>;
+  /**
+   * The keys at hand, read again where one of `versions` is not among them: another process may have made it. For a wrap they are as the
+   * home has them now: what is wrapped with a version that another process has retired is lost.
+   */
+  protected abstract keysFor(versions: readonly number[], use: KeyUse): Promise<KeyLookup>;
 }
 
 function required(keyOf: KeyLookup, version: number): SecretBytes {

@@ -12,7 +12,7 @@ const deadlines = new AsyncLocalStorage<number>();
 export const asOneOperation = <T>(work: () => Promise<T>): Promise<T> =>
   deadlines.getStore() === undefined ? asNewOperation(work) : work();
 
-const asNewOperation = <T>(work: () => Promise<T>): Promise<T> => deadlines.run(Date.now() + OPERATION_MS, work);
+const asNewOperation = <T>(work: () => Promise<T>): Promise<T> => deadlines.run(performance.now() + OPERATION_MS, work);
 
 /**
  * `attempt`, again from the start while it gives undefined, as `repeat` does it. The first one is part of the operation around it; where another
@@ -30,5 +30,5 @@ export function inAttempts<T>(
   });
 }
 
-/** ms since the epoch: by when a request that is made now has to be answered. */
-export const operationDeadline = (): number => deadlines.getStore() ?? Date.now() + OPERATION_MS;
+/** ms of the monotonic clock: by when a request that is made now has to be answered. */
+export const operationDeadline = (): number => deadlines.getStore() ?? performance.now() + OPERATION_MS;

@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import type { MasterKeyConfig } from '../../../config';
 import { failpoint, StartRefused } from '../../../kernel';
 import { checkRetirable } from '../batch';
-import { HeldMasterKey, type KeyLookup } from '../held-master-key';
+import { HeldMasterKey, type KeyLookup, type KeyUse } from '../held-master-key';
 import type { MasterKeyState, OpenOptions } from '../master-key';
 import { asOneOperation, inAttempts } from '../operation-deadline';
 import { KvDocuments, openVault, unavailable, VaultForbidden, VaultNoEngine, type VaultSession } from '../vault';
@@ -125,17 +125,17 @@ export class KvMasterKey extends HeldMasterKey {
     return Promise.resolve();
   }
 
-  protected keysFor(versions: readonly number[]): Promise<KeyLookup> {
-    return asOneOperation(() => this.#keysFor(versions));
+  protected keysFor(versions: readonly number[], use: KeyUse): Promise<KeyLookup> {
+    return asOneOperation(() => this.#keysFor(versions, use));
   }
 
-  async #keysFor(versions: readonly number[]): Promise<KeyLookup> {
+  async #keysFor(versions: readonly number[], use: KeyUse): Promise<KeyLookup> {
     const lacks = (): boolean => versions.some((version) => this.#held.get(version) === undefined);
-    if (this.options.maxAgeMs === 0 || lacks()) {
+    if (use === 'wrap' || this.options.maxAgeMs === 0 || lacks()) {
       const joined = this.#flight !== undefined;
       await this.#load();
-      // A read that was under way already may have begun before the version was made.
-      if (joined && lacks()) await this.#load();
+      // A read that was under way already may have begun before the version was made, or retired.
+      if (joined && (use === 'wrap' || lacks())) await this.#load();
     }
     return (version) => this.#held.get(version);
   }

@@ -1,12 +1,33 @@
-import { open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { type BigIntStats, statSync } from 'node:fs';
+import { open, readdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { failpoint } from '../../../kernel';
+import { closed, removeFiles, syncFolder, unless } from './durable-files';
 import { errnoOf } from './errno';
-import { type Keyring, openKeyring, sealKeyring } from './keyring';
+import { destroyKeyring, type Keyring, openKeyring, sealKeyring } from './keyring';
+import { isDraft, type KeyringDraft } from './keyring-draft';
 import { KeyringFault } from './keyring-format';
+import { removeLocks } from './older-writers';
 
-const OWNER_ONLY = 0o600;
+const NAME = 'keyring.json';
+/** Each further look means that another process settled a generation in between. */
+const LOOKS = 100;
 
-/** `DATA_DIR/keyring.json`: read whole, replaced whole. Writers hold the keyring lock. */
+/** What is true of one content of the file alone: a replaced file has another inode, or another time of change. */
+export type FileMark = Pick<BigIntStats, 'ino' | 'ctimeNs' | 'size'>;
+
+export interface ReadKeyring {
+  readonly keyring: Keyring;
+  /** Of `keyring.json`, where there is one. */
+  readonly mark: FileMark | undefined;
+  /** The keyring is a generation that is decided and not yet in `keyring.json`. */
+  readonly isPending: boolean;
+}
+
+/**
+ * `DATA_DIR/keyring.json`, and `keyring.<generation>` while a writer puts the next generation in its place. A generation is decided by
+ * link(2), which one writer alone can do: the file is complete before it has that name. A rename of that very file then settles it.
+ */
 export class KeyringFile {
   readonly path: string;
 
@@ -14,58 +35,114 @@ export class KeyringFile {
     readonly dataDir: string,
     private readonly rootKey: string,
   ) {
-    this.path = join(dataDir, 'keyring.json');
+    this.path = join(dataDir, NAME);
   }
 
   /** Undefined only where there is no such file. @throws KeyringFault where there is one that does not open. */
-  async read(): Promise<Keyring | undefined> {
-    const text = await this.#text();
-    return text === undefined ? undefined : openKeyring(text, this.rootKey);
+  async read(): Promise<ReadKeyring | undefined> {
+    for (let look = 0; look < LOOKS; look += 1) {
+      // First the pending file, then the settled one: what is pending behind the settled one is then never taken for newer.
+      const generation = await this.#pendingGeneration();
+      if (generation === undefined) return this.#newest(await textOf(this.path), undefined);
+      const pending = await textOf(join(this.dataDir, `keyring.${generation}`));
+      if (pending !== undefined) return this.#newest(await textOf(this.path), { ...pending, generation });
+    }
+    throw new KeyringFault('unreadable', 'EAGAIN');
   }
 
-  async #text(): Promise<string | undefined> {
+  /** Whether the settled file is another one than it was at `mark`. A file that is not there has not moved. */
+  hasMoved(mark: FileMark | undefined): boolean {
+    const stats = this.#stats();
+    if (stats === undefined) return false;
+    return stats.ino !== mark?.ino || stats.ctimeNs !== mark.ctimeNs || stats.size !== mark.size;
+  }
+
+  #stats(): FileMark | undefined {
     try {
-      return await readFile(this.path, 'utf8');
-    } catch (error) {
-      const code = errnoOf(error);
-      if (code === 'ENOENT') return undefined;
-      throw new KeyringFault('unreadable', code);
+      return statSync(this.path, { bigint: true, throwIfNoEntry: false });
+    } catch {
+      return { ino: -1n, ctimeNs: -1n, size: -1n }; // it cannot be looked at: the read that follows says why
     }
+  }
+
+  /** Writes a generation. False where another process has written it: the file is to be read again. */
+  async put(draft: KeyringDraft, keyring: Keyring): Promise<boolean> {
+    await draft.write(sealKeyring(keyring, this.rootKey));
+    failpoint('keyring.written');
+    if (!(await draft.linkTo(join(this.dataDir, `keyring.${keyring.generation}`)))) return false;
+    failpoint('keyring.decided');
+    await this.settle(keyring.generation);
+    failpoint('keyring.settled');
+    return true;
   }
 
   /**
-   * Readers see the former file or the new one. The folder is fsynced too: after a power cut the name must not point to the former file
-   * when keys of the new version have been handed out.
+   * Puts a decided generation in the place of `keyring.json`; any process may. The folder is fsynced before and after: a power cut must
+   * not take back a version that keys were wrapped with. Drafts go first (see KeyringDraft), and with them the keys that they hold.
    */
-  async replace(keyring: Keyring): Promise<void> {
-    const temporary = `${this.path}.tmp`;
+  async settle(generation: number): Promise<void> {
+    await syncFolder(this.dataDir);
+    await removeFiles(
+      this.dataDir,
+      (name) => isDraft(name) || name === `${NAME}.tmp` || generationOf(name) < generation,
+    );
+    failpoint('keyring.drafts-removed');
+    await unless(['ENOENT'], () => rename(join(this.dataDir, `keyring.${generation}`), this.path));
+    await syncFolder(this.dataDir);
+    await removeLocks(this.dataDir, generation);
+  }
+
+  async #pendingGeneration(): Promise<number | undefined> {
     try {
-      await writeDurably(temporary, sealKeyring(keyring, this.rootKey));
-      await rename(temporary, this.path);
-      await syncFolder(dirname(this.path));
+      const generations = (await readdir(this.dataDir)).map(generationOf).filter(Number.isSafeInteger);
+      return generations.length === 0 ? undefined : Math.max(...generations);
     } catch (error) {
-      await rm(temporary, { force: true }).catch(() => undefined);
-      throw error;
+      if (errnoOf(error) === 'ENOENT') return undefined;
+      throw new KeyringFault('unreadable', errnoOf(error));
+    }
+  }
+
+  #newest(settled: FileText | undefined, pending: PendingText | undefined): ReadKeyring | undefined {
+    const [mark, former] = [settled?.mark, settled && openKeyring(settled.text, this.rootKey)];
+    if (pending === undefined || (former !== undefined && former.generation >= pending.generation)) {
+      return former && { keyring: former, mark, isPending: false };
+    }
+    if (former !== undefined) destroyKeyring(former);
+    return { keyring: this.#openPending(pending), mark, isPending: true };
+  }
+
+  #openPending({ text, generation }: PendingText): Keyring {
+    try {
+      const keyring = openKeyring(text, this.rootKey);
+      if (keyring.generation === generation) return keyring;
+      destroyKeyring(keyring);
+      throw new KeyringFault('damaged');
+    } catch (error) {
+      if (!(error instanceof KeyringFault)) throw error;
+      throw new KeyringFault(error.kind, error.code, `keyring.${generation}`);
     }
   }
 }
 
-async function writeDurably(path: string, text: string): Promise<void> {
-  const file = await open(path, 'w', OWNER_ONLY);
-  try {
-    await file.chmod(OWNER_ONLY); // a file that a dead writer left keeps its own mode otherwise
-    await file.writeFile(text, 'utf8');
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+interface FileText {
+  readonly text: string;
+  readonly mark: FileMark;
 }
 
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
+type PendingText = FileText & { readonly generation: number };
+
+/** Infinity for any other name: it is neither pending nor behind. */
+const generationOf = (name: string): number => Number(/^keyring\.([1-9]\d*)$/.exec(name)?.[1] ?? Infinity);
+
+async function textOf(path: string): Promise<FileText | undefined> {
   try {
-    await folder.sync();
-  } finally {
-    await folder.close();
+    return await closed(await open(path, 'r'), async (file) => {
+      const mark = await file.stat({ bigint: true });
+      return { mark, text: await file.readFile('utf8') };
+    });
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === 'ENOENT') return undefined;
+    throw new KeyringFault('unreadable', code);
   }
 }

@@ -18,8 +18,9 @@ export class KeyringFault extends Error {
     readonly kind: KeyringFaultKind,
     /** The operating system's code, as EACCES. */
     readonly code?: string,
+    readonly file = 'keyring.json',
   ) {
-    super(`keyring: ${kind}`);
+    super(`${file}: ${kind}${code === undefined ? '' : ` (${code})`}`);
     this.name = 'KeyringFault';
   }
 }

@@ -1,15 +1,13 @@
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { hostname, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SecretBytes, StartRefused, type WrappedKey } from '../../../kernel';
-import { type Managed, startProcess } from '../../../../test/support/processes';
 import { wrapContext } from '../wrap-context';
 import { LocalMasterKey } from './local-master-key';
 
 const ROOT_KEY = 'a root key of thirty-two characters';
 const OTHER_ROOT_KEY = 'another root key of as many chars..';
 const context = wrapContext('user-key', 'alice', 1);
-const support = join(__dirname, '../../../../test/support');
 
 let folder: string;
 let path: string;
@@ -44,17 +42,6 @@ async function refusal(home: LocalMasterKey): Promise<string> {
   expect(error).toBeInstanceOf(StartRefused);
   expect(await readFile(path)).toEqual(before);
   return (error as StartRefused).message;
-}
-
-function rotator(rounds: number, failpoint = ''): Managed {
-  const hook = join(support, 'typescript-hook.cjs');
-  const program = join(support, 'keyring-process.ts');
-  return startProcess(process.execPath, ['--require', hook, program, folder, ROOT_KEY, String(rounds), failpoint]);
-}
-
-async function outcome(process: Managed): Promise<WrappedKey[]> {
-  if ((await process.exited) !== 0) throw new Error(process.output());
-  return JSON.parse(process.output()) as WrappedKey[];
 }
 
 describe('The keyring file', () => {
@@ -194,6 +181,34 @@ const asNobody = async (act: () => Promise<void>): Promise<void> => {
   }
 };
 
+describe('A keyring that another process wrote', () => {
+  it('opens and wraps nothing here with a version that was retired there', async () => {
+    const [here, there] = [await opened(), await opened()];
+    const wrap = await wrapped(here);
+    await there.rotate(1);
+    await there.retire(1);
+    expect(await opens(here, wrap)).toBe(false);
+    await expect(wrapped(here)).rejects.toMatchObject({ code: 'kms_unavailable' });
+    const rewrapped = here.rewrap(1, [{ wrapped: await wrapped(here, 2), context }]);
+    await expect(rewrapped).rejects.toMatchObject({ code: 'kms_unavailable' });
+  });
+
+  it('is read once for all who ask at the same time', async () => {
+    const [here, there] = [await opened(), await opened()];
+    const wraps = await Promise.all([1, 2, 3].map(() => wrapped(here)));
+    await there.rotate(1);
+    const results = await Promise.all([...wraps, ...wraps].map((wrap) => opens(here, wrap)));
+    expect(results).toEqual(Array(6).fill(true));
+  });
+
+  it('serves nothing where it does not open', async () => {
+    const home = await opened();
+    const wrap = await wrapped(home);
+    await writeFile(path, 'damaged');
+    await expect(opens(home, wrap)).rejects.toMatchObject({ code: 'kms_unavailable' });
+  });
+});
+
 describe('A data folder that cannot be written', () => {
   it('refuses the first start in one line', async () => {
     await chmod(folder, 0o555);
@@ -214,71 +229,3 @@ describe('A data folder that cannot be written', () => {
     expect(await readFile(path)).toEqual(before);
   });
 });
-
-// Elsewhere a process is known by its id alone.
-const itOnLinux = process.platform === 'linux' ? it : it.skip;
-
-describe('Several processes on one keyring', () => {
-  it('make one version where all of them expect the same one', async () => {
-    const homes = await Promise.all([1, 2, 3, 4, 5, 6].map(() => opened()));
-    expect(await Promise.all(homes.map((home) => home.rotate(1)))).toEqual([2, 2, 2, 2, 2, 2]);
-  });
-
-  it('lose no version and no wrap where they rotate against each other', async () => {
-    await opened();
-    const wraps = (await Promise.all([rotator(25), rotator(25), rotator(25)].map(outcome))).flat();
-    const home = await opened();
-    expect(await Promise.all(wraps.map((wrap) => opens(home, wrap)))).toEqual(wraps.map(() => true));
-    const { current, versions } = await home.state();
-    expect(versions.map(({ version }) => version)).toEqual(Array.from({ length: current }, (_, at) => at + 1));
-  });
-
-  it('make one keyring where all of them start at once', async () => {
-    const wraps = (await Promise.all([rotator(1), rotator(1), rotator(1)].map(outcome))).flat();
-    const home = await opened();
-    expect(await Promise.all(wraps.map((wrap) => opens(home, wrap)))).toEqual([true, true, true]);
-  });
-
-  it('take the lock of a process over that was killed before it wrote', async () => {
-    const home = await opened();
-    const killed = rotator(1, 'keyring.locked');
-    expect(await killed.exited).toBeNull();
-    expect(await readdir(folder)).toContain('keyring.lock.2.1');
-    expect(await home.rotate(1)).toBe(2);
-    expect(await readdir(folder)).toEqual(['keyring.json']);
-  });
-
-  it('adopt the version of a process that was killed right after it wrote', async () => {
-    const home = await opened();
-    await rotator(1, 'keyring.replaced').exited;
-    expect(await home.rotate(1)).toBe(2);
-    expect(await home.rotate(2)).toBe(3);
-    expect(await readdir(folder)).toEqual(['keyring.json']);
-  });
-
-  it('let one of many take a stale lock over', async () => {
-    await opened();
-    await rotator(1, 'keyring.locked').exited;
-    const homes = await Promise.all([1, 2, 3, 4].map(() => opened()));
-    expect(await Promise.all(homes.map((home) => home.rotate(1)))).toEqual([2, 2, 2, 2]);
-  });
-
-  itOnLinux('take the lock of an earlier process over that had the same id', async () => {
-    const home = await opened();
-    const earlier = { pid: process.pid, host: hostname(), started: '1', boot: await bootId() };
-    await writeFile(join(folder, 'keyring.lock.2.1'), JSON.stringify(earlier));
-    expect(await home.rotate(1)).toBe(2);
-  });
-
-  itOnLinux('wait for a living one no longer than the port allows, and change nothing', async () => {
-    const home = await opened();
-    const stat = await readFile(`/proc/${process.pid}/stat`, 'utf8');
-    const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]!;
-    const living = { pid: process.pid, host: hostname(), started, boot: await bootId() };
-    await writeFile(join(folder, 'keyring.lock.2.1'), JSON.stringify(living));
-    await expect(home.rotate(1)).rejects.toMatchObject({ code: 'kms_unavailable' });
-    expect((await home.state()).current).toBe(1);
-  });
-});
-
-const bootId = async (): Promise<string> => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();

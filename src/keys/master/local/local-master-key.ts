@@ -1,5 +1,7 @@
 import { Logger } from '@nestjs/common';
-import { DomainError, SecretBytes, StartRefused } from '../../../kernel';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DomainError, SECOND, SecretBytes, StartRefused } from '../../../kernel';
 import { checkRetirable } from '../batch';
 import { HeldMasterKey, type KeyLookup } from '../held-master-key';
 import type { MasterKeyState } from '../master-key';
@@ -8,13 +10,18 @@ import { errnoOf } from './errno';
 import { KeyringFault } from './keyring-format';
 import { KeyringStore } from './keyring-store';
 
+/** How long a write is tried again that other writers passed by without a new generation. */
+const WRITE_PATIENCE_MS = 1.5 * SECOND;
+const RETRY_MS = 5;
+
 /**
  * The master key in a file of DATA_DIR, sealed with COFFER_ROOT_KEY: for one host, where there is no Vault. The processes of the host
- * share the file; each reads it again when it meets a version that it does not know.
+ * share the file; each reads it again where another one has written it, so that a retired version opens and wraps nothing anywhere.
  */
 export class LocalMasterKey extends HeldMasterKey {
   readonly #logger = new Logger('LocalMasterKey');
   readonly #keyrings: KeyringStore;
+  #flight: Promise<Keyring> | undefined;
 
   constructor(dataDir: string, rootKey: string) {
     super('local');
@@ -26,12 +33,21 @@ export class LocalMasterKey extends HeldMasterKey {
       if ((await this.#keyrings.reload()) !== undefined) return;
       if (!create)
         throw new StartRefused(`${this.#keyrings.path} is missing: put the keyring of this installation back.`);
-      await this.#keyrings.advance(0, () => newKeyring(Date.now()));
-      // Undefined where another process was quicker: then its keyring is ours.
-      if ((await this.#keyrings.reload()) === undefined) throw unavailable();
+      await this.#first();
     } catch (error) {
       throw this.#startRefusal(error);
     }
+  }
+
+  /** Made here, or by another process that was quicker. */
+  async #first(): Promise<void> {
+    const until = performance.now() + WRITE_PATIENCE_MS;
+    do {
+      await this.#keyrings.advance(0, () => newKeyring(Date.now()));
+      if ((await this.#keyrings.reload()) !== undefined) return;
+      await sleep(RETRY_MS);
+    } while (performance.now() < until);
+    throw unavailable();
   }
 
   async state(): Promise<MasterKeyState> {
@@ -50,7 +66,7 @@ export class LocalMasterKey extends HeldMasterKey {
     return current;
   }
 
-  /** The keyring is written anew without them. Copies of the former file are the operator's to remove. */
+  /** The keyring is written anew without them, and no file of the folder has them. Copies elsewhere are the operator's to remove. */
   async retire(version: number): Promise<void> {
     await this.#rewrite(
       (seen) => {
@@ -71,22 +87,34 @@ export class LocalMasterKey extends HeldMasterKey {
   }
 
   protected async keysFor(versions: readonly number[]): Promise<KeyLookup> {
-    if (versions.some((version) => this.#known(version) === undefined)) await this.#fresh();
+    const isStale = (): boolean =>
+      this.#keyrings.hasMoved() || versions.some((version) => this.#known(version) === undefined);
+    if (isStale()) {
+      const joined = this.#flight !== undefined;
+      await this.#shared();
+      // A read that was under way already may have begun before the file was written.
+      if (joined && isStale()) await this.#shared();
+    }
     return (version) => this.#known(version);
+  }
+
+  /** One read of the file for all who ask at the same time. */
+  #shared(): Promise<Keyring> {
+    this.#flight ??= this.#fresh().finally(() => (this.#flight = undefined));
+    return this.#flight;
   }
 
   /** The keyring as soon as it `isSo`, which one write of `next` makes it; again where another process wrote the file in between. */
   async #rewrite(isSo: (seen: Keyring) => boolean, next: (found: Keyring) => Keyring): Promise<Keyring> {
-    for (let former: number | undefined; ;) {
+    for (let until = performance.now() + WRITE_PATIENCE_MS, former = 0; ;) {
       const seen = await this.#fresh();
       if (isSo(seen)) return seen;
-      // The file is as it was: the lock was not to be had.
-      if (seen.generation === former) throw unavailable();
+      if (seen.generation !== former) until = performance.now() + WRITE_PATIENCE_MS;
+      else if (performance.now() > until) throw unavailable();
       former = seen.generation;
-      const written = await this.#serving(() =>
-        this.#keyrings.advance(seen.generation, (found) => next(present(found))),
-      );
+      const written = await this.#serving(() => this.#keyrings.advance(former, (found) => next(present(found))));
       if (written !== undefined) return written;
+      await sleep(RETRY_MS);
     }
   }
 
@@ -102,14 +130,14 @@ export class LocalMasterKey extends HeldMasterKey {
     try {
       return await work();
     } catch (error) {
-      this.#logger.error(`keyring.json: ${error instanceof KeyringFault ? error.message : errnoOf(error)}`);
+      this.#logger.error(error instanceof KeyringFault ? error.message : `keyring.json: ${errnoOf(error)}`);
       throw unavailable();
     }
   }
 
   #startRefusal(error: unknown): unknown {
     const path = this.#keyrings.path;
-    if (error instanceof KeyringFault) return new StartRefused(faultLine(error, path));
+    if (error instanceof KeyringFault) return new StartRefused(faultLine(error, join(dirname(path), error.file)));
     const code = errnoOf(error);
     return code === 'unknown' ? error : new StartRefused(`${path} cannot be written (${code}).`);
   }

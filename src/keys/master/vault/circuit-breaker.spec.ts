@@ -52,6 +52,19 @@ describe('The circuit breaker before Vault', () => {
     expect(probes - before).toBeLessThanOrEqual(21);
   });
 
+  it('probes as soon as the other side asked for, whatever the wall clock does meanwhile', async () => {
+    for (let at = 0; at < 3; at += 1) breaker.failed(5);
+    jest.setSystemTime(Date.now() - 3_600_000);
+    expect(breaker.retryAfterSeconds).toBe(5);
+    await jest.advanceTimersByTimeAsync(10_000);
+    const before = probes;
+    expect(before).toBeGreaterThan(0);
+    breaker.failed(1);
+    jest.setSystemTime(Date.now() - 3_600_000);
+    await jest.advanceTimersByTimeAsync(10_000);
+    expect(probes).toBeGreaterThan(before);
+  });
+
   it('closes at the first probe that succeeds, and forgets the failures', async () => {
     fail(50);
     serves = true;

@@ -14,7 +14,7 @@ export class CircuitBreaker {
   #pause = FIRST_PAUSE_MS;
   #timer: NodeJS.Timeout | undefined;
   #probing = false;
-  /** ms since the epoch: the other side asked not to be asked before. */
+  /** ms of the monotonic clock: the other side asked not to be asked before. */
   #notBefore = 0;
 
   /** `probe` resolves where the other side serves, and is bounded in time. `toldBy` gives the seconds to wait that its fault names. */
@@ -29,7 +29,7 @@ export class CircuitBreaker {
 
   /** How long it takes at most until a success could be found. */
   get retryAfterSeconds(): number {
-    return Math.ceil(Math.max(this.#pause, this.#notBefore - Date.now()) / SECOND);
+    return Math.ceil(Math.max(this.#pause, this.#notBefore - performance.now()) / SECOND);
   }
 
   succeeded(): void {
@@ -53,13 +53,16 @@ export class CircuitBreaker {
   }
 
   #wait(seconds: number): void {
-    this.#notBefore = Math.max(this.#notBefore, Date.now() + seconds * SECOND);
+    this.#notBefore = Math.max(this.#notBefore, performance.now() + seconds * SECOND);
   }
 
   #planProbe(): void {
     // At random within the upper half, so that many processes do not come back at the same instant.
     const share = 0.5 + Math.random() / 2;
-    this.#timer = setTimeout(() => void this.#tick(), Math.max(this.#pause * share, this.#notBefore - Date.now()));
+    this.#timer = setTimeout(
+      () => void this.#tick(),
+      Math.max(this.#pause * share, this.#notBefore - performance.now()),
+    );
     this.#timer.unref();
     this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS);
   }

@@ -49,7 +49,7 @@ export class VaultSession {
     if (this.#breaker.open) throw unavailable('open circuit', this.#breaker.retryAfterSeconds);
     const deadline = operationDeadline();
     // Earlier requests of the same operation took all of its time, and were answered: that alone opens no circuit.
-    if (deadline <= Date.now()) throw unavailable('no time left');
+    if (deadline <= performance.now()) throw unavailable('no time left');
     try {
       const reply = await this.#withToken(request, deadline);
       this.#breaker.succeeded();
@@ -72,7 +72,7 @@ export class VaultSession {
 
   /** Goes the whole way of a request, login included, to something that every token may ask. */
   async #probe(): Promise<void> {
-    await this.#withToken({ method: 'GET', path: 'auth/token/lookup-self' }, Date.now() + OPERATION_MS);
+    await this.#withToken({ method: 'GET', path: 'auth/token/lookup-self' }, performance.now() + OPERATION_MS);
   }
 
   async #withToken(request: Request, deadline: number): Promise<VaultReply> {
@@ -82,16 +82,16 @@ export class VaultSession {
     const next = await within(this.#tokenAfter(token), deadline);
     if (next === undefined) return reply;
     const again = await this.#send(request, next, deadline);
-    if (again.status === 403) this.#forbidden = { token: next, until: Date.now() + FORBIDDEN_MS };
+    if (again.status === 403) this.#forbidden = { token: next, until: performance.now() + FORBIDDEN_MS };
     return again;
   }
 
   #send(request: Request, token: string, deadline: number): Promise<VaultReply> {
-    return this.api.call({ ...request, token, timeoutMs: deadline - Date.now() });
+    return this.api.call({ ...request, token, timeoutMs: deadline - performance.now() });
   }
 
   #isForbidden(token: string): boolean {
-    return this.#forbidden?.token === token && Date.now() < this.#forbidden.until;
+    return this.#forbidden?.token === token && performance.now() < this.#forbidden.until;
   }
 
   /** Another request may have logged in since `dead` was read: then its token serves. */
@@ -169,7 +169,7 @@ function issuedToken(reply: VaultReply): IssuedToken | undefined {
 async function within<T>(work: Promise<T>, deadline: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(unavailable('no login in time')), Math.max(1, deadline - Date.now()));
+    timer = setTimeout(() => reject(unavailable('no login in time')), Math.max(1, deadline - performance.now()));
   });
   try {
     return await Promise.race([work, expired]);

@@ -1,0 +1,40 @@
+import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from './errno';
+
+/** Owner only: what these files hold is sealed, and still nobody else's. */
+export const OWNER_ONLY = 0o600;
+
+/** Makes the names in a folder durable, as fsync of a file does it for its content. */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Removes the files of a folder whose name is `wanted`. One that another process removes first is no fault. */
+export async function removeFiles(folder: string, wanted: (name: string) => boolean): Promise<void> {
+  for (const name of await readdir(folder)) if (wanted(name)) await rm(join(folder, name), { force: true });
+}
+
+/** False where the act finds no such file or, for a link, one too many. */
+export async function unless(codes: readonly string[], act: () => Promise<void>): Promise<boolean> {
+  try {
+    await act();
+    return true;
+  } catch (error) {
+    if (codes.includes(errnoOf(error))) return false;
+    throw error;
+  }
+}
+
+export async function closed<T>(file: FileHandle, act: (file: FileHandle) => Promise<T>): Promise<T> {
+  try {
+    return await act(file);
+  } finally {
+    await file.close();
+  }
+}
