@@ -42,6 +42,11 @@ export interface Collection<T extends Doc> {
   insert(draft: Draft<T>): Promise<T>;
   /** The document under a whole key of a unique index (or the first one of another index). */
   find(index: string, ...key: KeyPart[]): Promise<T | undefined>;
+  /**
+   * The document under this id, linearizable: every write to it that was acknowledged before this call is seen, also right after a failover.
+   * Slower than `find` on several servers. For a decision that a lagging read would make wrong.
+   */
+  findLinearizable(id: string): Promise<T | undefined>;
   /** Documents whose key in `index` starts with `prefix`, in index order, then by `_id`. */
   list(index: string, prefix: readonly KeyPart[], options: ListOptions): Promise<Page<T>>;
   /**

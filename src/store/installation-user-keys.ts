@@ -22,9 +22,12 @@ const pinsOf = ({ user_keys, user_keys_to }: InstallationDoc): UserKeyPins => ({
   to: user_keys_to === undefined ? undefined : placeOf(user_keys_to),
 });
 
-/** As it is now: asked for each new owner, before and after the owner's row is stored. `store` is the sealed one, here and below. */
+/**
+ * As it is now, linearizable: asked for each new owner before and after the owner's row is stored, and the second answer must not miss a
+ * move that has begun. `store` is the sealed one, here and below.
+ */
 export async function readUserKeyPins(store: Store): Promise<UserKeyPins> {
-  const found = await store.collection(installationCollection).find('_id', INSTALLATION);
+  const found = await store.collection(installationCollection).findLinearizable(INSTALLATION);
   if (found === undefined) throw gone();
   return pinsOf(found);
 }

@@ -33,12 +33,12 @@ export class SealedCollection<T extends Doc> implements Collection<T> {
   async find(index: string, ...key: KeyPart[]): Promise<T | undefined> {
     const place = this.#shape.index(index);
     const parts = this.#shape.key(place, key, true);
-    const row = await this.#rows.find(index, ...parts);
-    if (row === undefined) return undefined;
-    if (this.#answers(row, place, parts)) return this.#restore(row);
-    this.#report(row);
-    if (this.definition.forged === 'refuse') throw forged();
-    return undefined;
+    return this.#checked(await this.#rows.find(index, ...parts), place, parts);
+  }
+
+  async findLinearizable(id: string): Promise<T | undefined> {
+    const place = this.#shape.index(PRIMARY);
+    return this.#checked(await this.#rows.findLinearizable(id), place, this.#shape.key(place, [id], true));
   }
 
   async list(index: string, prefix: readonly KeyPart[], options: ListOptions): Promise<Page<T>> {
@@ -80,6 +80,14 @@ export class SealedCollection<T extends Doc> implements Collection<T> {
 
   async remove(id: string, rev?: number): Promise<boolean> {
     return this.#rows.remove(id, rev);
+  }
+
+  #checked(row: SealedRow | undefined, place: ResolvedIndex, parts: readonly KeyPart[]): T | undefined {
+    if (row === undefined) return undefined;
+    if (this.#answers(row, place, parts)) return this.#restore(row);
+    this.#report(row);
+    if (this.definition.forged === 'refuse') throw forged();
+    return undefined;
   }
 
   #sealed(doc: Draft<T>, rev: number): SealedRow {

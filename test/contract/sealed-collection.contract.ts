@@ -86,6 +86,7 @@ export function sealedCollectionContract(name: string, open: () => Promise<Seale
 
     async function expectForged(id = 'card'): Promise<void> {
       await expect(things.find('_id', id)).rejects.toMatchObject({ code: 'integrity_failed' });
+      await expect(things.findLinearizable(id)).rejects.toMatchObject({ code: 'integrity_failed' });
       expect(forgeries).toContain(`${things.definition.name}/${id}`);
     }
 

@@ -1,7 +1,7 @@
 import { mongo } from 'mongoose';
 import { DomainError, SECOND } from '../../kernel';
 import { DuplicateKey } from '../../store';
-import { MongoConnection } from '../../store/mongo';
+import { createIndex, MongoConnection } from '../../store/mongo';
 
 /** The bucket of the GridFS specification: `blobs.files` and `blobs.chunks`, so that its tools read it too. */
 const FILES = 'blobs.files';
@@ -57,15 +57,13 @@ export class Grid {
 
   /** The index of the specification. It is also what lets one put of an id win: whoever wrote chunk 0. */
   async prepare(): Promise<void> {
-    const create = (): Promise<unknown> =>
-      this.connection
-        .documents(CHUNKS)
-        .createIndex({ files_id: 1, n: 1 }, { unique: true, name: 'files_id_1_n_1' }, undefined);
+    const create = (): Promise<void> =>
+      createIndex(this.connection.documents(CHUNKS), { files_id: 1, n: 1 }, { unique: true, name: 'files_id_1_n_1' });
     await this.connection.run(create, CHUNKS, 'none');
     const ofReaders = async (): Promise<void> => {
       const readers = this.connection.documents(READERS);
-      await readers.createIndex({ files_id: 1 }, { name: 'files_id_1' }, undefined);
-      await readers.createIndex({ until: 1 }, { name: 'until_1', expireAfterSeconds: DEAD_LEASE_SECONDS }, undefined);
+      await createIndex(readers, { files_id: 1 }, { name: 'files_id_1' });
+      await createIndex(readers, { until: 1 }, { name: 'until_1', expireAfterSeconds: DEAD_LEASE_SECONDS });
     };
     await this.connection.run(ofReaders, READERS, 'none');
   }

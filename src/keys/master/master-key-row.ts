@@ -33,7 +33,10 @@ export class MasterKeyRow {
     this.#rows = store.collection(masterKeyCollection);
   }
 
-  /** Always from the store, never from memory: steps 1 and 4 of the wrap protocol. @throws DomainError `integrity_failed` where it is gone. */
+  /**
+   * Always from the store, never from memory, and linearizable: steps 1 and 4 of the wrap protocol decide on it, and a new primary's
+   * majority snapshot may be older than a write that was acknowledged. @throws DomainError `integrity_failed` where it is gone.
+   */
   async read(): Promise<MasterKeyDoc> {
     const row = await this.find();
     if (row === undefined) throw new DomainError('integrity_failed', { detail: 'The master key row is missing.' });
@@ -42,7 +45,7 @@ export class MasterKeyRow {
 
   /** As `read`, but undefined where there is none: a fresh installation. */
   find(): Promise<MasterKeyDoc | undefined> {
-    return this.#rows.find('_id', ID);
+    return this.#rows.findLinearizable(ID);
   }
 
   /** The first row, on a fresh installation. Safe to repeat and to race: the row that is there stays. */

@@ -24,9 +24,17 @@ export class UserKeyAccess {
     this.#rows = store.collection(userKeysCollection);
   }
 
-  /** The owner's row as it is now. @throws DomainError `not_found` where there is no active one. */
+  /** The owner's row. @throws DomainError `not_found` where there is no active one. */
   async row(ownerId: string): Promise<UserKeyDoc> {
-    const row = await this.#rows.find('_id', ownerId);
+    return this.#active(ownerId, await this.#rows.find('_id', ownerId));
+  }
+
+  /** As `row`, linearizable: step 4 of the wrap protocol, which must not miss an epoch that another process has raised. */
+  async rowAsItIsNow(ownerId: string): Promise<UserKeyDoc> {
+    return this.#active(ownerId, await this.#rows.findLinearizable(ownerId));
+  }
+
+  #active(ownerId: string, row: UserKeyDoc | undefined): UserKeyDoc {
     if (row?.state === 'active') return row;
     // Erased by another replica, perhaps: then its bytes must not wait here for their age limit.
     this.cache.drop(ownerId);

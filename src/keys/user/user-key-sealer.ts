@@ -22,7 +22,7 @@ export class UserKeySealer extends Sealer {
     let row = await this.access.use(seen, (keys) => steps.pending(keys));
     failpoint('sealer.pending-stored');
     for (;;) {
-      const now = await this.access.row(ownerId);
+      const now = await this.access.rowAsItIsNow(ownerId);
       if (now.epoch === seen.epoch) break;
       const stale = row;
       row = await this.access.use(now, (keys) => steps.again(stale, keys));

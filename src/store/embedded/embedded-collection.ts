@@ -40,6 +40,11 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
     });
   }
 
+  /** A read begins with the newest snapshot, whichever process wrote it. */
+  findLinearizable(id: string): Promise<T | undefined> {
+    return this.find(PRIMARY, id);
+  }
+
   async list(index: string, prefix: readonly KeyPart[], options: ListOptions): Promise<Page<T>> {
     checkLimit(options.limit);
     const place = this.#shape.index(index);

@@ -1,2 +1,3 @@
+export { createIndex } from './mongo-indexes';
 export { MongoStore } from './mongo-store';
 export { type MongoAddress, MongoConnection } from './mongo-connection';

@@ -16,6 +16,9 @@ const COUNTED = 10_000;
 /** The server gives up when the caller has: a slow query must not go on for nobody. */
 const BOUNDED = { maxTimeMS: OPERATION_DEADLINE };
 
+/** Shorter than the deadline of an operation: a linearizable read has no end of its own while there is no majority. */
+const LINEARIZABLE = { readConcern: { level: 'linearizable' }, readPreference: 'primary', maxTimeMS: 1_500 } as const;
+
 /** One collection in MongoDB. Writes are conditional on `rev` in their filter, which makes each one a compare-and-set. */
 export class MongoCollection<T extends Doc> implements Collection<T> {
   readonly #shape: RowShape<T>;
@@ -40,6 +43,13 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
   async find(index: string, ...key: KeyPart[]): Promise<T | undefined> {
     const query = this.#query(index, key, true);
     const found = await this.#run((documents) => documents.findOne(query.filter(), { sort: query.sort(), ...BOUNDED }));
+    return found === null ? undefined : this.#rows.fromBson(found);
+  }
+
+  /** By the id alone: the server promises it for a query that one document at most answers. */
+  async findLinearizable(id: string): Promise<T | undefined> {
+    const filter = this.#query(PRIMARY, [id], true).filter();
+    const found = await this.#run((documents) => documents.findOne(filter, LINEARIZABLE));
     return found === null ? undefined : this.#rows.fromBson(found);
   }
 

@@ -6,6 +6,7 @@ import { RowShape } from '../row-shape';
 import { MongoCollection } from './mongo-collection';
 import { MongoAddress, MongoConnection, RowCollection } from './mongo-connection';
 import { hasCode } from './mongo-errors';
+import { createIndex } from './mongo-indexes';
 import { BsonRow, schemaOf } from './mongo-rows';
 
 /** An index of this name, or with these keys, is there with other options: IndexOptionsConflict, IndexKeySpecsConflict. */
@@ -66,8 +67,8 @@ export class MongoStore extends Store {
 async function createIndexes(model: Model<BsonRow>): Promise<void> {
   const documents = model.collection as unknown as RowCollection;
   for (const [keys, options] of model.schema.indexes()) {
-    const create = (): Promise<string> =>
-      documents.createIndex(keys as Record<string, 1>, options as mongo.IndexOptions, undefined);
+    const create = (): Promise<void> =>
+      createIndex(documents, keys as Record<string, 1>, options as mongo.IndexOptions);
     try {
       await create();
     } catch (error) {

@@ -14,6 +14,20 @@ export function sharingContract(at: Prepared): void {
       }
     });
 
+    it('reads linearizably what another one has written, changed and removed', async () => {
+      const other = (await at.fixture.another()).collection(at.things.definition);
+      const first = await other.insert({ _id: newId(), owner: 'ada', size: 0 });
+      expect(await at.things.findLinearizable(first._id)).toEqual(first);
+      let now = first;
+      for (let size = 1; size < 20; size += 1) {
+        now = (await other.replace({ ...now, size }))!;
+        expect(await at.things.findLinearizable(first._id)).toEqual(now);
+      }
+      await other.remove(first._id);
+      expect(await at.things.findLinearizable(first._id)).toBeUndefined();
+      await expect(at.things.findLinearizable({ $ne: null } as never)).rejects.toThrow(TypeError);
+    });
+
     it('prepares at the same time as others and again without a fault', async () => {
       const definition = thingDefinition();
       const stores = [at.store, await at.fixture.another()];
