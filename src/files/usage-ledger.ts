@@ -1,9 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
 import { Clock, DomainError, FirstFault } from '../kernel';
-import { Collection, DuplicateKey, Store, untilHeld, update } from '../store';
+import { Collection, Store } from '../store';
 import { awaits, restOf } from './content-versions';
 import { FileDoc, fileCollection } from './file.collection';
+import { GatheredChanges } from './gathered-changes';
 import { uploadGone } from './heartbeat';
 import { FileUsageDoc, UsageMark, fileUsageCollection } from './usage.collection';
 
@@ -18,7 +19,8 @@ export interface Share {
 }
 
 /**
- * The sum of what an owner's files take, held against the quota by compare-and-set: uploads that race cannot pass it together. The sum and
+ * The sum of what an owner's files take, held against the quota by compare-and-set: uploads that race cannot pass it together, and those of one
+ * process are counted by one write, so that however many there are none is refused for the others. The sum and
  * a file's row are two documents, so each change leaves a mark that names the content (content-versions, `usageMark`) in the same write; a
  * change that finds its mark has been made before. `settle` drops the mark once the file is at rest, and `prune` does so for processes that died.
  */
@@ -26,6 +28,7 @@ export interface Share {
 export class UsageLedger {
   readonly #usage: Collection<FileUsageDoc>;
   readonly #files: Collection<FileDoc>;
+  readonly #changes: GatheredChanges<FileUsageDoc>;
   readonly #quota: number;
 
   constructor(
@@ -35,6 +38,7 @@ export class UsageLedger {
   ) {
     this.#usage = store.collection(fileUsageCollection);
     this.#files = store.collection(fileCollection);
+    this.#changes = new GatheredChanges(this.#usage);
     this.#quota = config.files.userQuota ?? Infinity;
   }
 
@@ -51,15 +55,10 @@ export class UsageLedger {
    * @throws DomainError `quota_exceeded`, `conflict` (given up meanwhile)
    */
   async add(ownerId: string, mark: string, bytes: number): Promise<void> {
-    const changed = (usage: FileUsageDoc): FileUsageDoc | undefined => {
-      const added = this.added(usage, mark, bytes);
-      return added === usage ? undefined : added;
-    };
-    const isFirst = await untilHeld(async () => {
-      if ((await update(this.#usage, ownerId, changed)) !== undefined) return 'no';
-      return (await this.insert(this.added({ _id: ownerId, rev: 0, bytes: 0, marks: {} }, mark, bytes))) && 'yes';
-    });
-    if (isFirst === 'no' || (await this.isAwaited(mark))) return;
+    const wasThere = await this.#changes.make(ownerId, (usage) =>
+      this.added(usage ?? { _id: ownerId, rev: 0, bytes: 0, marks: {} }, mark, bytes),
+    );
+    if (wasThere || (await this.isAwaited(mark))) return;
     await this.release(ownerId, [{ mark, bytes: undefined }]);
     await this.settle(ownerId, mark);
     throw uploadGone();
@@ -67,21 +66,18 @@ export class UsageLedger {
 
   /** Gives back the shares of contents that go, by one write. */
   async release(ownerId: string, shares: readonly Share[]): Promise<void> {
-    await update(this.#usage, ownerId, (usage) => {
-      const released = shares.reduce((sum, share) => this.released(sum, share), usage);
-      return released === usage ? undefined : released;
-    });
+    await this.#changes.make(ownerId, (usage) =>
+      shares.reduce((sum, share) => sum && this.released(sum, share), usage),
+    );
   }
 
   /** These contents are at rest: visible, or their rows are gone. A sum of nothing is no row. */
   async settle(ownerId: string, ...marks: readonly string[]): Promise<void> {
-    await untilHeld(async () => {
-      const usage = await this.#usage.find('_id', ownerId);
+    await this.#changes.make(ownerId, (usage) => {
       const kept = Object.entries(usage?.marks ?? {}).filter(([mark]) => !marks.includes(mark));
-      if (usage === undefined || (kept.length === Object.keys(usage.marks).length && !isEmpty(usage))) return true;
+      if (usage === undefined || (kept.length === Object.keys(usage.marks).length && !isEmpty(usage))) return usage;
       const settled = withMarks(usage, Object.fromEntries(kept));
-      if (!isEmpty(settled)) return (await this.#usage.replace(settled)) && true;
-      return (await this.#usage.remove(ownerId, usage.rev)) || undefined;
+      return isEmpty(settled) ? undefined : settled;
     });
   }
 
@@ -137,15 +133,6 @@ export class UsageLedger {
 
   private marked(usage: FileUsageDoc, bytes: number, fileId: string, mark: Omit<UsageMark, 'at'>): FileUsageDoc {
     return withMarks({ ...usage, bytes }, { ...usage.marks, [fileId]: { ...mark, at: this.clock.now() } });
-  }
-
-  private async insert({ rev: _rev, ...usage }: FileUsageDoc): Promise<FileUsageDoc | undefined> {
-    try {
-      return await this.#usage.insert(usage);
-    } catch (error) {
-      if (!(error instanceof DuplicateKey)) throw error;
-      return undefined;
-    }
   }
 }
 
