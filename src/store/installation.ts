@@ -3,6 +3,7 @@ import { Collection, DuplicateKey, Store } from './collection';
 import { defineCollection, Doc } from './definition';
 import { checkMarker, readMarker, writeMarker } from './installation-marker';
 import { engineOf, type InstalledSchema, notedStore, raised, refuseOlderRelease } from './schema';
+import { withoutUnknown } from './unknown-fields';
 import { update } from './update';
 
 /** What an installation is bound to from its first start. Each is moved by an act of its own, never by another value at a start. */
@@ -258,7 +259,7 @@ export async function claimFirstAdministrator(store: Store, userId: string): Pro
 
 /** Nobody can have a claim, nor move keys, before the first start has ended, so what stands there was put there. */
 function withoutClaim(open: InstallationDoc): InstallationDoc {
-  const { first_administrator: _planted, master_key_moving: _too, user_keys_to: _also, ...rest } = open;
+  const { first_administrator: _planted, master_key_moving: _too, user_keys_to: _also, ...rest } = withoutUnknown(open);
   return rest;
 }
 

@@ -2,21 +2,32 @@ import { equalBytes, hmacSha256 } from '../crypto';
 import { SystemSecrets } from '../kernel';
 import { CollectionDefinition, Doc } from './definition';
 import { FlatRow, isKind, RowShape } from './row-shape';
+import { unknownFields, type UnknownFields, type UnknownValue } from './unknown-fields';
 
-/** Part of what is sealed, so that a MAC of another kind under the same key is never taken for a row's. */
-const LABEL = 'coffer-row-1';
+/**
+ * Part of what is sealed, so that a MAC of another kind under the same key is never taken for a row's. The form of a seal is in its
+ * text and in its label: the text of one form with the bytes of another never holds.
+ */
+const LABEL = 'coffer-row-2';
+const MARK = '2:';
+/** The form up to schema 1: bare hex. Read for ever, never written. */
+const FORMER_LABEL = 'coffer-row-1';
 export const SEAL = 'seal';
 
-/** A flat row with its seal: lowercase hex of HMAC-SHA256. */
+/** A flat row with its seal. */
 export interface SealedRow extends Doc {
   readonly seal: string;
   readonly [field: string]: string | number | boolean;
 }
 
 /**
- * The seal of a row (DESIGN section 2): HMAC-SHA256 under the integrity key over the UTF-8 of the JSON array
- * `["coffer-row-1", collection, _id, rev, field, value, ...]`, fields in the order of their names (by code unit), those that the row
- * lacks left out, `json` fields as their text, `time` in milliseconds. JSON quotes strings, so no value can pass for its neighbour.
+ * The seal of a row: `2:` and the lowercase hex of HMAC-SHA256 under the integrity key over the UTF-8 of the JSON array
+ * `["coffer-row-2", collection, _id, rev, field, value, ...]`: every stored field but the seal, those that this release does not know
+ * included, in the order of their names (by code unit), `json` fields as their text, times in milliseconds. JSON quotes strings, so no
+ * value can pass for its neighbour.
+ *
+ * A row of the former form has the same text under its own label. Its writer stored no field that it did not seal, so a field more in
+ * such a row was put there by somebody else, and the seal does not hold.
  */
 export class RowSeal<T extends Doc> {
   readonly #names: readonly string[];
@@ -30,14 +41,15 @@ export class RowSeal<T extends Doc> {
   }
 
   seal(row: FlatRow): SealedRow {
-    return { ...row, seal: this.#mac(row).toString('hex') };
+    return { ...row, [SEAL]: MARK + this.#mac(LABEL, row).toString('hex') };
   }
 
   /** True where we wrote exactly this row: this id in this collection, at this revision, with these fields. */
   holds(row: SealedRow): boolean {
     if (!this.#isWellTyped(row)) return false;
-    const seal = Buffer.from(row.seal, 'hex');
-    return equalBytes(seal, this.#mac(row));
+    const isFormer = !row.seal.startsWith(MARK);
+    const seal = Buffer.from(isFormer ? row.seal : row.seal.slice(MARK.length), 'hex');
+    return equalBytes(seal, this.#mac(isFormer ? FORMER_LABEL : LABEL, row));
   }
 
   /** Checked by itself: a Date of BSON, say, has the same JSON as the string that it replaced. */
@@ -47,18 +59,34 @@ export class RowSeal<T extends Doc> {
       const value: unknown = row[name];
       if (value !== undefined && !isKind(kind, value)) return false;
     }
-    return true;
+    return Object.values(unknownFields(row) ?? {}).every(isStorable);
   }
 
-  #mac(row: Readonly<Record<string, unknown>>): Buffer {
-    const parts: unknown[] = [LABEL, this.shape.definition.name, row['_id'], row['rev']];
-    for (const name of this.#names) {
-      const value = row[name];
+  #mac(label: string, row: Readonly<Record<string, unknown>>): Buffer {
+    const parts: unknown[] = [label, this.shape.definition.name, row['_id'], row['rev']];
+    const unknown = unknownFields(row);
+    for (const name of unknown === undefined ? this.#names : this.#allNames(unknown)) {
+      const value = unknown !== undefined && Object.hasOwn(unknown, name) ? canonical(unknown[name]) : row[name];
       if (value !== undefined) parts.push(name, value);
     }
     return hmacSha256(this.secrets.integrity, JSON.stringify(parts));
   }
+
+  #allNames(unknown: UnknownFields): string[] {
+    return [...this.#names, ...Object.keys(unknown)].sort((a, b) => (a < b ? -1 : 1));
+  }
 }
+
+/** What a release can have stored in a field. Anything else (null, a list, a Long, bytes) is not ours and has no canonical text. */
+function isStorable(value: unknown): boolean {
+  if (value instanceof Date) return Number.isFinite(value.getTime());
+  return (
+    typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))
+  );
+}
+
+/** As the release that knows the field has it. */
+const canonical = (value: UnknownValue | undefined): unknown => (value instanceof Date ? value.getTime() : value);
 
 /** How the engine under the seals sees a sealed collection: flat fields and the seal, the same name and indexes. */
 export function sealedDefinition<T extends Doc>(shape: RowShape<T>): CollectionDefinition<SealedRow> {

@@ -1,6 +1,7 @@
 import { DomainError } from '../kernel';
 import { KeyPart } from './collection';
 import { CollectionDefinition, Doc, FieldKind, IndexDefinition } from './definition';
+import { carry, splitUnknown, unknownFields } from './unknown-fields';
 import { wellFormed } from './well-formed';
 
 /** A document as engines keep it: scalars only. `json` fields are text, so no name inside them means anything to an engine. */
@@ -17,8 +18,9 @@ export const PRIMARY = '_id';
 export const LAST_TIME = 253_402_300_799_999;
 
 /**
- * Translates between documents and flat rows by a definition: only fields that the definition names pass, each of its own kind. A value
- * of another kind is the programmer's mistake (TypeError), and nothing that a client sent as an object becomes part of a query.
+ * Translates between documents and flat rows by a definition: fields that the definition names pass, each of its own kind, and fields of
+ * a newer release that the row was read with. A value of another kind is the programmer's mistake (TypeError), and nothing that a
+ * client sent as an object becomes part of a query.
  */
 export class RowShape<T extends Doc> {
   readonly #fields: readonly (readonly [string, FieldKind])[];
@@ -56,10 +58,21 @@ export class RowShape<T extends Doc> {
       const value = source[name];
       if (value !== undefined) row[name] = flatValue(kind, value, () => `${this.definition.name}.${name}`);
     }
-    return row;
+    return carry(row, unknownFields(doc));
   }
 
-  /** The document in a stored row; what the definition does not name is left behind. Kinds are not checked again: the seal does. */
+  /**
+   * The document in a row as an engine stores it. What the definition does not name travels along (unknown-fields.ts) and comes back
+   * from `flatten`. Kinds are not checked again: the seal does.
+   */
+  restoreStored(row: Readonly<Record<string, unknown>>): T {
+    return carry(
+      this.restore(row),
+      splitUnknown(row, (name) => this.#kinds.has(name)),
+    );
+  }
+
+  /** The document in a flat row, with what that carries. */
   restore(row: Readonly<Record<string, unknown>>): T {
     const doc: Record<string, unknown> = { _id: row[PRIMARY], rev: row['rev'] };
     for (const [name, kind] of this.#fields) {
@@ -67,7 +80,7 @@ export class RowShape<T extends Doc> {
       if (value === undefined || value === null) continue;
       doc[name] = kind === 'json' ? parseJson(value) : value;
     }
-    return doc as unknown as T;
+    return carry(doc, unknownFields(row)) as unknown as T;
   }
 
   /** The parts of a whole key (`find`) or a prefix of one, each of the kind of its field. */

@@ -1,4 +1,13 @@
-import { type Collection, defineCollection, type Doc, SealedStore, type Store } from '../../src/store';
+import { createHmac } from 'node:crypto';
+import {
+  type Collection,
+  type CollectionDefinition,
+  defineCollection,
+  type Doc,
+  SealedStore,
+  type Store,
+  update,
+} from '../../src/store';
 import { SecretBytes } from '../../src/kernel';
 import { FixedSecrets } from '../support/sealed-store';
 import { thingDefinition, type ThingDoc } from './collection/things';
@@ -24,6 +33,20 @@ const RAW_FIELDS = {
   seal: 'string',
   smuggled: 'string',
 } as const;
+
+const FUTURE_RAW = { note: 'string', weight: 'number', flag: 'boolean', due: 'time', extra: 'string' } as const;
+
+interface FutureDoc extends ThingDoc {
+  readonly note?: string;
+  readonly weight?: number;
+  readonly flag?: boolean;
+  readonly due?: number;
+  readonly extra?: object;
+}
+
+/** The same collection in a release that has fields more, of each kind. */
+const futureDefinition = (definition: CollectionDefinition<ThingDoc>): CollectionDefinition<FutureDoc> =>
+  ({ ...definition, fields: { ...definition.fields, ...FUTURE_RAW, extra: 'json' } }) as never;
 
 /** What somebody with write access to the database can do, and what becomes of it. */
 export function sealedCollectionContract(name: string, open: () => Promise<SealedFixture>): void {
@@ -102,7 +125,7 @@ export function sealedCollectionContract(name: string, open: () => Promise<Seale
       const second = (await raw.find('_id', 'card'))!;
       await things.replace((await things.find('_id', 'card'))!);
       const third = (await raw.find('_id', 'card'))!;
-      expect(second['seal']).toMatch(/^[0-9a-f]{64}$/);
+      expect(second['seal']).toMatch(/^2:[0-9a-f]{64}$/);
       expect(third['seal']).not.toBe(second['seal']);
     });
 
@@ -139,7 +162,7 @@ export function sealedCollectionContract(name: string, open: () => Promise<Seale
       await card();
       await tamper('card', ({ seal: _stripped, ...row }) => row);
       await expectForged();
-      for (const seal of ['', '00', 'f'.repeat(64), 'é'.repeat(64)]) {
+      for (const seal of ['', '00', '2:', 'f'.repeat(64), `2:${'f'.repeat(64)}`, 'é'.repeat(64)]) {
         await tamper('card', (row) => ({ ...row, seal }));
         await expectForged();
       }
@@ -177,11 +200,118 @@ export function sealedCollectionContract(name: string, open: () => Promise<Seale
       await expectForged();
     });
 
-    it('ignores a field that the definition does not name', async () => {
-      const stored = await card();
+    it('refuses a field that the definition does not name and that no release sealed', async () => {
+      await card();
       await tamper('card', (row) => ({ ...row, smuggled: 'x' }));
-      expect(await things.find('_id', 'card')).toEqual(stored);
-      expect(forgeries).toEqual([]);
+      await expectForged();
+    });
+
+    describe('of a newer release', () => {
+      const FUTURE = { note: 'n', weight: 1.5, flag: false, due: 86_400_000, extra: { b: [1, 'x'] } };
+      const CHANGES: readonly [string, object][] = [
+        ['changed', { note: 'm' }],
+        ['changed into another kind', { weight: '1.5' }],
+        ['moved by a millisecond', { due: 86_400_001 }],
+      ];
+      let newer: Collection<FutureDoc>;
+
+      beforeEach(async () => {
+        newer = sealing(new FixedSecrets()).collection(futureDefinition(things.definition));
+        await store.prepare();
+        await newer.insert({ _id: 'card', owner: 'ada', kind: 'card', ...FUTURE });
+      });
+
+      it('are read with the fields that this one knows', async () => {
+        const found = (await things.find('_id', 'card'))!;
+        expect({ ...found }).toMatchObject({ _id: 'card', rev: 1, owner: 'ada', kind: 'card' });
+        expect(Object.keys(found).sort()).toEqual(['_id', 'kind', 'owner', 'rev']);
+        expect(JSON.parse(JSON.stringify(found))).toEqual({ _id: 'card', rev: 1, owner: 'ada', kind: 'card' });
+        expect(forgeries).toEqual([]);
+      });
+
+      it.each<[string, (doc: ThingDoc) => Promise<unknown>]>([
+        ['a replace', async (doc) => things.replace({ ...doc, size: 7 })],
+        ['a bulk', async (doc) => things.replaceMany([{ ...doc, size: 7 }])],
+        ['an update', async ({ _id }) => update(things, _id, (doc) => ({ ...doc, size: 7 }))],
+        ['a replace without a field', async ({ kind: _gone, ...doc }) => things.replace({ ...doc, size: 7 })],
+      ])('keep their fields through %s by this one', async (_what, change) => {
+        await change((await things.find('_id', 'card'))!);
+        expect(await newer.find('_id', 'card')).toMatchObject({ rev: 2, owner: 'ada', size: 7, ...FUTURE });
+        await change((await things.list('byOwner', ['ada'], { limit: 1 })).items[0]!);
+        expect(await newer.find('_id', 'card')).toMatchObject({ rev: 3, owner: 'ada', size: 7, ...FUTURE });
+        expect(forgeries).toEqual([]);
+      });
+
+      it.each(CHANGES)('are refused by this one where an unknown field was %s', async (_what, change) => {
+        const wide = fixture.engine.collection<RawRow>({
+          ...rawView(things).definition,
+          fields: { ...RAW_FIELDS, ...FUTURE_RAW, ...('weight' in change ? { weight: 'string' } : {}) } as never,
+        });
+        const before = (await wide.find('_id', 'card'))!;
+        await wide.remove('card');
+        await wide.insert({ ...before, ...change });
+        await expectForged();
+      });
+
+      it('are refused by this one where an unknown field was taken away', async () => {
+        await tamper('card', (row) => Object.fromEntries(Object.entries(row)) as unknown as RawRow);
+        await expectForged();
+      });
+    });
+
+    describe('in the form of schema 1', () => {
+      /** As that release wrote it: every field that the row has, under its own label. */
+      const formerSeal = (row: Readonly<Record<string, unknown>>): string => {
+        const { _id, rev, ...fields } = row;
+        const names = Object.keys(fields).sort();
+        const parts = [
+          'coffer-row-1',
+          things.definition.name,
+          _id,
+          rev,
+          ...names.flatMap((name) => [name, fields[name]]),
+        ];
+        const key = new FixedSecrets().integrity.bytes;
+        return createHmac('sha256', key).update(JSON.stringify(parts)).digest('hex');
+      };
+      const former = { _id: 'card', rev: 1, owner: 'ada', kind: 'card', at: 5, notes: '{"a":1}', open: false };
+      const put = (row: RawRow): Promise<RawRow> => raw.insert(row);
+
+      it('opens for ever, and has the present form from its next revision on', async () => {
+        await put({ ...former, seal: formerSeal(former) });
+        const found = (await things.find('_id', 'card'))!;
+        expect(found).toEqual({ ...former, notes: { a: 1 } });
+        await things.replace({ ...found, size: 3 });
+        expect((await raw.find('_id', 'card'))!['seal']).toMatch(/^2:/);
+        expect(await things.find('_id', 'card')).toEqual({ ...former, notes: { a: 1 }, size: 3, rev: 2 });
+        expect(forgeries).toEqual([]);
+      });
+
+      it('opens with a field that the present release does not know any more', async () => {
+        const row = { ...former, smuggled: 'by a former release' };
+        await put({ ...row, seal: formerSeal(row) });
+        await things.replace((await things.find('_id', 'card'))!);
+        expect((await raw.find('_id', 'card'))!['smuggled']).toBe('by a former release');
+        expect(await things.find('_id', 'card')).toBeDefined();
+        expect(forgeries).toEqual([]);
+      });
+
+      it.each<[string, Partial<RawRow>]>([
+        ['an unknown field', { smuggled: 'x' }],
+        ['a known field that it lacked', { size: 9 }],
+      ])('is refused with %s put in by somebody', async (_what, planted) => {
+        await put({ ...former, seal: formerSeal(former), ...planted } as RawRow);
+        await expectForged();
+      });
+
+      it('is not what a row of the present form can be taken for, nor the other way round', async () => {
+        await put({ ...former, seal: `2:${formerSeal(former)}` });
+        await expectForged();
+        await raw.remove('card');
+        await card();
+        await tamper('card', (row) => ({ ...row, seal: String(row['seal']).slice(2) }));
+        await expectForged();
+      });
     });
 
     it('cannot be made to take back a row by a replace from an older reading', async () => {

@@ -2,6 +2,7 @@ import { Collection, DuplicateKey, KeyPart, ListOptions, Page, Position } from '
 import { CollectionDefinition, Doc, Draft } from '../definition';
 import { checkBatch, checkLimit } from '../limits';
 import { FlatRow, PRIMARY, ResolvedIndex, RowShape } from '../row-shape';
+import { expanded } from '../unknown-fields';
 import { Environment, Rows } from './environment';
 import { endOf } from './key-encoding';
 import { Layout } from './layout';
@@ -36,7 +37,7 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
     const parts = this.#shape.key(place, key, true);
     return this.#read((rows) => {
       const row = place.unique ? this.#exact(rows, place, parts) : this.#first(rows, place, parts);
-      return row && this.#shape.restore(row);
+      return row && this.#shape.restoreStored(row);
     });
   }
 
@@ -70,7 +71,7 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
       const items: T[] = [];
       const until = performance.now() + SCAN_MS;
       for (const { key, value } of rows.getRange(range(start, options))) {
-        if (isUnder(value as FlatRow, place, parts)) items.push(this.#shape.restore(value as FlatRow));
+        if (isUnder(value as FlatRow, place, parts)) items.push(this.#shape.restoreStored(value as FlatRow));
         const isEnd = items.length === options.limit || performance.now() >= until;
         if (isEnd) return { items, next: key.subarray(start.length).toString('base64url') };
       }
@@ -150,7 +151,7 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
       if (from !== undefined) void rows.remove(from);
       if (to !== undefined) void rows.put(to, row._id);
     }
-    void rows.put(this.layout.row(row._id), row);
+    void rows.put(this.layout.row(row._id), expanded(row));
     return undefined;
   }
 
@@ -185,7 +186,7 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
 
   #resolve(rows: Rows, index: ResolvedIndex, value: unknown): T | undefined {
     const row = index.name === PRIMARY ? (value as FlatRow) : this.#pointed(rows, value);
-    return row && this.#shape.restore(row);
+    return row && this.#shape.restoreStored(row);
   }
 
   #pointed(rows: Rows, id: unknown): FlatRow | undefined {

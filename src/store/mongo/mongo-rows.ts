@@ -2,6 +2,7 @@ import { IndexDefinition as MongooseIndex, IndexOptions, mongo, Schema } from 'm
 import { KeyPart } from '../collection';
 import { Doc, FieldKind } from '../definition';
 import { FlatRow, isKind, LAST_TIME, PRIMARY, ResolvedIndex, RowShape } from '../row-shape';
+import { expanded } from '../unknown-fields';
 
 export type BsonValue = string | number | boolean | Date | mongo.Long;
 export type BsonRow = { _id: string; rev: number } & Record<string, BsonValue>;
@@ -52,7 +53,7 @@ export class MongoRows<T extends Doc> {
   }
 
   toBson(row: FlatRow): BsonRow {
-    const bson: BsonRow = { ...row };
+    const bson = expanded(row) as BsonRow;
     for (const name of this.#times) if (row[name] !== undefined) bson[name] = new Date(row[name] as number);
     return bson;
   }
@@ -60,7 +61,7 @@ export class MongoRows<T extends Doc> {
   fromBson(bson: Readonly<Record<string, unknown>>): T {
     const row = { ...bson };
     for (const name of this.#times) if (row[name] instanceof Date) row[name] = row[name].getTime();
-    return this.shape.restore(row);
+    return this.shape.restoreStored(row);
   }
 
   value(field: string, part: KeyPart): BsonValue {

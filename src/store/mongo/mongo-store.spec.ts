@@ -1,6 +1,9 @@
-import { createConnection, Connection, mongo } from 'mongoose';
+import { randomUUID } from 'node:crypto';
+import { createConnection, Connection, mongo, Types } from 'mongoose';
 import { describeWithPart, type Secantus, startSecantus } from '../../../test/support/parts';
-import { defineCollection, Doc } from '../definition';
+import { FixedSecrets } from '../../../test/support/sealed-store';
+import { CollectionDefinition, defineCollection, Doc } from '../definition';
+import { SealedStore } from '../sealed-store';
 import { MongoStore } from './mongo-store';
 
 interface TicketDoc extends Doc {
@@ -17,6 +20,8 @@ const tickets = defineCollection<TicketDoc>({
   expiry: 'expires_at',
   forged: 'refuse',
 });
+
+const sealedTickets = defineCollection<TicketDoc>({ ...tickets, name: 'sealed_tickets', indexes: {} });
 
 describeWithPart('secantus', 'the MongoDB store as the server sees it', () => {
   let server: Secantus;
@@ -61,6 +66,25 @@ describeWithPart('secantus', 'the MongoDB store as the server sees it', () => {
       expires_at: new Date(9_999_999_999_999),
       notes: '{"$set":1}',
     });
+  });
+
+  it.each<[string, unknown, string]>([
+    ['an ObjectId', new Types.ObjectId('0123456789abcdef01234567'), '0123456789abcdef01234567'],
+    ['bytes', new mongo.Binary(Buffer.from('ciphertext')), Buffer.from('ciphertext').toString('base64')],
+    ['a date', new Date(0), '1970-01-01T00:00:00.000Z'],
+    ['a list', ['x'], 'x'],
+    ['null', null, 'null'],
+    ['a big number', mongo.Long.fromString('9007199254740993'), '9007199254740993'],
+  ])('refuses %s where a newer release sealed a text', async (_what, planted, text) => {
+    const sealed = new SealedStore(store, new FixedSecrets(), { onForgedRow: () => undefined });
+    const rows = sealed.collection(sealedTickets);
+    const fields = { ...sealedTickets.fields, later: 'string' } as const;
+    const newer = sealed.collection({ ...sealedTickets, fields } as CollectionDefinition<TicketDoc>);
+    const _id = randomUUID();
+    await newer.insert({ _id, expires_at: 9_999_999_999_999, later: text } as unknown as TicketDoc);
+    expect(await rows.find('_id', _id)).toBeDefined();
+    await beside.collection<{ _id: string }>('sealed_tickets').updateOne({ _id }, { $set: { later: planted } });
+    await expect(rows.find('_id', _id)).rejects.toMatchObject({ code: 'integrity_failed' });
   });
 
   it('makes the indexes anew that have the name of one but are others', async () => {
