@@ -300,7 +300,7 @@ export function sealedCollectionContract(name: string, open: () => Promise<Seale
         ['an unknown field', { smuggled: 'x' }],
         ['a known field that it lacked', { size: 9 }],
       ])('is refused with %s put in by somebody', async (_what, planted) => {
-        await put({ ...former, seal: formerSeal(former), ...planted } as RawRow);
+        await put({ ...former, seal: formerSeal(former), ...planted });
         await expectForged();
       });
 
