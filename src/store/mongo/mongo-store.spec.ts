@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createConnection, Connection, mongo, Types } from 'mongoose';
 import { describeWithPart, type Secantus, startSecantus } from '../../../test/support/parts';
 import { FixedSecrets } from '../../../test/support/sealed-store';
-import { CollectionDefinition, defineCollection, Doc } from '../definition';
+import { defineCollection, Doc } from '../definition';
 import { SealedStore } from '../sealed-store';
 import { MongoStore } from './mongo-store';
 
