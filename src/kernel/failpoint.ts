@@ -1,13 +1,17 @@
 let armedName: string | undefined;
 let passesLeft = 0;
+let signal: 'SIGKILL' | 'SIGSTOP' = 'SIGKILL';
 
 /**
- * Arms one crash point, as `sealer.pending-stored` or `rotation.batch-written:3` (die at the third passing). Called once by main, with
- * COFFER_FAILPOINT of a test; config refuses that variable in production. The names stand in docs/reliability.md.
+ * Arms one crash point, as `sealer.pending-stored` or `rotation.batch-written:3` (at the third passing). With `:stop` behind it the process
+ * does not die there: it sleeps until somebody sends it SIGCONT. Called once by main, with COFFER_FAILPOINT of a test; config refuses that
+ * variable in production. The names stand in docs/reliability.md.
  */
 export function armFailpoint(spec: string | undefined): void {
-  const [name, passes] = spec?.split(':') ?? [];
+  const [name, ...options] = spec?.split(':') ?? [];
   armedName = name;
+  signal = options.at(-1) === 'stop' ? 'SIGSTOP' : 'SIGKILL';
+  const [passes] = options.filter((option) => option !== 'stop');
   passesLeft = passes === undefined ? 1 : Number(passes);
 }
 
@@ -15,5 +19,7 @@ export function armFailpoint(spec: string | undefined): void {
 export function failpoint(name: string): void {
   if (armedName !== name) return;
   passesLeft -= 1;
-  if (passesLeft <= 0) process.kill(process.pid, 'SIGKILL');
+  if (passesLeft > 0) return;
+  armedName = undefined;
+  process.kill(process.pid, signal);
 }

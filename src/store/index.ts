@@ -4,6 +4,7 @@ export * from './definition';
 export * from './every-row';
 export * from './installation';
 export * from './installation-blobs';
+export * from './installation-moves';
 export * from './installation-user-keys';
 export * from './schema';
 export * from './sealed-store';

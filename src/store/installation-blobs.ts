@@ -1,7 +1,7 @@
 import { DomainError, StartRefused } from '../kernel';
 import { Store } from './collection';
 import { INSTALLATION, InstallationDoc, installationCollection } from './installation';
-import { update } from './update';
+import { changeInstallation, unasked } from './installation-moves';
 
 /** Where blobs lie, and where they are being moved to. */
 export interface BlobPins {
@@ -41,7 +41,5 @@ export function endBlobMove(store: Store, to: string): Promise<BlobPins> {
 }
 
 async function changed(store: Store, change: (doc: InstallationDoc) => InstallationDoc | undefined): Promise<BlobPins> {
-  const doc = await update(store.collection(installationCollection), INSTALLATION, change);
-  if (doc === undefined) throw new DomainError('integrity_failed', { detail: 'The installation document is gone.' });
-  return pinsOf(doc);
+  return pinsOf(await changeInstallation(store, change, unasked));
 }

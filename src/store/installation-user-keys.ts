@@ -1,7 +1,7 @@
 import { DomainError } from '../kernel';
 import { Store } from './collection';
 import { INSTALLATION, InstallationDoc, installationCollection, readInstallation } from './installation';
-import { update } from './update';
+import { changeInstallation, StillHeld, unasked } from './installation-moves';
 
 /** Where wrapped user keys lie: in their rows, or in Vault. */
 export type UserKeyPlace = 'store' | 'vault';
@@ -38,30 +38,29 @@ export async function readOpenUserKeyPins(store: Store): Promise<UserKeyPins | u
   return found && pinsOf(found);
 }
 
-/** From here on the wraps of new owners go to `to`. Safe to repeat; a move that is under way is turned round. */
-export function beginUserKeyMove(store: Store, to: UserKeyPlace): Promise<UserKeyPins> {
-  return changed(store, (doc) => {
-    const pins = pinsOf(doc);
-    if (newestPlace(pins) === to) return undefined;
-    return { ...doc, user_keys: newestPlace(pins), user_keys_to: to };
-  });
+/**
+ * From here on the wraps of new owners go to `to`. Safe to repeat; a move that is under way is turned round. Always a write, which fences
+ * what an earlier move may still want to write.
+ */
+export async function beginUserKeyMove(
+  store: Store,
+  to: UserKeyPlace,
+  held: StillHeld = unasked,
+): Promise<UserKeyPins> {
+  const begun = (doc: InstallationDoc): InstallationDoc => {
+    const newest = newestPlace(pinsOf(doc));
+    return newest === to ? doc : { ...doc, user_keys: newest, user_keys_to: to };
+  };
+  return pinsOf(await changeInstallation(store, begun, held));
 }
 
 /** All of them are there: from now on a start has to name `to`. Does nothing where the move was turned round meanwhile. */
-export function endUserKeyMove(store: Store, to: UserKeyPlace): Promise<UserKeyPins> {
-  return changed(store, (doc) => {
+export async function endUserKeyMove(store: Store, to: UserKeyPlace, held: StillHeld = unasked): Promise<UserKeyPins> {
+  const ended = (doc: InstallationDoc): InstallationDoc | undefined => {
     const { user_keys_to, ...rest } = doc;
     return user_keys_to === to ? { ...rest, user_keys: to } : undefined;
-  });
-}
-
-async function changed(
-  store: Store,
-  change: (doc: InstallationDoc) => InstallationDoc | undefined,
-): Promise<UserKeyPins> {
-  const doc = await update(store.collection(installationCollection), INSTALLATION, change);
-  if (doc === undefined) throw gone();
-  return pinsOf(doc);
+  };
+  return pinsOf(await changeInstallation(store, ended, held));
 }
 
 const gone = (): DomainError => new DomainError('integrity_failed', { detail: 'The installation document is gone.' });

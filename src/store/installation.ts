@@ -198,23 +198,6 @@ export const masterKeysOf = ({ master_key, master_key_moving }: InstallationDoc)
   return [...new Set([master_key, ...moving])];
 };
 
-/** The master key begins to move to `home`. Safe to repeat. `store` is the sealed one, here and below. */
-export async function admitMasterKey(store: Store, home: string): Promise<void> {
-  await update(store.collection(installationCollection), INSTALLATION, (found) =>
-    masterKeysOf(found).includes(home)
-      ? undefined
-      : { ...found, master_key_moving: [...(found.master_key_moving ?? []), home] },
-  );
-}
-
-/** The master key has moved to `home`, and each start from now on has to name it. Safe to repeat. */
-export async function settleMasterKey(store: Store, home: string): Promise<void> {
-  await update(store.collection(installationCollection), INSTALLATION, (found) => {
-    const { master_key_moving, ...rest } = found;
-    return found.master_key === home && master_key_moving === undefined ? undefined : { ...rest, master_key: home };
-  });
-}
-
 /**
  * The second half of a start, once the integrity key is open: seals the document at the first start and checks its seal and its pins
  * at each later one. `store` is the sealed one.

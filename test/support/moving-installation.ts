@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { login, newPerson, type Person, signUp } from './accounts';
 import { Client, expectStatus } from './client';
-import { bareEnvironment } from './processes';
+import { bareEnvironment, type Managed, startProcess } from './processes';
 import { type Service, startService } from './service';
 
 const root = join(__dirname, '../..');
@@ -65,6 +65,15 @@ export class MovingInstallation {
 
   migrate(from: string, to: string, env: Readonly<Record<string, string>> = {}): Promise<Run> {
     return this.keys(['migrate', '--to', to], { MASTER_KEY: from, ...env });
+  }
+
+  /** The same as a process that a test can put to sleep. */
+  startMigrate(from: string, to: string, env: Readonly<Record<string, string>>): Managed {
+    const args = [join(root, 'dist/keys-cli.js'), 'migrate', '--to', to];
+    return startProcess(process.execPath, args, {
+      env: { ...this.service.env, MASTER_KEY: from, ...env },
+      cwd: this.dataDir,
+    });
   }
 
   moveUserKeys(from: string, to: string, env: Readonly<Record<string, string>> = {}): Promise<Run> {

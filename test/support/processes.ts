@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -96,6 +97,12 @@ function tieToThisProcess(child: ChildProcess): ChildProcess | undefined {
   leash.stdin.on('error', () => undefined);
   (leash.stdin as unknown as { unref(): void }).unref();
   return leash;
+}
+
+/** Whether a process sleeps since a SIGSTOP. Linux only. */
+export function isStopped(pid: number): boolean {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return /^ [Tt]/.test(stat.slice(stat.lastIndexOf(')') + 1));
 }
 
 /** Ports that were free a moment ago, all different. */

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Job, JobBusy, JobRunner } from '../../jobs';
 import { DomainError } from '../../kernel';
-import { masterKeysOf, readInstallation, Store } from '../../store';
+import { fenceInstallation, masterKeysOf, readInstallation, Store } from '../../store';
 import { HomeName, MasterKeyHomes, MasterKeyRow, newestHome } from '../master';
 import { ROTATION_JOB, Rotation, rotationData, rotationOf } from './rotation';
 
@@ -23,6 +23,8 @@ export class Migrations {
   async begin(to: HomeName, requestedBy: string): Promise<Rotation | undefined> {
     const active = await this.jobs.active(ROTATION_JOB);
     if (active !== undefined && !(await this.#takenBack(active, to))) return this.#sameMove(active, to);
+    // A move that has ended may have left a process that sleeps before its write.
+    await fenceInstallation(this.store);
     if (await this.#isSettled(to)) return undefined;
     await this.homes.prepareMove(to);
     try {

@@ -46,8 +46,7 @@ export class RotationJob implements OnModuleInit {
     await this.#advance(job, target);
     await this.#rewrapSystemKeys(job, target);
     await this.#rewrapUserKeys(job, target);
-    await job.hold();
-    await this.target.settle(rotationData(job.data).to);
+    await this.target.settle(rotationData(job.data).to, () => job.hold());
     failpoint('rotation.before-done');
     this.#note('rotation.finished', job, { target, ...job.progress });
   }

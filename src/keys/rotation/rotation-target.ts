@@ -47,9 +47,9 @@ export class RotationTarget {
   }
 
   /** The end of a move: from now on a start has to name the new home. */
-  async settle(home: HomeName | undefined): Promise<void> {
+  async settle(home: HomeName | undefined, hold: () => Promise<void>): Promise<void> {
     if (home === undefined) return;
-    await settleMasterKey(this.store, home);
+    await settleMasterKey(this.store, home, hold);
     failpoint('migration.settled');
   }
 
@@ -58,13 +58,13 @@ export class RotationTarget {
    * names the former home first.
    */
   async #announce(home: HomeName, hold: () => Promise<void>): Promise<void> {
-    await hold();
     await untilHeld(async () => {
       const seen = await this.row.read();
+      await hold();
       return seen.homes === undefined ? this.row.advance(seen, seen.current, onlyHome(this.homes.home)) : seen;
     });
     failpoint('migration.home-named');
-    await admitMasterKey(this.store, home);
+    await admitMasterKey(this.store, home, hold);
     failpoint('migration.home-admitted');
   }
 }

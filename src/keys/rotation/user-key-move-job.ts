@@ -48,12 +48,10 @@ export class UserKeyMoveJob implements OnModuleInit {
   async run(job: RunningJob): Promise<void> {
     const { to } = userKeyMoveData(job.data);
     await this.homes.prepareMove();
-    await job.hold();
-    await beginUserKeyMove(this.store, to);
+    await beginUserKeyMove(this.store, to, () => job.hold());
     failpoint('user-key-move.begun');
     await this.#moveAll(job);
-    await job.hold();
-    const pins = await endUserKeyMove(this.store, to);
+    const pins = await endUserKeyMove(this.store, to, () => job.hold());
     // Turned round meanwhile: what is true of the rows is for that one to say.
     if (pins.home !== to || pins.to !== undefined) throw new JobFailed('conflict');
     failpoint('user-key-move.settled');

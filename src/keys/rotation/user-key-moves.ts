@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { type Job, JobBusy, JobRunner } from '../../jobs';
-import { readUserKeyPins, Store, type UserKeyPlace } from '../../store';
+import { fenceInstallation, readUserKeyPins, Store, type UserKeyPlace } from '../../store';
 import { UserKeyHomes } from '../user/homes';
 import { USER_KEY_MOVE_JOB, userKeyMoveData } from './user-key-move';
 
@@ -20,7 +20,11 @@ export class UserKeyMoves {
    */
   async begin(to: UserKeyPlace, requestedBy: string): Promise<Job | undefined> {
     const active = await this.jobs.active(USER_KEY_MOVE_JOB);
-    if (active === undefined && (await this.#isSettled(to))) return undefined;
+    if (active === undefined) {
+      // A move that has ended may have left a process that sleeps before its write.
+      await fenceInstallation(this.store);
+      if (await this.#isSettled(to)) return undefined;
+    }
     await this.homes.prepareMove();
     if (active !== undefined && userKeyMoveData(active.data).to === to) return active;
     if (active !== undefined) await this.jobs.giveUp(active.id, 'conflict', () => true);
