@@ -14,8 +14,8 @@ const points = [...new Set([...sources.matchAll(/\bfailpoint\('([^']+)'\)/g)].ma
 const tests = [...filesUnder('test/faults', '.spec.ts'), ...filesUnder('test/e2e', '.spec.ts')].join('\n');
 const document = readFileSync(join(root, 'docs/reliability.md'), 'utf8');
 
-/** In quotes, alone or with the passing at which the process dies. */
-const isKilledAt = (point: string): boolean => new RegExp(`'${point.replace('.', '\\.')}(:\\d+)?'`).test(tests);
+/** In quotes, alone or with the passing at which the process dies or stops. */
+const isKilledAt = (point: string): boolean => new RegExp(`'${point.replace('.', '\\.')}(:\\d+)?(:stop)?'`).test(tests);
 
 describe('The crash points of the sources', () => {
   it('are found by this test at all', () => {
