@@ -1,15 +1,5 @@
 import { DomainError } from '../../src/kernel';
-import {
-  type Collection,
-  type CollectionDefinition,
-  type Doc,
-  type Draft,
-  type KeyPart,
-  type ListOptions,
-  type Page,
-  type Position,
-  Store,
-} from '../../src/store';
+import { type Collection, type CollectionDefinition, type Doc, Store } from '../../src/store';
 import { WriteFaults } from './write-faults';
 
 /** A real store whose writes fail as `faults` says, as those of an engine that stalls or is cut off. */
@@ -22,7 +12,7 @@ export class FaultyStore extends Store {
   }
 
   collection<T extends Doc>(definition: CollectionDefinition<T>): Collection<T> {
-    return new FaultyCollection(this.real.collection(definition), this.faults);
+    return faultyCollection(this.real.collection(definition), this.faults);
   }
 
   prepare(): Promise<void> {
@@ -39,54 +29,30 @@ export class FaultyStore extends Store {
   }
 }
 
-export class FaultyCollection<T extends Doc> implements Collection<T> {
-  constructor(
-    private readonly real: Collection<T>,
-    private readonly faults: WriteFaults,
-  ) {}
+const WRITES: readonly string[] = ['insert', 'replace', 'replaceMany', 'remove'] satisfies (keyof Collection<Doc>)[];
 
-  get definition(): CollectionDefinition<T> {
-    return this.real.definition;
-  }
+/** The same collection, whose writes ask `faults`; its reads are those of the real one. */
+export function faultyCollection<T extends Doc>(real: Collection<T>, faults: WriteFaults): Collection<T> {
+  return new Proxy(real, {
+    get: (target, method) => {
+      const member: unknown = Reflect.get(target, method, target);
+      if (typeof member !== 'function') return member;
+      const act = member.bind(target) as (...args: unknown[]) => Promise<unknown>;
+      if (typeof method !== 'string' || !WRITES.includes(method)) return act;
+      return (...args: unknown[]): Promise<unknown> => {
+        const write = { target: target.definition.name, method, id: idOf(args[0]), content: args[0] };
+        return faults.run(
+          write,
+          () => act(...args),
+          () => new DomainError('store_unavailable'),
+        );
+      };
+    },
+  });
+}
 
-  insert(draft: Draft<T>): Promise<T> {
-    return this.#write('insert', draft._id, draft, () => this.real.insert(draft));
-  }
-
-  replace(doc: T): Promise<T | undefined> {
-    return this.#write('replace', doc._id, doc, () => this.real.replace(doc));
-  }
-
-  replaceMany(docs: readonly T[]): Promise<number> {
-    return this.#write('replaceMany', docs[0]?._id ?? '', docs, () => this.real.replaceMany(docs));
-  }
-
-  remove(id: string, rev?: number): Promise<boolean> {
-    return this.#write('remove', id, undefined, () => this.real.remove(id, rev));
-  }
-
-  find(index: string, ...key: KeyPart[]): Promise<T | undefined> {
-    return this.real.find(index, ...key);
-  }
-
-  list(index: string, prefix: readonly KeyPart[], options: ListOptions): Promise<Page<T>> {
-    return this.real.list(index, prefix, options);
-  }
-
-  scan(...args: Parameters<Collection<T>['scan']>): ReturnType<Collection<T>['scan']> {
-    return this.real.scan(...args);
-  }
-
-  count(index: string, prefix: readonly KeyPart[]): Promise<number> {
-    return this.real.count(index, prefix);
-  }
-
-  position(index: string, length: number, doc: T): Position {
-    return this.real.position(index, length, doc);
-  }
-
-  #write<R>(method: string, id: string, content: unknown, act: () => Promise<R>): Promise<R> {
-    const write = { target: this.definition.name, method, id, content };
-    return this.faults.run(write, act, () => new DomainError('store_unavailable'));
-  }
+/** Of a document, of the first one of several, or the id itself. */
+function idOf(what: unknown): string {
+  const first: unknown = Array.isArray(what) ? what[0] : what;
+  return typeof first === 'string' ? first : ((first as Doc | undefined)?._id ?? '');
 }
