@@ -9,11 +9,16 @@ export interface WireFault {
   readonly only?: (command: Command) => boolean;
   /**
    * `cut-before`: the connection is cut and the command never done; `cut-after`: it is done, and the connection cut in place of the answer;
-   * `hold`: it is done, and no answer comes; a document: the answer, with nothing done; a function: makes another answer of the server's.
+   * `hold`: it is done, and no answer comes; a document: the answer, with nothing done; a function: makes another answer of the server's, of
+   * its document or of its bytes, whose number stays.
    */
-  readonly act: 'cut-before' | 'cut-after' | 'hold' | Command | ((reply: Command) => Command);
+  readonly act: 'cut-before' | 'cut-after' | 'hold' | Command | ((reply: Command) => Command) | ChangedBytes;
   /** How many commands meet it. */
   times: number;
+}
+
+export interface ChangedBytes {
+  readonly bytes: (reply: Buffer) => Buffer;
 }
 
 /**
@@ -123,7 +128,7 @@ class Relay {
     const fault = this.#faultFor(name, command);
     const refusal = this.#refusal(name, command);
     if (fault?.act === 'cut-before') this.#cut();
-    else if (fault !== undefined && typeof fault.act === 'object') this.#reply(message, fault.act);
+    else if (fault !== undefined && isAnswer(fault.act)) this.#reply(message, fault.act);
     else if (fault === undefined && refusal !== undefined) this.#reply(message, refusal);
     else {
       if (fault !== undefined) this.#pending.set(message.requestId, fault);
@@ -136,6 +141,7 @@ class Relay {
     this.#pending.delete(message.responseTo);
     if (fault?.act === 'cut-after') this.#cut();
     else if (fault?.act === 'hold') return;
+    else if (fault !== undefined && changesBytes(fault.act)) this.client.write(fault.act.bytes(message.raw));
     else if (typeof fault?.act === 'function') this.#rewritten(message, fault.act(message.document ?? {}));
     else if (isHello(message.document)) this.#rewritten(message, this.#hello(message.document));
     else this.client.write(message.raw);
@@ -191,6 +197,11 @@ class Relay {
     this.server.destroy();
   }
 }
+
+const changesBytes = (act: WireFault['act']): act is ChangedBytes =>
+  typeof act === 'object' && 'bytes' in act && typeof act['bytes'] === 'function';
+
+const isAnswer = (act: WireFault['act']): act is Command => typeof act === 'object' && !changesBytes(act);
 
 const isHello = (document: Command | undefined): document is Command =>
   document !== undefined && ('isWritablePrimary' in document || 'ismaster' in document);

@@ -12,6 +12,7 @@ const READ_AHEAD_BYTES = 512 * 1024;
 /** Chunks that are on their way as soon as a read begins: so many need no lease. */
 const READ_AT_ONCE = 2;
 const PAGE = 1_000;
+const PAGE_OF_IDS = { projection: { _id: 1 }, sort: { _id: 1 }, limit: PAGE } as const;
 
 /**
  * Blobs as GridFS files of the installation's MongoDB: what is there is what a majority of its disks has. A blob is visible by its document
@@ -80,26 +81,30 @@ export class GridFsBlobStore extends BlobStore {
 
   async *list({ olderThanMs }: ListOptions = {}): AsyncIterable<string> {
     const old = olderThanMs !== undefined && { uploadDate: { $lt: new Date(Date.now() - olderThanMs) } };
-    for (let last = ''; ;) {
-      const after = last;
-      const page = await this.#grid.files((files) =>
-        files
-          .find({ _id: { $gt: after }, ...old }, { projection: { _id: 1 }, sort: { _id: 1 }, limit: PAGE })
-          .toArray(),
-      );
+    for (let after = '', skip = 0; ;) {
+      const [filter, options] = [
+        { _id: { $gt: after }, ...old },
+        { ...PAGE_OF_IDS, skip },
+      ];
+      const page = await this.#grid.files((files) => files.find(filter, options).toArray());
       const ids = page.map(({ _id }) => _id);
       yield* ids.filter(isBlobId);
-      last = ids.at(-1) ?? '';
       if (ids.length < PAGE) return;
+      // An id of somebody else may not be what was read: such ones are passed by in their number.
+      const last = ids.findLastIndex(isBlobId);
+      skip = last < 0 ? skip + ids.length : ids.length - 1 - last;
+      after = ids[last] ?? after;
     }
   }
 
   /** Chunks without a file, by the index from id to id. The newest chunk of an id says when it was last written to. */
   async sweep(ageMs: number): Promise<void> {
     const before = Date.now() - ageMs;
-    for (let id = await this.#nextWithChunks(''); id !== undefined; id = await this.#nextWithChunks(id)) {
-      if ((await this.#grid.file(id)) !== undefined || (await this.#lastWrittenAt(id)) >= before) continue;
-      if (!(await this.#readers.any(id))) await this.discard(id);
+    for (let after = '', skip = 0; ;) {
+      const id = await this.#nextWithChunks(after, skip);
+      if (id === undefined) return;
+      [after, skip] = isBlobId(id) ? [id, 0] : [after, skip + 1];
+      if (isBlobId(id) && (await this.#isStray(id, before)) && !(await this.#readers.any(id))) await this.discard(id);
     }
   }
 
@@ -120,10 +125,14 @@ export class GridFsBlobStore extends BlobStore {
     }
   }
 
-  async #nextWithChunks(after: string): Promise<string | undefined> {
-    const next = await this.#grid.chunks((chunks) =>
-      chunks.findOne({ files_id: { $gt: after } }, { projection: { files_id: 1 }, sort: { files_id: 1, n: 1 } }),
-    );
+  /** Chunks without a file, of which the newest was written before `before`. */
+  async #isStray(id: string, before: number): Promise<boolean> {
+    return (await this.#grid.file(id)) === undefined && (await this.#lastWrittenAt(id)) < before;
+  }
+
+  async #nextWithChunks(after: string, skip: number): Promise<string | undefined> {
+    const options = { projection: { files_id: 1 }, sort: { files_id: 1, n: 1 }, skip } as const;
+    const next = await this.#grid.chunks((chunks) => chunks.findOne({ files_id: { $gt: after } }, options));
     return next?.files_id;
   }
 

@@ -7,6 +7,7 @@ import { FlatRow, PRIMARY, RowShape } from '../row-shape';
 import { MongoConnection, RowCollection } from './mongo-connection';
 import { heldInSpiteOf } from './mongo-errors';
 import { Filter, MongoQuery } from './mongo-query';
+import { isReadable, nextPosition, pageStart } from './mongo-positions';
 import { BsonRow, MongoRows } from './mongo-rows';
 
 /** Writes in one message: few enough that a busy server gets through them well within the deadline. */
@@ -57,12 +58,15 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
     const { limit, after, reverse } = options;
     checkLimit(limit);
     const query = this.#query(index, prefix, false);
-    const filter = query.filter(after, reverse);
-    const page = { sort: query.sort(reverse), limit: limit + 1, batchSize: limit + 1, ...BOUNDED };
+    const start = pageStart(after);
+    const filter = query.filter(start.after, reverse);
+    const sizes = { skip: start.skip, limit: limit + 1, batchSize: limit + 1 };
+    const page = { sort: query.sort(reverse), ...sizes, ...BOUNDED };
     const found = await this.#run((documents) => documents.find(filter, page).toArray());
     const shown = found.slice(0, limit);
-    const last = found.length > limit ? shown.at(-1) : undefined;
-    return { items: shown.map((bson) => this.#rows.fromBson(bson)), next: last && query.position(last) };
+    const positions = shown.map((bson) => query.position(bson));
+    const next = found.length > limit ? nextPosition(start, positions) : undefined;
+    return { items: shown.map((bson) => this.#rows.fromBson(bson)), next };
   }
 
   /** The server keeps its indexes itself, in one transaction with the rows: a list is from the rows. */
@@ -73,14 +77,15 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
   async count(index: string, prefix: readonly KeyPart[], limit = Infinity): Promise<number> {
     if (limit !== Infinity) checkLimit(limit);
     const query = this.#query(index, prefix, false);
-    for (let count = 0, after: Position | undefined; ;) {
+    for (let count = 0, after: Position | undefined, skip = 0; ;) {
       const part = Math.min(COUNTED, limit - count);
-      const filter = query.filter(after);
-      const found = await this.#run((documents) => documents.countDocuments(filter, { limit: part, ...BOUNDED }));
+      const [filter, options] = [query.filter(after), { skip, limit: part, ...BOUNDED }];
+      const found = await this.#run((documents) => documents.countDocuments(filter, options));
       count += found;
       if (found < part || count >= limit) return count;
-      after = await this.#positionAt(query, filter, part);
-      if (after === undefined) return count;
+      const last = await this.#positionAt(query, filter, skip + part);
+      if (last === undefined) return count;
+      [after, skip] = isReadable(last) ? [last, 0] : [after, skip + part];
     }
   }
 

@@ -88,6 +88,8 @@ export class MongoConnection {
         autoCreate: false,
         autoIndex: false,
         bufferCommands: false,
+        // A text that is no UTF-8 costs its own row, whose seal does not hold then, and not the page that the row is in.
+        enableUtf8Validation: false,
         ...TIMEOUTS,
         ...GUARANTEES,
       });

@@ -4,14 +4,32 @@ import { DuplicateKey } from '../collection';
 
 const DUPLICATE_KEY = 11000;
 const OUT_OF_DISK_SPACE = 14031;
+const DETAIL = 'The store could not do this.';
 /**
- * Server codes that say "not here, not now": no primary, stepping down, shutting down, interrupted, timed out, not yet replicated, or a
- * login that the server does not take at the moment. Each other code is a mistake of ours and stays visible as such.
+ * Server codes that say "not here, not now": the same call may be served a moment later. Each other code is a mistake of ours and stays
+ * visible as such.
  */
 const UNAVAILABLE: ReadonlySet<number> = new Set([
-  6, 7, 13, 18, 50, 64, 79, 89, 91, 100, 112, 134, 136, 189, 202, 262, 290, 317, 8000, 9001, 10058, 10107, 11600, 11601,
-  11602, 13388, 13435, 13436, 46841,
+  // No way to a member that serves: hosts, sockets, pools, elections, members that step down, recover or shut down.
+  ...[6, 7, 89, 91, 133, 189, 190, 202, 216, 317, 384, 407, 9001, 10058, 10107, 11600, 11602, 13435, 13436],
+  // Not taken at the moment: a login, a permission.
+  ...[13, 18, 391, 8000],
+  // Interrupted, out of time, or given up by the server: cursors and plans, too, whose collection or member changed under them.
+  ...[24, 43, 46, 50, 90, 112, 117, 136, 175, 237, 262, 276, 290, 314, 11601, 46841],
+  // Not yet on, or not visible to, a majority.
+  ...[64, 79, 100, 134, 239, 246],
+  // Shards that move.
+  ...[63, 70, 150, 249, 250, 13388],
+  // A server that is short of memory or overloaded.
+  ...[146, 365, 402, 433, 462],
 ]);
+/** Labels by which a server says that the same call may be tried again. */
+const MAY_BE_TRIED_AGAIN = [
+  'RetryableWriteError',
+  'RetryableError',
+  'SystemOverloadedError',
+  'TransientTransactionError',
+];
 
 /** The port's error for one of the driver's; programmers' mistakes and our own errors pass. */
 export function mongoFault(error: unknown, collection: string): unknown {
@@ -43,7 +61,7 @@ function isUnavailable(error: mongo.MongoError): boolean {
   // A bulk that did not get to the server at all: what stopped it is in the message only.
   if (error instanceof mongo.MongoBulkWriteError && error.code === undefined) return true;
   if (error instanceof mongo.MongoServerError) {
-    return error.hasErrorLabel('RetryableWriteError') || UNAVAILABLE.has(Number(error.code));
+    return MAY_BE_TRIED_AGAIN.some((label) => error.hasErrorLabel(label)) || UNAVAILABLE.has(Number(error.code));
   }
   return (
     error instanceof mongo.MongoNetworkError ||
@@ -52,7 +70,9 @@ function isUnavailable(error: mongo.MongoError): boolean {
     error instanceof mongo.MongoTopologyClosedError ||
     error instanceof mongo.MongoClientClosedError ||
     error instanceof mongo.MongoExpiredSessionError ||
-    /^Mongo(WaitQueueTimeout|PoolClear|PoolClosed|ConnectionPoolClear)/.test(error.name)
+    /^Mongo(WaitQueueTimeout|PoolClear|PoolClosed|ConnectionPoolClear|UnexpectedServerResponse|CursorExhausted)/.test(
+      error.name,
+    )
   );
 }
 
@@ -63,5 +83,5 @@ function refusingIndex(error: mongo.MongoError): string {
 }
 
 function fault(code: 'store_unavailable' | 'storage_full', cause: unknown): DomainError {
-  return new DomainError(code, { detail: 'The store could not do this.', cause });
+  return new DomainError(code, { detail: DETAIL, cause });
 }
