@@ -52,7 +52,7 @@ export class VaultTransport {
       method: request.method,
       url: request.uri,
       headers: { ...request.headers },
-      signal: AbortSignal.timeout(Math.max(1, request.timeout)),
+      signal: AbortSignal.timeout(Math.max(1, Math.ceil(request.timeout))),
       ...(request.json === undefined ? {} : { data: request.json }),
     });
     const retryAfter: unknown = headers['retry-after'];
