@@ -35,7 +35,15 @@ import { SealedStore, Store } from './store';
 import { EmbeddedStore } from './store/embedded';
 import { MongoStore } from './store/mongo';
 import { UsersModule } from './users';
-import { AccountNames, ForgedRows, InstalledBlobPlans, OwnerAnswerSealer, StoreCopy, probesOf } from './wiring';
+import {
+  AccountNames,
+  ForgedRows,
+  InstalledBlobPlans,
+  OwnerAnswerSealer,
+  RegistrationSweep,
+  StoreCopy,
+  probesOf,
+} from './wiring';
 
 /** The store below its row seals: for the system keys alone, which open the seals. */
 const ENGINE = Symbol('coffer:engine');
@@ -174,6 +182,7 @@ class CoreModule {
       MasterKey,
       MasterKeyHomes,
       MasterKeyRow,
+      OwnerNames,
       UserKeyHome,
       UserKeyHomes,
       Mailer,
@@ -225,7 +234,7 @@ export class AppModule implements OnModuleInit {
     return {
       module: AppModule,
       imports: [...houses, ...features, lifecycle],
-      providers: [OpenedKeys, Startup, userOwned],
+      providers: [OpenedKeys, RegistrationSweep, Startup, userOwned],
     };
   }
 

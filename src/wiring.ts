@@ -1,12 +1,15 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
+import { AbandonedAccounts } from './auth';
 import { BlobStore } from './blobs';
 import { BlobPlan, BlobPlans } from './blobs/homes';
 import { envelopeVersion } from './crypto';
 import { AnswerSealer } from './http';
-import { AuditSink, MINUTE, ReadinessProbe, ciphertext, plaintext } from './kernel';
+import { Scheduler } from './jobs';
+import { AuditSink, MINUTE, ReadinessProbe, ciphertext, isDomainError, plaintext } from './kernel';
 import { MasterKey } from './keys/master';
-import { Sealer, SealPlace, UserKeyHome } from './keys/user';
+import { OwnedHouses } from './keys/rotation';
+import { OrphanedKeys, Sealer, SealPlace, UserKeyHome, UserKeyRotator } from './keys/user';
 import { OwnerNames } from './keys/user/homes';
 import { Metrics } from './observability';
 import { Store, beginBlobMove, endBlobMove, readBlobPins } from './store';
@@ -108,6 +111,45 @@ export class AccountNames extends OwnerNames {
 
   async nameOf(ownerId: string): Promise<string | undefined> {
     return (await this.store.collection(usersCollection).find('_id', ownerId))?.username;
+  }
+}
+
+/** Ends what registrations left that never ended, so that their user names are free again. */
+@Injectable()
+export class RegistrationSweep implements OnModuleInit {
+  constructor(
+    private readonly scheduler: Scheduler,
+    private readonly accounts: AbandonedAccounts,
+    private readonly keys: OrphanedKeys,
+    private readonly rotator: UserKeyRotator,
+    private readonly houses: OwnedHouses,
+  ) {}
+
+  onModuleInit(): void {
+    this.scheduler.every('registrations.sweep', 10 * MINUTE, () => this.sweep());
+  }
+
+  /** Accounts first: where the end of one stops half-way its key has no account, and goes in the same turn. */
+  async sweep(): Promise<void> {
+    await this.accounts.sweep((owner) => this.isUsed(owner));
+    await this.keys.sweep((owner) => this.isUsed(owner));
+  }
+
+  private async isUsed(owner: string): Promise<boolean> {
+    for (const version of await this.versionsOf(owner)) {
+      for (const house of this.houses.all) if ((await house.countUnder(owner, version)) > 0) return true;
+    }
+    return false;
+  }
+
+  /** Nothing is sealed under a key that is not active; to look for its first version costs nothing. */
+  private async versionsOf(owner: string): Promise<readonly number[]> {
+    try {
+      return (await this.rotator.state(owner)).versions.map(({ version }) => version);
+    } catch (error) {
+      if (isDomainError(error, 'not_found')) return [1];
+      throw error;
+    }
   }
 }
 

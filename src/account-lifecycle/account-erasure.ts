@@ -63,10 +63,11 @@ export class AccountErasure implements OnModuleInit {
   }
 
   async #goOn(erasure: ErasureDoc): Promise<void> {
-    await this.erasures.noteResumed(erasure._id);
-    await this.run.finish(erasure);
     const what = { action: 'account.erase-resumed', actor: 'system:account-lifecycle' } as const;
-    this.audit.note({ ...what, resource: `user/${erasure._id}` }, 'done');
+    await audited(this.audit, { ...what, resource: `user/${erasure._id}` }, async () => {
+      await this.erasures.noteResumed(erasure._id);
+      await this.run.finish(erasure);
+    });
   }
 
   async #safely(erasure: ErasureDoc, act: () => Promise<unknown>): Promise<void> {

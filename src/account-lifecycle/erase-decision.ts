@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DomainError, failpoint, MINUTE } from '../kernel';
+import { untilHeld } from '../store';
 import { UserDoc, Users } from '../users';
 import { ErasureDoc } from './erasure.collection';
 import { Erasures, underWay } from './erasures';
@@ -77,11 +78,19 @@ export class EraseDecision {
    * give it back.
    */
   async #unmark(claim: ErasureDoc): Promise<void> {
-    if ((await this.erasures.find(claim._id)) === undefined) await this.#restore(claim);
+    await this.#restore(claim, async () => (await this.erasures.find(claim._id)) === undefined);
   }
 
-  async #restore({ _id, former_state }: ErasureDoc): Promise<void> {
-    await this.users.change(_id, (user) => (user.state === 'erasing' ? { ...user, state: former_state } : undefined));
+  /**
+   * The account is read before `isMeant` is asked: a later erase marks the account only after this one's row is gone, so its mark comes after
+   * that question and changes the revision. Who slept in between takes nobody's mark away.
+   */
+  async #restore({ _id, former_state }: ErasureDoc, isMeant: () => Promise<boolean>): Promise<void> {
+    await untilHeld(async () => {
+      const user = await this.users.byId(_id);
+      if (user?.state !== 'erasing' || !(await isMeant())) return true;
+      return (await this.users.replace({ ...user, state: former_state })) && true;
+    });
   }
 
   async #refuse(claim: ErasureDoc, refusal: DomainError): Promise<never> {
@@ -94,7 +103,7 @@ export class EraseDecision {
     const withdrawn = erasure.state === 'withdrawn' ? erasure : await this.erasures.move(erasure, 'withdrawn');
     if (withdrawn === undefined) return false;
     failpoint('erase.withdrawn');
-    await this.#restore(withdrawn);
+    await this.#restore(withdrawn, async () => (await this.erasures.find(withdrawn._id))?.rev === withdrawn.rev);
     await this.erasures.remove(withdrawn);
     return true;
   }

@@ -131,8 +131,8 @@ export class ApprovalDecisions implements OnModuleInit {
 
   async #safely(row: ApprovalDoc): Promise<void> {
     try {
-      this.audit.note({ action: 'approval.resume', actor: 'system:approvals', ...what(row) }, 'done');
-      await this.#do(row);
+      const intent = { action: 'approval.resume', actor: 'system:approvals', ...what(row) } as const;
+      await audited(this.audit, intent, () => this.#do(row));
     } catch (error) {
       const code = isDomainError(error) ? error.code : 'internal';
       this.#logger.error({ approval: row._id, code, msg: 'an approved act could not be done' });

@@ -21,11 +21,13 @@ const REGISTER_ATTEMPTS = 50;
 
 /**
  * The chain of this process: a fresh writer, registered at its first batch. A batch whose `append` rejected, or took too long, is
- * appended again before any other, for it may be stored all the same.
+ * appended again before any other, for it may be stored all the same. Its row is fixed when it is first tried: two appends of one batch that
+ * overlap write the same row, and the second one finds it there.
  */
 export class ChainWriter {
   readonly #batches: Collection<AuditBatchDoc>;
   readonly #writers: Collection<AuditWriterDoc>;
+  readonly #drafts = new WeakMap<BatchContent, Draft<AuditBatchDoc>>();
   #id = newId();
   #head: Head | undefined;
 
@@ -39,25 +41,34 @@ export class ChainWriter {
 
   /** Durable when it resolves. Safe to repeat with the same content after it rejected. */
   async append(content: BatchContent): Promise<void> {
-    const head = await this.#registered();
-    const draft = nextBatch(head, content);
+    const draft = await this.#draftOf(content);
     try {
       await this.#batches.insert(draft);
     } catch (error) {
       if (!(error instanceof DuplicateKey)) throw error;
-      await this.#confirm(draft);
+      await this.#confirm(draft, content);
     }
     // A write that everybody had given up waiting for may end after its repetition has: it must not set the chain back.
-    if (this.#head === head) this.#head = { writer: head.writer, seq: draft.seq, hash: draft.hash };
+    const { writer, seq, hash } = draft;
+    if (this.#head?.writer === writer && this.#head.seq < seq) this.#head = { writer, seq, hash };
+  }
+
+  async #draftOf(content: BatchContent): Promise<Draft<AuditBatchDoc>> {
+    const head = await this.#registered();
+    // Another append of the same batch may have been quicker while this one waited for the registry.
+    const draft = this.#drafts.get(content) ?? nextBatch(head, content);
+    this.#drafts.set(content, draft);
+    return draft;
   }
 
   /** A write that was reported as failed was stored after all. Anything else in its place: this chain ends, and a new one begins. */
-  async #confirm(draft: Draft<AuditBatchDoc>): Promise<void> {
+  async #confirm(draft: Draft<AuditBatchDoc>, content: BatchContent): Promise<void> {
     const stored = await this.#batches.find('_id', draft._id).catch((error: unknown) => {
       if (isDomainError(error, 'integrity_failed')) return undefined;
       throw error;
     });
     if (stored?.hash === draft.hash) return;
+    this.#drafts.delete(content);
     if (this.#head?.writer === draft.writer) this.#startAnew();
     throw new Error('the place of the next audit batch is taken');
   }

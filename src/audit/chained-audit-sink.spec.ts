@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config } from '../config';
 import { type AuditIntent, audited, DomainError, Readiness, SystemClock } from '../kernel';
 import { runInRequest } from '../observability';
 import { type Collection, type Doc, type Draft, type Store } from '../store';
+import { FaultyStore } from '../../test/support/faulty-store';
 import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-store';
 import { ChainedAuditSink, verifyChain } from '.';
 import { type AuditBatchDoc, auditBatchesCollection, auditWritersCollection } from './audit.collection';
@@ -201,6 +203,27 @@ describe('the audit log while the store cannot serve', () => {
     await sink.onApplicationShutdown();
     expect((await entries()).filter((entry) => entry.action === 'test.unknown')).toHaveLength(1);
     expect(await verifyChain(open.store)).toMatchObject({ writers: 1, batches: 2, faults: [] });
+  });
+
+  it('writes an entry once where the store stalled while the process registered its chain', async () => {
+    const stalled = new FaultyStore(open.store);
+    let resume = (): void => undefined;
+    const back = new Promise<void>((resolve) => (resume = resolve));
+    stalled.faults.choose = async ({ target }) => {
+      if (target === 'audit_writers') await back;
+      return undefined;
+    };
+    const sink = sinkOn(stalled);
+    await expect(sink.begin(intent)).rejects.toMatchObject({ code: 'store_unavailable' });
+    // The next try begins while the first one still waits for the store.
+    const again = sink.begin({ ...intent, resource: 'record/r-2' }).catch(() => undefined);
+    await sleep(1_200);
+    resume();
+    await again;
+    await sink.onApplicationShutdown();
+    const intents = (await entries()).filter(({ phase }) => phase === 'intent');
+    expect(intents.map(({ resource }) => resource).sort()).toEqual(['record/r-1', 'record/r-2']);
+    expect(await verifyChain(open.store)).toMatchObject({ writers: 1, faults: [] });
   });
 
   it('is not ready until it has written again', async () => {

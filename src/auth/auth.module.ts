@@ -29,6 +29,7 @@ import { StepUp } from './login/step-up';
 import { OwnedFactors } from './owned-factors';
 import { OwnedSessions } from './owned-sessions';
 import { Passwords } from './passwords';
+import { AbandonedAccounts } from './registration/abandoned-accounts';
 import { AccountCreation } from './registration/account-creation';
 import { EmailConfirmation } from './registration/email-confirmation';
 import { PendingRegistrations } from './registration/pending-registrations';
@@ -61,7 +62,14 @@ const signing = JwtModule.registerAsync({
 });
 
 const attempts = [Attempts, Passwords, PasswordCheck];
-const registration = [AccountCreation, EmailConfirmation, PendingRegistrations, RegistrationAddresses, Registration];
+const registration = [
+  AbandonedAccounts,
+  AccountCreation,
+  EmailConfirmation,
+  PendingRegistrations,
+  RegistrationAddresses,
+  Registration,
+];
 const sessions = [AccessTokens, BearerStrategy, RefreshTokens, SessionManagement, Sessions, TokenIssuer];
 const factors = [
   Challenges,
@@ -93,6 +101,6 @@ const login = [EmailEnrolment, FactorRequests, Login, SecondStep, SessionCodes, 
     OwnedFactors,
     { provide: Authenticator, useClass: BearerAuthenticator },
   ],
-  exports: [Authenticator, PasswordHasher, OwnedSessions, OwnedFactors],
+  exports: [AbandonedAccounts, Authenticator, PasswordHasher, OwnedSessions, OwnedFactors],
 })
 export class AuthModule {}

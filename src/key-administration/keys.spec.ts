@@ -7,6 +7,8 @@ import { idempotencyKeyCollection } from '../http/idempotency-keys.collection';
 import { JobRunner } from '../jobs';
 import { DomainError } from '../kernel';
 import { MasterKey } from '../keys/master';
+import { auditBatchesCollection } from '../audit/audit.collection';
+import { type AuditEntry } from '../audit/entry';
 import { RotationSchedule, USER_KEY_ROTATION_JOB } from '../keys/rotation';
 import { userKeysCollection, UserKeys } from '../keys/user';
 import { sensitiveDataCollection } from '../sensitive-data/sensitive-data.collection';
@@ -243,6 +245,10 @@ describe('KEY_ROTATION_DAYS', () => {
     await schedule.rotateIfDue();
     coffer.clock.offset = now;
     expect(await current()).toBe(before + 1);
+    const { items } = await coffer.get(Store).collection(auditBatchesCollection).list('_id', [], { limit: 1000 });
+    const entries = items.flatMap((batch) => JSON.parse(batch.entries) as AuditEntry[]);
+    const intent = { phase: 'intent', action: 'master-key.rotate', actor: 'system:rotation-schedule' };
+    expect(entries).toContainEqual(expect.objectContaining(intent));
   });
 });
 

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Collection, Draft, Store, update } from '../store';
+import { Collection, Draft, everyRow, Store, update } from '../store';
 import { parseEmail } from './email-address';
 import { OneAtATime } from './one-at-a-time';
 import { UserDoc, usersCollection } from './user.collection';
@@ -36,6 +36,11 @@ export class Users {
   /** How many administrators can log in. */
   administrators(): Promise<number> {
     return this.#rows.count('role', ['administrator', 'active']);
+  }
+
+  /** Accounts whose registration has not ended. */
+  pending(): AsyncIterable<UserDoc> {
+    return everyRow(this.#rows, 'role', ['user', 'pending'], () => undefined);
   }
 
   async #named(login: string): Promise<UserDoc | undefined> {

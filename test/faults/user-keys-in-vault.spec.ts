@@ -215,6 +215,40 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     expect(await alive('alice')).toEqual([{ state: 'free' }]);
   });
 
+  it('are not destroyed by a sweeper that slept between the row and Vault while that registration was finished', async () => {
+    const { userKeys, rows, home, sweeper } = await houses();
+    await userKeys.create('alice', 'alice');
+    await rows.replace({ ...(await rows.find('_id', 'alice'))!, state: 'pending' });
+    jest.spyOn(home, 'erase').mockImplementationOnce(async (...args) => {
+      await userKeys.create('alice', 'alice');
+      await VaultUserKeyHome.prototype.erase.call(home, ...args);
+    });
+    await sweeper.sweep(-1000);
+    expect(await index('alice')).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('are not destroyed by who needs their name and slept while their owner, who had no row yet, got one', async () => {
+    const { userKeys, home } = await houses();
+    let go = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (go = resolve));
+    const kept = new Promise<void>((resolve) => {
+      jest.spyOn(home, 'keep').mockImplementationOnce(async (...args) => {
+        await VaultUserKeyHome.prototype.keep.call(home, ...args);
+        resolve();
+        await gate;
+      });
+    });
+    const made = userKeys.create('alice', 'alice');
+    await kept;
+    jest.spyOn(home, 'erase').mockImplementationOnce(async (...args) => {
+      go();
+      await made;
+      await VaultUserKeyHome.prototype.erase.call(home, ...args);
+    });
+    await expect(userKeys.create('another-alice', 'alice')).rejects.toMatchObject({ code: 'conflict' });
+    expect(await index('alice')).toMatch(/^[0-9a-f]{64}$/);
+  });
+
   it('are made anew where those of a pending row are gone', async () => {
     const { userKeys, home, rows } = await houses();
     await userKeys.create('alice', 'alice');

@@ -66,7 +66,7 @@ export async function startCoffer({ env = {}, dataDir }: CofferOptions = {}): Pr
 
 async function start(env: Readonly<Record<string, string>>): Promise<NestFastifyApplication> {
   const config = loadConfig({ newSecret: () => 'a secret of a test that is long enough', env });
-  const options = { bodyParser: false, logger: false } as const;
+  const options = { bodyParser: false, logger: false, abortOnError: false } as const;
   const adapter = createServerAdapter(config.http);
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.forConfig(config), adapter, options);
   installHttp(app);

@@ -269,7 +269,7 @@ describe('a scrub in the course of other things', () => {
 
 describe('SCRUB_DAYS', () => {
   const schedule = (one: House): ScrubSchedule =>
-    new ScrubSchedule(rig.store, CONFIG, new LeasedScheduler(rig.store, rig.clock), one.scrubs, rig.clock);
+    new ScrubSchedule(rig.store, CONFIG, new LeasedScheduler(rig.store, rig.clock), one.scrubs, rig.clock, rig.audit);
 
   it('begins a scrub when the oldest file is that old, and the next one as long after', async () => {
     const one = house();

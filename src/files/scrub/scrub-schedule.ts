@@ -1,7 +1,7 @@
 import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
 import { Scheduler } from '../../jobs';
-import { Clock, DAY, HOUR, isDomainError } from '../../kernel';
+import { audited, AuditSink, Clock, DAY, HOUR, isDomainError } from '../../kernel';
 import { Collection, Store } from '../../store';
 import { FileDoc, fileCollection } from '../file.collection';
 import { Scrubs } from './scrubs';
@@ -19,6 +19,7 @@ export class ScrubSchedule implements OnModuleInit {
     private readonly scheduler: Scheduler,
     private readonly scrubs: Scrubs,
     private readonly clock: Clock,
+    private readonly audit: AuditSink,
   ) {
     this.#files = store.collection(fileCollection);
   }
@@ -31,7 +32,7 @@ export class ScrubSchedule implements OnModuleInit {
     const since = (await this.lastBegun()) ?? (await this.oldestFile());
     if (since === undefined || this.clock.now() - since < this.config.scrub.days * DAY) return;
     try {
-      await this.scrubs.start(SCHEDULE);
+      await audited(this.audit, { action: 'scrub.start', actor: SCHEDULE }, () => this.scrubs.start(SCHEDULE));
     } catch (error) {
       // One that an administrator began a moment ago serves as well.
       if (!isDomainError(error, 'conflict')) throw error;

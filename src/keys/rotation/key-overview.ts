@@ -34,6 +34,12 @@ export class KeyOverview {
     return { home: this.masterKey.home, current, versions: listed };
   }
 
+  /** When the version that everything new is wrapped with was made, ms since the epoch; 0 where its backend does not tell. */
+  async currentMadeAt(): Promise<number> {
+    const [{ current }, { versions }] = [await this.row.read(), await this.masterKey.state()];
+    return versions.find(({ version }) => version === current)?.createdAt ?? 0;
+  }
+
   /** @throws DomainError `not_found`. */
   ownKey(ownerId: string): Promise<UserKeyState> {
     return this.rotator.state(ownerId);

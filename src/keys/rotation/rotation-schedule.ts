@@ -1,8 +1,8 @@
 import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
 import { Scheduler } from '../../jobs';
-import { Clock, DAY, HOUR, isDomainError } from '../../kernel';
-import { MasterKey, MasterKeyRow } from '../master';
+import { audited, AuditSink, Clock, DAY, HOUR, isDomainError } from '../../kernel';
+import { KeyOverview } from './key-overview';
 import { Rotations } from './rotations';
 
 const SCHEDULE = 'system:rotation-schedule';
@@ -13,10 +13,10 @@ export class RotationSchedule implements OnModuleInit {
   constructor(
     @Inject(CONFIG) private readonly config: Config,
     private readonly scheduler: Scheduler,
-    private readonly masterKey: MasterKey,
-    private readonly row: MasterKeyRow,
+    private readonly overview: KeyOverview,
     private readonly rotations: Rotations,
     private readonly clock: Clock,
+    private readonly audit: AuditSink,
   ) {}
 
   onModuleInit(): void {
@@ -24,13 +24,13 @@ export class RotationSchedule implements OnModuleInit {
       this.scheduler.every('master-key.rotate', HOUR, () => this.rotateIfDue());
   }
 
-  /** A version whose age its home does not tell is never due: guessing would rotate once an hour. */
+  /** A version whose age its backend does not tell is never due: guessing would rotate once an hour. The intent is durable first. */
   async rotateIfDue(): Promise<void> {
-    const [{ current }, { versions }] = [await this.row.read(), await this.masterKey.state()];
-    const made = versions.find(({ version }) => version === current)?.createdAt ?? 0;
+    const made = await this.overview.currentMadeAt();
     if (made === 0 || this.clock.now() - made < this.config.masterKeyRotationDays * DAY) return;
     try {
-      await this.rotations.start(SCHEDULE);
+      const intent = { action: 'master-key.rotate', actor: SCHEDULE, resource: 'master-key' } as const;
+      await audited(this.audit, intent, () => this.rotations.start(SCHEDULE));
     } catch (error) {
       // One that an administrator began a moment ago serves as well.
       if (!isDomainError(error, 'rotation_running')) throw error;

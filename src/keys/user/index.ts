@@ -1,5 +1,6 @@
 export { ErasedKeys, type FormerWraps, type VersionFate, type WrapFate } from './erased-keys';
 export { KeyCache, type KeyCacheOptions } from './key-cache';
+export { type IsUsed, OLDEST, OrphanedKeys, REGISTRATION_LIFE } from './orphaned-keys';
 export { type Renewal, type Renewed, renewRows } from './renew-rows';
 export * from './sealer';
 export { StrayWraps } from './stray-wraps';

@@ -1,5 +1,6 @@
 import { DomainError } from '../../kernel';
 import type { Collection } from '../../store';
+import { eraseUnlessKept, giveUp } from './given-up-keys';
 import type { NameHeld, UserKeyHome } from './user-key-home';
 import type { UserKeyDoc } from './user-keys.collection';
 
@@ -16,9 +17,10 @@ export async function makeRoom(
   const other = erasing ? undefined : await rows.find('_id', ownerId);
   if (other?.state === 'active')
     throw new DomainError('conflict', { detail: 'The key of another account lies under this user name.' });
-  if (other?.state === 'pending' && !(await rows.remove(ownerId, other.rev))) return;
+  if (other?.state === 'pending') await giveUp(rows, home, other);
   // A tombstone is of an erase, or of a move that takes a living owner's wraps away: it is ended, and what came after it is not touched.
-  await home.erase(username, ownerId, erasing ? never : undefined);
+  else if (erasing) await home.erase(username, ownerId, never);
+  else await eraseUnlessKept(rows, home, username, ownerId);
 }
 
 const never = (): Promise<boolean> => Promise.resolve(false);

@@ -6,7 +6,8 @@ import {
   ROOT_KEY,
   temporaryFolder,
 } from '../../../test/support/keys';
-import { Clock, DAY, HOUR, plaintext } from '../../kernel';
+import { AuditSink, Clock, DAY, HOUR, plaintext } from '../../kernel';
+import { OrphanedKeys } from '.';
 
 class MovableClock extends Clock {
   ms = 1_700_000_000_000;
@@ -51,7 +52,7 @@ describe('User keys', () => {
     await houses.userKeys.create('alice', 'alice');
     const before = await row();
     await houses.userKeys.create('alice', 'alice');
-    expect(await row()).toEqual(before);
+    expect(await row()).toEqual({ ...before, rev: before.rev + 1 });
   });
 
   it('are made once by two processes that are asked at the same time, and both can use them', async () => {
@@ -171,10 +172,29 @@ describe('User keys', () => {
       }
     });
 
-    it('removes pending ones that nobody works on any more, and no others', async () => {
+    it('ends pending ones that nobody works on any more, and no others', async () => {
       expect(await houses.sweeper.sweep(HOUR)).toBe(1);
       const left = await Promise.all(['old', 'active', 'young'].map((owner) => houses.rows.find('_id', owner)));
-      expect(left.map((found) => found?.state)).toEqual([undefined, 'active', 'pending']);
+      expect(left.map((found) => found?.state)).toEqual(['erased', 'active', 'pending']);
+    });
+
+    it('leaves a key without an account to a registration that comes back to it while the sweeper sleeps', async () => {
+      clock.ms += HOUR;
+      const accounts = {
+        nameOf: async (owner: string): Promise<string | undefined> => {
+          if (owner === 'active') await houses.userKeys.create(owner, owner);
+          return owner === 'active' ? undefined : owner;
+        },
+      };
+      const audit = { begin: () => Promise.resolve({ close: () => undefined }) } as unknown as AuditSink;
+      const orphaned = new OrphanedKeys(houses.store, clock, accounts, houses.userKeys, audit);
+      expect(await orphaned.sweep(() => Promise.resolve(false))).toBe(0);
+      expect((await row('active')).state).toBe('active');
+      const gone = { nameOf: () => Promise.resolve(undefined) };
+      const later = new OrphanedKeys(houses.store, clock, gone, houses.userKeys, audit);
+      expect(await later.sweep(() => Promise.resolve(true))).toBe(0);
+      expect(await later.sweep(() => Promise.resolve(false))).toBe(1);
+      expect((await row('active')).state).toBe('erased');
     });
 
     it('loses nothing of a living writer, however long that one slept: it starts again', async () => {

@@ -3,11 +3,12 @@ import { newKey } from '../../crypto';
 import { Clock, DomainError, failpoint, type SecretBytes } from '../../kernel';
 import { type Collection, type Draft, DuplicateKey, Store, update } from '../../store';
 import { asOneOperation, MasterKey, MasterKeyRow } from '../master';
+import { erased, giveUp } from './given-up-keys';
 import { KeyCache } from './key-cache';
 import { FIRST_VERSION, type NewRow, pendingRow } from './new-user-key';
 import { makeRoom } from './name-room';
 import { UserKeys } from './sealer';
-import { storedRow, tracesOf } from './user-key-form';
+import { storedRow } from './user-key-form';
 import { NameHeld, UserKeyHome } from './user-key-home';
 import { rewrapStored, wrapFirst } from './user-key-wraps';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
@@ -35,16 +36,21 @@ export class StoredUserKeys extends UserKeys {
    */
   async create(ownerId: string, name: string): Promise<void> {
     for (;;) {
-      const row = (await this.#rows.find('_id', ownerId)) ?? (await this.#insertPending(ownerId, name));
-      if (row?.state === 'active') return;
-      if (row?.state === 'erased') throw new DomainError('not_found');
-      if (row !== undefined && (await this.#settle(row))) return;
+      const found = await this.#rows.find('_id', ownerId);
+      // Stored again, so that whoever found this key without an account and is about to end it does not (`OrphanedKeys`).
+      if (found?.state === 'active' && (await this.#rows.replace(found)) !== undefined) return;
+      if (found?.state === 'active') continue;
+      if (found?.state === 'erased' && found.given_up !== true) throw new DomainError('not_found');
+      const row = found?.state === 'pending' ? found : await this.#insertPending(ownerId, name, found);
+      if (row?.state === 'pending' && (await this.#settle(row))) return;
     }
   }
 
   /** The row first: from then on nothing opens on any replica, whatever becomes of the wraps until this is repeated. */
   async destroy(ownerId: string): Promise<void> {
-    const row = await update(this.#rows, ownerId, (found) => (found.state === 'erased' ? undefined : erased(found)));
+    const row = await update(this.#rows, ownerId, (found) =>
+      found.state === 'erased' && found.given_up !== true ? undefined : erased(found),
+    );
     // Without a row too the owner gets a tombstone: a registration that is still under way finds it and stores no key.
     if (row === undefined && !(await this.#bury(ownerId))) return this.destroy(ownerId);
     failpoint('user-key.erased');
@@ -67,15 +73,15 @@ export class StoredUserKeys extends UserKeys {
     }
   }
 
-  /** Steps 1 to 3 of the wrap protocol. Undefined where another one was quicker. */
-  async #insertPending(ownerId: string, name: string): Promise<UserKeyDoc | undefined> {
+  /** Steps 1 to 3 of the wrap protocol, over the tombstone of a key that was given up if there is one. Undefined where another was quicker. */
+  async #insertPending(ownerId: string, name: string, former?: UserKeyDoc): Promise<UserKeyDoc | undefined> {
     const { current, epoch } = await this.masterRow.read();
     const isNamed = (await this.home.place()) === 'vault';
     const key = newKey();
     try {
       const row = { _id: ownerId, ...(isNamed && { name }), master_epoch: epoch, created_at: this.clock.now() };
       const draft = await asOneOperation(() => this.#wrapped(row, current, key));
-      return draft && (await this.#insert(draft));
+      return draft && (await this.#insert(draft, former));
     } finally {
       key.destroy();
     }
@@ -90,18 +96,26 @@ export class StoredUserKeys extends UserKeys {
   }
 
   /** The wraps first: a row that is found has them. */
-  async #insert(draft: Draft<UserKeyDoc>): Promise<UserKeyDoc | undefined> {
-    try {
-      const row = await this.#rows.insert(storedRow(draft));
+  async #insert(draft: Draft<UserKeyDoc>, former: UserKeyDoc | undefined): Promise<UserKeyDoc | undefined> {
+    const row = await this.#stored(storedRow(draft), former);
+    if (row !== undefined) {
       failpoint('user-key.pending-stored');
       return row;
+    }
+    // This process alone knew that key.
+    await this.home.forget(
+      draft,
+      draft.versions.flatMap(({ key_id }) => key_id ?? []),
+    );
+    return undefined;
+  }
+
+  async #stored(draft: Draft<UserKeyDoc>, former: UserKeyDoc | undefined): Promise<UserKeyDoc | undefined> {
+    if (former !== undefined) return this.#rows.replace({ ...draft, epoch: former.epoch + 1, rev: former.rev });
+    try {
+      return await this.#rows.insert(draft);
     } catch (error) {
       if (!(error instanceof DuplicateKey)) throw error;
-      // This process alone knew that key.
-      await this.home.forget(
-        draft,
-        draft.versions.flatMap(({ key_id }) => key_id ?? []),
-      );
       return undefined;
     }
   }
@@ -128,6 +142,8 @@ export class StoredUserKeys extends UserKeys {
     const [found] = await this.home.load([row]);
     if (found?.ok !== true) return this.#discard(row);
     if (row.master_epoch === epoch) {
+      // The document once more, behind the row: who gave an earlier key of this owner up does not end this one (given-up-keys.ts).
+      if (!(await this.#keep(found.value, false))) return false;
       failpoint('user-key.before-active');
       return (await this.#rows.replace({ ...row, state: 'active' })) !== undefined;
     }
@@ -141,14 +157,7 @@ export class StoredUserKeys extends UserKeys {
 
   /** A pending row whose wrap no longer opens, since its version was retired while its writer was dead. Nothing is sealed under it. */
   async #discard(row: UserKeyDoc): Promise<false> {
-    await this.#rows.remove(row._id, row.rev);
+    await giveUp(this.#rows, this.home, row);
     return false;
   }
-}
-
-/** A tombstone without keys. It stays: an owner's id must never get a key again. */
-function erased(row: UserKeyDoc): UserKeyDoc {
-  const { master_version: _, quarantine: __, quarantine_target: ___, moving: ____, ...rest } = row;
-  const ended = { versions: [], wrapped_name_key: '', quarantined: false, kept_in: tracesOf(row) };
-  return { ...rest, ...ended, state: 'erased', epoch: row.epoch + 1 };
 }

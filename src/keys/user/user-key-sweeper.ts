@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, HOUR } from '../../kernel';
 import { type Collection, Store } from '../../store';
+import { giveUp } from './given-up-keys';
 import { UserKeyHome } from './user-key-home';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
 const PAGE = 200;
 
-/** Removes pending user keys whose writer died: nothing is sealed under them. To be run now and then by one replica. */
+/** Ends pending user keys whose writer died: nothing is sealed under them. To be run now and then by one replica. */
 @Injectable()
 export class UserKeySweeper {
   readonly #rows: Collection<UserKeyDoc>;
@@ -20,7 +21,7 @@ export class UserKeySweeper {
   }
 
   /**
-   * How many rows went. `graceMs` only spares living writers the trouble of starting again: each removal holds the revision, as their
+   * How many were ended. `graceMs` only spares living writers the trouble of starting again: each end holds the revision, as their
    * activation does, so one of the two happens and never both.
    */
   async sweep(graceMs = HOUR): Promise<number> {
@@ -34,16 +35,10 @@ export class UserKeySweeper {
       });
       for (const row of page.items) {
         if (row.created_at > before) return removed;
-        if (await this.#remove(row)) removed += 1;
+        if (await giveUp(this.#rows, this.home, row)) removed += 1;
       }
       if (page.next === undefined) return removed;
       after = page.next;
     }
-  }
-
-  async #remove(row: UserKeyDoc): Promise<boolean> {
-    if (!(await this.#rows.remove(row._id, row.rev))) return false;
-    if (row.name !== undefined) await this.home.erase(row.name, row._id);
-    return true;
   }
 }

@@ -21,6 +21,11 @@ export interface UserKeyDoc extends Doc {
   /** Where the wraps have lain: in rows whose wraps were moved, and in those of erased owners. */
   readonly kept_in?: UserKeyPlace | 'both';
   readonly state: 'pending' | 'active' | 'erased';
+  /**
+   * True in the tombstone of a pending row that was given up: its owner may still get a key. The row is never removed, since a row that came
+   * anew would begin at the first revision again, and a writer that slept would find the revision that it read.
+   */
+  readonly given_up?: boolean;
   readonly current: number;
   /** Rises when the keys change (a new version, an erase), not when they are only wrapped again: what the cache compares. */
   readonly epoch: number;
@@ -47,6 +52,7 @@ export const userKeysCollection = defineCollection<UserKeyDoc>({
     moving: 'string',
     kept_in: 'string',
     state: 'string',
+    given_up: 'boolean',
     current: 'number',
     epoch: 'number',
     versions: 'json',
@@ -64,6 +70,7 @@ export const userKeysCollection = defineCollection<UserKeyDoc>({
     'moving',
     'kept_in',
     'state',
+    'given_up',
     'current',
     'epoch',
     'master_version',

@@ -3,6 +3,7 @@ import { Config, CONFIG } from '../../config';
 import { SECOND } from '../../kernel';
 import { ErasedKeys } from './erased-keys';
 import { KeyCache } from './key-cache';
+import { OrphanedKeys } from './orphaned-keys';
 import { Sealer, UserKeys } from './sealer';
 import { StrayWraps } from './stray-wraps';
 import { StoredUserKeys } from './stored-user-keys';
@@ -24,6 +25,7 @@ const CACHE_CAPACITY = 50_000;
         new KeyCache({ capacity: CACHE_CAPACITY, maxAgeMs: config.userKeys.cacheSeconds * SECOND }),
     },
     ErasedKeys,
+    OrphanedKeys,
     StrayWraps,
     UserKeyAccess,
     UserKeyRewrapper,
@@ -32,6 +34,16 @@ const CACHE_CAPACITY = 50_000;
     { provide: Sealer, useClass: UserKeySealer },
     { provide: UserKeys, useClass: StoredUserKeys },
   ],
-  exports: [ErasedKeys, Sealer, StrayWraps, UserKeys, UserKeyRewrapper, UserKeyRotator, UserKeySweeper, KeyCache],
+  exports: [
+    ErasedKeys,
+    OrphanedKeys,
+    Sealer,
+    StrayWraps,
+    UserKeys,
+    UserKeyRewrapper,
+    UserKeyRotator,
+    UserKeySweeper,
+    KeyCache,
+  ],
 })
 export class UserKeysModule {}

@@ -1,0 +1,66 @@
+import { Injectable } from '@nestjs/common';
+import { audited, AuditSink, Clock, DAY, MINUTE } from '../../kernel';
+import { type Collection, Store } from '../../store';
+import { erased } from './given-up-keys';
+import { OwnerNames } from './homes/owner-names';
+import { UserKeys } from './sealer';
+import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
+
+const PAGE = 200;
+/** Longer than a registration may take, its confirmation by mail included. */
+export const REGISTRATION_LIFE = 15 * MINUTE;
+/** A key that old belongs to an account whose row somebody took away, and not to a registration. */
+export const OLDEST = 30 * DAY;
+
+/** Whether anything is sealed under the owner's key. */
+export type IsUsed = (ownerId: string) => Promise<boolean>;
+
+/**
+ * Active keys without an account: of a registration whose withdrawal nobody could end, since the store stalled. In Vault such a key holds the
+ * user name. To be run now and then by one replica.
+ */
+@Injectable()
+export class OrphanedKeys {
+  readonly #rows: Collection<UserKeyDoc>;
+
+  constructor(
+    store: Store,
+    private readonly clock: Clock,
+    private readonly accounts: OwnerNames,
+    private readonly userKeys: UserKeys,
+    private readonly audit: AuditSink,
+  ) {
+    this.#rows = store.collection(userKeysCollection);
+  }
+
+  /**
+   * How many were ended, newest first. The key's row is read before the account is looked for, and ended by compare-and-set: a registration
+   * that comes back to this key stores the row again (`StoredUserKeys.create`) after its account is there. So either the account is seen, or the
+   * end does not hold, however long either of the two slept.
+   */
+  async sweep(isUsed: IsUsed): Promise<number> {
+    const now = this.clock.now();
+    let ended = 0;
+    for (let after: string | undefined; ;) {
+      const options = { limit: PAGE, reverse: true, onForged: () => undefined, ...(after !== undefined && { after }) };
+      const page = await this.#rows.list('state', ['active'], options);
+      for (const row of page.items) {
+        const age = now - row.created_at;
+        if (age > OLDEST) return ended;
+        if (age >= REGISTRATION_LIFE && (await this.#endIfOrphaned(row, isUsed))) ended += 1;
+      }
+      if (page.next === undefined) return ended;
+      after = page.next;
+    }
+  }
+
+  async #endIfOrphaned(row: UserKeyDoc, isUsed: IsUsed): Promise<boolean> {
+    if ((await this.accounts.nameOf(row._id)) !== undefined || (await isUsed(row._id))) return false;
+    const intent = { action: 'user-key.orphan-end', actor: 'system:user-keys', resource: `user/${row._id}` } as const;
+    return audited(this.audit, intent, async () => {
+      if ((await this.#rows.replace(erased(row))) === undefined) return false;
+      await this.userKeys.destroy(row._id);
+      return true;
+    });
+  }
+}
