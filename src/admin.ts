@@ -1,6 +1,8 @@
 import 'reflect-metadata';
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AuditSink, DomainError, Role, StartRefused, audited } from './kernel';
+import { Startup } from './startup';
+import { Store, replacePeppers } from './store';
 import { WrongUsage, runTool } from './tool';
 import { Users, parseUsername } from './users';
 import { withService } from './with-service';
@@ -9,6 +11,8 @@ const HELP = `Usage: npm run admin -- COMMAND
 
   grant USERNAME     makes an account an administrator
   revoke USERNAME    makes it an ordinary user again
+  replace-pepper     takes PEPPER (and PEPPER_PREVIOUS) of this environment for the installation's, where the former one is lost:
+                     passwords that were hashed with it are never right again
   --help             shows this
 
 It reads the same environment as the service, which may run meanwhile. A change holds from the next request on.
@@ -19,10 +23,18 @@ const ROLES: Readonly<Record<string, Role>> = { grant: 'administrator', revoke: 
 
 async function main(args: readonly string[]): Promise<string> {
   if (args.includes('--help') || args.includes('-h')) return HELP;
+  if (args.length === 1 && args[0] === 'replace-pepper') return withService(replacePepper, { repair: true });
   const [command = '', name = '', ...rest] = args;
   const role = Object.hasOwn(ROLES, command) ? ROLES[command] : undefined;
   if (role === undefined || name === '' || rest.length > 0) throw new WrongUsage();
   return withService((app) => setRole(app, name, role));
+}
+
+async function replacePepper(app: NestFastifyApplication): Promise<string> {
+  const checks = await app.get(Startup).pepperChecks();
+  const intent = { action: 'pepper.replace', actor: 'system:admin-cli' } as const;
+  await audited(app.get(AuditSink), intent, () => replacePeppers(app.get(Store), checks));
+  return 'PEPPER of this environment is that of the installation now. Give all processes the same one.\n';
 }
 
 async function setRole(app: NestFastifyApplication, name: string, role: Role): Promise<string> {

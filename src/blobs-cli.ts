@@ -5,6 +5,7 @@ import { BLOB_STORES } from './config';
 import { sha256Stream } from './crypto';
 import { AuditSink, SECOND, StartRefused, audited } from './kernel';
 import { progressLine } from './progress-bar';
+import { Startup } from './startup';
 import { WrongUsage, runTool } from './tool';
 import { withService } from './with-service';
 
@@ -13,6 +14,8 @@ const HELP = `Usage: npm run blobs -- COMMAND
   migrate --to s3|gridfs|filesystem
              moves all blobs (encrypted contents of files) to that store while the service goes on. Every process of the service must
              have the variables of both stores first (S3_BUCKET and its companions). May be stopped at any time and run again
+  adopt      takes the blob store of this environment for that of the installation, although it does not have the mark that the
+             installation left: for blobs that were copied without it, or are lost for good. Files whose blobs are missing answer 422
   --help     shows this
 
 It reads the same environment as the service. Afterwards set BLOB_STORE to the new store. docs/operations.md, "Moving blobs".
@@ -21,10 +24,20 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 
 async function main(args: readonly string[]): Promise<string> {
   if (args.includes('--help') || args.includes('-h')) return HELP;
+  if (args.length === 1 && args[0] === 'adopt') return withService(adopt, { repair: true });
   const [command, option, to, ...rest] = args;
   const name = BLOB_STORES.find((store) => store === to);
   if (command !== 'migrate' || option !== '--to' || name === undefined || rest.length > 0) throw new WrongUsage();
   return withService((app) => migrate(app, name));
+}
+
+async function adopt(app: NestFastifyApplication): Promise<string> {
+  const intent = { action: 'blobs.adopt', actor: 'system:blobs-cli' } as const;
+  const names = await audited(app.get(AuditSink), intent, () =>
+    app.get(HomedBlobStore).adopt(app.get(Startup).installationId),
+  );
+  const where = `${names.join(' and ')} as this environment names it`;
+  return `The blobs of this installation lie in ${where}, whatever is there. Restart the service, then POST /scrubs.\n`;
 }
 
 async function migrate(app: NestFastifyApplication, to: string): Promise<string> {

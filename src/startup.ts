@@ -1,15 +1,18 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { BlobStore } from './blobs';
+import { HomedBlobStore } from './blobs/homes';
 import { CONFIG, Config } from './config';
+import { pepperCheck } from './crypto';
 import { Lifecycle } from './http';
-import { Clock, DomainError, SECOND, StartRefused, isDomainError } from './kernel';
+import { Clock, DomainError, SECOND, StartRefused, failpoint, isDomainError } from './kernel';
 import { HOME_NAMES, MasterKeyHomes, MasterKeyRow } from './keys/master';
 import { SystemKeys, openKeys } from './keys/system';
 import { UserKeyHome } from './keys/user';
 import {
   InstallationDoc,
   InstallationPins,
+  PepperChecks,
   Store,
+  admitPeppers,
   completeInstallation,
   masterKeysOf,
   openInstallation,
@@ -18,6 +21,11 @@ import { usersCollection } from './users';
 
 const FIRST_PAUSE = SECOND / 2;
 const LONGEST_PAUSE = 5 * SECOND;
+
+export interface StartOptions {
+  /** For the commands that mend what a start refuses: neither PEPPER nor the blob stores are looked at. */
+  readonly repair?: boolean;
+}
 
 /** What `openKeys` works on. */
 @Injectable()
@@ -37,6 +45,7 @@ export class OpenedKeys {
 @Injectable()
 export class Startup {
   private readonly logger = new Logger('startup');
+  #installationId: string | undefined;
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
@@ -44,13 +53,13 @@ export class Startup {
     private readonly keys: OpenedKeys,
     private readonly lifecycle: Lifecycle,
     private readonly clock: Clock,
-    private readonly blobs: BlobStore,
+    private readonly blobs: HomedBlobStore,
   ) {}
 
   /** True when all is open; false where something does not answer now. @throws StartRefused where it must not start at all. */
-  async attempt(): Promise<boolean> {
+  async attempt(options: StartOptions = {}): Promise<boolean> {
     try {
-      await this.open();
+      await this.open(options);
       this.lifecycle.started();
       return true;
     } catch (error) {
@@ -69,7 +78,20 @@ export class Startup {
     }
   }
 
-  private async open(): Promise<void> {
+  /** By the document, once its seal has been checked. */
+  get installationId(): string {
+    if (this.#installationId === undefined) throw new DomainError('store_unavailable');
+    return this.#installationId;
+  }
+
+  /** Of the peppers of this process. */
+  async pepperChecks(): Promise<PepperChecks> {
+    const { pepper, previousPepper } = this.config.passwords;
+    const previous = previousPepper === undefined ? undefined : await pepperCheck(previousPepper, this.installationId);
+    return { current: await pepperCheck(pepper, this.installationId), previous };
+  }
+
+  private async open({ repair = false }: StartOptions): Promise<void> {
     const { store, masterKey, userKeys, blobs } = this.config;
     const kinds = { masterKey: masterKey.home, userKeys: userKeys.store, blobs: blobs.store };
     const pins: InstallationPins = { store: store.engine, ...kinds };
@@ -82,8 +104,15 @@ export class Startup {
     this.followHomes(found);
     await openKeys(this.keys, found.state === 'opening');
     await this.keys.userKeys.open(found.installation_id);
-    const installed = await completeInstallation(this.store, pins);
-    await this.blobs.open(installed.installation_id);
+    // Before the document is sealed: from then on a blob store without its marks is one that lost its blobs.
+    const location = found.state === 'opening' ? await this.blobs.claim(pins.blobs, found.installation_id) : undefined;
+    failpoint('start.blobs-claimed');
+    const installed = await completeInstallation(this.store, pins, location);
+    this.#installationId = installed.installation_id;
+    if (!repair) {
+      await admitPeppers(this.store, await this.pepperChecks());
+      await this.blobs.open(installed.installation_id);
+    }
     await this.store.prepare();
     if (installed.blobs !== pins.blobs)
       this.logger.warn({ home: installed.blobs, msg: 'blobs have another home than BLOB_STORE says' });

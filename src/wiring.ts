@@ -12,7 +12,7 @@ import { OwnedHouses } from './keys/rotation';
 import { OrphanedKeys, Sealer, SealPlace, UserKeyHome, UserKeyRotator } from './keys/user';
 import { OwnerNames } from './keys/user/homes';
 import { Metrics } from './observability';
-import { Store, beginBlobMove, endBlobMove, readBlobPins } from './store';
+import { Store, adoptBlobLocation, beginBlobMove, endBlobMove, readBlobPins, recordBlobLocation } from './store';
 import { usersCollection } from './users';
 
 /** Small joints between houses that do not know each other. No adapter is named here; app.module does that. */
@@ -93,12 +93,20 @@ export class InstalledBlobPlans extends BlobPlans {
     return readBlobPins(this.store);
   }
 
-  begin(to: string): Promise<BlobPlan> {
-    return beginBlobMove(this.store, to);
+  begin(to: string, location: string): Promise<BlobPlan> {
+    return beginBlobMove(this.store, to, location);
   }
 
   end(to: string): Promise<BlobPlan> {
     return endBlobMove(this.store, to);
+  }
+
+  record(name: string, location: string): Promise<BlobPlan> {
+    return recordBlobLocation(this.store, name, location);
+  }
+
+  adopt(name: string, location: string): Promise<BlobPlan> {
+    return adoptBlobLocation(this.store, name, location);
   }
 }
 

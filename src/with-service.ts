@@ -6,11 +6,14 @@ import { randomSecret } from './crypto';
 import { createServerAdapter } from './http';
 import { StartRefused, armFailpoint } from './kernel';
 import { MasterKey } from './keys/master';
-import { Startup } from './startup';
+import { StartOptions, Startup } from './startup';
 import { Store } from './store';
 
 /** For commands: the service's own composition, opened in the same order, without a port, jobs and schedules. @throws StartRefused */
-export async function withService<T>(act: (app: NestFastifyApplication) => Promise<T>): Promise<T> {
+export async function withService<T>(
+  act: (app: NestFastifyApplication) => Promise<T>,
+  options: StartOptions = {},
+): Promise<T> {
   const config: Config = loadConfig({ newSecret: () => randomSecret(32).toString('base64') });
   armFailpoint(config.failpoint);
   const adapter = createServerAdapter(config.http);
@@ -20,7 +23,8 @@ export async function withService<T>(act: (app: NestFastifyApplication) => Promi
     logger: ['error'],
   });
   try {
-    if (!(await app.get(Startup).attempt())) throw new StartRefused('The store or the key service does not answer.');
+    if (!(await app.get(Startup).attempt(options)))
+      throw new StartRefused('The store or the key service does not answer.');
     return await act(app);
   } finally {
     await app.close();

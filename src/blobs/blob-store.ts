@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { ExpectedMedium } from './owner';
 
 /** Bytes `start` to `end`, both included, as in an HTTP range. */
 export interface ByteRange {
@@ -38,10 +39,11 @@ export abstract class BlobStore {
   /** Removes what dead puts left, of any id, where nothing was added to it for `ageMs`. */
   abstract sweep(ageMs: number): Promise<void>;
   /**
-   * Makes ready what the store needs on its medium, and binds the medium to this installation. Safe to repeat. @throws StartRefused where
-   * the medium is not what it should be, or belongs to another installation.
+   * Makes ready what the store needs on its medium, and binds the medium to this installation. Resolves with the id of the medium.
+   * `expected`: what the medium has to show; `new` unless told. Safe to repeat. @throws StartRefused where the medium is not what it
+   * should be, belongs to another installation, or does not show what is expected; then nothing is made on it.
    */
-  abstract open(installationId: string): Promise<void>;
+  abstract open(installationId: string, expected?: ExpectedMedium): Promise<string>;
   /** Rejects when the medium does not answer. */
   abstract ping(): Promise<void>;
 }

@@ -6,6 +6,7 @@ export * from './format-fault';
 export * from './hash';
 export * from './one-time-code';
 export * from './password-hasher';
+export * from './pepper-check';
 export * from './random';
 export * from './record-envelope';
 export * from './recovery-code';

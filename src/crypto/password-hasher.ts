@@ -9,6 +9,14 @@ const PASSES = 3;
 const LANES = 1;
 const HASH_BYTES = 32;
 const VERSION = 0x13;
+/** What one guess costs. */
+export const PASSWORD_COST = {
+  version: VERSION,
+  memoryCost: MEMORY_KIB,
+  timeCost: PASSES,
+  parallelism: LANES,
+  hashLength: HASH_BYTES,
+} as const;
 const SALT_BYTES = 16;
 const MAX_PASSWORD_BYTES = 1024;
 const PREFIX = `$argon2id$v=${VERSION}$m=${MEMORY_KIB},t=${PASSES},p=${LANES}$`;
@@ -121,11 +129,7 @@ const argon2 = (password: Buffer, owner: PasswordOwner, pepper: Buffer): Promise
   hash(password, {
     raw: true,
     type: argon2id,
-    version: VERSION,
-    memoryCost: MEMORY_KIB,
-    timeCost: PASSES,
-    parallelism: LANES,
-    hashLength: HASH_BYTES,
+    ...PASSWORD_COST,
     salt: owner.salt,
     secret: pepper,
     associatedData: Buffer.from(owner.userId, 'utf8'),

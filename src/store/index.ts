@@ -5,6 +5,7 @@ export * from './every-row';
 export * from './installation';
 export * from './installation-blobs';
 export * from './installation-moves';
+export * from './installation-peppers';
 export * from './installation-user-keys';
 export * from './schema';
 export * from './sealed-store';

@@ -31,6 +31,10 @@ export interface InstallationDoc extends Doc, InstalledSchema {
   readonly blobs_to?: string;
   /** Where they were before the last move. */
   readonly blobs_former?: string;
+  /** The id of each medium that blobs lie on, by the name of its store (installation-blobs.ts). */
+  readonly blob_locations?: Readonly<Record<string, string>>;
+  /** Which PEPPER a start may have (installation-peppers.ts). */
+  readonly pepper_checks?: readonly string[];
   readonly created_at: number;
   /** `opening` from the first moment on until the system keys are there; only then the row is sealed. */
   readonly state: 'opening' | 'ready';
@@ -52,6 +56,8 @@ export const installationCollection = defineCollection<InstallationDoc>({
     blobs: 'string',
     blobs_to: 'string',
     blobs_former: 'string',
+    blob_locations: 'json',
+    pepper_checks: 'json',
     created_at: 'time',
     state: 'string',
     first_administrator: 'string',
@@ -68,6 +74,8 @@ export const installationCollection = defineCollection<InstallationDoc>({
     'blobs',
     'blobs_to',
     'blobs_former',
+    'blob_locations',
+    'pepper_checks',
     'created_at',
     'state',
     'first_administrator',
@@ -200,21 +208,30 @@ export const masterKeysOf = ({ master_key, master_key_moving }: InstallationDoc)
 
 /**
  * The second half of a start, once the integrity key is open: seals the document at the first start and checks its seal and its pins
- * at each later one. `store` is the sealed one.
+ * at each later one. `store` is the sealed one. `location`: that of the blob store, for a first start.
  * @throws StartRefused
  */
-export async function completeInstallation(store: Store, pins: InstallationPins): Promise<InstallationDoc> {
+export async function completeInstallation(
+  store: Store,
+  pins: InstallationPins,
+  location?: string,
+): Promise<InstallationDoc> {
   const open = await readInstallation(store);
   refuseOlderRelease(open);
   if (open?.state === 'opening') {
     checkInstallation(open, pins);
     // Loses to another replica that was as far: then the document is sealed, and is checked below like any other.
-    await store.collection(installationCollection).replace({ ...withoutClaim(open), ...raised(open), state: 'ready' });
+    await store
+      .collection(installationCollection)
+      .replace({ ...withoutClaim(open), ...raised(open), ...located(pins, location), state: 'ready' });
   }
   const sealed = await readSealed(store.collection(installationCollection));
   checkInstallation(sealed, pins);
   return raiseSchema(store);
 }
+
+const located = ({ blobs }: InstallationPins, location: string | undefined): Pick<InstallationDoc, 'blob_locations'> =>
+  location === undefined ? {} : { blob_locations: { [blobs]: location } };
 
 /** Says that this release serves, and with `lowest` that no older one does from now on. @throws StartRefused where itself is older */
 export async function raiseSchema(store: Store, lowest?: number): Promise<InstallationDoc> {
@@ -242,7 +259,8 @@ export async function claimFirstAdministrator(store: Store, userId: string): Pro
 
 /** Nobody can have a claim, nor move keys, before the first start has ended, so what stands there was put there. */
 function withoutClaim(open: InstallationDoc): InstallationDoc {
-  const { first_administrator: _planted, master_key_moving: _too, user_keys_to: _also, ...rest } = withoutUnknown(open);
+  const { first_administrator: _planted, master_key_moving: _too, user_keys_to: _also, ...others } = withoutUnknown(open);
+  const { blob_locations: _place, pepper_checks: _peppers, ...rest } = others;
   return rest;
 }
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { BlobStore, ByteRange } from '../../src/blobs';
+import { HomedBlobStore } from '../../src/blobs/homes';
 import { StartRefused } from '../../src/kernel';
 import { waitFor } from '../support/processes';
 
@@ -13,8 +14,6 @@ export interface BlobStoreFixture {
   startEndlessPut(id: string): Promise<{ kill(): Promise<void> }>;
   /** Stops the medium's answers and lets them go on; absent where the medium is this machine. */
   readonly medium?: { pause(): void; resume(): void };
-  /** Nobody else's blobs can be there: they would be in the same database as documents of theirs. */
-  readonly liesWithDocuments?: true;
   close(): Promise<void>;
 }
 
@@ -257,13 +256,23 @@ export function blobStoreContract(name: string, open: () => Promise<BlobStoreFix
     });
 
     it('refuses to open for another installation than its own, and lists nothing but blobs', async () => {
-      if (fixture.liesWithDocuments === true) return;
       await store.open(INSTALLATION);
       const id = await stored(Buffer.from('ours'));
       await expect((await fixture.reopen()).open(ANOTHER)).rejects.toThrow(StartRefused);
       await expect((await fixture.reopen()).open(ANOTHER)).rejects.toThrow('holds blobs of another installation');
-      await expect((await fixture.reopen()).open(INSTALLATION)).resolves.toBeUndefined();
+      await expect((await fixture.reopen()).open(INSTALLATION)).resolves.toEqual(expect.any(String));
       expect(await all()).toEqual([id]);
+    });
+
+    it('is the same medium at each start, and refuses one that does not show what the installation recorded', async () => {
+      const location = await store.open(INSTALLATION);
+      expect(await store.open(INSTALLATION, 'owned')).toBe(location);
+      if (fixture.store instanceof HomedBlobStore) return;
+      const again = await fixture.reopen();
+      expect(await again.open(INSTALLATION, { location })).toBe(location);
+      const other = again.open(INSTALLATION, { location: 'of another folder' });
+      await expect(other).rejects.toThrow('is not where the blobs of this installation lie');
+      await expect(other).rejects.toThrow(StartRefused);
     });
 
     it('lists blobs that are older than asked for, and those alone', async () => {

@@ -5,7 +5,7 @@ import { describeWithPart, type Secantus, startSecantus } from '../support/parts
 import { startEndlessPut } from '../support/endless-puts';
 import { sampleBytes } from '../support/messages';
 import { waitFor } from '../support/processes';
-import { blobStoreContract } from './blob-store.contract';
+import { INSTALLATION, blobStoreContract } from './blob-store.contract';
 
 const MIB = 1024 * 1024;
 const CONTENT = sampleBytes(8 * MIB);
@@ -24,10 +24,9 @@ describeWithPart('secantus', 'on MongoDB', () => {
       return new GridFsBlobStore(store.connection);
     };
     const store = open();
-    await store.open();
+    await store.open(INSTALLATION);
     return {
       store,
-      liesWithDocuments: true,
       reopen: () => Promise.resolve(open()),
       startEndlessPut: (id) => startEndlessPut('gridfs', JSON.stringify({ url: server.url, dbName }), id),
       medium: server,
@@ -46,7 +45,7 @@ describeWithPart('secantus', 'on MongoDB', () => {
       const options = { url: server.url, dbName: `read_${randomBytes(8).toString('hex')}` };
       stores = [new MongoStore(options), new MongoStore(options)];
       [one, other] = stores.map((store) => new GridFsBlobStore(store.connection)) as [GridFsBlobStore, GridFsBlobStore];
-      await one.open();
+      await one.open(INSTALLATION);
       await one.put('read', pieces(CONTENT));
     });
     afterEach(() => Promise.all(stores.map((store) => store.close())));

@@ -8,9 +8,16 @@ import { startEndlessPut } from '../support/endless-puts';
 import { INSTALLATION, blobStoreContract } from './blob-store.contract';
 
 class MovingPlans extends BlobPlans {
-  current = (): Promise<BlobPlan> => Promise.resolve({ home: 'former', to: 'new' });
+  readonly #locations: Record<string, string> = {};
+
+  current = (): Promise<BlobPlan> => Promise.resolve({ home: 'former', to: 'new', locations: this.#locations });
   begin = (): Promise<BlobPlan> => this.current();
   end = (): Promise<BlobPlan> => this.current();
+  record = (name: string, location: string): Promise<BlobPlan> => {
+    this.#locations[name] ??= location;
+    return this.current();
+  };
+  adopt = this.record;
 }
 
 blobStoreContract('two folders between which blobs are moved', async () => {
@@ -20,6 +27,7 @@ blobStoreContract('two folders between which blobs are moved', async () => {
     return new HomedBlobStore(new Map(stores), new MovingPlans(), sha256Stream);
   };
   const store = open();
+  for (const name of ['former', 'new']) await store.claim(name, INSTALLATION);
   await store.open(INSTALLATION);
   return {
     store,

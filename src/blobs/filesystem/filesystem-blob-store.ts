@@ -1,10 +1,10 @@
 import { access, open, opendir, readdir, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
-import { DomainError, HOUR } from '../../kernel';
+import { DomainError, HOUR, isDomainError } from '../../kernel';
 import { isBlobId, requireBlobId } from '../blob-id';
 import { BlobStore, ByteRange, ListOptions } from '../blob-store';
-import { bindTo } from '../owner';
+import { ExpectedMedium, LOCATION_NAME, OWNER_NAME, bindTo } from '../owner';
 import { errnoOf, translated } from './faults';
 import { Folders } from './folders';
 import { OwnerFile } from './owner-file';
@@ -26,6 +26,7 @@ export class FilesystemBlobStore extends BlobStore {
   readonly #partials: string;
   readonly #folders = new Folders();
   #prepared: Promise<void> | undefined;
+  #location: string | undefined;
 
   constructor(root: string) {
     super();
@@ -51,13 +52,15 @@ export class FilesystemBlobStore extends BlobStore {
 
   async get(id: string, range?: ByteRange, chunkBytes = READ_BYTES): Promise<Readable> {
     const path = this.pathOf(id);
-    const handle = await translated(() => open(path, 'r'));
+    const handle = await translated(() => open(path, 'r')).catch((error: unknown) => this.missed(error));
     return handle.createReadStream({ highWaterMark: chunkBytes, ...range });
   }
 
   async size(id: string): Promise<number | undefined> {
     const path = this.pathOf(id);
-    return translated(async () => (await stat(path)).size).catch(absent);
+    return translated(async () => (await stat(path)).size)
+      .catch((error: unknown) => this.missed(error))
+      .catch(absent);
   }
 
   // Not fsynced: a name that a power cut brings back belongs to no row, and the sweep of blobs without a row removes it again.
@@ -74,6 +77,7 @@ export class FilesystemBlobStore extends BlobStore {
 
   async *list(options: ListOptions = {}): AsyncIterable<string> {
     await this.prepare();
+    await this.requireMedium();
     for (const folder of await translated(() => readdir(this.#root))) {
       if (folder.length === FAN_OUT_CHARS) yield* this.listFolder(join(this.#root, folder), options);
     }
@@ -84,18 +88,42 @@ export class FilesystemBlobStore extends BlobStore {
     await translated(() => removeAbandoned(this.#partials, ageMs));
   }
 
-  async open(installationId: string): Promise<void> {
+  /** The marks are read before any folder is made: an empty mount point stays empty. */
+  async open(installationId: string, expected: ExpectedMedium = 'new'): Promise<string> {
+    const marks = { owner: this.mark(OWNER_NAME), location: this.mark(LOCATION_NAME) };
+    this.#location = await bindTo({ installationId, expected, place: this.#root }, marks);
     await this.prepare();
-    await bindTo(installationId, new OwnerFile(this.#root, this.#partials), this.#root);
+    return this.#location;
   }
 
   async ping(): Promise<void> {
     await this.prepare();
+    await this.requireMedium();
     const path = join(this.#partials, `.ping-${process.pid}`);
     await translated(async () => {
       await (await open(path, 'w', 0o600)).close();
       await rm(path, { force: true });
     });
+  }
+
+  private mark(name: string): OwnerFile {
+    const drafts = async (): Promise<string> => {
+      await this.prepare();
+      return this.#partials;
+    };
+    return new OwnerFile(this.#root, name, drafts);
+  }
+
+  /** A blob that is not there is missing only on the medium of the start: that of a volume which went away is unknown. */
+  private async missed(error: unknown): Promise<never> {
+    if (isDomainError(error, 'not_found')) await this.requireMedium();
+    throw error;
+  }
+
+  /** @throws DomainError `store_unavailable` where a volume was unmounted, or another one mounted, since the store was opened. */
+  private async requireMedium(): Promise<void> {
+    if (this.#location === undefined || (await this.mark(LOCATION_NAME).read()) === this.#location) return;
+    throw new DomainError('store_unavailable', { detail: 'The blob folder is not the one that was opened.' });
   }
 
   private pathOf(id: string): string {
@@ -110,6 +138,7 @@ export class FilesystemBlobStore extends BlobStore {
 
   private async createPartial(id: string): Promise<PartialFile> {
     return translated(() => PartialFile.create(this.partialOf(id))).catch((error: unknown) => {
+      if (isDomainError(error, 'not_found')) throw new DomainError('store_unavailable', { cause: error });
       throw error instanceof DomainError && errnoOf(error.cause) === 'EEXIST' ? alreadyThere() : error;
     });
   }

@@ -1,20 +1,21 @@
 import { link, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDomainError, newId } from '../../kernel';
-import { OWNER_NAME, OwnerMark } from '../owner';
+import { OwnerMark } from '../owner';
 import { errnoOf, translated } from './faults';
 import { syncFolder } from './folders';
 
-/** The mark as a file of the root, whose name no fan-out folder has. */
+/** A mark as a file of the root, whose name no fan-out folder has. */
 export class OwnerFile implements OwnerMark {
   readonly #path: string;
 
-  /** `drafts`: a folder on the same file system that is swept of what killed processes left. */
+  /** `drafts` makes a folder on the same file system that is swept of what killed processes left. Called before a write only. */
   constructor(
     private readonly root: string,
-    private readonly drafts: string,
+    private readonly name: string,
+    private readonly drafts: () => Promise<string>,
   ) {
-    this.#path = join(root, OWNER_NAME);
+    this.#path = join(root, name);
   }
 
   read(): Promise<string | undefined> {
@@ -27,10 +28,10 @@ export class OwnerFile implements OwnerMark {
     );
   }
 
-  async claim(installationId: string): Promise<void> {
-    const draft = join(this.drafts, `${OWNER_NAME}-${newId()}`);
+  async claim(text: string): Promise<void> {
+    const draft = join(await this.drafts(), `${this.name}-${newId()}`);
     try {
-      await translated(() => writeFile(draft, `${installationId}\n`, { flag: 'wx', mode: 0o600, flush: true }));
+      await translated(() => writeFile(draft, `${text}\n`, { flag: 'wx', mode: 0o600, flush: true }));
       // A link shows the whole file or none, and does not replace one that another process made first.
       await translated(() => link(draft, this.#path).catch(ifThere));
       await translated(() => syncFolder(this.root));

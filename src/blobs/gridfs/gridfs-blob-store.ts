@@ -4,9 +4,11 @@ import { DomainError } from '../../kernel';
 import { MongoConnection } from '../../store/mongo';
 import { isBlobId, requireBlobId } from '../blob-id';
 import { BlobStore, ByteRange, ListOptions } from '../blob-store';
+import { ExpectedMedium, LOCATION_NAME, OWNER_NAME, bindTo } from '../owner';
 import { alreadyThere, Grid, GridChunk, GridFile } from './grid';
 import { GridLease, GridReaders } from './grid-readers';
 import { GridUpload } from './grid-upload';
+import { OwnerDocument } from './owner-document';
 
 const READ_AHEAD_BYTES = 512 * 1024;
 /** Chunks that are on their way as soon as a read begins: so many need no lease. */
@@ -23,15 +25,27 @@ export class GridFsBlobStore extends BlobStore {
   readonly #readers: GridReaders;
   #prepared: Promise<void> | undefined;
 
-  constructor(connection: MongoConnection) {
+  constructor(private readonly connection: MongoConnection) {
     super();
     this.#grid = new Grid(connection);
     this.#readers = new GridReaders(this.#grid);
   }
 
-  /** Binds nothing: the blobs lie in the database of the documents, and so in that of their installation. */
-  open(): Promise<void> {
-    return this.#prepare();
+  /**
+   * The blobs lie in the database of the documents. Releases up to 0.1.0 left no marks there, so where the installation recorded none a
+   * missing one is made; where it did, the collections of the blobs are gone.
+   */
+  async open(installationId: string, expected: ExpectedMedium = 'new'): Promise<string> {
+    const mark = (name: string): OwnerDocument => new OwnerDocument(this.connection, name);
+    const marks = { owner: mark(OWNER_NAME), location: mark(LOCATION_NAME) };
+    const binding = {
+      installationId,
+      expected: expected === 'owned' ? 'new' : expected,
+      place: 'GridFS of MONGODB_URL',
+    };
+    const location = await bindTo(binding, marks);
+    await this.#prepare();
+    return location;
   }
 
   async put(id: string, source: AsyncIterable<Uint8Array>): Promise<number> {

@@ -31,12 +31,12 @@ export class BlobMigration {
 
   /** Resolves with the last progress; `failed` above 0 means that the move has not ended. @throws StartRefused, DomainError */
   async run(to: string, onProgress: (progress: MoveProgress) => void): Promise<MoveProgress> {
-    const target = await this.blobs.opened(to);
-    const plan = await this.plans.begin(to);
+    const { store: target, location } = await this.blobs.target(to);
+    const plan = await this.plans.begin(to, location);
     failpoint('blobs.move-begun');
     this.#progress = { from: plan.home, to, done: 0, total: 0, failed: 0, bytes: 0 };
     if (plan.to === undefined) return this.#progress;
-    const source = await this.blobs.opened(plan.home);
+    const source = await this.blobs.located(plan.home);
     // A second pass finds what puts that had begun before the first one left, if their processes died before they moved it.
     for (let pass = 0; pass < 2; pass += 1) await this.pass(source, target, onProgress);
     if (this.progress.failed === 0) await this.plans.end(to);

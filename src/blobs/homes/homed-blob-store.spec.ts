@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -12,17 +12,25 @@ import { HomedBlobStore } from './homed-blob-store';
 
 /** The document of an installation, which all its processes read. */
 class SharedPlans extends BlobPlans {
-  #plan: BlobPlan = { home: 'former', to: undefined };
+  #plan: BlobPlan = { home: 'former', to: undefined, locations: {} };
 
   current(): Promise<BlobPlan> {
     return Promise.resolve(this.#plan);
   }
-  begin(to: string): Promise<BlobPlan> {
+  async begin(to: string, location: string): Promise<BlobPlan> {
     this.#plan = { ...this.#plan, to };
-    return this.current();
+    return this.adopt(to, location);
   }
   end(to: string): Promise<BlobPlan> {
-    this.#plan = { home: to, to: undefined };
+    const { [this.#plan.home]: _former, ...locations } = this.#plan.locations;
+    this.#plan = { home: to, to: undefined, locations };
+    return this.current();
+  }
+  async record(name: string, location: string): Promise<BlobPlan> {
+    return this.#plan.locations[name] === undefined ? this.adopt(name, location) : this.current();
+  }
+  adopt(name: string, location: string): Promise<BlobPlan> {
+    this.#plan = { ...this.#plan, locations: { ...this.#plan.locations, [name]: location } };
     return this.current();
   }
 }
@@ -41,9 +49,11 @@ describe('the blob store of an installation whose blobs are moved', () => {
     former = new FilesystemBlobStore(join(folder, 'former'));
     target = new FilesystemBlobStore(join(folder, 'new'));
     [process, other] = [homed(), homed()];
+    await plans.record('former', await process.claim('former', 'ours'));
     await process.open('ours');
     await other.open('ours');
   });
+  const begin = async (): Promise<BlobPlan> => plans.begin('new', await target.open('ours'));
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
   const homed = (): HomedBlobStore => {
@@ -72,7 +82,7 @@ describe('the blob store of an installation whose blobs are moved', () => {
         'late',
         (async function* () {
           yield Buffer.from('la');
-          if (state === 'begun') await plans.begin('new');
+          if (state === 'begun') await begin();
           else await migrate();
           yield Buffer.from('te');
         })(),
@@ -85,14 +95,14 @@ describe('the blob store of an installation whose blobs are moved', () => {
   );
 
   it('puts into the new place as soon as the document says so', async () => {
-    await plans.begin('new');
+    await begin();
     await put(process, 'a');
     expect(await target.size('a')).toBe(1);
   });
 
   it('removes from both places', async () => {
     await put(process, 'a');
-    await plans.begin('new');
+    await begin();
     await target.put('a', Readable.from([Buffer.from('a')]));
     await process.remove('a');
     expect([await former.size('a'), await target.size('a')]).toEqual([undefined, undefined]);
@@ -131,7 +141,7 @@ describe('the blob store of an installation whose blobs are moved', () => {
     await put(process, 'a');
     await target.open('others');
     await expect(migrate()).rejects.toThrow('holds blobs of another installation');
-    expect(await plans.current()).toEqual({ home: 'former', to: undefined });
+    expect(await plans.current()).toMatchObject({ home: 'former', to: undefined });
     expect(await former.size('a')).toBe(1);
   });
 
@@ -150,7 +160,7 @@ describe('the blob store of an installation whose blobs are moved', () => {
     ]);
     const mistaken = new HomedBlobStore(stores, plans, sha256Stream);
     await mistaken.open('ours');
-    await plans.begin('new');
+    await plans.begin('new', 'a location of ours');
     const listed = async (): Promise<void> => {
       for await (const _ of mistaken.list()) throw new Error('a blob of another installation was named');
     };
@@ -178,5 +188,98 @@ describe('the blob store of an installation whose blobs are moved', () => {
     await expect(put(short, 'b')).rejects.toMatchObject({ code: 'store_unavailable' });
     await expect(short.ping()).rejects.toMatchObject({ code: 'store_unavailable' });
     await expect(short.open('ours')).rejects.toThrow('Blobs of this installation lie in new');
+  });
+
+  describe('at a start', () => {
+    const other = (): FilesystemBlobStore => new FilesystemBlobStore(join(folder, 'another'));
+    const processOn = (store: FilesystemBlobStore): HomedBlobStore =>
+      new HomedBlobStore(new Map([['former', store]]), plans, sha256Stream);
+
+    it.each(['missing', 'empty'])('refuses a folder that is %s, and makes nothing in it', async (state) => {
+      if (state === 'empty') await mkdir(join(folder, 'another'));
+      await expect(processOn(other()).open('ours')).rejects.toThrow('run `npm run blobs -- adopt`');
+      expect(await readdir(join(folder, 'another')).catch(() => [])).toEqual([]);
+    });
+
+    it('refuses a folder of its own that another replica made at its first start', async () => {
+      const mistaken = processOn(other());
+      await mistaken.claim('former', 'ours');
+      await expect(mistaken.open('ours')).rejects.toThrow(StartRefused);
+      expect((await processOn(former).open('ours')).length).toBeGreaterThan(0);
+    });
+
+    it('takes a copy of the folder, marks included', async () => {
+      await put(process, 'a');
+      await cp(join(folder, 'former'), join(folder, 'another'), { recursive: true });
+      const moved = processOn(other());
+      await moved.open('ours');
+      expect(await text(await moved.get('a'))).toBe('a');
+    });
+
+    it('records the folder of an installation that has none, where it has the mark of its owner', async () => {
+      await plans.end('former');
+      await expect(processOn(other()).open('ours')).rejects.toThrow(StartRefused);
+      const location = await processOn(former).open('ours');
+      expect((await plans.current()).locations).toEqual({ former: location });
+    });
+
+    it('lets one of two folders be the one that is recorded, when both are opened at the same time', async () => {
+      await plans.end('former');
+      await other().open('ours');
+      const starts = await Promise.allSettled([processOn(former).open('ours'), processOn(other()).open('ours')]);
+      expect(starts.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    });
+
+    it('adopts a folder that lost its mark, and then no process takes another one', async () => {
+      const adopting = processOn(other());
+      expect(await adopting.adopt('ours')).toEqual(['former']);
+      await processOn(other()).open('ours');
+      await expect(processOn(former).open('ours')).rejects.toThrow(StartRefused);
+      // A process that serves on the former folder learns of it at its next write, and does not write there any more.
+      await expect(put(process, 'late')).rejects.toMatchObject({ code: 'store_unavailable' });
+    });
+
+    it('does not adopt the folder of another installation', async () => {
+      await other().open('others');
+      await expect(processOn(other()).adopt('ours')).rejects.toThrow('blobs of another installation');
+    });
+  });
+
+  it('answers that it does not know, and never that a blob is missing, when its folder went away', async () => {
+    await put(process, 'a');
+    await rename(join(folder, 'former'), join(folder, 'unmounted'));
+    await mkdir(join(folder, 'former'));
+    const away = { code: 'store_unavailable' };
+    await expect(process.get('a')).rejects.toMatchObject(away);
+    await expect(process.size('a')).rejects.toMatchObject(away);
+    await expect(put(process, 'b')).rejects.toMatchObject(away);
+    await expect(process.ping()).rejects.toBeDefined();
+    await expect(process.list()[Symbol.asyncIterator]().next()).rejects.toMatchObject(away);
+    // A move that lists an empty mount point would take the installation for moved.
+    await expect(migrate()).rejects.toMatchObject(away);
+    expect(await plans.current()).toMatchObject({ home: 'former' });
+  });
+
+  it('does not move to another bucket than the one that a move has begun to', async () => {
+    await begin();
+    const elsewhere = new FilesystemBlobStore(join(folder, 'elsewhere'));
+    const stores = new Map([
+      ['former', former],
+      ['new', elsewhere],
+    ]);
+    const mistaken = new HomedBlobStore(stores, plans, sha256Stream);
+    await expect(mistaken.open('ours')).rejects.toThrow(StartRefused);
+    await expect(put(mistaken, 'a')).rejects.toMatchObject({ code: 'store_unavailable' });
+  });
+
+  it('may move back to a place that was emptied after the move from it', async () => {
+    await put(process, 'a');
+    await migrate();
+    await rm(join(folder, 'former'), { recursive: true });
+    former = new FilesystemBlobStore(join(folder, 'former'));
+    const back = homed();
+    await back.open('ours');
+    await new BlobMigration(back, plans, sha256Stream).run('former', () => undefined);
+    expect(await text(await back.get('a'))).toBe('a');
   });
 });

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { DomainError, StartRefused, isDomainError } from '../../kernel';
 import { BlobStore, ByteRange, ListOptions } from '../blob-store';
+import { missingBlobs } from '../owner';
 import { BlobMover, NewHash } from './blob-mover';
 import { BlobPlan, BlobPlans } from './blob-plan';
 
@@ -21,8 +22,8 @@ import { BlobPlan, BlobPlans } from './blob-plan';
 export class HomedBlobStore extends BlobStore {
   #known: BlobPlan | undefined;
   #installationId: string | undefined;
-  /** By name. A move may bring one that the start did not open: what is in it is touched only when it is known to be ours. */
-  readonly #opened = new Map<string, Promise<void>>();
+  /** By name and recorded location. A move may bring one that the start did not open: it is touched only when it is known to be ours. */
+  readonly #opened = new Map<string, Promise<string>>();
 
   constructor(
     private readonly stores: ReadonlyMap<string, BlobStore>,
@@ -32,34 +33,46 @@ export class HomedBlobStore extends BlobStore {
     super();
   }
 
-  /** The store of this name, bound to the installation. @throws StartRefused where this process is not set up for it, or may not have it. */
-  async opened(name: string): Promise<BlobStore> {
-    const store = this.stores.get(name);
-    if (store === undefined) {
-      throw new StartRefused(
-        `Blobs of this installation lie in ${name}: set ${VARIABLES.get(name) ?? 'BLOB_STORE'} too.`,
-      );
-    }
-    const installationId = this.#installationId;
-    if (installationId === undefined)
-      throw new DomainError('store_unavailable', { detail: 'The service is starting.' });
-    const opening = this.#opened.get(name) ?? store.open(installationId);
-    this.#opened.set(name, opening);
-    await opening.catch((error: unknown) => {
-      this.#opened.delete(name);
-      throw error;
-    });
-    return store;
+  /** Opens what the installation document names. Resolves with the location id of the home. @throws StartRefused */
+  async open(installationId: string): Promise<string> {
+    this.#installationId = installationId;
+    const plan = await this.fresh();
+    const [home = ''] = await Promise.all(placesOf(plan).map((name) => this.bound(plan, name)));
+    return home;
   }
 
-  async open(installationId: string): Promise<void> {
-    this.#installationId = installationId;
-    for (const name of placesOf(await this.fresh())) await this.opened(name);
+  /** For a first start, whose document cannot be read yet: makes the marks of the store, or finds those of another start that was first. */
+  async claim(name: string, installationId: string): Promise<string> {
+    return this.configured(name).open(installationId, 'new');
+  }
+
+  /** Takes the media as they are for those of the installation, marks or not. @throws StartRefused where they are another installation's. */
+  async adopt(installationId: string): Promise<readonly string[]> {
+    const names = placesOf(await this.fresh());
+    for (const name of names) await this.plans.adopt(name, await this.claim(name, installationId));
+    await this.open(installationId);
+    return names;
+  }
+
+  /** The store of this name as the installation document knows it. @throws StartRefused where this process is not set up for it. */
+  async located(name: string): Promise<BlobStore> {
+    await this.bound(await this.fresh(), name);
+    return this.configured(name);
+  }
+
+  /** A store that blobs are to move to, which may be new. @throws StartRefused */
+  async target(name: string): Promise<{ readonly store: BlobStore; readonly location: string }> {
+    const plan = await this.fresh();
+    const store = this.configured(name);
+    const isInUse = placesOf(plan).includes(name);
+    const location = isInUse ? await this.bound(plan, name) : await store.open(this.installationId(), 'new');
+    return { store, location };
   }
 
   async put(id: string, source: AsyncIterable<Uint8Array>): Promise<number> {
-    const at = target(await this.fresh());
-    const size = await (await this.at(at)).put(id, source);
+    const plan = await this.fresh();
+    const at = target(plan);
+    const size = await (await this.at(plan, at)).put(id, source);
     await this.follow(id, at);
     return size;
   }
@@ -93,15 +106,17 @@ export class HomedBlobStore extends BlobStore {
 
   async ping(): Promise<void> {
     // By what was heard last: asking the store here would report a store that hangs as a fault of the blobs.
-    const places = this.#known === undefined ? [] : placesOf(this.#known);
-    await Promise.all(places.map((name) => this.present(name).ping()));
+    const plan = this.#known;
+    if (plan === undefined) return;
+    await Promise.all(placesOf(plan).map(async (name) => (await this.at(plan, name)).ping()));
   }
 
   private async follow(id: string, put: string): Promise<void> {
     for (let at = put; ;) {
-      const to = target(await this.fresh());
+      const plan = await this.fresh();
+      const to = target(plan);
       if (to === at) return;
-      await new BlobMover(await this.at(at), await this.at(to), this.newHash).move(id);
+      await new BlobMover(await this.at(plan, at), await this.at(plan, to), this.newHash).move(id);
       at = to;
     }
   }
@@ -116,14 +131,15 @@ export class HomedBlobStore extends BlobStore {
 
   private async lookAt<T>(plan: BlobPlan, look: (store: BlobStore) => Promise<T | undefined>): Promise<T | undefined> {
     for (const name of placesOf(plan).reverse()) {
-      const found = await look(await this.at(name));
+      const found = await look(await this.at(plan, name));
       if (found !== undefined) return found;
     }
     return undefined;
   }
 
   private async all(): Promise<readonly BlobStore[]> {
-    return Promise.all(placesOf(await this.fresh()).map((name) => this.at(name)));
+    const plan = await this.fresh();
+    return Promise.all(placesOf(plan).map((name) => this.at(plan, name)));
   }
 
   private async fresh(): Promise<BlobPlan> {
@@ -131,11 +147,48 @@ export class HomedBlobStore extends BlobStore {
     return this.#known;
   }
 
-  private async at(name: string): Promise<BlobStore> {
-    this.present(name);
-    return this.opened(name).catch((error: unknown) => {
+  private installationId(): string {
+    if (this.#installationId !== undefined) return this.#installationId;
+    throw new DomainError('store_unavailable', { detail: 'The service is starting.' });
+  }
+
+  /** Single-flight, and tried anew after a failure. Resolves with the location id. @throws StartRefused */
+  private bound(plan: BlobPlan, name: string): Promise<string> {
+    const key = `${name} ${plan.locations[name] ?? ''}`;
+    let opening = this.#opened.get(key);
+    if (opening === undefined) {
+      opening = this.bind(plan, name);
+      this.#opened.set(key, opening);
+      opening.catch(() => this.#opened.delete(key));
+    }
+    return opening;
+  }
+
+  /** An installation from before there were location ids records that of the first process that opens the store. */
+  private async bind({ locations }: BlobPlan, name: string): Promise<string> {
+    const recorded = locations[name];
+    const store = this.configured(name);
+    if (recorded !== undefined) return store.open(this.installationId(), { location: recorded });
+    const location = await store.open(this.installationId(), 'owned');
+    const decided = (await this.plans.record(name, location)).locations[name];
+    if (decided !== location) throw missingBlobs(`The blob store ${name} of this process`);
+    return location;
+  }
+
+  private async at(plan: BlobPlan, name: string): Promise<BlobStore> {
+    const store = this.present(name);
+    await this.bound(plan, name).catch((error: unknown) => {
       throw error instanceof StartRefused ? new DomainError('store_unavailable', { cause: error }) : error;
     });
+    return store;
+  }
+
+  private configured(name: string): BlobStore {
+    const store = this.stores.get(name);
+    if (store !== undefined) return store;
+    throw new StartRefused(
+      `Blobs of this installation lie in ${name}: set ${VARIABLES.get(name) ?? 'BLOB_STORE'} too.`,
+    );
   }
 
   private present(name: string): BlobStore {

@@ -7,7 +7,7 @@ import { bodyStream } from './body-stream';
 import { refusedWith } from './faults';
 import { S3Connection } from './s3-connection';
 
-/** The mark as an object. */
+/** A mark as an object. */
 export class OwnerObject implements OwnerMark {
   constructor(
     private readonly s3: S3Connection,
@@ -22,11 +22,11 @@ export class OwnerObject implements OwnerMark {
     return (await text(bodyStream(found.Body))).trim();
   }
 
-  async claim(installationId: string): Promise<void> {
+  async claim(mark: string): Promise<void> {
     const command = new PutObjectCommand({
       Bucket: this.s3.bucket,
       Key: this.key,
-      Body: `${installationId}\n`,
+      Body: `${mark}\n`,
       ContentType: 'text/plain',
       IfNoneMatch: '*',
     });

@@ -12,7 +12,7 @@ import { Readable } from 'node:stream';
 import { DomainError, StartRefused, isDomainError } from '../../kernel';
 import { isBlobId, requireBlobId } from '../blob-id';
 import { BlobStore, ByteRange, ListOptions } from '../blob-store';
-import { OWNER_NAME, bindTo } from '../owner';
+import { ExpectedMedium, LOCATION_NAME, OWNER_NAME, bindTo, missingBlobs } from '../owner';
 import { bodyStream } from './body-stream';
 import { answerStatus, refusedWith } from './faults';
 import { OwnerObject } from './owner-object';
@@ -50,14 +50,16 @@ export class S3BlobStore extends BlobStore {
     this.#memory = new PartMemory(options.parts);
   }
 
-  async open(installationId: string): Promise<void> {
+  async open(installationId: string, expected: ExpectedMedium = 'new'): Promise<string> {
     try {
       await this.ping();
     } catch (error) {
-      await this.#openBucket(error);
+      await this.#openBucket(error, expected);
     }
     await this.#requireWritable();
-    await bindTo(installationId, new OwnerObject(this.#s3, `${PREFIX}${OWNER_NAME}`), 'S3_BUCKET');
+    const mark = (name: string): OwnerObject => new OwnerObject(this.#s3, `${PREFIX}${name}`);
+    const marks = { owner: mark(OWNER_NAME), location: mark(LOCATION_NAME) };
+    return bindTo({ installationId, expected, place: 'S3_BUCKET' }, marks);
   }
 
   async put(id: string, source: AsyncIterable<Uint8Array>): Promise<number> {
@@ -134,10 +136,11 @@ export class S3BlobStore extends BlobStore {
   }
 
   /** What follows from a bucket that did not answer well. @throws StartRefused, or the fault where the server is away. */
-  async #openBucket(fault: unknown): Promise<void> {
+  async #openBucket(fault: unknown, expected: ExpectedMedium): Promise<void> {
     const status = answerStatus(fault instanceof DomainError ? fault.cause : undefined);
     if (status === 403) throw new StartRefused('S3_BUCKET may not be used with these credentials (AWS_ACCESS_KEY_ID).');
     if (status !== 404) throw fault;
+    if (expected !== 'new') throw missingBlobs('S3_BUCKET');
     if (!this.options.createBucket) {
       throw new StartRefused('S3_BUCKET names a bucket that is not there: make it first, production makes none.');
     }
