@@ -94,7 +94,7 @@ function behindTheService(client: S3Client): Pick<S3Server, 'objects' | 'unfinis
     objects: async (bucket = BUCKET) => {
       const { Contents: found } = await client.send(new ListObjectsV2Command({ Bucket: bucket }));
       const keys = (found ?? []).map(({ Key }) => Key ?? '');
-      return keys.filter((key) => key !== 'blobs/.installation').sort();
+      return keys.filter((key) => !['blobs/.installation', 'blobs/.location'].includes(key)).sort();
     },
     unfinished: async (bucket = BUCKET) => {
       const { Uploads: found } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
