@@ -8,6 +8,8 @@ import { describeWithParts, startOpenBao, startS3, startSecantus } from '../supp
 import { bareEnvironment } from '../support/processes';
 import { type Service, startService } from '../support/service';
 
+jest.setTimeout(180_000);
+
 const root = join(__dirname, '../..');
 const PEPPER = 'the pepper that this installation began with';
 const OTHER_PEPPER = 'another pepper, which nobody was told of before';

@@ -1,5 +1,5 @@
 import { GridFsBlobStore } from '../../src/blobs/gridfs';
-import { newId, plaintext } from '../../src/kernel';
+import { plaintext } from '../../src/kernel';
 import { MongoStore } from '../../src/store/mongo';
 import { thingDefinition } from '../contract/collection/things';
 import { openKeyHouse } from '../support/key-house';
@@ -67,7 +67,7 @@ describeWithPart('secantus', 'What MongoDB is asked', () => {
   it('is an index on a majority of the set before it counts as built', async () => {
     store.collection(thingDefinition());
     await store.prepare();
-    await new GridFsBlobStore(store.connection).open(newId());
+    await new GridFsBlobStore(store.connection).open('an installation');
     const builds = sent(['createIndexes']);
     expect(builds.length).toBeGreaterThan(7);
     for (const build of builds) expect(build).toMatchObject({ commitQuorum: 'majority' });
@@ -96,7 +96,7 @@ describeWithPart('secantus', 'What MongoDB is asked', () => {
   it('is durable in each write of a blob', async () => {
     const blobs = new GridFsBlobStore(store.connection);
     const content = sampleBytes(4 * MIB);
-    await blobs.open(newId());
+    await blobs.open('an installation');
     await blobs.put('kept', pieces(content));
     for await (const _ of await blobs.get('kept'));
     for await (const _ of blobs.list());
