@@ -259,7 +259,12 @@ export async function claimFirstAdministrator(store: Store, userId: string): Pro
 
 /** Nobody can have a claim, nor move keys, before the first start has ended, so what stands there was put there. */
 function withoutClaim(open: InstallationDoc): InstallationDoc {
-  const { first_administrator: _planted, master_key_moving: _too, user_keys_to: _also, ...others } = withoutUnknown(open);
+  const {
+    first_administrator: _planted,
+    master_key_moving: _too,
+    user_keys_to: _also,
+    ...others
+  } = withoutUnknown(open);
   const { blob_locations: _place, pepper_checks: _peppers, ...rest } = others;
   return rest;
 }
