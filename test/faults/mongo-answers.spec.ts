@@ -166,7 +166,7 @@ describeWithPart('secantus', 'What MongoDB answers', () => {
 
     it('holds up neither the list nor the sweep of blobs', async () => {
       const blobs = new GridFsBlobStore(store.connection);
-      await blobs.open();
+      await blobs.open('an installation');
       await blobs.put('kept', [Buffer.from('x')] as never);
       const { connection } = store;
       const _id = `a${STAND_IN}`;
