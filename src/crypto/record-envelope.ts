@@ -8,7 +8,8 @@ const FORMAT = 1;
 const FORMAT_NAME = 'coffer:record:1';
 const VERSION_OFFSET = 1;
 const HEAD_BYTES = 3;
-const MAX_KEY_VERSION = 0xffff;
+/** An envelope has two bytes for the version of its key. */
+export const MAX_KEY_VERSION = 0xffff;
 /** What an envelope adds to its plaintext. */
 export const ENVELOPE_OVERHEAD = HEAD_BYTES + AEAD_OVERHEAD;
 

@@ -1,22 +1,10 @@
 import { Logger } from '@nestjs/common';
-import { Clock, DomainError } from '../kernel';
+import { DomainError } from '../kernel';
+import { gate, ManualRunner, MovableClock } from '../../test/support/manual-jobs';
 import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-store';
 import { waitFor } from '../../test/support/processes';
 import { type Job, JobBusy, JobFailed, type JobHandler, JobRunner, LeaseLost, type RunningJob } from '.';
-import { type LeaseTimings } from './held-job';
 import { type JobDoc, jobsCollection } from './jobs.collection';
-
-class MovableClock extends Clock {
-  ms = 1_700_000_000_000;
-  now(): number {
-    return this.ms;
-  }
-}
-
-/** Never renews or polls by itself: the tests do. */
-class ManualRunner extends JobRunner {
-  protected override readonly timings: LeaseTimings = { leaseMs: 10_000, renewMs: 2 ** 30, pollMs: 2 ** 30 };
-}
 
 beforeAll(() => void Logger.overrideLogger(false));
 
@@ -40,25 +28,18 @@ function runnerWith(handler: JobHandler, kind = 'count'): JobRunner {
   return runner;
 }
 
+/** The time of a lease passes while these look on. */
+async function lapse(...watching: JobRunner[]): Promise<void> {
+  await Promise.all(watching.map((runner) => runner.poll()));
+  clock.ms += 10_001;
+}
+
 const rowOf = async (id: string): Promise<JobDoc> => (await open.store.collection(jobsCollection).find('_id', id))!;
 const ended = (runner: JobRunner, job: Job): Promise<Job> =>
   waitFor('the job to end', async () => {
     const now = await runner.find(job.id);
     return now?.state === 'done' || now?.state === 'failed' ? now : undefined;
   });
-
-/** A handler that waits at a gate, as a process that stalls does. */
-function gate(): { handler: JobHandler; reached: Promise<RunningJob>; release: () => void } {
-  let release = (): void => undefined;
-  let reach: (job: RunningJob) => void = () => undefined;
-  const reached = new Promise<RunningJob>((resolve) => (reach = resolve));
-  const opened = new Promise<void>((resolve) => (release = resolve));
-  const handler: JobHandler = async (job) => {
-    reach(job);
-    await opened;
-  };
-  return { handler, reached, release: () => release() };
-}
 
 describe('a job that is handed over', () => {
   it('is begun by whoever looks first, and not by who stored it', async () => {
@@ -240,9 +221,9 @@ describe('a lease', () => {
     const { handler, reached, release } = gate();
     const first = await runnerWith(handler).start('count', { from: 3 });
     await (await reached).save({ data: { target: 4 } });
-    clock.ms += 10_001;
     const taken: RunningJob[] = [];
     const runner = runnerWith((job) => Promise.resolve(void taken.push(job)));
+    await lapse(runner);
     await runner.poll();
     await ended(runner, first);
     expect(taken.map(({ id, data, resumed }) => ({ id, data, resumed }))).toEqual([
@@ -254,9 +235,9 @@ describe('a lease', () => {
   it('is taken over once, however many look at the same time', async () => {
     const { handler, release } = gate();
     const first = await runnerWith(handler).start('count', {});
-    clock.ms += 10_001;
     const taken = jest.fn<Promise<void>, [RunningJob]>(() => Promise.resolve());
     const others = Array.from({ length: 8 }, () => runnerWith(taken));
+    await lapse(...others);
     await Promise.all(others.map((runner) => runner.poll()));
     await ended(others[0]!, first);
     expect(taken).toHaveBeenCalledTimes(1);
@@ -267,8 +248,8 @@ describe('a lease', () => {
     const { handler, reached, release } = gate();
     const first = await runnerWith(handler).start('count', {});
     const sleeper = await reached;
-    clock.ms += 10_001;
     const runner = runnerWith(() => Promise.resolve());
+    await lapse(runner);
     await runner.poll();
     await ended(runner, first);
     const before = await rowOf(first.id);
@@ -282,9 +263,10 @@ describe('a lease', () => {
     const { handler, reached, release } = gate();
     const first = await runnerWith(handler).start('count', {});
     const sleeper = await reached;
-    clock.ms += 10_001;
     const taker = gate();
-    await runnerWith(taker.handler).poll();
+    const runner = runnerWith(taker.handler);
+    await lapse(runner);
+    await runner.poll();
     await taker.reached;
     clock.ms -= 10_001;
     await expect(sleeper.hold()).rejects.toBeInstanceOf(LeaseLost);
@@ -308,8 +290,9 @@ describe('a lease', () => {
   it('of a job of an unknown kind is left to those who know it', async () => {
     const { handler, release } = gate();
     const first = await runnerWith(handler).start('count', {});
-    clock.ms += 10_001;
-    await runnerWith(() => Promise.resolve(), 'other').poll();
+    const other = runnerWith(() => Promise.resolve(), 'other');
+    await lapse(other);
+    await other.poll();
     expect(await rowOf(first.id)).toMatchObject({ fence: 1 });
     release();
   });
@@ -323,9 +306,10 @@ describe('a lease', () => {
     } as never);
     const row = await raw.find('_id', first.id);
     await raw.replace({ ...row!, data: '{"from":99}' } as never);
-    clock.ms += 10_001;
     const taken = jest.fn<Promise<void>, [RunningJob]>(() => Promise.resolve());
-    await runnerWith(taken).poll();
+    const runner = runnerWith(taken);
+    await lapse(runner);
+    await runner.poll();
     expect(taken).not.toHaveBeenCalled();
     release();
   });
@@ -376,7 +360,7 @@ it('leaves a job that it does not accept to a process that does', async () => {
   runners.push(other, able);
   other.register('count', () => Promise.resolve(), { accepts: (data) => data['to'] !== 'there' });
   able.register('count', () => Promise.resolve());
-  clock.ms += 20_000;
+  await lapse(other, able);
   await other.poll();
   expect((await rowOf(job.id)).fence).toBe(1);
   await able.poll();

@@ -2,30 +2,40 @@ import { BeforeApplicationShutdown, Injectable, Logger, OnApplicationBootstrap, 
 import { Clock, DomainError, ErrorCode, FirstFault, SECOND, isDomainError, newId } from '../kernel';
 import { Metrics } from '../observability';
 import { Collection, DuplicateKey, ListOptions, Position, Store, everyRow, update } from '../store';
-import { HeldJob, LEASE_TIMINGS, LeaseTimings } from './held-job';
+import { HeldJob } from './held-job';
+import { HeldLease } from './held-lease';
 import { Job, JobBusy, JobFailed, JobHandler, JobKind, LeaseLost, endedAt, jobOf } from './job';
 import { JobData, JobDoc, jobsCollection } from './jobs.collection';
-import { isGone, newLeaseOwner } from './lease-owner';
+import { LEASE_TIMINGS, Leases, LeaseTimings } from './leases';
 import { faultName, pauseFor } from './retry';
 
 const START_ATTEMPTS = 3;
 /** Of many that nobody runs, a process takes so many at a time: the others are for other replicas, and for its next turn. */
 const TAKEN_A_TURN = 100;
+/** How many of a kind a process runs at once: more wait in the store, and neither renew a lease nor ask Vault meanwhile. */
+const MOST_AT_ONCE = 32;
+/** How often the row is read of a job that somebody waits for and that is not run here. */
+const LOOK_MS = 100;
 /** How long a stop waits for handlers to come to their next step. */
 const STOP_PATIENCE = 5 * SECOND;
 
-type Lease = Pick<JobDoc, 'lease_owner' | 'lease_until'>;
+type LeaseFields = Pick<JobDoc, 'lease_owner' | 'lease_until'>;
+const NOBODY: LeaseFields = { lease_owner: '', lease_until: 0 };
 
 /** Runs durable jobs: one of a kind at a time over all replicas, taken over by another where its process dies. */
 @Injectable()
 export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutdown {
   protected readonly timings: LeaseTimings = LEASE_TIMINGS;
+  protected readonly mostAtOnce: number = MOST_AT_ONCE;
   readonly #logger = new Logger('Jobs');
   readonly #rows: Collection<JobDoc>;
-  readonly #owner = newLeaseOwner();
+  readonly #leases: Leases<JobDoc>;
   readonly #handlers = new Map<string, JobHandler>();
   readonly #kinds = new Map<string, JobKind>();
   readonly #held = new Map<string, HeldJob>();
+  readonly #running = new Map<string, number>();
+  /** Kinds of which more wait than this process has room for, as the last look found it. */
+  #crowded = new Set<string>();
   readonly #drives = new Set<Promise<void>>();
   #poller: NodeJS.Timeout | undefined;
   #polling: Promise<void> | undefined;
@@ -40,6 +50,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     @Optional() private readonly metrics?: Metrics,
   ) {
     this.#rows = store.collection(jobsCollection);
+    this.#leases = new Leases(this.#rows, clock, () => this.timings);
   }
 
   register(kind: string, handler: JobHandler, traits: JobKind = {}): void {
@@ -49,15 +60,27 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   }
 
   /**
-   * Stores the job, durable before this resolves, and begins it here. @throws JobBusy where one of its kind (and of its subject, where it
+   * Stores the job, durable before this resolves, and begins it here, or where there is room for it. @throws JobBusy where one of its kind (and of its subject, where it
    * has one) is running or paused.
    */
   async start(kind: string, data: JobData, subject?: string): Promise<Job> {
     if (!this.#handlers.has(kind)) throw new TypeError(`no handler for jobs of kind ${kind}`);
     if (this.#stopping) throw new DomainError('shutting_down');
-    const doc = await this.#insert(kind, data, subject === undefined ? kind : `${kind}/${subject}`, this.#lease());
-    this.#run(doc);
-    return jobOf(doc);
+    const place = subject === undefined ? kind : `${kind}/${subject}`;
+    if (!this.#hasRoom(kind)) {
+      this.#crowded.add(kind);
+      return jobOf(await this.#insert(kind, data, place, NOBODY));
+    }
+    // Taken before the write: of many that start at once, those that do not fit are left to the next turn.
+    const leave = this.#occupy(kind);
+    try {
+      const since = this.clock.elapsed();
+      const doc = await this.#insert(kind, data, place, this.#leases.fresh());
+      this.#run(this.#leases.hold(doc, since));
+      return jobOf(doc);
+    } finally {
+      leave();
+    }
   }
 
   /**
@@ -65,7 +88,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
    * within seconds. @throws JobBusy
    */
   async handOver(kind: string, data: JobData): Promise<Job> {
-    return jobOf(await this.#insert(kind, data, kind, { lease_owner: '', lease_until: 0 }));
+    return jobOf(await this.#insert(kind, data, kind, NOBODY));
   }
 
   async find(id: string): Promise<Job | undefined> {
@@ -84,13 +107,18 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     return { items: page.items.map(jobOf), next: page.next };
   }
 
-  /** The job as soon as `reached` holds for it or this process lets go of it; as it is after `patienceMs` at the latest. */
+  /** The job as soon as `reached` holds for it, or this process lets go of it; as it is after `patienceMs` at the latest. */
   async until(id: string, reached: (job: Job) => boolean, patienceMs: number): Promise<Job> {
-    const held = this.#held.get(id);
-    if (held !== undefined && !reached(held.job)) await changed(held, reached, patienceMs);
-    const job = held !== undefined && reached(held.job) ? held.job : await this.find(id);
-    if (job === undefined) throw new DomainError('not_found');
-    return job;
+    const end = this.clock.elapsed() + patienceMs;
+    for (;;) {
+      const left = end - this.clock.elapsed();
+      const held = this.#held.get(id);
+      if (held !== undefined && !reached(held.job)) await changed(held, reached, left);
+      const job = held !== undefined && reached(held.job) ? held.job : await this.find(id);
+      if (job === undefined) throw new DomainError('not_found');
+      if (held !== undefined || reached(job) || left <= 0 || this.#stopping) return job;
+      await pauseFor(Math.min(LOOK_MS, left));
+    }
   }
 
   /** Stops a running job at its next step; its place stays taken. False where it is not running. */
@@ -99,8 +127,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
       ...doc,
       state: 'paused',
       fence: doc.fence + 1,
-      lease_owner: '',
-      lease_until: 0,
+      ...NOBODY,
     }));
     if (paused) this.#held.get(id)?.letGo();
     return paused;
@@ -118,7 +145,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
    * finds its next write refused. False where it is not so.
    */
   async giveUp(id: string, fault: ErrorCode, allowed: (data: JobData) => boolean): Promise<boolean> {
-    const end = { state: 'failed', fault, lease_owner: '', lease_until: 0 } as const;
+    const end = { state: 'failed', fault, ...NOBODY } as const;
     const given = await this.#move(
       id,
       ({ state, data }) => (state === 'running' || state === 'paused') && allowed(data),
@@ -160,31 +187,54 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
 
   async #takeOverAll(): Promise<void> {
     const onForged = (id: string): void => this.#logger.error(`job ${id} does not hold its seal and is left alone`);
-    const free: JobDoc[] = [];
-    for await (const doc of everyRow(this.#rows, 'state', ['running'], onForged)) if (this.#isFree(doc)) free.push(doc);
+    const [free, ids]: [JobDoc[], Set<string>] = [[], new Set()];
+    for await (const doc of everyRow(this.#rows, 'state', ['running'], onForged)) {
+      ids.add(doc._id);
+      if (this.#isFree(doc)) free.push(doc);
+    }
+    this.#leases.watchOnly(ids);
     const faults = new FirstFault();
-    for (const doc of inTurn(free, this.#last).slice(0, TAKEN_A_TURN)) {
-      if (this.#stopping) break;
+    const crowded = new Set<string>();
+    let taken = 0;
+    for (const doc of inTurn(free, this.#last)) {
+      if (this.#stopping || taken === TAKEN_A_TURN) break;
+      if (!this.#hasRoom(doc.kind)) {
+        crowded.add(doc.kind);
+        continue;
+      }
+      taken += 1;
       this.#last = doc._id;
       await faults.keep(() => this.#takeOver(doc));
     }
+    this.#crowded = crowded;
     faults.tell();
   }
 
   #isFree(doc: JobDoc): boolean {
     const kind = this.#kinds.get(doc.kind);
     if (kind === undefined || kind.accepts?.(doc.data) === false || this.#held.has(doc._id)) return false;
-    return doc.lease_until <= this.clock.now() || isGone(doc.lease_owner, this.#owner);
+    return this.#leases.isFree(doc);
   }
 
   async #takeOver(doc: JobDoc): Promise<void> {
-    const taken = await this.#rows.replace({ ...doc, ...this.#lease(), fence: doc.fence + 1 });
+    const taken = await this.#leases.take(doc, { fence: doc.fence + 1 });
     if (taken === undefined) return;
-    this.#logger.log(`job ${taken._id} (${taken.kind}) is taken over`);
+    this.#logger.log(`job ${doc._id} (${doc.kind}) is taken over`);
     this.#run(taken);
   }
 
-  async #insert(kind: string, data: JobData, place: string, lease: Lease): Promise<JobDoc> {
+  #hasRoom(kind: string): boolean {
+    return (this.#running.get(kind) ?? 0) < this.mostAtOnce;
+  }
+
+  /** Counts one more of the kind; returns how to count it off. */
+  #occupy(kind: string): () => void {
+    const count = (by: number): void => void this.#running.set(kind, (this.#running.get(kind) ?? 0) + by);
+    count(1);
+    return () => count(-1);
+  }
+
+  async #insert(kind: string, data: JobData, place: string, lease: LeaseFields): Promise<JobDoc> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await this.#rows.insert({
@@ -211,10 +261,6 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     return endedAt(this.clock.now(), this.#kinds.get(kind)?.keptMs);
   }
 
-  #lease(): Lease {
-    return { lease_owner: this.#owner, lease_until: this.clock.now() + this.timings.leaseMs };
-  }
-
   async #move(id: string, when: (doc: JobDoc) => boolean, change: (doc: JobDoc) => JobDoc): Promise<boolean> {
     let moved = false;
     await update(this.#rows, id, (doc) => {
@@ -224,20 +270,27 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     return moved;
   }
 
-  #run(doc: JobDoc): void {
-    const held = new HeldJob(this.#rows, this.clock, this.timings, doc, this.#kinds.get(doc.kind)?.keptMs);
-    held.onChange(({ kind, progress }) => this.metrics?.setJobProgress(kind, progress));
+  #run(lease: HeldLease<JobDoc>): void {
+    const { kind } = lease.row;
+    const held = new HeldJob(lease, this.clock, this.#kinds.get(kind)?.keptMs);
+    held.onChange(({ progress }) => this.metrics?.setJobProgress(kind, progress));
     this.#held.set(held.id, held);
+    const leave = this.#occupy(kind);
     const drive = this.#drive(held).finally(() => {
-      if (!this.#stopping) this.#held.delete(held.id);
+      leave();
       this.#drives.delete(drive);
+      if (this.#stopping) return;
+      this.#held.delete(held.id);
+      // Not at each end: a look goes through all that wait.
+      if (this.#crowded.has(kind) && (this.#running.get(kind) ?? 0) <= this.mostAtOnce / 2) void this.poll();
     });
     this.#drives.add(drive);
   }
 
   /** Never rejects: a job ends, is lost, or is tried again. */
   async #drive(held: HeldJob): Promise<void> {
-    const handler = this.#handlers.get(held.job.kind);
+    const { kind } = held.job;
+    const handler = this.#handlers.get(kind);
     for (let attempt = 0; handler !== undefined && !held.signal.aborted; attempt += 1) {
       const { done } = held.progress;
       try {
@@ -249,6 +302,11 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
         // What gets on between its faults is not put off for longer each time.
         if (held.progress.done > done) attempt = 0;
         await pauseFor(Math.min(30, 2 ** attempt) * SECOND, held.signal);
+        // Others of the kind wait for a place, perhaps with better luck: this one has its turn again behind them.
+        if (this.#crowded.has(kind)) {
+          await held.release().catch(() => undefined);
+          return;
+        }
       }
     }
   }

@@ -1,4 +1,5 @@
-import { Doc, defineCollection } from '../store';
+import { defineCollection } from '../store';
+import type { Leased } from './leases';
 
 /** `paused` counts as running: its kind's place stays taken. */
 export type JobState = 'running' | 'paused' | 'done' | 'failed';
@@ -12,14 +13,11 @@ export interface JobProgress {
 /** What a handler keeps between its steps: plain values only, no secrets. */
 export type JobData = Readonly<Record<string, string | number | boolean>>;
 
-export interface JobDoc extends Doc {
+export interface JobDoc extends Leased {
   readonly kind: string;
   readonly state: JobState;
   /** The kind again (`kind/subject` where a job has one), while it is running or paused: a unique index allows one at a time. */
   readonly active_kind?: string;
-  /** Who runs it (lease-owner.ts); empty while nobody does. */
-  readonly lease_owner: string;
-  readonly lease_until: number;
   /** Grows with each change of hands: a runner that slept through one finds its writes refused. */
   readonly fence: number;
   readonly progress: JobProgress;
@@ -73,9 +71,7 @@ export const jobsCollection = defineCollection<JobDoc>({
 });
 
 /** One row a periodic task, so that one replica at a time runs it. */
-export interface TaskDoc extends Doc {
-  readonly lease_owner: string;
-  readonly lease_until: number;
+export interface TaskDoc extends Leased {
   readonly next_at: number;
 }
 

@@ -25,6 +25,11 @@ describe('the holder of a lease', () => {
     expect(isGone(`${space}/${process.ppid}/other`, self)).toBe(false);
   });
 
+  it('is not gone where it is one of many leases of this process', () => {
+    expect(isGone(`${self}/7`, self)).toBe(false);
+    expect(isGone(`${self}/7`, newLeaseOwner())).toBe(false);
+  });
+
   it.each(['', 'nonsense', 'another-boot.1/1/x', `another/${process.pid}/x`])(
     'is not known to be gone where it is of another place (%s)',
     (holder) => expect(isGone(holder, self)).toBe(false),

@@ -2,7 +2,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { newId } from '../kernel';
 
 /**
- * Who holds a lease: `<process space>/<pid>/<random>`. The process space names one kernel boot and one pid namespace, so two
+ * Who holds a lease: `<process space>/<pid>/<random>`, and `/<number>` where it is one of many of that owner. The process space names one kernel boot and one pid namespace, so two
  * owners that share it see each other's pids; where it cannot be told (not Linux) it is unique and says nothing.
  */
 export type LeaseOwner = string;
@@ -22,9 +22,11 @@ export function newLeaseOwner(): LeaseOwner {
  */
 export function isGone(holder: LeaseOwner, self: LeaseOwner): boolean {
   const [space, pid] = holder.split('/');
-  if (pid === undefined || space !== self.split('/')[0] || localOwners.has(holder)) return false;
+  if (pid === undefined || space !== self.split('/')[0] || localOwners.has(ownerOf(holder))) return false;
   return Number(pid) === process.pid || !isAlive(Number(pid));
 }
+
+const ownerOf = (holder: LeaseOwner): LeaseOwner => holder.split('/').slice(0, 3).join('/');
 
 function isAlive(pid: number): boolean {
   try {

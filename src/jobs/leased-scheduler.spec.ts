@@ -1,9 +1,11 @@
 import { Logger } from '@nestjs/common';
-import { Clock, MINUTE, SystemClock } from '../kernel';
+import { Clock, DomainError, MINUTE, SystemClock } from '../kernel';
 import { waitFor } from '../../test/support/processes';
 import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-store';
 import { tasksCollection } from './jobs.collection';
+import { LeaseLost } from './job';
 import { LeasedScheduler } from './leased-scheduler';
+import type { Turn } from './scheduler';
 
 beforeAll(() => void Logger.overrideLogger(false));
 
@@ -87,6 +89,60 @@ describe('a periodic task', () => {
     await released('sweep');
     const row = await open.store.collection(tasksCollection).find('_id', 'sweep');
     expect(row!.next_at).toBeLessThan(Date.now() + MINUTE);
+  });
+
+  it('is run again after its holder died with a clock that was an hour fast', async () => {
+    class QuickScheduler extends LeasedScheduler {
+      protected override readonly timings = { leaseMs: 100, renewMs: 25, pollMs: 25 };
+    }
+    const held = { lease_owner: 'another-boot.1/7/x', lease_until: Date.now() + 60 * MINUTE };
+    await open.store.collection(tasksCollection).insert({ _id: 'sweep', ...held, next_at: 0 });
+    const task = jest.fn(() => Promise.resolve());
+    const one = new QuickScheduler(open.store, new SystemClock());
+    schedulers.push(one);
+    one.every('sweep', MINUTE, task);
+    one.onApplicationBootstrap();
+    await waitFor('a run', () => task.mock.calls.length > 0);
+  });
+
+  it('is run again at its next turn where its lease could not be given back', async () => {
+    const rows = open.store.collection(tasksCollection);
+    const replace = rows.replace.bind(rows);
+    const task = jest.fn(() => {
+      rows.replace = () => Promise.reject(new DomainError('store_unavailable'));
+      return Promise.resolve();
+    });
+    const one = scheduler();
+    one.every('sweep', 1, task);
+    one.onApplicationBootstrap();
+    await waitFor('the first run', () => task.mock.calls.length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect((await rows.find('_id', 'sweep'))!.lease_owner).not.toBe('');
+    rows.replace = replace;
+    await waitFor('the next run', () => task.mock.calls.length > 1);
+    rows.replace = replace;
+  });
+
+  it('is told when it has lost its lease, and changes the row of who has it now no more', async () => {
+    const rows = open.store.collection(tasksCollection);
+    let turn: Turn | undefined;
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const one = scheduler();
+    one.every('sweep', MINUTE, (given) => {
+      turn = given;
+      return held;
+    });
+    one.onApplicationBootstrap();
+    const begun = await waitFor('the run', () => turn);
+    await begun.hold();
+    const row = (await rows.find('_id', 'sweep'))!;
+    const taken = await rows.replace({ ...row, lease_owner: 'another-boot.1/7/x' });
+    await expect(begun.hold()).rejects.toBeInstanceOf(LeaseLost);
+    expect(begun.signal.aborted).toBe(true);
+    release();
+    await one.beforeApplicationShutdown();
+    expect(await rows.find('_id', 'sweep')).toEqual(taken);
   });
 
   it('comes again after the clock was set back', async () => {

@@ -1,19 +1,17 @@
 import { BeforeApplicationShutdown, Injectable, Logger, OnApplicationBootstrap } from '@nestjs/common';
 import { Clock, SECOND } from '../kernel';
-import { Collection, DuplicateKey, Store, update } from '../store';
-import { LEASE_TIMINGS } from './held-job';
+import { Collection, DuplicateKey, Store } from '../store';
+import { HeldLease } from './held-lease';
 import { TaskDoc, tasksCollection } from './jobs.collection';
-import { isGone, newLeaseOwner } from './lease-owner';
+import { LEASE_TIMINGS, Leases, LeaseTimings } from './leases';
 import { faultName, pauseFor } from './retry';
-import { Scheduler } from './scheduler';
+import { Scheduler, Turn } from './scheduler';
 
 interface Task {
   readonly name: string;
   readonly intervalMs: number;
-  readonly run: () => Promise<void>;
+  readonly run: (turn: Turn) => Promise<void>;
 }
-
-type Lease = Pick<TaskDoc, 'lease_owner' | 'lease_until'>;
 
 const STOP_PATIENCE = 5 * SECOND;
 const SHORTEST_WAIT = 50;
@@ -22,9 +20,10 @@ const AFTER_FAULT = 30 * SECOND;
 
 @Injectable()
 export class LeasedScheduler extends Scheduler implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  protected readonly timings: LeaseTimings = LEASE_TIMINGS;
   readonly #logger = new Logger('Scheduler');
   readonly #rows: Collection<TaskDoc>;
-  readonly #owner = newLeaseOwner();
+  readonly #leases: Leases<TaskDoc>;
   readonly #tasks = new Map<string, Task>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
   readonly #turns = new Set<Promise<void>>();
@@ -36,9 +35,10 @@ export class LeasedScheduler extends Scheduler implements OnApplicationBootstrap
   ) {
     super();
     this.#rows = store.collection(tasksCollection);
+    this.#leases = new Leases(this.#rows, clock, () => this.timings);
   }
 
-  every(name: string, intervalMs: number, run: () => Promise<void>): void {
+  every(name: string, intervalMs: number, run: (turn: Turn) => Promise<void>): void {
     if (this.#tasks.has(name)) throw new TypeError(`two periodic tasks are called ${name}`);
     const task = { name, intervalMs, run };
     this.#tasks.set(name, task);
@@ -82,26 +82,23 @@ export class LeasedScheduler extends Scheduler implements OnApplicationBootstrap
     const now = this.clock.now();
     // A time of next run beyond one interval comes from a clock that was set back: it does not stop the task.
     if (row.next_at > now && row.next_at <= now + task.intervalMs) return row.next_at - now;
-    if (row.lease_until > now && !isGone(row.lease_owner, this.#owner))
-      return Math.min(task.intervalMs, row.lease_until - now);
-    const taken = await this.#rows.replace({ ...row, ...this.#lease(), next_at: now + task.intervalMs });
-    if (taken !== undefined) await this.#run(task);
+    // What is held is looked at again as soon as it can have run out.
+    if (!this.#leases.isFree(row)) return Math.min(task.intervalMs, this.timings.leaseMs);
+    const lease = await this.#leases.take(row, { next_at: now + task.intervalMs });
+    if (lease !== undefined) await this.#run(task, lease);
     return task.intervalMs;
   }
 
-  async #run(task: Task): Promise<void> {
-    const renewal = setInterval(() => void this.#keep(task.name, this.#lease()), LEASE_TIMINGS.renewMs).unref();
-    const free = { lease_owner: '', lease_until: 0 };
+  /** Gives the lease back where it is still ours; where it cannot, it runs out by itself. */
+  async #run(task: Task, lease: HeldLease<TaskDoc>): Promise<void> {
     try {
-      await task.run();
-      clearInterval(renewal);
-      await this.#keep(task.name, free);
+      await task.run({ signal: lease.signal, hold: () => lease.hold() });
     } catch (error) {
-      clearInterval(renewal);
       const next_at = this.clock.now() + Math.min(task.intervalMs, AFTER_FAULT);
-      await this.#keep(task.name, { ...free, next_at });
+      await lease.end((row) => ({ ...row, next_at })).catch(() => lease.letGo());
       throw error;
     }
+    await lease.end((row) => row).catch(() => lease.letGo());
   }
 
   async #row(task: Task): Promise<TaskDoc> {
@@ -113,15 +110,5 @@ export class LeasedScheduler extends Scheduler implements OnApplicationBootstrap
       if (error instanceof DuplicateKey) return this.#row(task);
       throw error;
     }
-  }
-
-  #lease(): Lease {
-    return { lease_owner: this.#owner, lease_until: this.clock.now() + LEASE_TIMINGS.leaseMs };
-  }
-
-  /** Renews or gives back a lease that is still ours; where it cannot, the lease runs out by itself. */
-  async #keep(name: string, lease: Lease & { readonly next_at?: number }): Promise<void> {
-    const change = (row: TaskDoc) => (row.lease_owner === this.#owner ? { ...row, ...lease } : undefined);
-    await update(this.#rows, name, change).catch(() => undefined);
   }
 }

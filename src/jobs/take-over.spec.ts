@@ -3,12 +3,13 @@ import { waitFor } from '../../test/support/processes';
 import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-store';
 import { newId, SystemClock } from '../kernel';
 import { JobRunner } from '.';
-import { type LeaseTimings } from './held-job';
+import { type LeaseTimings } from './leases';
 import { type JobDoc, jobsCollection } from './jobs.collection';
 
 /** Never renews or polls by itself: the tests do. */
 class ManualRunner extends JobRunner {
   protected override readonly timings: LeaseTimings = { leaseMs: 2 ** 30, renewMs: 2 ** 30, pollMs: 2 ** 30 };
+  protected override readonly mostAtOnce = 1_000;
 }
 
 beforeAll(() => void Logger.overrideLogger(false));

@@ -32,12 +32,12 @@ export class KeysController {
 
   /**
    * Rotates the caller's own key: everything new is sealed under a new version at once, file keys, records, names and secrets are sealed
-   * again in the background, and the former version ends when nothing needs it. All data stays readable meanwhile.
+   * again in the background, and the former version ends when nothing needs it. All data stays readable meanwhile. Once in 10 minutes.
    */
   @Post('keys/rotate')
   @HttpCode(200)
   @Policy({ access: 'user', idempotent: 'replay' })
-  @ApiProblems('rotation_running', 'kms_unavailable')
+  @ApiProblems('rotation_running', 'conflict', 'rate_limited', 'kms_unavailable')
   rotateOwn(@Caller() caller: Principal): Promise<RotateKeyAnswerDto> {
     return this.rotate(caller.userId, caller);
   }
@@ -46,7 +46,7 @@ export class KeysController {
   @Post('users/:id/rotate-key')
   @HttpCode(200)
   @Policy({ access: 'administrator', idempotent: 'replay' })
-  @ApiProblems('not_found', 'rotation_running', 'kms_unavailable')
+  @ApiProblems('not_found', 'rotation_running', 'conflict', 'kms_unavailable')
   rotateOf(@Param('id') id: string, @Caller() caller: Principal): Promise<RotateKeyAnswerDto> {
     return this.rotate(id, caller);
   }

@@ -5,12 +5,12 @@ import { waitFor } from '../../test/support/processes';
 import { codeOf, firstStep, withTotp } from '../../test/support/second-factors';
 import { idempotencyKeyCollection } from '../http/idempotency-keys.collection';
 import { JobRunner } from '../jobs';
-import { DomainError } from '../kernel';
+import { DomainError, MINUTE } from '../kernel';
 import { MasterKey } from '../keys/master';
 import { auditBatchesCollection } from '../audit/audit.collection';
 import { type AuditEntry } from '../audit/entry';
 import { RotationSchedule, USER_KEY_ROTATION_JOB } from '../keys/rotation';
-import { userKeysCollection, UserKeys } from '../keys/user';
+import { UserKeyRotator, userKeysCollection, UserKeys } from '../keys/user';
 import { sensitiveDataCollection } from '../sensitive-data/sensitive-data.collection';
 import { Store } from '../store';
 
@@ -20,6 +20,7 @@ beforeAll(async () => {
   coffer = await startCoffer({ env: { KEY_ROTATION_DAYS: '30' } });
   admin = (await signUp(coffer.client, newPerson('admin'))).client;
 });
+afterEach(() => void (coffer.clock.offset = 0));
 afterAll(() => coffer.close());
 
 const idOf = async (client: Client): Promise<string> => (await client.get('/me')).json.id as string;
@@ -32,6 +33,16 @@ const newRecord = async (client: Client, value: string): Promise<string> =>
   (await client.post('/sensitive-data', { data_type: 'note', value })).json.id as string;
 const valueOf = async (client: Client, id: string): Promise<unknown> =>
   (await client.get(`/sensitive-data/${id}`)).json;
+
+/** As if the key had been rotated often: the next version has this number. The first one stays beside it. */
+async function renumbered(client: Client, version: number): Promise<void> {
+  const row = await userKeyRow(client);
+  await coffer
+    .get(Store)
+    .collection(userKeysCollection)
+    .replace({ ...row, current: version - 1 });
+  expect(await coffer.get(UserKeyRotator).advance(row._id, version - 1)).toBe(version);
+}
 
 describe('POST /keys/rotate', () => {
   it('gives the caller a new key version, and the former one is gone when all is moved', async () => {
@@ -86,8 +97,42 @@ describe('POST /keys/rotate', () => {
     const id = await newRecord(client, 'a value');
     for (const target_version of [2, 3, 4]) {
       expect((await client.post('/keys/rotate')).json.rotation).toMatchObject({ state: 'done', target_version });
+      coffer.clock.offset += 10 * MINUTE;
     }
     expect((await userKeyRow(client)).versions.map(({ version }) => version)).toEqual([4]);
+    expect((await client.get(`/sensitive-data/${id}`)).status).toBe(200);
+  });
+
+  it('waits for ten minutes after another one by the owner, and not after one by an administrator', async () => {
+    const { client } = await signUp(coffer.client);
+    const rotate = (): Promise<Answer> => client.post('/keys/rotate');
+    expectStatus(await rotate(), 200);
+    const refused = await rotate();
+    expectProblem(refused, 429, 'rate_limited');
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(500);
+    expectStatus(await admin.post(`/users/${await idOf(client)}/rotate-key`), 200);
+    coffer.clock.offset += 9 * MINUTE;
+    expectProblem(await rotate(), 429, 'rate_limited');
+    coffer.clock.offset += MINUTE;
+    expectStatus(await rotate(), 200);
+    expect((await userKeyRow(client)).current).toBe(4);
+  });
+
+  it('is refused after the last version that an envelope can name, and changes nothing', async () => {
+    const { client } = await signUp(coffer.client);
+    await renumbered(client, 65_534);
+    coffer.clock.offset += 10 * MINUTE;
+    const id = await newRecord(client, 'a value');
+    expectStatus(await client.post('/keys/rotate'), 200);
+    coffer.clock.offset += 10 * MINUTE;
+    const before = await userKeyRow(client);
+    expect(before.current).toBe(65_535);
+    expectProblem(await client.post('/keys/rotate'), 409, 'conflict');
+    expectProblem(await admin.post(`/users/${await idOf(client)}/rotate-key`), 409, 'conflict');
+    await expect(coffer.get(UserKeyRotator).advance(await idOf(client), 65_535)).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    expect(await userKeyRow(client)).toEqual(before);
     expect((await client.get(`/sensitive-data/${id}`)).status).toBe(200);
   });
 

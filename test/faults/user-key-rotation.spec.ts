@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
-import { ciphertext } from '../../src/kernel';
+import { ciphertext, SystemClock } from '../../src/kernel';
 import { Retirement } from '../../src/keys/rotation';
 import { userKeysCollection, UserKeyRotator } from '../../src/keys/user';
 import { StoreUserKeyHome } from '../../src/keys/user/in-store';
@@ -222,7 +222,7 @@ function stoppedSuite(place: () => Omit<Site, 'folder'>): void {
         house.store,
         house.masterKey,
         house.row,
-        { now: () => Date.now() },
+        new SystemClock(),
         new StoreUserKeyHome(),
       );
       await rotator.advance('a', 1);

@@ -262,6 +262,7 @@ describe('what is stored of an upload', () => {
     await patchUpload(client, path, 0, bytes(5, 1));
     expectStatus(await client.post('/keys/rotate'), 200);
     await patchUpload(client, path, 5, bytes(5, 2));
+    coffer.clock.offset += 10 * MINUTE;
     expectStatus(await client.post('/keys/rotate'), 200);
     expect((await headUpload(client, path)).headers['upload-metadata']).toContain('filename');
     await patchUpload(client, path, 10, bytes(10, 3));

@@ -1,7 +1,17 @@
 import { aeadOpen, aeadSeal, encodeContext } from '../../crypto';
-import { isDomainError, SecretBytes, type WrappedKey } from '../../kernel';
+import { DomainError, isDomainError, SecretBytes, type WrappedKey } from '../../kernel';
 import { accepted, refusedItem } from './batch';
 import type { ItemResult, UnwrapItem, WrapContext } from './master-key';
+
+/** Of nine digits: a greater number would make a wrap that nobody opens. */
+const MAX_MASTER_VERSION = 999_999_999;
+
+/** The number after `current` and `expected`. @throws DomainError `conflict` where there is none. */
+export function nextMasterVersion(current: number, expected: number): number {
+  const next = Math.max(current, expected) + 1;
+  if (next <= MAX_MASTER_VERSION) return next;
+  throw new DomainError('conflict', { detail: `The master key has had all of its ${MAX_MASTER_VERSION} versions.` });
+}
 
 /**
  * `<home>:v<N>:<base64 of nonce, ciphertext, tag>` (docs/formats.md): AES-256-GCM under version N of a master key that this process holds,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
 import { type KeyHouse, openKeyHouse } from '../../../test/support/key-house';
 import { PausedMasterKey, ROOT_KEY } from '../../../test/support/keys';
-import { plaintext } from '../../kernel';
+import { plaintext, SystemClock } from '../../kernel';
 import { type UserKeyDoc, userKeysCollection } from '../user/user-keys.collection';
 import { KeyOverview, Retirement } from '.';
 import { UserKeyRotator } from '../user';
@@ -113,13 +113,7 @@ describe('Retiring a master key version', () => {
 
   it('lets a new version of a user key, wrapped before it and stored after it, be one that opens', async () => {
     await house.userKeys.create('a', 'a');
-    const rotator = new UserKeyRotator(
-      house.store,
-      masterKey,
-      house.row,
-      { now: () => Date.now() },
-      new StoreUserKeyHome(),
-    );
+    const rotator = new UserKeyRotator(house.store, masterKey, house.row, new SystemClock(), new StoreUserKeyHome());
     const index = await house.sealer.with('a', (keys) => keys.nameIndex('x'));
     masterKey.afterWrap = async () => {
       await house.rotations.start('admin');
@@ -140,13 +134,7 @@ describe('Retiring a master key version', () => {
 
   it('is what GET /keys says: in use is what cannot be retired', async () => {
     await house.userKeys.create('a', 'a');
-    const rotator = new UserKeyRotator(
-      house.store,
-      masterKey,
-      house.row,
-      { now: () => Date.now() },
-      new StoreUserKeyHome(),
-    );
+    const rotator = new UserKeyRotator(house.store, masterKey, house.row, new SystemClock(), new StoreUserKeyHome());
     const overview = new KeyOverview(masterKey, house.row, house.systemKeys, house.rewrapper, rotator);
     await house.rotations.start('admin');
     expect((await overview.masterKeyNow()).versions.map(({ inUse }) => inUse)).toEqual([false, true]);

@@ -8,7 +8,7 @@ export { StoredUserKeys } from './stored-user-keys';
 export { UserKeyAccess } from './user-key-access';
 export { type RewrapOutcome, UserKeyRewrapper } from './user-key-rewrapper';
 export { NameHeld, UserKeyHome } from './user-key-home';
-export { UserKeyRotator, type UserKeyState } from './user-key-rotator';
+export { requireNextVersion, UserKeyRotator, type UserKeyState } from './user-key-rotator';
 export { UserKeySealer } from './user-key-sealer';
 export { UserKeySweeper } from './user-key-sweeper';
 export { storedRow } from './user-key-form';

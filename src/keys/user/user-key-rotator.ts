@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { envelopeVersion, newKey, openRecord, sealRecord } from '../../crypto';
+import { envelopeVersion, MAX_KEY_VERSION, newKey, openRecord, sealRecord } from '../../crypto';
 import { ciphertext, Clock, DomainError, failpoint, newId, SecretBytes } from '../../kernel';
 import { type Collection, Store, untilHeld } from '../../store';
 import { MasterKey, MasterKeyRow } from '../master';
@@ -41,7 +41,8 @@ export class UserKeyRotator {
    * The version that follows `from`: made here, or the one that is there already. From then on everything new is sealed under it, and the
    * name key, which stays what it is, is sealed under it too: one compare-and-set, with the epoch. The owner's row is read before the master
    * key row: a retire in between had to wrap the row again, and the compare-and-set does not hold.
-   * @throws DomainError `not_found`, `kms_unavailable`, `decryption_failed` where the present versions do not open.
+   * @throws DomainError `not_found`, `kms_unavailable`, `conflict` where there is no number left, `decryption_failed` where the present
+   * versions do not open.
    */
   advance(ownerId: string, from: number): Promise<number> {
     return untilHeld(async () => {
@@ -108,6 +109,7 @@ export class UserKeyRotator {
   }
 
   async #withNewVersion(row: UserKeyDoc): Promise<UserKeyDoc> {
+    requireNextVersion(row.current);
     const opened = await unwrapVersions(this.masterKey, row);
     if (opened === undefined) throw new DomainError('decryption_failed');
     const key = newKey();
@@ -141,6 +143,12 @@ export class UserKeyRotator {
       created_at: this.clock.now(),
     };
   }
+}
+
+/** @throws DomainError `conflict` where the key has had its last version: a number is never used twice. */
+export function requireNextVersion(current: number): void {
+  if (current < MAX_KEY_VERSION) return;
+  throw new DomainError('conflict', { detail: `This key has had all of its ${MAX_KEY_VERSION} versions.` });
 }
 
 const keyIdsOf = (row: UserKeyDoc, meant: number): string[] =>

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { SystemClock } from '../../../src/kernel';
 import { JobRunner, LeaseLost, type RunningJob } from '../../../src/jobs';
-import { type LeaseTimings } from '../../../src/jobs/held-job';
+import { type LeaseTimings } from '../../../src/jobs/leases';
 import { stepsCollection } from '../job-steps';
 import { openSealedStore } from '../sealed-store';
 

@@ -1,5 +1,6 @@
 import { newKey } from '../../../crypto';
 import { isoTime, SecretBytes } from '../../../kernel';
+import { nextMasterVersion } from '../key-wrap';
 
 /** `kv/master_key` as it stands in Vault (docs/formats.md): all live versions of the master key. */
 export interface MasterDocument {
@@ -35,7 +36,7 @@ function isEntry(value: unknown): boolean {
 
 /** One version more than `document` has, or the first one; beyond `expected`, where that is further. */
 export function withNewVersion(document: MasterDocument | undefined, now: number, expected = 0): MasterDocument {
-  const current = Math.max(document?.current ?? 0, expected) + 1;
+  const current = nextMasterVersion(document?.current ?? 0, expected);
   const key = newKey();
   try {
     const entry = { key: key.bytes.toString('hex'), created_at: isoTime(now) };

@@ -1,5 +1,6 @@
 import { aeadOpen, aeadSeal, encodeContext, equalBytes, hkdf, hmacSha256, newKey, randomSecret } from '../../../crypto';
 import { isDomainError, isoTime, SecretBytes } from '../../../kernel';
+import { nextMasterVersion } from '../key-wrap';
 import { KeyringFault, type KeyringFileDoc, parseKeyringDoc } from './keyring-format';
 
 const SALT_BYTES = 32;
@@ -29,7 +30,7 @@ export const newKeyring = (now: number): Keyring => ({
 
 /** `keyring` with one version more, beyond `expected` where that is further. Takes the keys of the former one over: only one of the two may be destroyed. */
 export function withNewVersion(keyring: Keyring, now: number, expected = 0): Keyring {
-  const current = Math.max(keyring.current, expected) + 1;
+  const current = nextMasterVersion(keyring.current, expected);
   return {
     generation: keyring.generation + 1,
     current,

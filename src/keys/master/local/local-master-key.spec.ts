@@ -209,6 +209,18 @@ describe('A keyring that another process wrote', () => {
   });
 });
 
+describe('The last version of a master key', () => {
+  it('is followed by none, in a keyring or beyond what another home has', async () => {
+    const home = await opened();
+    await expect(home.rotate(999_999_999)).rejects.toMatchObject({ code: 'conflict' });
+    expect(await home.rotate(999_999_998)).toBe(999_999_999);
+    const wrap = await wrapped(home, 999_999_999);
+    await expect(home.rotate(999_999_999)).rejects.toMatchObject({ code: 'conflict' });
+    expect(await opens(await opened(), wrap)).toBe(true);
+    expect(await readdir(folder)).toEqual(['keyring.json']);
+  });
+});
+
 describe('A data folder that cannot be written', () => {
   it('refuses the first start in one line', async () => {
     await chmod(folder, 0o555);

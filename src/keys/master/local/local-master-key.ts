@@ -1,9 +1,10 @@
 import { Logger } from '@nestjs/common';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DomainError, SECOND, SecretBytes, StartRefused } from '../../../kernel';
+import { DomainError, isDomainError, SECOND, SecretBytes, StartRefused } from '../../../kernel';
 import { checkRetirable } from '../batch';
 import { HeldMasterKey, type KeyLookup } from '../held-master-key';
+import { nextMasterVersion } from '../key-wrap';
 import type { MasterKeyState } from '../master-key';
 import { type Keyring, newKeyring, withNewVersion, withoutVersions } from './keyring';
 import { errnoOf } from './errno';
@@ -60,7 +61,8 @@ export class LocalMasterKey extends HeldMasterKey {
   /** Where another process rotated in the meantime its version is adopted. */
   async rotate(expected: number): Promise<number> {
     const { current } = await this.#rewrite(
-      (seen) => seen.current > expected,
+      // Asked for here as well: nothing is begun for a version that cannot be.
+      (seen) => seen.current > expected || nextMasterVersion(seen.current, expected) <= expected,
       (found) => withNewVersion(found, Date.now(), expected),
     );
     return current;
@@ -130,6 +132,7 @@ export class LocalMasterKey extends HeldMasterKey {
     try {
       return await work();
     } catch (error) {
+      if (isDomainError(error)) throw error;
       this.#logger.error(error instanceof KeyringFault ? error.message : `keyring.json: ${errnoOf(error)}`);
       throw unavailable();
     }

@@ -1,0 +1,177 @@
+import { Logger } from '@nestjs/common';
+import { Clock, DomainError, newId } from '../kernel';
+import { gate, ManualRunner, MovableClock } from '../../test/support/manual-jobs';
+import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-store';
+import { waitFor } from '../../test/support/processes';
+import { type Job, type JobHandler, JobRunner, LeaseLost, type RunningJob } from '.';
+import { type JobDoc, jobsCollection } from './jobs.collection';
+import { type LeaseTimings } from './leases';
+
+beforeAll(() => void Logger.overrideLogger(false));
+
+let open: OpenStore;
+let clock: MovableClock;
+const runners: JobRunner[] = [];
+
+beforeEach(async () => {
+  open = await temporarySealedStore();
+  clock = new MovableClock();
+});
+afterEach(async () => {
+  await Promise.all(runners.splice(0).map((runner) => runner.beforeApplicationShutdown()));
+  await open.close();
+});
+
+function runnerWith(handler: JobHandler, kind = 'count'): JobRunner {
+  const runner = new ManualRunner(open.store, clock);
+  runner.register(kind, handler);
+  runners.push(runner);
+  return runner;
+}
+
+/** The time of a lease passes while these look on. */
+async function lapse(...watching: JobRunner[]): Promise<void> {
+  await Promise.all(watching.map((runner) => runner.poll()));
+  clock.ms += 10_001;
+}
+
+const rowOf = async (id: string): Promise<JobDoc> => (await open.store.collection(jobsCollection).find('_id', id))!;
+const ended = (runner: JobRunner, job: Job): Promise<Job> =>
+  waitFor('the job to end', async () => {
+    const now = await runner.find(job.id);
+    return now?.state === 'done' || now?.state === 'failed' ? now : undefined;
+  });
+
+describe('a lease, whatever the clocks of replicas say,', () => {
+  const elsewhere = (until: number) => ({ lease_owner: 'another-boot.1/7/x', lease_until: clock.ms + until });
+  async function heldElsewhere(until: number): Promise<JobDoc> {
+    const rows = open.store.collection(jobsCollection);
+    return rows.insert({
+      ...{ _id: newId(), kind: 'count', state: 'running', active_kind: 'count', fence: 1, ...elsewhere(until) },
+      ...{ progress: { total: 0, done: 0, failed: 0 }, data: {}, created_at: 0 },
+    });
+  }
+
+  it.each([
+    ['an hour ahead', 3_600_000],
+    ['in the past', -3_600_000],
+  ])('is free where its holder died and its end lies %s', async (_, until) => {
+    const { _id: id } = await heldElsewhere(until);
+    const runner = runnerWith(() => Promise.resolve());
+    await lapse(runner);
+    await runner.poll();
+    expect(await ended(runner, { id } as Job)).toMatchObject({ state: 'done' });
+  });
+
+  it.each([
+    ['an hour ahead', 3_600_000],
+    ['in the past', -3_600_000],
+  ])('is its holder’s where he renews it and its end lies %s', async (_, until) => {
+    let row = await heldElsewhere(until);
+    const taken = jest.fn<Promise<void>, [RunningJob]>(() => Promise.resolve());
+    const runner = runnerWith(taken);
+    for (let round = 0; round < 5; round += 1) {
+      await runner.poll();
+      clock.ms += 6_000;
+      row = (await open.store.collection(jobsCollection).replace({ ...row, ...elsewhere(until) }))!;
+    }
+    expect(taken).not.toHaveBeenCalled();
+  });
+
+  it('outlives a step of its holder’s wall clock', async () => {
+    const { handler, reached, release } = gate();
+    let [wall, elapsed] = [clock.ms, 0];
+    const stepping = new (class extends Clock {
+      now = (): number => wall;
+      override elapsed = (): number => elapsed;
+    })();
+    const runner = new ManualRunner(open.store, stepping);
+    runner.register('count', handler);
+    runners.push(runner);
+    await runner.start('count', {});
+    wall += 3_600_000;
+    elapsed += 9_000;
+    await (await reached).hold();
+    wall -= 7_200_000;
+    elapsed += 999;
+    await expect((await reached).save({ data: { step: 1 } })).resolves.toBeUndefined();
+    elapsed += 10_000;
+    await expect((await reached).hold()).rejects.toBeInstanceOf(LeaseLost);
+    release();
+  });
+});
+
+describe('Jobs of one kind', () => {
+  class NarrowRunner extends JobRunner {
+    protected override readonly timings: LeaseTimings = { leaseMs: 10_000, renewMs: 2 ** 30, pollMs: 2 ** 30 };
+    protected override readonly mostAtOnce = 3;
+  }
+  function narrow(handler: JobHandler): JobRunner {
+    const runner = new NarrowRunner(open.store, clock);
+    for (const kind of ['count', 'other']) runner.register(kind, handler);
+    runners.push(runner);
+    return runner;
+  }
+  const started = (runner: JobRunner, count: number): Promise<Job[]> =>
+    Promise.all(Array.from({ length: count }, (_, at) => runner.start('count', {}, `subject-${at}`)));
+
+  it('are run some at once by a process, the others in their turn, and all of them in the end', async () => {
+    let [now, most] = [0, 0];
+    const runner = narrow(async () => {
+      most = Math.max(most, (now += 1));
+      await new Promise((resolve) => setImmediate(resolve));
+      now -= 1;
+    });
+    const jobs = await started(runner, 20);
+    const waitedFor = await Promise.all(
+      jobs.map(({ id }) => runner.until(id, ({ state }) => state === 'done', 30_000)),
+    );
+    expect(waitedFor.map(({ state }) => state)).toEqual(jobs.map(() => 'done'));
+    expect(most).toBe(3);
+  });
+
+  it('hold no lease while they wait, and do not stand in the way of another kind', async () => {
+    const { handler, release } = gate();
+    const runner = narrow(handler);
+    const jobs = await started(runner, 5);
+    await runner.poll();
+    const owners = await Promise.all(jobs.map(async ({ id }) => (await rowOf(id)).lease_owner));
+    expect(owners.filter((owner) => owner !== '')).toHaveLength(3);
+    expect((await rowOf((await runner.start('other', {})).id)).lease_owner).not.toBe('');
+    release();
+  });
+
+  it('give their place up in an outage to those that wait', async () => {
+    const tried = new Set<string>();
+    const runner = narrow((job) => {
+      tried.add(job.id);
+      return Promise.reject(new DomainError('kms_unavailable'));
+    });
+    await started(runner, 5);
+    await runner.poll();
+    await waitFor('all of them to be tried', () => tried.size === 5);
+  });
+});
+
+describe('The renewal of leases', () => {
+  class RenewingRunner extends JobRunner {
+    protected override readonly timings: LeaseTimings = { leaseMs: 10_000, renewMs: 5, pollMs: 2 ** 30 };
+  }
+
+  it('is one pass for all that are held, and none of a lease that was written a moment ago', async () => {
+    const { handler, release } = gate();
+    const runner = new RenewingRunner(open.store, clock);
+    runner.register('count', handler);
+    runners.push(runner);
+    const { id } = await runner.start('count', {});
+    const { rev } = await rowOf(id);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect((await rowOf(id)).rev).toBe(rev);
+    clock.ms += 5;
+    await waitFor('the renewal', async () => (await rowOf(id)).rev !== rev);
+    const { rev: next } = await rowOf(id);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect((await rowOf(id)).rev).toBe(next);
+    release();
+  });
+});

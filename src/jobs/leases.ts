@@ -1,0 +1,99 @@
+import { Clock } from '../kernel';
+import { Collection, Doc } from '../store';
+import { HeldLease } from './held-lease';
+import { isGone, newLeaseOwner } from './lease-owner';
+
+/** A row that one process at a time works on. */
+export interface Leased extends Doc {
+  /** Another text for each time that the lease is taken (lease-owner.ts); empty while nobody has it. */
+  readonly lease_owner: string;
+  /** For releases that judge a lease by the time of day. This one does not read it: clocks of replicas differ. */
+  readonly lease_until: number;
+}
+
+export interface LeaseTimings {
+  /** How long a lease lasts without being renewed: 15 s at most. */
+  readonly leaseMs: number;
+  readonly renewMs: number;
+  /** How often this process looks for jobs that nobody runs. */
+  readonly pollMs: number;
+}
+
+export const LEASE_TIMINGS: LeaseTimings = { leaseMs: 12_000, renewMs: 4_000, pollMs: 2_000 };
+
+/**
+ * The leases that this process takes and holds on rows of one collection. A holder writes its row again and again; a lease is free where
+ * its row stays as it is for as long as a lease lasts, measured here by a clock that never goes back. No two clocks are compared.
+ */
+export class Leases<T extends Leased> {
+  readonly #process = newLeaseOwner();
+  readonly #held = new Set<HeldLease<T>>();
+  readonly #seen = new Map<string, { readonly mark: string; readonly since: number }>();
+  #taken = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly rows: Collection<T>,
+    private readonly clock: Clock,
+    /** Asked at each use: a subclass of the owner may set them after this is made. */
+    private readonly timings: () => LeaseTimings,
+  ) {}
+
+  /** What the row of a lease says that is taken now. */
+  fresh(): LeaseFields {
+    this.#taken += 1;
+    return { lease_owner: `${this.#process}/${this.#taken}`, lease_until: this.clock.now() + this.timings().leaseMs };
+  }
+
+  /** Whether nobody holds the lease, as far as this process has seen. A first look at a living holder's row only begins the watch. */
+  isFree(row: T): boolean {
+    if (row.lease_owner === '' || isGone(row.lease_owner, this.#process)) return true;
+    // Its own, and not held any more: the write that gave it back did not arrive.
+    if (row.lease_owner.startsWith(`${this.#process}/`)) return !this.#holds(row.lease_owner);
+    const [mark, now] = [`${row.lease_owner} ${row.rev}`, this.clock.elapsed()];
+    const seen = this.#seen.get(row._id);
+    if (seen?.mark === mark) return now - seen.since >= this.timings().leaseMs;
+    this.#seen.set(row._id, { mark, since: now });
+    return false;
+  }
+
+  /** Ends the watch on rows that are not among `ids`: they have ended. */
+  watchOnly(ids: ReadonlySet<string>): void {
+    for (const id of this.#seen.keys()) if (!ids.has(id)) this.#seen.delete(id);
+  }
+
+  /** Takes the lease by one conditional write of `changed`; undefined where another writer came first. */
+  async take(row: T, changed: Partial<T> = {}): Promise<HeldLease<T> | undefined> {
+    const since = this.clock.elapsed();
+    const taken = await this.rows.replace({ ...row, ...changed, ...this.fresh() });
+    return taken && this.hold(taken, since);
+  }
+
+  /** The lease of a row that was stored with `fresh()`, by a write that began at `since`. */
+  hold(row: T, since: number): HeldLease<T> {
+    const held = new HeldLease(this.rows, this.clock, this.timings().leaseMs, { row, since });
+    this.#seen.delete(row._id);
+    this.#held.add(held);
+    held.signal.addEventListener('abort', () => this.#leave(held), { once: true });
+    this.#timer ??= setInterval(() => this.#renew(), this.timings().renewMs).unref();
+    return held;
+  }
+
+  /** One pass over all that are held. */
+  #renew(): void {
+    for (const held of this.#held) void held.renew(this.timings().renewMs);
+  }
+
+  #holds(owner: string): boolean {
+    return [...this.#held].some(({ row }) => row.lease_owner === owner);
+  }
+
+  #leave(held: HeldLease<T>): void {
+    this.#held.delete(held);
+    if (this.#held.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+type LeaseFields = Pick<Leased, 'lease_owner' | 'lease_until'>;
