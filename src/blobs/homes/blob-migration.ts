@@ -1,6 +1,6 @@
 import { failpoint } from '../../kernel';
 import { BlobStore } from '../blob-store';
-import { BlobMover, NewHash } from './blob-mover';
+import { BlobMover, NewHash, turnedRound } from './blob-mover';
 import { BlobPlans } from './blob-plan';
 import { HomedBlobStore } from './homed-blob-store';
 
@@ -57,7 +57,11 @@ export class BlobMigration {
     for await (const _ of source.list()) count += 1;
     this.count({ total: this.progress.done + count, failed: -this.progress.failed });
     onProgress(this.progress);
-    const mover = new BlobMover(source, target, this.newHash);
+    const isMeant = async (): Promise<boolean> => {
+      const plan = await this.plans.current();
+      return (plan.to ?? plan.home) === this.progress.to;
+    };
+    const mover = new BlobMover(source, target, this.newHash, isMeant);
     const running = new Set<Promise<void>>();
     for await (const id of source.list()) {
       const moving = this.moveOne(mover, id, onProgress).finally(() => running.delete(moving));
@@ -65,6 +69,7 @@ export class BlobMigration {
       if (running.size >= AT_ONCE) await Promise.race(running);
     }
     await Promise.all(running);
+    if (!(await isMeant())) throw turnedRound();
   }
 
   private async moveOne(mover: BlobMover, id: string, onProgress: (progress: MoveProgress) => void): Promise<void> {

@@ -21,9 +21,14 @@ export class BlobMover {
     private readonly from: BlobStore,
     private readonly to: BlobStore,
     private readonly newHash: NewHash,
+    /** Whether blobs still go there: asked right before an original is removed. A move may be turned round while this one sleeps. */
+    private readonly isMeant: () => Promise<boolean>,
   ) {}
 
-  /** Resolves with the bytes moved; undefined where the blob is not there any more. @throws DomainError `integrity_failed` */
+  /**
+   * Resolves with the bytes moved; undefined where the blob is not there any more.
+   * @throws DomainError `integrity_failed`; `conflict` where blobs do not go there any more: the original stays
+   */
   async move(id: string): Promise<number | undefined> {
     const size = await this.from.size(id);
     if (size === undefined) return undefined;
@@ -31,6 +36,7 @@ export class BlobMover {
     if (digest === undefined) return undefined;
     failpoint('blobs.copied');
     await this.verify(id, size, digest);
+    if (!(await this.isMeant())) throw turnedRound();
     await this.from.remove(id);
     failpoint('blobs.removed');
     return size;
@@ -77,6 +83,9 @@ export class BlobMover {
     return hash.digest();
   }
 }
+
+export const turnedRound = (): DomainError =>
+  new DomainError('conflict', { detail: 'The move of blobs was turned round by another one.' });
 
 async function* hashed(source: AsyncIterable<Uint8Array>, hash: HashStream): AsyncIterable<Uint8Array> {
   for await (const chunk of source) {

@@ -75,6 +75,17 @@ describe('the blob store of an installation whose blobs are moved', () => {
     expect(await former.size('a')).toBeUndefined();
   });
 
+  it('keeps its blobs where a mover slept until the move had been turned round and had ended', async () => {
+    await put(process, 'a');
+    const verify = jest.spyOn(target, 'size').mockImplementationOnce(async () => {
+      verify.mockRestore();
+      await plans.end('former');
+      return undefined;
+    });
+    await expect(migrate()).rejects.toMatchObject({ code: 'conflict' });
+    expect(await text(await process.get('a'))).toBe('a');
+  });
+
   it.each(['begun', 'ended'])(
     'takes a blob along whose put began before a move that has %s meanwhile',
     async (state) => {

@@ -116,8 +116,17 @@ export class HomedBlobStore extends BlobStore {
       const plan = await this.fresh();
       const to = target(plan);
       if (to === at) return;
-      await new BlobMover(await this.at(plan, at), await this.at(plan, to), this.newHash).move(id);
-      at = to;
+      const isMeant = async (): Promise<boolean> => target(await this.fresh()) === to;
+      const mover = new BlobMover(await this.at(plan, at), await this.at(plan, to), this.newHash, isMeant);
+      const isMoved = await mover.move(id).then(
+        () => true,
+        async (error: unknown) => {
+          // Turned round meanwhile: the original is where it was.
+          if (isDomainError(error, 'conflict') && !(await isMeant())) return false;
+          throw error;
+        },
+      );
+      if (isMoved) at = to;
     }
   }
 
