@@ -49,6 +49,24 @@ describe('An erase that was never decided', () => {
     expect(await coffer.get(Erasures).find(id)).toBeUndefined();
   });
 
+  it('is not given back by who slept until it was given back by another one and erased anew', async () => {
+    await someone();
+    const { id } = await someone();
+    const [users, erasures] = [coffer.get(Users), coffer.get(Erasures)];
+    await abandonedClaim(id);
+    coffer.clock.offset += 2 * MINUTE;
+    const move = erasures.move.bind(erasures);
+    jest.spyOn(erasures, 'move').mockImplementationOnce(async (...args) => {
+      const withdrawn = await move(...args);
+      await coffer.get(AccountErasure).resume();
+      coffer.clock.offset += 1000;
+      await abandonedClaim(id);
+      return withdrawn;
+    });
+    await coffer.get(AccountErasure).resume();
+    expect((await users.byId(id))?.state).toBe('erasing');
+  });
+
   it('is given back by who marked it only after its claim was withdrawn', async () => {
     await someone();
     const { id, person } = await someone();

@@ -103,7 +103,10 @@ export class EraseDecision {
     const withdrawn = erasure.state === 'withdrawn' ? erasure : await this.erasures.move(erasure, 'withdrawn');
     if (withdrawn === undefined) return false;
     failpoint('erase.withdrawn');
-    await this.#restore(withdrawn, async () => (await this.erasures.find(withdrawn._id))?.rev === withdrawn.rev);
+    await this.#restore(withdrawn, async () => {
+      const now = await this.erasures.find(withdrawn._id);
+      return now?.state === 'withdrawn' && now.requested_at === withdrawn.requested_at;
+    });
     await this.erasures.remove(withdrawn);
     return true;
   }

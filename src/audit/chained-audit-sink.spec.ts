@@ -4,6 +4,7 @@ import { type AuditIntent, audited, DomainError, Readiness, SystemClock } from '
 import { runInRequest } from '../observability';
 import { type Collection, type Doc, type Draft, type Store } from '../store';
 import { FaultyStore } from '../../test/support/faulty-store';
+import { sleepBefore } from '../../test/support/write-faults';
 import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-store';
 import { ChainedAuditSink, verifyChain } from '.';
 import { type AuditBatchDoc, auditBatchesCollection, auditWritersCollection } from './audit.collection';
@@ -207,19 +208,14 @@ describe('the audit log while the store cannot serve', () => {
 
   it('writes an entry once where the store stalled while the process registered its chain', async () => {
     const stalled = new FaultyStore(open.store);
-    let resume = (): void => undefined;
-    const back = new Promise<void>((resolve) => (resume = resolve));
-    stalled.faults.choose = async ({ target }) => {
-      if (target === 'audit_writers') await back;
-      return undefined;
-    };
+    const pause = sleepBefore(({ target }) => target === 'audit_writers');
+    stalled.faults.choose = pause.choice;
     const sink = sinkOn(stalled);
     await expect(sink.begin(intent)).rejects.toMatchObject({ code: 'store_unavailable' });
-    // The next try begins while the first one still waits for the store.
-    const again = sink.begin({ ...intent, resource: 'record/r-2' }).catch(() => undefined);
-    await sleep(1_200);
-    resume();
-    await again;
+    // The next try overtakes the first one, which still waits for the store.
+    await sink.begin({ ...intent, resource: 'record/r-2' });
+    pause.release();
+    await sleep(100);
     await sink.onApplicationShutdown();
     const intents = (await entries()).filter(({ phase }) => phase === 'intent');
     expect(intents.map(({ resource }) => resource).sort()).toEqual(['record/r-1', 'record/r-2']);
