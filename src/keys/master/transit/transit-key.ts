@@ -42,8 +42,11 @@ export class TransitKey {
     return { current, versions, destroyedBelow: typeof trimmed === 'number' ? trimmed : 0 };
   }
 
-  async rotate(): Promise<void> {
-    await this.#served(this.session.request({ method: 'POST', path: `${this.path}/rotate` }));
+  /** The newest version then, where the answer says it: older releases answer without a body. */
+  async rotate(): Promise<number | undefined> {
+    const reply = await this.#served(this.session.request({ method: 'POST', path: `${this.path}/rotate` }));
+    const { latest_version: latest } = keyData(reply);
+    return typeof latest === 'number' ? latest : undefined;
   }
 
   /** Disables all versions before `version`. A minimum that is higher already stays: what was ended is not opened again here. */

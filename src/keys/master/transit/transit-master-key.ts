@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SecretBytes, type WrappedKey } from '../../../kernel';
 import { accepted, checkBatch, checkRetirable, refusedItem } from '../batch';
 import { type ItemResult, MasterKey, type MasterKeyState, type UnwrapItem, type WrapItem } from '../master-key';
@@ -7,6 +8,9 @@ import { type BatchAnswer, type BatchRequest, sendBatch } from './transit-batch'
 import type { TransitConfig } from './transit-config';
 import { TransitKey } from './transit-key';
 
+/** How often a version that was made is looked for, where the answer to its making does not name it. */
+const LOOKS = 3;
+const LOOK_PAUSE_MS = 150;
 const SHAPE = /^vault:v([1-9]\d{0,8}):[A-Za-z0-9+/]+={0,2}$/;
 
 /**
@@ -89,11 +93,18 @@ export class TransitMasterKey extends MasterKey {
     }
   }
 
+  /** At least one version further, or not at all: a node that lags behind must not lead to one version after the other. */
   async #rotatedOnce(expected: number): Promise<number> {
     const { current } = await this.state();
     if (current > expected) return current;
-    await this.#key.rotate();
-    return (await this.state()).current;
+    const made = await this.#key.rotate();
+    if (made !== undefined && made > current) return made;
+    for (let look = 0; look < LOOKS; look += 1) {
+      if (look > 0) await sleep(LOOK_PAUSE_MS, undefined, { ref: false });
+      const seen = (await this.state()).current;
+      if (seen > current) return seen;
+    }
+    throw unavailable('a new version does not show');
   }
 
   retire(version: number): Promise<void> {

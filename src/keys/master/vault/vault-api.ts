@@ -1,11 +1,16 @@
 import vault from 'node-vault';
 import { DomainError } from '../../../kernel';
-import type { VaultTransport } from './vault-transport';
+import type { AnswerHeaders, VaultTransport } from './vault-transport';
+
+/** The node has not yet seen the state of the storage, or the token, that the request names. */
+export const LAGS_BEHIND = 412;
 
 /** What Vault answered: 2xx, or a refusal of the request itself (4xx). Anything else is an outage and was thrown. */
 export interface VaultReply {
   readonly status: number;
   readonly body: VaultBody;
+  /** The state of the storage that this answer is from, where the server says it. */
+  readonly index?: string | undefined;
 }
 
 export interface VaultBody {
@@ -21,6 +26,8 @@ export interface VaultCall {
   readonly path: string;
   readonly body?: Readonly<Record<string, unknown>>;
   readonly token?: string;
+  /** The state of the storage that the answer may not be older than. */
+  readonly index?: string | undefined;
   readonly timeoutMs: number;
 }
 
@@ -49,21 +56,21 @@ export class VaultApi {
 
   /** @throws DomainError `kms_unavailable`: no answer in time, 429, 5xx, sealed, a redirect, or something that is not Vault. */
   async call(call: VaultCall): Promise<VaultReply> {
-    let retryAfter: string | undefined;
+    let headers: AnswerHeaders | undefined;
     const options = {
       timeout: call.timeoutMs,
-      onRetryAfter: (value: string) => (retryAfter = value),
-      headers: call.token === undefined ? {} : { 'X-Vault-Token': call.token },
+      onHeaders: (given: AnswerHeaders) => (headers = given),
+      headers: headersOf(call),
     };
     try {
       const body: unknown =
         call.method === 'GET'
           ? await this.#client.read(call.path, options)
           : await this.#client.write(call.path, call.body ?? {}, options);
-      return { status: 200, body: asBody(body) };
+      return { status: 200, body: asBody(body), index: headers?.index };
     } catch (error) {
       const refusal = refusalOf(error);
-      if (refusal === undefined) throw unavailable(reasonOf(error), secondsOf(retryAfter));
+      if (refusal === undefined) throw unavailable(reasonOf(error), secondsOf(headers?.retryAfter));
       return refusal;
     }
   }
@@ -72,6 +79,13 @@ export class VaultApi {
     this.transport.close();
   }
 }
+
+/** A node that lags behind hands the request on to the active one, where its operator allows that; else it answers 412. */
+const headersOf = ({ token, index }: VaultCall): Readonly<Record<string, string>> => ({
+  'X-Vault-Inconsistent': 'forward-active-node',
+  ...(token === undefined ? {} : { 'X-Vault-Token': token }),
+  ...(index === undefined ? {} : { 'X-Vault-Index': index }),
+});
 
 /** Seconds. */
 const USUAL_WAIT = 5;
@@ -97,7 +111,7 @@ const secondsOf = (retryAfter: string | undefined): number | undefined =>
     ? Math.min(Math.max(1, Number(retryAfter)), LONGEST_WAIT)
     : undefined;
 
-const REFUSALS = new Set([400, 403, 404, 405, 413]);
+const REFUSALS = new Set([400, 403, 404, 405, LAGS_BEHIND, 413]);
 
 function refusalOf(error: unknown): VaultReply | undefined {
   const answer = answerOf(error);

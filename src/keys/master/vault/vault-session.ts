@@ -1,14 +1,18 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import type { VaultConfig } from '../../../config';
 import { SECOND, StartRefused } from '../../../kernel';
 import { OPERATION_MS, operationDeadline } from '../operation-deadline';
 import { CircuitBreaker } from './circuit-breaker';
 import { TokenRenewer } from './token-renewer';
-import { unavailable, VaultApi, VaultCall, VaultReply, VaultUnavailable } from './vault-api';
+import { LAGS_BEHIND, unavailable, VaultApi, VaultCall, VaultReply, VaultUnavailable } from './vault-api';
 
 const LOGIN_MS = 1_000;
 // A token that is fresh and refused all the same lacks a policy: to log in again for each such request would only load Vault.
 const FORBIDDEN_MS = 10 * SECOND;
+
+/** How long a node that lags behind is given before it is asked once more. */
+const LAG_MS = 100;
 
 type Request = Pick<VaultCall, 'method' | 'path' | 'body'>;
 
@@ -23,6 +27,8 @@ export class VaultSession {
     (error) => (error instanceof VaultUnavailable ? error.told : undefined),
   );
   #token: string | undefined;
+  /** The state of Vault's storage after the last write of this process, where the server says it. */
+  #index: string | undefined;
   #login: Promise<string> | undefined;
   #forbidden: { readonly token: string; readonly until: number } | undefined;
 
@@ -86,8 +92,22 @@ export class VaultSession {
     return again;
   }
 
-  #send(request: Request, token: string, deadline: number): Promise<VaultReply> {
-    return this.api.call({ ...request, token, timeoutMs: deadline - performance.now() });
+  /** Once more after a pause where the node lags behind. Reads after a write of this process are not served from before it. */
+  async #send(request: Request, token: string, deadline: number): Promise<VaultReply> {
+    const call = (): Promise<VaultReply> =>
+      this.api.call({ ...request, token, index: this.#index, timeoutMs: deadline - performance.now() });
+    let reply = await call();
+    if (reply.status === LAGS_BEHIND) {
+      await sleep(LAG_MS, undefined, { ref: false });
+      reply = await call();
+    }
+    if (reply.status === LAGS_BEHIND) {
+      // A Vault that was restored from a snapshot may never come to that state again.
+      this.#index = undefined;
+      throw unavailable(`status ${LAGS_BEHIND}`);
+    }
+    if (request.method === 'POST') this.#index = reply.index ?? this.#index;
+    return reply;
   }
 
   #isForbidden(token: string): boolean {

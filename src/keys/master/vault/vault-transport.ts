@@ -14,8 +14,15 @@ export interface TransportRequest {
   readonly json?: unknown;
   /** ms until the request is given up: name resolution, connection and body included. */
   readonly timeout: number;
-  /** Called with the answer's Retry-After, where it has one: node-vault drops the headers. */
-  readonly onRetryAfter?: (value: string) => void;
+  /** Called with the answer's headers, which node-vault drops. */
+  readonly onHeaders?: (headers: AnswerHeaders) => void;
+}
+
+/** What Coffer looks at of the headers of an answer. */
+export interface AnswerHeaders {
+  readonly retryAfter: string | undefined;
+  /** The state of the storage after a write: who names it in a later request is not served from an older one. */
+  readonly index: string | undefined;
 }
 
 export interface TransportAnswer {
@@ -55,8 +62,7 @@ export class VaultTransport {
       signal: AbortSignal.timeout(Math.max(1, Math.ceil(request.timeout))),
       ...(request.json === undefined ? {} : { data: request.json }),
     });
-    const retryAfter: unknown = headers['retry-after'];
-    if (typeof retryAfter === 'string') request.onRetryAfter?.(retryAfter);
+    request.onHeaders?.({ retryAfter: textOf(headers['retry-after']), index: textOf(headers['x-vault-index']) });
     return { statusCode: status, body: data, request: { path: new URL(request.uri).pathname } };
   }
 
@@ -65,3 +71,5 @@ export class VaultTransport {
     this.#https.destroy();
   }
 }
+
+const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
