@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** What stands between the service and a real server, OpenBao or S3, and makes of it what a test wants it to be. */
 export interface FaultProxy {
@@ -11,9 +12,16 @@ export interface FaultProxy {
   readonly passed: string[];
   /**
    * `pass`; `damage`: a bit of each body is another one; `cut`: each connection is reset; an answer of its own; or milliseconds to wait
-   * before handing on, or before the answer.
+   * before handing on, before the answer, or for each item of a batch (for a request without one, once), one request after the other.
    */
-  mode: 'pass' | 'damage' | 'cut' | Refusal | { readonly delayMs: number } | { readonly answerAfterMs: number };
+  mode:
+    | 'pass'
+    | 'damage'
+    | 'cut'
+    | Refusal
+    | { readonly delayMs: number }
+    | { readonly answerAfterMs: number }
+    | { readonly itemMs: number };
   /** From now on `cut`, and what is under way as well. */
   cutAll(): void;
   close(): Promise<void>;
@@ -38,6 +46,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     else if (mode === 'damage') handOn(request, response, damaged(request));
     else if (typeof mode === 'object' && 'answerAfterMs' in mode)
       handOn(request, response, request, mode.answerAfterMs);
+    else if (typeof mode === 'object' && 'itemMs' in mode) void slowByItem(request, response, mode.itemMs);
     else if (mode === 'pass' || ('status' in mode && !isFor(mode, request))) handOn(request, response);
     else if ('status' in mode) refuse(request, response, mode);
     else setTimeout(() => handOn(request, response), mode.delayMs).unref();
@@ -59,6 +68,18 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     onward.on('error', () => response.destroy());
     request.once('close', () => request.complete || onward.destroy());
     body.pipe(onward);
+  };
+  let turn = Promise.resolve();
+  /** One request after the other; one that nobody waits for any more costs nothing further. */
+  const slowByItem = async (request: IncomingMessage, response: ServerResponse, itemMs: number): Promise<void> => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const body = Buffer.concat(chunks);
+    const items = /"batch_input"/.test(body.toString()) ? body.toString().split('"context"').length - 1 : 1;
+    turn = turn.then(async () => {
+      for (let item = 0; item < items && !response.destroyed; item += 1) await sleep(itemMs);
+      if (!response.destroyed) handOn(request, response, Readable.from([body], { objectMode: false }));
+    });
   };
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

@@ -4,4 +4,5 @@ export * from './master-key';
 export * from './master-key-homes';
 export * from './master-key-row';
 export { asOneOperation, inAttempts } from './operation-deadline';
+export { PartSize } from './part-size';
 export * from './wrap-context';

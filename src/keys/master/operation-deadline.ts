@@ -12,6 +12,9 @@ const deadlines = new AsyncLocalStorage<number>();
 export const asOneOperation = <T>(work: () => Promise<T>): Promise<T> =>
   deadlines.getStore() === undefined ? asNewOperation(work) : work();
 
+/** Whether somebody waits for an answer by a deadline that work done now is a part of. */
+export const isWithinOperation = (): boolean => deadlines.getStore() !== undefined;
+
 const asNewOperation = <T>(work: () => Promise<T>): Promise<T> => deadlines.run(performance.now() + OPERATION_MS, work);
 
 /**

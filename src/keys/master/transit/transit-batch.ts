@@ -1,3 +1,5 @@
+import { asOneOperation, isWithinOperation } from '../operation-deadline';
+import { PartSize } from '../part-size';
 import { unavailable, type VaultReply } from '../vault';
 
 /** One item of `batch_results`. `error` is Vault's text: its presence counts, its words stay here. */
@@ -7,26 +9,40 @@ export interface BatchAnswer {
   readonly error?: string;
 }
 
-/** Sends one `batch_input`, gives the reply. */
-export type SendBatch = (items: readonly BatchRequest[]) => Promise<VaultReply>;
+/** Sends one `batch_input`, gives the reply. `isBulk`: one that takes too long is sent again in smaller parts. */
+export type SendBatch = (items: readonly BatchRequest[], isBulk: boolean) => Promise<VaultReply>;
+type SendPart = (items: readonly BatchRequest[]) => Promise<VaultReply>;
 export type BatchRequest = Readonly<Record<string, string | number>>;
 
 // OpenBao refuses JSON with more than 1,000 strings, member names included: a rewrap item has five of them.
 const CHUNK = 150;
 
 /**
- * All items in order, in as few requests as Vault takes: a request that is refused as a whole (for its size) is halved.
+ * All items in order, in as few requests as Vault takes: a request that is refused as a whole (for its size) is halved, and so is one that
+ * takes too long, unless it is part of an operation with a deadline of its own.
  * @throws DomainError `kms_unavailable` where even one item alone is refused without a result: then it is the key or the mount that is
  * not there, and no item must be taken for faulty because of it.
  */
-export async function sendBatch(items: readonly BatchRequest[], send: SendBatch): Promise<BatchAnswer[]> {
-  if (items.length === 0) return [];
-  const parts = items.length > CHUNK ? halves(items) : [items];
-  const answers = await Promise.all(parts.map((part) => sendPart(part, send)));
-  return answers.flat();
+export class TransitBatches {
+  readonly #size = new PartSize(CHUNK);
+
+  async send(items: readonly BatchRequest[], send: SendBatch): Promise<BatchAnswer[]> {
+    if (items.length === 0) return [];
+    const isBulk = !isWithinOperation();
+    const request: SendPart = (part) => send(part, isBulk && part.length > 1);
+    // A batch that Vault takes in parts only is one operation all the same.
+    if (!isBulk) return (await Promise.all(chunks(items).map((part) => sendPart(part, request)))).flat();
+    const work = (part: readonly BatchRequest[]): Promise<BatchAnswer[]> =>
+      asOneOperation(() => sendPart(part, request));
+    const together = this.#size.isFull ? chunks(items) : [items];
+    return (await Promise.all(together.map((part) => this.#size.inParts(part, work)))).flat();
+  }
 }
 
-async function sendPart(items: readonly BatchRequest[], send: SendBatch): Promise<BatchAnswer[]> {
+const chunks = (items: readonly BatchRequest[]): (readonly BatchRequest[])[] =>
+  items.length > CHUNK ? halves(items) : [items];
+
+async function sendPart(items: readonly BatchRequest[], send: SendPart): Promise<BatchAnswer[]> {
   const reply = await send(items);
   const results = resultsOf(reply);
   if (results?.length === items.length) return results;

@@ -4,7 +4,7 @@ import { accepted, checkBatch, checkRetirable, refusedItem } from '../batch';
 import { type ItemResult, MasterKey, type MasterKeyState, type UnwrapItem, type WrapItem } from '../master-key';
 import { asOneOperation } from '../operation-deadline';
 import { openVault, unavailable, type VaultSession } from '../vault';
-import { type BatchAnswer, type BatchRequest, sendBatch } from './transit-batch';
+import { type BatchAnswer, type BatchRequest, TransitBatches } from './transit-batch';
 import type { TransitConfig } from './transit-config';
 import { TransitKey } from './transit-key';
 
@@ -21,6 +21,7 @@ export class TransitMasterKey extends MasterKey {
   readonly home = 'transit' as const;
   readonly #session: VaultSession;
   readonly #key: TransitKey;
+  readonly #batches = new TransitBatches();
 
   /** @throws StartRefused where VAULT_CACERT cannot be read. */
   constructor(
@@ -72,17 +73,15 @@ export class TransitMasterKey extends MasterKey {
 
   async rewrap(version: number, items: readonly UnwrapItem[]): Promise<ItemResult<WrappedKey>[]> {
     checkBatch(items);
-    return asOneOperation(() =>
-      this.#wellFormed(items, async (sound) => {
-        const answers = await this.#batch(
-          'rewrap',
-          sound.map((item) => ({ ...ciphertextOf(item), key_version: version })),
-        );
-        const wrapped = answers.map((answer) => wrappedBy(answer, version));
-        if (wrapped.includes(undefined)) await this.#mustHave(version);
-        return wrapped.map((value) => (value === undefined ? refusedItem('the wrap does not open') : accepted(value)));
-      }),
-    );
+    return this.#wellFormed(items, async (sound) => {
+      const answers = await this.#batch(
+        'rewrap',
+        sound.map((item) => ({ ...ciphertextOf(item), key_version: version })),
+      );
+      const wrapped = answers.map((answer) => wrappedBy(answer, version));
+      if (wrapped.includes(undefined)) await this.#mustHave(version);
+      return wrapped.map((value) => (value === undefined ? refusedItem('the wrap does not open') : accepted(value)));
+    });
   }
 
   /** More than once where the key has fewer versions than the home that it takes over from: each time is an operation of its own. */
@@ -131,9 +130,8 @@ export class TransitMasterKey extends MasterKey {
 
   #batch(operation: 'encrypt' | 'decrypt' | 'rewrap', items: readonly BatchRequest[]): Promise<BatchAnswer[]> {
     const path = `${this.config.transitMount}/${operation}/${this.config.keyName}`;
-    // A batch that Vault takes in parts only is one operation all the same.
-    return asOneOperation(() =>
-      sendBatch(items, (batch_input) => this.#session.request({ method: 'POST', path, body: { batch_input } })),
+    return this.#batches.send(items, (batch_input, isBulk) =>
+      this.#session.request({ method: 'POST', path, body: { batch_input }, isBulk }),
     );
   }
 

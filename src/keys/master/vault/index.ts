@@ -1,4 +1,4 @@
 export { KvDocuments, type KvDocument, VaultForbidden, VaultNoEngine } from './kv-documents';
 export { openVault } from './open-vault';
-export { unavailable, type VaultReply, VaultUnavailable } from './vault-api';
+export { isTooSlow, unavailable, type VaultReply, VaultUnavailable } from './vault-api';
 export { VaultSession } from './vault-session';

@@ -87,6 +87,11 @@ const headersOf = ({ token, index }: VaultCall): Readonly<Record<string, string>
   ...(index === undefined ? {} : { 'X-Vault-Index': index }),
 });
 
+const NO_ANSWER = 'no answer in time';
+
+/** Vault may be there and need longer than the time that was given: a smaller request may be answered. */
+export const isTooSlow = (error: unknown): boolean => error instanceof VaultUnavailable && error.reason === NO_ANSWER;
+
 /** Seconds. */
 const USUAL_WAIT = 5;
 /** Whatever an answer says, Vault is asked again after so many seconds: a header must not take the service away for an hour. */
@@ -132,7 +137,7 @@ function reasonOf(error: unknown): string {
   const answer = answerOf(error);
   if (answer !== undefined) return `status ${answer.statusCode}`;
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ERR_CANCELED') return 'no answer in time';
+  if (code === 'ERR_CANCELED') return NO_ANSWER;
   return typeof code === 'string' ? code : 'no answer';
 }
 

@@ -5,7 +5,7 @@ import { SECOND, StartRefused } from '../../../kernel';
 import { OPERATION_MS, operationDeadline } from '../operation-deadline';
 import { CircuitBreaker } from './circuit-breaker';
 import { TokenRenewer } from './token-renewer';
-import { LAGS_BEHIND, unavailable, VaultApi, VaultCall, VaultReply, VaultUnavailable } from './vault-api';
+import { isTooSlow, LAGS_BEHIND, unavailable, VaultApi, VaultCall, VaultReply, VaultUnavailable } from './vault-api';
 
 const LOGIN_MS = 1_000;
 // A token that is fresh and refused all the same lacks a policy: to log in again for each such request would only load Vault.
@@ -14,7 +14,10 @@ const FORBIDDEN_MS = 10 * SECOND;
 /** How long a node that lags behind is given before it is asked once more. */
 const LAG_MS = 100;
 
-type Request = Pick<VaultCall, 'method' | 'path' | 'body'>;
+interface Request extends Pick<VaultCall, 'method' | 'path' | 'body'> {
+  /** A part of background work that is asked for again in smaller parts: that it takes too long is no outage yet. */
+  readonly isBulk?: boolean;
+}
 
 /**
  * Requests under a token that is kept alive. On 403 the token is taken for dead: one new login, shared by all that wait, and one more try.
@@ -62,7 +65,7 @@ export class VaultSession {
       return reply;
     } catch (error) {
       if (error instanceof VaultUnavailable) {
-        this.#breaker.failed(error.told);
+        if (request.isBulk !== true || !isTooSlow(error)) this.#breaker.failed(error.told);
         this.#logger.warn(`${request.path}: ${error.reason}`);
       }
       throw error;
@@ -93,7 +96,7 @@ export class VaultSession {
   }
 
   /** Once more after a pause where the node lags behind. Reads after a write of this process are not served from before it. */
-  async #send(request: Request, token: string, deadline: number): Promise<VaultReply> {
+  async #send({ isBulk: _, ...request }: Request, token: string, deadline: number): Promise<VaultReply> {
     const call = (): Promise<VaultReply> =>
       this.api.call({ ...request, token, index: this.#index, timeoutMs: deadline - performance.now() });
     let reply = await call();

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { failpoint, StartRefused } from '../../../kernel';
 import { type Draft, untilHeld, type UserKeyPlace } from '../../../store';
-import { accepted, asOneOperation, inAttempts, type ItemResult, refusedItem } from '../../master';
+import { accepted, asOneOperation, inAttempts, type ItemResult, PartSize, refusedItem } from '../../master';
 import { KvDocuments, VaultForbidden, VaultNoEngine, type VaultSession } from '../../master/vault';
 import { NameHeld, UnreadableDocument, VaultPlace } from '../user-key-home';
 import type { UserKeyDoc } from '../user-keys.collection';
@@ -36,6 +36,7 @@ interface Found {
 export class VaultUserKeyHome extends VaultPlace {
   readonly #logger = new Logger('VaultUserKeyHome');
   readonly #documents: KvDocuments;
+  readonly #atOnce = new PartSize(AT_ONCE);
 
   constructor(
     private readonly session: VaultSession,
@@ -71,12 +72,9 @@ export class VaultUserKeyHome extends VaultPlace {
   }
 
   async load(rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]> {
-    const results: ItemResult<UserKeyDoc>[] = [];
-    for (let start = 0; start < rows.length; start += AT_ONCE) {
-      const together = rows.slice(start, start + AT_ONCE);
-      results.push(...(await asOneOperation(() => Promise.all(together.map((row) => this.#complete(row))))));
-    }
-    return results;
+    return this.#atOnce.inParts(rows, (together) =>
+      asOneOperation(() => Promise.all(together.map((row) => this.#complete(row)))),
+    );
   }
 
   async keep(row: Draft<UserKeyDoc>, isNew = false): Promise<void> {
