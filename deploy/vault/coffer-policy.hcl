@@ -38,13 +38,27 @@ path "transit/rewrap/coffer-master" {
 }
 
 # MASTER_KEY=kv: the one document that is the master key. Writes are check-and-set, and former versions of the document can be destroyed
-# once a master key version is retired. Not "delete", and nothing of kv/metadata: the service cannot remove the document itself.
+# once a master key version is retired. Not "delete", and of kv/metadata no more than to look: the service cannot remove the document itself.
 path "kv/data/master_key" {
   capabilities = ["create", "read", "update"]
 }
 
 path "kv/destroy/master_key" {
   capabilities = ["update"]
+}
+
+# What the engine does by itself with documents (delete_version_after): looked at and told at each start, with MASTER_KEY=kv or
+# USER_KEY_STORE=vault. Without these the service starts all the same, and says that it cannot look.
+path "kv/config" {
+  capabilities = ["read"]
+}
+
+path "kv/metadata/master_key" {
+  capabilities = ["read"]
+}
+
+path "kv/metadata/user_keys/_installation" {
+  capabilities = ["read"]
 }
 
 # USER_KEY_STORE=vault: one document a user, and one, user_keys/_installation, that says whose they are. An erase writes a tombstone over it and destroys the former versions, by their numbers.

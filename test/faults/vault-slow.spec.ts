@@ -57,5 +57,5 @@ function rowOf(name: string): UserKeyDoc {
   return {
     ...{ _id: newId(), rev: 1, name, state: 'active', current: 1, epoch: 1, master_epoch: 1, created_at: 1 },
     ...{ versions: [version], master_version: 1, wrapped_name_key: '', quarantined: false },
-  } as UserKeyDoc;
+  };
 }

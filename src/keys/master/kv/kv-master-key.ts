@@ -5,7 +5,15 @@ import { checkRetirable } from '../batch';
 import { HeldMasterKey, type KeyLookup, type KeyUse } from '../held-master-key';
 import type { MasterKeyState, OpenOptions } from '../master-key';
 import { asOneOperation, inAttempts } from '../operation-deadline';
-import { KvDocuments, openVault, unavailable, VaultForbidden, VaultNoEngine, type VaultSession } from '../vault';
+import {
+  KvDocuments,
+  openVault,
+  tellKvSettings,
+  unavailable,
+  VaultForbidden,
+  VaultNoEngine,
+  type VaultSession,
+} from '../vault';
 import { HeldKeys } from './held-keys';
 import {
   destroyedBefore,
@@ -59,6 +67,7 @@ export class KvMasterKey extends HeldMasterKey {
     } catch (error) {
       throw this.#startRefusal(error);
     }
+    await tellKvSettings(this.session, this.#documents.mount, PATH);
   }
 
   async state(): Promise<MasterKeyState> {

@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { StartRefused } from '../../../kernel';
 import type { MasterKeyState } from '../master-key';
 import { unavailable, type VaultReply, type VaultSession } from '../vault';
@@ -7,6 +8,7 @@ const TYPE = 'aes256-gcm96';
 
 /** The named key of the Transit engine: makes it, describes it, rotates it. */
 export class TransitKey {
+  readonly #logger = new Logger('TransitKey');
   readonly path: string;
 
   constructor(
@@ -25,6 +27,21 @@ export class TransitKey {
     if (type !== TYPE || derived !== true) {
       throw new StartRefused(`The Vault key ${this.path} must be of type ${TYPE} with derived=true.`);
     }
+    this.#tell(keyData(key));
+  }
+
+  /** What an operator has set that weakens what Transit is for, one line each. None of it makes data unreadable by itself: none is refused. */
+  #tell(key: KeyData): void {
+    if (key.exportable === true)
+      this.#logger.error(`${this.path}: exportable is set, for good: the key can leave Vault`);
+    if (key.allow_plaintext_backup === true)
+      this.#logger.error(`${this.path}: allow_plaintext_backup is set, for good: the key can leave Vault in a backup`);
+    if (key.deletion_allowed === true)
+      this.#logger.warn(`${this.path}: deletion_allowed is set: one call ends all data, set it to false`);
+    if (rotatesByItself(key.auto_rotate_period))
+      this.#logger.warn(
+        `${this.path}: auto_rotate_period is set: use KEY_ROTATION_DAYS, which wraps keys again as well`,
+      );
   }
 
   /** Derived keys list their versions with the second in which each was made. Versions below min_decryption_version are not listed. */
@@ -101,9 +118,17 @@ export class TransitKey {
   }
 }
 
+/** Seconds as a number, or a duration as `0s`. */
+const rotatesByItself = (period: unknown): boolean =>
+  (typeof period === 'number' && period > 0) || (typeof period === 'string' && /[1-9]/.test(period));
+
 interface KeyData {
   readonly type?: unknown;
   readonly derived?: unknown;
+  readonly exportable?: unknown;
+  readonly allow_plaintext_backup?: unknown;
+  readonly deletion_allowed?: unknown;
+  readonly auto_rotate_period?: unknown;
   readonly latest_version?: unknown;
   readonly keys?: unknown;
   readonly min_decryption_version?: unknown;

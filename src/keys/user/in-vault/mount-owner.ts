@@ -2,7 +2,7 @@ import { StartRefused } from '../../../kernel';
 import { type KvDocuments, unavailable } from '../../master/vault';
 
 /** No user name, which begins with a letter or a digit; under the path that the service's policy has for user keys anyway. */
-const PATH = 'user_keys/_installation';
+export const MOUNT_MARK = 'user_keys/_installation';
 
 /**
  * Binds a KV mount to the installation that comes first. Documents lie under user names there, so a second installation on the same mount
@@ -10,9 +10,9 @@ const PATH = 'user_keys/_installation';
  * @throws StartRefused where it belongs to another installation
  */
 export async function bindMount(documents: KvDocuments, installationId: string): Promise<void> {
-  const found = await documents.read(PATH);
-  if (found.data === undefined) await documents.write(PATH, { installation_id: installationId }, found.version);
-  const { data } = found.data === undefined ? await documents.read(PATH) : found;
+  const found = await documents.read(MOUNT_MARK);
+  if (found.data === undefined) await documents.write(MOUNT_MARK, { installation_id: installationId }, found.version);
+  const { data } = found.data === undefined ? await documents.read(MOUNT_MARK) : found;
   const owner = data?.['installation_id'];
   if (owner === undefined) throw unavailable('no mark of the mount');
   if (owner === installationId) return;

@@ -2,10 +2,10 @@ import { Logger } from '@nestjs/common';
 import { failpoint, StartRefused } from '../../../kernel';
 import { type Draft, untilHeld, type UserKeyPlace } from '../../../store';
 import { accepted, asOneOperation, inAttempts, type ItemResult, PartSize, refusedItem } from '../../master';
-import { KvDocuments, VaultForbidden, VaultNoEngine, type VaultSession } from '../../master/vault';
+import { KvDocuments, tellKvSettings, VaultForbidden, VaultNoEngine, type VaultSession } from '../../master/vault';
 import { NameHeld, UnreadableDocument, VaultPlace } from '../user-key-home';
 import type { UserKeyDoc } from '../user-keys.collection';
-import { bindMount } from './mount-owner';
+import { bindMount, MOUNT_MARK } from './mount-owner';
 import {
   claim,
   documentOf,
@@ -57,6 +57,7 @@ export class VaultUserKeyHome extends VaultPlace {
         ? new StartRefused(`Vault has no KV engine of version 2 at ${mount}.`)
         : error;
     });
+    await tellKvSettings(this.session, mount, MOUNT_MARK);
   }
 
   async ping(): Promise<void> {

@@ -1,0 +1,70 @@
+import { Logger } from '@nestjs/common';
+import { openKv, openUserKeyHome } from '../support/kv';
+import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
+import { openTransit } from '../support/transit';
+
+/** Settings of the operator that the service neither makes nor can undo. */
+describeWithPart('openbao', 'What Vault is set to is told at the start', () => {
+  let bao: Bao;
+  let lines: string[];
+
+  beforeAll(async () => {
+    bao = await startOpenBao();
+  });
+  afterAll(() => bao.stop());
+  beforeEach(() => {
+    lines = [];
+    const note =
+      (level: string) =>
+      (line: unknown): void =>
+        void lines.push(`${level} ${String(line)}`);
+    Logger.overrideLogger({ log: note('log'), warn: note('warn'), error: note('error') });
+  });
+  afterEach(() => {
+    Logger.overrideLogger(false);
+  });
+
+  const told = (pattern: RegExp): string[] => lines.filter((line) => pattern.test(line));
+  const started = async (): Promise<void> => {
+    await (await openTransit(bao)).close();
+    await (await openKv(bao)).close();
+    await openUserKeyHome(bao);
+  };
+
+  it('says nothing of what is as it should be', async () => {
+    await started();
+    expect(told(/transit\/keys|kv\//)).toEqual([]);
+  });
+
+  it('names each setting by which the Transit key can leave Vault, be deleted or be rotated by itself', async () => {
+    const unsafe = {
+      exportable: true,
+      allow_plaintext_backup: true,
+      deletion_allowed: true,
+      auto_rotate_period: '24h',
+    };
+    await bao.request('POST', 'transit/keys/coffer-master/config', unsafe);
+    await started();
+    for (const name of Object.keys(unsafe)) expect(told(new RegExp(name))).toHaveLength(1);
+    expect(told(/^error/)).toHaveLength(2);
+  });
+
+  it('names delete_version_after and max_versions of the KV engine and of a document', async () => {
+    await bao.request('POST', 'kv/config', { delete_version_after: '768h', max_versions: 5 });
+    await bao.request('POST', 'kv/metadata/master_key', { delete_version_after: '24h' });
+    await started();
+    expect(told(/^error kv\/config: delete_version_after/)).toHaveLength(2);
+    expect(told(/^log kv\/config: max_versions is 5/)).toHaveLength(2);
+    expect(told(/^error kv\/metadata\/master_key: delete_version_after/)).toHaveLength(1);
+  });
+
+  it('starts, and says that it cannot look, under a policy of before', async () => {
+    const before = `
+      path "kv/data/master_key" { capabilities = ["create", "read", "update"] }
+      path "kv/data/user_keys/*" { capabilities = ["create", "read", "update"] }`;
+    await bao.request('PUT', `sys/policies/acl/${bao.policyName}`, { policy: before });
+    await (await openKv(bao)).close();
+    await openUserKeyHome(bao);
+    expect(told(/kv\/config: .*does not let Coffer look/)).toHaveLength(2);
+  });
+});
