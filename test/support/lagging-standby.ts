@@ -35,16 +35,22 @@ export async function startLaggingStandby(active: string): Promise<LaggingStandb
     standby.requests.push({ name, headers: request.headers });
     if (standby.refusals > 0) {
       standby.refusals -= 1;
-      answer(response, LAGS_BEHIND); return;
+      answer(response, LAGS_BEHIND);
+      return;
     }
     const isRead = request.method === 'GET';
     const former = isRead && standby.staleReads > 0 ? seen.get(name) : undefined;
     if (former !== undefined) {
       standby.staleReads -= 1;
       const asksForNewer = request.headers['x-vault-index'] === `state-${index}`;
-      if (!asksForNewer) { answer(response, former); return; }
-      if (!standby.forwards || request.headers['x-vault-inconsistent'] !== 'forward-active-node')
-        { answer(response, LAGS_BEHIND); return; }
+      if (!asksForNewer) {
+        answer(response, former);
+        return;
+      }
+      if (!standby.forwards || request.headers['x-vault-inconsistent'] !== 'forward-active-node') {
+        answer(response, LAGS_BEHIND);
+        return;
+      }
     }
     const reply = await handOn(active, request, body);
     if (isRead) seen.set(name, reply);
