@@ -30,7 +30,6 @@ async function destroy(app: NestFastifyApplication, version: number, token: stri
   const intent = { action: 'master-key.trim', actor: 'system:keys-cli', resource: `master-key/${version}` } as const;
   await audited(app.get(AuditSink), intent, async () => {
     const { current } = await app.get(MasterKeyRow).read();
-    // Every version up to it is counted: the number is bounded before that.
     if (version >= current) throw new StartRefused(`Keys are wrapped by this version: the current one is ${current}.`);
     await app.get(Retirement, { strict: false }).requireUnused(version);
     await app.get(MasterKey).trim(version, token);

@@ -12,6 +12,8 @@ export interface HomeSpan {
   readonly home: HomeName;
   readonly since: number;
   readonly ended?: true;
+  /** All versions below it are retired: decided before the home was told, so that a late write which sets the home back is seen. */
+  readonly floor?: number;
 }
 
 export const onlyHome = (home: HomeName): readonly HomeSpan[] => [{ home, since: 1 }];
@@ -38,8 +40,24 @@ export const movedTo = (spans: readonly HomeSpan[], home: HomeName, since: numbe
 export const endedThrough = (spans: readonly HomeSpan[], version: number): readonly HomeSpan[] =>
   spans.map((span) => (lastVersionOf(spans, span) <= version ? { ...span, ended: true } : span));
 
+/** `spans` with all versions up to `version` below their floors, which never sink. */
+export const flooredThrough = (spans: readonly HomeSpan[], version: number): readonly HomeSpan[] =>
+  spans.map((span) => {
+    if (span.since > version) return span;
+    const floor = Math.min(version, lastVersionOf(spans, span)) + 1;
+    return { ...span, floor: Math.max(span.floor ?? 0, floor) };
+  });
+
 const FORMS: Readonly<Record<HomeName, string>> = { transit: 'vault:', kv: 'kv:', local: 'local:' };
 
 /** Which home made a wrap, by its own words; undefined for what no home makes. */
 export const formOf = (ciphertext: string): HomeName | undefined =>
   HOME_NAMES.find((home) => ciphertext.startsWith(FORMS[home]));
+
+const VERSION = /^(?:vault|kv|local):v([1-9]\d{0,8}):/;
+
+/** The master key version that a wrap needs, by its own words; undefined for what no home makes. */
+export function wrapVersion(ciphertext: unknown): number | undefined {
+  const [, version] = (typeof ciphertext === 'string' && VERSION.exec(ciphertext)) || [];
+  return version === undefined ? undefined : Number(version);
+}

@@ -122,6 +122,28 @@ export class MasterKeyHomes extends MasterKey {
       if (span !== spans.at(-1) && (await home.state()).current <= last) await home.rotate(last);
       await home.retire(last);
     }
+    await this.assertFloors();
+  }
+
+  /**
+   * Ends again what the row says is retired, in homes where a write that came late may have set that back. Asks the row once more behind it:
+   * whoever raised a floor meanwhile and was passed by a late write is seen then. @throws DomainError `kms_unavailable`.
+   */
+  async assertFloors(): Promise<void> {
+    for (let asserted = ''; ;) {
+      const spans = await this.#read();
+      const floors = JSON.stringify(spans.map(({ floor }) => floor));
+      if (floors === asserted) return;
+      const live = new Set(spans.filter(({ ended }) => ended !== true).map(({ home }) => home));
+      for (const home of live) await this.#keepEnded(home, spans);
+      asserted = floors;
+    }
+  }
+
+  /** A home that was left for good is not asked: it may have been taken away. */
+  async #keepEnded(home: HomeName, spans: readonly HomeSpan[]): Promise<void> {
+    const floor = Math.max(0, ...spans.filter((span) => span.home === home).map((span) => span.floor ?? 0));
+    if (floor > 0) await (await this.#homes.serving(home)).keepEnded(floor);
   }
 
   override async trim(version: number, operatorToken: string): Promise<void> {

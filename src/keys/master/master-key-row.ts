@@ -66,4 +66,9 @@ export class MasterKeyRow {
     if (current < seen.current) throw new TypeError('a master key version does not go back');
     return this.#rows.replace({ ...seen, current, epoch: seen.epoch + 1, ...(homes === undefined ? {} : { homes }) });
   }
+
+  /** Compare-and-set of the homes alone: undefined where `seen` is no longer the row that is stored. Wrappers need not look again. */
+  note(seen: MasterKeyDoc, homes: readonly HomeSpan[]): Promise<MasterKeyDoc | undefined> {
+    return this.#rows.replace({ ...seen, homes });
+  }
 }

@@ -76,6 +76,14 @@ export abstract class MasterKey {
    */
   abstract retire(version: number): Promise<void>;
   /**
+   * Ends all versions below `floor` again where a late write of a process that slept has set the home back. Nothing to do in the homes that
+   * drop what they retire. @throws DomainError `kms_unavailable`.
+   */
+  keepEnded(_floor: number): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /**
    * Makes the end of `version` and all before it final, with an operator's token that the service never has.
    * @throws StartRefused where they are not retired, where the token may not, and in the homes that drop versions when they retire them.
    */

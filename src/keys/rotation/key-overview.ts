@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { isDomainError } from '../../kernel';
 import { MasterKey, MasterKeyRow } from '../master';
 import { SystemKeys } from '../system';
 import { UserKeyRewrapper, UserKeyRotator, type UserKeyState } from '../user';
@@ -25,12 +26,9 @@ export class KeyOverview {
   /** @throws DomainError `kms_unavailable`. */
   async masterKeyNow(): Promise<MasterKeyOverview> {
     const [{ current }, { versions }] = [await this.row.read(), await this.masterKey.state()];
-    const counts = await this.countsBelow(current);
-    // What is made now is wrapped by the current one: it is in use whatever there is, and a count of it costs as much as there are keys.
-    const listed = versions.map((entry) => ({
-      ...entry,
-      inUse: entry.version >= current || (counts[entry.version] ?? 0) > 0,
-    }));
+    const used = await this.lowestInUse(versions.map(({ version }) => version).filter((version) => version < current));
+    // A row is listed by the lowest version in it and may hold later ones as well.
+    const listed = versions.map((entry) => ({ ...entry, inUse: entry.version >= Math.min(current, used) }));
     return { home: this.masterKey.home, current, versions: listed };
   }
 
@@ -45,16 +43,17 @@ export class KeyOverview {
     return this.rotator.state(ownerId);
   }
 
-  /**
-   * For each version the keys that it may wrap: a row is listed by the lowest version in it and may hold later ones as well, so that
-   * whatever lies below a version counts for it too.
-   */
-  private async countsBelow(current: number): Promise<readonly number[]> {
-    const counts = [0];
-    for (let version = 1; version < current; version += 1) {
-      const here = await Promise.all([this.systemKeys.countWrappedBy(version), this.userKeys.countWrappedBy(version)]);
-      counts.push(here[0] + here[1] + (counts[version - 1] ?? 0));
+  /** Whether there is any key, and not how many: by the index, for display. What cannot be told in time may be in use. */
+  private async lowestInUse(versions: readonly number[]): Promise<number> {
+    try {
+      for (const version of versions) {
+        if ((await this.systemKeys.countWrappedBy(version)) > 0) return version;
+        if ((await this.userKeys.countWrappedBy(version, 1)) > 0) return version;
+      }
+      return Infinity;
+    } catch (error) {
+      if (isDomainError(error, 'store_unavailable')) return versions[0] ?? Infinity;
+      throw error;
     }
-    return counts;
   }
 }

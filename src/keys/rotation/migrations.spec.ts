@@ -93,7 +93,7 @@ describe('A move of the master key', () => {
     await expect(house.retirement.retire(9)).rejects.toMatchObject({ code: 'not_found' });
     await house.retirement.retire(7);
     expect((await house.row.read()).homes).toEqual([
-      { home: 'local', since: 1, ended: true },
+      { home: 'local', since: 1, ended: true, floor: 8 },
       { home: 'kv', since: 8 },
     ]);
     await expect(house.retirement.retire(7)).rejects.toMatchObject({ code: 'not_found' });
@@ -110,8 +110,8 @@ describe('A move of the master key', () => {
     await house.retirement.retire(3);
     expect((await house.masterKey.state()).versions.map(({ version }) => version)).toEqual([4]);
     expect((await house.row.read()).homes).toEqual([
-      { home: 'local', since: 1, ended: true },
-      { home: 'kv', since: 2, ended: true },
+      { home: 'local', since: 1, ended: true, floor: 2 },
+      { home: 'kv', since: 2, ended: true, floor: 4 },
       { home: 'local', since: 4 },
     ]);
     expect(await open(sealed)).toBe('x');
@@ -185,7 +185,13 @@ describe('A move of the master key', () => {
   it('that failed on a damaged system key is begun anew, or taken back', async () => {
     const rows = house.engine.collection(systemKeysCollection);
     const sound = (await rows.find('_id', 'one-time-codes'))!;
-    await rows.replace({ ...sound, wrapped: sound.wrapped.replace(/.{8}$/, 'AAAAAAA=') });
+    const spoil = () => rows.replace({ ...sound, wrapped: sound.wrapped.replace(/.{8}$/, 'AAAAAAA=') });
+    const rotate = kv.rotate.bind(kv);
+    kv.rotate = async (expected) => {
+      kv.rotate = rotate;
+      await spoil();
+      return rotate(expected);
+    };
     expect(await move('kv')).toMatchObject({ state: 'failed', fault: 'integrity_failed' });
     expect(await pinned()).toEqual({ master_key: 'local', master_key_moving: ['kv'] });
     await rows.replace({ ...(await rows.find('_id', 'one-time-codes'))!, wrapped: sound.wrapped });

@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
 import { type KeyHouse, openKeyHouse } from '../../../test/support/key-house';
 import { PausedMasterKey, ROOT_KEY } from '../../../test/support/keys';
-import { plaintext, SystemClock } from '../../kernel';
+import { loseIndex } from '../../../test/support/lost-index';
+import { newKey } from '../../crypto';
+import { DomainError, plaintext, SystemClock } from '../../kernel';
+import { wrapContext } from '../master';
+import { SystemKeys, systemKeysCollection } from '../system';
 import { type UserKeyDoc, userKeysCollection } from '../user/user-keys.collection';
 import { KeyOverview, Retirement } from '.';
 import { UserKeyRotator } from '../user';
@@ -101,6 +105,92 @@ describe('Retiring a master key version', () => {
     await expect(retirement.retire(2)).rejects.toMatchObject({ code: 'version_in_use', extensions: { count: 1 } });
   });
 
+  describe('rests on the rows and wraps themselves', () => {
+    const system = () => house.engine.collection(systemKeysCollection);
+    const systemRow = async () => (await system().find('_id', 'integrity'))!;
+    const raw = () => house.engine.collection({ ...userKeysCollection, sealed: false });
+
+    it('whatever the column of a system key says: it is wrapped anew, and opens afterwards', async () => {
+      await system().replace({ ...(await systemRow()), master_version: 99 });
+      expect(await house.rotations.start('admin')).toMatchObject({ state: 'done' });
+      expect(await systemRow()).toMatchObject({ master_version: 2, wrapped: expect.stringMatching(/^local:v2:/) });
+      await retirement.retire(1);
+      const again = new SystemKeys(house.engine, masterKey);
+      expect(await again.open()).toEqual([]);
+      expect(again.integrity.bytes.equals(house.systemKeys.integrity.bytes)).toBe(true);
+    });
+
+    it.each([
+      ['names another version than its wrap', { master_version: 99 }],
+      ['does not open', { wrapped: 'local:v2:AAAA', master_version: 2 }],
+    ])('and refuses by name where a system key %s', async (_, change) => {
+      await house.rotations.start('admin');
+      await system().replace({ ...(await systemRow()), ...change });
+      const refusal = { code: 'integrity_failed', detail: expect.stringContaining('system key integrity') };
+      await expect(retirement.retire(1)).rejects.toMatchObject(refusal);
+      expect(await versions()).toEqual([1, 2]);
+    });
+
+    it('and counts a system key that was put back, and one that another release made', async () => {
+      const former = await systemRow();
+      const [other] = await masterKey.wrap(1, [{ key: newKey(), context: wrapContext('integrity', 'x', 1) }]);
+      await house.rotations.start('admin');
+      await system().insert({ _id: 'of-another-release', wrapped: other!.ciphertext, master_version: 1 });
+      const inUse = { code: 'version_in_use', extensions: { count: 1 } };
+      await expect(retirement.retire(1)).rejects.toMatchObject(inUse);
+      await system().remove('of-another-release');
+      await system().replace({ ...former, rev: (await systemRow()).rev });
+      await expect(retirement.retire(1)).rejects.toMatchObject(inUse);
+      expect(await versions()).toEqual([1, 2]);
+    });
+
+    it('and finds a key that an index has lost', async () => {
+      await house.userKeys.create('a', 'a');
+      const row = await rowOf('a');
+      await house.rotations.start('admin');
+      await rows().replace({ ...row, rev: (await rowOf('a')).rev });
+      await loseIndex(folder, userKeysCollection, 'due');
+      expect(await house.rewrapper.countWrappedBy(1)).toBe(0);
+      await expect(retirement.retire(1)).rejects.toMatchObject({ code: 'version_in_use', extensions: { count: 1 } });
+      expect(await versions()).toEqual([1, 2]);
+    });
+
+    it('and names a row that does not hold its seal: nobody can say what it needs', async () => {
+      await house.userKeys.create('a', 'a');
+      await house.rotations.start('admin');
+      const row = (await raw().find('_id', 'a'))!;
+      await raw().replace({ ...row, epoch: 9, master_version: 2 });
+      const refusal = { code: 'integrity_failed', detail: expect.stringContaining(': a. '), extensions: { count: 1 } };
+      await expect(retirement.retire(1)).rejects.toMatchObject(refusal);
+      expect(await versions()).toEqual([1, 2]);
+      await raw().remove('a');
+      await retirement.retire(1);
+    });
+
+    it('and not on the columns of a row, which a rotation puts into quarantine where they contradict the wrap', async () => {
+      await house.userKeys.create('a', 'a');
+      const row = await rowOf('a');
+      const claimed = row.versions.map((entry) => ({ ...entry, master_version: 7 }));
+      await rows().replace({ ...row, versions: claimed, master_version: 7 });
+      expect(await house.rotations.start('admin')).toMatchObject({ state: 'done', failed: 1 });
+      expect(await rowOf('a')).toMatchObject({ quarantined: true, quarantine: expect.stringContaining('another') });
+      await expect(retirement.retire(1)).rejects.toMatchObject({ code: 'version_in_use', extensions: { count: 1 } });
+    });
+
+    it('and walks again where somebody rotated, or put the master key row back, since before the walk', async () => {
+      await house.rotations.start('admin');
+      const walk = house.rewrapper.wrapsUpTo.bind(house.rewrapper);
+      let walks = 0;
+      jest.spyOn(house.rewrapper, 'wrapsUpTo').mockImplementation(async (...args) => {
+        const found = await walk(...args);
+        if ((walks += 1) === 1) await house.row.advance(await house.row.read(), 2);
+        return found;
+      });
+      await retirement.retire(1);
+      expect([walks, await versions()]).toEqual([2, [2]]);
+    });
+  });
+
   it('lets a new owner, whose key was wrapped before it and stored after it, come out with a key that opens', async () => {
     masterKey.afterWrap = async () => {
       await house.rotations.start('admin');
@@ -130,6 +220,20 @@ describe('Retiring a master key version', () => {
     const all = await Promise.allSettled([1, 2, 3].map(() => retirement.retire(1)));
     expect(all.filter(({ status }) => status === 'fulfilled').length).toBeGreaterThan(0);
     expect(await versions()).toEqual([2]);
+  });
+
+  it('is told by GET /keys without a count: where the store does not say in time, a version may be in use', async () => {
+    await house.userKeys.create('a', 'a');
+    const rotator = new UserKeyRotator(house.store, masterKey, house.row, new SystemClock(), new StoreUserKeyHome());
+    const overview = new KeyOverview(masterKey, house.row, house.systemKeys, house.rewrapper, rotator);
+    await house.rotations.start('admin');
+    const limits: unknown[] = [];
+    jest.spyOn(house.rewrapper, 'countWrappedBy').mockImplementation((_, limit) => {
+      limits.push(limit);
+      return Promise.reject(new DomainError('store_unavailable'));
+    });
+    expect((await overview.masterKeyNow()).versions.map(({ inUse }) => inUse)).toEqual([true, true]);
+    expect(limits).toEqual([1]);
   });
 
   it('is what GET /keys says: in use is what cannot be retired', async () => {

@@ -1,9 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { DomainError, failpoint, isDomainError } from '../../kernel';
 import { untilHeld } from '../../store';
-import { endedThrough, MasterKey, MasterKeyRow, spanOf } from '../master';
+import { endedThrough, flooredThrough, MasterKey, type MasterKeyDoc, MasterKeyRow, onlyHome, spanOf } from '../master';
 import { SystemKeys } from '../system';
-import { UserKeyRewrapper } from '../user';
+import { type NamedRows, UserKeyRewrapper } from '../user';
+
+/** Where something is in use, so many are counted for whoever asked. */
+const COUNTED = 1_000;
+/** Each is a walk over all keys, and is lost only where somebody rotates or retires meanwhile. */
+const DECISIONS = 3;
 
 /** Ends master key versions that wrap nothing any more. */
 @Injectable()
@@ -16,18 +21,18 @@ export class Retirement {
   ) {}
 
   /**
-   * Ends `version` and every earlier one. The epoch rises first, then everything is counted, pending rows and quarantine included: a writer
-   * that wrapped with such a version before is in the count, or sees the epoch before its row becomes visible, however long it slept.
-   * Safe to repeat, also where a process died over it (copies of a key document may still hold the version). @throws DomainError `not_found`; `version_in_use` with `count` (all keys, for the current version); `kms_unavailable`.
+   * Ends `version` and every earlier one. The epoch rises first, then every row is walked, pending rows and quarantine included, and what their
+   * wraps say decides: a writer that wrapped with such a version before is met, or sees the epoch before its row becomes visible, however long
+   * it slept. That the version ends is written into the row that was read before the walk, so whoever slept over a change of it walks again.
+   * Safe to repeat, also where a process died over it (copies of a key document may still hold the version).
+   * @throws DomainError `not_found`; `version_in_use` with `count`; `integrity_failed` naming rows that nobody can be sure of; `kms_unavailable`.
    */
   async retire(version: number): Promise<void> {
     await this.requireRetirable(version).catch(async (refusal: unknown) => {
       if (isDomainError(refusal, 'not_found')) await this.markIfEnded(version);
       throw refusal;
     });
-    await this.raiseEpoch();
-    failpoint('retire.epoch-raised');
-    await this.requireUnused(version);
+    await this.decide(version);
     failpoint('retire.counted');
     await this.masterKey.retire(version);
     failpoint('retire.ended');
@@ -46,18 +51,36 @@ export class Retirement {
     // One that a process died over is taken up again.
     if (!known && (isRetiring !== true || version > current)) throw new DomainError('not_found');
     // The row decides what is used: a version that the home has beyond it may become current at any time.
-    if (version >= Math.min(named, current)) throw inUse(await this.countUpTo(version));
-    await this.requireUnused(version);
+    const listed = versions.map((each) => each.version).filter((each) => each <= version);
+    const count = await this.listedUnder(version >= Math.min(named, current) ? [...listed, version] : listed);
+    if (count > 0 || version >= Math.min(named, current)) throw inUse(count);
   }
 
-  /** @throws DomainError `version_in_use` with `count` where anything is on `version` or an earlier one. */
+  /**
+   * From the rows and the wraps themselves, and never from a count. @throws DomainError `version_in_use` with `count` (1,000 at most) where
+   * anything is on `version` or an earlier one; `integrity_failed` naming the rows of which nobody can say.
+   */
   async requireUnused(version: number): Promise<void> {
-    const count = await this.countUpTo(version);
-    if (count > 0) throw inUse(count);
+    const system = (await this.systemKeys.wrapVersions()).filter((each) => each <= version).length;
+    const { count, doubtful } = await this.userKeys.wrapsUpTo(version, COUNTED);
+    if (system + count > 0) throw inUse(system + count);
+    if (doubtful.count > 0) throw doubtfulRows(doubtful);
   }
 
-  private async raiseEpoch(): Promise<void> {
-    await untilHeld(async () => {
+  /** The walk, and behind it the decision, which holds only if nobody has rotated, retired or restored the row since before the walk. */
+  private async decide(version: number): Promise<void> {
+    for (let attempt = 0; attempt < DECISIONS; attempt += 1) {
+      const raised = await this.raiseEpoch();
+      failpoint('retire.epoch-raised');
+      await this.requireUnused(version);
+      const homes = flooredThrough(raised.homes ?? onlyHome(this.masterKey.home), version);
+      if ((await this.row.note(raised, homes)) !== undefined) return;
+    }
+    throw new DomainError('conflict', { detail: 'The master key keeps changing meanwhile.', retryAfterSeconds: 5 });
+  }
+
+  private raiseEpoch(): Promise<MasterKeyDoc> {
+    return untilHeld(async () => {
       const seen = await this.row.read();
       return this.row.advance(seen, seen.current);
     });
@@ -72,7 +95,18 @@ export class Retirement {
     const { versions, unseen = [] } = await this.masterKey.state();
     const left = [...versions.map((known) => known.version), ...unseen];
     const isGone = version < current && left.every((each) => each > version);
-    if (isGone && (await this.countUpTo(version)) === 0) await this.markEnded(version);
+    if (!isGone || (await this.isUsed(version))) return;
+    await this.markEnded(version);
+  }
+
+  private async isUsed(version: number): Promise<boolean> {
+    try {
+      await this.requireUnused(version);
+      return false;
+    } catch (error) {
+      if (isDomainError(error, 'version_in_use', 'integrity_failed')) return true;
+      throw error;
+    }
   }
 
   /** A home that the master key left is not needed any more once all its versions are retired. */
@@ -85,13 +119,15 @@ export class Retirement {
     });
   }
 
-  /** A row is listed by the lowest version in it and may hold later ones too, so whatever lies below counts as well. */
-  private async countUpTo(version: number): Promise<number> {
+  /** By the index, so that what is plainly in use is refused before anything is walked. */
+  private async listedUnder(versions: readonly number[]): Promise<number> {
     let count = 0;
-    for (let each = 1; each <= version; each += 1) {
-      count += (await this.systemKeys.countWrappedBy(each)) + (await this.userKeys.countWrappedBy(each));
+    for (const version of new Set(versions)) {
+      if (count >= COUNTED) return COUNTED;
+      count += await this.systemKeys.countWrappedBy(version);
+      count += await this.userKeys.countWrappedBy(version, COUNTED);
     }
-    return count;
+    return Math.min(count, COUNTED);
   }
 }
 
@@ -101,5 +137,13 @@ const awayHome = (): DomainError =>
 const inUse = (count: number): DomainError =>
   new DomainError('version_in_use', {
     detail: 'Keys are wrapped by this version. Rotate the master key, and look at what is in quarantine.',
+    extensions: { count },
+  });
+
+const doubtfulRows = ({ count, first }: NamedRows): DomainError =>
+  new DomainError('integrity_failed', {
+    detail:
+      `${count} rows of user keys do not hold their seal, or say another version than their wraps, which are needed to tell: ` +
+      `${first.join(', ')}. docs/keys.md says what to do with them.`,
     extensions: { count },
   });

@@ -1,9 +1,10 @@
-import { Injectable, OnModuleInit } from '@nestjs/common';
+import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
 import { JobFailed, JobProgress, JobRunner, Pace, RunningJob, Step } from '../../jobs';
 import { AuditAction, AuditIntent, AuditSink, failpoint, isDomainError } from '../../kernel';
+import type { Position } from '../../store';
 import { MAX_BATCH } from '../master';
 import { SystemKeys } from '../system';
-import { RewrapOutcome, UserKeyRewrapper } from '../user';
+import { NamedRows, type RewrapOutcome, type RewrapPage, UserKeyRewrapper } from '../user';
 import { ROTATION_JOB, rotationData } from './rotation';
 import { RotationTarget } from './rotation-target';
 
@@ -11,6 +12,8 @@ import { RotationTarget } from './rotation-target';
 const IDLE_BATCHES = 50;
 /** User keys in a batch: by how it goes, and how much others want of this process. */
 const BATCH = { least: 25, first: MAX_BATCH, most: 10_000 };
+/** Rows in a page of the walk at the end: each is read and its seal checked, and few are written. */
+const PAGE = { least: 25, first: MAX_BATCH, most: 500 };
 /** What is wrapped and written in one go: fewer, and each write pays for a commit of its own; more, and the event loop is late for the others. */
 const PART = 100;
 /** The progress of a job is for those who watch it; what is done is told by the rows. */
@@ -22,6 +25,8 @@ const SAVE_EVERY_MS = 500;
  */
 @Injectable()
 export class RotationJob implements OnModuleInit {
+  readonly #logger = new Logger('RotationJob');
+
   constructor(
     private readonly jobs: JobRunner,
     private readonly target: RotationTarget,
@@ -45,8 +50,9 @@ export class RotationJob implements OnModuleInit {
     const target = await this.#newVersion(job);
     await this.#advance(job, target);
     await this.#rewrapSystemKeys(job, target);
-    await this.#rewrapUserKeys(job, target);
+    const lowest = await this.#rewrapUserKeys(job, target);
     await this.target.settle(rotationData(job.data).to, () => job.hold());
+    await this.target.assertFloors(lowest);
     failpoint('rotation.before-done');
     this.#note('rotation.finished', job, { target, ...job.progress });
   }
@@ -70,6 +76,8 @@ export class RotationJob implements OnModuleInit {
   async #intent(job: RunningJob): Promise<number> {
     const { from, to } = rotationData(job.data);
     if (from !== undefined) return from;
+    // Looked at before anything is made: else each try would add one more version and fail.
+    this.#requireSound(await this.systemKeys.spoilt());
     const current = await this.target.follows(to);
     await job.save({ data: { from: current } });
     return current;
@@ -95,15 +103,21 @@ export class RotationJob implements OnModuleInit {
   async #rewrapSystemKeys(job: RunningJob, target: number): Promise<void> {
     await job.hold();
     const { failed } = await this.systemKeys.rewrapAll(target);
-    if (failed.length > 0) throw new JobFailed('integrity_failed');
+    this.#requireSound(failed);
     failpoint('rotation.system-keys');
   }
 
+  #requireSound(failed: readonly string[]): void {
+    if (failed.length === 0) return;
+    this.#logger.error(`system keys do not open: ${failed.join(', ')}. Restore system_keys from a backup.`);
+    throw new JobFailed('integrity_failed');
+  }
+
   /**
-   * Batch after batch, each found anew by what the rows say, until none is due: rows that were stored pending meanwhile, or whose
-   * compare-and-set did not hold, come again.
+   * Batch after batch, each found anew by what the index says, until none is due; then all rows by their ids, whatever the index says. Resolves
+   * with the lowest master key version that any row still needs.
    */
-  async #rewrapUserKeys(job: RunningJob, target: number): Promise<void> {
+  async #rewrapUserKeys(job: RunningJob, target: number): Promise<number> {
     await this.#count(job, target, 0);
     const pace = new Pace(BATCH);
     const progress = new Progress(job);
@@ -111,24 +125,72 @@ export class RotationJob implements OnModuleInit {
       await job.hold();
       const batch = await pace.step((step) => this.#rewrapBatch(job, target, step), job.signal);
       failpoint('rotation.mid-batch');
-      if (batch.failed.length > 0) this.#note('rotation.quarantined', job, { target, keys: batch.failed.length });
-      if (batch.attempted === 0) return this.#count(job, target, batch.forged.length);
-      await progress.add(batch);
+      if (batch.attempted === 0) return this.#walkUserKeys(job, target, progress);
+      await this.#add(job, target, progress, batch);
       idle = batch.done + batch.failed.length > 0 ? 0 : idle + 1;
     }
     throw new JobFailed('conflict');
   }
 
-  #rewrapBatch(job: RunningJob, target: number, { size, goesOn }: Step): Promise<RewrapOutcome> {
-    const mayGoOn = async (): Promise<boolean> => {
+  /** Once more where a row changed under its hands: rows that were stored pending meanwhile, or whose compare-and-set did not hold, come again. */
+  async #walkUserKeys(job: RunningJob, target: number, progress: Progress): Promise<number> {
+    for (let pass = 0; pass < IDLE_BATCHES; pass += 1) {
+      const { isSettled, forged, lowest } = await this.#walkOnce(job, target, progress);
+      if (!isSettled) continue;
+      if (forged.count > 0)
+        this.#logger.error(`${forged.count} rows of user keys do not hold their seal: ${forged.first.join(', ')}`);
+      await this.#count(job, target, forged.count);
+      return forged.count > 0 ? 0 : lowest;
+    }
+    throw new JobFailed('conflict');
+  }
+
+  async #walkOnce(job: RunningJob, target: number, progress: Progress): Promise<Walked> {
+    const pace = new Pace(PAGE);
+    const forged = new NamedRows();
+    let after: Position | undefined;
+    let [lowest, open] = [Infinity, 0];
+    for (let idle = 0; idle < IDLE_BATCHES;) {
+      await job.hold();
+      const from = after;
+      const page: RewrapPage = await pace.step((step) => this.#rewrapPage(job, target, from, step), job.signal);
+      if (page.attempted > 0) await this.#add(job, target, progress, page);
+      const settled = page.done + page.failed.length;
+      idle = page.isWhole || settled > 0 ? 0 : idle + 1;
+      open += page.attempted - settled;
+      lowest = Math.min(lowest, page.lowest, page.failed.length > 0 ? 0 : Infinity);
+      if (!page.isWhole) continue;
+      for (const id of page.forged) forged.add(id);
+      if (page.next === undefined) return { isSettled: open === 0, forged, lowest };
+      after = page.next;
+    }
+    throw new JobFailed('conflict');
+  }
+
+  async #add(job: RunningJob, target: number, progress: Progress, batch: RewrapOutcome): Promise<void> {
+    if (batch.failed.length > 0) this.#note('rotation.quarantined', job, { target, keys: batch.failed.length });
+    await progress.add(batch);
+  }
+
+  #rewrapPage(job: RunningJob, target: number, after: Position | undefined, step: Step): Promise<RewrapPage> {
+    const options = { part: Math.min(step.size, PART), goesOn: this.#goesOn(job, step) };
+    return this.userKeys.rewrapPage(target, after, step.size, options);
+  }
+
+  #rewrapBatch(job: RunningJob, target: number, step: Step): Promise<RewrapOutcome> {
+    const options = { part: Math.min(step.size, PART), goesOn: this.#goesOn(job, step) };
+    return this.userKeys.rewrapBatch(target, step.size, options);
+  }
+
+  #goesOn(job: RunningJob, { goesOn }: Step): () => Promise<boolean> {
+    return async () => {
       await job.hold();
       return goesOn();
     };
-    return this.userKeys.rewrapBatch(target, size, { part: Math.min(size, PART), goesOn: mayGoOn });
   }
 
   /**
-   * From the rows: when the job begins or is taken over, so that what a dead process did and did not save is in, and at its end. In between
+   * By the index, for display: when the job begins or is taken over, so that what a dead process did and did not save is in, and at its end. In between
    * it adds up: a count costs as much as there are keys. The size of the task is set once; keys that are made later have the target already.
    */
   async #count(job: RunningJob, target: number, forged: number): Promise<void> {
@@ -143,6 +205,14 @@ export class RotationJob implements OnModuleInit {
   #note(action: AuditAction, job: RunningJob, details: NonNullable<AuditIntent['details']>): void {
     this.audit.note({ action, actor: `system:${ROTATION_JOB}`, resource: `rotation/${job.id}`, details }, 'done');
   }
+}
+
+interface Walked {
+  /** False where a row changed under the walk's hands. */
+  readonly isSettled: boolean;
+  readonly forged: NamedRows;
+  /** The lowest version that a row still needs. */
+  readonly lowest: number;
 }
 
 /** Adds batches up and saves the sum now and then: a save is a commit, which the next batch would wait for. */

@@ -1,5 +1,5 @@
-import { Injectable } from '@nestjs/common';
-import { failpoint } from '../../kernel';
+import { Injectable, Logger } from '@nestjs/common';
+import { failpoint, isDomainError } from '../../kernel';
 import { admitMasterKey, settleMasterKey, Store, untilHeld } from '../../store';
 import { type HomeName, MasterKeyHomes, MasterKeyRow, movedTo, onlyHome } from '../master';
 
@@ -9,6 +9,8 @@ import { type HomeName, MasterKeyHomes, MasterKeyRow, movedTo, onlyHome } from '
  */
 @Injectable()
 export class RotationTarget {
+  readonly #logger = new Logger('RotationTarget');
+
   constructor(
     private readonly homes: MasterKeyHomes,
     private readonly row: MasterKeyRow,
@@ -51,6 +53,20 @@ export class RotationTarget {
     if (home === undefined) return;
     await settleMasterKey(this.store, home, hold);
     failpoint('migration.settled');
+  }
+
+  /**
+   * Ends again what was retired, where a process that slept has set that back. Not below a version that a row needs: an operator may have brought
+   * a retired version back by hand for it. `lowest`: of all rows. Where the key home does not do it the next rotation tries again.
+   */
+  async assertFloors(lowest: number): Promise<void> {
+    const floor = Math.max(0, ...((await this.row.read()).homes ?? []).map((span) => span.floor ?? 0));
+    try {
+      if (lowest >= floor) await this.homes.assertFloors();
+    } catch (error) {
+      if (!isDomainError(error, 'kms_unavailable')) throw error;
+      this.#logger.warn('retired versions could not be looked at: the policy or an outage is in the way');
+    }
   }
 
   /**

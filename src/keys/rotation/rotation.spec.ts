@@ -6,6 +6,7 @@ import { auditBatchesCollection } from '../../audit/audit.collection';
 import { DomainError, plaintext } from '../../kernel';
 import { type Doc } from '../../store';
 import { type KeyHouse, openKeyHouse } from '../../../test/support/key-house';
+import { loseIndex } from '../../../test/support/lost-index';
 import { waitFor } from '../../../test/support/processes';
 import { systemKeysCollection } from '../system';
 import { type UserKeyDoc, userKeysCollection } from '../user/user-keys.collection';
@@ -206,12 +207,37 @@ describe('a key that cannot be wrapped again', () => {
     const rows = house.engine.collection(systemKeysCollection);
     const row = (await rows.find('_id', 'one-time-codes'))!;
     await rows.replace({ ...row, wrapped: row.wrapped.replace(/.{8}$/, 'AAAAAAA=') });
-    const { id } = await house.rotations.start('admin');
-    expect(await ended({ id } as Rotation)).toMatchObject({
+    await expect(house.rotations.start('admin')).rejects.toMatchObject({ code: 'integrity_failed' });
+    expect((await house.masterKey.state()).current).toBe(1);
+    expect((await userRow('owner-0')).versions).toEqual([expect.objectContaining({ master_version: 1 })]);
+  });
+
+  it('of the installation that is spoilt in the midst of it fails the job, and the answer is no success', async () => {
+    await owners(1);
+    const rows = house.engine.collection(systemKeysCollection);
+    const rotate = house.masterKey.rotate.bind(house.masterKey);
+    jest.spyOn(house.masterKey, 'rotate').mockImplementation(async (expected) => {
+      const row = (await rows.find('_id', 'one-time-codes'))!;
+      await rows.replace({ ...row, wrapped: row.wrapped.replace(/.{8}$/, 'AAAAAAA=') });
+      return rotate(expected);
+    });
+    const refused = await house.rotations.start('admin').catch((error: unknown) => error as DomainError);
+    expect(refused).toMatchObject({ code: 'integrity_failed', extensions: { rotation_id: expect.any(String) } });
+    const id = (refused as DomainError).extensions['rotation_id'] as string;
+    expect(await house.rotations.find(id)).toMatchObject({
       state: 'failed',
       fault: 'integrity_failed',
       inEffect: true,
     });
     expect((await userRow('owner-0')).versions).toEqual([expect.objectContaining({ master_version: 1 })]);
+  });
+});
+
+describe('keys that an index has lost', () => {
+  it('are wrapped again all the same', async () => {
+    await owners(5);
+    for (const index of ['due', 'quarantine']) await loseIndex(folder, userKeysCollection, index);
+    expect(await house.rotations.start('admin')).toMatchObject({ state: 'done', targetVersion: 2, failed: 0 });
+    expect(await versionsInUse()).toEqual([2]);
   });
 });

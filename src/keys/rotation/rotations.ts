@@ -23,7 +23,8 @@ export class Rotations {
    * Rotates the master key: resolves once everything new is wrapped with the new version, at the end of the rotation or after 2 seconds,
    * whichever comes first; the rest goes on in the background.
    * @throws DomainError `rotation_running` with `rotation_id`; `kms_unavailable` where no version could be made: nothing has changed then,
-   * but where the home did make one without our hearing of it, the next rotation takes that one.
+   * but where the home did make one without our hearing of it, the next rotation takes that one; the fault of a job that has failed meanwhile,
+   * with `rotation_id`.
    */
   async start(requestedBy: string): Promise<Rotation> {
     const started = performance.now();
@@ -31,7 +32,17 @@ export class Rotations {
     const inEffect = await this.jobs.until(id, (job) => hasEnded(job) || rotationOf(job).inEffect, EFFECT_WITHIN);
     this.#refuseIfWithoutEffect(inEffect);
     const rest = Math.max(0, ANSWER_WITHIN - (performance.now() - started));
-    return rotationOf(await this.jobs.until(id, hasEnded, rest));
+    return this.#unlessFailed(await this.jobs.until(id, hasEnded, rest));
+  }
+
+  /** Everything new uses the version, and the rest could not be wrapped again: that is no success, whatever the version. */
+  #unlessFailed(job: Job): Rotation {
+    if (job.state !== 'failed') return rotationOf(job);
+    throw new DomainError(job.fault ?? 'internal', {
+      detail:
+        'The new version is in use, and the rotation could not wrap everything again with it (GET /rotations/{id}).',
+      extensions: { rotation_id: job.id },
+    });
   }
 
   /** Stores the wish, for whichever replica of the service takes it first: for commands beside the service. @throws DomainError `rotation_running`. */
@@ -98,9 +109,11 @@ export class Rotations {
         extensions: { rotation_id: job.id },
       });
     }
-    throw new DomainError(fault ?? 'kms_unavailable', {
+    const code = fault ?? 'kms_unavailable';
+    const passes = code.endsWith('_unavailable');
+    throw new DomainError(code, {
       detail: 'The master key could not be rotated.',
-      retryAfterSeconds: 5,
+      ...(passes && { retryAfterSeconds: 5 }),
     });
   }
 }

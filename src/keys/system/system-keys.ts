@@ -1,8 +1,8 @@
-import { Injectable } from '@nestjs/common';
-import { newKey } from '../../crypto';
+import { Injectable, Logger } from '@nestjs/common';
+import { equalBytes, newKey } from '../../crypto';
 import { DomainError, failpoint, SecretBytes, StartRefused, SystemSecrets } from '../../kernel';
-import { type Collection, DuplicateKey, Store } from '../../store';
-import { INSTALLATION, MasterKey, type MasterKeyRow, type UnwrapItem, wrapContext } from '../master';
+import { type Collection, DuplicateKey, everyRow, Store } from '../../store';
+import { INSTALLATION, MasterKey, type MasterKeyRow, type UnwrapItem, wrapContext, wrapVersion } from '../master';
 import {
   SYSTEM_KEY_NAMES,
   type SystemKeyDoc,
@@ -15,7 +15,7 @@ export interface SystemRewrap {
   /** Keys that the target version wraps now and did not before. */
   readonly done: number;
   /** Names of keys that did not unwrap. */
-  readonly failed: readonly SystemKeyName[];
+  readonly failed: readonly string[];
 }
 
 /**
@@ -24,6 +24,7 @@ export interface SystemRewrap {
  */
 @Injectable()
 export class SystemKeys extends SystemSecrets {
+  readonly #logger = new Logger('SystemKeys');
   readonly #rows: Collection<SystemKeyDoc>;
   readonly #held = new Map<string, SecretBytes>();
 
@@ -100,18 +101,65 @@ export class SystemKeys extends SystemSecrets {
     }
   }
 
-  /** Wraps each key again whose master version is older than `target`. Safe to repeat and to race. @throws DomainError `kms_unavailable`. */
+  /**
+   * Wraps each key anew under `target`, whatever its row says of its version: only one that opens, and names the target itself, is left as it
+   * is. Safe to repeat and to race. @throws DomainError `kms_unavailable`.
+   */
   async rewrapAll(target: number): Promise<SystemRewrap> {
-    const outcomes = await Promise.all(SYSTEM_KEY_NAMES.map((name) => this.#rewrap(name, target)));
+    const names = await this.#names();
+    const outcomes = await Promise.all(names.map((name) => this.#rewrap(name, target)));
     return {
       done: outcomes.filter((outcome) => outcome === 'done').length,
-      failed: SYSTEM_KEY_NAMES.filter((_, at) => outcomes[at] === 'failed'),
+      failed: names.filter((_, at) => outcomes[at] === 'failed'),
     };
   }
 
-  /** How many keys the master key version `version` wraps: what a retire counts. */
-  countWrappedBy(version: number): Promise<number> {
-    return this.#rows.count('master_version', [version]);
+  /** Names of keys of this release that do not open, or are not the ones that this process works with. @throws DomainError `kms_unavailable`. */
+  async spoilt(): Promise<readonly string[]> {
+    const names: string[] = [];
+    for (const name of SYSTEM_KEY_NAMES) {
+      const row = await this.#rows.find('_id', name);
+      const opened = row && (await this.#opened(row));
+      opened?.destroy();
+      const isNeeded = row === undefined ? VITAL_SYSTEM_KEYS.includes(name) : row.state !== 'pending';
+      if (opened === undefined && isNeeded) names.push(name);
+    }
+    return names;
+  }
+
+  /**
+   * The master key version of each stored key, by its wrap. Each key of this release is opened: one that a retire would end must not be taken
+   * for another. @throws DomainError `integrity_failed` naming a key that is gone, does not open or is wrapped by another version than its row says.
+   */
+  async wrapVersions(): Promise<readonly number[]> {
+    const versions: number[] = [];
+    for (const name of await this.#names()) {
+      const row = await this.#rows.find('_id', name);
+      const isOurs = SYSTEM_KEY_NAMES.some((known) => known === name);
+      if (row === undefined && !VITAL_SYSTEM_KEYS.some((vital) => vital === name)) continue;
+      const version = wrapVersion(row?.wrapped);
+      const opened = isOurs && row !== undefined ? await this.#opened(row) : undefined;
+      opened?.destroy();
+      // Nothing was ever signed with a pending one.
+      if (row?.state === 'pending' && opened === undefined) continue;
+      if (version === undefined || version !== row?.master_version || (isOurs && opened === undefined))
+        throw doubtful(name);
+      versions.push(version);
+    }
+    return versions;
+  }
+
+  /** How many keys a version up to `version` wraps, for display: nothing is opened. */
+  async countWrappedBy(version: number): Promise<number> {
+    const rows = await Promise.all(SYSTEM_KEY_NAMES.map((name) => this.#rows.find('_id', name)));
+    return rows.filter((row) => wrapVersion(row?.wrapped) === version).length;
+  }
+
+  /** Those of this release, and those that another release has stored beside them. */
+  async #names(): Promise<readonly string[]> {
+    const names = new Set<string>(SYSTEM_KEY_NAMES);
+    for await (const { _id } of everyRow(this.#rows, '_id', [])) names.add(_id);
+    return [...names];
   }
 
   #key(name: SystemKeyName): SecretBytes {
@@ -168,23 +216,61 @@ export class SystemKeys extends SystemSecrets {
     });
   }
 
-  async #rewrap(name: SystemKeyName, target: number): Promise<'done' | 'current' | 'failed'> {
+  async #rewrap(name: string, target: number): Promise<'done' | 'current' | 'failed'> {
     for (;;) {
       const row = await this.#rows.find('_id', name);
-      if (row === undefined) return VITAL_SYSTEM_KEYS.includes(name) ? 'failed' : 'current';
-      if (row.master_version >= target) return 'current';
-      const [result] = await this.masterKey.rewrap(target, [itemOf(row)]);
-      if (result?.ok !== true) return 'failed';
-      const { ciphertext: wrapped, masterVersion } = result.value;
-      failpoint('system-keys.rewrapped');
-      if (await this.#rows.replace({ ...row, wrapped, master_version: masterVersion })) return 'done';
+      if (row === undefined) return VITAL_SYSTEM_KEYS.some((vital) => vital === name) ? 'failed' : 'current';
+      const key = await this.#opened(row);
+      // A row that is no key of this release, and does not open as one, is for that release or for the operator.
+      if (key === undefined) return SYSTEM_KEY_NAMES.some((known) => known === name) ? 'failed' : 'current';
+      try {
+        const fresh = await this.#anew(row, key, target);
+        if (fresh === undefined) return 'current';
+        failpoint('system-keys.rewrapped');
+        if ((await this.#rows.replace({ ...row, ...fresh })) !== undefined) return 'done';
+      } finally {
+        key.destroy();
+      }
     }
+  }
+
+  /** Undefined where the row is right as it is: its wrap, which opens, names the target or a later version, and so does the row. */
+  async #anew(
+    row: SystemKeyDoc,
+    key: SecretBytes,
+    target: number,
+  ): Promise<Pick<SystemKeyDoc, 'wrapped' | 'master_version'> | undefined> {
+    const version = wrapVersion(row.wrapped);
+    if (version !== row.master_version)
+      this.#logger.error(`the row of the system key ${row._id} does not name the master key version of its wrap`);
+    if (version !== undefined && version >= target)
+      return version === row.master_version ? undefined : { wrapped: row.wrapped, master_version: version };
+    const [wrap] = await this.masterKey.wrap(target, [{ key, context: contextOf(row._id) }]);
+    if (wrap === undefined) throw new TypeError('a wrap gave no answer');
+    return { wrapped: wrap.ciphertext, master_version: wrap.masterVersion };
+  }
+
+  /** The key in a row, by the version that its wrap names; undefined where it does not open, or is not the one that this process works with. */
+  async #opened(row: SystemKeyDoc): Promise<SecretBytes | undefined> {
+    if (wrapVersion(row.wrapped) === undefined) return undefined;
+    const [result] = await this.masterKey.unwrap([itemOf(row)]);
+    if (result?.ok !== true) return undefined;
+    const held = VITAL_SYSTEM_KEYS.some((vital) => vital === row._id) ? this.#held.get(row._id) : undefined;
+    if (held === undefined || equalBytes(held.bytes, result.value.bytes)) return result.value;
+    result.value.destroy();
+    return undefined;
   }
 }
 
-const contextOf = (name: SystemKeyName): Buffer => wrapContext(name, INSTALLATION, 1);
+const doubtful = (name: string): DomainError =>
+  new DomainError('integrity_failed', {
+    detail: `The row of the system key ${name} is gone, does not open, or is not wrapped by the version that it names: restore it from a backup.`,
+  });
+
+const contextOf = (name: string): Buffer => wrapContext(name as SystemKeyName, INSTALLATION, 1);
 
 const itemOf = (row: SystemKeyDoc): UnwrapItem => ({
-  wrapped: { masterVersion: row.master_version, ciphertext: row.wrapped },
-  context: contextOf(row._id as SystemKeyName),
+  // What the wrap says is authenticated by the wrap; what the row says is by nothing.
+  wrapped: { masterVersion: wrapVersion(row.wrapped) ?? row.master_version, ciphertext: row.wrapped },
+  context: contextOf(row._id),
 });

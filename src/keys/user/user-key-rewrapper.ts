@@ -1,12 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { failpoint, isDomainError } from '../../kernel';
-import { type Collection, Store } from '../../store';
-import { type ItemResult, MasterKey, MAX_BATCH, refusedItem } from '../master';
+import { type Collection, type Position, Store } from '../../store';
+import { type ItemResult, MasterKey, MAX_BATCH, refusedItem, wrapVersion } from '../master';
 import { DueUserKeys } from './due-user-keys';
 import { isInVault, storedRow } from './user-key-form';
 import { NameHeld, UserKeyHome } from './user-key-home';
-import { rewrapStored } from './user-key-wraps';
+import { type WrapUse, wrapsUpTo } from './user-key-walk';
+import { isConsistent, rewrapStored } from './user-key-wraps';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
 export interface RewrapOutcome {
@@ -18,6 +19,14 @@ export interface RewrapOutcome {
   readonly failed: readonly string[];
   /** Ids of rows that do not hold their seal: never written, met again by each batch. */
   readonly forged: readonly string[];
+}
+
+export interface RewrapPage extends RewrapOutcome {
+  /** The lowest master key version that rows of this page need which were not attempted; Infinity where there are none. */
+  readonly lowest: number;
+  /** False where it was broken off before its last row: the page is to be taken again. */
+  readonly isWhole: boolean;
+  readonly next: Position | undefined;
 }
 
 export interface RewrapOptions {
@@ -70,50 +79,83 @@ export class UserKeyRewrapper {
     { part = MAX_BATCH, goesOn = () => Promise.resolve(true) }: RewrapOptions = {},
   ): Promise<RewrapOutcome> {
     const due = new DueUserKeys(this.#rows, target);
+    const take = (size: number): Promise<readonly UserKeyDoc[]> => due.next(size);
+    return { ...(await this.#rewrapTaken(target, take, { limit, part, goesOn })), forged: due.forged };
+  }
+
+  /**
+   * As `rewrapBatch`, of the rows behind `after` in the order of their ids, whatever an index says of them: what a rotation ends with. Rows that
+   * are wrapped by another version than they name go into quarantine.
+   */
+  async rewrapPage(
+    target: number,
+    after: Position | undefined,
+    limit = MAX_BATCH,
+    { part = MAX_BATCH, goesOn = () => Promise.resolve(true) }: RewrapOptions = {},
+  ): Promise<RewrapPage> {
+    const forged: string[] = [];
+    const onForged = (id: string): void => void forged.push(id);
+    const page = await this.#rows.list('_id', [], { limit, onForged, ...(after !== undefined && { after }) });
+    const due = page.items.filter((row) => isDue(row, target));
+    const lowest = Math.min(...page.items.filter((row) => !due.includes(row)).map(lowestOf));
+    const take = (size: number): Promise<readonly UserKeyDoc[]> => Promise.resolve(due.splice(0, size));
+    const outcome = await this.#rewrapTaken(target, take, { limit, part, goesOn });
+    return { ...outcome, forged, lowest, isWhole: due.length === 0, next: page.next };
+  }
+
+  async #rewrapTaken(
+    target: number,
+    take: (size: number) => Promise<readonly UserKeyDoc[]>,
+    { limit, part, goesOn }: Required<RewrapOptions> & { readonly limit: number },
+  ): Promise<Omit<RewrapOutcome, 'forged'>> {
     const parts: Promise<void>[] = [];
     const written: Written = { done: 0, failed: [] };
     let attempted = 0;
     try {
-      for (let rows = await due.next(Math.min(part, limit)); rows.length > 0;) {
+      for (let rows = await take(Math.min(part, limit)); rows.length > 0;) {
         attempted += rows.length;
         parts.push(handled(this.#rewrapRows(target, rows, written)));
         await parts.at(rows.some(isInVault) ? -1 : -PARTS_AT_ONCE);
         await nextTurn();
-        rows = attempted < limit && (await goesOn()) ? await due.next(Math.min(part, limit - attempted)) : [];
+        rows = attempted < limit && (await goesOn()) ? await take(Math.min(part, limit - attempted)) : [];
       }
       await Promise.all(parts);
     } catch (error) {
       await Promise.allSettled(parts);
       if (written.done === 0 || !isDomainError(error, 'kms_unavailable')) throw error;
     }
-    return { attempted, ...written, forged: due.forged };
+    return { attempted, ...written };
+  }
+
+  /** What a version up to `version` is needed for, from the rows and the wraps themselves: the one thing that a retire may rest on. */
+  wrapsUpTo(version: number, limit: number): Promise<WrapUse> {
+    return wrapsUpTo(version, this.#rows, this.home, limit);
   }
 
   /**
-   * Rows to be attempted for this target: wrapped by an older version, and not in quarantine for this target already. Forged ones are counted
-   * as well, since a count does not look into rows. Its cost grows with their number: not for every batch.
+   * Rows to be attempted for this target: wrapped by an older version, and not in quarantine for this target already. By the index, for
+   * display: forged ones are counted as well. Its cost grows with their number: not for every batch.
    */
   async remaining(target: number): Promise<number> {
-    const earlier = Array.from({ length: target - 1 }, (_, at) => at + 1);
-    const counts = earlier.flatMap((version) => [
-      this.#rows.count('due', [false, version]),
-      this.#rows.count('quarantine', [version]),
-    ]);
-    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+    let count = 0;
+    // One after the other: a server that is slow is not asked everything at once.
+    for (let version = 1; version < target; version += 1) {
+      count += await this.#rows.count('due', [false, version]);
+      count += await this.#rows.count('quarantine', [version]);
+    }
+    return count;
   }
 
-  /** Rows that could not be wrapped again for this target. */
+  /** Rows that could not be wrapped again for this target, by the index. */
   quarantinedFor(target: number): Promise<number> {
     return this.#rows.count('quarantine', [target]);
   }
 
-  /**
-   * Rows in which `version` is the oldest master key version in use, quarantine included: what a retire counts. One after the other: a row
-   * goes into quarantine with the version that it has and comes out of it with a newer one, so in this order none is missed on its way.
-   */
-  async countWrappedBy(version: number): Promise<number> {
-    const sound = await this.#rows.count('due', [false, version]);
-    return sound + (await this.#rows.count('due', [true, version]));
+  /** Rows in which `version` is the oldest master key version in use, quarantine included, by the index and up to `limit`: for display. */
+  async countWrappedBy(version: number, limit?: number): Promise<number> {
+    const sound = await this.#rows.count('due', [false, version], limit);
+    const left = limit === undefined ? undefined : limit - sound;
+    return left === 0 ? sound : sound + (await this.#rows.count('due', [true, version], left));
   }
 
   async #rewrapRows(target: number, rows: readonly UserKeyDoc[], written: Written): Promise<void> {
@@ -165,6 +207,18 @@ export class UserKeyRewrapper {
     const marked = { ...row, quarantined: true, quarantine: reason, quarantine_target: target };
     return (await this.#rows.replace(marked)) !== undefined;
   }
+}
+
+/** By the wraps where they are in the row, and for a row of Vault by its own words, which may be behind them. */
+const lowestOf = ({ versions }: UserKeyDoc): number =>
+  Math.min(
+    ...versions.map(({ wrapped, master_version }) => Math.min(wrapVersion(wrapped) ?? master_version, master_version)),
+  );
+
+function isDue(row: UserKeyDoc, target: number): boolean {
+  if (row.versions.length === 0 || (row.quarantine_target ?? 0) >= target) return false;
+  const isDoubtful = !isInVault(row) && !row.versions.every(isConsistent);
+  return isDoubtful || lowestOf(row) < target || (row.master_version ?? 0) < target;
 }
 
 /** Its fault is told when the whole batch has ended; until then nobody may be waiting for it. */

@@ -1,5 +1,5 @@
 import { DomainError, newId, SecretBytes } from '../../kernel';
-import { type ItemResult, MasterKey, MAX_BATCH, type UnwrapItem, wrapContext } from '../master';
+import { type ItemResult, MasterKey, MAX_BATCH, type UnwrapItem, wrapContext, wrapVersion } from '../master';
 import type { UserKeyHome } from './user-key-home';
 import type { UserKeyDoc, UserKeyVersion } from './user-keys.collection';
 
@@ -9,6 +9,10 @@ const itemOf = (ownerId: string, entry: UserKeyVersion): UnwrapItem => ({
   wrapped: { masterVersion: entry.master_version, ciphertext: entry.wrapped },
   context: userKeyContext(ownerId, entry.version),
 });
+
+/** Whether a complete entry names the master key version that its wrap names. Where it does not, neither is believed. */
+export const isConsistent = ({ wrapped, master_version }: UserKeyVersion): boolean =>
+  wrapVersion(wrapped) === master_version;
 
 export const lowestMasterVersion = (versions: readonly UserKeyVersion[]): number =>
   Math.min(...versions.map((entry) => entry.master_version));
@@ -53,12 +57,15 @@ export async function rewrapVersions(
   target: number,
   rows: readonly UserKeyDoc[],
 ): Promise<ItemResult<UserKeyDoc>[]> {
-  const older = rows.map((row) => row.versions.filter((entry) => entry.master_version < target));
+  const doubtful = rows.map((row) => !row.versions.every(isConsistent));
+  const older = rows.map((row, at) =>
+    doubtful[at] === true ? [] : row.versions.filter((entry) => entry.master_version < target),
+  );
   const items = rows.flatMap((row, at) => (older[at] ?? []).map((entry) => itemOf(row._id, entry)));
   const results = (await inBatches(items, (batch) => masterKey.rewrap(target, batch))).values();
   return rows.map((row, at) => {
     const fresh = new Map<number, UserKeyVersion>();
-    let reason: string | undefined;
+    let reason = doubtful[at] === true ? 'the wrap is of another master key version' : undefined;
     for (const entry of older[at] ?? []) {
       const result = required(results.next().value);
       if (!result.ok) reason ??= result.reason;

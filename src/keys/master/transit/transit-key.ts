@@ -5,6 +5,8 @@ import { unavailable, type VaultReply, type VaultSession } from '../vault';
 import type { TransitConfig } from './transit-config';
 
 const TYPE = 'aes256-gcm96';
+/** Writes of the minimum, each of them read back. */
+const RAISES = 3;
 
 /** The named key of the Transit engine: makes it, describes it, rotates it. */
 export class TransitKey {
@@ -66,12 +68,18 @@ export class TransitKey {
     return typeof latest === 'number' ? latest : undefined;
   }
 
-  /** Disables all versions before `version`. A minimum that is higher already stays: what was ended is not opened again here. */
+  /**
+   * Disables all versions before `version`, and reads back whether they are. A minimum that is higher already stays: what was ended is not
+   * opened again here. Vault has no conditional write for it, so a process that slept may still set it back later (`keepEnded`).
+   */
   async raiseMinimum(version: number): Promise<void> {
-    const { min_decryption_version: minimum } = keyData(await this.#served(this.#read()));
-    if (typeof minimum === 'number' && minimum >= version) return;
-    const body = { min_decryption_version: version };
-    await this.#served(this.session.request({ method: 'POST', path: `${this.path}/config`, body }));
+    for (let attempt = 0; attempt < RAISES; attempt += 1) {
+      const { min_decryption_version: minimum } = keyData(await this.#served(this.#read()));
+      if (typeof minimum === 'number' && minimum >= version) return;
+      const body = { min_decryption_version: version };
+      await this.#served(this.session.request({ method: 'POST', path: `${this.path}/config`, body }));
+    }
+    throw unavailable('min_decryption_version does not stay raised');
   }
 
   /** Destroys all versions before `version`, if they are disabled already. Vault wants the minimum for encryption to be as high. */

@@ -113,6 +113,13 @@ export class TransitMasterKey extends MasterKey {
     });
   }
 
+  override keepEnded(floor: number): Promise<void> {
+    return asOneOperation(async () => {
+      // A Vault that was set back to before that version has nothing to be kept ended.
+      if ((await this.state()).current >= floor) await this.#key.raiseMinimum(floor);
+    });
+  }
+
   override async trim(version: number, operatorToken: string): Promise<void> {
     const session = openVault({ ...this.config, login: { token: operatorToken } });
     try {

@@ -1,0 +1,87 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type KeyHouse, openKeyHouse } from '../support/key-house';
+import { TransitMasterKey } from '../../src/keys/master/transit';
+import { openVault, type VaultSession } from '../../src/keys/master/vault';
+import { userKeysCollection } from '../../src/keys/user';
+import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
+import { transitConfig } from '../support/transit';
+
+const KEY = 'transit/keys/coffer-master';
+
+/** A session whose next write of the key's configuration waits until it is let go: a process that sleeps right before it. */
+function sleeper(bao: Bao): { readonly session: VaultSession; readonly asleep: Promise<void>; wake(): void } {
+  const session = openVault(transitConfig(bao));
+  const request = session.request.bind(session);
+  let [fellAsleep, wake] = [() => {}, () => {}];
+  const asleep = new Promise<void>((resolve) => (fellAsleep = resolve));
+  const awake = new Promise<void>((resolve) => (wake = resolve));
+  session.request = async (call) => {
+    if (call.path === `${KEY}/config`) {
+      fellAsleep();
+      await awake;
+    }
+    return request(call);
+  };
+  return { session, asleep, wake };
+}
+
+describeWithPart('openbao', 'The floor of a Transit key', () => {
+  let bao: Bao;
+  let folder: string;
+  let houses: KeyHouse[];
+
+  beforeEach(async () => {
+    bao = await startOpenBao();
+    folder = await mkdtemp(join(tmpdir(), 'coffer-floor-'));
+    houses = [];
+  }, 60_000);
+  afterEach(async () => {
+    for (const house of houses) await house.close();
+    await bao.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const open = async (session?: VaultSession): Promise<KeyHouse> => {
+    const masterKey = new TransitMasterKey(transitConfig(bao), session);
+    const house = await openKeyHouse(folder, { masterKey, cacheMs: 0 });
+    houses.push(house);
+    return house;
+  };
+  const minimum = async (): Promise<number> =>
+    (await bao.request<{ data: { min_decryption_version: number } }>('GET', KEY)).data.min_decryption_version;
+
+  it('is what the last of two retires said, although one of them slept', async () => {
+    const { session, asleep, wake } = sleeper(bao);
+    const [slow, quick] = [await open(session), await open()];
+    await quick.userKeys.create('a', 'a');
+    for (let round = 0; round < 3; round += 1) await quick.rotations.start('admin');
+    const late = slow.retirement.retire(1);
+    await asleep;
+    await quick.retirement.retire(3);
+    expect(await minimum()).toBe(4);
+    wake();
+    await late;
+    expect(await minimum()).toBe(4);
+    await quick.sealer.with('a', (keys) => keys.nameIndex('x'));
+  }, 60_000);
+
+  it('is raised again by the next rotation where the sleeper died over it, and not where a row needs what lies below', async () => {
+    const house = await open();
+    await house.userKeys.create('a', 'a');
+    const before = (await house.store.collection(userKeysCollection).find('_id', 'a'))!;
+    for (let round = 0; round < 2; round += 1) await house.rotations.start('admin');
+    await house.retirement.retire(2);
+    await bao.request('POST', `${KEY}/config`, { min_decryption_version: 2 });
+    await house.rotations.start('admin');
+    expect(await minimum()).toBe(3);
+    // An operator opens a former version again, for a row that came from a backup and does not open.
+    await bao.request('POST', `${KEY}/config`, { min_decryption_version: 1 });
+    const rows = house.store.collection(userKeysCollection);
+    const spoilt = before.versions.map((entry) => ({ ...entry, wrapped: `${entry.wrapped.slice(0, -8)}AAAAAAA=` }));
+    await rows.replace({ ...before, versions: spoilt, rev: (await rows.find('_id', 'a'))!.rev });
+    expect(await house.rotations.start('admin')).toMatchObject({ state: 'done', failed: 1 });
+    expect(await minimum()).toBe(1);
+  }, 60_000);
+});
