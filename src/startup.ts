@@ -98,7 +98,7 @@ export class Startup {
     const { dataDir } = this.config;
     const remains = {
       hasSystemKeys: () => this.keys.systemKeys.areStored(),
-      hasUsers: async () => (await this.store.collection(usersCollection).count('_id', [])) > 0,
+      hasUsers: async () => (await this.store.collection(usersCollection).count('_id', [], 1)) > 0,
     };
     const found = await openInstallation(this.store, { pins, dataDir, clock: this.clock, remains });
     this.followHomes(found);

@@ -3,7 +3,8 @@ import { expectProblem, expectStatus } from '../../test/support/client';
 import { Coffer, startCoffer } from '../../test/support/coffer';
 import { waitFor } from '../../test/support/processes';
 import { MINUTE } from '../kernel';
-import { Users } from '../users';
+import { Store } from '../store';
+import { Users, usersCollection } from '../users';
 import { AccountErasure } from './account-erasure';
 import { EraseDecision } from './erase-decision';
 import { Erasures } from './erasures';
@@ -104,6 +105,15 @@ describe('Administrators', () => {
     await makeAdministrator(second.id);
     expectStatus(await first.client.delete('/me'), 200);
     expectProblem(await second.client.delete('/me'), 409, 'conflict');
+  });
+
+  it('are counted by rows that hold their seal: a planted one does not let the last one go', async () => {
+    const first = await someone();
+    const rows = coffer.get(Store).collection({ ...usersCollection, sealed: false });
+    const { rev: _, ...row } = (await rows.find('_id', first.id))!;
+    await rows.insert({ ...row, _id: 'planted', username: 'planted', email: 'planted@example.org' });
+    expectProblem(await first.client.delete('/me'), 409, 'conflict');
+    expect(await coffer.get(Users).administrators()).toBe(1);
   });
 
   it('who erase themselves and each other at the same time leave at least one', async () => {

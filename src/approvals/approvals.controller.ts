@@ -55,7 +55,15 @@ export class ApprovalsController {
   @HttpCode(200)
   @Policy({ access: 'administrator', stepUp: true })
   @ApiOkResponse({ description: ACT_ANSWER, schema: { type: 'object' } })
-  @ApiProblems('step_up_required', 'permission_denied', 'not_found', 'conflict', 'version_in_use', 'kms_unavailable')
+  @ApiProblems(
+    'step_up_required',
+    'permission_denied',
+    'not_found',
+    'conflict',
+    'version_in_use',
+    'integrity_failed',
+    'kms_unavailable',
+  )
   approve(@Caller() caller: Principal, @Param('id') id: string): Promise<object> {
     return this.decisions.approve(caller, id);
   }

@@ -96,7 +96,9 @@ class ChainWalk {
   }
 
   async #isRegistered(writer: string): Promise<boolean> {
-    return (await this.#writers.count('writer', [writer])) > 0;
+    // A row that does not hold its seal registers nobody.
+    const { items } = await this.#writers.list('writer', [writer], { limit: 1, onForged: () => undefined });
+    return items.length > 0;
   }
 
   /** `before` is undefined after a gap: there is nothing that the row could be held against. */

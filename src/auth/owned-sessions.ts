@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { envelopeVersion } from '../crypto';
-import { ciphertext, isDomainError, UserOwned } from '../kernel';
-import { OwnerKeys, Sealer } from '../keys/user';
+import { isDomainError, UserOwned } from '../kernel';
+import { OwnerKeys, Sealer, versionIn } from '../keys/user';
 import { openClient, sealClient } from './sessions/session-client';
 import { SessionDoc } from './sessions/session.collection';
 import { MAX_SESSIONS, Sessions } from './sessions/sessions';
@@ -37,8 +36,9 @@ export class OwnedSessions implements UserOwned {
   }
 
   async countUnder(userId: string, version: number): Promise<number> {
-    const { items } = await this.sessions.list(userId, ALL);
-    return items.filter(({ client }) => client !== undefined && versionIn(client) === version).length;
+    let count = 0;
+    for await (const { client } of this.sessions.every(userId)) if (versionIn(client) === version) count += 1;
+    return count;
   }
 
   erase(userId: string): Promise<number> {
@@ -49,16 +49,6 @@ export class OwnedSessions implements UserOwned {
   async #touchBare(userId: string): Promise<void> {
     const { items } = await this.sessions.list(userId, ALL);
     for (const session of items) if (session.client === undefined) await this.sessions.replace(session);
-  }
-}
-
-/** The key version that an envelope in hex names; 0 where it is too damaged to name any. */
-function versionIn(client: string): number {
-  try {
-    return envelopeVersion(ciphertext(Buffer.from(client, 'hex')));
-  } catch (error) {
-    if (isDomainError(error, 'decryption_failed')) return 0;
-    throw error;
   }
 }
 

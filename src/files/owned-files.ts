@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditSink, UserOwned } from '../kernel';
-import { Renewal, Sealer, renewRows } from '../keys/user';
+import { Renewal, Sealer, renewRows, valuesUnder } from '../keys/user';
 import { Collection, Store, takeEvery } from '../store';
 import { resealed, rewrapped } from './file-cipher';
 import { FileRemoval } from './file-removal';
@@ -31,9 +31,16 @@ export class OwnedFiles implements UserOwned {
     return this.renewAll(userId, 'seal_version', resealed);
   }
 
-  async countUnder(userId: string, version: number): Promise<number> {
-    const counts = ['wrap_version', 'seal_version'].map((index) => this.#files.count(index, [userId, version]));
-    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  countUnder(userId: string, version: number): Promise<number> {
+    return valuesUnder(userId, version, {
+      rows: this.#files,
+      index: 'wrap_version',
+      versionsOf: ({ wrap_version, seal_version }) => [wrap_version, seal_version],
+      envelopesOf: (row) => [
+        row.name,
+        ...[row, ...(row.others ?? [])].flatMap(({ file_key, meta }) => [file_key, meta]),
+      ],
+    });
   }
 
   /** Needs no key: it works after the user's key has been destroyed as well. Uploads under way lose their rows and end. */

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { envelopeVersion } from '../crypto';
 import { ciphertext, isDomainError, UserOwned } from '../kernel';
 import { Collection, Store } from '../store/collection';
-import { everyRow } from '../store/every-row';
+import { everyRow, everyScanned } from '../store/every-row';
 import { AnswerSealer } from './answer-sealer';
 import { IdempotencyKeyDoc, idempotencyKeyCollection } from './idempotency-keys.collection';
 
@@ -37,10 +37,11 @@ export class OwnedAnswers implements UserOwned {
     return resealed;
   }
 
-  /** Counted by reading: a user has a day's worth of these at most. */
+  /** One that does not hold its seal is no answer to anybody, and keeps no version. */
   async countUnder(userId: string, version: number): Promise<number> {
     let count = 0;
-    for await (const { answer } of this.rowsOf(userId)) if (versionIn(answer) === version) count += 1;
+    for await (const { answer } of everyScanned(this.#rows, 'user', [userId]))
+      if (versionIn(answer) === version) count += 1;
     return count;
   }
 

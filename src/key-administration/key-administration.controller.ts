@@ -30,7 +30,7 @@ export class KeyAdministrationController {
   @Post('rotate-master-key')
   @HttpCode(200)
   @Policy({ access: 'administrator', idempotent: 'replay' })
-  @ApiProblems('rotation_running', 'kms_unavailable')
+  @ApiProblems('rotation_running', 'conflict', 'integrity_failed', 'kms_unavailable')
   async rotate(@Caller() caller: Principal): Promise<RotateMasterKeyAnswerDto> {
     const intent = { action: 'master-key.rotate', actor: caller.userId, resource: 'master-key' } as const;
     const rotation = await audited(this.audit, intent, () => this.rotations.start(caller.userId));

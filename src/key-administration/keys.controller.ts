@@ -52,7 +52,8 @@ export class KeysController {
   }
 
   /**
-   * Ends a master key version and every earlier one, where nothing is wrapped by them: quarantine and rows that are being written count.
+   * Ends a master key version and every earlier one, where nothing is wrapped by them: quarantine and rows that are being written count. Every
+   * key row is read before, so with many keys the answer is late; 422 names rows that leave a doubt, and nothing has ended then.
    * With the local keyring and the KV document the versions are gone then; with Transit they are disabled, which an operator of Vault can undo
    * until the key is trimmed. Backups of the store from before the last rotation do not open afterwards. With TWO_PERSON=true nothing happens
    * until a second administrator approves it: 202 with the approval.
@@ -65,7 +66,7 @@ export class KeysController {
     type: ApprovalAnswerDto,
     description: 'TWO_PERSON=true: what now waits for a second administrator',
   })
-  @ApiProblems('step_up_required', 'not_found', 'version_in_use', 'kms_unavailable')
+  @ApiProblems('step_up_required', 'not_found', 'version_in_use', 'conflict', 'integrity_failed', 'kms_unavailable')
   async retire(
     @Param('version') version: string,
     @Caller() caller: Principal,

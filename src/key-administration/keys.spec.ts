@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import { newPerson, signUp } from '../../test/support/accounts';
 import { type Answer, type Client, expectProblem, expectStatus } from '../../test/support/client';
 import { type Coffer, startCoffer } from '../../test/support/coffer';
+import { loseIndex } from '../../test/support/lost-index';
 import { waitFor } from '../../test/support/processes';
 import { codeOf, firstStep, withTotp } from '../../test/support/second-factors';
 import { idempotencyKeyCollection } from '../http/idempotency-keys.collection';
@@ -11,6 +13,7 @@ import { auditBatchesCollection } from '../audit/audit.collection';
 import { type AuditEntry } from '../audit/entry';
 import { RotationSchedule, USER_KEY_ROTATION_JOB } from '../keys/rotation';
 import { UserKeyRotator, userKeysCollection, UserKeys } from '../keys/user';
+import { fileCollection } from '../files/file.collection';
 import { sensitiveDataCollection } from '../sensitive-data/sensitive-data.collection';
 import { Store } from '../store';
 
@@ -145,6 +148,34 @@ describe('POST /keys/rotate', () => {
     await rows.replace({ ...row, encrypted_value });
     expect((await client.post('/keys/rotate')).json.rotation).toMatchObject({ state: 'done', failed: 1 });
     expect((await userKeyRow(client)).versions.map(({ version }) => version)).toEqual([1, 2]);
+  });
+
+  it.each([
+    ['an envelope names, whatever its column says', { key_version: 2 }],
+    ['a row may need that does not hold its seal', { data_type: 'other' }],
+  ])('keeps a version that %s', async (_, change) => {
+    const { client } = await signUp(coffer.client);
+    const id = await newRecord(client, 'a value');
+    const isForged = 'data_type' in change;
+    const rows = coffer.get(Store).collection({ ...sensitiveDataCollection, sealed: !isForged });
+    const row = (await rows.find('_id', id))!;
+    await rows.replace({ ...row, ...change });
+    expect((await client.post('/keys/rotate')).json.rotation).toMatchObject({ state: 'done', failed: 1 });
+    expect((await userKeyRow(client)).versions.map(({ version }) => version)).toEqual([1, 2]);
+    if (!isForged) expect((await client.get(`/sensitive-data/${id}`)).json.value).toBe('a value');
+  });
+
+  it('keeps a version that rows are under which an index has lost', async () => {
+    const { client } = await signUp(coffer.client);
+    const id = await newRecord(client, 'a value');
+    const { id: fileId } = (await client.upload('lost.txt', 'the content')).json as { id: string };
+    const folder = join(coffer.dataDir, 'store');
+    await loseIndex(folder, sensitiveDataCollection, 'owner_version');
+    for (const index of ['wrap_version', 'seal_version']) await loseIndex(folder, fileCollection, index);
+    expect((await client.post('/keys/rotate')).json.rotation).toMatchObject({ state: 'done', failed: 2 });
+    expect((await userKeyRow(client)).versions.map(({ version }) => version)).toEqual([1, 2]);
+    expect((await client.get(`/sensitive-data/${id}`)).json.value).toBe('a value');
+    expect((await client.get(`/files/${fileId}/content`)).text).toBe('the content');
   });
 
   it('moves a pending row of a writer that is not back yet', async () => {

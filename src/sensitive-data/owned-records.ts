@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { UserOwned } from '../kernel';
-import { Sealer, renewRows } from '../keys/user';
+import { Sealer, renewRows, valuesUnder } from '../keys/user';
 import { Collection, Store, removeEvery } from '../store';
 import { openValue, sealValue } from './record-cipher';
 import { SensitiveDataDoc, sensitiveDataCollection } from './sensitive-data.collection';
@@ -35,7 +35,12 @@ export class OwnedRecords implements UserOwned {
   }
 
   countUnder(userId: string, version: number): Promise<number> {
-    return this.#rows.count('owner_version', [userId, version]);
+    return valuesUnder(userId, version, {
+      rows: this.#rows,
+      index: 'owner_version',
+      versionsOf: (row) => [row.key_version],
+      envelopesOf: (row) => [row.encrypted_value],
+    });
   }
 
   erase(userId: string): Promise<number> {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { UserOwned } from '../kernel';
-import { Sealer, renewRows } from '../keys/user';
+import { Sealer, renewRows, valuesUnder } from '../keys/user';
 import { Collection, Store, removeEvery, takeEvery } from '../store';
 import { Users } from '../users';
 import { GrantDoc, grantCollection } from './grants/grant.collection';
@@ -44,7 +44,12 @@ export class OwnedSharing implements UserOwned {
   }
 
   countUnder(userId: string, version: number): Promise<number> {
-    return this.#groups.count('owner_version', [userId, version]);
+    return valuesUnder(userId, version, {
+      rows: this.#groups,
+      index: 'owner_version',
+      versionsOf: (row) => [row.key_version],
+      envelopesOf: (row) => [row.name],
+    });
   }
 
   /** What the user granted and gathered, and what names the user: as grantee, by address, as member. */

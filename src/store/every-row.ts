@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Collection, KeyPart } from './collection';
 import { Doc } from './definition';
 
@@ -16,6 +17,25 @@ export async function* everyRow<T extends Doc>(
     const page = await rows.list(index, prefix, options);
     yield* page.items;
     after = page.next;
+  } while (after !== undefined);
+}
+
+/**
+ * As `everyRow`, from the rows themselves, in no order, and with each row at least once that stays where it is: for what may not be undone, which
+ * must not rest on an index.
+ */
+export async function* everyScanned<T extends Doc>(
+  rows: Collection<T>,
+  index: string,
+  prefix: readonly KeyPart[],
+  onForged: (id: string) => void = () => undefined,
+): AsyncGenerator<T> {
+  let after: string | undefined;
+  do {
+    const page = await rows.scan(index, prefix, { limit: BATCH, onForged, ...(after !== undefined && { after }) });
+    yield* page.items;
+    after = page.next;
+    await nextTurn();
   } while (after !== undefined);
 }
 

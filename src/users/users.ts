@@ -19,6 +19,13 @@ export class Users {
     return this.#rows.find('_id', id);
   }
 
+  /** Whether there is a row of this id that does not hold its seal, which counts as none everywhere else. */
+  async isForged(id: string): Promise<boolean> {
+    let isForged = false;
+    await this.#rows.list('_id', [id], { limit: 1, onForged: () => (isForged = true) });
+    return isForged;
+  }
+
   byUsername(username: Username): Promise<UserDoc | undefined> {
     return this.#rows.find('username', username);
   }
@@ -33,9 +40,14 @@ export class Users {
     return user?.state === 'erasing' ? undefined : user;
   }
 
-  /** How many administrators can log in. */
-  administrators(): Promise<number> {
-    return this.#rows.count('role', ['administrator', 'active']);
+  /** How many administrators can log in, `limit` at most: each row is read, since one that somebody planted is no administrator. */
+  async administrators(limit = 2): Promise<number> {
+    let count = 0;
+    for await (const _ of everyRow(this.#rows, 'role', ['administrator', 'active'])) {
+      count += 1;
+      if (count === limit) break;
+    }
+    return count;
   }
 
   /** Accounts whose registration has not ended. */

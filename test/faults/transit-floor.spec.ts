@@ -53,15 +53,15 @@ describeWithPart('openbao', 'The floor of a Transit key', () => {
     (await bao.request<{ data: { min_decryption_version: number } }>('GET', KEY)).data.min_decryption_version;
 
   it('is what the last of two retires said, although one of them slept', async () => {
-    const { session, asleep, wake } = sleeper(bao);
-    const [slow, quick] = [await open(session), await open()];
+    const slept = sleeper(bao);
+    const [slow, quick] = [await open(slept.session), await open()];
     await quick.userKeys.create('a', 'a');
     for (let round = 0; round < 3; round += 1) await quick.rotations.start('admin');
     const late = slow.retirement.retire(1);
-    await asleep;
+    await slept.asleep;
     await quick.retirement.retire(3);
     expect(await minimum()).toBe(4);
-    wake();
+    slept.wake();
     await late;
     expect(await minimum()).toBe(4);
     await quick.sealer.with('a', (keys) => keys.nameIndex('x'));

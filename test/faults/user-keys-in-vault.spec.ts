@@ -100,6 +100,22 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     },
   );
 
+  it('are what a retire goes by: a document that was set back keeps its master key version, whatever the row says', async () => {
+    const keys = await houses();
+    await keys.userKeys.create('alice', 'alice');
+    const former = await document('alice');
+    await keys.rewrapper.rewrapBatch(await moveMasterKey(keys));
+    expect(await keys.rewrapper.wrapsUpTo(1, 10)).toMatchObject({ count: 0, doubtful: { count: 0 } });
+    await bao.request('POST', 'kv/data/user_keys/alice', { data: former });
+    expect(await keys.rewrapper.countWrappedBy(1)).toBe(0);
+    expect(await keys.rewrapper.wrapsUpTo(1, 10)).toMatchObject({ count: 1 });
+    await keys.rewrapper.rewrapBatch(await moveMasterKey(keys));
+    expect(await keys.rewrapper.wrapsUpTo(2, 10)).toMatchObject({ count: 0, doubtful: { count: 0 } });
+    expect(await index('alice')).toMatch(/^[0-9a-f]{64}$/);
+    await bao.request('DELETE', 'kv/metadata/user_keys/alice');
+    expect(await keys.rewrapper.wrapsUpTo(2, 10)).toMatchObject({ count: 0, doubtful: { count: 1, first: ['alice'] } });
+  });
+
   it.each(['user-key.erased', 'user-key.vault-tombstone', 'user-key.vault-destroyed', 'user-key.wraps-erased'])(
     'that are erased by a process that dies at %s open nothing, are erased by the next one, and leave no byte',
     async (failpoint) => {

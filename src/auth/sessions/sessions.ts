@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DAY, DomainError, isDomainError, newId } from '../../kernel';
 import { Sealer } from '../../keys/user';
-import { Collection, ListOptions, Page, Store, update } from '../../store';
+import { Collection, everyScanned, ListOptions, Page, Store, update } from '../../store';
 import { ClientInfo, sealClient } from './session-client';
 import { AuthMethod, SessionDoc, sessionsCollection } from './session.collection';
 
@@ -51,6 +51,11 @@ export class Sessions {
   /** Rows outlive their sessions until a sweep. */
   isAlive({ expires_at }: SessionDoc): boolean {
     return expires_at > this.clock.now();
+  }
+
+  /** All of a user's that hold their seal, from the rows themselves. */
+  every(userId: string): AsyncGenerator<SessionDoc> {
+    return everyScanned(this.#rows, 'user', [userId]);
   }
 
   /** Takes the next generation if `session` is still as it was read; undefined where another request was first. */

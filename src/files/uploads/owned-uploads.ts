@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditSink, UserOwned } from '../../kernel';
-import { Sealer, renewRows } from '../../keys/user';
+import { Sealer, renewRows, valuesUnder } from '../../keys/user';
 import { Collection, Store, takeEvery } from '../../store';
 import { StagedSegments } from './staged-segments';
 import { resealedUpload } from './upload-cipher';
@@ -40,7 +40,12 @@ export class OwnedUploads implements UserOwned {
   }
 
   countUnder(userId: string, version: number): Promise<number> {
-    return this.#rows.count('seal_version', [userId, version]);
+    return valuesUnder(userId, version, {
+      rows: this.#rows,
+      index: 'seal_version',
+      versionsOf: (row) => [row.seal_version],
+      envelopesOf: ({ details, digest }) => [details, digest],
+    });
   }
 
   /** Needs no key. Attempts under way find their row gone. */

@@ -55,7 +55,7 @@ export class SystemKeys extends SystemSecrets {
 
   /** Whether any of them is stored: asked before the master key is open. */
   async areStored(): Promise<boolean> {
-    return (await this.#rows.count('_id', [])) > 0;
+    return (await this.#rows.count('_id', [], 1)) > 0;
   }
 
   /**

@@ -8,6 +8,7 @@ import { storedRow } from './user-key-form';
 import { NameHeld, UserKeyHome } from './user-key-home';
 import { lowestMasterVersion, unwrapVersions, userKeyContext } from './user-key-wraps';
 import { type UserKeyDoc, type UserKeyVersion, userKeysCollection } from './user-keys.collection';
+import { versionIn } from './values-under';
 
 export interface UserKeyState {
   readonly current: number;
@@ -61,13 +62,15 @@ export class UserKeyRotator {
   }
 
   /**
-   * Takes `versions` out of the owner's row; never the current one. They open nothing from then on, on any replica. The same write says that
+   * Takes `versions` out of the owner's row; never the current one, nor the one that seals the name key. They open nothing from then on, on any replica. The same write says that
    * wraps are to go from their home: `StrayWraps` does that, and does it again until it has ended.
    */
   drop(ownerId: string, versions: ReadonlySet<number>): Promise<number> {
     return untilHeld(async () => {
       const row = await this.#row(ownerId);
-      const kept = row.versions.filter(({ version }) => version === row.current || !versions.has(version));
+      const named = versionIn(row.wrapped_name_key);
+      const isNeeded = (version: number): boolean => version === row.current || version === named;
+      const kept = row.versions.filter(({ version }) => isNeeded(version) || !versions.has(version));
       const dropped = row.versions.length - kept.length;
       if (dropped === 0) return 0;
       const next = { ...row, versions: kept, master_version: lowestMasterVersion(kept), epoch: row.epoch + 1 };

@@ -45,8 +45,9 @@ export class GroupMembers {
   async add(caller: Principal, groupId: string, username: string): Promise<void> {
     const user = await this.#known(caller, groupId, username);
     await audited(this.audit, groupIntent('group.member-add', caller, groupId, { member: user._id }), async () => {
-      if ((await this.#members.count('group', [groupId])) >= MAX_MEMBERS) throw tooMany('members', MAX_MEMBERS);
-      if ((await this.#members.count('user', [user._id])) >= MAX_MEMBERSHIPS)
+      if ((await this.#members.count('group', [groupId], MAX_MEMBERS)) >= MAX_MEMBERS)
+        throw tooMany('members', MAX_MEMBERS);
+      if ((await this.#members.count('user', [user._id], MAX_MEMBERSHIPS)) >= MAX_MEMBERSHIPS)
         throw tooMany('memberships', MAX_MEMBERSHIPS);
       const member = { group_id: groupId, owner_id: caller.userId, user_id: user._id, created_at: this.clock.now() };
       await this.#members.insert({ _id: newId(), ...member }).catch(unlessThere);

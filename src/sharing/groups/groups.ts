@@ -44,7 +44,8 @@ export class Groups {
   async create(caller: Principal, name: string): Promise<GroupView> {
     const id = newId();
     const row = await audited(this.audit, groupIntent('group.create', caller, id), async () => {
-      if ((await this.#groups.count('owner', [caller.userId])) >= MAX_GROUPS) throw tooMany('groups', MAX_GROUPS);
+      if ((await this.#groups.count('owner', [caller.userId], MAX_GROUPS)) >= MAX_GROUPS)
+        throw tooMany('groups', MAX_GROUPS);
       return this.sealer.insert(caller.userId, this.#insertion(id, caller.userId, name)).catch(asNameTaken);
     });
     return viewOf(row, name);
