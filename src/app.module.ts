@@ -38,6 +38,7 @@ import { UsersModule } from './users';
 import {
   AccountNames,
   ForgedRows,
+  FormerIndexes,
   InstalledBlobPlans,
   OwnerAnswerSealer,
   RegistrationSweep,
@@ -234,7 +235,7 @@ export class AppModule implements OnModuleInit {
     return {
       module: AppModule,
       imports: [...houses, ...features, lifecycle],
-      providers: [OpenedKeys, RegistrationSweep, Startup, userOwned],
+      providers: [OpenedKeys, RegistrationSweep, Startup, FormerIndexes, userOwned],
     };
   }
 

@@ -6,7 +6,7 @@ import { BlobPlan, BlobPlans } from './blobs/homes';
 import { envelopeVersion } from './crypto';
 import { AnswerSealer } from './http';
 import { Scheduler } from './jobs';
-import { AuditSink, MINUTE, ReadinessProbe, ciphertext, isDomainError, plaintext } from './kernel';
+import { AuditSink, HOUR, MINUTE, ReadinessProbe, ciphertext, isDomainError, plaintext } from './kernel';
 import { MasterKey } from './keys/master';
 import { OwnedHouses } from './keys/rotation';
 import { OrphanedKeys, Sealer, SealPlace, UserKeyHome, UserKeyRotator } from './keys/user';
@@ -176,3 +176,18 @@ export const probesOf = (
   },
   { name: 'blobs', check: () => blobs.ping() },
 ];
+
+/** Removes the indexes that only former releases used, once no process of one may serve. */
+@Injectable()
+export class FormerIndexes implements OnModuleInit {
+  constructor(
+    private readonly store: Store,
+    private readonly scheduler: Scheduler,
+  ) {}
+
+  onModuleInit(): void {
+    this.scheduler.every('store.former-indexes', HOUR, async () => {
+      await this.store.dropFormerIndexes();
+    });
+  }
+}

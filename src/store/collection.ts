@@ -75,8 +75,16 @@ export interface Collection<T extends Doc> {
 /** All documents of an installation: hands out its collections, sealed where their definition says so. A DI token. */
 export abstract class Store {
   abstract collection<T extends Doc>(definition: CollectionDefinition<T>): Collection<T>;
-  /** Makes sure that indexes exist for every collection handed out so far. Safe to repeat and to race. */
+  /**
+   * Makes sure that indexes exist for every collection handed out so far, in bounded steps while other processes write. It drops none: a
+   * release that serves beside this one may need it. Safe to repeat and to race, and it goes on where a killed one was.
+   */
   abstract prepare(): Promise<void>;
+  /**
+   * Drops the indexes of those collections that this release does not use, once the installation document says that no other release
+   * serves; else it does nothing. Returns how many went.
+   */
+  abstract dropFormerIndexes(): Promise<number>;
   /** Rejects within 1 second where the engine does not serve. */
   abstract ping(): Promise<void>;
   abstract close(): Promise<void>;

@@ -33,6 +33,10 @@ export class SealedStore extends Store {
     return this.engine.prepare();
   }
 
+  dropFormerIndexes(): Promise<number> {
+    return this.engine.dropFormerIndexes();
+  }
+
   ping(): Promise<void> {
     return this.engine.ping();
   }

@@ -19,6 +19,10 @@ export class FaultyStore extends Store {
     return this.real.prepare();
   }
 
+  dropFormerIndexes(): Promise<number> {
+    return this.real.dropFormerIndexes();
+  }
+
   ping(): Promise<void> {
     return this.real.ping();
   }

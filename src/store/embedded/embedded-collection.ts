@@ -4,8 +4,9 @@ import { checkBatch, checkLimit } from '../limits';
 import { FlatRow, PRIMARY, ResolvedIndex, RowShape } from '../row-shape';
 import { expanded } from '../unknown-fields';
 import { Environment, Rows } from './environment';
-import { endOf } from './key-encoding';
-import { Layout } from './layout';
+import { IndexTable, Slot } from './index-table';
+import { encodeKey, endOf } from './key-encoding';
+import { entryOf, keyBehindPrefix, Layout } from './layout';
 
 /** One page of a scan ends after so many milliseconds: it is one turn of the event loop. */
 const SCAN_MS = 10;
@@ -13,6 +14,7 @@ const SCAN_MS = 10;
 /** One collection in LMDB. Each check of a write is made inside its transaction and before its first put. */
 export class EmbeddedCollection<T extends Doc> implements Collection<T> {
   readonly layout: Layout<T>;
+  readonly table: IndexTable<T>;
   readonly #shape: RowShape<T>;
 
   constructor(
@@ -21,6 +23,11 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
   ) {
     this.#shape = new RowShape(definition);
     this.layout = new Layout(this.#shape);
+    this.table = new IndexTable(this.layout, definition.name);
+  }
+
+  get name(): string {
+    return this.definition.name;
   }
 
   async insert(draft: Draft<T>): Promise<T> {
@@ -49,8 +56,9 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
   async list(index: string, prefix: readonly KeyPart[], options: ListOptions): Promise<Page<T>> {
     checkLimit(options.limit);
     const place = this.#shape.index(index);
-    const start = this.layout.prefix(place, this.#shape.key(place, prefix, false));
+    const parts = this.#shape.key(place, prefix, false);
     return this.#read((rows) => {
+      const start = this.#prefix(rows, place, parts);
       const entries = [...rows.getRange({ ...range(start, options), limit: options.limit + 1 })];
       const shown = entries.slice(0, options.limit);
       const last = entries.length > options.limit ? shown.at(-1) : undefined;
@@ -82,19 +90,17 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
   async count(index: string, prefix: readonly KeyPart[], limit?: number): Promise<number> {
     if (limit !== undefined) checkLimit(limit);
     const place = this.#shape.index(index);
-    const start = this.layout.prefix(place, this.#shape.key(place, prefix, false));
-    const bounds = { start, end: endOf(start) };
-    // LMDB counts a whole range, whatever limit it is given.
-    return this.#read((rows) =>
-      limit === undefined ? rows.getKeysCount(bounds) : [...rows.getKeys({ ...bounds, limit })].length,
-    );
+    const parts = this.#shape.key(place, prefix, false);
+    return this.#read((rows) => {
+      const start = this.#prefix(rows, place, parts);
+      const bounds = { start, end: endOf(start) };
+      // LMDB counts a whole range, whatever limit it is given.
+      return limit === undefined ? rows.getKeysCount(bounds) : [...rows.getKeys({ ...bounds, limit })].length;
+    });
   }
 
   position(index: string, length: number, doc: T): Position {
-    const place = this.#shape.index(index);
-    const parts = this.#shape.behind(place, length, doc);
-    const start = this.layout.base(place.name);
-    return this.layout.prefix(place, parts).subarray(start.length).toString('base64url');
+    return keyBehindPrefix(this.#shape.behind(this.#shape.index(index), length, doc)).toString('base64url');
   }
 
   async replace(doc: T): Promise<T | undefined> {
@@ -122,10 +128,7 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
   /** Removes a row with its index entries, inside a write transaction. */
   removeInside(row: FlatRow): void {
     const { rows } = this.environment;
-    for (const index of this.layout.indexes) {
-      const entry = this.layout.entry(index, row);
-      if (entry !== undefined) void rows.remove(entry);
-    }
+    for (const slot of this.table.kept(rows)) this.#removeEntry(slot, entryOf(slot, slot.prefix, row), row._id);
     void rows.remove(this.layout.row(row._id));
   }
 
@@ -139,20 +142,27 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
   /** Puts the row and moves its index entries; the name of the unique index that refuses, and then nothing has been put. */
   #store(row: FlatRow, before: FlatRow | undefined): string | undefined {
     const { rows } = this.environment;
-    const moves = this.layout.indexes.map((index) => ({
-      index,
-      from: before && this.layout.entry(index, before),
-      to: this.layout.entry(index, row),
+    const after = expanded(row);
+    const moves = this.table.kept(rows).map((slot) => ({
+      slot,
+      from: before && entryOf(slot, slot.prefix, before),
+      to: entryOf(slot, slot.prefix, after),
     }));
     const moved = moves.filter(({ from, to }) => (from && to ? !from.equals(to) : from !== to));
-    const refusing = moved.find(({ index, to }) => index.unique && to && rows.get(to) !== undefined);
-    if (refusing !== undefined) return refusing.index.name;
-    for (const { from, to } of moved) {
-      if (from !== undefined) void rows.remove(from);
+    const refusing = moved.find(({ slot, to }) => slot.unique && to && (rows.get(to) ?? row._id) !== row._id);
+    if (refusing !== undefined) return refusing.slot.name;
+    for (const { slot, from, to } of moved) {
+      this.#removeEntry(slot, from, row._id);
       if (to !== undefined) void rows.put(to, row._id);
     }
-    void rows.put(this.layout.row(row._id), expanded(row));
+    void rows.put(this.layout.row(row._id), after);
     return undefined;
+  }
+
+  /** In a unique index that is being built the entry may be that of another row. */
+  #removeEntry(slot: Slot, entry: Buffer | undefined, id: string): void {
+    const { rows } = this.environment;
+    if (entry !== undefined && (!slot.unique || rows.get(entry) === id)) void rows.remove(entry);
   }
 
   #stored(row: FlatRow, taken: string | undefined): T {
@@ -169,17 +179,22 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
     }
   }
 
+  /** The range in which the entries of `index` lie, or the rows themselves. */
+  #prefix(rows: Rows, index: ResolvedIndex, parts: readonly KeyPart[]): Buffer {
+    return encodeKey(index.name === PRIMARY ? this.layout.rows : this.table.readable(rows, index.name), parts);
+  }
+
   #row(rows: Rows, id: string): FlatRow | undefined {
     return rows.get(this.layout.row(id)) as FlatRow | undefined;
   }
 
   #exact(rows: Rows, index: ResolvedIndex, parts: readonly KeyPart[]): FlatRow | undefined {
-    const value = rows.get(this.layout.prefix(index, parts));
+    const value = rows.get(this.#prefix(rows, index, parts));
     return index.name === PRIMARY ? (value as FlatRow | undefined) : this.#pointed(rows, value);
   }
 
   #first(rows: Rows, index: ResolvedIndex, parts: readonly KeyPart[]): FlatRow | undefined {
-    const start = this.layout.prefix(index, parts);
+    const start = this.#prefix(rows, index, parts);
     const [entry] = rows.getRange({ start, end: endOf(start), limit: 1 });
     return this.#pointed(rows, entry?.value);
   }

@@ -2,8 +2,10 @@ import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Clock, StartRefused } from '../../kernel';
-import { Collection } from '../collection';
+import { Collection, DuplicateKey } from '../collection';
 import { defineCollection, Doc } from '../definition';
+import { INSTALLATION, installationCollection } from '../installation';
+import { SCHEMA } from '../schema';
 import { EmbeddedStore } from './embedded-store';
 
 interface TicketDoc extends Doc {
@@ -108,5 +110,142 @@ describe('the embedded store', () => {
     await chmod(join(other, 'data.mdb'), 0o600);
     expect(() => new EmbeddedStore(other, clock)).toThrow(StartRefused);
     expect((await stat(join(other, 'data.mdb'))).size).toBe(65_536);
+  });
+
+  describe('and its indexes', () => {
+    const ROWS = 3_000;
+    const withIndexes = (indexes: (typeof tickets)['indexes']): typeof tickets => ({
+      ...tickets,
+      name: 'built',
+      indexes,
+    });
+    const plain = withIndexes({});
+    const unique = withIndexes({ byNumber: { fields: ['number'], unique: true } });
+    /** Another process on the same folder. */
+    const another = (schema?: number): EmbeddedStore => {
+      const made = new EmbeddedStore(join(folder, 'store'), clock, schema);
+      opened.push(made);
+      return made;
+    };
+    const opened: EmbeddedStore[] = [];
+    afterEach(async () => {
+      for (const each of opened.splice(0)) await each.close();
+    });
+
+    async function fill(): Promise<Collection<TicketDoc>> {
+      const before = store.collection(plain);
+      await store.prepare();
+      await Promise.all(Array.from({ length: ROWS }, (_, i) => before.insert({ _id: `r${i}`, number: `n${i}` })));
+      return before;
+    }
+
+    const complete = async (found: Collection<TicketDoc>, expected: number): Promise<void> => {
+      expect(await found.count('byNumber', [])).toBe(expected);
+      const page = await found.list('byNumber', [], { limit: 2 * ROWS });
+      expect(page.items).toHaveLength(expected);
+    };
+
+    it('builds a new one in steps, between which others write', async () => {
+      const before = await fill();
+      const next = another();
+      const found = next.collection(unique);
+      let isBuilt = false;
+      const building = next.prepare().finally(() => (isBuilt = true));
+      let added = 0;
+      for (; !isBuilt; added += 1) {
+        await before.insert({ _id: `a${added}`, number: `m${added}` });
+        await before.replace({ ...(await before.find('_id', `r${added}`))!, number: `changed${added}` });
+        await before.remove(`r${ROWS - 1 - added}`);
+      }
+      await building;
+      expect(added).toBeGreaterThan(1);
+      await complete(found, ROWS);
+      expect((await found.find('byNumber', 'changed0'))?._id).toBe('r0');
+      expect(await found.find('byNumber', 'n0')).toBeUndefined();
+      await expect(before.insert({ _id: 'x', number: 'm0' })).rejects.toBeInstanceOf(DuplicateKey);
+    });
+
+    it('goes on with a build that ended in the middle, in another process or in several at once', async () => {
+      await fill();
+      const next = another();
+      next.collection(unique);
+      const ended = next.prepare();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      await next.close();
+      await ended.catch(() => undefined);
+      const others = [another(), another()];
+      const found = others.map((each) => each.collection(unique));
+      await Promise.all(others.map((each) => each.prepare()));
+      for (const each of found) await complete(each, ROWS);
+    });
+
+    it('answers no question by one that is not complete', async () => {
+      await fill();
+      const next = another();
+      const found = next.collection(unique);
+      await expect(found.find('byNumber', 'n1')).rejects.toMatchObject({ code: 'store_unavailable' });
+      await expect(found.count('byNumber', [])).rejects.toMatchObject({ code: 'store_unavailable' });
+      await expect(found.insert({ _id: 'x' })).rejects.toMatchObject({ code: 'store_unavailable' });
+      expect(await found.find('_id', 'r1')).toBeDefined();
+    });
+
+    it('refuses a start whose new unique index has two rows under one key, and lets others write as before', async () => {
+      const before = await fill();
+      await before.insert({ _id: 'z', number: 'n1' });
+      for (let attempt = 0; attempt < 2; attempt += 1) {
+        const next = another();
+        next.collection(unique);
+        await expect(next.prepare()).rejects.toThrow(StartRefused);
+      }
+      await before.insert({ _id: 'zz', number: 'n1' });
+      await before.remove('z');
+      await before.remove('zz');
+      const mended = another();
+      const found = mended.collection(unique);
+      await mended.prepare();
+      await complete(found, ROWS);
+    });
+
+    it('does not take the key of one row away with another one, while two have it and a build is under way', async () => {
+      const before = await fill();
+      await before.insert({ _id: 'z', number: 'twice' });
+      const next = another();
+      next.collection(unique);
+      const building = next.prepare();
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      const second = before.insert({ _id: 'a', number: 'twice' });
+      const isIn = await second.then(() => true).catch(() => false);
+      await before.remove('z');
+      await building.catch(() => undefined);
+      const after = another();
+      const found = after.collection(unique);
+      await after.prepare();
+      expect((await found.find('byNumber', 'twice'))?._id).toBe(isIn ? 'a' : undefined);
+    });
+
+    it('keeps those of a process of another release that starts, and what it retires by them', async () => {
+      await fill();
+      const next = another();
+      const found = next.collection(unique);
+      await next.prepare();
+      const former = another();
+      former.collection(plain);
+      await former.prepare();
+      await complete(found, ROWS);
+    });
+
+    it('takes no write of a process that the installation does not admit any more', async () => {
+      const old = another(SCHEMA - 1);
+      const rows = old.collection(plain);
+      await rows.insert({ _id: 'before' });
+      const documents = store.collection({ ...installationCollection, sealed: false });
+      const doc = { _id: INSTALLATION, installation_id: 'i', store: 's', master_key: 'm', blobs: 'b', created_at: 1 };
+      await documents.insert({ ...doc, state: 'ready', schema: SCHEMA, lowest_schema: SCHEMA });
+      await expect(rows.insert({ _id: 'after' })).rejects.toMatchObject({ code: 'store_unavailable' });
+      await expect(rows.remove('before')).rejects.toMatchObject({ code: 'store_unavailable' });
+      await expect(old.ping()).rejects.toMatchObject({ code: 'store_unavailable' });
+      expect(await rows.find('_id', 'before')).toBeDefined();
+      await store.collection(plain).insert({ _id: 'new' });
+    });
   });
 });

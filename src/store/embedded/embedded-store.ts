@@ -3,8 +3,10 @@ import { Collection, Store } from '../collection';
 import { PING_DEADLINE, withDeadline } from '../deadline';
 import { CollectionDefinition, Doc } from '../definition';
 import { EmbeddedCollection } from './embedded-collection';
-import { Environment } from './environment';
-import { bringIndexesUpToDate } from './index-upkeep';
+import { Environment, Rows } from './environment';
+import { isFor, Slot } from './index-table';
+import { buildIndexes, dropIndexes } from './index-upkeep';
+import { SchemaFence } from './schema-fence';
 import { sweepExpired } from './sweeper';
 
 const SWEEP_INTERVAL = 60 * SECOND;
@@ -12,6 +14,7 @@ const SWEEP_INTERVAL = 60 * SECOND;
 /** Documents in LMDB in one folder, which several processes of one host may share. Opens at once, without waiting. */
 export class EmbeddedStore extends Store {
   readonly #environment: Environment;
+  readonly #fence: SchemaFence;
   readonly #collections = new Map<unknown, EmbeddedCollection<Doc>>();
   readonly #timer: NodeJS.Timeout;
   #sweep: Promise<number> = Promise.resolve(0);
@@ -21,9 +24,11 @@ export class EmbeddedStore extends Store {
   constructor(
     folder: string,
     private readonly clock: Clock,
+    schema?: number,
   ) {
     super();
-    this.#environment = new Environment(folder);
+    this.#fence = new SchemaFence(schema);
+    this.#environment = new Environment(folder, (rows) => this.#fence.check(rows));
     // A sweep that failed (a full disk, say) is made up by the next one; each read checks the expiry itself.
     this.#timer = setInterval(() => void this.sweep().catch(() => undefined), SWEEP_INTERVAL).unref();
   }
@@ -37,7 +42,21 @@ export class EmbeddedStore extends Store {
   }
 
   async prepare(): Promise<void> {
-    for (const collection of this.#collections.values()) await bringIndexesUpToDate(this.#environment, collection);
+    for (const collection of this.#collections.values()) await buildIndexes(this.#environment, collection);
+  }
+
+  async dropFormerIndexes(): Promise<number> {
+    const mayDrop = (rows: Rows): boolean => this.#fence.isAlone(rows);
+    let dropped = 0;
+    for (const collection of this.#collections.values()) {
+      // Several definitions may look at one collection.
+      const views = [...this.#collections.values()].filter(({ name }) => name === collection.name);
+      const wanted = views.flatMap(({ layout }) => layout.declared);
+      const isUnwanted = (slot: Slot): boolean =>
+        slot.state === 'dropping' || !wanted.some((index) => isFor(slot, index));
+      dropped += await dropIndexes(this.#environment, collection, isUnwanted, mayDrop);
+    }
+    return dropped;
   }
 
   /** An empty write: it shows that the writer's lock can be had, which another process may hold, and touches no disk. */

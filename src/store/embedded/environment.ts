@@ -16,7 +16,10 @@ export class Environment {
   #isClosed = false;
 
   /** @throws StartRefused where the folder cannot be used. */
-  constructor(private readonly folder: string) {
+  constructor(
+    private readonly folder: string,
+    private readonly admit: (rows: Rows) => void = () => undefined,
+  ) {
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       checkDatabaseFile(folder);
@@ -45,12 +48,15 @@ export class Environment {
 
   /**
    * Runs `act` inside a write transaction and resolves when that is durable. `act` is synchronous and makes its checks itself: nothing
-   * else writes meanwhile, in no process. A child transaction, because in a plain one a throw keeps the puts before it.
+   * else writes meanwhile, in no process. `admit` is asked first, in the same transaction. A child transaction, because in a plain one a throw keeps the puts before it.
    */
   async write<T>(act: () => T, deadline = OPERATION_DEADLINE): Promise<T> {
     this.#refuseAfterClose();
     try {
-      const committed = this.rows.childTransaction(act);
+      const committed = this.rows.childTransaction(() => {
+        this.admit(this.rows);
+        return act();
+      });
       committed.catch(silenceCommitError);
       watchWrite(committed);
       return await withDeadline(committed, deadline);

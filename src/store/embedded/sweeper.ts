@@ -1,7 +1,7 @@
 import { Doc } from '../definition';
 import { FlatRow } from '../row-shape';
 import { EmbeddedCollection } from './embedded-collection';
-import { Environment } from './environment';
+import { Environment, Rows } from './environment';
 import { encodeKey } from './key-encoding';
 
 /** Rows a write transaction: a sweep of many must not hold the writer's lock for long. */
@@ -16,11 +16,15 @@ export async function sweepExpired<T extends Doc>(
   const { expiry } = collection.layout;
   if (expiry === undefined) return 0;
   // Made anew for each use: lmdb writes into the options of a count, and a range after it would be a count as well.
-  const due = () => ({ start: expiry.prefix, end: encodeKey(expiry.prefix, [now]), limit: BATCH });
+  const due = (rows: Rows) => {
+    const start = collection.table.readable(rows, expiry.name);
+    return { start, end: encodeKey(start, [now]), limit: BATCH };
+  };
+  const isDue = (rows: Rows): boolean => rows.getKeysCount(due(rows)) > 0;
   let removed = 0;
-  while (environment.fresh().getKeysCount(due()) > 0) {
+  while (isDue(environment.fresh())) {
     removed += await environment.write(() => {
-      const entries = [...environment.rows.getRange(due())];
+      const entries = [...environment.rows.getRange(due(environment.rows))];
       return entries.filter(({ key, value }) => removeExpired(environment, collection, key, value as string)).length;
     });
   }

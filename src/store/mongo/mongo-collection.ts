@@ -9,6 +9,7 @@ import { heldInSpiteOf } from './mongo-errors';
 import { Filter, MongoQuery } from './mongo-query';
 import { isReadable, nextPosition, pageStart } from './mongo-positions';
 import { BsonRow, MongoRows } from './mongo-rows';
+import { MongoSchemaFence } from './mongo-schema-fence';
 
 /** Writes in one message: few enough that a busy server gets through them well within the deadline. */
 const BULK = 50;
@@ -30,6 +31,7 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
     shape: RowShape<T>,
     private readonly model: Model<BsonRow>,
     private readonly connection: MongoConnection,
+    private readonly fence: MongoSchemaFence,
   ) {
     this.#shape = shape;
     this.#rows = new MongoRows(shape);
@@ -37,7 +39,7 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
 
   async insert(draft: Draft<T>): Promise<T> {
     const row = this.#shape.flatten(draft, 1);
-    await this.#run((documents) => documents.insertOne(this.#rows.toBson(row)));
+    await this.#write((documents) => documents.insertOne(this.#rows.toBson(row)));
     return this.#shape.restore(row);
   }
 
@@ -103,7 +105,7 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
   async replace(doc: T): Promise<T | undefined> {
     const row = this.#shape.flatten(doc, doc.rev + 1);
     const { filter, replacement } = this.#compareAndSet(row);
-    const result = await this.#run((documents) => documents.replaceOne(filter, replacement));
+    const result = await this.#write((documents) => documents.replaceOne(filter, replacement));
     return result.matchedCount === 1 ? this.#shape.restore(row) : undefined;
   }
 
@@ -121,13 +123,13 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
       ...this.#query(PRIMARY, [id], true).filter(),
       ...(rev === undefined ? {} : { rev: { $eq: rev } }),
     };
-    const result = await this.#run((documents) => documents.deleteOne(filter));
+    const result = await this.#write((documents) => documents.deleteOne(filter));
     return result.deletedCount === 1;
   }
 
   #replaceBulk(rows: readonly FlatRow[]): Promise<number> {
     const writes = rows.map((row) => ({ replaceOne: this.#compareAndSet(row) }));
-    return this.#run(async (documents) => {
+    return this.#write(async (documents) => {
       const bulk = documents.bulkWrite(writes, { ordered: false });
       return bulk.then(({ matchedCount }) => matchedCount, heldInSpiteOf);
     });
@@ -141,6 +143,11 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
   #compareAndSet(row: FlatRow): { filter: Filter; replacement: Omit<BsonRow, '_id'> } {
     const { _id, ...replacement } = this.#rows.toBson(row);
     return { filter: { _id: { $eq: _id }, rev: { $eq: row.rev - 1 } }, replacement };
+  }
+
+  async #write<R>(act: (documents: RowCollection) => Promise<R>): Promise<R> {
+    await this.fence.check();
+    return this.#run(act);
   }
 
   /** On the model's collection: no document is hydrated, neither into nor out of the store. */

@@ -79,7 +79,7 @@ function isUnavailable(error: mongo.MongoError): boolean {
 /** The server names the index in its message only: `... index: <name> dup key: ...`. Ours are named as in the definition. */
 function refusingIndex(error: mongo.MongoError): string {
   const name = /index: (\S+?)(?: dup key|$)/.exec(error.message)?.[1] ?? '';
-  return name.replace(/^.*\$/, '') === '_id_' ? '_id' : name;
+  return name.replace(/^.*\$/, '') === '_id_' ? '_id' : (name.split('~', 1)[0] ?? name);
 }
 
 function fault(code: 'store_unavailable' | 'storage_full', cause: unknown): DomainError {

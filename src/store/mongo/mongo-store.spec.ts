@@ -87,15 +87,22 @@ describeWithPart('secantus', 'the MongoDB store as the server sees it', () => {
     await expect(rows.find('_id', _id)).rejects.toMatchObject({ code: 'integrity_failed' });
   });
 
-  it('makes the indexes anew that have the name of one but are others', async () => {
+  it('gives an index a name of its own where another one has its name, and leaves that', async () => {
     await beside.collection('tickets').dropIndex('byNumber');
     await beside.collection('tickets').createIndex({ number: 1 }, { name: 'byNumber' }, undefined);
     const second = new MongoStore({ url: server.url, dbName: 'seen' });
     second.collection(tickets);
     await second.prepare();
     await second.close();
-    const index = (await beside.collection('tickets').indexes()).find(({ name }) => name === 'byNumber');
+    const indexes = await beside.collection('tickets').indexes();
+    expect(indexes.find(({ name }) => name === 'byNumber')).not.toHaveProperty('unique');
+    const index = indexes.find(({ name }) => name?.startsWith('byNumber~'));
     expect(index).toMatchObject({ unique: true, partialFilterExpression: { number: { $exists: true } } });
+    const rows = store.collection(tickets);
+    await rows.insert({ _id: 'first', expires_at: 9_999_999_999_999, number: 'same' });
+    const again = rows.insert({ _id: 'again', expires_at: 9_999_999_999_999, number: 'same' });
+    await expect(again).rejects.toMatchObject({ index: 'byNumber' });
+    await rows.remove('first');
   });
 
   describe('where somebody planted rows that hold what no row of ours does', () => {

@@ -1,18 +1,13 @@
-import { Model, mongo } from 'mongoose';
+import { Model } from 'mongoose';
 import { Collection, Store } from '../collection';
 import { PING_DEADLINE } from '../deadline';
 import { CollectionDefinition, Doc } from '../definition';
 import { RowShape } from '../row-shape';
 import { MongoCollection } from './mongo-collection';
-import { MongoAddress, MongoConnection, RowCollection } from './mongo-connection';
-import { hasCode } from './mongo-errors';
-import { createIndex } from './mongo-indexes';
+import { MongoAddress, MongoConnection } from './mongo-connection';
+import { addIndexes, dropIndex, formerIndexes } from './mongo-index-upkeep';
 import { BsonRow, schemaOf } from './mongo-rows';
-
-/** An index of this name, or with these keys, is there with other options: IndexOptionsConflict, IndexKeySpecsConflict. */
-const INDEX_CONFLICT = [85, 86];
-/** Another process dropped it first. */
-const INDEX_NOT_FOUND = 27;
+import { MongoSchemaFence } from './mongo-schema-fence';
 
 /**
  * Documents in MongoDB, on a replica set: a write is on the disks of a majority before it resolves, a read sees what a majority has.
@@ -20,13 +15,14 @@ const INDEX_NOT_FOUND = 27;
  */
 export class MongoStore extends Store {
   readonly #connection: MongoConnection;
-
+  readonly #fence: MongoSchemaFence;
   readonly #collections = new Map<unknown, { readonly collection: Collection<Doc>; readonly model: Model<BsonRow> }>();
   readonly #prepared = new Set<Model<BsonRow>>();
 
-  constructor(address: MongoAddress) {
+  constructor(address: MongoAddress, schema?: number) {
     super();
     this.#connection = new MongoConnection(address);
+    this.#fence = new MongoSchemaFence(this.#connection, schema);
   }
 
   /** For blobs/gridfs, which keeps its chunks in the same database. Opens with its first use, and closes with the store. */
@@ -40,7 +36,7 @@ export class MongoStore extends Store {
     const shape = new RowShape(definition);
     // Numbered: two definitions may look at one collection, one of them without its seals.
     const model = this.#connection.model(`${definition.name}#${this.#collections.size}`, schemaOf(shape));
-    const made = new MongoCollection(definition, shape, model, this.#connection);
+    const made = new MongoCollection(definition, shape, model, this.#connection, this.#fence);
     this.#collections.set(definition, { collection: made as unknown as Collection<Doc>, model });
     return made;
   }
@@ -48,35 +44,34 @@ export class MongoStore extends Store {
   async prepare(): Promise<void> {
     for (const { model } of this.#collections.values()) {
       if (this.#prepared.has(model)) continue;
-      const build = (): Promise<void> => createIndexes(model);
+      const build = (): Promise<void> => addIndexes(model);
       await this.#connection.run(build, model.collection.collectionName, 'none');
       this.#prepared.add(model);
     }
   }
 
-  ping(): Promise<void> {
-    return this.#connection.ping(PING_DEADLINE);
+  async dropFormerIndexes(): Promise<number> {
+    const all = [...this.#collections.values()].map(({ model }) => model);
+    let dropped = 0;
+    for (const model of all) {
+      const name = model.collection.collectionName;
+      const views = all.filter((each) => each.collection.collectionName === name);
+      const former = await this.#connection.run(() => formerIndexes(views), name);
+      // Asked after the list: where no newer release has served by now, none of these is an index of it.
+      if (former.length === 0 || !(await this.#fence.isAlone())) continue;
+      for (const index of former) {
+        if (await this.#connection.run(() => dropIndex(model, index), name, 'none')) dropped += 1;
+      }
+    }
+    return dropped;
+  }
+
+  async ping(): Promise<void> {
+    await this.#connection.ping(PING_DEADLINE);
+    await this.#fence.check();
   }
 
   close(): Promise<void> {
     return this.#connection.close();
-  }
-}
-
-/** Indexes that a definition no longer names stay: during a rolling upgrade the other release still uses them. */
-async function createIndexes(model: Model<BsonRow>): Promise<void> {
-  const documents = model.collection as unknown as RowCollection;
-  for (const [keys, options] of model.schema.indexes()) {
-    const create = (): Promise<void> =>
-      createIndex(documents, keys as Record<string, 1>, options as mongo.IndexOptions);
-    try {
-      await create();
-    } catch (error) {
-      if (!hasCode(error, ...INDEX_CONFLICT) || options.name === undefined) throw error;
-      await documents.dropIndex(options.name).catch((missing: unknown) => {
-        if (!hasCode(missing, INDEX_NOT_FOUND)) throw missing;
-      });
-      await create();
-    }
   }
 }

@@ -1,0 +1,40 @@
+import { DomainError } from '../../kernel';
+import { admits, InstalledSchema, SCHEMA } from '../schema';
+import { Rows } from './environment';
+import { encodeKey } from './key-encoding';
+
+/** The installation document's row (installation.ts). */
+const DOCUMENT = encodeKey(Buffer.alloc(0), ['row', 'installation', 'installation']);
+
+/**
+ * Refuses the writes of a process that the installation does not admit any more: it was started before the document moved on. Asked
+ * inside each write transaction, so no write of such a process comes after the one that raised the number, however long it slept.
+ */
+export class SchemaFence {
+  #bytes: Buffer | undefined;
+  #found: InstalledSchema = {};
+
+  constructor(private readonly schema = SCHEMA) {}
+
+  /** @throws DomainError `store_unavailable` */
+  check(rows: Rows): void {
+    if (admits(this.read(rows), this.schema)) return;
+    throw new DomainError('store_unavailable', {
+      detail: 'The installation was upgraded, and this process is of a release that may not write to it any more.',
+    });
+  }
+
+  /** True where every process that may serve is of this release: no older one, and no newer one has ever served. */
+  isAlone(rows: Rows): boolean {
+    const { schema, lowest_schema } = this.read(rows);
+    return schema === this.schema && lowest_schema === this.schema;
+  }
+
+  private read(rows: Rows): InstalledSchema {
+    const bytes = rows.getBinary(DOCUMENT);
+    if (bytes === undefined) return {};
+    if (this.#bytes?.equals(bytes) === true) return this.#found;
+    this.#bytes = Buffer.from(bytes);
+    return (this.#found = JSON.parse(bytes.toString()) as InstalledSchema);
+  }
+}

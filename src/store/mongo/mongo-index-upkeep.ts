@@ -1,0 +1,109 @@
+import { Model, mongo } from 'mongoose';
+import { sha256 } from '../../crypto';
+import { RowCollection } from './mongo-connection';
+import { hasCode } from './mongo-errors';
+import { createIndex } from './mongo-indexes';
+import { BsonRow } from './mongo-rows';
+
+/** An index of this name, or with these keys, is there with other options: IndexOptionsConflict, IndexKeySpecsConflict. */
+const INDEX_CONFLICT = [85, 86];
+/** Another process dropped it first. */
+const INDEX_NOT_FOUND = 27;
+
+interface IndexSpec {
+  readonly name?: string;
+  readonly key: Readonly<Record<string, unknown>>;
+  readonly unique?: boolean;
+  readonly partialFilterExpression?: unknown;
+  readonly expireAfterSeconds?: number;
+}
+
+/**
+ * Adds the indexes that a definition names, and drops none: another release that serves needs those that this one does not name. Where
+ * an index of the same name is another one, the new one gets a name of its own.
+ */
+export async function addIndexes(model: Model<BsonRow>): Promise<void> {
+  const documents = documentsOf(model);
+  for (const wanted of wantedBy(model)) {
+    const { key, ...options } = wanted;
+    const create = (name: string | undefined): Promise<void> =>
+      createIndex(
+        documents,
+        key as Record<string, 1>,
+        { ...options, ...(name !== undefined && { name }) } as mongo.IndexOptions,
+      );
+    try {
+      await create(wanted.name);
+    } catch (error) {
+      if (!hasCode(error, ...INDEX_CONFLICT)) throw error;
+      if (await isThere(documents, wanted)) continue;
+      await create(`${wanted.name ?? ''}~${fingerprint(wanted)}`);
+    }
+  }
+}
+
+/** The names of indexes of ours that none of these models names. Those that somebody else made for himself are not among them. */
+export async function formerIndexes(models: readonly Model<BsonRow>[]): Promise<string[]> {
+  const [model] = models;
+  if (model === undefined) return [];
+  const wanted = models.flatMap(wantedBy);
+  const present = await indexesOf(documentsOf(model));
+  const isOurs = (index: IndexSpec): boolean =>
+    wanted.some(({ name }) => name === baseName(index)) || hasOurForm(index);
+  const former = present.filter((index) => isOurs(index) && !wanted.some((each) => isSame(each, index)));
+  return former.map(({ name = '' }) => name).filter((name) => name !== '' && name !== '_id_');
+}
+
+/** False where another process was first. */
+export async function dropIndex(model: Model<BsonRow>, name: string): Promise<boolean> {
+  try {
+    await documentsOf(model).dropIndex(name);
+    return true;
+  } catch (error) {
+    if (hasCode(error, INDEX_NOT_FOUND)) return false;
+    throw error;
+  }
+}
+
+const documentsOf = (model: Model<BsonRow>): RowCollection => model.collection as unknown as RowCollection;
+
+const wantedBy = (model: Model<BsonRow>): IndexSpec[] =>
+  model.schema.indexes().map(([key, options]) => ({ key, ...options }) as unknown as IndexSpec);
+
+async function indexesOf(documents: RowCollection): Promise<IndexSpec[]> {
+  const NAMESPACE_NOT_FOUND = 26;
+  try {
+    return await documents.indexes();
+  } catch (error) {
+    if (hasCode(error, NAMESPACE_NOT_FOUND)) return [];
+    throw error;
+  }
+}
+
+const isThere = async (documents: RowCollection, wanted: IndexSpec): Promise<boolean> =>
+  (await indexesOf(documents)).some((index) => isSame(wanted, index));
+
+const baseName = ({ name = '' }: IndexSpec): string => name.split('~', 1)[0] ?? name;
+
+/** A filter on exactly the index's own fields is what every index of ours has that a definition names. */
+function hasOurForm({ key, partialFilterExpression }: IndexSpec): boolean {
+  if (typeof partialFilterExpression !== 'object' || partialFilterExpression === null) return false;
+  const fields = Object.keys(key).filter((field) => field !== '_id');
+  return fields.sort().join() === Object.keys(partialFilterExpression).sort().join();
+}
+
+const isSame = (a: IndexSpec, b: IndexSpec): boolean => identity(a) === identity(b);
+
+/** What makes an index another one. Numbers of the server may be of another BSON type than ours. */
+function identity({ key, unique = false, partialFilterExpression = {}, expireAfterSeconds }: IndexSpec): string {
+  const keys = Object.entries(key).map(([field, order]) => [field, Number(order)]);
+  return JSON.stringify([keys, unique, sorted(partialFilterExpression), expireAfterSeconds ?? null]);
+}
+
+const fingerprint = (index: IndexSpec): string => sha256(identity(index)).toString('hex').slice(0, 8);
+
+function sorted(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return entries.map(([name, inner]) => [name, sorted(inner)]);
+}

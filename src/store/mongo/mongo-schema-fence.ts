@@ -1,0 +1,51 @@
+import { DomainError } from '../../kernel';
+import { admits, InstalledSchema, SCHEMA } from '../schema';
+import { MongoConnection } from './mongo-connection';
+
+/** Milliseconds for which an answer is used. A process that slept longer asks again before its next write. */
+const MAX_AGE = 2_000;
+
+/**
+ * Refuses the writes of a process that the installation does not admit any more. The server cannot ask this together with a write, so a
+ * write may still come within the age of an answer: an operator raises the number after the processes of the former release have ended.
+ */
+export class MongoSchemaFence {
+  #found: InstalledSchema = {};
+  #readAt = -Infinity;
+  #reading: Promise<InstalledSchema> | undefined;
+
+  constructor(
+    private readonly connection: MongoConnection,
+    private readonly schema = SCHEMA,
+  ) {}
+
+  /** @throws DomainError `store_unavailable` */
+  async check(): Promise<void> {
+    const isFresh = performance.now() - this.#readAt < MAX_AGE;
+    if (admits(isFresh ? this.#found : await this.read(), this.schema)) return;
+    throw new DomainError('store_unavailable', {
+      detail: 'The installation was upgraded, and this process is of a release that may not write to it any more.',
+    });
+  }
+
+  /** True where every process that may serve is of this release: no older one, and no newer one has ever served. */
+  async isAlone(): Promise<boolean> {
+    const { schema, lowest_schema } = await this.read();
+    return schema === this.schema && lowest_schema === this.schema;
+  }
+
+  private async read(): Promise<InstalledSchema> {
+    this.#reading ??= this.#read().finally(() => (this.#reading = undefined));
+    return this.#reading;
+  }
+
+  async #read(): Promise<InstalledSchema> {
+    const askedAt = performance.now();
+    const projection = { _id: 0, schema: 1, lowest_schema: 1 };
+    const find = () =>
+      this.connection.documents<{ _id: string }>('installation').findOne({ _id: 'installation' }, { projection });
+    this.#found = ((await this.connection.run(find, 'installation')) ?? {}) as InstalledSchema;
+    this.#readAt = askedAt;
+    return this.#found;
+  }
+}
