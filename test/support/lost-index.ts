@@ -11,7 +11,7 @@ export async function loseIndex<T extends Doc>(
   index: string,
 ): Promise<void> {
   const environment = new Environment(folder);
-  const base = new Layout(new RowShape(definition)).base(index);
+  const base = new Layout(new RowShape(definition)).slot(index);
   await environment.write(() => {
     const { rows } = environment;
     for (const key of [...rows.getKeys({ start: base, end: endOf(base) })]) void rows.remove(key);
