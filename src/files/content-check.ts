@@ -25,7 +25,7 @@ export class ContentCheck {
     const { sha256 } = await this.sealer.with(row.owner_id, (keys) => openFacts(keys, row));
     const hash = sha256Stream();
     let bytes = 0;
-    for await (const piece of await this.contents.read(row, undefined)) {
+    for await (const piece of await this.contents.open(row, undefined)) {
       const { length } = piece as Buffer;
       hash.update(piece as Buffer);
       bytes += length;

@@ -1,9 +1,10 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Optional } from '@nestjs/common';
 import { Readable } from 'node:stream';
 import { BlobStore, ByteRange } from '../blobs';
 import { FileContext, FileMessages, FileSummary } from '../crypto';
 import { Burst, DomainError, SecretBytes, StaleEnvelope, isDomainError } from '../kernel';
 import { Sealer } from '../keys/user';
+import { DamageReports } from '../observability';
 import { Collection, Store } from '../store';
 import { atVersion } from './content-versions';
 import { fileNotFound, openFileKey } from './file-cipher';
@@ -22,6 +23,7 @@ export class FileContents {
     private readonly blobs: BlobStore,
     private readonly messages: FileMessages,
     private readonly sealer: Sealer,
+    @Optional() private readonly damage?: DamageReports,
   ) {
     this.#files = store.collection(fileCollection);
   }
@@ -33,16 +35,30 @@ export class FileContents {
       key.destroy();
       await this.blobs.put(row.blob_id, message);
       return message.summary;
+    } catch (error) {
+      this.damage?.uploadAborted(row._id, error);
+      throw error;
     } finally {
       key.destroy();
     }
   }
 
   /**
-   * The content in clear. Resolves when the first frame asked for has verified; a later fault destroys the stream.
+   * The content in clear. Resolves when the first frame asked for has verified; a later fault destroys the stream. Damage is reported,
+   * whenever it shows.
    * @throws DomainError `decryption_failed`, `file_not_found` (removed a moment ago), `kms_unavailable`, `store_unavailable`.
    */
-  async read(row: ActiveFile, range: ByteRange | undefined): Promise<Readable> {
+  read(row: ActiveFile, range: ByteRange | undefined): Promise<Readable> {
+    return this.reported(row, () => this.open(row, range));
+  }
+
+  /** The stored message, or a part of it, as it is: whoever opens it verifies it. @throws as `read`. */
+  readStored(row: ActiveFile, range: ByteRange | undefined): Promise<Readable> {
+    return this.reported(row, () => this.openStored(row, range));
+  }
+
+  /** As `read`, for a reader that reports what it finds by itself. */
+  async open(row: ActiveFile, range: ByteRange | undefined): Promise<Readable> {
     const storedSize = await this.storedSize(row);
     const fileKey = await this.sealer.with(row.owner_id, (keys) => openFileKey(keys, row));
     try {
@@ -58,13 +74,22 @@ export class FileContents {
     }
   }
 
-  /** The stored message, or a part of it, as it is: whoever opens it verifies it. @throws as `read`. */
-  async readStored(row: ActiveFile, range: ByteRange | undefined): Promise<Readable> {
+  private async openStored(row: ActiveFile, range: ByteRange | undefined): Promise<Readable> {
     if ((await this.storedSize(row)) !== row.encrypted_size) throw new DomainError('decryption_failed');
     try {
       return await this.blobs.get(row.blob_id, range);
     } catch (error) {
       throw await this.readFault(row, error);
+    }
+  }
+
+  private async reported({ _id: id, version }: ActiveFile, open: () => Promise<Readable>): Promise<Readable> {
+    const report = (error: unknown): void => this.damage?.met({ resource: 'file', id, version }, error);
+    try {
+      return (await open()).once('error', report);
+    } catch (error) {
+      report(error);
+      throw error;
     }
   }
 

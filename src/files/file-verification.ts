@@ -1,5 +1,6 @@
-import { Injectable } from '@nestjs/common';
-import { AuditSink, ErrorCode, Principal, StaleEnvelope, audited, isDomainError } from '../kernel';
+import { Injectable, Optional } from '@nestjs/common';
+import { AuditSink, DomainError, ErrorCode, Principal, StaleEnvelope, audited, isDomainError } from '../kernel';
+import { DamageReports } from '../observability';
 import { ContentCheck } from './content-check';
 import { atVersion, versionsOf } from './content-versions';
 import { FileAccess } from './file-access';
@@ -34,6 +35,7 @@ export class FileVerification {
     private readonly access: FileAccess,
     private readonly contents: ContentCheck,
     private readonly audit: AuditSink,
+    @Optional() private readonly damage?: DamageReports,
   ) {}
 
   /** A damaged version is part of the answer. @throws DomainError `file_not_found`, `permission_denied`, `kms_unavailable`, `store_unavailable`. */
@@ -49,7 +51,9 @@ export class FileVerification {
         const { bytes, code } = reading;
         checked += bytes;
         versions.push({ version, ok: code === undefined, ...(code !== undefined && { code }) });
-        if (code !== undefined) this.audit.note({ ...what, details: { version, code } }, 'failed');
+        if (code === undefined) continue;
+        this.damage?.met({ resource: 'file', id, version }, new DomainError(code));
+        this.audit.note({ ...what, details: { version, code } }, 'failed');
       }
       return { ok: versions.every(({ ok }) => ok), checked_bytes: checked, versions };
     });

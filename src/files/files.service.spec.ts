@@ -283,7 +283,7 @@ describe('a stored content', () => {
     await alter(flipped(headerBytes + 2 * STRIDE + 100));
     await expectNeverWrong();
     const entries = (await rig.auditEntries()).filter(
-      (entry) => entry.resource === `file/${id}` && entry.phase === 'note',
+      (entry) => entry.resource === `file/${id}` && entry.phase === 'note' && entry.action === 'file.download',
     );
     expect(entries).toEqual([
       expect.objectContaining({

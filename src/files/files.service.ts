@@ -1,9 +1,10 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Optional } from '@nestjs/common';
 import { Readable } from 'node:stream';
 import { ByteRange } from '../blobs';
 import { KeyExport, keyExport } from '../crypto';
 import { AuditAction, AuditIntent, AuditSink, Principal, audited, isDomainError } from '../kernel';
 import { Sealer } from '../keys/user';
+import { DamageReports } from '../observability';
 import { atVersion } from './content-versions';
 import { FileAccess, FileRef } from './file-access';
 import { fileNotFound, openFileKey } from './file-cipher';
@@ -42,6 +43,7 @@ export class FilesService {
     private readonly sealer: Sealer,
     private readonly contents: FileContents,
     private readonly audit: AuditSink,
+    @Optional() private readonly damage?: DamageReports,
   ) {}
 
   /** @throws DomainError `file_not_found` (also for a file of somebody else), `integrity_failed`, `decryption_failed`. */
@@ -131,6 +133,9 @@ export class FilesService {
         stream.destroy();
         throw refusal;
       });
+      stream.once('close', () => {
+        if (!stream.readableEnded && isCutShort(stream.errored)) this.damage?.aborted(row._id, row.version, actor);
+      });
       return stream;
     } catch (error) {
       report(error);
@@ -142,6 +147,10 @@ export class FilesService {
 /** Where somebody else reads, the log names the owner too. */
 const readerOf = ({ userId }: Principal, { owner_id: owner }: ActiveFile): Reader =>
   userId === owner ? { actor: userId } : { actor: userId, details: { owner } };
+
+/** By who reads, not by what is read. */
+const isCutShort = (error: Error | null): boolean =>
+  error === null || ('code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE');
 
 /** A file without a name is saved under its id. */
 const downloadName = ({ name, id }: FileView): string => name ?? id;

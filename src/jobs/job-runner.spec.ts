@@ -3,6 +3,7 @@ import { DomainError } from '../kernel';
 import { gate, ManualRunner, MovableClock } from '../../test/support/manual-jobs';
 import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-store';
 import { waitFor } from '../../test/support/processes';
+import { Metrics } from '../observability';
 import { type Job, JobBusy, JobFailed, type JobHandler, JobRunner, LeaseLost, type RunningJob } from '.';
 import { type JobDoc, jobsCollection } from './jobs.collection';
 
@@ -366,4 +367,17 @@ it('leaves a job that it does not accept to a process that does', async () => {
   await able.poll();
   expect(await ended(able, job)).toMatchObject({ state: 'done' });
   stalled.release();
+});
+
+it('counts jobs that failed by their kind, from 0 on', async () => {
+  const metrics = new Metrics();
+  const runner = new ManualRunner(open.store, clock, metrics);
+  runner.register('failing', () => Promise.reject(new JobFailed('conflict')));
+  expect(await metrics.registry.metrics()).toContain('coffer_jobs_failed_total{kind="failing"} 0\n');
+  const { id } = await runner.start('failing', {});
+  await waitFor('the job to fail', async () => (await runner.find(id))?.state === 'failed');
+  await waitFor('the count', async () =>
+    (await metrics.registry.metrics()).includes('coffer_jobs_failed_total{kind="failing"} 1\n'),
+  );
+  await runner.beforeApplicationShutdown();
 });

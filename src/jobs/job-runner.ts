@@ -57,6 +57,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     if (this.#handlers.has(kind)) throw new TypeError(`two handlers for jobs of kind ${kind}`);
     this.#handlers.set(kind, handler);
     this.#kinds.set(kind, traits);
+    this.metrics?.watchJobs(kind);
   }
 
   /**
@@ -318,6 +319,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
       if (error instanceof LeaseLost || isTransient(error)) throw error;
       this.#logger.error(`job ${held.id} (${held.job.kind}) failed: ${faultName(error)}`);
       await held.finish('failed', codeOf(error));
+      this.metrics?.countFailedJob(held.job.kind);
       return;
     }
     await held.finish('done');

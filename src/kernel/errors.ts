@@ -107,3 +107,6 @@ export class StaleEnvelope extends DomainError {
     super('decryption_failed');
   }
 }
+
+/** The client ended a body before its last byte, or nothing of it came for too long. */
+export class TransferAborted extends DomainError {}

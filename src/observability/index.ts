@@ -1,4 +1,5 @@
 export { BootFilter } from './boot-filter';
+export { DamageReports, damageOf } from './damage-reports';
 export { createLogger, describeError } from './logger';
 export { Metrics } from './metrics';
 export { ObservabilityModule } from './observability.module';

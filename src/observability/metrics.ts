@@ -25,6 +25,24 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  private readonly damaged = new Counter({
+    name: 'coffer_damaged_reads_total',
+    help: 'Reads that met stored data which does not verify.',
+    labelNames: ['resource'],
+    registers: [this.registry],
+  });
+  private readonly aborted = new Counter({
+    name: 'coffer_aborted_transfers_total',
+    help: 'Downloads and uploads of files that ended before their last byte.',
+    labelNames: ['direction'],
+    registers: [this.registry],
+  });
+  private readonly jobsFailed = new Counter({
+    name: 'coffer_jobs_failed_total',
+    help: 'Jobs that this process ended as failed.',
+    labelNames: ['kind'],
+    registers: [this.registry],
+  });
   private readonly jobs = new Gauge({
     name: 'coffer_job_items',
     help: 'Progress of the last job of each kind that this process ran: items in all, done, and failed.',
@@ -45,6 +63,9 @@ export class Metrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
+    // A counter that begins with its first rise is no rise to who watches it.
+    for (const resource of ['file', 'record']) this.damaged.inc({ resource }, 0);
+    for (const direction of ['download', 'upload']) this.aborted.inc({ direction }, 0);
   }
 
   observeHttp(method: string, route: string, status: number, seconds: number): void {
@@ -57,6 +78,23 @@ export class Metrics {
 
   countForgedRow(collection: string): void {
     this.forged.inc({ collection });
+  }
+
+  countDamagedRead(resource: 'file' | 'record'): void {
+    this.damaged.inc({ resource });
+  }
+
+  countAbortedTransfer(direction: 'download' | 'upload'): void {
+    this.aborted.inc({ direction });
+  }
+
+  /** Makes the counter of a kind of jobs, at 0. */
+  watchJobs(kind: string): void {
+    this.jobsFailed.inc({ kind }, 0);
+  }
+
+  countFailedJob(kind: string): void {
+    this.jobsFailed.inc({ kind });
   }
 
   setJobProgress(kind: string, progress: { total: number; done: number; failed: number }): void {

@@ -1,3 +1,5 @@
+import { Logger } from '@nestjs/common';
+import { DamageReports, Metrics } from '../observability';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,13 +18,21 @@ const anyRevision = (): void => undefined;
 
 let folder: string;
 let house: KeyHouse;
+let metrics: Metrics;
 let service: SensitiveDataService;
 let rows: Collection<SensitiveDataDoc>;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'coffer-records-'));
   house = await openKeyHouse(folder);
-  service = new SensitiveDataService(house.store, house.sealer, house.audit, new SystemClock());
+  metrics = new Metrics();
+  service = new SensitiveDataService(
+    house.store,
+    house.sealer,
+    house.audit,
+    new SystemClock(),
+    new DamageReports(metrics, house.audit),
+  );
   rows = house.store.collection(sensitiveDataCollection);
   await Promise.all([house.userKeys.create('alice', 'alice'), house.userKeys.create('bob', 'bob')]);
 });
@@ -190,7 +200,12 @@ describe('a stored record that was tampered with', () => {
     const [one, two] = [await create('one'), await create('two')];
     const { encrypted_value } = await rowOf(two.record.id);
     await rows.replace({ ...(await rowOf(one.record.id)), encrypted_value });
+    const errors = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     await expect(service.get(alice, one.record.id, 'clear')).rejects.toMatchObject({ code: 'decryption_failed' });
+    const damage = { resource: `record/${one.record.id}`, code: 'decryption_failed' };
+    expect(errors.mock.calls).toEqual([[expect.objectContaining(damage)]]);
+    errors.mockRestore();
+    expect(await metrics.registry.metrics()).toContain('coffer_damaged_reads_total{resource="record"} 1\n');
     await expect(list()).rejects.toMatchObject({ code: 'decryption_failed' });
   });
 

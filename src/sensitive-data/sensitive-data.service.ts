@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Optional } from '@nestjs/common';
 import {
   AuditAction,
   AuditIntent,
@@ -11,6 +11,7 @@ import {
   newId,
 } from '../kernel';
 import { OwnerKeys, SealedInsert, Sealer } from '../keys/user';
+import { DamageReports } from '../observability';
 import { Collection, Position, Store, untilHeld, update } from '../store';
 import { SealedFields, openValue, sealValue } from './record-cipher';
 import { HIDDEN, RecordInput, RecordView, View, masked, showsPart } from './sensitive-data';
@@ -50,6 +51,7 @@ export class SensitiveDataService {
     private readonly sealer: Sealer,
     private readonly audit: AuditSink,
     private readonly clock: Clock,
+    @Optional() private readonly damage?: DamageReports,
   ) {
     this.#rows = store.collection(sensitiveDataCollection);
   }
@@ -66,7 +68,7 @@ export class SensitiveDataService {
   async get(caller: Principal, id: string, view: View): Promise<Versioned> {
     return this.#read(intent('record.read', caller, id, { view }), async () => {
       const row = await this.#owned(caller, id);
-      const record = await this.sealer.with(caller.userId, (keys) => showRow(keys, row, view));
+      const record = await this.sealer.with(caller.userId, (keys) => this.#show(keys, row, view));
       return { record, rev: row.rev };
     });
   }
@@ -75,7 +77,7 @@ export class SensitiveDataService {
     const details = { view: request.view, ...(request.dataType === undefined ? {} : { data_type: request.dataType }) };
     return this.#read(intent('record.list', caller, undefined, details), async () => {
       const page = await this.#page(caller.userId, request);
-      const show = (keys: OwnerKeys) => page.rows.map((row) => showRow(keys, row, request.view));
+      const show = (keys: OwnerKeys) => page.rows.map((row) => this.#show(keys, row, request.view));
       return { records: await this.sealer.with(caller.userId, show), next: page.next };
     });
   }
@@ -122,6 +124,15 @@ export class SensitiveDataService {
     const row = await update(this.#rows, id, change);
     if (row === undefined) throw new DomainError('store_unavailable', { detail: 'The record took too long to store.' });
     return row;
+  }
+
+  #show(keys: OwnerKeys, row: SensitiveDataDoc, view: View): RecordView {
+    try {
+      return showRow(keys, row, view);
+    } catch (error) {
+      this.damage?.met({ resource: 'record', id: row._id }, error);
+      throw error;
+    }
   }
 
   async #owned(caller: Principal, id: string): Promise<SensitiveDataDoc> {

@@ -36,6 +36,7 @@ import { FileUsageDoc, fileUsageCollection } from '../../src/files/usage.collect
 import { UsageLedger } from '../../src/files/usage-ledger';
 import { LeasedScheduler } from '../../src/jobs/leased-scheduler';
 import { Clock, Principal, Readiness, burstsOf, newId } from '../../src/kernel';
+import { DamageReports, Metrics } from '../../src/observability';
 import { Links, SharedResources } from '../../src/sharing';
 import { MasterKeyRow } from '../../src/keys/master';
 import { LocalMasterKey } from '../../src/keys/master/local';
@@ -92,6 +93,8 @@ export async function openFilesRig(options: RigOptions = {}) {
   const { maxSize = 2 ** 40, userQuota, trashDays = 0 } = options;
   const config = { files: { maxSize, userQuota, trashDays }, auditReads: true } as unknown as Config;
   const audit = new ChainedAuditSink(store, clock, new Readiness(), config);
+  const metrics = new Metrics();
+  const damage = new DamageReports(metrics, audit);
   const sharing = sharingParts({ store, sealer, audit, clock });
   const messages = new FileMessages(noWorkers());
   const worker = new FileWorker();
@@ -101,17 +104,17 @@ export async function openFilesRig(options: RigOptions = {}) {
   const traces = new FileTraces(new SharedResources(sharing.grants, links), refs);
   const removal = new FileRemoval(store, blobs, usage, worker, traces, clock);
   const newFiles = new NewFiles(store, sealer, removal, worker, clock);
-  const contents = new FileContents(store, blobs, messages, sealer);
+  const contents = new FileContents(store, blobs, messages, sealer, damage);
   const uploads = new FileUploads(newFiles, contents, usage, removal, audit, config);
   const access = new FileAccess(store, sealer, sharing.access, clock);
-  const files = new FilesService(access, sealer, contents, audit);
+  const files = new FilesService(access, sealer, contents, audit, damage);
   const incoming = new IncomingContents(store, sealer, contents, refs, removal, clock);
   const replacements = new FileReplacements(access, incoming, usage, audit, config);
   const versions = new FileVersions(access, sealer, contents, replacements, removal, audit);
   const changes = new FileChanges(access, sealer, newFiles, audit, clock);
   const deletion = new FileDeletion(access, removal, sealer, audit, clock, config);
   const rekeying = new FileRekey(access, sealer, contents, incoming, audit);
-  const verification = new FileVerification(access, new ContentCheck(contents, sealer), audit);
+  const verification = new FileVerification(access, new ContentCheck(contents, sealer), audit, damage);
   const shared = new FileSharing(store, access, sharing.grants, sharing.granted, sealer, clock);
   const listing = new FileListing(store, sealer, files, shared, clock);
   const sweeper = new FilesSweeper(
@@ -196,6 +199,8 @@ export async function openFilesRig(options: RigOptions = {}) {
       newFiles,
       contents,
       audit,
+      metrics,
+      damage,
       uploads,
       files,
       listing,

@@ -1,5 +1,5 @@
 import { IncomingMessage } from 'node:http';
-import { Burst, DomainError, SECOND, bytesIn, release } from '../../kernel';
+import { Burst, DomainError, SECOND, TransferAborted, bytesIn, release } from '../../kernel';
 import { Inbox } from './inbox';
 
 /** How slow a client may be, looked at only while we could take more. */
@@ -56,6 +56,6 @@ function withDeadline<T>(next: Promise<T>, ms: number): Promise<T> {
 }
 
 /** Made when it is needed: an error takes its stack down, which costs as much as a chunk. */
-const tooSlow = (): DomainError => new DomainError('request_timeout', { detail: 'The body came too slowly.' });
+const tooSlow = (): DomainError => new TransferAborted('request_timeout', { detail: 'The body came too slowly.' });
 const brokenOff = (): DomainError =>
-  new DomainError('validation_failed', { detail: 'The body broke off before its end.' });
+  new TransferAborted('validation_failed', { detail: 'The body broke off before its end.' });

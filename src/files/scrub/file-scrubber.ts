@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DomainError, StaleEnvelope, isDomainError } from '../../kernel';
+import { damageOf } from '../../observability';
 import { Collection, Store } from '../../store';
 import { ContentCheck, OnBytes } from '../content-check';
 import { ActiveFile, FileDoc, fileCollection, hasExpired } from '../file.collection';
@@ -83,7 +84,7 @@ export class FileScrubber {
       // Wrapped or sealed again since the row was read: as it is now it opens.
       const current = error instanceof StaleEnvelope ? await this.current(content) : undefined;
       if (current !== undefined) return this.readContent(current, onBytes);
-      const damage = damageOf(error);
+      const damage = faultOf(error);
       if (damage === undefined) throw error;
       return (await this.isStillThere(content)) ? damage : 'gone';
     }
@@ -117,15 +118,8 @@ function contentsOf(row: FileDoc): ActiveFile[] {
 }
 
 /** The fault for the report where it is one of the content; undefined where it is one of keys or store, which is waited for. */
-function damageOf(error: unknown): DomainError | undefined {
-  // A sector that cannot be read: the medium answers, and what it had is lost.
-  if (hasErrno(error, 'EIO')) return new DomainError('store_unavailable');
+function faultOf(error: unknown): DomainError | undefined {
   // `not_found`: the owner's keys are gone, and the owner's rows go.
   if (isDomainError(error, 'file_not_found', 'not_found')) return new DomainError('decryption_failed');
-  return isDomainError(error, 'decryption_failed', 'checksum_mismatch', 'integrity_failed') ? error : undefined;
-}
-
-function hasErrno(error: unknown, errno: string): boolean {
-  if (!(error instanceof Error)) return false;
-  return ('code' in error && error.code === errno) || hasErrno(error.cause, errno);
+  return damageOf(error);
 }

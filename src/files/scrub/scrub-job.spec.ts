@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FilesRig, openFilesRig } from '../../../test/support/files-rig';
@@ -146,7 +147,12 @@ describe('a damaged file', () => {
     const damaged = files[3]!;
     await damage(damaged);
     const one = house();
+    const errors = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     const scrub = await scrubbed(one);
+    const lines = errors.mock.calls.map(([line]) => line as unknown);
+    errors.mockRestore();
+    expect(lines).toContainEqual(expect.objectContaining({ resource: `file/${damaged.id}`, version: 1 }));
+    expect(lines.at(-1)).toMatchObject({ scrub: scrub.id, damaged: 1 });
     expect(scrub).toMatchObject({ state: 'done', progress: { total: 4, done: 3, failed: 1 } });
     expect(scrub.failures).toEqual([{ file_id: damaged.id, version: 1, code }]);
     expect(JSON.stringify(await one.jobs.find(scrub.id))).not.toContain(damaged.name);

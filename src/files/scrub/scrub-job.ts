@@ -1,4 +1,4 @@
-import { Inject, Injectable, OnModuleInit, Optional } from '@nestjs/common';
+import { Inject, Injectable, Logger, OnModuleInit, Optional } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
 import { JobRunner, LeaseLost, RunningJob, pauseFor } from '../../jobs';
 import { AuditSink, Clock, DAY, failpoint } from '../../kernel';
@@ -23,6 +23,8 @@ const ACTOR = `system:${SCRUB_JOB}`;
  */
 @Injectable()
 export class ScrubJob implements OnModuleInit {
+  readonly #logger = new Logger('scrub');
+
   constructor(
     private readonly jobs: JobRunner,
     private readonly files: FileScrubber,
@@ -49,6 +51,12 @@ export class ScrubJob implements OnModuleInit {
     }
     await tally.save(tally.done + tally.failed);
     this.metrics?.setScrubFinished(this.clock.now());
+    if (tally.failed > 0)
+      this.#logger.error({
+        scrub: job.id,
+        damaged: tally.failed,
+        msg: 'a scrub found damaged files (GET /scrubs/{id})',
+      });
     const details = { scrub: job.id, files: tally.done + tally.failed, failed: tally.failed, bytes: tally.bytes };
     this.audit.note({ action: 'scrub.finished', actor: ACTOR, resource: `scrub/${job.id}`, details }, 'done');
   }
@@ -92,6 +100,7 @@ export class ScrubJob implements OnModuleInit {
   }
 
   private report(job: RunningJob, { file_id, version, code }: ScrubFailure): void {
+    this.#logger.error({ resource: `file/${file_id}`, version, code, scrub: job.id, msg: 'stored data is damaged' });
     const what = { action: 'file.damaged', actor: ACTOR, resource: `file/${file_id}` } as const;
     this.audit.note({ ...what, details: { scrub: job.id, version, code } }, 'failed');
   }

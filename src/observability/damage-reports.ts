@@ -1,0 +1,83 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
+import { AuditSink, DomainError, MINUTE, StaleEnvelope, TransferAborted, isDomainError } from '../kernel';
+import { Metrics } from './metrics';
+import { currentRequestId } from './request-context';
+
+export type StoredResource = 'file' | 'record';
+
+/** What was read when the damage showed. Ids only: never a name. */
+export interface DamagedRead {
+  readonly resource: StoredResource;
+  readonly id: string;
+  /** Of a file. */
+  readonly version?: number;
+}
+
+/** A GET is run again where an envelope is older than its key; what fails so often in one request is damaged. */
+const STALE_READS = 3;
+
+/** Reports what does not verify when it is read: an error line, a counter and an audit note, each damaged thing once a minute. */
+@Injectable()
+export class DamageReports {
+  readonly #logger = new Logger('damage');
+  readonly #reported = new LRUCache<string, true>({ max: 1_000, ttl: MINUTE });
+  readonly #stale = new LRUCache<string, number>({ max: 1_000, ttl: MINUTE });
+
+  constructor(
+    private readonly metrics: Metrics,
+    private readonly audit: AuditSink,
+  ) {}
+
+  /** Of a read that failed: does nothing where the error says nothing about what is stored. */
+  met({ resource, id, version }: DamagedRead, error: unknown): void {
+    const code = damageOf(error)?.code;
+    if (code === undefined || (error instanceof StaleEnvelope && !this.#isStaleForGood(`${resource}/${id}`))) return;
+    this.metrics.countDamagedRead(resource);
+    const name = `${resource}/${id}`;
+    const key = `${name} ${version ?? ''}`;
+    if (this.#reported.has(key)) return;
+    this.#reported.set(key, true);
+    const details = { code, ...(version !== undefined && { version }) };
+    this.#logger.error({ resource: name, ...details, msg: 'stored data is damaged' });
+    this.audit.note({ action: `${resource}.damaged`, actor: 'system:reader', resource: name, details }, 'failed');
+  }
+
+  /** A download that its client broke off. */
+  aborted(fileId: string, version: number, actor: string): void {
+    this.metrics.countAbortedTransfer('download');
+    const resource = `file/${fileId}`;
+    this.#logger.log({ resource, version, msg: 'a download was broken off' });
+    const details = { version, aborted: true };
+    this.audit.note({ action: 'file.download', actor, resource, details }, 'failed');
+  }
+
+  /** An upload that ended before its last byte. Its act has an outcome in the audit log already. */
+  uploadAborted(fileId: string, error: unknown): void {
+    if (!(error instanceof TransferAborted)) return;
+    this.metrics.countAbortedTransfer('upload');
+    this.#logger.log({ resource: `file/${fileId}`, msg: 'an upload was broken off' });
+  }
+
+  #isStaleForGood(name: string): boolean {
+    const requestId = currentRequestId();
+    // Outside a request nothing is read again.
+    if (requestId === undefined) return true;
+    const key = `${requestId} ${name}`;
+    const reads = (this.#stale.get(key) ?? 0) + 1;
+    this.#stale.set(key, reads);
+    return reads === STALE_READS;
+  }
+}
+
+/** The fault of what is stored, or undefined where it is one of keys or store, which passes by itself. */
+export function damageOf(error: unknown): DomainError | undefined {
+  // A sector that cannot be read: the medium answers, and what it had is lost.
+  if (hasErrno(error, 'EIO')) return new DomainError('store_unavailable');
+  return isDomainError(error, 'decryption_failed', 'checksum_mismatch', 'integrity_failed') ? error : undefined;
+}
+
+function hasErrno(error: unknown, errno: string): boolean {
+  if (!(error instanceof Error)) return false;
+  return ('code' in error && error.code === errno) || hasErrno(error.cause, errno);
+}
