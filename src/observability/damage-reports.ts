@@ -14,6 +14,8 @@ export interface DamagedRead {
   readonly version?: number;
 }
 
+const ACTIONS = { file: 'file.damaged', record: 'record.damaged' } as const;
+
 /** A GET is run again where an envelope is older than its key; what fails so often in one request is damaged. */
 const STALE_READS = 3;
 
@@ -40,7 +42,7 @@ export class DamageReports {
     this.#reported.set(key, true);
     const details = { code, ...(version !== undefined && { version }) };
     this.#logger.error({ resource: name, ...details, msg: 'stored data is damaged' });
-    this.audit.note({ action: `${resource}.damaged`, actor: 'system:reader', resource: name, details }, 'failed');
+    this.audit.note({ action: ACTIONS[resource], actor: 'system:reader', resource: name, details }, 'failed');
   }
 
   /** A download that its client broke off. */
