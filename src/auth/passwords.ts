@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { PasswordHasher, randomSecret } from '../crypto';
+import { HashingTurn, PasswordHasher, randomSecret } from '../crypto';
 import { UserDoc, Users } from '../users';
 
 const SALT_BYTES = 16;
@@ -20,17 +20,30 @@ export class Passwords {
   }
 
   /** Costs the same where there is no such account. A right password under the former pepper is hashed anew. */
-  async isRight(user: UserDoc | undefined, password: string): Promise<boolean> {
-    if (user === undefined) return (await this.hasher.verifyNobody(password)).ok;
+  isRight(user: UserDoc | undefined, password: string): Promise<boolean> {
+    return this.inTurn(user?._id ?? '', (isRight) => isRight(user, password));
+  }
+
+  /** Waits for the turn of `name` and gives `work` a check as `isRight`. @throws DomainError `overloaded`; what `work` throws. */
+  inTurn<T>(name: string, work: (isRight: Passwords['isRight']) => Promise<T>): Promise<T> {
+    return this.hasher.inTurn(name, (turn) => work((user, password) => this.#check(turn, user, password)));
+  }
+
+  async #check(turn: HashingTurn, user: UserDoc | undefined, password: string): Promise<boolean> {
+    if (user === undefined) return (await turn.verifyNobody(password)).ok;
     const owner = { userId: user._id, salt: Buffer.from(user.salt, 'hex') };
-    const verdict = await this.hasher.verify(password, user.hashed_password, owner);
-    if (verdict.needsRehash) await this.#renew(user, password);
+    const verdict = await turn.verify(password, user.hashed_password, owner);
+    if (verdict.needsRehash) await this.#renew(turn, user, password);
     return verdict.ok;
   }
 
   /** Not where the password was changed meanwhile. */
-  async #renew({ _id, hashed_password }: UserDoc, password: string): Promise<void> {
-    const renewed = await this.hash(password, _id);
+  async #renew(turn: HashingTurn, { _id, hashed_password }: UserDoc, password: string): Promise<void> {
+    const salt = randomSecret(SALT_BYTES);
+    const renewed = {
+      hashed_password: await turn.hash(password, { userId: _id, salt }),
+      salt: salt.toString('hex'),
+    };
     await this.users.change(_id, (user) =>
       user.hashed_password === hashed_password ? { ...user, ...renewed } : undefined,
     );

@@ -87,11 +87,22 @@ export type MailConfig =
       readonly tls: 'required' | 'off';
     };
 
+/** What is limited by client address. */
+export const RATE_LIMIT_NAMES = ['register', 'login', 'codes', 'refresh', 'links', 'tickets'] as const;
+export type RateLimitName = (typeof RATE_LIMIT_NAMES)[number];
+
 export interface HttpConfig {
   readonly publicUrl: string;
   readonly trustedProxies: readonly string[];
   readonly corsOrigins: readonly string[];
   readonly rateLimits: boolean;
+  /** What one address may ask for. */
+  readonly ratesPerMinute: Readonly<Record<RateLimitName, number>>;
+  /** Networks of backends that speak for many: no limit by address counts for them. */
+  readonly rateLimitExempt: readonly string[];
+  /** Open connections, and bytes of bodies that are read into memory. */
+  readonly connections: { readonly total: number; readonly perAddress: number };
+  readonly bodyMemory: number;
   readonly docs: boolean;
 }
 

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { HOUR } from '../kernel';
 import { blobs } from './blobs';
 import { Config, HttpConfig, MailConfig, MasterKeyConfig, VaultConfig } from './config';
 import { EnvReader, Environment, refused } from './env-reader';
+import { connectionLimits, isNetwork, rateLimits as rateLimitsOf } from './limits';
 import { Secrets } from './secrets';
 
 export interface LoadOptions {
@@ -243,6 +243,8 @@ function http({ env, production }: Sources, host: string, port: number): HttpCon
     trustedProxies: env.list('TRUSTED_PROXIES', isProxy, 'addresses and networks as 10.0.0.0/8, or loopback'),
     corsOrigins: env.list('CORS_ORIGINS', isOrigin, 'origins as https://app.example.org'),
     rateLimits,
+    ...rateLimitsOf(env),
+    ...connectionLimits(env),
     docs: env.oneOf('DOCS', ['on', 'off'], production ? 'off' : 'on') === 'on',
   };
 }
@@ -255,12 +257,8 @@ function hostInUrl(host: string): string {
 const isOrigin = (value: string): boolean =>
   URL.canParse(value) && /^https?:$/.test(new URL(value).protocol) && new URL(value).origin === value;
 
-function isProxy(value: string): boolean {
-  const [address = '', bits, ...rest] = value.split('/');
-  if (value === 'loopback' || value === 'linklocal' || value === 'uniquelocal') return true;
-  if (isIP(address) === 0 || rest.length > 0) return false;
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (isIP(address) === 4 ? 32 : 128));
-}
+const isProxy = (value: string): boolean =>
+  value === 'loopback' || value === 'linklocal' || value === 'uniquelocal' || isNetwork(value);
 
 function deepFreeze<T extends object>(value: T): T {
   for (const member of Object.values(value))

@@ -1,5 +1,5 @@
 import { argon2id, hash } from 'argon2';
-import { isDomainError } from '../kernel';
+import { Requester, isDomainError, runFor } from '../kernel';
 import { PasswordHasher, PasswordOwner } from './password-hasher';
 
 const owner: PasswordOwner = { userId: 'u1', salt: Buffer.alloc(16, 5) };
@@ -111,7 +111,7 @@ describe('many logins at once', () => {
       'rejected',
       'rejected',
     ]);
-    expect(refused.every(({ reason }) => isDomainError(reason, 'rate_limited') && reason.retryAfterSeconds === 1)).toBe(
+    expect(refused.every(({ reason }) => isDomainError(reason, 'overloaded') && reason.retryAfterSeconds === 1)).toBe(
       true,
     );
   });
@@ -120,5 +120,50 @@ describe('many logins at once', () => {
     const narrow = new PasswordHasher({ pepper: 'p', concurrency: 1, queue: 1 });
     await Promise.all([narrow.verifyNobody('x'), narrow.verifyNobody('x')]);
     await expect(Promise.all([narrow.verifyNobody('x'), narrow.verifyNobody('x')])).resolves.toHaveLength(2);
+  });
+});
+
+describe('a flood of passwords', () => {
+  const hasherOf = (queue: number): PasswordHasher => new PasswordHasher({ pepper: 'p', concurrency: 1, queue });
+  const by = (address: string | undefined, account?: string): Requester => ({ address, account });
+  /** The order in which turns came, by the label of each; `-` before those that had to leave. */
+  async function order(narrow: PasswordHasher, asked: readonly (readonly [Requester, string])[]): Promise<string[]> {
+    const told: string[] = [];
+    const one = async ([requester, label]: readonly [Requester, string]): Promise<void> => {
+      const turn = () => narrow.inTurn(label.slice(0, 1), () => Promise.resolve(told.push(label)));
+      await runFor(requester, turn).catch((error: unknown) => {
+        expect(error).toMatchObject({ code: 'overloaded', retryAfterSeconds: 1 });
+        told.push(`-${label}`);
+      });
+    };
+    const first = narrow.inTurn('first', () => new Promise((resolve) => setImmediate(resolve)));
+    await Promise.all([first, ...asked.map(one)]);
+    return told;
+  }
+
+  it('from one address delays another one by a turn at most', async () => {
+    const flood = Array.from({ length: 5 }, (_, at) => [by('1.1.1.1'), `f${at}`] as const);
+    const asked = [...flood, [by('2.2.2.2'), 'a0'], [by('3.3.3.3'), 'b0']] as const;
+    expect(await order(hasherOf(10), asked)).toEqual(['f0', 'a0', 'b0', 'f1', 'f2', 'f3', 'f4']);
+  });
+
+  it('of one account delays others of its address by a turn at most', async () => {
+    const flood = Array.from({ length: 4 }, (_, at) => [by('1.1.1.1', 'greedy'), `f${at}`] as const);
+    const asked = [...flood, [by('1.1.1.1'), 'a0'], [by('1.1.1.1', 'other'), 'b0']] as const;
+    expect(await order(hasherOf(10), asked)).toEqual(['f0', 'a0', 'b0', 'f1', 'f2', 'f3']);
+  });
+
+  it('displaces its own newest where the queue is full, and nobody else', async () => {
+    const flood = Array.from({ length: 9 }, (_, at) => [by('1.1.1.1'), `f${at}`] as const);
+    const others = ['2.2.2.2', '3.3.3.3'].map((address, at) => [by(address), `${'ab'[at]!}0`] as const);
+    const told = await order(hasherOf(4), [...flood, ...others]);
+    expect(told.filter((label) => !label.startsWith('-'))).toEqual(['f0', 'a0', 'b0', 'f1']);
+    expect(told.filter((label) => label.startsWith('-'))).toHaveLength(7);
+  });
+
+  it('from a backend that speaks for many is shared out by account', async () => {
+    const flood = Array.from({ length: 6 }, (_, at) => [by(undefined), `f${at}`] as const);
+    const told = await order(hasherOf(3), [...flood, [by(undefined), 'a0'], [by('2.2.2.2'), 'b0']]);
+    expect(told.filter((label) => !label.startsWith('-'))).toEqual(['f0', 'a0', 'b0']);
   });
 });

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { argon2id, hash } from 'argon2';
-import { DomainError } from '../kernel';
+import { DomainError, currentRequester } from '../kernel';
+import { FairLine } from './fair-line';
 import { equalBytes } from './hash';
 import { randomSecret } from './random';
 
@@ -47,83 +48,121 @@ export interface PasswordVerdict {
   readonly needsRehash: boolean;
 }
 
+/** What may be done in a turn: as much as belongs to one request. */
+export interface HashingTurn {
+  hash(password: string, owner: PasswordOwner): Promise<string>;
+  verify(password: string, stored: string, owner: PasswordOwner): Promise<PasswordVerdict>;
+  verifyNobody(password: string): Promise<PasswordVerdict>;
+}
+
+/** In the place of an account: new passwords of nobody who is signed in. */
+const NEW_PASSWORDS = 'new';
+
 /**
- * argon2id (RFC 9106; 64 MiB, 3 passes, 1 lane) off the event loop, as many at once as there are cores but one. Passwords are taken
- * exactly as received (ASVS 6.2.8): no trimming, no folding, no normalization. A DI token; one for the process, or the bound is none.
+ * argon2id (RFC 9106; 64 MiB, 3 passes, 1 lane) off the event loop, as many at once as there are cores but one. Others wait in a fair
+ * line, by the address and the account that they are hashed for. Passwords are taken exactly as received (ASVS 6.2.8): no trimming, no
+ * folding, no normalization. A DI token; one for the process, or the bound is none.
  */
 export class PasswordHasher {
   readonly #pepper: Buffer;
   readonly #previousPepper: Buffer | undefined;
   readonly #slots: number;
-  readonly #queue: number;
+  readonly #line: FairLine;
   #running = 0;
-  readonly #waiting: (() => void)[] = [];
   readonly #nobody: PasswordOwner = { userId: '', salt: randomSecret(SALT_BYTES) };
+  readonly #turn: HashingTurn = {
+    hash: (password, owner) => this.#hash(password, owner),
+    verify: (password, stored, owner) => this.#verify(password, stored, owner),
+    verifyNobody: (password) => this.#verifyNobody(password),
+  };
 
   constructor(options: PasswordHasherOptions) {
     this.#pepper = Buffer.from(options.pepper, 'utf8');
     this.#previousPepper =
       options.previousPepper === undefined ? undefined : Buffer.from(options.previousPepper, 'utf8');
     this.#slots = options.concurrency ?? Math.max(1, availableParallelism() - 1);
-    this.#queue = options.queue ?? this.#slots * QUEUE_PER_SLOT;
+    this.#line = new FairLine(options.queue ?? this.#slots * QUEUE_PER_SLOT);
   }
 
   /**
    * What goes into `hashed_password`: a PHC string without the pepper and without the id.
-   * @throws DomainError `weak_password` (over 1,024 bytes), `rate_limited` (too many are waiting).
+   * @throws DomainError `weak_password` (over 1,024 bytes), `overloaded` (too many are waiting).
    */
   async hash(password: string, owner: PasswordOwner): Promise<string> {
-    const bytes = passwordBytes(password);
-    if (bytes === undefined) throw new DomainError('weak_password');
-    const digest = await this.#bounded(() => argon2(bytes, owner, this.#pepper));
-    return `${PREFIX}${unpadded(owner.salt)}$${unpadded(digest)}`;
+    if (passwordBytes(password) === undefined) throw new DomainError('weak_password');
+    return this.inTurn(NEW_PASSWORDS, (turn) => turn.hash(password, owner));
   }
 
-  /** @throws DomainError `rate_limited` (too many are waiting). */
-  async verify(password: string, stored: string, owner: PasswordOwner): Promise<PasswordVerdict> {
-    const sent = passwordBytes(password);
-    const expected = sent === undefined ? undefined : parseStored(stored, owner.salt);
-    // A password that nobody could have set costs what any other costs, and matches nothing.
-    const bytes = sent ?? Buffer.alloc(0);
-    return this.#bounded(async () => {
-      if (matches(await argon2(bytes, owner, this.#pepper), expected)) return { ok: true, needsRehash: false };
-      const ok =
-        this.#previousPepper !== undefined && matches(await argon2(bytes, owner, this.#previousPepper), expected);
-      return { ok, needsRehash: ok };
-    });
+  /** @throws DomainError `overloaded` (too many are waiting). */
+  verify(password: string, stored: string, owner: PasswordOwner): Promise<PasswordVerdict> {
+    return this.inTurn(owner.userId, (turn) => turn.verify(password, stored, owner));
   }
 
   /** Costs what a failed `verify` costs, for names that do not exist: the answer's time tells nothing. Never ok. */
-  async verifyNobody(password: string): Promise<PasswordVerdict> {
-    await this.verify(password, `${PREFIX}$`, this.#nobody);
-    return { ok: false, needsRehash: false };
+  verifyNobody(password: string): Promise<PasswordVerdict> {
+    return this.inTurn('', (turn) => turn.verifyNobody(password));
+  }
+
+  /**
+   * Waits for a free slot and runs `work` in it. Attempts are counted inside, so that they do not age in the queue. `account` says whose
+   * turn it is where nobody is signed in. @throws DomainError `overloaded` (too many are waiting); what `work` throws.
+   */
+  async inTurn<T>(account: string, work: (turn: HashingTurn) => Promise<T>): Promise<T> {
+    if (this.#running >= this.#slots) await this.#wait(account);
+    else this.#running++;
+    try {
+      return await work(this.#turn);
+    } finally {
+      // The slot passes on without being given up, so nobody can slip in between.
+      if (!this.#line.next()) this.#running--;
+    }
   }
 
   /** How many wait for a free slot. */
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#line.size;
   }
 
-  async #bounded<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running >= this.#slots) await this.#turn();
-    else this.#running++;
-    try {
-      return await work();
-    } finally {
-      // The slot passes on without being given up, so nobody can slip in between.
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#running--;
-      else next();
-    }
+  #wait(named: string): Promise<void> {
+    const requester = currentRequester();
+    const account = requester?.account ?? named;
+    return new Promise((resolve, reject) =>
+      this.#line.join({
+        // A backend speaks for many: each account of it has a share of its own.
+        address: requester?.address ?? `account ${account}`,
+        account,
+        enter: resolve,
+        leave: () => reject(overloaded()),
+      }),
+    );
   }
 
-  #turn(): Promise<void> {
-    if (this.#waiting.length >= this.#queue) {
-      throw new DomainError('rate_limited', { retryAfterSeconds: 1 });
-    }
-    return new Promise((resolve) => this.#waiting.push(resolve));
+  async #hash(password: string, owner: PasswordOwner): Promise<string> {
+    const bytes = passwordBytes(password);
+    if (bytes === undefined) throw new DomainError('weak_password');
+    const digest = await argon2(bytes, owner, this.#pepper);
+    return `${PREFIX}${unpadded(owner.salt)}$${unpadded(digest)}`;
+  }
+
+  async #verify(password: string, stored: string, owner: PasswordOwner): Promise<PasswordVerdict> {
+    const sent = passwordBytes(password);
+    const expected = sent === undefined ? undefined : parseStored(stored, owner.salt);
+    // A password that nobody could have set costs what any other costs, and matches nothing.
+    const bytes = sent ?? Buffer.alloc(0);
+    if (matches(await argon2(bytes, owner, this.#pepper), expected)) return { ok: true, needsRehash: false };
+    const ok =
+      this.#previousPepper !== undefined && matches(await argon2(bytes, owner, this.#previousPepper), expected);
+    return { ok, needsRehash: ok };
+  }
+
+  async #verifyNobody(password: string): Promise<PasswordVerdict> {
+    await this.#verify(password, `${PREFIX}$`, this.#nobody);
+    return { ok: false, needsRehash: false };
   }
 }
+
+const overloaded = (): DomainError =>
+  new DomainError('overloaded', { detail: 'Too many passwords are being checked.', retryAfterSeconds: 1 });
 
 const argon2 = (password: Buffer, owner: PasswordOwner, pepper: Buffer): Promise<Buffer> =>
   hash(password, {

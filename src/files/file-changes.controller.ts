@@ -115,7 +115,7 @@ export class FileChangesController {
    */
   @Post(':id/rekey')
   @HttpCode(HttpStatus.OK)
-  @Policy({ access: 'user' })
+  @Policy({ access: 'user', costly: 'read-through' })
   @ApiProblems('permission_denied', 'file_not_found', 'conflict', 'integrity_failed', 'decryption_failed')
   @ApiProblems('storage_full', 'kms_unavailable')
   async rekey(
@@ -129,7 +129,7 @@ export class FileChangesController {
   /** Reads all versions of a file through, to their last byte, and holds them against their SHA-256. A damaged one answers 200 as well. */
   @Post(':id/verify')
   @HttpCode(HttpStatus.OK)
-  @Policy({ access: 'user' })
+  @Policy({ access: 'user', costly: 'read-through' })
   @ApiProblems('permission_denied', 'file_not_found', 'integrity_failed', 'kms_unavailable')
   async verify(@Caller() caller: Principal, @Param('id') id: string): Promise<FileCheckDto> {
     const { versions, ...check } = await this.verification.verify(caller, id);

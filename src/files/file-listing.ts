@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, Principal, isDomainError } from '../kernel';
+import { Clock, Principal, Turns, isDomainError, mapInTurns } from '../kernel';
 import { OwnerKeys, Sealer } from '../keys/user';
 import { Collection, Position, Store } from '../store';
 import { FilePage, RowPage, matchingPage } from './file-pages';
@@ -21,6 +21,8 @@ export interface ListChoice {
   /** What is in the trash, and nothing else. */
   readonly trash?: boolean;
 }
+
+const ROWS_AT_ONCE = 50;
 
 /** Lists of files. Names are sealed, so what asks for names opens them, up to a limit. */
 @Injectable()
@@ -77,14 +79,35 @@ export class FileListing {
     limit: number,
     after: Position | undefined,
   ): Promise<RowPage> {
-    const options = { limit, ...(after !== undefined && { after }) };
-    const page = await this.#files.list('owner', [caller.userId, state], options);
+    const page = await this.read(['owner', caller.userId, state], limit, after);
     const now = this.clock.now();
     const show = (keys: OwnerKeys, row: FileDoc): ListedFile | undefined => {
       if (isInTrash(row, now)) return showTrashed(keys, row);
       return isVisible(row, now) ? showFile(keys, row) : undefined;
     };
-    const rows = await this.sealer.with(caller.userId, (keys) => page.items.map((row) => show(keys, row)));
+    const rows = await this.sealer.with(caller.userId, (keys) => mapInTurns(page.rows, (row) => show(keys, row)));
     return { rows, next: page.next };
+  }
+
+  /** A few rows at a time: the seals of all of them would hold the event loop. */
+  private async read(
+    [index, ...prefix]: readonly [string, string, string],
+    limit: number,
+    start: Position | undefined,
+  ) {
+    const rows: FileDoc[] = [];
+    const turns = new Turns();
+    let next = start;
+    do {
+      const options = {
+        limit: Math.min(ROWS_AT_ONCE, limit - rows.length),
+        ...(next !== undefined && { after: next }),
+      };
+      const page = await this.#files.list(index, prefix, options);
+      rows.push(...page.items);
+      next = page.next;
+      await turns.pause();
+    } while (next !== undefined && rows.length < limit);
+    return { rows, next };
   }
 }

@@ -1,7 +1,9 @@
 import { FastifyInstance, FastifyRequest } from 'fastify';
 import { IncomingMessage } from 'node:http';
 import { DomainError, SECOND } from '../kernel';
+import { BodyMemory } from './body-memory';
 import { RoutePolicy } from './policy';
+import { readBody } from './read-body';
 import { policyOf } from './route-config';
 import { parseStrictJson } from './strict-json';
 
@@ -9,15 +11,24 @@ export const JSON_LIMIT = 1024 * 1024;
 /** For whoever has not shown an access token: no such route takes more than names, passwords and codes. */
 export const PUBLIC_JSON_LIMIT = 16 * 1024;
 const BODY_TIMEOUT = 30 * SECOND;
+const BODY_GRACE = 5 * SECOND;
+
+export interface BodyReading {
+  readonly memory: BodyMemory;
+  /** Whose share of the memory a body takes; undefined for a backend that speaks for many. */
+  readonly addressOf: (request: FastifyRequest) => string | undefined;
+  readonly bodyTimeoutMs?: number;
+  readonly bodyGraceMs?: number;
+}
 
 /**
  * Takes the reading of bodies over from Fastify: JSON strictly, within a size and a time; all else is passed through unread to routes
  * with `body: 'stream'`, which read `request.raw` themselves, and refused elsewhere.
  */
-export function installBodyParsers(fastify: FastifyInstance, timeoutMs = BODY_TIMEOUT): void {
+export function installBodyParsers(fastify: FastifyInstance, reading: BodyReading): void {
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('application/json', (request: FastifyRequest, payload: IncomingMessage) =>
-    readJson(request, payload, timeoutMs),
+    readJson(request, payload, reading),
   );
   fastify.addContentTypeParser('*', (request: FastifyRequest) => passThrough(request));
 }
@@ -29,11 +40,12 @@ function passThrough(request: FastifyRequest): Promise<undefined> {
   return Promise.reject(unsupported('Send the body as application/json.'));
 }
 
-async function readJson(request: FastifyRequest, payload: IncomingMessage, timeoutMs: number): Promise<unknown> {
+async function readJson(request: FastifyRequest, payload: IncomingMessage, reading: BodyReading): Promise<unknown> {
   const limit = limitOf(policyOf(request.routeOptions.config));
   if (limit === 'stream') return undefined;
   checkEncoding(request);
-  const bytes = await readBody(payload, limit, timeoutMs);
+  const { memory, bodyTimeoutMs: timeoutMs = BODY_TIMEOUT, bodyGraceMs: graceMs = BODY_GRACE } = reading;
+  const bytes = await readBody(payload, { limit, timeoutMs, graceMs, memory, address: reading.addressOf(request) });
   if (bytes.length === 0) return undefined;
   const value = parseStrictJson(bytes);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -56,31 +68,3 @@ function checkEncoding(request: FastifyRequest): void {
 }
 
 const unsupported = (detail: string): DomainError => new DomainError('unsupported_media_type', { detail });
-
-/** All bytes of a body. @throws DomainError `too_large`, `request_timeout` */
-function readBody(payload: IncomingMessage, limit: number, timeoutMs: number): Promise<Buffer> {
-  const declared = Number(payload.headers['content-length'] ?? 0);
-  if (declared > limit) throw tooLarge(limit);
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const finish = (settle: () => void): void => {
-      clearTimeout(timer);
-      payload.off('data', onData).off('end', onEnd).off('error', onBroken).off('close', onBroken);
-      settle();
-    };
-    const onData = (chunk: Buffer): void => {
-      size += chunk.length;
-      chunks.push(chunk);
-      if (size > limit) finish(() => reject(tooLarge(limit)));
-    };
-    const onEnd = (): void => finish(() => resolve(Buffer.concat(chunks)));
-    // The sender is gone: nobody reads what this is answered with.
-    const onBroken = (): void => finish(() => reject(new DomainError('request_timeout')));
-    const timer = setTimeout(() => finish(() => reject(new DomainError('request_timeout'))), timeoutMs);
-    payload.on('data', onData).once('end', onEnd).once('error', onBroken).once('close', onBroken);
-  });
-}
-
-const tooLarge = (limit: number): DomainError =>
-  new DomainError('too_large', { detail: `The body may have ${limit} bytes at most.` });

@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { FastifyReply, FastifyRequest } from 'fastify';
-import { Authenticator, Clock, DomainError, Principal, UploadTickets, requireFreshProof } from '../kernel';
+import { Authenticator, Clock, DomainError, Principal, Requester, UploadTickets, requireFreshProof } from '../kernel';
 import { bearerToken } from './bearer';
-import { setPrincipal } from './caller';
+import { principalOf, setPrincipal } from './caller';
+import { limitKey } from './client-address';
 import { FORBIDDEN_KEYS } from './strict-json';
 import { Lifecycle } from './lifecycle';
 import { RoutePolicy } from './policy';
@@ -41,6 +42,16 @@ export class Gate {
     if (principal === undefined) return;
     this.authorize(policy, principal);
     setPrincipal(request, principal);
+    if (policy.costly === undefined) return;
+    const release = await this.limits.takeCostly(policy.costly, principal.userId);
+    if (reply.raw.destroyed) release();
+    else reply.raw.once('close', release);
+  }
+
+  /** For whom a request that was admitted is worked on. */
+  requesterOf(request: FastifyRequest): Requester {
+    const address = this.limits.isExempt(request.ip) ? undefined : limitKey(request.ip);
+    return { address, account: principalOf(request)?.userId };
   }
 
   private unmatched(request: FastifyRequest, reply: FastifyReply): void {

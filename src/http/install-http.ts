@@ -1,9 +1,10 @@
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { FastifyInstance } from 'fastify';
+import { FastifyInstance, FastifyRequest } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 import { CONFIG, Config } from '../config/config';
 import { Metrics } from '../observability';
 import { installBodyParsers } from './body';
+import { BodyMemory } from './body-memory';
 import { Gate } from './gate';
 import { Lifecycle } from './lifecycle';
 import { OpenApi } from './openapi';
@@ -12,6 +13,8 @@ import { RequestHooks, installRequestHooks } from './request-hooks';
 export interface HttpTuning {
   /** How long a JSON body may take to arrive. */
   readonly bodyTimeoutMs?: number;
+  /** After so long a body has to have come at the slowest rate at least. */
+  readonly bodyGraceMs?: number;
 }
 
 /**
@@ -26,7 +29,8 @@ export function installHttp(app: NestFastifyApplication, tuning: HttpTuning = {}
     lifecycle: app.get(Lifecycle),
     metrics: app.get(Metrics),
   };
-  installBodyParsers(fastify, tuning.bodyTimeoutMs);
+  const addressOf = (request: FastifyRequest) => hooks.gate.requesterOf(request).address;
+  installBodyParsers(fastify, { ...tuning, memory: new BodyMemory(hooks.http.bodyMemory), addressOf });
   // One plugin, so that the hooks of helmet and cors come where the order says, and in the root context, so that they see every route.
   void fastify.register(fastifyPlugin((instance: FastifyInstance) => installRequestHooks(instance, hooks)));
   app.get(OpenApi).describe(app);

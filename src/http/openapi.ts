@@ -156,7 +156,7 @@ function codesOf(policy: RoutePolicy, path: string, hasBody: boolean): ErrorCode
     path.includes(':') && 'not_found',
     policy.idempotent !== undefined && 'idempotency_running',
     policy.idempotent !== undefined && 'idempotency_mismatch',
-    policy.rateLimit !== undefined && 'rate_limited',
+    (policy.rateLimit ?? policy.costly) !== undefined && 'rate_limited',
     'internal',
     policy.always !== true && 'store_unavailable',
     policy.always !== true && 'kms_unavailable',

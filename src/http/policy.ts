@@ -2,6 +2,8 @@ import { UseInterceptors } from '@nestjs/common';
 import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants';
 import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum';
 import { RouteConfig } from '@nestjs/platform-fastify';
+import { RateLimitName } from '../config/config';
+import { CostlyName } from './account-limits';
 import { IdempotencyInterceptor } from './idempotency.interceptor';
 import { RouteRules, routeConfig } from './route-config';
 
@@ -10,9 +12,6 @@ import { RouteRules, routeConfig } from './route-config';
  * that proves the caller in its body as well: a bearer token that is sent must hold, none need be (`@OptionalCaller`).
  */
 export type Access = 'public' | 'optional' | 'user' | 'administrator';
-
-/** Limits by client address for costly public routes; their quotas are in http/rate-limits.ts. */
-export type RateLimitName = 'login' | 'register' | 'codes' | 'refresh' | 'links' | 'tickets';
 
 /**
  * Everything that is decided about a route before its handler runs, in one place. A route without one stops the start
@@ -24,7 +23,10 @@ export interface RoutePolicy {
   readonly stepUp?: boolean;
   /** The ticket of a drop box is taken in place of an access token. */
   readonly tickets?: boolean;
+  /** By client address, a minute: RATE_LIMIT_<NAME>. */
   readonly rateLimit?: RateLimitName;
+  /** Bounded by account, at once and a minute (http/account-limits.ts). */
+  readonly costly?: CostlyName;
   /** A JSON POST that creates: honours Idempotency-Key. `secret` answers are never replayed. */
   readonly idempotent?: 'replay' | 'secret';
   /** Answers also while the service starts or stops: probes, metrics, documentation. Reads neither store nor key. */

@@ -46,6 +46,7 @@ export const CODES: Readonly<Record<ErrorCode, CodeFacts>> = Object.freeze({
   rate_limited: { status: 429, title: 'Too many requests' },
   headers_too_large: { status: 431, title: 'The headers are too large' },
   internal: { status: 500, title: 'An internal error' },
+  overloaded: { status: 503, title: 'The service has too much to do' },
   kms_unavailable: { status: 503, title: 'The key service is not available' },
   store_unavailable: { status: 503, title: 'The store is not available' },
   mail_unavailable: { status: 503, title: 'Mail cannot be sent' },

@@ -1,52 +1,57 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
-import { CONFIG, Config } from '../config/config';
+import { CONFIG, Config, RATE_LIMIT_NAMES, RateLimitName } from '../config/config';
+import { AccountLimits, CostlyName } from './account-limits';
 import { limitKey } from './client-address';
-import { RateLimitName } from './policy';
+import { Networks } from './networks';
 import { HttpRefusal } from './refusal';
+
+const WINDOW_SECONDS = 60;
 
 /**
  * Generous on purpose: these stop a flood from one place. Guessing is stopped by the lockout and the budgets of auth/, which count by
  * account and hold whatever the address. Counted a process.
  */
-const PER_MINUTE: Readonly<Record<RateLimitName, number>> = {
-  login: 600,
-  register: 600,
-  codes: 600,
-  refresh: 600,
-  links: 600,
-  // A film that somebody jumps about in asks for many ranges.
-  tickets: 6_000,
-};
-const WINDOW_SECONDS = 60;
-
 @Injectable()
 export class RateLimits {
   readonly #limiters = new Map<RateLimitName, RateLimiterMemory>();
+  readonly #exempt: Networks;
+  readonly #accounts = new AccountLimits();
 
   constructor(@Inject(CONFIG) private readonly config: Config) {
-    for (const [name, points] of Object.entries(PER_MINUTE)) {
-      const limiter = new RateLimiterMemory({ points, duration: WINDOW_SECONDS, keyPrefix: name });
-      this.#limiters.set(name as RateLimitName, limiter);
+    this.#exempt = new Networks(config.http.rateLimitExempt);
+    for (const name of RATE_LIMIT_NAMES) {
+      const points = config.http.ratesPerMinute[name];
+      this.#limiters.set(name, new RateLimiterMemory({ points, duration: WINDOW_SECONDS, keyPrefix: name }));
     }
+  }
+
+  /** Whether a backend that speaks for many calls from there. */
+  isExempt(address: string): boolean {
+    return this.#exempt.contains(address);
   }
 
   /** Takes one request from the address's share. @throws DomainError `rate_limited` */
   async take(name: RateLimitName, address: string): Promise<void> {
-    if (!this.config.http.rateLimits) return;
+    if (!this.config.http.rateLimits || this.isExempt(address)) return;
     try {
       await this.#limiters.get(name)?.consume(limitKey(address));
     } catch (spent) {
-      throw spent instanceof RateLimiterRes ? limited(name, spent) : spent;
+      throw spent instanceof RateLimiterRes ? this.#refusal(name, spent) : spent;
     }
   }
-}
 
-function limited(name: RateLimitName, { msBeforeNext, remainingPoints }: RateLimiterRes): HttpRefusal {
-  const wait = Math.max(1, Math.ceil(msBeforeNext / 1000));
-  const options = { detail: 'Too many requests from this address.', retryAfterSeconds: wait };
-  return new HttpRefusal('rate_limited', options, {
-    'ratelimit-policy': `"${name}";q=${PER_MINUTE[name]};w=${WINDOW_SECONDS}`,
-    ratelimit: `"${name}";r=${remainingPoints};t=${wait}`,
-  });
+  /** Takes one request of an account's share of a costly route; gives what gives its place back. @throws DomainError `rate_limited` */
+  takeCostly(name: CostlyName, userId: string): Promise<() => void> {
+    return this.config.http.rateLimits ? this.#accounts.take(name, userId) : Promise.resolve(() => undefined);
+  }
+
+  #refusal(name: RateLimitName, { msBeforeNext, remainingPoints }: RateLimiterRes): HttpRefusal {
+    const wait = Math.max(1, Math.ceil(msBeforeNext / 1000));
+    const options = { detail: 'Too many requests from this address.', retryAfterSeconds: wait };
+    return new HttpRefusal('rate_limited', options, {
+      'ratelimit-policy': `"${name}";q=${this.config.http.ratesPerMinute[name]};w=${WINDOW_SECONDS}`,
+      ratelimit: `"${name}";r=${remainingPoints};t=${wait}`,
+    });
+  }
 }

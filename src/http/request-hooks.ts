@@ -3,7 +3,7 @@ import helmet from '@fastify/helmet';
 import { Logger } from '@nestjs/common';
 import { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HttpConfig } from '../config/config';
-import { SECOND } from '../kernel';
+import { SECOND, runFor } from '../kernel';
 import { Metrics, runInRequest } from '../observability';
 import { Gate } from './gate';
 import { Lifecycle } from './lifecycle';
@@ -54,7 +54,9 @@ export async function installRequestHooks(fastify: FastifyInstance, hooks: Reque
   if (hooks.http.corsOrigins.length > 0) await allowOrigins(fastify, hooks.http.corsOrigins);
   fastify.addHook('onRequest', (request, reply) => hooks.gate.admit(request, reply));
   // A body arrives in events of the socket, outside the context that the request began in.
-  fastify.addHook('preValidation', (request, _reply, done) => runInRequest({ requestId: request.id }, done));
+  fastify.addHook('preValidation', (request, _reply, done) => {
+    runInRequest({ requestId: request.id }, () => runFor(hooks.gate.requesterOf(request), done));
+  });
   fastify.addHook('preHandler', (request, _reply, done) => {
     checkUndeclaredInput(request);
     done();

@@ -5,6 +5,8 @@ import { Duplex } from 'node:stream';
 import { HttpConfig } from '../config/config';
 import { SECOND, newId } from '../kernel';
 import { answerBrokenRequest } from './broken-request';
+import { boundConnections } from './connections';
+import { Networks } from './networks';
 import { sendProblem } from './problem.filter';
 import { toDomainError } from './refusal';
 import { RouteTable } from './route-table';
@@ -51,6 +53,8 @@ export function createServerAdapter(http: HttpConfig, limits: ServerLimits = LIM
   const fastify = adapter.getInstance();
   fastify.addHook('onRoute', (route) => routes.register(route));
   tame(fastify.server, routes);
+  const exempt = new Networks([...http.trustedProxies, ...http.rateLimitExempt]);
+  boundConnections(fastify.server, { ...http.connections, exempt });
   tables.set(adapter, routes);
   return adapter;
 }

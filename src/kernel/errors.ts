@@ -42,6 +42,7 @@ export const ERROR_CODES = [
   'rate_limited',
   'headers_too_large',
   'internal',
+  'overloaded',
   'kms_unavailable',
   'store_unavailable',
   'mail_unavailable',

@@ -29,7 +29,7 @@ export class KeyAdministrationController {
    */
   @Post('rotate-master-key')
   @HttpCode(200)
-  @Policy({ access: 'administrator', idempotent: 'replay' })
+  @Policy({ access: 'administrator', idempotent: 'replay', costly: 'rotations' })
   @ApiProblems('rotation_running', 'conflict', 'integrity_failed', 'kms_unavailable')
   async rotate(@Caller() caller: Principal): Promise<RotateMasterKeyAnswerDto> {
     const intent = { action: 'master-key.rotate', actor: caller.userId, resource: 'master-key' } as const;

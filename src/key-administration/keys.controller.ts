@@ -36,7 +36,7 @@ export class KeysController {
    */
   @Post('keys/rotate')
   @HttpCode(200)
-  @Policy({ access: 'user', idempotent: 'replay' })
+  @Policy({ access: 'user', idempotent: 'replay', costly: 'rotations' })
   @ApiProblems('rotation_running', 'conflict', 'rate_limited', 'kms_unavailable')
   rotateOwn(@Caller() caller: Principal): Promise<RotateKeyAnswerDto> {
     return this.rotate(caller.userId, caller);
@@ -45,7 +45,7 @@ export class KeysController {
   /** Rotates a user's key on suspicion, as the user could. It shows nobody any of the user's data. */
   @Post('users/:id/rotate-key')
   @HttpCode(200)
-  @Policy({ access: 'administrator', idempotent: 'replay' })
+  @Policy({ access: 'administrator', idempotent: 'replay', costly: 'rotations' })
   @ApiProblems('not_found', 'rotation_running', 'conflict', 'kms_unavailable')
   rotateOf(@Param('id') id: string, @Caller() caller: Principal): Promise<RotateKeyAnswerDto> {
     return this.rotate(id, caller);

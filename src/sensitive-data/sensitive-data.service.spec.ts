@@ -283,3 +283,22 @@ describe('what else happens to records', () => {
     expect(await new OwnedRecords(house.store, house.sealer).reseal('alice')).toBe(0);
   });
 });
+
+describe('a long list', () => {
+  it('lets other requests have the event loop meanwhile', async () => {
+    await Promise.all(Array.from({ length: 400 }, (_, at) => create(`${at}`.padEnd(16_000, 'x'))));
+    const begun = performance.now();
+    let longest = 0;
+    let last = begun;
+    const tick = (): void => {
+      longest = Math.max(longest, performance.now() - last);
+      last = performance.now();
+    };
+    const timer = setInterval(tick, 0);
+    await list();
+    tick();
+    clearInterval(timer);
+    // Without a turn for others it is all of it.
+    expect(longest).toBeLessThan((performance.now() - begun) / 2);
+  });
+});

@@ -7,7 +7,9 @@ import {
   DomainError,
   Principal,
   audited,
+  Turns,
   isDomainError,
+  mapInTurns,
   newId,
 } from '../kernel';
 import { OwnerKeys, SealedInsert, Sealer } from '../keys/user';
@@ -77,7 +79,7 @@ export class SensitiveDataService {
     const details = { view: request.view, ...(request.dataType === undefined ? {} : { data_type: request.dataType }) };
     return this.#read(intent('record.list', caller, undefined, details), async () => {
       const page = await this.#page(caller.userId, request);
-      const show = (keys: OwnerKeys) => page.rows.map((row) => this.#show(keys, row, request.view));
+      const show = (keys: OwnerKeys) => mapInTurns(page.rows, (row) => this.#show(keys, row, request.view));
       return { records: await this.sealer.with(caller.userId, show), next: page.next };
     });
   }
@@ -145,6 +147,7 @@ export class SensitiveDataService {
     const index = request.dataType === undefined ? 'owner' : 'owner_type';
     const prefix = [ownerId, 'active', ...(request.dataType === undefined ? [] : [request.dataType])];
     const rows: SensitiveDataDoc[] = [];
+    const turns = new Turns();
     let next = request.after;
     let bytes = 0;
     do {
@@ -153,6 +156,7 @@ export class SensitiveDataService {
       rows.push(...page.items);
       bytes += page.items.reduce((sum, row) => sum + row.encrypted_value.length, 0);
       next = page.next;
+      await turns.pause();
     } while (next !== undefined && rows.length < request.limit && bytes < PAGE_BYTES);
     return { rows, next };
   }

@@ -1,5 +1,6 @@
 export {
   attempt,
+  requireAdmission,
   tooManyAttempts,
   type Admission,
   type Checked,

@@ -47,6 +47,12 @@ function races(context: ProfileContext): void {
     expectProblem(await nobody().post('/login', { username, password }), 429, 'too_many_attempts');
   });
 
+  it('let twenty right logins of one account pass', async () => {
+    const { username, password } = await register(context.client);
+    const answers = await times(20, () => nobody().post('/login', { username, password }));
+    expect(statuses(answers)).toEqual(Array<number>(20).fill(200));
+  });
+
   it('give one successor to forty refreshes with one token', async () => {
     const tokens = await login(context.client, await register(context.client));
     const answers = await times(40, () => nobody().post('/token/refresh', { refresh_token: tokens.refresh_token }));

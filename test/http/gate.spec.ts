@@ -127,14 +127,17 @@ describe('while the service starts', () => {
 
 describe('limits by address', () => {
   it('answer 429 with the policy, what is left and when to come back, and count addresses apart', async () => {
-    const proxied = await startHttpApp({ controllers: [SampleController], env: { TRUSTED_PROXIES: 'loopback' } });
+    const proxied = await startHttpApp({
+      controllers: [SampleController],
+      env: { TRUSTED_PROXIES: 'loopback', RATE_LIMIT_LOGIN: '30' },
+    });
     const from = (address: string): Promise<Response> =>
       fetch(`${proxied.url}/limited`, { headers: { 'x-forwarded-for': address } });
     try {
-      await Promise.all(Array.from({ length: 600 }, () => from('2001:db8:1:2::1')));
+      await Promise.all(Array.from({ length: 30 }, () => from('2001:db8:1:2::1')));
       const spent = await from('2001:db8:1:2:ffff::9');
       expect([spent.status, await codeOf(spent)]).toEqual([429, 'rate_limited']);
-      expect(spent.headers.get('ratelimit-policy')).toBe('"login";q=600;w=60');
+      expect(spent.headers.get('ratelimit-policy')).toBe('"login";q=30;w=60');
       expect(spent.headers.get('ratelimit')).toMatch(/^"login";r=0;t=\d+$/);
       expect(spent.headers.get('retry-after')).toMatch(/^[1-9]\d?$/);
       expect((await from('2001:db8:1:3::1')).status).toBe(200);
@@ -145,11 +148,32 @@ describe('limits by address', () => {
   });
 
   it('do not believe a client that names its address itself', async () => {
-    const spend = Array.from({ length: 601 }, (_, at) =>
-      fetch(`${http.url}/limited`, { headers: { 'x-forwarded-for': `192.0.2.${at % 250}` } }),
+    const narrow = await startHttpApp({ controllers: [SampleController], env: { RATE_LIMIT_LOGIN: '30' } });
+    const spend = Array.from({ length: 31 }, (_, at) =>
+      fetch(`${narrow.url}/limited`, { headers: { 'x-forwarded-for': `192.0.2.${at % 250}` } }),
     );
     const statuses = (await Promise.all(spend)).map((answer) => answer.status);
     expect(statuses.filter((status) => status === 429)).toHaveLength(1);
+    await narrow.close();
+  });
+
+  it('do not count for networks of backends, which RATE_LIMIT_EXEMPT names', async () => {
+    const env = {
+      TRUSTED_PROXIES: 'loopback',
+      RATE_LIMIT_LOGIN: '2',
+      RATE_LIMIT_EXEMPT: '10.1.0.0/16, 2001:db8:9::/48',
+    };
+    const proxied = await startHttpApp({ controllers: [SampleController], env });
+    const statuses = async (address: string): Promise<number[]> => {
+      const options = { headers: { 'x-forwarded-for': address } };
+      const answers = await Promise.all([1, 2, 3].map(() => fetch(`${proxied.url}/limited`, options)));
+      return answers.map(({ status }) => status).sort();
+    };
+    expect(await statuses('10.1.200.7')).toEqual([200, 200, 200]);
+    expect(await statuses('2001:db8:9:1::1')).toEqual([200, 200, 200]);
+    expect(await statuses('::ffff:10.1.2.3')).toEqual([200, 200, 200]);
+    expect(await statuses('10.2.0.1')).toEqual([200, 200, 429]);
+    await proxied.close();
   });
 
   it('are lifted by RATE_LIMITS=off', async () => {

@@ -29,6 +29,7 @@ export class ThingDto {
 export class SampleController {
   created = 0;
   release: () => void = () => undefined;
+  readonly waiting: (() => void)[] = [];
 
   @Get('open')
   @Policy({ access: 'public' })
@@ -65,6 +66,14 @@ export class SampleController {
   @HttpCode(200)
   @Policy({ access: 'user', stepUp: true })
   dangerous(): object {
+    return {};
+  }
+
+  @Post('costly')
+  @HttpCode(200)
+  @Policy({ access: 'user', costly: 'read-through' })
+  async costly(): Promise<object> {
+    await new Promise<void>((resolve) => this.waiting.push(resolve));
     return {};
   }
 

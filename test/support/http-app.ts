@@ -45,6 +45,7 @@ export interface HttpAppOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly limits?: ServerLimits;
   readonly bodyTimeoutMs?: number;
+  readonly bodyGraceMs?: number;
 }
 
 export class MovableClock extends SystemClock {
@@ -137,7 +138,8 @@ async function create(root: Type, config: Config, options: HttpAppOptions): Prom
     abortOnError: false,
     logger: false,
   });
-  installHttp(app, options.bodyTimeoutMs === undefined ? {} : { bodyTimeoutMs: options.bodyTimeoutMs });
+  const { bodyTimeoutMs, bodyGraceMs } = options;
+  installHttp(app, { ...(bodyTimeoutMs && { bodyTimeoutMs }), ...(bodyGraceMs && { bodyGraceMs }) });
   return app;
 }
 

@@ -12,6 +12,7 @@ import {
   lockoutCounts,
   LockoutCounts,
   OneAtATime,
+  requireAdmission,
   SECOND_FACTOR_LIMITS,
   UserDoc,
   Users,
@@ -42,8 +43,12 @@ export class Attempts {
 
   /** One password attempt on an account; on a name that has none, on a decoy row that answers alike. @throws as `attempt` */
   password<T>(user: UserDoc | undefined, name: string, check: () => Promise<Checked<T>>): Promise<T> {
-    const ledger = user === undefined ? this.#decoy(name) : this.#account(user._id);
-    return attempt(lockout, ledger, this.clock, check);
+    return attempt(lockout, this.#passwords(user, name), this.clock, check);
+  }
+
+  /** Refuses what `password` would refuse, before anybody waits for a turn. @throws DomainError `too_many_attempts` */
+  requireUnlocked(user: UserDoc | undefined, name: string): Promise<void> {
+    return requireAdmission(lockout, this.#passwords(user, name), this.clock);
   }
 
   /** One attempt with any second factor of an account. @throws as `attempt` */
@@ -55,6 +60,10 @@ export class Attempts {
   async forgetFailures(user: UserDoc): Promise<void> {
     if (user.failed_attempts === 0) return;
     await this.#account(user._id).change((counts) => lockout.cleared(counts, '', this.clock.now()));
+  }
+
+  #passwords(user: UserDoc | undefined, name: string): Ledger<LockoutCounts> {
+    return user === undefined ? this.#decoy(name) : this.#account(user._id);
   }
 
   #secondFactors(userId: string): Ledger<BudgetCounts> {

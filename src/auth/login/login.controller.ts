@@ -32,7 +32,7 @@ export class LoginController {
   @Policy({ access: 'public', rateLimit: 'login' })
   @ApiExtraModels(TokensDto, FactorRequestDto)
   @ApiOkResponse({ schema: { oneOf: [TokensDto, FactorRequestDto].map((dto) => ({ $ref: getSchemaPath(dto) })) } })
-  @ApiProblems('login_failed', 'account_disabled', 'too_many_attempts')
+  @ApiProblems('login_failed', 'account_disabled', 'too_many_attempts', 'overloaded')
   login(
     @Body() body: LoginDto,
     @ClientAddress() address: string,
@@ -87,7 +87,7 @@ export class LoginController {
   @HttpCode(200)
   @Policy({ access: 'user', rateLimit: 'login' })
   @ApiBearerAuth()
-  @ApiProblems('login_failed', 'otp_failed', 'too_many_attempts')
+  @ApiProblems('login_failed', 'otp_failed', 'too_many_attempts', 'overloaded')
   stepUp(@Caller() caller: Principal, @Body() body: StepUpDto): Promise<TokensDto> {
     return this.stepUps.stepUp(caller, { password: body.password, otp: body.otp });
   }

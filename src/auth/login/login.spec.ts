@@ -54,10 +54,15 @@ describe('POST /login', () => {
     ['an object as password', { username: 'alice', password: { $gt: '' } }],
     ['no password', { username: 'alice' }],
     ['an unknown field', { username: 'alice', password: WRONG, otp: '123456' }],
-    ['a megabyte of name', { username: 'a'.repeat(500_000), password: WRONG }],
-    ['a megabyte of password', { username: 'alice', password: 'a'.repeat(500_000) }],
+    ['15 kilobytes of name', { username: 'a'.repeat(15_000), password: WRONG }],
+    ['15 kilobytes of password', { username: 'alice', password: 'a'.repeat(15_000) }],
   ])('answers 400 to %s', async (_what, body) => {
     expectProblem(await coffer.client.post('/login', body), 400, 'validation_failed');
+  });
+
+  it('answers 413 to a megabyte', async () => {
+    const body = { username: 'a'.repeat(500_000), password: WRONG };
+    expectProblem(await coffer.client.post('/login', body), 413, 'too_large');
   });
 
   it.each(['nobody-at-all', 'nobody@example.org', '$where', '__proto__', 'a b', 'al\u0131ce', ''])(

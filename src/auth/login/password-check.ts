@@ -22,15 +22,17 @@ export class PasswordCheck {
 
   /**
    * With a second factor on, wrong passwords are forgotten when all of it is done (`Attempts.forgetFailures`) and not before.
-   * @throws DomainError `login_failed`, `too_many_attempts`.
+   * @throws DomainError `login_failed`, `too_many_attempts`, `overloaded`.
    */
   async prove(user: UserDoc | undefined, name: string, password: string): Promise<ProvedPassword> {
-    const proved = await this.attempts.password(user, name, async () => {
-      const right = await this.passwords.isRight(user, password);
-      if (!right || user === undefined) return { settle: 'failed', value: undefined };
-      const factorNeeded = anyOf(factorsOf(user, this.config));
-      return { settle: factorNeeded ? 'released' : 'cleared', value: { user, factorNeeded } };
-    });
+    await this.attempts.requireUnlocked(user, name);
+    const proved = await this.passwords.inTurn(name.toLowerCase(), (isRight) =>
+      this.attempts.password(user, name, async () => {
+        if (!(await isRight(user, password)) || user === undefined) return { settle: 'failed', value: undefined };
+        const factorNeeded = anyOf(factorsOf(user, this.config));
+        return { settle: factorNeeded ? 'released' : 'cleared', value: { user, factorNeeded } };
+      }),
+    );
     if (proved === undefined) {
       throw new DomainError('login_failed', { detail: 'User name or password is wrong.' });
     }

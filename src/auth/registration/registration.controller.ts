@@ -20,7 +20,7 @@ export class RegistrationController {
   @Post('register')
   @HttpCode(200)
   @Policy({ access: 'public', rateLimit: 'register' })
-  @ApiProblems('weak_password', 'user_exists')
+  @ApiProblems('weak_password', 'user_exists', 'overloaded')
   async register(@Body() body: RegisterDto): Promise<RegisteredDto> {
     const outcome = await this.registration.register(body);
     return { message: outcome === 'pending' ? 'registration_pending' : 'User registered successfully' };

@@ -23,8 +23,8 @@ export class FileLinksController {
    */
   @Post()
   @HttpCode(HttpStatus.OK)
-  @Policy({ access: 'user', stepUp: true, idempotent: 'secret' })
-  @ApiProblems('step_up_required', 'file_not_found', 'permission_denied', 'rate_limited')
+  @Policy({ access: 'user', stepUp: true, idempotent: 'secret', costly: 'password-links' })
+  @ApiProblems('step_up_required', 'file_not_found', 'permission_denied', 'overloaded')
   async create(
     @Caller() caller: Principal,
     @Param('id') fileId: string,

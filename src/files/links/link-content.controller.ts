@@ -26,7 +26,7 @@ export class LinkContentController {
   @Post('open')
   @HttpCode(200)
   @Policy({ access: 'public', rateLimit: 'links' })
-  @ApiProblems('not_found', 'file_not_found', 'link_expired', 'login_failed', 'too_many_attempts', 'rate_limited')
+  @ApiProblems('not_found', 'file_not_found', 'link_expired', 'login_failed', 'too_many_attempts', 'overloaded')
   async open(
     @Body() { token, password }: OpenLinkDto,
     @Res({ passthrough: true }) reply: FastifyReply,

@@ -25,8 +25,8 @@ export class UploadLinksController {
   @Post()
   @HttpCode(HttpStatus.OK)
   @ApiBearerAuth()
-  @Policy({ access: 'user', stepUp: true, idempotent: 'secret' })
-  @ApiProblems('step_up_required', 'rate_limited')
+  @Policy({ access: 'user', stepUp: true, idempotent: 'secret', costly: 'password-links' })
+  @ApiProblems('step_up_required', 'overloaded')
   async create(@Caller() caller: Principal, @Body() body: NewUploadLinkDto): Promise<CreatedLinkDto> {
     const limits = { ...limitsOf(body), maxUses: body.max_uploads, maxSize: body.max_size };
     const { row, token } = await this.dropBoxes.create(caller, limits);
@@ -65,7 +65,7 @@ export class UploadLinksController {
   @Post('open')
   @HttpCode(200)
   @Policy({ access: 'public', rateLimit: 'links' })
-  @ApiProblems('not_found', 'link_expired', 'login_failed', 'too_many_attempts', 'rate_limited')
+  @ApiProblems('not_found', 'link_expired', 'login_failed', 'too_many_attempts', 'overloaded')
   async open(@Body() { token, password }: OpenLinkDto): Promise<UploadTicketDto> {
     const { token: ticket, link } = await this.dropBoxes.open(token, password);
     return { ticket, expires_in: TICKET_MS / SECOND, max_size: link.max_size ?? null };

@@ -23,7 +23,7 @@ export class ScrubsController {
    */
   @Post()
   @HttpCode(200)
-  @Policy({ access: 'administrator' })
+  @Policy({ access: 'administrator', costly: 'read-through' })
   @ApiProblems('conflict')
   async start(@Caller() caller: Principal): Promise<ScrubDto> {
     const intent = { action: 'scrub.start', actor: caller.userId, resource: 'files' } as const;

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Clock } from '../../kernel';
+import { Clock, Turns } from '../../kernel';
 import { Collection, Store, everyRow } from '../../store';
 import { Users } from '../../users';
 import { Memberships } from '../groups/memberships';
@@ -62,7 +62,9 @@ export class GrantAccess {
 
   async #hasGroup({ type, id, ownerId }: Resource, userId: string): Promise<boolean> {
     if (!(await this.memberships.isInAny(userId))) return false;
+    const turns = new Turns();
     for await (const grant of everyRow(this.#grants, 'access', [type, id, 'group'])) {
+      await turns.pause();
       if (grant.owner_id !== ownerId || grant.grantee_id === undefined || !isLive(grant, this.clock.now())) continue;
       if (await this.memberships.isIn({ id: grant.grantee_id, ownerId }, userId)) return true;
     }

@@ -1,10 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, DomainError, FieldFault } from '../../kernel';
+import { Clock, DomainError, FieldFault, Turns } from '../../kernel';
 import { Collection, Store, everyRow } from '../../store';
 import { UserDoc, Users, parseEmail, parseUsername } from '../../users';
 import { isThere } from '../groups/group-members';
 import { Groups } from '../groups/groups';
 import { GrantDoc, boundTo, grantCollection, isLive } from './grant.collection';
+
+/** Pending grants that one list binds: each is a write. The next list binds the next ones. */
+const MOST_BOUND = 500;
 
 /** Whom a grant is for: exactly one of the three. */
 export interface GranteeChoice {
@@ -45,11 +48,17 @@ export class Grantees {
     return this.#byGroup(ownerId, given[0] ?? '');
   }
 
-  /** Gives pending grants for the address that this account has verified to the account. Safe to repeat and to race. */
+  /** Gives pending grants for the address that this account has verified to the account, so many at a time. Safe to repeat and to race. */
   async bindAll(userId: string): Promise<void> {
     const address = (await this.users.byId(userId))?.verified_email;
     if (address === undefined) return;
-    for await (const grant of everyRow(this.#grants, 'pending', [address])) await this.bind(grant);
+    const turns = new Turns();
+    let left = MOST_BOUND;
+    for await (const grant of everyRow(this.#grants, 'pending', [address])) {
+      await this.bind(grant);
+      await turns.pause();
+      if ((left -= 1) === 0) return;
+    }
   }
 
   /** The grant, bound to the account that has verified its address if there is one by now: one conditional write. */

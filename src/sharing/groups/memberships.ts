@@ -1,6 +1,10 @@
 import { Injectable } from '@nestjs/common';
+import { Turns } from '../../kernel';
 import { Collection, Store, everyRow } from '../../store';
 import { GroupDoc, GroupMemberDoc, groupCollection, groupMemberCollection } from './group.collection';
+
+/** Groups looked up at once. */
+const AT_ONCE = 16;
 
 /** Who is in which group, read anew each time: who was taken out of one is out at the next request, on every replica. */
 @Injectable()
@@ -28,9 +32,21 @@ export class Memberships {
   /** The groups that the user is in: id -> its owner. */
   async of(userId: string): Promise<ReadonlyMap<string, string>> {
     const owners = new Map<string, string>();
-    for await (const { group_id, owner_id } of everyRow(this.#members, 'user', [userId])) {
-      if ((await this.#active(group_id))?.owner_id === owner_id) owners.set(group_id, owner_id);
+    const turns = new Turns();
+    let some: GroupMemberDoc[] = [];
+    const look = async (): Promise<void> => {
+      const groups = await Promise.all(some.map(({ group_id }) => this.#active(group_id)));
+      some.forEach(({ group_id, owner_id }, at) => {
+        if (groups[at]?.owner_id === owner_id) owners.set(group_id, owner_id);
+      });
+      some = [];
+      await turns.pause();
+    };
+    for await (const member of everyRow(this.#members, 'user', [userId])) {
+      some.push(member);
+      if (some.length === AT_ONCE) await look();
     }
+    await look();
     return owners;
   }
 

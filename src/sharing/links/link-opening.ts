@@ -2,7 +2,17 @@ import { Injectable } from '@nestjs/common';
 import { PasswordHasher } from '../../crypto';
 import { Clock, DomainError, failpoint } from '../../kernel';
 import { Collection, Store, update } from '../../store';
-import { attempt, Checked, Ledger, lockout, LockoutCounts, lockoutCounts, Users, withLockoutCounts } from '../../users';
+import {
+  attempt,
+  Checked,
+  Ledger,
+  lockout,
+  LockoutCounts,
+  lockoutCounts,
+  requireAdmission,
+  Users,
+  withLockoutCounts,
+} from '../../users';
 import { LinkDoc, LinkKind, linkCollection } from './link.collection';
 import { presentedSecret, secretMatches } from './link-secret';
 import { NewTicket, Tickets } from './tickets';
@@ -35,7 +45,7 @@ export class LinkOpening {
   /**
    * `admit` looks at what the link leads to, and refuses by throwing: nothing is spent then.
    * @throws DomainError `not_found` (no such link, wrong secret, forged row, owner disabled), `link_expired` (past its time, or used up),
-   * `login_failed` (wrong or missing password), `too_many_attempts`, `rate_limited`, what `admit` throws.
+   * `login_failed` (wrong or missing password), `too_many_attempts`, `overloaded`, what `admit` throws.
    */
   async open(key: LinkKey, admit: (link: LinkDoc) => Promise<void>): Promise<NewTicket> {
     const link = await this.presented(key);
@@ -71,11 +81,15 @@ export class LinkOpening {
     if (stored === undefined) return;
     if (password === undefined) throw wrongPassword();
     const owner = { userId: link._id, salt: Buffer.from(salt, 'hex') };
-    const check = async (): Promise<Checked<boolean>> => {
-      const { ok } = await this.hasher.verify(password, stored, owner);
-      return { settle: ok ? 'cleared' : 'failed', value: ok };
-    };
-    if (!(await attempt(lockout, this.ledger(link._id), this.clock, check))) throw wrongPassword();
+    const ledger = this.ledger(link._id);
+    await requireAdmission(lockout, ledger, this.clock);
+    const isRight = await this.hasher.inTurn(link._id, (turn) =>
+      attempt(lockout, ledger, this.clock, async (): Promise<Checked<boolean>> => {
+        const { ok } = await turn.verify(password, stored, owner);
+        return { settle: ok ? 'cleared' : 'failed', value: ok };
+      }),
+    );
+    if (!isRight) throw wrongPassword();
   }
 
   private async spend(linkId: string): Promise<void> {

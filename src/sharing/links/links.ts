@@ -35,7 +35,7 @@ export class Links {
     this.#rows = store.collection(linkCollection);
   }
 
-  /** The token is what opens the link; it is in no row and is not to be had again. @throws DomainError `rate_limited`, `weak_password`. */
+  /** The token is what opens the link; it is in no row and is not to be had again. @throws DomainError `overloaded`, `weak_password`. */
   async create(wanted: NewLink): Promise<{ readonly row: LinkDoc; readonly token: string }> {
     const id = newId();
     const { token, secretHash } = newSecret(wanted.kind === 'download' ? 'd' : 'u', id);

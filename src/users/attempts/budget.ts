@@ -31,7 +31,9 @@ export function budget({ limit, windowMs }: BudgetLimits): Meter<BudgetCounts> {
       if (oldest !== undefined) {
         return { verdict: 'refused', retryAfterMs: Math.min(oldest + windowMs - now, windowMs) };
       }
-      if (failures.length + live.length >= limit) return { verdict: 'wait', retryAfterMs: 2 * SECOND };
+      if (failures.length + live.length >= limit) {
+        return { verdict: 'wait', retryAfterMs: 2 * SECOND, behind: live.map((reservation) => reservation.id) };
+      }
       return { verdict: 'admitted', counts: { failures, reservations: [...live, { id, at: now }] } };
     },
 

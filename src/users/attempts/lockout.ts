@@ -47,7 +47,9 @@ export const lockout: Meter<LockoutCounts> = {
       const until = (now_.lastFailure ?? now) + LOCKOUT_MS;
       return { verdict: 'refused', retryAfterMs: Math.min(until - now, LOCKOUT_MS) };
     }
-    if (now_.failures + now_.live.length >= LOCKOUT_LIMIT) return { verdict: 'wait', retryAfterMs: 2 * SECOND };
+    if (now_.failures + now_.live.length >= LOCKOUT_LIMIT) {
+      return { verdict: 'wait', retryAfterMs: 2 * SECOND, behind: now_.live.map((reservation) => reservation.id) };
+    }
     return { verdict: 'admitted', counts: folded(now_, [...now_.live, { id, at: now }]) };
   },
 

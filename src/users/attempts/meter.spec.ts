@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError, SystemClock } from '../../kernel';
 import { lockout, LockoutCounts } from './lockout';
 import { attempt, Checked, Ledger } from './meter';
@@ -61,6 +62,16 @@ describe('A counted attempt', () => {
     };
     const outcomes = await Promise.all(Array.from({ length: 20 }, () => run(counts, right)));
     expect(outcomes.length).toBe(20);
+  });
+
+  it('waits beyond two seconds for as long as others come to their end', async () => {
+    const counts = new Counts();
+    const slow = async (): Promise<Checked<true>> => {
+      await delay(900);
+      return { settle: 'cleared', value: true };
+    };
+    const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => run(counts, slow)));
+    expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([]);
   });
 
   it('refuses when those in flight do not come to an end', async () => {

@@ -1,10 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Clock, DomainError, newId, SECOND } from '../../kernel';
 
-/** What a meter says to one more attempt. `wait`: there is room only if an attempt that is being checked just now succeeds. */
+/**
+ * What a meter says to one more attempt. `wait`: there is room only if one of the attempts `behind` which it stands succeeds, which are
+ * being checked just now.
+ */
 export type Admission<Counts> =
   | { readonly verdict: 'admitted'; readonly counts: Counts }
-  | { readonly verdict: 'wait' | 'refused'; readonly retryAfterMs: number };
+  | { readonly verdict: 'wait'; readonly retryAfterMs: number; readonly behind: readonly string[] }
+  | { readonly verdict: 'refused'; readonly retryAfterMs: number };
 
 /**
  * Counts attempts and decides about the next one. Pure: each method gives the counts to be stored. Attempts are reserved before the
@@ -32,7 +36,7 @@ export interface Checked<T> {
   readonly value: T;
 }
 
-/** How long an attempt beyond the limit waits for those that are being checked. */
+/** How long an attempt beyond the limit waits for one of those that are being checked to come to its end. */
 const PATIENCE_MS = 2 * SECOND;
 const POLL_MS = 30;
 
@@ -60,13 +64,34 @@ export async function attempt<Counts, T>(
 async function admitted<Counts>(meter: Meter<Counts>, ledger: Ledger<Counts>, clock: Clock): Promise<string> {
   const id = newId();
   // The patience is a length of time and not a point in time: it holds while the wall clock jumps.
-  const giveUpAt = performance.now() + PATIENCE_MS;
+  let giveUpAt = performance.now() + PATIENCE_MS;
+  let before: readonly string[] = [];
   for (;;) {
     const answer = await ask(meter, ledger, clock, id);
     if (answer.verdict === 'admitted') return id;
-    if (answer.verdict === 'refused' || performance.now() >= giveUpAt) throw tooManyAttempts(answer.retryAfterMs);
+    if (answer.verdict === 'refused') throw tooManyAttempts(answer.retryAfterMs);
+    const { behind } = answer;
+    // One came to its end, and another one had more luck: a queue that moves is no reason to give up.
+    if (before.some((other) => !behind.includes(other))) giveUpAt = performance.now() + PATIENCE_MS;
+    else if (performance.now() >= giveUpAt) throw tooManyAttempts(answer.retryAfterMs);
+    before = behind;
     await delay(POLL_MS * (0.5 + Math.random()));
   }
+}
+
+/** Changes nothing. @throws DomainError `too_many_attempts` where an attempt would be refused, whatever becomes of those in flight. */
+export async function requireAdmission<Counts>(
+  meter: Meter<Counts>,
+  ledger: Ledger<Counts>,
+  clock: Clock,
+): Promise<void> {
+  let refusedFor: number | undefined;
+  await ledger.change((counts) => {
+    const answer = meter.admit(counts, '', clock.now());
+    refusedFor = answer.verdict === 'refused' ? answer.retryAfterMs : undefined;
+    return undefined;
+  });
+  if (refusedFor !== undefined) throw tooManyAttempts(refusedFor);
 }
 
 async function ask<Counts>(

@@ -1,0 +1,26 @@
+import { BlockList, isIP, isIPv6 } from 'node:net';
+
+/** The names that TRUSTED_PROXIES takes for networks. */
+const NAMED: Readonly<Record<string, readonly string[]>> = {
+  loopback: ['127.0.0.0/8', '::1'],
+  linklocal: ['169.254.0.0/16', 'fe80::/10'],
+  uniquelocal: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
+};
+
+/** Addresses and networks in CIDR, as configuration names them. */
+export class Networks {
+  readonly #known = new BlockList();
+
+  constructor(networks: readonly string[]) {
+    for (const network of networks.flatMap((name) => NAMED[name] ?? [name])) {
+      const [address = '', bits] = network.split('/');
+      const family = isIPv6(address) ? 'ipv6' : 'ipv4';
+      this.#known.addSubnet(address, Number(bits ?? (family === 'ipv6' ? 128 : 32)), family);
+    }
+  }
+
+  contains(address: string): boolean {
+    const bare = (/^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address).split('%', 1)[0] ?? '';
+    return isIP(bare) !== 0 && this.#known.check(bare, isIPv6(bare) ? 'ipv6' : 'ipv4');
+  }
+}
