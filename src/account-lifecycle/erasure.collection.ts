@@ -38,5 +38,6 @@ export const erasuresCollection = defineCollection<ErasureDoc>({
   },
   clear: ['state', 'former_state', 'requested_by', 'requested_at', 'resumed', 'counts', 'wraps', 'finished_at'],
   indexes: { state: { fields: ['state', 'requested_at'] } },
+  reusesIds: true,
   forged: 'refuse',
 });

@@ -22,5 +22,6 @@ export const fileUsageCollection = defineCollection<FileUsageDoc>({
   fields: { bytes: 'number', marks: 'json', marked_since: 'time' },
   clear: ['bytes', 'marks', 'marked_since'],
   indexes: { marked: { fields: ['marked_since'] } },
+  reusesIds: true,
   forged: 'refuse',
 });

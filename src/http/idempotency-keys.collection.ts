@@ -26,5 +26,6 @@ export const idempotencyKeyCollection = defineCollection<IdempotencyKeyDoc>({
   clear: ['user_id', 'state', 'claimed_until', 'expires_at'],
   indexes: { user: { fields: ['user_id'] } },
   expiry: 'expires_at',
+  reusesIds: true,
   forged: 'absent',
 });

@@ -38,8 +38,11 @@ export class DuplicateKey extends Error {
  */
 export interface Collection<T extends Doc> {
   readonly definition: CollectionDefinition<T>;
-  /** Stores a new document at revision 1 and returns it. @throws DuplicateKey */
-  insert(draft: Draft<T>): Promise<T>;
+  /**
+   * Stores a new document at its first revision and returns it. The definition decides that revision;
+   * only a decorator that seals rows gives it. @throws DuplicateKey
+   */
+  insert(draft: Draft<T>, rev?: number): Promise<T>;
   /** The document under a whole key of a unique index (or the first one of another index). */
   find(index: string, ...key: KeyPart[]): Promise<T | undefined>;
   /**

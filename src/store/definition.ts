@@ -1,4 +1,4 @@
-/** What every document has. `rev` counts its revisions from 1; a replace holds only if it is still the one read. */
+/** What every document has. `rev` counts its revisions; a replace holds only if it is still the one read. */
 export interface Doc {
   readonly _id: string;
   readonly rev: number;
@@ -30,6 +30,11 @@ export interface CollectionDefinition<T extends Doc> {
   readonly indexes: Readonly<Record<string, IndexDefinition<T>>>;
   /** Rows are removed some time after the time in this field. Only for rows that own nothing. */
   readonly expiry?: keyof T & string;
+  /**
+   * A new row may take the id of a removed one. Its revisions then begin at a random number, so that
+   * a process that slept since it read the former row cannot replace or remove the new one.
+   */
+  readonly reusesIds?: boolean;
   readonly forged: ForgedRowPolicy;
   /** False for the rows of the system keys alone, which must be read before the integrity key is there. */
   readonly sealed: boolean;

@@ -1,6 +1,7 @@
 import { DomainError, SystemSecrets } from '../kernel';
 import { Collection, KeyPart, ListOptions, Page, Position, Store } from './collection';
 import { CollectionDefinition, Doc, Draft } from './definition';
+import { firstRevision } from './first-revision';
 import { RowSeal, sealedDefinition, SealedRow } from './row-seal';
 import { PRIMARY, ResolvedIndex, RowShape } from './row-shape';
 
@@ -26,8 +27,8 @@ export class SealedCollection<T extends Doc> implements Collection<T> {
     this.#rows = engine.collection(sealedDefinition(this.#shape));
   }
 
-  async insert(draft: Draft<T>): Promise<T> {
-    return this.#restore(await this.#rows.insert(this.#sealed(draft, 1)));
+  async insert(draft: Draft<T>, rev = firstRevision(this.definition)): Promise<T> {
+    return this.#restore(await this.#rows.insert(this.#sealed(draft, rev), rev));
   }
 
   async find(index: string, ...key: KeyPart[]): Promise<T | undefined> {

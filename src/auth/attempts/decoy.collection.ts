@@ -22,5 +22,6 @@ export const decoysCollection = defineCollection<DecoyDoc>({
   },
   clear: ['failed_attempts', 'last_failed_attempt_time', 'attempts_in_flight', 'expires_at'],
   expiry: 'expires_at',
+  reusesIds: true,
   forged: 'absent',
 });

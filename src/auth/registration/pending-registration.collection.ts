@@ -43,5 +43,6 @@ export const registrationAddressesCollection = defineCollection<RegistrationAddr
   fields: { failures: 'json', attempts: 'json', mails: 'json', expires_at: 'time' },
   clear: ['failures', 'attempts', 'mails', 'expires_at'],
   expiry: 'expires_at',
+  reusesIds: true,
   forged: 'absent',
 });

@@ -1,5 +1,6 @@
 import { Collection, DuplicateKey, KeyPart, ListOptions, Page, Position } from '../collection';
 import { CollectionDefinition, Doc, Draft } from '../definition';
+import { firstRevision } from '../first-revision';
 import { checkBatch, checkLimit } from '../limits';
 import { FlatRow, PRIMARY, ResolvedIndex, RowShape } from '../row-shape';
 import { expanded } from '../unknown-fields';
@@ -30,8 +31,8 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
     return this.definition.name;
   }
 
-  async insert(draft: Draft<T>): Promise<T> {
-    const row = this.#shape.flatten(draft, 1);
+  async insert(draft: Draft<T>, rev = firstRevision(this.definition)): Promise<T> {
+    const row = this.#shape.flatten(draft, rev);
     const taken = await this.environment.write(() => {
       if (this.#row(this.environment.rows, row._id) !== undefined) return PRIMARY;
       return this.#store(row, undefined);

@@ -2,6 +2,7 @@ import { Model } from 'mongoose';
 import { Collection, KeyPart, ListOptions, Page, Position } from '../collection';
 import { CollectionDefinition, Doc, Draft } from '../definition';
 import { OPERATION_DEADLINE } from '../deadline';
+import { firstRevision } from '../first-revision';
 import { checkBatch, checkLimit } from '../limits';
 import { FlatRow, PRIMARY, RowShape } from '../row-shape';
 import { MongoConnection, RowCollection } from './mongo-connection';
@@ -37,8 +38,8 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
     this.#rows = new MongoRows(shape);
   }
 
-  async insert(draft: Draft<T>): Promise<T> {
-    const row = this.#shape.flatten(draft, 1);
+  async insert(draft: Draft<T>, rev = firstRevision(this.definition)): Promise<T> {
+    const row = this.#shape.flatten(draft, rev);
     await this.#write((documents) => documents.insertOne(this.#rows.toBson(row)));
     return this.#shape.restore(row);
   }

@@ -1,9 +1,22 @@
 import { newId } from '../../../src/kernel';
 import { DuplicateKey, update } from '../../../src/store';
-import { type Prepared } from './things';
+import { type Prepared, thingDefinition } from './things';
 
 /** Unique keys, compare-and-set, bulks, and the retry loop over them. */
 export function writingContract(at: Prepared): void {
+  describe('an id that is used again', () => {
+    it('does not let who read the former document replace or remove the new one', async () => {
+      const things = at.store.collection({ ...thingDefinition(), reusesIds: true });
+      const former = await things.insert({ _id: 'one', owner: 'ada' });
+      await things.remove('one');
+      const present = await things.insert({ _id: 'one', owner: 'bob' });
+      expect(await things.replace({ ...former, owner: 'eve' })).toBeUndefined();
+      expect(await things.remove('one', former.rev)).toBe(false);
+      expect(await things.find('_id', 'one')).toEqual(present);
+      expect(await things.replace({ ...present, size: 1 })).toMatchObject({ rev: present.rev + 1, size: 1 });
+    });
+  });
+
   describe('unique indexes', () => {
     it('refuses a second document under the same id and names _id', async () => {
       const first = await at.add({ _id: 'same' });
