@@ -41,11 +41,9 @@ export class KeyringFile {
   /** Undefined only where there is no such file. @throws KeyringFault where there is one that does not open. */
   async read(): Promise<ReadKeyring | undefined> {
     for (let look = 0; look < LOOKS; look += 1) {
-      // First the pending file, then the settled one: what is pending behind the settled one is then never taken for newer.
-      const generation = await this.#pendingGeneration();
-      if (generation === undefined) return this.#newest(await textOf(this.path), undefined);
-      const pending = await textOf(join(this.dataDir, `keyring.${generation}`));
-      if (pending !== undefined) return this.#newest(await textOf(this.path), { ...pending, generation });
+      // First the pending files, then the settled one: what is pending behind the settled one is then never taken for newer.
+      const pending = await this.#pending();
+      if (pending !== undefined) return this.#newest(await textOf(this.path), pending);
     }
     throw new KeyringFault('unreadable', 'EAGAIN');
   }
@@ -92,32 +90,47 @@ export class KeyringFile {
     await removeLocks(this.dataDir, generation);
   }
 
-  async #pendingGeneration(): Promise<number | undefined> {
+  /** The newest first; undefined where one of them was settled while they were read. */
+  async #pending(): Promise<readonly PendingText[] | undefined> {
+    const pending: PendingText[] = [];
+    for (const generation of await this.#pendingGenerations()) {
+      const found = await textOf(join(this.dataDir, `keyring.${generation}`));
+      if (found === undefined) return undefined;
+      pending.push({ ...found, generation });
+    }
+    return pending;
+  }
+
+  async #pendingGenerations(): Promise<number[]> {
     try {
       const generations = (await readdir(this.dataDir)).map(generationOf).filter(Number.isSafeInteger);
-      return generations.length === 0 ? undefined : Math.max(...generations);
+      return generations.sort((a, b) => b - a);
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return undefined;
+      if (errnoOf(error) === 'ENOENT') return [];
       throw new KeyringFault('unreadable', errnoOf(error));
     }
   }
 
-  #newest(settled: FileText | undefined, pending: PendingText | undefined): ReadKeyring | undefined {
+  #newest(settled: FileText | undefined, pending: readonly PendingText[]): ReadKeyring | undefined {
     const [mark, former] = [settled?.mark, settled && openKeyring(settled.text, this.rootKey)];
-    if (pending === undefined || (former !== undefined && former.generation >= pending.generation)) {
-      return former && { keyring: former, mark, isPending: false };
+    for (const each of pending) {
+      if (former !== undefined && former.generation >= each.generation) break;
+      const keyring = this.#openPending(each, former);
+      if (keyring !== undefined) return { keyring, mark, isPending: true };
     }
-    if (former !== undefined) destroyKeyring(former);
-    return { keyring: this.#openPending(pending), mark, isPending: true };
+    return former && { keyring: former, mark, isPending: false };
   }
 
-  #openPending({ text, generation }: PendingText): Keyring {
+  /** Undefined for a sound keyring of another generation: no writer makes that, somebody has made a copy under such a name. */
+  #openPending({ text, generation }: PendingText, former: Keyring | undefined): Keyring | undefined {
     try {
       const keyring = openKeyring(text, this.rootKey);
-      if (keyring.generation === generation) return keyring;
-      destroyKeyring(keyring);
-      throw new KeyringFault('damaged');
+      const isCopy = keyring.generation !== generation;
+      const unused = isCopy ? keyring : former;
+      if (unused !== undefined) destroyKeyring(unused);
+      return isCopy ? undefined : keyring;
     } catch (error) {
+      if (former !== undefined) destroyKeyring(former);
       if (!(error instanceof KeyringFault)) throw error;
       throw new KeyringFault(error.kind, error.code, `keyring.${generation}`);
     }

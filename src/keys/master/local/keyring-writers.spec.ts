@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SecretBytes, type WrappedKey } from '../../../kernel';
@@ -153,6 +153,24 @@ describe('A generation that is decided and not settled', () => {
     await opened();
     await writeFile(join(folder, 'keyring.2'), 'damaged');
     await expect(opened()).rejects.toThrow(`${join(folder, 'keyring.2')} is damaged`);
+  });
+});
+
+describe('A copy of the keyring under a name that ends in a number', () => {
+  it('is no generation: the keyring is read, written and retired as without it', async () => {
+    const home = await opened();
+    await copyFile(join(folder, 'keyring.json'), join(folder, 'keyring.20261130'));
+    expect(await home.rotate(1)).toBe(2);
+    await home.retire(1);
+    expect((await (await opened()).state()).versions.map(({ version }) => version)).toEqual([2]);
+    expect(await names()).toEqual(['keyring.20261130', 'keyring.json']);
+  });
+
+  it('does not hide a generation that is decided', async () => {
+    await opened();
+    await copyFile(join(folder, 'keyring.json'), join(folder, 'keyring.20261130'));
+    await rotator(1, 'keyring.decided').exited;
+    expect((await (await opened()).state()).current).toBe(2);
   });
 });
 
