@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { CONFIG, Config } from './config';
 import { StartRefused } from './kernel';
 import { MasterKeyRow } from './keys/master';
+import { NOTE_FILES } from './store';
 import { WrongUsage, runTool } from './tool';
 import { StoreCopy } from './wiring';
 import { withService } from './with-service';
@@ -50,7 +51,7 @@ async function backup(
   await copyTree(join(dataDir, 'secrets'), join(folder, 'secrets'));
   // A generation that is decided and not yet in keyring.json is part of the keyring; keyring.json comes after it.
   const pending = (await readdir(dataDir)).filter((name) => /^keyring\.\d+$/.test(name));
-  for (const name of [...pending, 'keyring.json', 'installation.json'])
+  for (const name of [...pending, 'keyring.json', 'installation.json', ...NOTE_FILES])
     await copyOne(join(dataDir, name), join(folder, name));
   const vault = masterKey.home === 'local' && userKeys.store === 'store' ? '' : IN_VAULT;
   const elsewhere = store === 'filesystem' ? '' : `Blobs lie in ${store}: copy them now, after this.\n`;

@@ -19,7 +19,7 @@ const HELP = `Usage: npm run keys -- COMMAND
              moment and run again, or turned round by naming the other place. The environment names Vault, USER_KEY_STORE the former place
              (either of them while the move runs); so does that of each replica
   trim VERSION --token-file PATH
-             destroys master key version VERSION and all before it in Vault's Transit engine, after they were retired. This is final: no
+             destroys master key version VERSION and all before it in Vault (Transit or KV), after they were retired. This is final: no
              backup of the store that is wrapped by them opens again. PATH holds a token with the operator's policy (deploy/vault), which
              the service never has; - reads it from standard input
   --help     shows this

@@ -15,6 +15,7 @@ import {
   admitPeppers,
   completeInstallation,
   masterKeysOf,
+  noteInstalled,
   openInstallation,
 } from './store';
 import { usersCollection } from './users';
@@ -103,11 +104,15 @@ export class Startup {
     const found = await openInstallation(this.store, { pins, dataDir, clock: this.clock, remains });
     this.followHomes(found);
     await openKeys(this.keys, found.state === 'opening');
-    await this.keys.userKeys.open(found.installation_id);
     // Before the document is sealed: from then on a blob store without its marks is one that lost its blobs.
     const location = found.state === 'opening' ? await this.blobs.claim(pins.blobs, found.installation_id) : undefined;
     failpoint('start.blobs-claimed');
-    const installed = await completeInstallation(this.store, pins, location);
+    const { systemKeys } = this.keys;
+    const opened = { installationId: found.installation_id, wasReady: systemKeys.wasReady, clock: this.clock };
+    const installed = await completeInstallation(this.store, pins, { ...opened, location });
+    await systemKeys.endFirstStart();
+    await noteInstalled(dataDir, installed);
+    await this.keys.userKeys.open(installed.installation_id);
     this.#installationId = installed.installation_id;
     if (!repair) {
       await admitPeppers(this.store, await this.pepperChecks());

@@ -33,6 +33,17 @@ if ! "$cli" read transit/keys/coffer-master >/dev/null 2>&1; then
   say 'made the key coffer-master'
 fi
 
+# Vault keeps ten versions of a document by default: eleven writes with a stolen token of the service would push the master key out for good.
+# A fresh mount answers that it is upgrading for a moment.
+keep_versions() { "$cli" kv metadata put -mount=kv -max-versions=1000000 -cas-required=true master_key >/dev/null; }
+tries=0
+until keep_versions 2>/dev/null; do
+  tries=$((tries + 1))
+  [ "$tries" -lt 20 ] || { keep_versions; break; }
+  sleep 1
+done
+say 'former versions of kv/master_key are kept'
+
 "$cli" policy write coffer "$here/coffer-policy.hcl" >/dev/null
 "$cli" policy write coffer-operator "$here/operator-policy.hcl" >/dev/null
 # Tokens of an hour: the service renews them and logs in again at the end of a day.

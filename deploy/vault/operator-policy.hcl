@@ -1,5 +1,6 @@
 # For the person who looks after the master key, with a token of their own that the service never has: makes the key, ends versions
-# (min_decryption_version), and trims ended ones, which is final. Not export, not backup, not deletion of the whole key.
+# (min_decryption_version), and trims ended ones, which is final. Not export, not backup, not deletion of the whole key, and no look into
+# kv/master_key.
 
 path "transit/keys/coffer-master" {
   capabilities = ["create", "read", "update"]
@@ -23,6 +24,12 @@ path "transit/keys/coffer-master/config" {
 }
 
 path "transit/keys/coffer-master/trim" {
+  capabilities = ["update"]
+}
+
+# MASTER_KEY=kv: destroys former versions of the document, which still hold retired versions of the key. `npm run keys -- trim` first checks
+# that they hold nothing else.
+path "kv/destroy/master_key" {
   capabilities = ["update"]
 }
 

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { ed25519PublicKey } from '../crypto';
 import { Clock, DomainError, SystemSecrets } from '../kernel';
 import { ErasedKeys } from '../keys/user';
-import { readInstallation, Store } from '../store';
+import { installed, Store } from '../store';
 import { ErasureDoc } from './erasure.collection';
 import { Erasures } from './erasures';
 import { ErasureReceipt, receiptOf } from './receipt';
@@ -29,10 +29,10 @@ export class Receipts {
     const { wraps, state } = erasure;
     if (wraps === undefined || state !== 'erased')
       throw new DomainError('conflict', { detail: 'The erase is not over.' });
-    const installation = await readInstallation(this.store);
+    const { installation_id: installationId } = await installed(this.store);
     const receipt = receiptOf(erasure, wraps, {
       fates: await this.erasedKeys.fates(wraps),
-      installationId: installation?.installation_id ?? '',
+      installationId,
       now: this.clock.now(),
     });
     return { receipt, signature: signReceipt(receipt, this.secrets.receipts) };

@@ -51,14 +51,41 @@ export function checkMarker(
 }
 
 /** Called once the document is there. Does nothing where the folder is marked already. */
-export async function writeMarker(folder: string, installation: Marker): Promise<void> {
-  const { installation_id, store } = installation;
-  const draft = join(folder, `${FILE}.${newId()}`);
+export const writeMarker = (folder: string, { installation_id, store }: Marker): Promise<void> =>
+  writeOnce(folder, FILE, { installation_id, store });
+
+/** What the folder knows for good: that a first start has ended, and who became administrator by being first. */
+export type Note = 'ready' | 'first_administrator';
+
+const fileOf = (note: Note): string => `installation.${note}.json`;
+
+/** The names of all notes, for a backup. */
+export const NOTE_FILES: readonly string[] = [fileOf('ready'), fileOf('first_administrator')];
+
+/** Undefined where the folder does not know. @throws StartRefused where it cannot be read */
+export async function noted(folder: string, note: Note): Promise<string | undefined> {
+  const path = join(folder, fileOf(note));
+  try {
+    const { value } = JSON.parse(await readFile(path, 'utf8')) as { value?: unknown };
+    if (typeof value === 'string') return value;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new StartRefused(`${path} cannot be read: restore it from a backup.`);
+}
+
+/** Does nothing where the folder has the note already: what stands there first stays. */
+export const writeNote = (folder: string, note: Note, value: string): Promise<void> =>
+  writeOnce(folder, fileOf(note), { value });
+
+async function writeOnce(folder: string, name: string, content: object): Promise<void> {
+  const draft = join(folder, `${name}.${newId()}`);
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    await writeFile(draft, `${JSON.stringify({ installation_id, store })}\n`, { flag: 'wx', mode: 0o600, flush: true });
+    await writeFile(draft, `${JSON.stringify(content)}\n`, { flag: 'wx', mode: 0o600, flush: true });
     // A link shows the whole file or none, and does not replace one that another process made first.
-    await link(draft, join(folder, FILE));
+    await link(draft, join(folder, name));
   } catch (error) {
     const code = codeOf(error);
     if (code !== 'EEXIST' && !UNWRITABLE.includes(code)) throw error;

@@ -1,6 +1,6 @@
 import { DomainError } from '../kernel';
 import { Store } from './collection';
-import { INSTALLATION, InstallationDoc, installationCollection, readInstallation } from './installation';
+import { INSTALLATION, InstallationDoc, installationCollection } from './installation';
 import { changeInstallation, StillHeld, unasked } from './installation-moves';
 
 /** Where wrapped user keys lie: in their rows, or in Vault. */
@@ -30,12 +30,6 @@ export async function readUserKeyPins(store: Store): Promise<UserKeyPins> {
   const found = await store.collection(installationCollection).findLinearizable(INSTALLATION);
   if (found === undefined) throw gone();
   return pinsOf(found);
-}
-
-/** The same as anyone who can write to the store may have left it, for a start; undefined where there is no installation yet. */
-export async function readOpenUserKeyPins(store: Store): Promise<UserKeyPins | undefined> {
-  const found = await readInstallation(store);
-  return found && pinsOf(found);
 }
 
 /**

@@ -5,15 +5,16 @@ import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-
 import { newId, StartRefused, SystemClock } from '../kernel';
 import {
   claimFirstAdministrator,
-  completeInstallation,
   createInstallation,
   installationCollection,
   InstallationDoc,
   InstallationPins,
+  noteInstalled,
   openInstallation,
   readInstallation,
 } from './installation';
-import { SCHEMA, SERVES_BESIDE } from './schema';
+import { notedStore, SCHEMA, SERVES_BESIDE } from './schema';
+import { complete } from '../../test/support/installation';
 
 const PINS: InstallationPins = { store: 'embedded', masterKey: 'local', userKeys: 'store', blobs: 'filesystem' };
 const clock = new SystemClock();
@@ -50,7 +51,7 @@ describe('the installation document', () => {
   async function install(): Promise<InstallationDoc> {
     await begin();
     hasSystemKeys = true;
-    const installation = await completeInstallation(open.store, PINS);
+    const installation = await complete(open.store, PINS);
     hasUsers = true;
     return installation;
   }
@@ -78,7 +79,7 @@ describe('the installation document', () => {
       state: 'ready',
     });
     expect((await begin()).installation_id).toBe(first.installation_id);
-    expect(await completeInstallation(open.store, PINS)).toEqual(first);
+    expect(await complete(open.store, PINS)).toEqual(first);
   });
 
   it('lets a first start go on that died before or after it made the system keys', async () => {
@@ -86,14 +87,14 @@ describe('the installation document', () => {
     expect((await begin()).installation_id).toBe(first.installation_id);
     hasSystemKeys = true;
     expect((await begin()).installation_id).toBe(first.installation_id);
-    expect((await completeInstallation(open.store, PINS)).installation_id).toBe(first.installation_id);
+    expect((await complete(open.store, PINS)).installation_id).toBe(first.installation_id);
   });
 
   it('is one document for all replicas that start for the first time at once', async () => {
     const documents = await Promise.all(Array.from({ length: 5 }, () => begin()));
     expect(new Set(documents.map((each) => each.installation_id)).size).toBe(1);
     hasSystemKeys = true;
-    const sealed = await Promise.all(Array.from({ length: 5 }, () => completeInstallation(open.store, PINS)));
+    const sealed = await Promise.all(Array.from({ length: 5 }, () => complete(open.store, PINS)));
     expect(new Set(sealed.map(({ rev }) => rev))).toEqual(new Set([2]));
   });
 
@@ -105,7 +106,7 @@ describe('the installation document', () => {
   ])('refuses a start with %s and says how to move', async (_what, pins, from, to) => {
     await install();
     await expectRefused(begin(pins), from, to, 'Moving an installation');
-    await expectRefused(completeInstallation(open.store, pins), from, to);
+    await expectRefused(complete(open.store, pins), from, to);
   });
 
   it('refuses a start where the document is missing while keys or users are there, and makes nothing', async () => {
@@ -131,10 +132,36 @@ describe('the installation document', () => {
     await expectRefused(begin(), 'first start never ended');
   });
 
+  it('refuses a document that was put back to its first state while the users were moved aside', async () => {
+    const ready = await install();
+    await noteInstalled(dataDir, ready);
+    await rewrite({ state: 'opening' });
+    hasUsers = false;
+    await expectRefused(begin(), 'put back to a first start');
+    await rm(join(dataDir, 'installation.ready.json'));
+    await begin();
+    await expectRefused(complete(open.store, PINS, { wasReady: true }), 'put back to a first start');
+    expect(await readInstallation(open.store)).toMatchObject({ state: 'opening' });
+  });
+
+  it('seals nothing that somebody planted before the first start has ended', async () => {
+    const { installation_id: installationId } = await begin();
+    const planted = { installation_id: 'planted', blobs_to: 's3', blobs_former: 's3', user_keys_to: 'vault' };
+    await rewrite({ ...planted, master_key_moving: ['kv'], first_administrator: 'eve', created_at: 1, schema: 900 });
+    const sealed = await complete(open.store, PINS, { installationId });
+    const { created_at, ...others } = sealed;
+    expect(others).toEqual({
+      ...{ _id: 'installation', rev: expect.any(Number), installation_id: installationId, state: 'ready' },
+      ...{ store: notedStore('embedded'), master_key: 'local', user_keys: 'store', blobs: 'filesystem' },
+      ...{ schema: SCHEMA, lowest_schema: SERVES_BESIDE },
+    });
+    expect(created_at).toBeGreaterThan(1);
+  });
+
   it('refuses a document that was changed past the seals', async () => {
     await install();
     await rewrite({ created_at: 1 });
-    await expectRefused(completeInstallation(open.store, PINS), 'was changed');
+    await expectRefused(complete(open.store, PINS), 'was changed');
   });
 
   describe('and its schema', () => {
@@ -151,9 +178,9 @@ describe('the installation document', () => {
 
     it('rises at the first start of this release on an older installation, once', async () => {
       const before = await installedBefore();
-      const raised = await completeInstallation(open.store, PINS);
+      const raised = await complete(open.store, PINS);
       expect(raised).toMatchObject({ schema: SCHEMA, lowest_schema: SERVES_BESIDE, rev: before.rev + 1 });
-      expect(await completeInstallation(open.store, PINS)).toEqual(raised);
+      expect(await complete(open.store, PINS)).toEqual(raised);
       expect((await begin()).installation_id).toBe(before.installation_id);
     });
 
@@ -163,7 +190,7 @@ describe('the installation document', () => {
       hasSystemKeys = false;
       const says = [`upgraded to schema ${SCHEMA + 1}`, 'newer release', 'upgrading.md'];
       await expectRefused(begin(), ...says);
-      await expectRefused(completeInstallation(open.store, PINS), ...says);
+      await expectRefused(complete(open.store, PINS), ...says);
       await expect(begin()).rejects.not.toThrow(/backup/);
     });
 
@@ -171,7 +198,7 @@ describe('the installation document', () => {
       const first = await install();
       const rows = open.store.collection(installationCollection);
       await rows.replace({ ...first, schema: SCHEMA + 1 });
-      expect(await completeInstallation(open.store, PINS)).toMatchObject({ schema: SCHEMA + 1 });
+      expect(await complete(open.store, PINS)).toMatchObject({ schema: SCHEMA + 1 });
     });
 
     it('stands beside the name of the store for releases that know no schema, which name it when they refuse', async () => {
@@ -181,7 +208,7 @@ describe('the installation document', () => {
   });
 
   it('does not complete without a document', async () => {
-    await expectRefused(completeInstallation(open.store, PINS), 'document is missing');
+    await expectRefused(complete(open.store, PINS), 'document is missing');
   });
 
   describe('and the data folder', () => {
@@ -227,32 +254,52 @@ describe('the installation document', () => {
     it('is one of many first users at the same time, who keeps the place', async () => {
       await install();
       const users = Array.from({ length: 8 }, () => newId());
-      const claims = await Promise.all(users.map((user) => claimFirstAdministrator(open.store, user)));
+      const claims = await Promise.all(users.map((user) => claimFirstAdministrator(open.store, user, dataDir)));
       expect(claims.filter(Boolean)).toHaveLength(1);
       const winner = users[claims.indexOf(true)]!;
-      expect(await claimFirstAdministrator(open.store, winner)).toBe(true);
-      expect(await claimFirstAdministrator(open.store, newId())).toBe(false);
+      expect(await claimFirstAdministrator(open.store, winner, dataDir)).toBe(true);
+      expect(await claimFirstAdministrator(open.store, newId(), dataDir)).toBe(false);
     });
 
     it('cannot be dethroned by who writes to the database', async () => {
       await install();
-      await claimFirstAdministrator(open.store, newId());
+      await claimFirstAdministrator(open.store, newId(), dataDir);
       const rows = open.engine.collection({ ...installationCollection, sealed: false });
       const { first_administrator: _freed, ...row } = (await rows.find('_id', 'installation'))!;
       await rows.replace(row);
-      await expect(claimFirstAdministrator(open.store, newId())).rejects.toMatchObject({ code: 'integrity_failed' });
+      await expect(
+        claimFirstAdministrator(open.store, newId(), join(dataDir, 'of-another-replica')),
+      ).rejects.toMatchObject({
+        code: 'integrity_failed',
+      });
     });
 
     it('cannot be planted before the first start has ended', async () => {
       await begin();
       await rewrite({ first_administrator: 'eve' });
       hasSystemKeys = true;
-      await completeInstallation(open.store, PINS);
-      expect(await claimFirstAdministrator(open.store, 'ada')).toBe(true);
+      await complete(open.store, PINS);
+      expect(await claimFirstAdministrator(open.store, 'ada', dataDir)).toBe(true);
+    });
+
+    it('is not freed by a document from before the claim that somebody put back', async () => {
+      await install();
+      const rows = open.engine.collection({ ...installationCollection, sealed: false });
+      const before = (await rows.find('_id', 'installation'))!;
+      expect(await claimFirstAdministrator(open.store, 'ada', dataDir)).toBe(true);
+      await rows.remove('installation');
+      // The revision counts up to what it was.
+      await rows.insert({ ...before });
+      await rows.replace({ ...before, rev: before.rev - 1 });
+      expect(await complete(open.store, PINS)).not.toHaveProperty('first_administrator');
+      expect(await claimFirstAdministrator(open.store, 'eve', dataDir)).toBe(false);
+      expect(await claimFirstAdministrator(open.store, 'ada', dataDir)).toBe(true);
     });
 
     it('is nobody while there is no document', async () => {
-      await expect(claimFirstAdministrator(open.store, 'ada')).rejects.toMatchObject({ code: 'integrity_failed' });
+      await expect(claimFirstAdministrator(open.store, 'ada', dataDir)).rejects.toMatchObject({
+        code: 'integrity_failed',
+      });
       expect(await readInstallation(open.store)).toBeUndefined();
     });
   });

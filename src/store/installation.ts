@@ -1,10 +1,11 @@
 import { Clock, DomainError, newId, StartRefused } from '../kernel';
 import { Collection, DuplicateKey, Store } from './collection';
 import { defineCollection, Doc } from './definition';
-import { checkMarker, readMarker, writeMarker } from './installation-marker';
+import { checkMarker, noted, readMarker, writeMarker, writeNote } from './installation-marker';
 import { engineOf, type InstalledSchema, notedStore, raised, refuseOlderRelease } from './schema';
-import { withoutUnknown } from './unknown-fields';
 import { update } from './update';
+
+export { NOTE_FILES } from './installation-marker';
 
 /** What an installation is bound to from its first start. Each is moved by an act of its own, never by another value at a start. */
 export interface InstallationPins {
@@ -94,9 +95,19 @@ export interface InstallationRemains {
   hasUsers(): Promise<boolean>;
 }
 
-/** The document as anyone who can write to the store may have left it: good for refusing a start, for nothing else. */
+/**
+ * The document as anyone who can write to the store may have left it: good for refusing a start, for nothing else. Only this file reads
+ * it; everybody else reads the sealed one, by `installed`.
+ */
 export function readInstallation(store: Store): Promise<InstallationDoc | undefined> {
   return store.collection(unverifiedView).find('_id', INSTALLATION);
+}
+
+/** The document as this installation sealed it. `store` is the sealed one. @throws DomainError `integrity_failed` */
+export async function installed(store: Store): Promise<InstallationDoc> {
+  const found = await store.collection(installationCollection).find('_id', INSTALLATION);
+  if (found === undefined) throw new DomainError('integrity_failed', { detail: 'The installation document is gone.' });
+  return found;
 }
 
 export interface InstallationStart {
@@ -114,7 +125,10 @@ export interface InstallationStart {
 export async function openInstallation(store: Store, start: InstallationStart): Promise<InstallationDoc> {
   const { pins, dataDir, clock } = start;
   const marker = await readMarker(dataDir);
+  // Before the document, for the same reason: it is written behind it.
+  const wasReady = (await noted(dataDir, 'ready')) !== undefined;
   const present = await readTogether(store, start.remains);
+  if (wasReady && present?.state === 'opening') throw gap('its document was put back to a first start');
   checkMarker(dataDir, marker, pins.store, present);
   const found = present ?? (await createInstallation(store, pins, clock));
   checkInstallation(found, pins);
@@ -206,24 +220,34 @@ export const masterKeysOf = ({ master_key, master_key_moving }: InstallationDoc)
   return [...new Set([master_key, ...moving])];
 };
 
+/** What the first half of a start found out, for the second one. */
+export interface OpenedInstallation {
+  /** The id that the keys of this start are bound to. */
+  readonly installationId: string;
+  /** Whether the wrap of the integrity key says that a first start has ended before. */
+  readonly wasReady: boolean;
+  readonly clock: Clock;
+  /** That of the blob store, for a first start. */
+  readonly location?: string | undefined;
+}
+
 /**
  * The second half of a start, once the integrity key is open: seals the document at the first start and checks its seal and its pins
- * at each later one. `store` is the sealed one. `location`: that of the blob store, for a first start.
+ * at each later one. `store` is the sealed one.
  * @throws StartRefused
  */
 export async function completeInstallation(
   store: Store,
   pins: InstallationPins,
-  location?: string,
+  opened: OpenedInstallation,
 ): Promise<InstallationDoc> {
   const open = await readInstallation(store);
   refuseOlderRelease(open);
   if (open?.state === 'opening') {
+    if (opened.wasReady) throw gap('its document was put back to a first start');
     checkInstallation(open, pins);
     // Loses to another replica that was as far: then the document is sealed, and is checked below like any other.
-    await store
-      .collection(installationCollection)
-      .replace({ ...withoutClaim(open), ...raised(open), ...located(pins, location), state: 'ready' });
+    await store.collection(installationCollection).replace(firstDocument(open.rev, pins, opened));
   }
   const sealed = await readSealed(store.collection(installationCollection));
   checkInstallation(sealed, pins);
@@ -246,27 +270,41 @@ export async function raiseSchema(store: Store, lowest?: number): Promise<Instal
 
 /**
  * Makes `userId` the first administrator if nobody is. One conditional write: of many first users at the same time one gets true, and
- * gets it again when asked again. `store` is the sealed one: who can write to the database cannot free the place by a change.
+ * gets it again when asked again. `store` is the sealed one: who can write to the database cannot free the place by a change. A document
+ * from before the claim, put back, does not free it either where the data folder knows of the claim.
  */
-export async function claimFirstAdministrator(store: Store, userId: string): Promise<boolean> {
+export async function claimFirstAdministrator(store: Store, userId: string, dataDir: string): Promise<boolean> {
+  const first = await noted(dataDir, 'first_administrator');
+  if (first !== undefined && first !== userId) return false;
   const claimed = await update(store.collection(installationCollection), INSTALLATION, (installation) =>
     installation.first_administrator === undefined ? { ...installation, first_administrator: userId } : undefined,
   );
   if (claimed === undefined)
     throw new DomainError('integrity_failed', { detail: 'The installation document is gone.' });
-  return claimed.first_administrator === userId;
+  if (claimed.first_administrator !== userId) return false;
+  await writeNote(dataDir, 'first_administrator', userId);
+  return true;
 }
 
-/** Nobody can have a claim, nor move keys, before the first start has ended, so what stands there was put there. */
-function withoutClaim(open: InstallationDoc): InstallationDoc {
-  const {
-    first_administrator: _planted,
-    master_key_moving: _too,
-    user_keys_to: _also,
-    ...others
-  } = withoutUnknown(open);
-  const { blob_locations: _place, pepper_checks: _peppers, ...rest } = others;
-  return rest;
+/** Of the unsealed document the revision alone is taken: whatever else stands there may have been put there. */
+const firstDocument = (rev: number, pins: InstallationPins, opened: OpenedInstallation): InstallationDoc => ({
+  _id: INSTALLATION,
+  rev,
+  installation_id: opened.installationId,
+  store: notedStore(pins.store),
+  master_key: pins.masterKey,
+  user_keys: pins.userKeys,
+  blobs: pins.blobs,
+  created_at: opened.clock.now(),
+  state: 'ready',
+  ...located(pins, opened.location),
+  ...raised({}),
+});
+
+/** Notes in the data folder, where who writes to the store does not reach, what must not be undone there. */
+export async function noteInstalled(dataDir: string, { first_administrator: first }: InstallationDoc): Promise<void> {
+  await writeNote(dataDir, 'ready', 'true');
+  if (first !== undefined) await writeNote(dataDir, 'first_administrator', first);
 }
 
 async function readSealed(installations: Collection<InstallationDoc>): Promise<InstallationDoc> {

@@ -1,6 +1,6 @@
 import { SecretBytes, StartRefused } from '../../src/kernel';
 import { wrapContext } from '../../src/keys/master';
-import { INSTALLATION_ID, kvConfig, openKv } from '../support/kv';
+import { INSTALLATION_ID, kvConfig, openKv, operatorToken, serviceToken } from '../support/kv';
 import { KvMasterKey } from '../../src/keys/master/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { startFaultProxy } from '../support/fault-proxy';
@@ -27,26 +27,25 @@ describeWithPart('openbao', 'A retired version in a KV document', () => {
     return Object.keys(versions).filter((at) => versions[at]!.destroyed !== isThere);
   };
 
-  it('is called destroyed once every version of the document that had it is, and not before', async () => {
+  it('is called destroyed once an operator has destroyed every version of the document that had it, and not before', async () => {
     const master = await openKv(bao);
+    const operator = await operatorToken(bao);
     await master.rotate(1);
     await master.rotate(2);
     const before = (await bao.request('GET', 'kv/data/master_key')).data['data'] as {
       versions: Record<string, { key: string }>;
     };
-    await bao.request('PUT', 'sys/policies/acl/coffer', {
-      policy: 'path "kv/data/*" { capabilities = ["create", "read", "update"] }',
-    });
-    await expect(master.retire(2)).rejects.toMatchObject({ code: 'kms_unavailable' });
-    const halfway = await master.state();
-    expect(halfway).toMatchObject({ versions: [{ version: 3 }], destroyedBelow: 0, isRetiring: true });
+    await expect(master.trim(2, operator)).rejects.toThrow('Version 2 is not retired');
+    await master.retire(2);
+    expect(await master.state()).toMatchObject({ versions: [{ version: 3 }], destroyedBelow: 0 });
     expect(await numbers(true)).toEqual(['1', '2', '3', '4']);
 
-    await bao.request('PUT', 'sys/policies/acl/coffer', {
-      policy: 'path "kv/*" { capabilities = ["create", "read", "update"] }',
-    });
-    await master.retire(1);
-    expect(await master.state()).toMatchObject({ versions: [{ version: 3 }], destroyedBelow: 3, isRetiring: false });
+    await expect(master.trim(2, 'no-such-token')).rejects.toThrow(StartRefused);
+    await expect(master.trim(2, await serviceToken(bao))).rejects.toThrow('Vault refuses this token at kv/destroy');
+    await expect(master.trim(1, operator)).rejects.toThrow('are destroyed together: trim 2');
+    expect(await numbers(true)).toEqual(['1', '2', '3', '4']);
+    await master.trim(2, operator);
+    expect(await master.state()).toMatchObject({ versions: [{ version: 3 }], destroyedBelow: 3 });
     const left = await Promise.all(
       (await numbers(true)).map((at) => bao.request('GET', `kv/data/master_key?version=${at}`)),
     );
@@ -55,6 +54,7 @@ describeWithPart('openbao', 'A retired version in a KV document', () => {
     await expect(gone).rejects.toThrow('404');
     const now = (await bao.request('GET', 'kv/metadata/master_key')).data['current_version'];
     await master.retire(2);
+    await master.trim(2, operator);
     expect((await bao.request('GET', 'kv/metadata/master_key')).data['current_version']).toBe(now);
     await master.close();
   });
@@ -73,7 +73,26 @@ describeWithPart('openbao', 'A retired version in a KV document', () => {
     await Promise.all([here.close(), there.close()]);
   });
 
-  it('is ended on a Vault so slow that the answers of all steps together come too late, by two versions of the document', async () => {
+  it('is not destroyed together with a key that somebody else dropped from the document', async () => {
+    const master = await openKv(bao);
+    const { current } = await master.state();
+    for (const step of [0, 1, 2]) await master.rotate(current + step);
+    await master.retire(current + 1);
+    const { data, metadata } = (await bao.request('GET', 'kv/data/master_key')).data as {
+      data: { versions: Record<string, object>; current: number };
+      metadata: { version: number };
+    };
+    const { [String(current + 2)]: _stolen, ...versions } = data.versions;
+    const planted = { ...data, versions: { ...versions, [String(current + 2)]: versions[String(current + 3)] } };
+    await bao.request('POST', 'kv/data/master_key', { data: planted, options: { cas: metadata.version } });
+    const before = await numbers(true);
+    await expect(master.trim(current + 1, await operatorToken(bao))).rejects.toThrow('nothing was destroyed');
+    expect(await numbers(true)).toEqual(before);
+    await bao.request('POST', 'kv/data/master_key', { data, options: { cas: metadata.version + 1 } });
+    await master.close();
+  });
+
+  it('is ended on a Vault so slow that the answers of all steps together come too late, by one version of the document', async () => {
     const proxy = await startFaultProxy(bao.address);
     const master = await openKv({ ...bao, address: proxy.address });
     const { current } = await master.state();
@@ -84,8 +103,8 @@ describeWithPart('openbao', 'A retired version in a KV document', () => {
     await master.retire(current);
     await master.retire(current);
     proxy.mode = 'pass';
-    expect(await master.state()).toMatchObject({ versions: [{ version: current + 1 }], isRetiring: false });
-    expect((await bao.request('GET', 'kv/metadata/master_key')).data['current_version']).toBe(before + 2);
+    expect(await master.state()).toMatchObject({ versions: [{ version: current + 1 }] });
+    expect((await bao.request('GET', 'kv/metadata/master_key')).data['current_version']).toBe(before + 1);
     await master.close();
     await proxy.close();
   });
@@ -112,14 +131,21 @@ describeWithPart('openbao', 'A KV document of one installation', () => {
     return data['installation_id'];
   };
 
-  it('from before it said whose it is says so from the next start on, and through a rotation and a retire', async () => {
+  it('from before it said whose it is says so from the next start on, through a rotation and a retire, and keeps what it does not know', async () => {
     const master = await openKv(bao);
     await openFor(INSTALLATION_ID);
     expect(await owner()).toBe(INSTALLATION_ID);
+    const { data, metadata } = (await bao.request('GET', 'kv/data/master_key')).data as {
+      data: object;
+      metadata: { version: number };
+    };
+    const options = { cas: metadata.version };
+    await bao.request('POST', 'kv/data/master_key', { data: { ...data, of_a_later_release: 1 }, options });
     await master.rotate(1);
     await master.retire(1);
     expect(await owner()).toBe(INSTALLATION_ID);
-    expect(await master.state()).toMatchObject({ current: 2, isRetiring: false });
+    expect((await bao.request('GET', 'kv/data/master_key')).data['data']).toMatchObject({ of_a_later_release: 1 });
+    expect(await master.state()).toMatchObject({ current: 2, versions: [{ version: 2 }] });
     await master.close();
   });
 

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Person, signUp } from '../support/accounts';
 import { Client, expectStatus } from '../support/client';
+import { operatorToken } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { bareEnvironment, waitFor } from '../support/processes';
 import { type Service, startService } from '../support/service';
@@ -167,13 +168,20 @@ describeWithPart('openbao', 'A backup of the store from before an erase', () => 
     expect(await installation.restored(installation.gone)).toBe('no start');
   }, 120_000);
 
-  it('opens with the master key in KV until the version is retired', async () => {
+  it('opens with the master key in KV with an earlier version of its document, until an operator has destroyed that', async () => {
     installation = new Installation({ ...vault(), MASTER_KEY: 'kv' });
     expect((await installation.backedUpAndErased()).tier).toBe('live');
     expect(await installation.restored(installation.gone)).toBe(NOTE);
     await installation.rotateAndRetire();
-    const later = await installation.receiptNow();
-    expect([later.tier, states(later)]).toEqual(['backups', ['destroyed']]);
+    const disabled = await installation.receiptNow();
+    expect([disabled.tier, states(disabled)]).toEqual(['live', ['disabled']]);
+    expect(await installation.restored(installation.gone)).toBe('no start');
+
+    const token = join(installation.folder, 'operator-token');
+    writeFileSync(token, await operatorToken(bao));
+    await installation.tool('keys-cli', 'trim', '1', '--token-file', token);
+    const trimmed = await installation.receiptNow();
+    expect([trimmed.tier, states(trimmed)]).toEqual(['backups', ['destroyed']]);
     expect(await installation.restored(installation.gone)).toBe('no start');
   }, 120_000);
 

@@ -133,6 +133,7 @@ describe('A kill during the first start', () => {
     'keyring.settled',
     'system-keys.one-stored',
     'system-keys.one-stored:2',
+    'system-keys.first-start-wrapped',
     'system-keys.rewrapped',
     'system-keys.rewrapped:2',
   ])('at %s leaves a start that ends, and the same keys from then on', async (failpoint) => {

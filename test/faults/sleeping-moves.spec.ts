@@ -8,7 +8,6 @@ import { AuditSink, newId, SystemClock } from '../../src/kernel';
 import { Migrations, type Rotation, ROTATION_JOB, UserKeyMoveJob, UserKeyMoves } from '../../src/keys/rotation';
 import type { UserKeyHomes } from '../../src/keys/user/homes';
 import {
-  completeInstallation,
   createInstallation,
   type InstallationDoc,
   readInstallation,
@@ -26,6 +25,7 @@ import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { MovingInstallation } from '../support/moving-installation';
 import { isStopped, waitFor } from '../support/processes';
 import { sleepBefore, type Write } from '../support/write-faults';
+import { complete } from '../support/installation';
 
 beforeAll(() => void Logger.overrideLogger(false));
 
@@ -70,7 +70,7 @@ describe('A process that moves the master key and sleeps before it writes the in
     faulty = new FaultyStore(engine);
     sleeper = await openKeyHouse(folder, { engine: faulty, otherHomes: [kv] });
     await createInstallation(sleeper.store, PINS, new SystemClock());
-    await completeInstallation(sleeper.store, PINS);
+    await complete(sleeper.store, PINS);
     other = await openKeyHouse(folder, { engine, otherHomes: [kv] });
   });
   afterEach(async () => {

@@ -10,7 +10,7 @@ import { isDomainError, StartRefused } from '../../src/kernel';
 import { KvMasterKey } from '../../src/keys/master/kv';
 import { TransitMasterKey } from '../../src/keys/master/transit';
 import { partProgram } from '../support/installed';
-import { kvConfig, openKv } from '../support/kv';
+import { kvConfig, openKv, operatorToken, serviceToken } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { bareEnvironment, waitFor } from '../support/processes';
 import { context, newKey, openTransit, transitConfig, unavailable, wrapOne } from '../support/transit';
@@ -26,9 +26,7 @@ describeWithPart('openbao', 'The shipped policy', () => {
   beforeAll(async () => {
     bao = await startOpenBao();
     await bao.request('POST', 'transit/keys/other', { type: 'aes256-gcm96', derived: true });
-    const login = { role_id: bao.roleId, secret_id: bao.secretId };
-    const { auth } = await bao.request<{ auth: { client_token: string } }>('POST', 'auth/approle/login', login);
-    token = auth.client_token;
+    token = await serviceToken(bao);
   });
   afterAll(() => bao.stop());
 
@@ -58,9 +56,54 @@ describeWithPart('openbao', 'The shipped policy', () => {
     ['list user names', 'LIST', 'kv/metadata/user_keys', undefined],
     ['change how versions are kept', 'POST', 'kv/metadata/master_key', { max_versions: 1 }],
     ['bring destroyed documents back', 'POST', 'kv/undelete/master_key', { versions: [1] }],
+    ['destroy versions of the master key document', 'POST', 'kv/destroy/master_key', { versions: [1] }],
+    ['destroy versions by PUT', 'PUT', 'kv/destroy/master_key', { versions: [1] }],
+    ['delete versions of the master key document', 'POST', 'kv/delete/master_key', { versions: [1] }],
+    ['change how long versions of user keys are kept', 'POST', 'kv/metadata/user_keys/alice', { max_versions: 1 }],
     ['configure the KV engine', 'POST', 'kv/config', { max_versions: 1 }],
   ])('does not let the service %s', async (_, method, path, body) => {
     await expect(bao.request(method, path, body, token)).rejects.toThrow('403');
+  });
+
+  it('keeps the master key however often a stolen token writes over its document', async () => {
+    await (await openKv(bao)).close();
+    const at = async (version = ''): Promise<unknown> =>
+      (await bao.request('GET', `kv/data/master_key${version}`)).data['data'];
+    const genuine = await at();
+    for (let cas = 1; cas <= 30; cas += 1)
+      await bao.request('POST', 'kv/data/master_key', { data: { junk: cas }, options: { cas } }, token);
+    await expect(openKv(bao)).rejects.toThrow('is not a document of Coffer');
+    expect(await at('?version=1')).toEqual(genuine);
+    const back = { data: await at('?version=1'), options: { cas: 31 } };
+    await bao.request('POST', 'kv/data/master_key', back);
+    await (await openKv(bao)).close();
+  });
+
+  it('lets a stolen token destroy a user key, as the threat model says', async () => {
+    const write = (data: object): Promise<unknown> => bao.request('POST', 'kv/data/user_keys/bob', { data }, token);
+    await write({ user_id: 'bob' });
+    await bao.request('POST', 'kv/destroy/user_keys/bob', { versions: [1] }, token);
+    await expect(bao.request('GET', 'kv/data/user_keys/bob')).rejects.toThrow('404');
+  });
+
+  it('lets a stolen token disable and enable versions of the Transit key, and end none', async () => {
+    const path = 'transit/keys/coffer-master';
+    await bao.request('POST', `${path}/rotate`, {}, token);
+    for (const min_decryption_version of [2, 1]) {
+      await bao.request('POST', `${path}/config`, { min_decryption_version }, token);
+      expect((await bao.request('GET', path)).data).toMatchObject({ min_decryption_version, min_available_version: 0 });
+    }
+  });
+
+  it.each([
+    ['read the master key document', 'GET', 'kv/data/master_key', undefined],
+    ['write the master key document', 'POST', 'kv/data/master_key', { data: {}, options: { cas: 1 } }],
+    ['remove the master key document', 'DELETE', 'kv/metadata/master_key', undefined],
+    ['decrypt', 'POST', 'transit/decrypt/coffer-master', { ciphertext: 'vault:v1:AAAA', context: item.context }],
+    ['export the key', 'GET', 'transit/export/encryption-key/coffer-master', undefined],
+    ['read user keys', 'GET', 'kv/data/user_keys/alice', undefined],
+  ])('does not let the operator %s', async (_, method, path, body) => {
+    await expect(bao.request(method, path, body, await operatorToken(bao))).rejects.toThrow('403');
   });
 
   it('does not let the service make an absent key, and the start says so', async () => {
@@ -312,5 +355,16 @@ describeWithPart('openbao', 'deploy/vault/init.sh', () => {
     expect(credential('secret_id')).toBe(login.secretId);
     expect((await master.unwrap([{ wrapped, context }]))[0]!.ok).toBe(true);
     await master.close();
+  });
+
+  it('keeps the versions of kv/master_key, which the service makes afterwards', async () => {
+    run();
+    const login = { roleId: credential('role_id'), secretId: credential('secret_id') };
+    const master = await openKv(bao, { login });
+    expect((await master.state()).current).toBe(1);
+    await master.close();
+    run();
+    const { data } = await bao.request('GET', 'kv/metadata/master_key');
+    expect(data).toMatchObject({ max_versions: 1_000_000, cas_required: true, current_version: 1 });
   });
 });

@@ -25,6 +25,7 @@ const acts: Readonly<Record<string, () => Promise<void>>> = {
     const row = new MasterKeyRow(new SealedStore(engine, systemKeys, { onForgedRow: () => undefined }));
     armFailpoint(failpoint);
     await openKeys({ masterKey, systemKeys, row }, true);
+    await systemKeys.endFirstStart();
     await systemKeys.rewrapAll(await masterKey.rotate(1));
   },
   'start after an upgrade': async () => {

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type KvConfig, KvMasterKey } from '../../src/keys/master/kv';
 import { openVault, type VaultSession } from '../../src/keys/master/vault';
 import { VaultUserKeyHome } from '../../src/keys/user/in-vault';
@@ -5,6 +7,7 @@ import { SystemClock } from '../../src/kernel';
 import { type OwnerNames, UserKeyHomes } from '../../src/keys/user/homes';
 import { completeInstallation, createInstallation, type Store, type UserKeyPlace } from '../../src/store';
 import type { Bao } from './parts';
+import { projectRoot } from './root';
 
 export function kvConfig(bao: Bao, changes: Partial<KvConfig> = {}): KvConfig {
   return {
@@ -33,6 +36,24 @@ export async function openKv(
   return home;
 }
 
+/** A token of the shipped operator's policy, which the service never has. */
+export async function operatorToken(bao: Bao): Promise<string> {
+  const policy = readFileSync(join(projectRoot(), 'deploy/vault/operator-policy.hcl'), 'utf8');
+  await bao.request('POST', 'sys/policies/acl/coffer-operator', { policy });
+  const made = await bao.request<Issued>('POST', 'auth/token/create', { policies: ['coffer-operator'] });
+  return made.auth.client_token;
+}
+
+/** A token as the service has it: what a thief may hold. */
+export async function serviceToken(bao: Bao): Promise<string> {
+  const login = { role_id: bao.roleId, secret_id: bao.secretId };
+  return (await bao.request<Issued>('POST', 'auth/approle/login', login)).auth.client_token;
+}
+
+interface Issued {
+  readonly auth: { readonly client_token: string };
+}
+
 /** Of all installations of tests that share a server. */
 export const INSTALLATION_ID = '0199a0b4-0000-7000-8000-000000000000';
 
@@ -53,8 +74,9 @@ export async function openUserKeyHomes(
   place: UserKeyPlace,
 ): Promise<UserKeyHomes> {
   const pins = { store: 'embedded', masterKey: 'local', userKeys: place, blobs: 'filesystem' };
-  await createInstallation(store, pins, new SystemClock());
-  await completeInstallation(store, pins);
+  const clock = new SystemClock();
+  const { installation_id: installationId } = await createInstallation(store, pins, clock);
+  await completeInstallation(store, pins, { installationId, wasReady: false, clock });
   const homes = new UserKeyHomes(store, vault, NAMES);
   await homes.open(INSTALLATION_ID);
   return homes;

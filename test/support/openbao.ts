@@ -170,6 +170,8 @@ async function setUp(request: Bao['request'], options: BaoOptions): Promise<{ ro
   const roleId = await request<{ data: { role_id: string } }>('GET', 'auth/approle/role/coffer/role-id');
   const secretId = await request<{ data: { secret_id: string } }>('POST', 'auth/approle/role/coffer/secret-id', {});
   await waitFor('the kv mount to be upgraded', async () => mountServes(request));
+  if (options.policy === undefined)
+    await request('POST', 'kv/metadata/master_key', { max_versions: 1_000_000, cas_required: true });
   return { roleId: roleId.data.role_id, secretId: secretId.data.secret_id };
 }
 

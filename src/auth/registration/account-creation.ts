@@ -73,7 +73,8 @@ export class AccountCreation {
 
   async #role(userId: string): Promise<Role> {
     if (this.config.accounts.bootstrapAdmin !== 'first-user') return 'user';
-    return (await claimFirstAdministrator(this.store, userId)) ? 'administrator' : 'user';
+    const isFirst = await claimFirstAdministrator(this.store, userId, this.config.dataDir);
+    return isFirst ? 'administrator' : 'user';
   }
 
   /**

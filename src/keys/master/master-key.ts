@@ -16,8 +16,6 @@ export interface MasterKeyState {
    * back. Missing where the home does not say.
    */
   readonly destroyedBelow?: number;
-  /** Whether a retire broke off between dropping versions and destroying what is left of them: it is to be repeated. */
-  readonly isRetiring?: boolean;
   /** Versions of a former home that this process cannot ask now: whether they still open anything is not known here. */
   readonly unseen?: readonly number[];
 }
@@ -70,8 +68,8 @@ export abstract class MasterKey {
    */
   abstract rotate(expected: number): Promise<number>;
   /**
-   * Ends `version` and every earlier one: they open nothing from then on. Transit disables them, which an operator can undo until the key is
-   * trimmed; the other homes drop them. Safe to repeat. The caller has seen to it that nothing is wrapped by them (wrap protocol).
+   * Ends `version` and every earlier one: they open nothing from then on. Transit disables them and kv drops them from the document, both of
+   * which can be undone in Vault until they are trimmed; the keyring drops them for good. Safe to repeat. The caller has seen to it that nothing is wrapped by them (wrap protocol).
    * @throws TypeError for the newest version.
    */
   abstract retire(version: number): Promise<void>;
@@ -85,7 +83,7 @@ export abstract class MasterKey {
 
   /**
    * Makes the end of `version` and all before it final, with an operator's token that the service never has.
-   * @throws StartRefused where they are not retired, where the token may not, and in the homes that drop versions when they retire them.
+   * @throws StartRefused where they are not retired, where the token may not, and in the home that drops versions when it retires them.
    */
   trim(_version: number, _operatorToken: string): Promise<void> {
     const said = `MASTER_KEY is ${this.home}: a retired version is dropped there, and nothing is left to be trimmed.`;

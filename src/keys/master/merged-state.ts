@@ -25,13 +25,12 @@ export async function mergedState(
     current: newest.current,
     versions: parts.flatMap(versionsOf),
     destroyedBelow: destroyedBelow(parts),
-    ...(parts.some(({ state }) => state?.isRetiring === true) && { isRetiring: true }),
     ...(unseen.length === 0 ? {} : { unseen: unseen.flatMap(({ span, last }) => range(span.since, last)) }),
   };
 }
 
-/** A home of files or documents drops what it retires, so it need not be asked. With Transit a retired version may have been trimmed, or not. */
-const isGone = ({ home, ended }: HomeSpan): boolean => ended === true && home !== 'transit';
+/** The keyring drops what it retires for good, so it need not be asked. In Vault a retired version may have been trimmed, or not. */
+const isGone = ({ home, ended }: HomeSpan): boolean => ended === true && home === 'local';
 
 async function stateOf(
   span: HomeSpan,

@@ -2,7 +2,7 @@ import { encodeContext } from '../../crypto';
 import type { WrapContext } from './master-key';
 
 /** What a wrapped key is for. A purpose belongs either to owners or to the installation, never to both. */
-export type WrapPurpose = 'user-key' | 'integrity' | 'one-time-codes' | 'receipts';
+export type WrapPurpose = 'user-key' | 'integrity' | 'integrity-opening' | 'one-time-codes' | 'receipts';
 
 /** The owner of the installation's own keys. */
 export const INSTALLATION = 'installation';

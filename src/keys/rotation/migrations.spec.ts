@@ -6,11 +6,12 @@ import { type KeyHouse, openKeyHouse } from '../../../test/support/key-house';
 import { MemoryHome } from '../../../test/support/memory-home';
 import { waitFor } from '../../../test/support/processes';
 import { plaintext, StartRefused, SystemClock } from '../../kernel';
-import { completeInstallation, createInstallation, readInstallation, type Doc } from '../../store';
+import { createInstallation, readInstallation, type Doc } from '../../store';
 import { type HomeName, masterKeyCollection } from '../master';
 import { systemKeysCollection } from '../system';
 import { userKeysCollection } from '../user/user-keys.collection';
 import { Migrations, type Rotation } from '.';
+import { complete } from '../../../test/support/installation';
 
 beforeAll(() => void Logger.overrideLogger(false));
 
@@ -25,7 +26,7 @@ beforeEach(async () => {
   kv = new MemoryHome();
   house = await openKeyHouse(folder, { cacheMs: 0, otherHomes: [kv] });
   await createInstallation(house.store, PINS, new SystemClock());
-  await completeInstallation(house.store, PINS);
+  await complete(house.store, PINS);
   migrations = new Migrations(house.jobs, house.masterKey, house.row, house.store);
   await Promise.all(['a', 'b', 'c'].map((owner) => house.userKeys.create(owner, owner)));
 });

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Job, JobBusy, JobRunner } from '../../jobs';
 import { DomainError } from '../../kernel';
-import { fenceInstallation, masterKeysOf, readInstallation, Store } from '../../store';
+import { fenceInstallation, installed, masterKeysOf, Store } from '../../store';
 import { HomeName, MasterKeyHomes, MasterKeyRow, newestHome } from '../master';
 import { ROTATION_JOB, Rotation, rotationData, rotationOf } from './rotation';
 
@@ -60,9 +60,8 @@ export class Migrations {
   }
 
   async #isSettled(to: HomeName): Promise<boolean> {
-    const installation = await readInstallation(this.store);
+    const pinned = masterKeysOf(await installed(this.store));
     const { homes } = await this.row.read();
-    const pinned = installation === undefined ? [] : masterKeysOf(installation);
     return pinned.length === 1 && pinned[0] === to && (homes === undefined || newestHome(homes) === to);
   }
 }

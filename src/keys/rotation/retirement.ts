@@ -24,7 +24,7 @@ export class Retirement {
    * Ends `version` and every earlier one. The epoch rises first, then every row is walked, pending rows and quarantine included, and what their
    * wraps say decides: a writer that wrapped with such a version before is met, or sees the epoch before its row becomes visible, however long
    * it slept. That the version ends is written into the row that was read before the walk, so whoever slept over a change of it walks again.
-   * Safe to repeat, also where a process died over it (copies of a key document may still hold the version).
+   * Safe to repeat, also where a process died over it.
    * @throws DomainError `not_found`; `version_in_use` with `count`; `integrity_failed` naming rows that nobody can be sure of; `kms_unavailable`.
    */
   async retire(version: number): Promise<void> {
@@ -42,14 +42,13 @@ export class Retirement {
   /** Whether `version` could be retired as things stand. Changes nothing. @throws DomainError as `retire`. */
   async requireRetirable(version: number): Promise<void> {
     const { current: named, homes = [] } = await this.row.read();
-    const { current, versions, unseen = [], isRetiring } = await this.masterKey.state();
+    const { current, versions, unseen = [] } = await this.masterKey.state();
     if (spanOf(homes, version)?.ended === true) throw new DomainError('not_found');
     if (unseen.includes(version)) throw awayHome();
     // Numbers that a move left out end with what its former home holds below them.
     const since = version < named ? (spanOf(homes, version)?.since ?? version) : version;
     const known = versions.some((listed) => listed.version >= since && listed.version <= version);
-    // One that a process died over is taken up again.
-    if (!known && (isRetiring !== true || version > current)) throw new DomainError('not_found');
+    if (!known) throw new DomainError('not_found');
     // The row decides what is used: a version that the home has beyond it may become current at any time.
     const listed = versions.map((each) => each.version).filter((each) => each <= version);
     const count = await this.listedUnder(version >= Math.min(named, current) ? [...listed, version] : listed);

@@ -9,8 +9,11 @@ export const VITAL_SYSTEM_KEYS: readonly SystemKeyName[] = ['integrity', 'one-ti
 
 export interface SystemKeyDoc extends Doc {
   readonly wrapped: string;
-  /** `pending` until the wrap protocol has ended, for a key that is made beside a master key row; absent otherwise. */
-  readonly state?: 'pending';
+  /**
+   * `pending` until the wrap protocol has ended, for a key that is made beside a master key row. `opening` until the first start has ended,
+   * for the integrity key: its wrap has a context of its own as long. Absent otherwise.
+   */
+  readonly state?: 'pending' | 'opening';
   readonly master_version: number;
 }
 

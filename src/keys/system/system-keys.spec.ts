@@ -192,6 +192,21 @@ describe('System keys', () => {
     expect(await rows.find('_id', 'integrity')).toEqual(spoilt);
   });
 
+  it('tell a first start from a later one by the wrap of the integrity key, whatever its row says', async () => {
+    const first = await start(true);
+    expect(first.systemKeys.wasReady).toBe(false);
+    expect(await first.rows.find('_id', 'integrity')).toMatchObject({ state: 'opening' });
+    expect((await start(true)).systemKeys.wasReady).toBe(false);
+
+    await Promise.all([first.systemKeys.endFirstStart(), (await start(true)).systemKeys.endFirstStart()]);
+    const ended = (await first.rows.find('_id', 'integrity'))!;
+    expect(ended).not.toHaveProperty('state');
+    const later = await start(true);
+    expect([later.systemKeys.wasReady, bytes(later)]).toEqual([true, bytes(first)]);
+    await first.rows.replace({ ...ended, state: 'opening' });
+    await expect(start(true)).rejects.toThrow('does not open the system key integrity');
+  });
+
   it('say whether any of them is stored before the master key is open', async () => {
     const before = process(folder.path);
     started.push(before);

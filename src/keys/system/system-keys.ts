@@ -27,6 +27,7 @@ export class SystemKeys extends SystemSecrets {
   readonly #logger = new Logger('SystemKeys');
   readonly #rows: Collection<SystemKeyDoc>;
   readonly #held = new Map<string, SecretBytes>();
+  #wasReady = false;
 
   constructor(
     store: Store,
@@ -51,6 +52,14 @@ export class SystemKeys extends SystemSecrets {
   /** Whether the seals of rows can be checked yet. */
   get openSeals(): boolean {
     return this.#held.has('integrity');
+  }
+
+  /**
+   * Whether the integrity key was wrapped as that of an installation whose first start has ended. The master key says so: who can write to
+   * the store cannot make that wrap into one of a first start.
+   */
+  get wasReady(): boolean {
+    return this.#wasReady;
   }
 
   /** Whether any of them is stored: asked before the master key is open. */
@@ -82,6 +91,24 @@ export class SystemKeys extends SystemSecrets {
     }
     const [missing] = await this.open();
     if (missing !== undefined) throw new StartRefused(`The system key ${missing} could not be stored.`);
+  }
+
+  /**
+   * Called once the installation document is sealed: wraps the integrity key as that of an installation whose first start has ended, with the
+   * version that its wrap names, so that no retire can have ended it. Safe to repeat and to race. @throws DomainError `kms_unavailable`.
+   */
+  async endFirstStart(): Promise<void> {
+    for (;;) {
+      const row = await this.#rows.find('_id', 'integrity');
+      if (row?.state !== 'opening') return;
+      const item = { key: this.integrity, context: contextOf('integrity') };
+      const [wrapped] = await this.masterKey.wrap(wrapVersion(row.wrapped) ?? row.master_version, [item]);
+      if (wrapped === undefined) throw new TypeError('a wrap gave no answer');
+      failpoint('system-keys.first-start-wrapped');
+      const { state: _opening, ...ended } = row;
+      if (await this.#rows.replace({ ...ended, wrapped: wrapped.ciphertext, master_version: wrapped.masterVersion }))
+        return;
+    }
   }
 
   /**
@@ -173,10 +200,11 @@ export class SystemKeys extends SystemSecrets {
     const version = current ?? (await this.masterKey.state()).current;
     const key = newKey();
     try {
-      const [wrapped] = await this.masterKey.wrap(version, [{ key, context: contextOf(name) }]);
+      const state = current !== undefined ? 'pending' : name === 'integrity' ? 'opening' : undefined;
+      const [wrapped] = await this.masterKey.wrap(version, [{ key, context: contextOf(name, state) }]);
       if (wrapped === undefined) throw new TypeError('a wrap gave no answer');
       const draft = { _id: name, wrapped: wrapped.ciphertext, master_version: wrapped.masterVersion };
-      await this.#rows.insert(current === undefined ? draft : { ...draft, state: 'pending' });
+      await this.#rows.insert(state === undefined ? draft : { ...draft, state });
       if (current !== undefined) failpoint('system-keys.pending-stored');
     } catch (error) {
       if (!(error instanceof DuplicateKey)) throw error;
@@ -203,7 +231,7 @@ export class SystemKeys extends SystemSecrets {
   async #unwrap(rows: readonly SystemKeyDoc[]): Promise<void> {
     const closed = rows.filter((row) => !this.#held.has(row._id));
     const results = closed.length === 0 ? [] : await this.masterKey.unwrap(closed.map(itemOf));
-    closed.forEach(({ _id: name }, at) => {
+    closed.forEach(({ _id: name, state }, at) => {
       const result = results[at];
       if (result?.ok !== true) {
         throw new StartRefused(
@@ -213,6 +241,7 @@ export class SystemKeys extends SystemSecrets {
       // A second open may have come in between: who holds the first one must not lose it.
       if (this.#held.has(name)) result.value.destroy();
       else this.#held.set(name, result.value);
+      this.#wasReady ||= name === 'integrity' && state !== 'opening';
     });
   }
 
@@ -245,7 +274,7 @@ export class SystemKeys extends SystemSecrets {
       this.#logger.error(`the row of the system key ${row._id} does not name the master key version of its wrap`);
     if (version !== undefined && version >= target)
       return version === row.master_version ? undefined : { wrapped: row.wrapped, master_version: version };
-    const [wrap] = await this.masterKey.wrap(target, [{ key, context: contextOf(row._id) }]);
+    const [wrap] = await this.masterKey.wrap(target, [{ key, context: contextOf(row._id, row.state) }]);
     if (wrap === undefined) throw new TypeError('a wrap gave no answer');
     return { wrapped: wrap.ciphertext, master_version: wrap.masterVersion };
   }
@@ -267,10 +296,13 @@ const doubtful = (name: string): DomainError =>
     detail: `The row of the system key ${name} is gone, does not open, or is not wrapped by the version that it names: restore it from a backup.`,
   });
 
-const contextOf = (name: string): Buffer => wrapContext(name as SystemKeyName, INSTALLATION, 1);
+const contextOf = (name: string, state?: SystemKeyDoc['state']): Buffer => {
+  const purpose = name === 'integrity' && state === 'opening' ? 'integrity-opening' : (name as SystemKeyName);
+  return wrapContext(purpose, INSTALLATION, 1);
+};
 
 const itemOf = (row: SystemKeyDoc): UnwrapItem => ({
   // What the wrap says is authenticated by the wrap; what the row says is by nothing.
   wrapped: { masterVersion: wrapVersion(row.wrapped) ?? row.master_version, ciphertext: row.wrapped },
-  context: contextOf(row._id),
+  context: contextOf(row._id, row.state),
 });

@@ -3,6 +3,8 @@ import { DomainError, SECOND, StartRefused } from '../../kernel';
 import { CLOSE_DEADLINE, OPERATION_DEADLINE, withDeadline } from '../deadline';
 import { BsonRow } from './mongo-rows';
 import { mongoFault } from './mongo-errors';
+import { refuseOtherGuarantees } from './mongo-url';
+import { type Hello, hasPeers, isWritable, readsFromPrimary } from './primary-only';
 
 export interface MongoAddress {
   /** May hold a password: never logged, never in an error. */
@@ -32,6 +34,8 @@ export class MongoConnection {
   readonly #connection: Connection;
   #opening: Promise<unknown> | undefined;
   #state: 'new' | 'open' | 'closed' = 'new';
+  /** False while `directConnection` ties the driver to a server that has stepped down. */
+  #readsFromPrimary = true;
 
   constructor(private readonly address: MongoAddress) {
     this.#connection = createConnection();
@@ -54,6 +58,7 @@ export class MongoConnection {
   async run<T>(act: () => Promise<T>, collection: string, deadline: number | 'none' = OPERATION_DEADLINE): Promise<T> {
     const work = async (): Promise<T> => {
       await this.#open();
+      if (!this.#readsFromPrimary) throw notPrimary();
       return act();
     };
     try {
@@ -81,6 +86,7 @@ export class MongoConnection {
   }
 
   async #connect(): Promise<void> {
+    refuseOtherGuarantees(this.address.url);
     try {
       await this.#connection.openUri(this.address.url, {
         dbName: this.address.dbName,
@@ -96,17 +102,43 @@ export class MongoConnection {
     } catch (error) {
       throw connectFault(error);
     }
-    await this.#requireReplicaSet();
+    this.#requireGuarantees();
+    await this.#requirePrimary();
     if (this.#state === 'new') this.#state = 'open';
   }
 
-  /** A single server outside a replica set has no majority, and refuses the writes that the driver may repeat. */
-  async #requireReplicaSet(): Promise<void> {
-    const hello = await this.#connection.db?.command({ hello: 1 });
-    if (hello?.['setName'] !== undefined || hello?.['msg'] === 'isdbgrid') return;
-    throw new StartRefused('MONGODB_URL must name a replica set; one server is enough for one (rs.initiate()).');
+  /** What the driver made of the URL and our options: what no list of options foresees is refused as well. */
+  #requireGuarantees(): void {
+    const { writeConcern, readConcern, readPreference, retryWrites } = this.#connection.getClient().options;
+    const { w, journal } = writeConcern ?? {};
+    const isWritten = w === 'majority' && journal === true && retryWrites !== false;
+    if (isWritten && readConcern?.level === 'majority' && readPreference.mode === 'primary') return;
+    throw new StartRefused('MONGODB_URL has an option that overrides what Coffer promises of its store: leave it out.');
+  }
+
+  /**
+   * A single server outside a replica set has no majority, and refuses the writes that the driver may repeat. One that `directConnection`
+   * names is read whatever it is, a secondary behind its primary too.
+   */
+  async #requirePrimary(): Promise<void> {
+    const hello: Hello = (await this.#connection.db?.command({ hello: 1 })) ?? {};
+    if (hello['setName'] === undefined && hello['msg'] !== 'isdbgrid')
+      throw new StartRefused('MONGODB_URL must name a replica set; one server is enough for one (rs.initiate()).');
+    const client = this.#connection.getClient();
+    if (!isWritable(hello) && client.options.directConnection && hasPeers(hello))
+      throw new StartRefused(
+        'MONGODB_URL ties Coffer with directConnection to a server that is not the primary: leave the option out and name the members.',
+      );
+    if (!isWritable(hello)) throw notPrimary();
+    client.removeAllListeners('topologyDescriptionChanged');
+    client.on('topologyDescriptionChanged', ({ newDescription }) => {
+      this.#readsFromPrimary = readsFromPrimary(newDescription);
+    });
   }
 }
+
+const notPrimary = (): DomainError =>
+  new DomainError('store_unavailable', { detail: 'The store has no primary now.', retryAfterSeconds: 1 });
 
 /** The driver's own text stays in the cause: it may repeat parts of the URL. */
 function connectFault(cause: unknown): Error {

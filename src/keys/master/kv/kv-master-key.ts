@@ -17,7 +17,8 @@ import {
 import { HeldKeys } from './held-keys';
 import {
   destroyedBefore,
-  isRetiring,
+  holdsDropped,
+  isKeptIn,
   keysOf,
   lowestVersion,
   type MasterDocument,
@@ -36,6 +37,7 @@ export interface KvOptions {
 /** Each of them is lost only where another process wrote the document in between. */
 const WRITE_ATTEMPTS = 5;
 const PATH = 'master_key';
+const ENOUGH_VERSIONS = 1_000;
 const UNREADABLE =
   'is not a document of Coffer and was left as it is: restore it from a Vault snapshot or an earlier version.';
 
@@ -50,7 +52,7 @@ export class KvMasterKey extends HeldMasterKey {
   #flight: Promise<MasterDocument> | undefined;
 
   constructor(
-    config: KvConfig,
+    private readonly config: KvConfig,
     private readonly options: KvOptions,
     private readonly session: VaultSession = openVault(config),
   ) {
@@ -64,6 +66,7 @@ export class KvMasterKey extends HeldMasterKey {
     try {
       await this.#ensure(create, installationId);
       if (installationId !== undefined) await this.#bind(installationId);
+      await this.#warnOfFewVersions();
     } catch (error) {
       throw this.#startRefusal(error);
     }
@@ -71,14 +74,13 @@ export class KvMasterKey extends HeldMasterKey {
   }
 
   async state(): Promise<MasterKeyState> {
-    const document = await this.#read();
-    const { versions, current, destroyed_below: destroyedBelow = 0 } = document;
+    const { versions, current, destroyed_below: destroyedBelow = 0 } = await this.#read();
     const listed = Object.entries(versions).map(([version, { created_at }]) => ({
       version: Number(version),
       createdAt: Date.parse(created_at),
     }));
     listed.sort((a, b) => a.version - b.version);
-    return { current, versions: listed, destroyedBelow, isRetiring: isRetiring(document) };
+    return { current, versions: listed, destroyedBelow };
   }
 
   /** Of processes that rotate at the same time one write holds; the others find its version and adopt it. */
@@ -95,37 +97,65 @@ export class KvMasterKey extends HeldMasterKey {
   }
 
   /**
-   * The document is written without them, then every earlier version of the document is destroyed, then the document says so: again from
-   * the first of these that is missing, where this is repeated. Each has its own time: on a Vault so slow that the answers of all together
-   * come too late, each call gets further.
+   * The document is written without them. Its earlier versions still hold them: the service's token cannot destroy those, since whoever
+   * steals it could then destroy the master key. `trim` does, with an operator's token.
    */
   async retire(version: number): Promise<void> {
-    await untilWritten(async () => {
-      const { document, at } = await this.#dropped(version);
-      if (!isRetiring(document)) return at;
-      await this.#documents.destroyBefore(PATH, at);
-      failpoint('kv-master.destroyed');
-      // Where this does not hold, another process came in between: the next attempt sees whether it has said so.
-      return this.#documents.write(PATH, { ...destroyedBefore(document) }, at);
-    });
-  }
-
-  /**
-   * The document without them, and its number: written now, or by an attempt whose answer came too late. That one is taken as it is: to write
-   * the same again would add a version of the document, to be destroyed too, with each call.
-   */
-  #dropped(version: number): Promise<{ readonly document: MasterDocument; readonly at: number }> {
-    return inAttempts(untilWritten, async () => {
+    await inAttempts(untilWritten, async () => {
       const found = await this.#documents.read(PATH);
       const document = this.#served(found.data);
       checkRetirable(version, document.current);
       this.#held.forget();
       const left = withoutVersions(document, version);
-      if (lowestVersion(left) === lowestVersion(document)) return { document, at: found.version };
+      // Written already, by an attempt whose answer came too late perhaps.
+      if (lowestVersion(left) === lowestVersion(document)) return found.version;
       const at = await this.#documents.write(PATH, { ...left }, found.version);
       failpoint('kv-master.dropped');
-      return at === undefined ? undefined : { document: left, at };
+      return at;
     });
+  }
+
+  override async trim(version: number, operatorToken: string): Promise<void> {
+    const session = openVault({ ...this.config, login: { token: operatorToken } });
+    try {
+      await session.open();
+      const operator = new KvDocuments(session, this.#documents.mount);
+      await untilWritten(() => this.#trimmed(version, operator));
+    } finally {
+      session.close();
+    }
+  }
+
+  /** Destroys every earlier version of the document; undefined where another process wrote the document meanwhile. */
+  async #trimmed(version: number, operator: KvDocuments): Promise<number | undefined> {
+    const { data, version: at } = await this.#documents.read(PATH);
+    const document = this.#served(data);
+    const lowest = lowestVersion(document);
+    if (lowest <= version)
+      throw new StartRefused(`Version ${version} is not retired: POST /keys/versions/${version}/retire first.`);
+    if (!holdsDropped(document)) return at;
+    // They lie in the same versions of the document, and the caller has counted up to `version` alone.
+    if (version < lowest - 1)
+      throw new StartRefused(
+        `Versions up to ${lowest - 1} are retired and are destroyed together: trim ${lowest - 1}.`,
+      );
+    await this.#requireAllKept(document, at);
+    await operator.destroyBefore(PATH, at).catch((error: unknown) => {
+      if (!(error instanceof VaultForbidden)) throw error;
+      throw new StartRefused(`Vault refuses this token at ${operator.mount}/destroy/${PATH} (${error.reason}).`);
+    });
+    return this.#documents.write(PATH, { ...destroyedBefore(document) }, at);
+  }
+
+  /** What is destroyed must be dropped versions alone: somebody who overwrote the document must not have it finished by an operator. */
+  async #requireAllKept(document: MasterDocument, at: number): Promise<void> {
+    for (let each = 1; each < at; each += 1) {
+      const former = (await this.#documents.readVersion(PATH, each)) ?? {};
+      if (isKeptIn(document, parseMasterDocument(former))) continue;
+      throw new StartRefused(
+        `Version ${each} of ${this.#place} holds a key that the current version lacks and that was not retired: nothing was destroyed.`,
+      );
+    }
   }
 
   close(): Promise<void> {
@@ -197,6 +227,16 @@ export class KvMasterKey extends HeldMasterKey {
     throw new StartRefused(
       `${this.#place} in Vault is the master key of another installation: start with the store that goes with it, or give this ` +
         'installation a KV mount of its own (VAULT_KV_MOUNT; docs/operations.md, "Whose keys they are").',
+    );
+  }
+
+  /** Whoever steals the service's token pushes the key out by writing the document as often as Vault keeps versions of it. */
+  async #warnOfFewVersions(): Promise<void> {
+    const kept = await this.#documents.keptVersions(PATH);
+    if (kept !== undefined && kept >= ENOUGH_VERSIONS) return;
+    this.#logger.warn(
+      `${this.#place}: ${kept === undefined ? 'the policy in Vault is of a former release' : 'Vault keeps few versions of it'}, so a ` +
+        'stolen token of the service could destroy the master key: run deploy/vault/init.sh again (docs/threat-model.md)',
     );
   }
 

@@ -15,13 +15,14 @@ export interface MasterDocument {
 const KEY = /^[0-9a-f]{64}$/;
 const VERSION = /^[1-9]\d{0,8}$/;
 
-/** Undefined for anything else than such a document: nothing is ever written over one that cannot be read. */
+/** Undefined for anything else than such a document: nothing is ever written over one that cannot be read. Members of a later release stay. */
 export function parseMasterDocument(data: Readonly<Record<string, unknown>>): MasterDocument | undefined {
-  const { versions, current, destroyed_below, installation_id } = data;
+  const { versions, current, destroyed_below, installation_id, ...others } = data;
   if (typeof versions !== 'object' || versions === null || Array.isArray(versions)) return undefined;
   const sound = Object.entries(versions).every(([version, entry]) => VERSION.test(version) && isEntry(entry));
   if (!sound || typeof current !== 'number' || !Object.hasOwn(versions, String(current))) return undefined;
   return {
+    ...others,
     versions: versions as MasterDocument['versions'],
     current,
     ...(typeof destroyed_below === 'number' && { destroyed_below }),
@@ -55,8 +56,16 @@ export function withoutVersions(document: MasterDocument, version: number): Mast
 export const lowestVersion = ({ versions }: MasterDocument): number => Math.min(...Object.keys(versions).map(Number));
 
 /** Whether versions were dropped that may stand in earlier versions of the document still. */
-export const isRetiring = (document: MasterDocument): boolean =>
+export const holdsDropped = (document: MasterDocument): boolean =>
   lowestVersion(document) > Math.max(1, document.destroyed_below ?? 0);
+
+/** Whether `document` still has each key of `former` that is not older than its own oldest one. */
+export function isKeptIn(document: MasterDocument, former: MasterDocument | undefined): boolean {
+  const lowest = lowestVersion(document);
+  return Object.entries(former?.versions ?? {}).every(
+    ([version, { key }]) => Number(version) < lowest || document.versions[version]?.key === key,
+  );
+}
 
 export const destroyedBefore = (document: MasterDocument): MasterDocument => ({
   ...document,

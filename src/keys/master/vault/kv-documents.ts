@@ -34,6 +34,19 @@ export class KvDocuments {
     return documentOf(reply);
   }
 
+  /** One version of the document; undefined where it is not there any more. @throws as `read` */
+  async readVersion(path: string, version: number): Promise<Readonly<Record<string, unknown>> | undefined> {
+    const { data } = await this.read(`${path}?version=${version}`);
+    return data;
+  }
+
+  /** How many versions of the document Vault keeps, 0 where the mount decides; undefined where the policy does not tell us. */
+  async keptVersions(path: string): Promise<number | undefined> {
+    const reply = await this.session.request({ method: 'GET', path: `${this.mount}/metadata/${path}` });
+    const { max_versions } = (reply.status === 200 ? reply.body.data : {}) as { max_versions?: unknown };
+    return typeof max_versions === 'number' ? max_versions : undefined;
+  }
+
   /** The number of the version that was written; undefined where `expected` is not the newest one any more. @throws as `read` */
   async write(path: string, data: Readonly<Record<string, unknown>>, expected: number): Promise<number | undefined> {
     const reply = await this.session.request({

@@ -4,7 +4,6 @@ import {
   type Collection,
   type Draft,
   newestPlace,
-  readOpenUserKeyPins,
   readUserKeyPins,
   type Store,
   type UserKeyPins,
@@ -50,8 +49,7 @@ export class UserKeyHomes extends UserKeyHome {
 
   async open(installationId: string): Promise<void> {
     this.#installationId = installationId;
-    this.#known = await readOpenUserKeyPins(this.store);
-    if (usesVault(this.#known)) await this.#opened();
+    if (usesVault(await this.#pins())) await this.#opened();
   }
 
   /** What a move needs, in either direction. @throws StartRefused, DomainError `kms_unavailable`. */
