@@ -110,9 +110,9 @@ export class MongoConnection {
   /** What the driver made of the URL and our options: what no list of options foresees is refused as well. */
   #requireGuarantees(): void {
     const { writeConcern, readConcern, readPreference, retryWrites } = this.#connection.getClient().options;
-    const { w, journal } = writeConcern ?? {};
-    const isWritten = w === 'majority' && journal === true && retryWrites !== false;
-    if (isWritten && readConcern?.level === 'majority' && readPreference.mode === 'primary') return;
+    const { w, journal } = writeConcern;
+    const isWritten = w === 'majority' && journal === true && retryWrites;
+    if (isWritten && readConcern.level === 'majority' && readPreference.mode === 'primary') return;
     throw new StartRefused('MONGODB_URL has an option that overrides what Coffer promises of its store: leave it out.');
   }
 
