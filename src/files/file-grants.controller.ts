@@ -22,8 +22,8 @@ export class FileGrantsController {
    */
   @Post()
   @HttpCode(HttpStatus.CREATED)
-  @Policy({ access: 'user', idempotent: 'replay' })
-  @ApiProblems('permission_denied', 'file_not_found', 'not_found', 'conflict', 'integrity_failed')
+  @Policy({ access: 'user', stepUp: true, idempotent: 'replay' })
+  @ApiProblems('step_up_required', 'permission_denied', 'file_not_found', 'not_found', 'conflict', 'integrity_failed')
   async create(
     @Caller() caller: Principal,
     @Param('id') id: string,

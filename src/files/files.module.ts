@@ -33,6 +33,8 @@ import { LinkPageController } from './links/link-page.controller';
 import { UploadLinksController } from './links/upload-links.controller';
 import { NewFiles } from './new-files';
 import { OwnedFiles } from './owned-files';
+import { ReceivedFiles } from './received-files';
+import { ReceivedGrantsController } from './received-grants.controller';
 import { FileScrubber } from './scrub/file-scrubber';
 import { ScrubJob } from './scrub/scrub-job';
 import { ScrubSchedule } from './scrub/scrub-schedule';
@@ -49,6 +51,7 @@ import { UsageLedger } from './usage-ledger';
     FileChangesController,
     FileVersionsController,
     FileGrantsController,
+    ReceivedGrantsController,
     FileLinksController,
     LinkContentController,
     LinkPageController,
@@ -83,6 +86,7 @@ import { UsageLedger } from './usage-ledger';
     NewFiles,
     SweepTools,
     OwnedFiles,
+    ReceivedFiles,
     ScrubJob,
     ScrubSchedule,
     Scrubs,

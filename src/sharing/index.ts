@@ -2,6 +2,7 @@ export { GrantAccess } from './grants/grant-access';
 export { GrantDto, GrantPageDto, NewGrantDto, newGrant } from './grants/grants.dto';
 export { GrantedResources } from './grants/granted-resources';
 export { Grants, type GrantView, type NewGrant } from './grants/grants';
+export { ReceivedGrants, type ReceivedGrant } from './grants/received-grants';
 export { LinkOpening, type LinkKey } from './links/link-opening';
 export { Links, type NewLink } from './links/links';
 export { OwnedLinks } from './links/owned-links';

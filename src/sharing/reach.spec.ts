@@ -85,18 +85,42 @@ describe('What reaches a user by hundreds of groups', () => {
     const { owner, friend } = await three();
     const groups = await groupsWith(owner, friend, GROUPS);
     await grant(owner, newId(), groups[0]!);
-    const begun = performance.now();
-    let longest = 0;
-    let last = begun;
-    const tick = (): void => {
-      longest = Math.max(longest, performance.now() - last);
-      last = performance.now();
-    };
-    const timer = setInterval(tick, 0);
+    let turns = 0;
+    const timer = setInterval(() => (turns += 1), 0);
     await names(friend);
-    tick();
     clearInterval(timer);
-    expect(longest).toBeLessThan((performance.now() - begun) / 2);
+    // Reads of the embedded store are microtasks, which leave no turn to a timer.
+    expect(turns).toBeGreaterThan(1);
     expect(await someone('late')).toBeDefined();
+  });
+});
+
+describe('What reaches a user whom strangers took into thousands of groups', () => {
+  it('is found in bounded work a page, and what an honest owner grants is among it once', async () => {
+    const { owner, friend, stranger } = await three();
+    const members = rig.store.collection(groupMemberCollection);
+    const [early] = await groupsWith(owner, friend, 1);
+    const stray = (): Promise<unknown> =>
+      members.insert({
+        ...{ _id: newId(), group_id: newId(), owner_id: stranger.userId },
+        ...{ user_id: friend.userId, created_at: rig.clock.now() },
+      });
+    for (let at = 0; at < 2_100; at += 100) await Promise.all(Array.from({ length: 100 }, stray));
+    const [late, later] = await groupsWith(owner, friend, 2);
+    const [one, two, three_] = [newId(), newId(), newId()];
+    for (const [thing, group] of [
+      [one, late],
+      [two, early],
+      [two, late],
+      [one, later],
+      [three_, later],
+    ] as const) {
+      await grant(owner, thing, group!);
+    }
+    for (const limit of [1, 2, 50]) {
+      const { ids, most } = await allPages(friend, limit);
+      expect(ids).toEqual([two, one, three_]);
+      expect(most).toBeLessThan(1_200);
+    }
   });
 });

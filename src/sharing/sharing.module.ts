@@ -5,12 +5,15 @@ import { GrantAccess } from './grants/grant-access';
 import { GrantedResources } from './grants/granted-resources';
 import { Grantees } from './grants/grantees';
 import { Grants } from './grants/grants';
+import { ReceivedGrants } from './grants/received-grants';
 import { GroupMembers } from './groups/group-members';
 import { GroupRemoval } from './groups/group-removal';
 import { Groups } from './groups/groups';
 import { GroupsController } from './groups/groups.controller';
 import { GroupsSweeper } from './groups/groups-sweeper';
 import { Memberships } from './groups/memberships';
+import { MembershipsController } from './groups/memberships.controller';
+import { OwnMemberships } from './groups/own-memberships';
 import { LinkOpening } from './links/link-opening';
 import { Links } from './links/links';
 import { LinksSweeper } from './links/links-sweeper';
@@ -19,8 +22,8 @@ import { Tickets } from './links/tickets';
 import { OwnedSharing } from './owned-sharing';
 import { SharedResources } from './shared-resources';
 
-const grants = [GrantAccess, GrantedResources, Grantees, Grants];
-const groups = [GroupMembers, GroupRemoval, Groups, GroupsSweeper, Memberships];
+const grants = [GrantAccess, GrantedResources, Grantees, Grants, ReceivedGrants];
+const groups = [GroupMembers, GroupRemoval, Groups, GroupsSweeper, Memberships, OwnMemberships];
 const links = [LinkOpening, Links, LinksSweeper, Tickets, { provide: UploadTickets, useExisting: Tickets }];
 const owned = [OwnedLinks, OwnedSharing];
 
@@ -28,7 +31,7 @@ const owned = [OwnedLinks, OwnedSharing];
 @Global()
 @Module({
   imports: [UsersModule],
-  controllers: [GroupsController],
+  controllers: [GroupsController, MembershipsController],
   providers: [...grants, ...groups, ...links, ...owned, SharedResources],
   exports: [
     ...owned,
@@ -37,6 +40,7 @@ const owned = [OwnedLinks, OwnedSharing];
     Grants,
     LinkOpening,
     Links,
+    ReceivedGrants,
     SharedResources,
     Tickets,
     UploadTickets,

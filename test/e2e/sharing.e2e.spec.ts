@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { SystemClock } from '../../src/kernel';
+import { MINUTE, SystemClock } from '../../src/kernel';
 import { GrantDoc, grantCollection } from '../../src/sharing/grants/grant.collection';
 import { Store, defineCollection } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
@@ -53,13 +53,22 @@ async function newPeople(context: ProfileContext): Promise<People> {
   return { owner: owner!, friend: friend!, stranger: stranger! };
 }
 
-const known = new Map<ProfileContext, Promise<People>>();
+interface Known {
+  readonly at: number;
+  readonly people: Promise<People>;
+}
+
+/** For as long as their logins are fresh enough to grant, with time to spare for the test. */
+const FRESH_MS = 2 * MINUTE;
+const known = new Map<ProfileContext, Known>();
 
 /** The same three for all tests that neither end one of them nor look at all that they were granted. */
 function people(context: ProfileContext): Promise<People> {
-  const made = known.get(context) ?? newPeople(context);
+  const before = known.get(context);
+  if (before !== undefined && Date.now() - before.at < FRESH_MS) return before.people;
+  const made = { at: Date.now(), people: newPeople(context) };
   known.set(context, made);
-  return made;
+  return made.people;
 }
 
 const NEW_CONTENT = {

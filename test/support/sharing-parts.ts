@@ -5,10 +5,12 @@ import { GrantAccess } from '../../src/sharing/grants/grant-access';
 import { GrantedResources } from '../../src/sharing/grants/granted-resources';
 import { Grantees } from '../../src/sharing/grants/grantees';
 import { Grants } from '../../src/sharing/grants/grants';
+import { ReceivedGrants } from '../../src/sharing/grants/received-grants';
 import { GroupMembers } from '../../src/sharing/groups/group-members';
 import { GroupRemoval } from '../../src/sharing/groups/group-removal';
 import { Groups } from '../../src/sharing/groups/groups';
 import { GroupsSweeper } from '../../src/sharing/groups/groups-sweeper';
+import { OwnMemberships } from '../../src/sharing/groups/own-memberships';
 import { Memberships } from '../../src/sharing/groups/memberships';
 import { OwnedSharing } from '../../src/sharing/owned-sharing';
 import { Store } from '../../src/store';
@@ -32,7 +34,9 @@ export function sharingParts({ store, sealer, audit, clock }: Below) {
   const grants = new Grants(store, grantees, users, groups, audit, clock);
   const access = new GrantAccess(store, grantees, memberships, users, clock);
   const granted = new GrantedResources(store, access, grantees, memberships, clock);
+  const received = new ReceivedGrants(store, grantees, users, audit, clock);
+  const ownMemberships = new OwnMemberships(store, sealer, users, audit);
   const sweeper = new GroupsSweeper(store, removal, new LeasedScheduler(store, clock), clock);
   const owned = new OwnedSharing(store, sealer, users, removal);
-  return { users, removal, groups, members, grants, access, granted, sweeper, owned };
+  return { users, removal, groups, members, grants, access, granted, received, ownMemberships, sweeper, owned };
 }

@@ -32,9 +32,9 @@ export class FactorsController {
     return this.settings.beginTotp(caller);
   }
 
-  /** The QR code of the secret that waits for its first code. */
+  /** The QR code of the secret that waits for its first code. It shows the secret, so it asks for a fresh proof. */
   @Get('totp/qr')
-  @Policy({ access: 'user' })
+  @Policy({ access: 'user', stepUp: true })
   @ApiProduces('image/png')
   @ApiOkResponse({ description: 'PNG', schema: { type: 'string', format: 'binary' } })
   @ApiProblems('not_found')

@@ -86,11 +86,12 @@ describe('POST /2fa/totp', () => {
   });
 
   it('is forgotten after 15 minutes without a code', async () => {
-    const { client } = await signUp(coffer.client);
+    const { person, client } = await signUp(coffer.client);
     const { secret } = expectStatus(await client.post('/2fa/totp'), 200) as { secret: string };
     coffer.clock.offset += 15 * MINUTE;
     expectProblem(await client.post('/2fa/totp/confirm', { otp: codeOf(coffer, secret) }), 404, 'not_found');
-    expectProblem(await client.get('/2fa/totp/qr'), 404, 'not_found');
+    const { access_token } = (await client.post('/step-up', { password: person.password })).json;
+    expectProblem(await client.as(access_token as string).get('/2fa/totp/qr'), 404, 'not_found');
   });
 
   it('is not replayed under an Idempotency-Key: the secret is shown once', async () => {
@@ -183,6 +184,7 @@ describe('Removing a factor', () => {
 describe('What asks for a fresh login', () => {
   it.each([
     ['POST', '/2fa/totp'],
+    ['GET', '/2fa/totp/qr'],
     ['DELETE', '/2fa/totp'],
     ['DELETE', '/2fa/email'],
     ['POST', '/2fa/recovery-codes'],

@@ -1,13 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../../kernel';
 import { Collection, Position, Store } from '../../store';
-import { Memberships } from '../groups/memberships';
+import { MembershipMark, Memberships } from '../groups/memberships';
 import { Resource } from '../resource';
 import { GrantAccess } from './grant-access';
 import { EarlierGrants } from './earlier-grants';
+import { EarlierGroups } from './earlier-groups';
 import { Source, mergedGrants } from './grant-merge';
 import { GrantDoc, grantCollection, isLive } from './grant.collection';
 import { Grantees } from './grantees';
+import { GrantedPlace, placeIn, positionOf } from './granted-place';
 
 export interface GrantedPage {
   readonly resources: readonly Resource[];
@@ -20,10 +22,20 @@ interface GrantedChoice {
   readonly after: Position | undefined;
 }
 
+/** Tells whether an earlier page has shown a resource. */
+interface Earlier {
+  /** It has looked at as much as one page may. */
+  readonly isSpent: boolean;
+  have(grant: GrantDoc, resource: Resource): Promise<boolean>;
+}
+
 /** The fields of the index in front of the order: sources share it, so one position serves them all. */
 const PREFIX = 3;
 
-/** What has been granted to a user, from all that reaches the user, merged in the order of the grants. */
+/**
+ * What has been granted to a user, from all that reaches the user, merged in the order of the grants. Who is in more groups than one part of
+ * the memberships holds gets what the first part reaches, then that of the next one.
+ */
 @Injectable()
 export class GrantedResources {
   readonly #grants: Collection<GrantDoc>;
@@ -41,26 +53,37 @@ export class GrantedResources {
   /** Each resource once, oldest grant first. A page may hold fewer than `limit`, even none, and still have a next one: its work is bounded. */
   async list(userId: string, { type, limit, after }: GrantedChoice): Promise<GrantedPage> {
     await this.grantees.bindAll(userId);
-    const sources = await this.#sources(userId);
-    const grants = await mergedGrants(this.#grants, sources, { type, limit: limit + 1, after });
-    const earlier = new EarlierGrants({ rows: this.#grants, access: this.access, clock: this.clock }, sources);
+    const place = placeIn(after);
+    const { sources, next } = await this.#sources(userId, place.part);
+    const grants = await mergedGrants(this.#grants, sources, { type, limit: limit + 1, after: place.grants });
     const { resources, last } = await this.#holding(
       userId,
       grants.slice(0, limit),
-      after === undefined ? undefined : earlier,
+      this.#shownBefore(userId, place, sources),
     );
-    const goesOn = last !== undefined && last !== grants.at(-1);
-    return { resources, next: goesOn ? this.#grants.position('grantee', PREFIX, last) : undefined };
+    if (last !== undefined && last !== grants.at(-1)) {
+      return { resources, next: positionOf({ ...place, grants: this.#grants.position('grantee', PREFIX, last) }) };
+    }
+    return { resources, next: next === undefined ? undefined : positionOf({ part: next, grants: undefined }) };
   }
 
-  async #sources(userId: string): Promise<Source[]> {
-    const groups = await this.memberships.of(userId);
-    const own: Source = { kind: 'user', id: userId, ownerId: undefined };
-    return [own, ...[...groups].map(([id, ownerId]): Source => ({ kind: 'group', id, ownerId }))];
+  /** The account itself comes with the first part of its groups. */
+  async #sources(userId: string, part: MembershipMark | undefined) {
+    const { owners, next } = await this.memberships.part(userId, part);
+    const own: Source[] = part === undefined ? [{ kind: 'user', id: userId, ownerId: undefined }] : [];
+    return { sources: [...own, ...[...owners].map(([id, ownerId]): Source => ({ kind: 'group', id, ownerId }))], next };
+  }
+
+  /** What may have shown a resource on an earlier page: older grants of the same part, and all of the parts before. */
+  #shownBefore(userId: string, { part, grants }: GrantedPlace, sources: readonly Source[]): readonly Earlier[] {
+    const rows = { rows: this.#grants, access: this.access, clock: this.clock };
+    const before = part && new EarlierGroups(rows, this.memberships, { userId, until: part.id });
+    const older = grants === undefined ? undefined : new EarlierGrants(rows, sources);
+    return [before, older].filter((earlier) => earlier !== undefined);
   }
 
   /** What the grants show, and the last one of them that was looked at: a page ends early where it has cost enough. */
-  async #holding(userId: string, page: readonly GrantDoc[], earlier: EarlierGrants | undefined) {
+  async #holding(userId: string, page: readonly GrantDoc[], earlier: readonly Earlier[]) {
     const serves = this.#ownersServe();
     const found = new Map<string, Resource>();
     let last: GrantDoc | undefined;
@@ -69,8 +92,8 @@ export class GrantedResources {
       const resource = { type: grant.resource_type, id: grant.resource_id, ownerId: grant.owner_id };
       const isNew = !found.has(resource.id) && isLive(grant, this.clock.now()) && resource.ownerId !== userId;
       if (!isNew || !(await serves(resource.ownerId))) continue;
-      if ((await earlier?.have(grant, resource)) !== true) found.set(resource.id, resource);
-      if (earlier?.isSpent === true) break;
+      if (!(await haveShown(earlier, grant, resource))) found.set(resource.id, resource);
+      if (earlier.some(({ isSpent }) => isSpent)) break;
     }
     return { resources: [...found.values()], last };
   }
@@ -84,4 +107,9 @@ export class GrantedResources {
       return known;
     };
   }
+}
+
+async function haveShown(earlier: readonly Earlier[], grant: GrantDoc, resource: Resource): Promise<boolean> {
+  for (const one of earlier) if (await one.have(grant, resource)) return true;
+  return false;
 }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditSink, Clock, DomainError, Principal, audited, isoTime, newId } from '../../kernel';
-import { Collection, DuplicateKey, Store, everyRow } from '../../store';
+import { Collection, DuplicateKey, Store, everyRow, untilHeld } from '../../store';
 import { UserDoc, Users, parseUsername } from '../../users';
 import { GroupMemberDoc, groupMemberCollection } from './group.collection';
 import { Groups, groupIntent, notFound, tooMany } from './groups';
@@ -10,10 +10,8 @@ export interface MemberView {
   readonly added_at: string;
 }
 
-/** Accounts in one group. */
+/** Accounts in one group. Counts against the group's owner: nobody can fill up anything of the member's. */
 export const MAX_MEMBERS = 1_000;
-/** Groups that one account is in: nobody is asked before, and each costs a look at all that is granted. */
-const MAX_MEMBERSHIPS = 1_000;
 
 /** Who is in an owner's group, as its owner sees and changes it. */
 @Injectable()
@@ -45,12 +43,7 @@ export class GroupMembers {
   async add(caller: Principal, groupId: string, username: string): Promise<void> {
     const user = await this.#known(caller, groupId, username);
     await audited(this.audit, groupIntent('group.member-add', caller, groupId, { member: user._id }), async () => {
-      if ((await this.#members.count('group', [groupId], MAX_MEMBERS)) >= MAX_MEMBERS)
-        throw tooMany('members', MAX_MEMBERS);
-      if ((await this.#members.count('user', [user._id], MAX_MEMBERSHIPS)) >= MAX_MEMBERSHIPS)
-        throw tooMany('memberships', MAX_MEMBERSHIPS);
-      const member = { group_id: groupId, owner_id: caller.userId, user_id: user._id, created_at: this.clock.now() };
-      await this.#members.insert({ _id: newId(), ...member }).catch(unlessThere);
+      await untilHeld(() => this.#added(caller.userId, groupId, user._id));
       // A group that went meanwhile may have left this row behind.
       await this.groups.owned(caller.userId, groupId).catch(async (gone: unknown) => {
         await this.#remove(groupId, user._id);
@@ -75,6 +68,21 @@ export class GroupMembers {
     return user;
   }
 
+  /** Counts once more behind its row, so that requests at the same time do not go over the limit together; undefined where they did. */
+  async #added(ownerId: string, groupId: string, userId: string): Promise<true | undefined> {
+    if ((await this.#members.find('member', groupId, userId)) !== undefined) return true;
+    if ((await this.#count(groupId)) >= MAX_MEMBERS) throw tooMany('members', MAX_MEMBERS);
+    const member = { group_id: groupId, owner_id: ownerId, user_id: userId, created_at: this.clock.now() };
+    const row = await this.#members.insert({ _id: newId(), ...member }).catch(unlessThere);
+    if (row === undefined || (await this.#count(groupId)) <= MAX_MEMBERS) return true;
+    await this.#members.remove(row._id);
+    return undefined;
+  }
+
+  #count(groupId: string): Promise<number> {
+    return this.#members.count('group', [groupId], MAX_MEMBERS + 1);
+  }
+
   async #remove(groupId: string, userId: string): Promise<boolean> {
     const row = await this.#members.find('member', groupId, userId);
     return row !== undefined && this.#members.remove(row._id);
@@ -85,6 +93,6 @@ export class GroupMembers {
 export const isThere = (user: UserDoc | undefined): user is UserDoc =>
   user?.state === 'active' || user?.state === 'disabled';
 
-function unlessThere(error: unknown): void {
+function unlessThere(error: unknown): undefined {
   if (!(error instanceof DuplicateKey)) throw error;
 }

@@ -58,8 +58,8 @@ export class GroupsController {
   /** Takes an account into a group; nothing changes for one that is in it. At most 1,000 members. */
   @Put(':id/members/:username')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @Policy({ access: 'user' })
-  @ApiProblems('not_found', 'conflict')
+  @Policy({ access: 'user', stepUp: true })
+  @ApiProblems('step_up_required', 'not_found', 'conflict')
   addMember(@Caller() caller: Principal, @Param('id') id: string, @Param('username') username: string): Promise<void> {
     return this.members.add(caller, id, username);
   }

@@ -46,9 +46,19 @@ export class Groups {
     const row = await audited(this.audit, groupIntent('group.create', caller, id), async () => {
       if ((await this.#groups.count('owner', [caller.userId], MAX_GROUPS)) >= MAX_GROUPS)
         throw tooMany('groups', MAX_GROUPS);
-      return this.sealer.insert(caller.userId, this.#insertion(id, caller.userId, name)).catch(asNameTaken);
+      const made = await this.sealer.insert(caller.userId, this.#insertion(id, caller.userId, name)).catch(asNameTaken);
+      await this.#requireRoom(made);
+      return made;
     });
     return viewOf(row, name);
+  }
+
+  /** Counts once more behind the row: requests at the same time do not go over the limit together. */
+  async #requireRoom({ _id, owner_id }: GroupDoc): Promise<void> {
+    if ((await this.#groups.count('owner', [owner_id], MAX_GROUPS + 1)) <= MAX_GROUPS) return;
+    await this.removal.begin(_id);
+    await this.removal.finish(_id);
+    throw tooMany('groups', MAX_GROUPS);
   }
 
   /** Oldest first. @throws DomainError `decryption_failed`. */

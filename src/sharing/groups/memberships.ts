@@ -1,10 +1,26 @@
 import { Injectable } from '@nestjs/common';
 import { Turns } from '../../kernel';
-import { Collection, Store, everyRow } from '../../store';
+import { Collection, Position, Store, everyRow } from '../../store';
 import { GroupDoc, GroupMemberDoc, groupCollection, groupMemberCollection } from './group.collection';
 
 /** Groups looked up at once. */
 const AT_ONCE = 16;
+/** Rows of memberships in one part. Anybody may take an account into a group, so there is no telling how many there are. */
+export const MEMBERSHIPS_AT_ONCE = 1_000;
+/** Rows that the store gives at a time. */
+const BATCH = 100;
+
+/** Where a part of a user's memberships begins: behind the row of this id, which is where that position is. */
+export interface MembershipMark {
+  readonly position: Position;
+  readonly id: string;
+}
+
+export interface MembershipPart {
+  /** The groups that are there: id -> its owner. */
+  readonly owners: ReadonlyMap<string, string>;
+  readonly next: MembershipMark | undefined;
+}
 
 /** Who is in which group, read anew each time: who was taken out of one is out at the next request, on every replica. */
 @Injectable()
@@ -29,25 +45,46 @@ export class Memberships {
     return member?.owner_id === group.ownerId && (await this.#active(group.id))?.owner_id === group.ownerId;
   }
 
-  /** The groups that the user is in: id -> its owner. */
-  async of(userId: string): Promise<ReadonlyMap<string, string>> {
+  /** Whether the user is in a group of this owner by a row up to this one. */
+  async wasIn(
+    group: { readonly id: string; readonly ownerId: string },
+    userId: string,
+    until: string,
+  ): Promise<boolean> {
+    const member = await this.#members.find('member', group.id, userId);
+    if (member === undefined || member._id > until) return false;
+    return member.owner_id === group.ownerId && (await this.#active(group.id))?.owner_id === group.ownerId;
+  }
+
+  /** Some of the groups that the user is in, longest in it first. */
+  async part(userId: string, after: MembershipMark | undefined): Promise<MembershipPart> {
+    const { rows, next } = await this.#rowsBehind(userId, after);
     const owners = new Map<string, string>();
     const turns = new Turns();
-    let some: GroupMemberDoc[] = [];
-    const look = async (): Promise<void> => {
+    for (let at = 0; at < rows.length; at += AT_ONCE) {
+      const some = rows.slice(at, at + AT_ONCE);
       const groups = await Promise.all(some.map(({ group_id }) => this.#active(group_id)));
-      some.forEach(({ group_id, owner_id }, at) => {
-        if (groups[at]?.owner_id === owner_id) owners.set(group_id, owner_id);
+      some.forEach(({ group_id, owner_id }, index) => {
+        if (groups[index]?.owner_id === owner_id) owners.set(group_id, owner_id);
       });
-      some = [];
       await turns.pause();
-    };
-    for await (const member of everyRow(this.#members, 'user', [userId])) {
-      some.push(member);
-      if (some.length === AT_ONCE) await look();
     }
-    await look();
-    return owners;
+    return { owners, next };
+  }
+
+  async #rowsBehind(userId: string, start: MembershipMark | undefined) {
+    const rows: GroupMemberDoc[] = [];
+    const turns = new Turns();
+    let after = start?.position;
+    for (let looked = 0; looked < MEMBERSHIPS_AT_ONCE; looked += BATCH) {
+      const options = { limit: BATCH, ...(after !== undefined && { after }) };
+      const page = await this.#members.list('user', [userId], options);
+      rows.push(...page.items);
+      await turns.pause();
+      after = page.next;
+      if (after === undefined) return { rows, next: undefined };
+    }
+    return { rows, next: { position: after as Position, id: rows.at(-1)?._id ?? start?.id ?? '' } };
   }
 
   async #active(groupId: string): Promise<GroupDoc | undefined> {
