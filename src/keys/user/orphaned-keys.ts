@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { audited, AuditSink, Clock, DAY, MINUTE } from '../../kernel';
 import { type Collection, Store } from '../../store';
 import { erased } from './given-up-keys';
@@ -12,6 +12,11 @@ export const REGISTRATION_LIFE = 15 * MINUTE;
 /** A key that old belongs to an account whose row somebody took away, and not to a registration. */
 export const OLDEST = 30 * DAY;
 
+/** So many keys without an account are what registrations leave, however few accounts there are. */
+const FEW = 3;
+/** Ended in one sweep at most. */
+const MOST = 1_000;
+
 /** Whether anything is sealed under the owner's key. */
 export type IsUsed = (ownerId: string) => Promise<boolean>;
 
@@ -21,6 +26,7 @@ export type IsUsed = (ownerId: string) => Promise<boolean>;
  */
 @Injectable()
 export class OrphanedKeys {
+  readonly #logger = new Logger('OrphanedKeys');
   readonly #rows: Collection<UserKeyDoc>;
 
   constructor(
@@ -37,25 +43,50 @@ export class OrphanedKeys {
    * How many were ended, newest first. The key's row is read before the account is looked for, and ended by compare-and-set: a registration
    * that comes back to this key stores the row again (`StoredUserKeys.create`) after its account is there. So either the account is seen, or the
    * end does not hold, however long either of the two slept.
+   *
+   * The end of a key cannot be undone, so nothing is ended where more keys lack an account than have one: then accounts are missing, as
+   * while somebody restores them.
    */
   async sweep(isUsed: IsUsed): Promise<number> {
-    const now = this.clock.now();
+    const { orphans, count, owned } = await this.#found();
+    if (count > Math.max(FEW, owned)) {
+      this.#logger.error(
+        `${count} user keys have no account and ${owned} have one: accounts are missing, no key is ended`,
+      );
+      return 0;
+    }
     let ended = 0;
+    for (const row of orphans) if (await this.#endIfOrphaned(row, isUsed)) ended += 1;
+    return ended;
+  }
+
+  async #found(): Promise<Found> {
+    const now = this.clock.now();
+    const found: Found = { orphans: [], count: 0, owned: 0 };
     for (let after: string | undefined; ;) {
       const options = { limit: PAGE, reverse: true, onForged: () => undefined, ...(after !== undefined && { after }) };
       const page = await this.#rows.list('state', ['active'], options);
       for (const row of page.items) {
         const age = now - row.created_at;
-        if (age > OLDEST) return ended;
-        if (age >= REGISTRATION_LIFE && (await this.#endIfOrphaned(row, isUsed))) ended += 1;
+        if (age > OLDEST) return found;
+        if (age >= REGISTRATION_LIFE) await this.#look(row, found);
       }
-      if (page.next === undefined) return ended;
+      if (page.next === undefined) return found;
       after = page.next;
     }
   }
 
+  async #look(row: UserKeyDoc, found: Found): Promise<void> {
+    if ((await this.accounts.nameOf(row._id)) !== undefined) {
+      found.owned += 1;
+      return;
+    }
+    found.count += 1;
+    if (found.orphans.length < MOST) found.orphans.push(row);
+  }
+
   async #endIfOrphaned(row: UserKeyDoc, isUsed: IsUsed): Promise<boolean> {
-    if ((await this.accounts.nameOf(row._id)) !== undefined || (await isUsed(row._id))) return false;
+    if (await isUsed(row._id)) return false;
     const intent = { action: 'user-key.orphan-end', actor: 'system:user-keys', resource: `user/${row._id}` } as const;
     return audited(this.audit, intent, async () => {
       if ((await this.#rows.replace(erased(row))) === undefined) return false;
@@ -63,4 +94,11 @@ export class OrphanedKeys {
       return true;
     });
   }
+}
+
+/** Keys that are old enough: those without an account, how many these are, and how many have one. */
+interface Found {
+  readonly orphans: UserKeyDoc[];
+  count: number;
+  owned: number;
 }

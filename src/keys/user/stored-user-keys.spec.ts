@@ -197,6 +197,23 @@ describe('User keys', () => {
       expect((await row('active')).state).toBe('erased');
     });
 
+    it('ends no key while more keys lack an account than have one, as in a restore of accounts', async () => {
+      const owners = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+      for (const owner of owners) await houses.userKeys.create(owner, owner);
+      clock.ms += HOUR;
+      const audit = { begin: () => Promise.resolve({ close: () => undefined }) } as unknown as AuditSink;
+      const sweep = (missing: readonly string[]): Promise<number> => {
+        const accounts = { nameOf: (owner: string) => Promise.resolve(missing.includes(owner) ? undefined : owner) };
+        return new OrphanedKeys(houses.store, clock, accounts, houses.userKeys, audit).sweep(() =>
+          Promise.resolve(false),
+        );
+      };
+      expect(await sweep(owners)).toBe(0);
+      expect((await row('a')).state).toBe('active');
+      expect(await sweep(['a', 'b', 'c', 'd'])).toBe(4);
+      expect((await row('a')).state).toBe('erased');
+    });
+
     it('loses nothing of a living writer, however long that one slept: it starts again', async () => {
       masterKey.afterWrap = () => Promise.resolve();
       const sleeping = await row('young');
