@@ -9,6 +9,7 @@ const PAGE = 200;
 /**
  * Wraps in Vault that no row names: of versions that were dropped, or put back by a process that slept meanwhile. The row says that they are
  * to go before they do, so whoever comes next goes on. Where wraps lie in the rows there are none.
+ * A wrap above the row's current version is never one: a store that was restored from a backup is behind Vault.
  */
 @Injectable()
 export class StrayWraps {

@@ -45,7 +45,10 @@ export abstract class UserKeyHome {
    * first wrap of an owner, is a free place taken: for anybody else a free place is what an erase left. @throws NameHeld
    */
   abstract keep(row: Draft<UserKeyDoc>, isNew?: boolean): Promise<void>;
-  /** Ids of this owner's wraps that the row does not name. A writer that lives may be about to name them. */
+  /**
+   * Ids of this owner's wraps that the row does not name, up to its current version. A newer wrap stays: after the store was restored
+   * from a backup it may belong to a later backup. A writer that lives may be about to name one of these.
+   */
   abstract strays(row: UserKeyDoc): Promise<readonly string[]>;
   /** Takes wraps away that no row names, or will name, with every copy that they have in what lay there before. Safe to repeat. */
   abstract forget(row: Draft<UserKeyDoc>, keyIds: readonly string[]): Promise<void>;

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Collection, DuplicateKey, KeyPart, ListOptions, Page, Position } from '../collection';
 import { CollectionDefinition, Doc, Draft } from '../definition';
 import { firstRevision } from '../first-revision';
@@ -58,6 +59,8 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
     checkLimit(options.limit);
     const place = this.#shape.index(index);
     const parts = this.#shape.key(place, prefix, false);
+    // Reads are synchronous: a walk over all pages would be one turn of the event loop otherwise.
+    if (options.after !== undefined) await nextTurn();
     return this.#read((rows) => {
       const start = this.#prefix(rows, place, parts);
       const entries = [...rows.getRange({ ...range(start, options), limit: options.limit + 1 })];
@@ -75,6 +78,7 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
     const place = this.#shape.index(index);
     const parts = this.#shape.key(place, prefix, false);
     const start = this.layout.rows;
+    await this.environment.ownTurn();
     // One row after the other, and not a page of them: most may be large and somebody else's.
     return this.#read((rows) => {
       const items: T[] = [];

@@ -90,6 +90,54 @@ describe('the embedded store', () => {
     await expect(store.ping()).rejects.toMatchObject({ code: 'store_unavailable' });
   });
 
+  describe('while it is walked over', () => {
+    const PAGES = 20;
+    /** Counts the turns of the event loop, and the most pages that came in one of them. */
+    async function turnsOf(walk: (onPage: () => void) => Promise<void>): Promise<{ turns: number; most: number }> {
+      const seen = { turns: 0, pages: 0, most: 0 };
+      const count = (): void => {
+        seen.turns += 1;
+        seen.pages = 0;
+      };
+      let immediate = setImmediate(function again() {
+        count();
+        immediate = setImmediate(again);
+      });
+      await walk(() => (seen.most = Math.max(seen.most, ++seen.pages)));
+      clearImmediate(immediate);
+      return seen;
+    }
+
+    beforeEach(async () => {
+      for (let at = 0; at < PAGES; at += 1) await rows.insert({ _id: `ticket-${at}`, number: `${at}` });
+    });
+
+    it('lets others have their turn between two pages of a list', async () => {
+      const { turns } = await turnsOf(async (onPage) => {
+        for (let after: string | undefined, page = 0; page < PAGES; page += 1) {
+          const { next } = await rows.list('_id', [], { limit: 1, ...(after !== undefined && { after }) });
+          onPage();
+          after = next;
+        }
+      });
+      expect(turns).toBeGreaterThanOrEqual(PAGES - 2);
+    });
+
+    it('gives one page of all scans together to a turn', async () => {
+      const { most } = await turnsOf(async (onPage) => {
+        const scan = async (): Promise<void> => {
+          for (let after: string | undefined, page = 0; page < PAGES; page += 1) {
+            const { next } = await rows.scan('_id', [], { limit: 1, ...(after !== undefined && { after }) });
+            onPage();
+            after = next;
+          }
+        };
+        await Promise.all(Array.from({ length: 8 }, scan));
+      });
+      expect(most).toBeLessThanOrEqual(2);
+    });
+  });
+
   it('keeps its folder to its owner', async () => {
     expect((await stat(join(folder, 'store'))).mode & 0o777).toBe(0o700);
   });

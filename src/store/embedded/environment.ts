@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { open, RootDatabase } from 'lmdb';
 import { DomainError, StartRefused } from '../../kernel';
 import { CLOSE_DEADLINE, OPERATION_DEADLINE, withDeadline } from '../deadline';
@@ -14,6 +15,7 @@ export class Environment {
   /** For use inside `write` only; reads go through `fresh`. */
   readonly rows: Rows;
   #isClosed = false;
+  #lastTurn: Promise<void> = Promise.resolve();
 
   /** @throws StartRefused where the folder cannot be used. */
   constructor(
@@ -63,6 +65,15 @@ export class Environment {
     } catch (error) {
       throw await this.fault(error);
     }
+  }
+
+  /**
+   * Resolves in a turn of the event loop that no other caller has. A read is synchronous, so each long one waits for a turn of its own:
+   * otherwise many walks at once would keep requests out for as long as all their pages take together.
+   */
+  ownTurn(): Promise<void> {
+    this.#lastTurn = this.#lastTurn.then(() => nextTurn());
+    return this.#lastTurn;
   }
 
   /** What the port throws for `error`. */

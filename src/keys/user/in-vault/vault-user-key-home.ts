@@ -116,7 +116,8 @@ export class VaultUserKeyHome extends VaultPlace {
       const { document } = await this.#read(nameOf(row));
       if (document.state !== 'active' || document.userId !== row._id) return [];
       const named = new Set(row.versions.map(({ key_id }) => key_id));
-      return document.entries.map(({ key_id }) => key_id).filter((id) => !named.has(id));
+      const strays = document.entries.filter(({ key_id, version }) => !named.has(key_id) && version <= row.current);
+      return strays.map(({ key_id }) => key_id);
     });
   }
 
