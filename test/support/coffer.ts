@@ -32,13 +32,14 @@ export interface CofferOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Kept at `close`. */
   readonly dataDir?: string;
+  /** The time at which it starts, in ms since the epoch; its clock goes on from there. */
+  readonly at?: number;
 }
 
-export async function startCoffer({ env = {}, dataDir }: CofferOptions = {}): Promise<Coffer> {
+export async function startCoffer({ env = {}, dataDir, at }: CofferOptions = {}): Promise<Coffer> {
   const folder = dataDir ?? (await mkdtemp(join(tmpdir(), 'coffer-inside-')));
-  const app = await start({ RATE_LIMITS: 'off', LOG_LEVEL: 'silent', ...env, DATA_DIR: folder });
-  const clock = { offset: 0 };
-  Object.assign(app.get(Clock), { now: () => Date.now() + clock.offset });
+  const clock = { offset: at === undefined ? 0 : at - Date.now() };
+  const app = await start({ RATE_LIMITS: 'off', LOG_LEVEL: 'silent', ...env, DATA_DIR: folder }, clock);
   const { port } = app.getHttpServer().address() as { port: number };
   const mails = async (): Promise<ReceivedMail[]> => {
     await app.get(MailQueue, { strict: false }).settled();
@@ -64,12 +65,16 @@ export async function startCoffer({ env = {}, dataDir }: CofferOptions = {}): Pr
   };
 }
 
-async function start(env: Readonly<Record<string, string>>): Promise<NestFastifyApplication> {
+async function start(
+  env: Readonly<Record<string, string>>,
+  clock: { readonly offset: number },
+): Promise<NestFastifyApplication> {
   const config = loadConfig({ newSecret: () => 'a secret of a test that is long enough', env });
   const options = { bodyParser: false, logger: false, abortOnError: false } as const;
   const adapter = createServerAdapter(config.http);
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.forConfig(config), adapter, options);
   installHttp(app);
+  Object.assign(app.get(Clock), { now: () => Date.now() + clock.offset });
   if (!(await app.get(Startup).attempt())) throw new Error('the service did not open');
   await app.listen(0, '127.0.0.1');
   return app;
