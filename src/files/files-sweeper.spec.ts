@@ -4,7 +4,7 @@ import { startProcess } from '../../test/support/processes';
 import { FilesRig, openFilesRig } from '../../test/support/files-rig';
 import { DAY, DomainError, HOUR, MINUTE, Principal, SECOND } from '../kernel';
 import { update } from '../store';
-import { fileUsageCollection } from './usage.collection';
+import { fileUsageCollection } from '../quota';
 
 describe('the sweeper', () => {
   let rig: FilesRig;

@@ -1,5 +1,6 @@
 import { Module, OnApplicationShutdown } from '@nestjs/common';
 import { FileMessages } from '../crypto';
+import { QuotaModule } from '../quota';
 import { SharingModule } from '../sharing';
 import { BlobRefs } from './blob-refs';
 import { ContentCheck } from './content-check';
@@ -44,7 +45,7 @@ import * as uploads from './uploads';
 import { UsageLedger } from './usage-ledger';
 
 @Module({
-  imports: [SharingModule],
+  imports: [QuotaModule, SharingModule],
   controllers: [
     FilesController,
     FileContentController,

@@ -1,10 +1,10 @@
 import { startActor } from '../../test/support/actors';
 import { type OpenStore, openSealedStore, temporarySealedStore } from '../../test/support/sealed-store';
-import { Config } from '../config';
+import { usageParts } from '../../test/support/usage';
 import { SystemClock, newId } from '../kernel';
-import { GatheredChanges } from './gathered-changes';
+import { GatheredChanges } from '../quota';
 import { UsageLedger } from './usage-ledger';
-import { FileUsageDoc, fileUsageCollection } from './usage.collection';
+import { FileUsageDoc, fileUsageCollection } from '../quota';
 
 let open: OpenStore;
 beforeEach(async () => {
@@ -72,7 +72,7 @@ describe('the sum of an owner', () => {
     const owner = newId();
     await rows().insert({ _id: owner, bytes: 100, marks: {} });
     const ledgers = [open.store, openSealedStore(open.folder).store].map(
-      (store) => new UsageLedger(store, new SystemClock(), { files: { userQuota: 400 } } as Config),
+      (store) => new UsageLedger(store, new SystemClock(), ...usageParts(store, { userQuota: 400 })),
     );
     const outcomes = await Promise.allSettled(
       Array.from({ length: 400 }, (_, at) => ledgers[at % 2]!.add(owner, `f${at}`, 1)),

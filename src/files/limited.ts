@@ -1,5 +1,5 @@
 import { Burst, DomainError, bytesIn } from '../kernel';
-import { quotaExceeded } from './usage-ledger';
+import { quotaExceeded } from '../quota';
 
 export interface SizeLimits {
   /** MAX_FILE_SIZE. */

@@ -2,7 +2,7 @@ import { BlobStore } from '../blobs';
 import { HOUR, Principal } from '../kernel';
 import { type FilesRig, openFilesRig } from '../../test/support/files-rig';
 import { Collection } from '../store';
-import { type FileUsageDoc, fileUsageCollection } from './usage.collection';
+import { type FileUsageDoc, fileUsageCollection } from '../quota';
 
 const BYTES = 9;
 

@@ -1,12 +1,10 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { CONFIG, Config } from '../config';
-import { Clock, DomainError, FirstFault } from '../kernel';
+import { Injectable } from '@nestjs/common';
+import { Clock, FirstFault } from '../kernel';
+import { FileUsageDoc, GatheredChanges, OwnerUsage, RecordUsage, UsageMark, isEmptyUsage, takenOf } from '../quota';
 import { Collection, Store } from '../store';
 import { awaits, restOf } from './content-versions';
 import { FileDoc, fileCollection } from './file.collection';
-import { GatheredChanges } from './gathered-changes';
 import { uploadGone } from './heartbeat';
-import { FileUsageDoc, UsageMark, fileUsageCollection } from './usage.collection';
 
 const BATCH = 100;
 
@@ -29,24 +27,24 @@ export class UsageLedger {
   readonly #usage: Collection<FileUsageDoc>;
   readonly #files: Collection<FileDoc>;
   readonly #changes: GatheredChanges<FileUsageDoc>;
-  readonly #quota: number;
 
   constructor(
     store: Store,
     private readonly clock: Clock,
-    @Inject(CONFIG) config: Config,
+    private readonly usage: OwnerUsage,
+    private readonly records: RecordUsage,
   ) {
-    this.#usage = store.collection(fileUsageCollection);
+    this.#usage = usage.rows;
     this.#files = store.collection(fileCollection);
-    this.#changes = new GatheredChanges(this.#usage);
-    this.#quota = config.files.userQuota ?? Infinity;
+    this.#changes = usage.changes;
   }
 
   /** Bytes that the owner may still add. A first look: `add` decides. */
   async left(ownerId: string): Promise<number> {
-    if (this.#quota === Infinity) return Infinity;
-    const usage = await this.#usage.find('_id', ownerId);
-    return Math.max(0, this.#quota - (usage?.bytes ?? 0));
+    const { quota } = this.usage;
+    if (quota === Infinity) return Infinity;
+    await this.records.ensureCounted(ownerId);
+    return Math.max(0, quota - takenOf(await this.usage.find(ownerId)));
   }
 
   /**
@@ -55,6 +53,7 @@ export class UsageLedger {
    * @throws DomainError `quota_exceeded`, `conflict` (given up meanwhile)
    */
   async add(ownerId: string, mark: string, bytes: number): Promise<void> {
+    await this.records.ensureCounted(ownerId);
     const wasThere = await this.#changes.make(ownerId, (usage) =>
       this.added(usage ?? { _id: ownerId, rev: 0, bytes: 0, marks: {} }, mark, bytes),
     );
@@ -75,9 +74,10 @@ export class UsageLedger {
   async settle(ownerId: string, ...marks: readonly string[]): Promise<void> {
     await this.#changes.make(ownerId, (usage) => {
       const kept = Object.entries(usage?.marks ?? {}).filter(([mark]) => !marks.includes(mark));
-      if (usage === undefined || (kept.length === Object.keys(usage.marks).length && !isEmpty(usage))) return usage;
+      if (usage === undefined || (kept.length === Object.keys(usage.marks).length && !isEmptyUsage(usage)))
+        return usage;
       const settled = withMarks(usage, Object.fromEntries(kept));
-      return isEmpty(settled) ? undefined : settled;
+      return isEmptyUsage(settled) ? undefined : settled;
     });
   }
 
@@ -119,9 +119,8 @@ export class UsageLedger {
 
   private added(usage: FileUsageDoc, mark: string, bytes: number): FileUsageDoc {
     if (usage.marks[mark] !== undefined) return usage;
-    const sum = usage.bytes + bytes;
-    if (sum > this.#quota) throw quotaExceeded();
-    return this.marked(usage, sum, mark, { change: 'added', bytes });
+    this.usage.requireRoom(usage, bytes, 'file');
+    return this.marked(usage, usage.bytes + bytes, mark, { change: 'added', bytes });
   }
 
   private released(usage: FileUsageDoc, { mark, bytes }: Share): FileUsageDoc {
@@ -135,11 +134,6 @@ export class UsageLedger {
     return withMarks({ ...usage, bytes }, { ...usage.marks, [fileId]: { ...mark, at: this.clock.now() } });
   }
 }
-
-export const quotaExceeded = (): DomainError =>
-  new DomainError('quota_exceeded', { detail: 'The file would pass the quota of this account.' });
-
-const isEmpty = ({ bytes, marks }: FileUsageDoc): boolean => bytes === 0 && Object.keys(marks).length === 0;
 
 /** The content that a mark names, as `usageMark` made it. */
 function contentOf(mark: string): { readonly fileId: string; readonly version: number } {

@@ -1,5 +1,5 @@
 import { Ciphertext, Plaintext, ciphertext, plaintext } from '../kernel';
-import { OwnerKeys, SealPlace } from '../keys/user';
+import { ENVELOPE_OVERHEAD, OwnerKeys, SealPlace } from '../keys/user';
 import { SensitiveDataDoc } from './sensitive-data.collection';
 
 export type SealedFields = Pick<SensitiveDataDoc, 'encrypted_value' | 'key_version'>;
@@ -19,6 +19,10 @@ export function openValue(keys: OwnerKeys, row: SensitiveDataDoc): string {
   bytes.fill(0);
   return value;
 }
+
+/** The size of the value, by its envelope alone. */
+export const valueBytes = ({ encrypted_value }: SealedFields): number =>
+  Math.max(0, encrypted_value.length / 2 - ENVELOPE_OVERHEAD);
 
 /** Characters that are no hex end the buffer early, so a damaged field arrives as a short envelope and fails like any other. */
 const envelopeOf = (row: SensitiveDataDoc): Ciphertext => ciphertext(Buffer.from(row.encrypted_value, 'hex'));

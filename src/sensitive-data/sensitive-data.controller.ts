@@ -28,7 +28,7 @@ export class SensitiveDataController {
   @Post()
   @HttpCode(200)
   @Policy({ access: 'user', idempotent: 'replay' })
-  @ApiProblems('invalid_value')
+  @ApiProblems('invalid_value', 'quota_exceeded')
   async create(
     @Caller() caller: Principal,
     @Body() body: WriteSensitiveDataDto,
@@ -81,7 +81,7 @@ export class SensitiveDataController {
   @Put(':id')
   @Policy({ access: 'user' })
   @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag that was read', example: '"1"' })
-  @ApiProblems('invalid_value', 'not_found', 'precondition_failed', 'conflict', 'integrity_failed')
+  @ApiProblems('invalid_value', 'not_found', 'precondition_failed', 'conflict', 'integrity_failed', 'quota_exceeded')
   async replace(
     @Caller() caller: Principal,
     @Param('id') id: string,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { DomainError, MINUTE, SystemClock } from '../kernel';
 import { type Collection, type Doc } from '../store';
 import { type KeyHouse, openKeyHouse, principal } from '../../test/support/key-house';
+import { noQuota } from '../../test/support/usage';
 import { OwnedRecords } from '.';
 import { PendingSweeper } from './pending-sweeper';
 import { parseRecord } from './sensitive-data';
@@ -31,6 +32,7 @@ beforeEach(async () => {
     house.sealer,
     house.audit,
     new SystemClock(),
+    noQuota(house.store),
     new DamageReports(metrics, house.audit),
   );
   rows = house.store.collection(sensitiveDataCollection);

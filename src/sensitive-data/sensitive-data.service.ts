@@ -14,8 +14,9 @@ import {
 } from '../kernel';
 import { OwnerKeys, SealedInsert, Sealer } from '../keys/user';
 import { DamageReports } from '../observability';
+import { RecordUsage } from '../quota';
 import { Collection, Position, Store, untilHeld, update } from '../store';
-import { SealedFields, openValue, sealValue } from './record-cipher';
+import { SealedFields, openValue, sealValue, valueBytes } from './record-cipher';
 import { HIDDEN, RecordInput, RecordView, View, masked, showsPart } from './sensitive-data';
 import { SensitiveDataDoc, sensitiveDataCollection } from './sensitive-data.collection';
 
@@ -53,6 +54,7 @@ export class SensitiveDataService {
     private readonly sealer: Sealer,
     private readonly audit: AuditSink,
     private readonly clock: Clock,
+    private readonly usage: RecordUsage,
     @Optional() private readonly damage?: DamageReports,
   ) {
     this.#rows = store.collection(sensitiveDataCollection);
@@ -61,7 +63,9 @@ export class SensitiveDataService {
   async create(caller: Principal, input: RecordInput): Promise<Versioned> {
     const id = newId();
     const row = await audited(this.audit, intent('record.create', caller, id), () =>
-      this.sealer.insert(caller.userId, this.#insertion(id, caller.userId, input)),
+      this.usage.during(caller.userId, Buffer.byteLength(input.value, 'utf8'), () =>
+        this.sealer.insert(caller.userId, this.#insertion(id, caller.userId, input)),
+      ),
     );
     return { record: viewOf(row, input.value), rev: row.rev };
   }
@@ -92,8 +96,9 @@ export class SensitiveDataService {
         const before = await this.#owned(caller, id);
         guard(before.rev);
         const sealed = await this.sealer.with(caller.userId, (keys) => sealValue(keys, id, input.value));
-        const updated_at = this.clock.now();
-        return this.#rows.replace({ ...before, ...sealed, data_type: input.dataType, updated_at });
+        const after = { ...before, ...sealed, data_type: input.dataType, updated_at: this.clock.now() };
+        const bytes = valueBytes(after) - valueBytes(before);
+        return this.usage.during(caller.userId, bytes, () => this.#rows.replace(after));
       }),
     );
     return { record: viewOf(row, input.value), rev: row.rev };
@@ -105,7 +110,8 @@ export class SensitiveDataService {
       untilHeld(async () => {
         const row = await this.#owned(caller, id);
         guard(row.rev);
-        return (await this.#rows.remove(id, row.rev)) ? row : undefined;
+        const remove = async () => ((await this.#rows.remove(id, row.rev)) ? row : undefined);
+        return this.usage.during(caller.userId, -valueBytes(row), remove);
       }),
     );
   }

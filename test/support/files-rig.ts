@@ -32,7 +32,8 @@ import { IncomingContents } from '../../src/files/incoming-contents';
 import { NewFiles } from '../../src/files/new-files';
 import { OwnedFiles } from '../../src/files/owned-files';
 import { UploadFields, parseContent, parseUpload } from '../../src/files/upload-request';
-import { FileUsageDoc, fileUsageCollection } from '../../src/files/usage.collection';
+import { FileUsageDoc, fileUsageCollection } from '../../src/quota';
+import { usageParts } from './usage';
 import { UsageLedger } from '../../src/files/usage-ledger';
 import { LeasedScheduler } from '../../src/jobs/leased-scheduler';
 import { Clock, Principal, Readiness, burstsOf, newId } from '../../src/kernel';
@@ -98,7 +99,7 @@ export async function openFilesRig(options: RigOptions = {}) {
   const sharing = sharingParts({ store, sealer, audit, clock });
   const messages = new FileMessages(noWorkers());
   const worker = new FileWorker();
-  const usage = new UsageLedger(store, clock, config);
+  const usage = new UsageLedger(store, clock, ...usageParts(store, { clock, userQuota }));
   const links = new Links(store, new PasswordHasher({ pepper: 'a pepper of a test' }), clock);
   const refs = new BlobRefs(store);
   const traces = new FileTraces(new SharedResources(sharing.grants, links), refs);

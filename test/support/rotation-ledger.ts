@@ -1,5 +1,6 @@
 import { isDomainError, SystemClock } from '../../src/kernel';
 import { SensitiveDataService } from '../../src/sensitive-data/sensitive-data.service';
+import { noQuota } from './usage';
 import { type KeyHouse, principal } from './key-house';
 import { isOutage } from './outages';
 
@@ -19,7 +20,13 @@ export class RotationLedger {
   #fresh: string[] = [];
 
   constructor(private readonly house: KeyHouse) {
-    this.#records = new SensitiveDataService(house.store, house.sealer, house.audit, new SystemClock());
+    this.#records = new SensitiveDataService(
+      house.store,
+      house.sealer,
+      house.audit,
+      new SystemClock(),
+      noQuota(house.store),
+    );
   }
 
   get size(): number {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { newId, SystemClock } from '../../src/kernel';
 import { SensitiveDataService } from '../../src/sensitive-data/sensitive-data.service';
+import { noQuota } from './usage';
 import { type KeyHouse, principal } from './key-house';
 import { isOutage } from './outages';
 
@@ -32,7 +33,7 @@ export class RotationTraffic {
 
   constructor(private readonly options: TrafficOptions) {
     const { store, sealer, audit } = options.house;
-    this.#records = new SensitiveDataService(store, sealer, audit, new SystemClock());
+    this.#records = new SensitiveDataService(store, sealer, audit, new SystemClock(), noQuota(store));
   }
 
   start(): void {

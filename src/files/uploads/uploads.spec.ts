@@ -13,7 +13,7 @@ import { blobRefCollection } from '../blob-ref.collection';
 import { fileCollection } from '../file.collection';
 import { FilesSweeper } from '../files-sweeper';
 import { OwnedFiles } from '../owned-files';
-import { fileUsageCollection } from '../usage.collection';
+import { fileUsageCollection } from '../../quota';
 import { UploadCompletion } from './completion';
 import { NewUploads } from './new-uploads';
 import { OwnedUploads } from './owned-uploads';

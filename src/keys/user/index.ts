@@ -1,3 +1,4 @@
+export { ENVELOPE_OVERHEAD } from '../../crypto';
 export { ErasedKeys, type FormerWraps, type VersionFate, type WrapFate } from './erased-keys';
 export { KeyCache, type KeyCacheOptions } from './key-cache';
 export { type IsUsed, OLDEST, OrphanedKeys, REGISTRATION_LIFE } from './orphaned-keys';
