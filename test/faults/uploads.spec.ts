@@ -57,21 +57,17 @@ describe('a service that is killed while a resumable upload ends', () => {
     await expectWhole(answer.headers['file-id']);
   });
 
-  it.each([
-    'upload.segment-counted',
-    'assembly.begun',
-    'assembly.stored',
-    'assembly.active',
-    'assembly.done',
-    'assembly.cleared',
-  ])('at %s has the file for who asks again', async (point) => {
-    const path = await dieAt(point);
-    expect([CONTENT.length - 1, CONTENT.length]).toContain(await offsetOf(client, path));
-    const answer = await patchUpload(client, path, CONTENT.length - 1, CONTENT.subarray(-1));
-    expect(answer.status).toBe(204);
-    await expectWhole(answer.headers['file-id']);
-    expect(await offsetOf(client, path)).toBe(CONTENT.length);
-  });
+  it.each(['upload.segment-counted', 'assembly.begun', 'assembly.stored', 'assembly.active', 'assembly.done'])(
+    'at %s has the file for who asks again',
+    async (point) => {
+      const path = await dieAt(point);
+      expect([CONTENT.length - 1, CONTENT.length]).toContain(await offsetOf(client, path));
+      const answer = await patchUpload(client, path, CONTENT.length - 1, CONTENT.subarray(-1));
+      expect(answer.status).toBe(204);
+      await expectWhole(answer.headers['file-id']);
+      expect(await offsetOf(client, path)).toBe(CONTENT.length);
+    },
+  );
 
   it('at assembly.cleared has the file, whether or not it could still say so', async () => {
     const path = await newUpload(client, 'cleared', CONTENT.length);
