@@ -75,10 +75,11 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     // Taken before the write: of many that start at once, those that do not fit are left to the next turn.
     const leave = this.#occupy(kind);
     try {
-      const since = this.clock.elapsed();
-      const doc = await this.#insert(kind, data, place, this.#leases.fresh());
-      this.#run(this.#leases.hold(doc, since));
-      return jobOf(doc);
+      const lease = await this.#leases.takeBy((fields) => this.#insert(kind, data, place, fields));
+      if (lease === undefined) throw new TypeError('an insert gave no row');
+      const { row } = lease;
+      this.#run(lease);
+      return jobOf(row);
     } finally {
       leave();
     }

@@ -101,6 +101,27 @@ describe('a lease, whatever the clocks of replicas say,', () => {
   });
 });
 
+describe('A job that is seen before the write that stored it has answered', () => {
+  it('is run once, and not taken over from itself', async () => {
+    const rows = open.store.collection(jobsCollection);
+    const insert = rows.insert.bind(rows);
+    const { handler, reached, release } = gate();
+    const run = jest.fn(handler);
+    const runner = runnerWith(run);
+    const answer = jest.spyOn(rows, 'insert').mockImplementationOnce(async (draft) => {
+      const stored = await insert(draft);
+      await runner.poll();
+      return stored;
+    });
+    const { id } = await runner.start('count', {});
+    answer.mockRestore();
+    await expect((await reached).hold()).resolves.toBeUndefined();
+    expect(run).toHaveBeenCalledTimes(1);
+    expect((await rowOf(id)).fence).toBe(1);
+    release();
+  });
+});
+
 describe('Jobs of one kind', () => {
   class NarrowRunner extends JobRunner {
     protected override readonly timings: LeaseTimings = { leaseMs: 10_000, renewMs: 2 ** 30, pollMs: 2 ** 30 };

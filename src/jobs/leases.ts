@@ -28,6 +28,8 @@ export const LEASE_TIMINGS: LeaseTimings = { leaseMs: 12_000, renewMs: 4_000, po
 export class Leases<T extends Leased> {
   readonly #process = newLeaseOwner();
   readonly #held = new Set<HeldLease<T>>();
+  /** Texts of leases whose first write is under way: their rows may be seen before that write has answered. */
+  readonly #taking = new Set<string>();
   readonly #seen = new Map<string, { readonly mark: string; readonly since: number }>();
   #taken = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -39,17 +41,25 @@ export class Leases<T extends Leased> {
     private readonly timings: () => LeaseTimings,
   ) {}
 
-  /** What the row of a lease says that is taken now. */
-  fresh(): LeaseFields {
+  /** Stores a row by `write` with what it says of a lease that is taken by it. Undefined where `write` stores nothing. */
+  async takeBy(write: (lease: LeaseFields) => Promise<T | undefined>): Promise<HeldLease<T> | undefined> {
     this.#taken += 1;
-    return { lease_owner: `${this.#process}/${this.#taken}`, lease_until: this.clock.now() + this.timings().leaseMs };
+    const lease_owner = `${this.#process}/${this.#taken}`;
+    const since = this.clock.elapsed();
+    this.#taking.add(lease_owner);
+    try {
+      const row = await write({ lease_owner, lease_until: this.clock.now() + this.timings().leaseMs });
+      return row && this.#hold(row, since);
+    } finally {
+      this.#taking.delete(lease_owner);
+    }
   }
 
   /** Whether nobody holds the lease, as far as this process has seen. A first look at a living holder's row only begins the watch. */
   isFree(row: T): boolean {
     if (row.lease_owner === '' || isGone(row.lease_owner, this.#process)) return true;
     // Its own, and not held any more: the write that gave it back did not arrive.
-    if (row.lease_owner.startsWith(`${this.#process}/`)) return !this.#holds(row.lease_owner);
+    if (row.lease_owner.startsWith(`${this.#process}/`)) return !this.#isOurs(row.lease_owner);
     const [mark, now] = [`${row.lease_owner} ${row.rev}`, this.clock.elapsed()];
     const seen = this.#seen.get(row._id);
     if (seen?.mark === mark) return now - seen.since >= this.timings().leaseMs;
@@ -63,14 +73,12 @@ export class Leases<T extends Leased> {
   }
 
   /** Takes the lease by one conditional write of `changed`; undefined where another writer came first. */
-  async take(row: T, changed: Partial<T> = {}): Promise<HeldLease<T> | undefined> {
-    const since = this.clock.elapsed();
-    const taken = await this.rows.replace({ ...row, ...changed, ...this.fresh() });
-    return taken && this.hold(taken, since);
+  take(row: T, changed: Partial<T> = {}): Promise<HeldLease<T> | undefined> {
+    return this.takeBy((lease) => this.rows.replace({ ...row, ...changed, ...lease }));
   }
 
-  /** The lease of a row that was stored with `fresh()`, by a write that began at `since`. */
-  hold(row: T, since: number): HeldLease<T> {
+  /** The lease of a row that was stored by a write that began at `since`. */
+  #hold(row: T, since: number): HeldLease<T> {
     const held = new HeldLease(this.rows, this.clock, this.timings().leaseMs, { row, since });
     this.#seen.delete(row._id);
     this.#held.add(held);
@@ -84,8 +92,8 @@ export class Leases<T extends Leased> {
     for (const held of this.#held) void held.renew(this.timings().renewMs);
   }
 
-  #holds(owner: string): boolean {
-    return [...this.#held].some(({ row }) => row.lease_owner === owner);
+  #isOurs(owner: string): boolean {
+    return this.#taking.has(owner) || [...this.#held].some(({ row }) => row.lease_owner === owner);
   }
 
   #leave(held: HeldLease<T>): void {
