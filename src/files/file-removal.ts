@@ -126,7 +126,7 @@ export class FileRemoval {
 
   /** The shares by one write for all, which is what thousands of files that go together would queue up for otherwise. */
   private async finishOf(ownerId: string, rows: readonly FileDoc[]): Promise<void> {
-    await this.usage.release(ownerId, (await this.stillThere(rows)).flatMap(sharesOf));
+    await this.usage.releaseFound(ownerId, async () => (await this.stillThere(rows)).flatMap(sharesOf));
     failpoint('file.released');
     const faults = new FirstFault();
     const gone: FileDoc[] = [];
@@ -157,7 +157,11 @@ export class FileRemoval {
 
   private async clear(file: FileDoc, content: OtherContent): Promise<void> {
     if (content.rekeyed !== true) {
-      await this.usage.release(file.owner_id, [shareOf(file, content)]);
+      await this.usage.releaseFound(file.owner_id, async () => {
+        const row = await this.#files.find('_id', file._id);
+        const isThere = row !== undefined && droppedIn(row).some(({ blob_id }) => blob_id === content.blob_id);
+        return isThere ? [shareOf(file, content)] : [];
+      });
     }
     failpoint('file.content-released');
     await this.blobs.remove(content.blob_id);

@@ -97,7 +97,7 @@ export class FileReplacements {
     });
     if (row === undefined) throw new TypeError('a new version without a row');
     // The version is there: a mark that stays is for the sweeper.
-    await this.usage.settle(incoming.ownerId, mark).catch(() => undefined);
+    await this.usage.settleAdded(incoming.ownerId, mark).catch(() => undefined);
     return row;
   }
 }

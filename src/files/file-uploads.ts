@@ -69,7 +69,7 @@ export class FileUploads {
     const row = await this.newFiles.activate(fileId, request, { size, encryptedSize, facts }, ifTaken);
     failpoint('file.active');
     // The file is there: a mark that stays is for the sweeper.
-    await this.usage.settle(ownerId, fileId).catch(() => undefined);
+    await this.usage.settleAdded(ownerId, fileId).catch(() => undefined);
     return viewOf(row, row.name_index === undefined ? null : request.name, facts);
   }
 

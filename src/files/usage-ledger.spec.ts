@@ -2,7 +2,9 @@ import { BlobStore } from '../blobs';
 import { HOUR, Principal } from '../kernel';
 import { type FilesRig, openFilesRig } from '../../test/support/files-rig';
 import { Collection } from '../store';
-import { type FileUsageDoc, fileUsageCollection } from '../quota';
+import { Config } from '../config';
+import { type FileUsageDoc, fileUsageCollection, GatheredChanges } from '../quota';
+import { UsageLedger } from './usage-ledger';
 
 const BYTES = 9;
 
@@ -35,7 +37,10 @@ beforeEach(async () => {
   rig = await openFilesRig({ blobs: (real) => gated(real) });
   owner = await rig.newOwner();
 });
-afterEach(() => rig.close());
+afterEach(() => {
+  jest.restoreAllMocks();
+  return rig.close();
+});
 
 /** The gate of the test, if it has one by the time of the put. */
 const gated = (real: BlobStore): BlobStore =>
@@ -109,6 +114,70 @@ describe('the sum of what an owner has', () => {
     await rig.usage.release(owner.userId, shares);
     await rig.usage.release(owner.userId, shares);
     expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 2, rev: before + 1 });
+  });
+
+  it('is given back once for a file, also by a process that slept before it gave the share back', async () => {
+    await rig.upload(owner, 'kept', 'x'.repeat(20));
+    const { id } = await rig.upload(owner, 'going', 'x'.repeat(BYTES));
+    const row = (await rig.removal.begin(id, () => true))!;
+    const make = jest.spyOn(GatheredChanges.prototype, 'make');
+    const asleep = new Promise<() => Promise<unknown>>((resolve) => {
+      make.mockImplementationOnce(function (this: GatheredChanges<FileUsageDoc>, ...change) {
+        return new Promise((done) => resolve(async () => done(await this.make(...change))));
+      });
+    });
+    const sleeper = rig.removal.finish(row);
+    const wakeUp = await asleep;
+    await rig.removal.finish(row);
+    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 20, marks: {} });
+    await wakeUp();
+    await sleeper;
+    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 20 });
+  });
+
+  it('is given back once for a version, also by a process that slept before it gave the share back', async () => {
+    const { id } = await rig.upload(owner, 'a', 'x'.repeat(BYTES));
+    await rig.replace(owner, id, 'x'.repeat(20));
+    const make = jest.spyOn(GatheredChanges.prototype, 'make');
+    const asleep = new Promise<() => Promise<unknown>>((resolve) => {
+      make.mockImplementationOnce(function (this: GatheredChanges<FileUsageDoc>, ...change) {
+        return new Promise((done) => resolve(async () => done(await this.make(...change))));
+      });
+    });
+    const sleeper = rig.removal.dropContents(id, ({ version }) => version === 1);
+    const wakeUp = await asleep;
+    const row = (await rig.rows.find('_id', id))!;
+    await rig.removal.finishContents(row, row.others!);
+    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 20, marks: {} });
+    await wakeUp();
+    await sleeper;
+    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 20 });
+  });
+
+  it('is looked for anew where another process gave it back between the look and the write', async () => {
+    await rig.upload(owner, 'kept', 'x'.repeat(20));
+    const { id } = await rig.upload(owner, 'going', 'x'.repeat(BYTES));
+    const other = new UsageLedger(rig.store, rig.clock, { files: {} } as Config);
+    let looks = 0;
+    await rig.usage.releaseFound(owner.userId, async () => {
+      looks += 1;
+      if (looks > 1) return [];
+      await other.release(owner.userId, [{ mark: id, bytes: BYTES }]);
+      await other.settle(owner.userId, id);
+      return [{ mark: id, bytes: BYTES }];
+    });
+    expect(looks).toBe(2);
+    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 20, marks: {} });
+  });
+
+  it('stays given back where the upload that added it ends later than the removal began', async () => {
+    await rig.upload(owner, 'kept', 'x'.repeat(20));
+    const { id } = await rig.upload(owner, 'going', 'x'.repeat(BYTES));
+    const row = (await rig.removal.begin(id, () => true))!;
+    await rig.usage.release(owner.userId, [{ mark: id, bytes: BYTES }]);
+    await rig.usage.settleAdded(owner.userId, id);
+    await rig.removal.finish(row);
+    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 20, marks: {} });
   });
 
   it('of nothing is no row', async () => {

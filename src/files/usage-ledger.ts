@@ -20,7 +20,7 @@ export interface Share {
  * The sum of what an owner's files take, held against the quota by compare-and-set: uploads that race cannot pass it together, and those of one
  * process are counted by one write, so that however many there are none is refused for the others. The sum and
  * a file's row are two documents, so each change leaves a mark that names the content (content-versions, `usageMark`) in the same write; a
- * change that finds its mark has been made before. `settle` drops the mark once the file is at rest, and `prune` does so for processes that died.
+ * change that finds its mark has been made before. `settleAdded` and `settle` drop the mark once the file is at rest, and `prune` does so for processes that died.
  */
 @Injectable()
 export class UsageLedger {
@@ -63,17 +63,39 @@ export class UsageLedger {
     throw uploadGone();
   }
 
-  /** Gives back the shares of contents that go, by one write. */
-  async release(ownerId: string, shares: readonly Share[]): Promise<void> {
-    await this.#changes.make(ownerId, (usage) =>
-      shares.reduce((sum, share) => sum && this.released(sum, share), usage),
+  /** Gives back the shares of contents whose mark says that they were added, by one write. */
+  release(ownerId: string, shares: readonly Share[]): Promise<void> {
+    return this.releaseFound(ownerId, () => Promise.resolve(shares));
+  }
+
+  /**
+   * As `release`, for contents whose row says what they take. `find` reads those rows between the read of the sum and its write: while a row
+   * names the content, its mark stays, so a share that somebody else gave back meanwhile is seen by the mark or by the refused write.
+   */
+  async releaseFound(ownerId: string, find: () => Promise<readonly Share[]>): Promise<void> {
+    let shares: readonly Share[] = [];
+    await this.#changes.make(
+      ownerId,
+      (usage) => shares.reduce((sum, share) => sum && this.released(sum, share), usage),
+      async () => {
+        shares = await find();
+      },
     );
   }
 
-  /** These contents are at rest: visible, or their rows are gone. A sum of nothing is no row. */
-  async settle(ownerId: string, ...marks: readonly string[]): Promise<void> {
+  /** This content is visible. A mark that says that its share was given back stays until the row of the content is gone. */
+  settleAdded(ownerId: string, mark: string): Promise<void> {
+    return this.settleWhere(ownerId, (name, { change }) => name === mark && change === 'added');
+  }
+
+  /** The rows of these contents are gone. A sum of nothing is no row. */
+  settle(ownerId: string, ...marks: readonly string[]): Promise<void> {
+    return this.settleWhere(ownerId, (name) => marks.includes(name));
+  }
+
+  private async settleWhere(ownerId: string, ends: (name: string, mark: UsageMark) => boolean): Promise<void> {
     await this.#changes.make(ownerId, (usage) => {
-      const kept = Object.entries(usage?.marks ?? {}).filter(([mark]) => !marks.includes(mark));
+      const kept = Object.entries(usage?.marks ?? {}).filter(([name, mark]) => !ends(name, mark));
       if (usage === undefined || (kept.length === Object.keys(usage.marks).length && !isEmptyUsage(usage)))
         return usage;
       const settled = withMarks(usage, Object.fromEntries(kept));
@@ -109,7 +131,7 @@ export class UsageLedger {
     if (rest === 'moves') return;
     // Not there: its writer slept through the removal and counted it afterwards. (A share that was given back is not given twice.)
     if (rest === 'absent') await this.release(ownerId, [{ mark, bytes: undefined }]);
-    await this.settle(ownerId, mark);
+    await (rest === 'absent' ? this.settle(ownerId, mark) : this.settleAdded(ownerId, mark));
   }
 
   private async isAwaited(mark: string): Promise<boolean> {

@@ -5,8 +5,12 @@ import { Collection, Doc, DuplicateKey } from '../store';
 /** The row as it is to be; undefined for none. Nothing but a computation: it may run again. Throws what its own caller is told. */
 type Change<T> = (row: T | undefined) => T | undefined;
 
+/** Reads what the change depends on: after the row was read, and before it is written on the condition that it is still the same. */
+type Look = () => Promise<void>;
+
 interface Waiting<T> {
   readonly change: Change<T>;
+  readonly look: Look | undefined;
   readonly resolve: (wasThere: boolean) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -31,9 +35,9 @@ export class GatheredChanges<T extends Doc> {
   constructor(private readonly rows: Collection<T>) {}
 
   /** Resolves when the change is durable, with whether the row was there before. @throws what `change` and the store throw. */
-  make(id: string, change: Change<T>): Promise<boolean> {
+  make(id: string, change: Change<T>, look?: Look): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      const waiting = { change, resolve, reject };
+      const waiting = { change, look, resolve, reject };
       const line = this.#lines.get(id);
       if (line !== undefined) {
         line.push(waiting);
@@ -57,7 +61,7 @@ export class GatheredChanges<T extends Doc> {
       const giveUpAt = performance.now() + GIVE_UP_MS;
       for (let lost = 0; ; lost += 1) {
         const before = await this.rows.find('_id', id);
-        const { row, refusals } = applied(before, line);
+        const { row, refusals } = applied(before, line, await looked(line));
         if (await this.#stored(before, row)) {
           settle(line, refusals, before !== undefined);
           return;
@@ -89,11 +93,24 @@ export class GatheredChanges<T extends Doc> {
   }
 }
 
+/** @returns the changes whose look failed, with the error. */
+async function looked<T>(line: readonly Waiting<T>[]): Promise<ReadonlyMap<Waiting<T>, unknown>> {
+  const failed = new Map<Waiting<T>, unknown>();
+  const look = (waiting: Waiting<T>) => waiting.look?.().catch((error: unknown) => failed.set(waiting, error));
+  await Promise.all(line.map(look));
+  return failed;
+}
+
 /** All changes in the order in which they came, those that refuse left out. */
-function applied<T>(before: T | undefined, line: readonly Waiting<T>[]): Applied<T> {
-  const refusals = new Map<Waiting<T>, unknown>();
+function applied<T>(
+  before: T | undefined,
+  line: readonly Waiting<T>[],
+  failed: ReadonlyMap<Waiting<T>, unknown>,
+): Applied<T> {
+  const refusals = new Map(failed);
   let row = before;
   for (const waiting of line) {
+    if (refusals.has(waiting)) continue;
     try {
       row = waiting.change(row);
     } catch (refusal) {

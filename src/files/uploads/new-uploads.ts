@@ -69,8 +69,10 @@ export class NewUploads {
     await this.usage.add(ownerId, id, length);
     failpoint('upload.reserved');
     // From here on a removal of the row knows how much to give back, without the mark.
-    await update(this.#files, id, (row) => (row.state === 'pending' ? { ...row, size: length } : undefined));
-    await this.usage.settle(ownerId, id);
+    const sized = await update(this.#files, id, (row) =>
+      row.state === 'pending' ? { ...row, size: length } : undefined,
+    );
+    if (sized?.state === 'pending') await this.usage.settleAdded(ownerId, id);
     const expires_at = this.clock.now() + this.config.files.uploadExpiryMs;
     return this.change(id, (row) => (row.state === 'new' ? { ...row, state: 'open', expires_at } : undefined));
   }
