@@ -46,8 +46,7 @@ describe('a change', () => {
     expect((await change(id, { expires_in: 60 })).expires_at).not.toBeNull();
     expect((await change(id, { content_type: 'text/html' })).expires_at).not.toBeNull();
     expect(await change(id, { expires_in: null })).toMatchObject({ expires_at: null, content_type: 'text/html' });
-    rig.clock.forward(HOUR);
-    await rig.sweeper.sweep();
+    await rig.sweepAfter(HOUR);
     expect(await rig.files.get(owner, { id })).toMatchObject({ name: 'a' });
   });
 
@@ -184,8 +183,7 @@ describe('the trash', () => {
   it('is emptied of what has been there for its days, at once for its owner and then by the sweeper', async () => {
     const { id } = await rig.upload(owner, 'a', 'x');
     await rig.deletion.remove(owner, id);
-    rig.clock.forward(30 * DAY - MINUTE);
-    await rig.sweeper.sweep();
+    await rig.sweepAfter(30 * DAY - MINUTE);
     expect(await trash()).toHaveLength(1);
     rig.clock.forward(MINUTE);
     expect(await trash()).toEqual([]);

@@ -202,8 +202,7 @@ describe('an upload', () => {
   it('that was given up by the sweeper ends in a conflict and leaves nothing', async () => {
     async function* slept(): AsyncGenerator<Buffer> {
       yield await Promise.resolve(sampleBytes(100_000));
-      rig.clock.forward(10 * MINUTE);
-      await rig.sweeper.sweep();
+      await rig.sweepAfter(10 * MINUTE);
       expect(await rig.allRows()).toEqual([]);
     }
     await expectRefused(rig.upload(owner, 'a', slept()), 'conflict');

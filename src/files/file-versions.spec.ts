@@ -136,8 +136,7 @@ describe('a new version', () => {
     const plan = (version: number) => () => ({ version, clientEncrypted: false, rekeyed: false });
     for (let n = 0; n < MAX_INCOMING; n += 1) (await rig.incoming.open(id, plan(n + 2)))!.key.destroy();
     await expect(rig.replace(owner, id, 'one more')).rejects.toMatchObject({ code: 'conflict' });
-    rig.clock.forward(3 * MINUTE);
-    await rig.sweeper.sweep();
+    await rig.sweepAfter(3 * MINUTE);
     await rig.replace(owner, id, 'now');
     await atRest();
   });
@@ -270,8 +269,7 @@ describe('the sweeper', () => {
     })();
     if (stage !== 'placed') await rig.incoming.write(incoming!, content);
     if (stage === 'counted') await rig.usage.add(owner.userId, `${id}.2`, 4);
-    rig.clock.forward(3 * MINUTE);
-    await rig.sweeper.sweep();
+    await rig.sweepAfter(3 * MINUTE);
     expect(await text(id)).toBe('first');
     expect(await rig.blobIds()).toHaveLength(1);
     expect(await bytesCounted()).toBe(5);
@@ -281,16 +279,14 @@ describe('the sweeper', () => {
   it('leaves alone a new version that gave a sign of life two minutes ago', async () => {
     const { id } = await rig.upload(owner, 'a', 'first');
     await rig.incoming.open(id, () => ({ version: 2, clientEncrypted: false, rekeyed: false }));
-    rig.clock.forward(119_000);
-    await rig.sweeper.sweep();
+    await rig.sweepAfter(119_000);
     expect((await rowOf(id)).others).toHaveLength(1);
   });
 
   it('gives back the share of a version that counted itself after it had been removed', async () => {
     const { id } = await rig.upload(owner, 'a', 'first');
     await rig.usage.add(owner.userId, `${id}.7`, 500);
-    rig.clock.forward(HOUR);
-    await rig.sweeper.sweep();
+    await rig.sweepAfter(HOUR);
     expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 5, marks: {} });
   });
 });

@@ -60,8 +60,7 @@ describe('the sweeper', () => {
 
   it.each(['row', 'blob', 'counted'] as const)('removes an upload that died after its %s', async (steps) => {
     await deadUpload(steps);
-    rig.clock.forward(3 * MINUTE);
-    await rig.sweeper.sweep();
+    await rig.sweepAfter(3 * MINUTE);
     expect(await rig.isEmpty()).toBe(true);
     expect((await rig.usageOf(owner.userId))?.bytes ?? 0).toBe(0);
   });
@@ -77,18 +76,51 @@ describe('the sweeper', () => {
 
   it('leaves alone an upload that gave a sign of life two minutes ago', async () => {
     await deadUpload('blob');
-    rig.clock.forward(119 * SECOND);
-    await rig.sweeper.sweep();
+    await rig.sweepAfter(119 * SECOND);
     expect(await rig.allRows()).toHaveLength(1);
     expect(await rig.blobIds()).toHaveLength(1);
+  });
+
+  it("leaves alone a live upload where this replica's clock is an hour fast, and removes it once it is silent", async () => {
+    const id = await deadUpload('counted');
+    const ahead = jest.spyOn(rig.clock, 'now').mockImplementation(() => Date.now() + HOUR);
+    for (let beat = 0; beat < 5; beat += 1) {
+      await rig.sweeper.sweep();
+      rig.clock.forward(MINUTE);
+      await update(rig.rows, id, (row) => ({ ...row, heartbeat_at: Date.now() + beat }));
+    }
+    expect(await rig.allRows()).toHaveLength(1);
+    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 9, marks: { [id]: { change: 'added' } } });
+    await rig.sweepAfter(2 * MINUTE);
+    expect(await rig.isEmpty()).toBe(true);
+    ahead.mockRestore();
+  });
+
+  it('finds a dead upload behind a page of live ones whose clocks are behind', async () => {
+    const dead = await deadUpload('row');
+    for (let n = 0; n < 101; n += 1) {
+      const id = `live-${n}`;
+      const row = (await rig.rows.find('_id', dead))!;
+      await rig.rows.insert({ ...row, _id: id, blob_id: `${n}`.padStart(32, '0'), heartbeat_at: n });
+    }
+    const beat = async (): Promise<void> => {
+      for (const { _id } of (await rig.rows.list('_id', [], { limit: 200 })).items) {
+        if (_id !== dead) await update(rig.rows, _id, (row) => ({ ...row, heartbeat_at: row.heartbeat_at! + 1 }));
+      }
+    };
+    await rig.sweeper.sweep();
+    rig.clock.forward(3 * MINUTE);
+    await beat();
+    await rig.sweeper.sweep();
+    expect(await rig.rows.find('_id', dead)).toBeUndefined();
+    expect(await rig.rows.count('_id', [])).toBe(101);
   });
 
   it('removes what has expired: key, blob, row and share of the quota; and nothing else', async () => {
     const kept = await rig.upload(owner, 'kept', 'kept');
     await rig.upload(owner, 'later', 'later', { expires_in: '7200' });
     await rig.upload(owner, 'gone', 'gone', { expires_in: '60' });
-    rig.clock.forward(HOUR);
-    await rig.sweeper.sweep();
+    await rig.sweepAfter(HOUR);
     expect((await rig.allRows()).map((row) => row.expires_at === undefined)).toEqual([true, false]);
     expect(await rig.blobIds()).toHaveLength(2);
     expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 9, marks: {} });
@@ -100,8 +132,7 @@ describe('the sweeper', () => {
       const ten = Array.from({ length: 10 }, (_, m) => rig.upload(owner, `file-${n}-${m}`, 'x', { expires_in: '60' }));
       await Promise.all(ten);
     }
-    rig.clock.forward(HOUR);
-    await rig.sweeper.sweep();
+    await rig.sweepAfter(HOUR);
     expect(await rig.isEmpty()).toBe(true);
     expect(await rig.usageOf(owner.userId)).toBeUndefined();
   });
@@ -111,8 +142,7 @@ describe('the sweeper', () => {
     const row = await rig.removal.begin(id, () => true);
     if (stage !== 'begun') await rig.usage.release(owner.userId, [{ mark: id, bytes: row!.size }]);
     if (stage === 'without its blob') await rig.blobs.remove(row!.blob_id);
-    rig.clock.forward(3 * MINUTE);
-    await rig.sweeper.sweep();
+    await rig.sweepAfter(3 * MINUTE);
     expect(await rig.isEmpty()).toBe(true);
     expect(await rig.usageOf(owner.userId)).toBeUndefined();
   });
@@ -161,8 +191,7 @@ describe('the sweeper', () => {
     expect((await rig.allRows()).map(({ _id }) => _id)).toEqual([first.id]);
     expect(await rig.blobIds()).toEqual([stuck.blob_id]);
     blobs.mockRestore();
-    rig.clock.forward(HOUR);
-    await rig.sweeper.sweep();
+    await rig.sweepAfter(HOUR);
     expect(await rig.isEmpty()).toBe(true);
   });
 
@@ -200,16 +229,14 @@ describe('the sweeper', () => {
       marks: { ...usage.marks, [id]: { change: 'added' as const, bytes: 7, at: rig.clock.now() } },
       marked_since: rig.clock.now(),
     }));
-    rig.clock.forward(HOUR);
-    await rig.sweeper.sweep();
+    await rig.sweepAfter(HOUR);
     expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 7, marks: {} });
   });
 
   it('gives back the share of an upload that counted itself after it had been removed', async () => {
     await rig.upload(owner, 'another', 'content');
     await rig.usage.add(owner.userId, 'slept-too-long', 500);
-    rig.clock.forward(HOUR);
-    await rig.sweeper.sweep();
+    await rig.sweepAfter(HOUR);
     expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 7, marks: {} });
   });
 });

@@ -1,7 +1,7 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import { BlobStore } from '../blobs';
 import { Scheduler } from '../jobs';
-import { Clock, DAY, FirstFault, HOUR, MINUTE, SECOND } from '../kernel';
+import { Clock, DAY, FirstFault, HOUR, MINUTE, SECOND, Unchanged } from '../kernel';
 import { Collection, Store } from '../store';
 import { BlobRefs } from './blob-refs';
 import { FileRemoval } from './file-removal';
@@ -9,7 +9,7 @@ import { FileWorker } from './file-worker';
 import { FileDoc, OtherContent, fileCollection, hasExpired, isPurged } from './file.collection';
 import { UsageLedger } from './usage-ledger';
 
-/** Six heartbeats: an upload that was silent that long is dead, and one that is not finds its row gone and ends. */
+/** Six heartbeats: an upload that this process saw silent for that long is dead, and one that is not finds its row gone and ends. */
 const DEAD_AFTER = 2 * MINUTE;
 const BATCH = 100;
 /** Rows removed at once, with one write for the shares of an owner: few enough that requests are not kept waiting. */
@@ -31,6 +31,7 @@ export class SweepTools {
 @Injectable()
 export class FilesSweeper implements OnModuleInit {
   readonly #files: Collection<FileDoc>;
+  readonly #watch: Unchanged;
 
   constructor(
     store: Store,
@@ -39,6 +40,7 @@ export class FilesSweeper implements OnModuleInit {
     private readonly clock: Clock,
   ) {
     this.#files = store.collection(fileCollection);
+    this.#watch = new Unchanged(clock);
   }
 
   onModuleInit(): void {
@@ -52,7 +54,7 @@ export class FilesSweeper implements OnModuleInit {
     await faults.keep(() => this.sweepDead());
     await faults.keep(() => this.sweepExpired());
     await faults.keep(() => this.sweepTrash());
-    await faults.keep(() => this.tools.usage.prune(this.clock.now() - DEAD_AFTER));
+    await faults.keep(() => this.tools.usage.prune(DEAD_AFTER));
     faults.tell();
   }
 
@@ -78,17 +80,22 @@ export class FilesSweeper implements OnModuleInit {
   }
 
   /** Uploads that died, removals that stopped; in files that stay also contents that were to come or to go. */
-  private sweepDead(): Promise<void> {
-    const before = this.clock.now() - DEAD_AFTER;
-    const isDead = (work: FileDoc | OtherContent): boolean =>
-      work.heartbeat_at !== undefined && (work.heartbeat_at < before || this.tools.worker.isGone(work));
-    return this.sweepIndex(
+  private async sweepDead(): Promise<void> {
+    const looked = new Set<string>();
+    const isDead = (work: FileDoc | OtherContent): boolean => {
+      if (work.heartbeat_at === undefined) return false;
+      looked.add(work.blob_id);
+      const silentMs = this.#watch.ms(work.blob_id, `${work.heartbeat_at} ${work.worker ?? ''}`);
+      return silentMs >= DEAD_AFTER || this.tools.worker.isGone(work);
+    };
+    await this.sweepIndex(
       'heartbeat',
-      (row) => (stays(row) ? (row.others ?? []).some(isDead) : isDead(row)),
+      (row) => (stays(row) ? (row.others ?? []).filter(isDead).length > 0 : isDead(row)),
       async (row) => {
         await this.tools.removal.dropContents(row._id, isDead);
       },
     );
+    this.#watch.keepOnly(looked);
   }
 
   private sweepExpired(): Promise<void> {
@@ -99,7 +106,10 @@ export class FilesSweeper implements OnModuleInit {
     return this.sweepIndex('purge', (row) => isPurged(row, this.clock.now()));
   }
 
-  /** Rows in the order of a time, page by page up to one in which nothing is due, past those that fail. `tidy` is for rows that stay. */
+  /**
+   * Rows in the order of a time, past those that fail, page by page up to one in which nothing is due; all of them with `tidy`, which is for
+   * rows that stay: those times are of many clocks.
+   */
   private async sweepIndex(
     index: string,
     due: (row: FileDoc) => boolean,
@@ -113,7 +123,7 @@ export class FilesSweeper implements OnModuleInit {
       for (let at = 0; at < rows.length; at += AT_ONCE) {
         await this.clear(rows.slice(at, at + AT_ONCE), due, tidy, faults);
       }
-      if (rows.length === 0 || page.next === undefined) break;
+      if ((rows.length === 0 && tidy === undefined) || page.next === undefined) break;
       after = page.next;
     }
     faults.tell();

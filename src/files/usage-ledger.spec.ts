@@ -2,7 +2,7 @@ import { BlobStore } from '../blobs';
 import { HOUR, Principal } from '../kernel';
 import { type FilesRig, openFilesRig } from '../../test/support/files-rig';
 import { Collection } from '../store';
-import { Config } from '../config';
+import { usageParts } from '../../test/support/usage';
 import { type FileUsageDoc, fileUsageCollection, GatheredChanges } from '../quota';
 import { UsageLedger } from './usage-ledger';
 
@@ -89,8 +89,7 @@ describe('the sum of what an owner has', () => {
   it('goes with the sweep where the process died before it looked once more', async () => {
     const marks = { nobody: { change: 'added' as const, bytes: BYTES, at: rig.clock.now() } };
     await rows().insert({ _id: owner.userId, bytes: BYTES, marks, marked_since: rig.clock.now() });
-    rig.clock.forward(HOUR);
-    await rig.sweeper.sweep();
+    await rig.sweepAfter(HOUR);
     expect(await rig.usageOf(owner.userId)).toBeUndefined();
   });
 
@@ -157,7 +156,7 @@ describe('the sum of what an owner has', () => {
   it('is looked for anew where another process gave it back between the look and the write', async () => {
     await rig.upload(owner, 'kept', 'x'.repeat(20));
     const { id } = await rig.upload(owner, 'going', 'x'.repeat(BYTES));
-    const other = new UsageLedger(rig.store, rig.clock, { files: {} } as Config);
+    const other = new UsageLedger(rig.store, rig.clock, ...usageParts(rig.store));
     let looks = 0;
     await rig.usage.releaseFound(owner.userId, async () => {
       looks += 1;

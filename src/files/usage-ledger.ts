@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, FirstFault } from '../kernel';
+import { Clock, FirstFault, Unchanged } from '../kernel';
 import { FileUsageDoc, GatheredChanges, OwnerUsage, RecordUsage, UsageMark, isEmptyUsage, takenOf } from '../quota';
 import { Collection, Store } from '../store';
 import { awaits, restOf } from './content-versions';
@@ -27,6 +27,7 @@ export class UsageLedger {
   readonly #usage: Collection<FileUsageDoc>;
   readonly #files: Collection<FileDoc>;
   readonly #changes: GatheredChanges<FileUsageDoc>;
+  readonly #watch: Unchanged;
 
   constructor(
     store: Store,
@@ -37,6 +38,7 @@ export class UsageLedger {
     this.#usage = usage.rows;
     this.#files = store.collection(fileCollection);
     this.#changes = usage.changes;
+    this.#watch = new Unchanged(clock);
   }
 
   /** Bytes that the owner may still add. A first look: `add` decides. */
@@ -103,20 +105,26 @@ export class UsageLedger {
     });
   }
 
-  /** Brings marks from before `before` (ms) to their end where the file is at rest, past those where that fails. For the sweeper. */
-  async prune(before: number): Promise<void> {
+  /** Brings marks that this process has seen unchanged for `ms` to their end where the file is at rest, past those where that fails. For the sweeper. */
+  async prune(ms: number): Promise<void> {
     const faults = new FirstFault();
+    const looked = new Set<string>();
+    const isOld = (ownerId: string, name: string, { change, at }: UsageMark): boolean => {
+      const id = `${ownerId} ${name}`;
+      looked.add(id);
+      return this.#watch.ms(id, `${change} ${at}`) >= ms;
+    };
     for (let after: string | undefined; ;) {
       const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
       const page = await this.#usage.list('marked', [], options);
-      const due = page.items.filter((usage) => (usage.marked_since ?? Infinity) < before);
-      for (const usage of due) {
-        const old = Object.entries(usage.marks).filter(([, mark]) => mark.at < before);
-        for (const [fileId] of old) await faults.keep(() => this.pruneMark(usage._id, fileId));
+      for (const { _id: ownerId, marks } of page.items) {
+        const old = Object.entries(marks).filter(([name, mark]) => isOld(ownerId, name, mark));
+        for (const [name] of old) await faults.keep(() => this.pruneMark(ownerId, name));
       }
-      if (due.length === 0 || page.next === undefined) break;
+      if (page.next === undefined) break;
       after = page.next;
     }
+    this.#watch.keepOnly(looked);
     faults.tell();
   }
 

@@ -1,4 +1,4 @@
-import { Clock } from '../kernel';
+import { Clock, Unchanged } from '../kernel';
 import { Collection, Doc } from '../store';
 import { HeldLease } from './held-lease';
 import { isGone, newLeaseOwner } from './lease-owner';
@@ -30,7 +30,7 @@ export class Leases<T extends Leased> {
   readonly #held = new Set<HeldLease<T>>();
   /** Texts of leases whose first write is under way: their rows may be seen before that write has answered. */
   readonly #taking = new Set<string>();
-  readonly #seen = new Map<string, { readonly mark: string; readonly since: number }>();
+  readonly #watch: Unchanged;
   #taken = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -39,7 +39,9 @@ export class Leases<T extends Leased> {
     private readonly clock: Clock,
     /** Asked at each use: a subclass of the owner may set them after this is made. */
     private readonly timings: () => LeaseTimings,
-  ) {}
+  ) {
+    this.#watch = new Unchanged(clock);
+  }
 
   /** Stores a row by `write` with what it says of a lease that is taken by it. Undefined where `write` stores nothing. */
   async takeBy(write: (lease: LeaseFields) => Promise<T | undefined>): Promise<HeldLease<T> | undefined> {
@@ -60,16 +62,12 @@ export class Leases<T extends Leased> {
     if (row.lease_owner === '' || isGone(row.lease_owner, this.#process)) return true;
     // Its own, and not held any more: the write that gave it back did not arrive.
     if (row.lease_owner.startsWith(`${this.#process}/`)) return !this.#isOurs(row.lease_owner);
-    const [mark, now] = [`${row.lease_owner} ${row.rev}`, this.clock.elapsed()];
-    const seen = this.#seen.get(row._id);
-    if (seen?.mark === mark) return now - seen.since >= this.timings().leaseMs;
-    this.#seen.set(row._id, { mark, since: now });
-    return false;
+    return this.#watch.ms(row._id, `${row.lease_owner} ${row.rev}`) >= this.timings().leaseMs;
   }
 
   /** Ends the watch on rows that are not among `ids`: they have ended. */
   watchOnly(ids: ReadonlySet<string>): void {
-    for (const id of this.#seen.keys()) if (!ids.has(id)) this.#seen.delete(id);
+    this.#watch.keepOnly(ids);
   }
 
   /** Takes the lease by one conditional write of `changed`; undefined where another writer came first. */
@@ -80,7 +78,7 @@ export class Leases<T extends Leased> {
   /** The lease of a row that was stored by a write that began at `since`. */
   #hold(row: T, since: number): HeldLease<T> {
     const held = new HeldLease(this.rows, this.clock, this.timings().leaseMs, { row, since });
-    this.#seen.delete(row._id);
+    this.#watch.forget(row._id);
     this.#held.add(held);
     held.signal.addEventListener('abort', () => this.#leave(held), { once: true });
     this.#timer ??= setInterval(() => this.#renew(), this.timings().renewMs).unref();

@@ -14,4 +14,5 @@ export * from './secret-bytes';
 export * from './start-refused';
 export * from './system-secrets';
 export * from './turns';
+export * from './unchanged';
 export * from './user-owned';

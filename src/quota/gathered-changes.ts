@@ -96,7 +96,13 @@ export class GatheredChanges<T extends Doc> {
 /** @returns the changes whose look failed, with the error. */
 async function looked<T>(line: readonly Waiting<T>[]): Promise<ReadonlyMap<Waiting<T>, unknown>> {
   const failed = new Map<Waiting<T>, unknown>();
-  const look = (waiting: Waiting<T>) => waiting.look?.().catch((error: unknown) => failed.set(waiting, error));
+  const look = async (waiting: Waiting<T>): Promise<void> => {
+    try {
+      await waiting.look?.();
+    } catch (error) {
+      failed.set(waiting, error);
+    }
+  };
   await Promise.all(line.map(look));
   return failed;
 }

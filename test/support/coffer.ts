@@ -18,7 +18,11 @@ import { codeIn, type ReceivedMail, readOutbox } from './mails';
 export interface Coffer {
   readonly client: Client;
   /** Milliseconds by which its time is ahead of the machine's. */
-  readonly clock: { offset: number };
+  readonly clock: {
+    /** Milliseconds that the time of day is moved, and that the monotonic clock is. */
+    offset: number;
+    slept: number;
+  };
   readonly dataDir: string;
   get<T>(token: Type<T> | (abstract new (...args: never[]) => T)): T;
   /** All mails so far, those that nothing waits for included. */
@@ -38,7 +42,7 @@ export interface CofferOptions {
 
 export async function startCoffer({ env = {}, dataDir, at }: CofferOptions = {}): Promise<Coffer> {
   const folder = dataDir ?? (await mkdtemp(join(tmpdir(), 'coffer-inside-')));
-  const clock = { offset: at === undefined ? 0 : at - Date.now() };
+  const clock = { offset: at === undefined ? 0 : at - Date.now(), slept: 0 };
   const app = await start({ RATE_LIMITS: 'off', LOG_LEVEL: 'silent', ...env, DATA_DIR: folder }, clock);
   const { port } = app.getHttpServer().address() as { port: number };
   const mails = async (): Promise<ReceivedMail[]> => {
@@ -67,14 +71,17 @@ export async function startCoffer({ env = {}, dataDir, at }: CofferOptions = {})
 
 async function start(
   env: Readonly<Record<string, string>>,
-  clock: { readonly offset: number },
+  clock: { readonly offset: number; readonly slept: number },
 ): Promise<NestFastifyApplication> {
   const config = loadConfig({ newSecret: () => 'a secret of a test that is long enough', env });
   const options = { bodyParser: false, logger: false, abortOnError: false } as const;
   const adapter = createServerAdapter(config.http);
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.forConfig(config), adapter, options);
   installHttp(app);
-  Object.assign(app.get(Clock), { now: () => Date.now() + clock.offset });
+  Object.assign(app.get(Clock), {
+    now: () => Date.now() + clock.offset,
+    elapsed: () => performance.now() + clock.slept,
+  });
   if (!(await app.get(Startup).attempt())) throw new Error('the service did not open');
   await app.listen(0, '127.0.0.1');
   return app;

@@ -59,6 +59,10 @@ export class MovingClock extends Clock {
     return Date.now() + this.#ahead;
   }
 
+  override elapsed(): number {
+    return performance.now() + this.#ahead;
+  }
+
   forward(ms: number): void {
     this.#ahead += ms;
   }
@@ -180,6 +184,13 @@ export async function openFilesRig(options: RigOptions = {}) {
     return batches.items.flatMap((batch) => JSON.parse(batch.entries) as AuditEntry[]);
   }
 
+  /** Two turns of the sweeper with `ms` between them: what stayed silent for so long is dead. */
+  async function sweepAfter(ms: number): Promise<void> {
+    await sweeper.sweep();
+    clock.forward(ms);
+    await sweeper.sweep();
+  }
+
   /** Nothing of any file is left: no row, no blob, not even a part of one. */
   async function isEmpty(): Promise<boolean> {
     const partial = await readdir(join(blobFolder, 'partial')).catch(() => []);
@@ -212,7 +223,7 @@ export async function openFilesRig(options: RigOptions = {}) {
     },
     ...{ access, refs, incoming, replacements, versions, changes, deletion, rekeying, verification },
     ...{ userKeys, sealer, newOwner, upload, replace, download, addUserKeyVersion },
-    ...{ allRows, usageOf, blobIds, ageBlob, auditEntries, isEmpty },
+    ...{ allRows, usageOf, blobIds, ageBlob, auditEntries, isEmpty, sweepAfter },
     close: async (): Promise<void> => {
       await messages.close();
       await opened.close();

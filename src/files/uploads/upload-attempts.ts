@@ -46,6 +46,8 @@ export class UploadAttempts {
     } catch (error) {
       await this.abandon(attempt);
       throw error;
+    } finally {
+      this.locks.end(upload._id);
     }
   }
 

@@ -4,11 +4,10 @@ import { UploadLocked } from '../../http';
 import { Clock, DomainError, SECOND, failpoint } from '../../kernel';
 import { Collection, Store, update } from '../../store';
 import { FileWorker } from '../file-worker';
+import { AttemptWatch, OwnAttempts } from './attempt-watch';
 import { atRest, hasTooManyPieces, uploadNotFound, wrongOffset } from './upload';
 import { UploadDoc, uploadCollection } from './upload.collection';
 
-/** An attempt that moved within this time is alive, and nobody takes its upload away. */
-export const HUNG_AFTER = 6 * SECOND;
 /** How long one that hangs is given to end with what came, before its upload is taken from it. */
 const PATIENCE = 5 * SECOND;
 const POLL = 100;
@@ -18,6 +17,13 @@ export interface AttemptStart {
   readonly offset: number;
   /** Whether it brings all of the content, if it comes through, and needs no proof for it. */
   readonly mayBeWhole: boolean;
+}
+
+/** A call that waits for the attempt of another one. */
+interface Waiting {
+  readonly watch: AttemptWatch;
+  /** `Clock.elapsed` when it first saw that the attempt hangs. */
+  hungSince: number | undefined;
 }
 
 /** The one attempt that may be counted next. */
@@ -35,6 +41,7 @@ export interface Attempt {
 @Injectable()
 export class UploadLocks {
   readonly #rows: Collection<UploadDoc>;
+  readonly #own: OwnAttempts;
 
   constructor(
     store: Store,
@@ -42,6 +49,7 @@ export class UploadLocks {
     private readonly clock: Clock,
   ) {
     this.#rows = store.collection(uploadCollection);
+    this.#own = new OwnAttempts(clock);
   }
 
   /**
@@ -49,10 +57,11 @@ export class UploadLocks {
    * @throws UploadLocked while another one moves; DomainError `conflict` for a wrong offset, `not_found`.
    */
   async begin(uploadId: string, start: AttemptStart): Promise<Attempt> {
-    const since = performance.now();
+    const waiting: Waiting = { watch: this.watch(), hungSince: undefined };
     for (;;) {
-      const begun = await this.tryBegin(uploadId, start, performance.now() - since > PATIENCE);
+      const begun = await this.tryBegin(uploadId, start, waiting);
       if (begun !== undefined) {
+        this.#own.moved(begun.upload);
         failpoint('upload.attempt-begun');
         return begun;
       }
@@ -62,15 +71,20 @@ export class UploadLocks {
 
   /** The row once an attempt that hangs has ended with what came, or as it is after a while. */
   async settled(row: UploadDoc): Promise<UploadDoc> {
-    const since = performance.now();
+    const waiting: Waiting = { watch: this.watch(), hungSince: undefined };
     let current: UploadDoc | undefined = row;
-    while (current !== undefined && this.isHung(current) && performance.now() - since < PATIENCE) {
-      await this.askToClose(current._id);
+    while (current !== undefined && this.mayEnd(current, waiting)) {
+      await this.askToClose(current._id, waiting);
       await sleep(POLL);
       current = await this.#rows.find('_id', row._id);
     }
     if (current === undefined) throw uploadNotFound();
     return current;
+  }
+
+  /** The attempt of this process on the upload is over. */
+  end(uploadId: string): void {
+    this.#own.end(uploadId);
   }
 
   /** Says that an attempt moves. @returns whether it is still the one that may be counted, and whether it was asked to end. */
@@ -79,6 +93,7 @@ export class UploadLocks {
       moved && current.running === attempt ? { ...current, touched_at: this.clock.now() } : undefined,
     );
     if (row?.running !== attempt) return 'lost';
+    if (moved) this.#own.moved(row);
     return row.close_asked === attempt ? 'closing' : 'held';
   }
 
@@ -91,16 +106,17 @@ export class UploadLocks {
     return update(this.#rows, uploadId, (row) => (row.running === attempt && applies(row) ? atRest(row) : undefined));
   }
 
-  private async tryBegin(uploadId: string, start: AttemptStart, impatient: boolean): Promise<Attempt | undefined> {
+  private async tryBegin(uploadId: string, start: AttemptStart, waiting: Waiting): Promise<Attempt | undefined> {
     const outcome: { superseded?: number | undefined; begun: boolean } = { begun: false };
     const row = await update(this.#rows, uploadId, (current) => {
       checkStart(current, start);
       const { running } = current;
       outcome.superseded = running;
-      outcome.begun = running === undefined || this.isAbandoned(current) || (impatient && this.isHung(current));
+      const state = waiting.watch.stateOf(current);
+      if (state === 'moves') throw new UploadLocked();
+      outcome.begun = state === 'none' || state === 'gone' || (state === 'hung' && this.isImpatient(waiting));
       if (outcome.begun) return this.started(current, start);
-      if (!this.isHung(current)) throw new UploadLocked();
-      return asked(current);
+      return state === 'hung' ? asked(current) : undefined;
     });
     if (row === undefined) throw uploadNotFound();
     return outcome.begun ? { number: row.attempts, upload: row, superseded: outcome.superseded } : undefined;
@@ -118,17 +134,24 @@ export class UploadLocks {
     };
   }
 
-  private async askToClose(uploadId: string): Promise<void> {
-    await update(this.#rows, uploadId, (row) => (this.isHung(row) ? asked(row) : undefined));
+  private watch(): AttemptWatch {
+    return new AttemptWatch(this.#own, this.worker, this.clock);
   }
 
-  private isAbandoned(row: UploadDoc): boolean {
-    return row.running !== undefined && this.worker.isGone(row);
+  /** Whether the attempt hangs, or may do so, and there is patience left for its end. */
+  private mayEnd(row: UploadDoc, waiting: Waiting): boolean {
+    const state = waiting.watch.stateOf(row);
+    return state === 'unclear' || (state === 'hung' && !this.isImpatient(waiting));
   }
 
-  private isHung(row: UploadDoc): boolean {
-    if (row.running === undefined || this.worker.isGone(row)) return false;
-    return row.close_asked === row.running || (row.touched_at ?? 0) + HUNG_AFTER <= this.clock.now();
+  private async askToClose(uploadId: string, { watch }: Waiting): Promise<void> {
+    await update(this.#rows, uploadId, (row) => (watch.stateOf(row) === 'hung' ? asked(row) : undefined));
+  }
+
+  /** Whether an attempt that hangs was given its time since this call saw that. */
+  private isImpatient(waiting: Waiting): boolean {
+    waiting.hungSince ??= this.clock.elapsed();
+    return this.clock.elapsed() - waiting.hungSince > PATIENCE;
   }
 }
 

@@ -1,8 +1,9 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import { Scheduler } from '../../jobs';
-import { Clock, FirstFault, MINUTE, SECOND } from '../../kernel';
+import { Clock, FirstFault, MINUTE, SECOND, Unchanged } from '../../kernel';
 import { Collection, ListOptions, Store } from '../../store';
 import { FileWorker } from '../file-worker';
+import { lifeSign } from './attempt-watch';
 import { UploadCompletion } from './completion';
 import { StagedSegments } from './staged-segments';
 import { hasSegment } from './upload';
@@ -18,6 +19,8 @@ interface Due {
   readonly index: string;
   readonly prefix?: readonly string[];
   readonly due: (row: UploadDoc) => boolean;
+  /** Whether a page in which nothing is due is the last one: not where the order is by times of many clocks. */
+  readonly ordered: boolean;
 }
 
 /** What the sweeper works with. */
@@ -36,6 +39,7 @@ export class UploadSweepTools {
 @Injectable()
 export class UploadsSweeper implements OnModuleInit {
   readonly #rows: Collection<UploadDoc>;
+  readonly #watch: Unchanged;
 
   constructor(
     store: Store,
@@ -44,6 +48,7 @@ export class UploadsSweeper implements OnModuleInit {
     private readonly clock: Clock,
   ) {
     this.#rows = store.collection(uploadCollection);
+    this.#watch = new Unchanged(clock);
   }
 
   onModuleInit(): void {
@@ -52,17 +57,28 @@ export class UploadsSweeper implements OnModuleInit {
 
   async sweep(): Promise<void> {
     const faults = new FirstFault();
-    const dead = { index: 'touched', due: (row: UploadDoc) => this.isDead(row) };
-    const expired = { index: 'expiry', due: (row: UploadDoc) => this.hasExpired(row) };
-    const whole = { index: 'state', prefix: ['whole'], due: () => true };
-    await faults.keep(() => this.each(dead, (row) => this.clear(row)));
+    const expired = { index: 'expiry', due: (row: UploadDoc) => this.hasExpired(row), ordered: true };
+    const whole = { index: 'state', prefix: ['whole'], due: () => true, ordered: true };
+    await faults.keep(() => this.sweepDead());
     await faults.keep(() => this.each(expired, (row) => this.end(row)));
     await faults.keep(() => this.each(whole, (row) => this.tools.completion.begin(row)));
     faults.tell();
   }
 
+  private async sweepDead(): Promise<void> {
+    const looked = new Set<string>();
+    const due = (row: UploadDoc): boolean => {
+      looked.add(row._id);
+      return this.isDead(row);
+    };
+    await this.each({ index: 'touched', due, ordered: false }, (row) => this.clear(row));
+    this.#watch.keepOnly(looked);
+  }
+
+  /** Silent for so long as this process has seen it, whatever the time of day of whoever works on it. */
   private isDead(row: UploadDoc): boolean {
-    return (row.touched_at ?? Infinity) < this.clock.now() - DEAD_AFTER || this.tools.worker.isGone(row);
+    if (row.touched_at === undefined) return false;
+    return this.#watch.ms(row._id, lifeSign(row)) >= DEAD_AFTER || this.tools.worker.isGone(row);
   }
 
   /** What a kill left unclosed was never counted. */
@@ -84,15 +100,15 @@ export class UploadsSweeper implements OnModuleInit {
     if (ended !== undefined) await this.tools.removal.finish(ended);
   }
 
-  /** Rows in the order of an index, page by page up to one in which nothing is due, past those that cannot be helped now. */
-  private async each({ index, prefix = [], due }: Due, act: (row: UploadDoc) => Promise<void>): Promise<void> {
+  /** Rows in the order of an index, page by page, past those that cannot be helped now. */
+  private async each({ index, prefix = [], due, ordered }: Due, act: (row: UploadDoc) => Promise<void>): Promise<void> {
     const faults = new FirstFault();
     for (let after: string | undefined; ;) {
       const options: ListOptions = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
       const page = await this.#rows.list(index, prefix, options);
       const rows = page.items.filter(due);
       for (const row of rows) await faults.keep(() => act(row));
-      if (rows.length === 0 || page.next === undefined) break;
+      if ((rows.length === 0 && ordered) || page.next === undefined) break;
       after = page.next;
     }
     faults.tell();

@@ -8,7 +8,7 @@ import { createUpload, endUpload, headUpload, newUpload, offsetOf, patchUpload }
 import { BlobStore } from '../../blobs';
 import { HOUR, MINUTE, SECOND, burstsOf, newId } from '../../kernel';
 import { userKeysCollection } from '../../keys/user';
-import { Store } from '../../store';
+import { Store, update } from '../../store';
 import { blobRefCollection } from '../blob-ref.collection';
 import { fileCollection } from '../file.collection';
 import { FilesSweeper } from '../files-sweeper';
@@ -166,7 +166,7 @@ describe('an attempt that was taken for dead', () => {
     late.catch(() => undefined);
     await waitFor('the attempt', async () => (await rowOf(path))?.running === 1);
     expect((await patchUpload(client, path, 0, Buffer.from('in time!'))).status).toBe(423);
-    coffer.clock.offset += 10 * SECOND;
+    coffer.clock.slept += 10 * SECOND;
     const answer = await patchUpload(client, path, 0, Buffer.from('in time!'));
     expect([answer.status, answer.headers['file-id']]).toEqual([204, idIn(path)]);
     wake();
@@ -174,6 +174,51 @@ describe('an attempt that was taken for dead', () => {
     expect((await client.get(`/files/${idIn(path)}/content`)).text).toBe('in time!');
     expect((await blobFiles(coffer.dataDir)).length).toBe(before.length + 1);
     expect(await refsOf(path)).toBe(0);
+  });
+});
+
+describe("an attempt of a replica whose clock is an hour behind this one's", () => {
+  /** As another process would run it: with its own id, and its own time. */
+  async function running(path: string): Promise<{ beat: () => Promise<void> }> {
+    const rows = coffer.get(Store).collection(uploadCollection);
+    let touched_at = Date.now() - HOUR;
+    const worker = 'b/1/c';
+    await update(rows, idIn(path), (row) => ({ ...row, running: 1, attempts: 1, touched_at, worker }));
+    const beat = async (): Promise<void> => {
+      touched_at += SECOND;
+      await update(rows, idIn(path), (row) => (row.worker === worker ? { ...row, touched_at } : undefined));
+    };
+    return { beat };
+  }
+
+  it('is not taken for dead by the sweep while it moves, and is cleared away once it is silent', async () => {
+    const path = await newUpload(client, 'f', 8);
+    const { beat } = await running(path);
+    for (let turn = 0; turn < 3; turn += 1) {
+      await coffer.get(UploadsSweeper).sweep();
+      coffer.clock.slept += MINUTE;
+      await beat();
+    }
+    expect((await rowOf(path))?.running).toBe(1);
+    await coffer.get(UploadsSweeper).sweep();
+    coffer.clock.slept += 2 * MINUTE;
+    await coffer.get(UploadsSweeper).sweep();
+    expect((await rowOf(path))?.running).toBeUndefined();
+  });
+
+  it('is not asked to end while it moves, and is taken over once it hangs', async () => {
+    const path = await newUpload(client, 'f', 8);
+    const { beat } = await running(path);
+    const beats = setInterval(() => void beat(), 50);
+    const answer = await patchUpload(client, path, 0, bytes(8));
+    clearInterval(beats);
+    expect(answer.status).toBe(423);
+    expect((await rowOf(path))?.close_asked).toBeUndefined();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const later = setInterval(() => (coffer.clock.slept += 3 * SECOND), 200);
+    const taken = await patchUpload(client, path, 0, bytes(8));
+    clearInterval(later);
+    expect([taken.status, taken.headers['file-id']]).toEqual([204, idIn(path)]);
   });
 });
 
