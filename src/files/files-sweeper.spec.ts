@@ -2,6 +2,7 @@ import { readdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startProcess } from '../../test/support/processes';
 import { FilesRig, openFilesRig } from '../../test/support/files-rig';
+import { auditBatchesCollection } from '../audit/audit.collection';
 import { DAY, DomainError, HOUR, MINUTE, Principal, SECOND } from '../kernel';
 import { update } from '../store';
 import { fileUsageCollection } from '../quota';
@@ -125,6 +126,37 @@ describe('the sweeper', () => {
     expect(await rig.blobIds()).toHaveLength(2);
     expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 9, marks: {} });
     expect((await rig.download(owner, kept.id)).toString()).toBe('kept');
+  });
+
+  it('tells the audit log of each file that expires or leaves the trash, many in one commit', async () => {
+    const ids: string[] = [];
+    for (let n = 0; n < 40; n += 1) ids.push((await rig.upload(owner, `file-${n}`, 'x', { expires_in: '60' })).id);
+    const { id: trashed } = await rig.upload(owner, 'trashed', 'x');
+    await rig.removal.trash(trashed, rig.clock.now() + MINUTE);
+    await rig.auditEntries();
+    const batches = rig.store.collection(auditBatchesCollection);
+    const before = await batches.count('_id', []);
+    await rig.sweepAfter(HOUR);
+    const entries = (await rig.auditEntries()).filter(({ actor }) => actor === 'system:files');
+    const told = (action: string, phase: string) =>
+      entries.filter((entry) => entry.action === action && entry.phase === phase);
+    expect(told('file.expire', 'intent').map(({ resource }) => resource)).toEqual(ids.map((id) => `file/${id}`));
+    expect(told('file.expire', 'outcome').filter(({ outcome }) => outcome === 'done')).toHaveLength(40);
+    expect(told('file.purge', 'intent')).toMatchObject([
+      { resource: `file/${trashed}`, details: { owner: owner.userId } },
+    ]);
+    expect(await rig.isEmpty()).toBe(true);
+    expect((await batches.count('_id', [])) - before).toBeLessThan(10);
+  });
+
+  it('removes nothing that the audit log cannot be told of, and all of it later', async () => {
+    await rig.upload(owner, 'expired', 'x', { expires_in: '60' });
+    rig.clock.forward(HOUR);
+    jest.spyOn(rig.audit, 'begin').mockRejectedValueOnce(new DomainError('audit_unavailable'));
+    await expect(rig.sweeper.sweep()).rejects.toMatchObject({ code: 'audit_unavailable' });
+    expect(await rig.allRows()).toHaveLength(1);
+    await rig.sweeper.sweep();
+    expect(await rig.isEmpty()).toBe(true);
   });
 
   it('removes more than a page of files that expire at the same time', async () => {

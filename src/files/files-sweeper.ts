@@ -1,7 +1,7 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import { BlobStore } from '../blobs';
 import { Scheduler } from '../jobs';
-import { Clock, DAY, FirstFault, HOUR, MINUTE, SECOND, Unchanged } from '../kernel';
+import { AuditAction, AuditSink, Clock, DAY, FirstFault, HOUR, MINUTE, SECOND, Unchanged } from '../kernel';
 import { Collection, Store } from '../store';
 import { BlobRefs } from './blob-refs';
 import { FileRemoval } from './file-removal';
@@ -38,6 +38,7 @@ export class FilesSweeper implements OnModuleInit {
     private readonly tools: SweepTools,
     private readonly scheduler: Scheduler,
     private readonly clock: Clock,
+    private readonly audit: AuditSink,
   ) {
     this.#files = store.collection(fileCollection);
     this.#watch = new Unchanged(clock);
@@ -88,40 +89,41 @@ export class FilesSweeper implements OnModuleInit {
       const silentMs = this.#watch.ms(work.blob_id, `${work.heartbeat_at} ${work.worker ?? ''}`);
       return silentMs >= DEAD_AFTER || this.tools.worker.isGone(work);
     };
-    await this.sweepIndex(
-      'heartbeat',
-      (row) => (stays(row) ? (row.others ?? []).filter(isDead).length > 0 : isDead(row)),
-      async (row) => {
+    await this.sweepIndex({
+      index: 'heartbeat',
+      due: (row) => (stays(row) ? (row.others ?? []).filter(isDead).length > 0 : isDead(row)),
+      tidy: async (row) => {
         await this.tools.removal.dropContents(row._id, isDead);
       },
-    );
+    });
     this.#watch.keepOnly(looked);
   }
 
   private sweepExpired(): Promise<void> {
-    return this.sweepIndex('expiry', (row) => hasExpired(row, this.clock.now()));
+    return this.sweepIndex({
+      index: 'expiry',
+      due: (row) => hasExpired(row, this.clock.now()),
+      action: 'file.expire',
+    });
   }
 
   private sweepTrash(): Promise<void> {
-    return this.sweepIndex('purge', (row) => isPurged(row, this.clock.now()));
+    return this.sweepIndex({ index: 'purge', due: (row) => isPurged(row, this.clock.now()), action: 'file.purge' });
   }
 
   /**
    * Rows in the order of a time, past those that fail, page by page up to one in which nothing is due; all of them with `tidy`, which is for
    * rows that stay: those times are of many clocks.
    */
-  private async sweepIndex(
-    index: string,
-    due: (row: FileDoc) => boolean,
-    tidy?: (row: FileDoc) => Promise<void>,
-  ): Promise<void> {
+  private async sweepIndex(going: Going): Promise<void> {
+    const { index, due, tidy } = going;
     const faults = new FirstFault();
     for (let after: string | undefined; ;) {
       const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
       const page = await this.#files.list(index, [], options);
       const rows = page.items.filter(due);
       for (let at = 0; at < rows.length; at += AT_ONCE) {
-        await this.clear(rows.slice(at, at + AT_ONCE), due, tidy, faults);
+        await this.clear(rows.slice(at, at + AT_ONCE), going, faults);
       }
       if ((rows.length === 0 && tidy === undefined) || page.next === undefined) break;
       after = page.next;
@@ -129,21 +131,41 @@ export class FilesSweeper implements OnModuleInit {
     faults.tell();
   }
 
-  private async clear(
-    rows: readonly FileDoc[],
-    due: (row: FileDoc) => boolean,
-    tidy: ((row: FileDoc) => Promise<void>) | undefined,
-    faults: FirstFault,
-  ): Promise<void> {
-    const going: FileDoc[] = [];
+  private async clear(rows: readonly FileDoc[], going: Going, faults: FirstFault): Promise<void> {
+    const gone: FileDoc[] = [];
     const begin = async (row: FileDoc): Promise<void> => {
-      if (tidy !== undefined && stays(row)) return tidy(row);
-      const begun = row.state === 'deleting' ? row : await this.tools.removal.begin(row._id, due);
-      if (begun !== undefined) going.push(begun);
+      if (going.tidy !== undefined && stays(row)) return going.tidy(row);
+      const begun = row.state === 'deleting' ? row : await this.begin(row, going);
+      if (begun !== undefined) gone.push(begun);
     };
     await Promise.all(rows.map((row) => faults.keep(() => begin(row))));
-    await faults.keep(() => this.tools.removal.finish(...going));
+    await faults.keep(() => this.tools.removal.finish(...gone));
   }
+
+  /** With the intent durable first, where the log is to have it: those of rows that go at once are one commit. */
+  private async begin(row: FileDoc, { due, action }: Going): Promise<FileDoc | undefined> {
+    if (action === undefined) return this.tools.removal.begin(row._id, due);
+    const what = { action, actor: 'system:files', resource: `file/${row._id}` } as const;
+    const act = await this.audit.begin({ ...what, details: { owner: row.owner_id } });
+    try {
+      const begun = await this.tools.removal.begin(row._id, due);
+      act.close(begun === undefined ? 'refused' : 'done');
+      return begun;
+    } catch (error) {
+      act.close('failed');
+      throw error;
+    }
+  }
+}
+
+/** Which rows go, and how. */
+interface Going {
+  readonly index: string;
+  readonly due: (row: FileDoc) => boolean;
+  /** For rows of which a part goes. */
+  readonly tidy?: (row: FileDoc) => Promise<void>;
+  /** What the audit log calls it; none for what no user ever saw. */
+  readonly action?: AuditAction;
 }
 
 const stays = (row: FileDoc): boolean => row.state === 'active' || row.state === 'trashed';

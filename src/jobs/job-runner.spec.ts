@@ -379,5 +379,12 @@ it('counts jobs that failed by their kind, from 0 on', async () => {
   await waitFor('the count', async () =>
     (await metrics.registry.metrics()).includes('coffer_jobs_failed_total{kind="failing"} 1\n'),
   );
+  const { handler, release } = gate();
+  runner.register('hanging', handler);
+  const hanging = await runner.start('hanging', {});
+  expect(await runner.giveUp(hanging.id, 'conflict', () => true)).toBe(true);
+  expect(await runner.giveUp(hanging.id, 'conflict', () => true)).toBe(false);
+  expect(await metrics.registry.metrics()).toContain('coffer_jobs_failed_total{kind="hanging"} 1\n');
+  release();
   await runner.beforeApplicationShutdown();
 });

@@ -148,13 +148,19 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
    */
   async giveUp(id: string, fault: ErrorCode, allowed: (data: JobData) => boolean): Promise<boolean> {
     const end = { state: 'failed', fault, ...NOBODY } as const;
+    let kind = '';
     const given = await this.#move(
       id,
       ({ state, data }) => (state === 'running' || state === 'paused') && allowed(data),
-      ({ active_kind: _, ...doc }) => ({ ...doc, ...end, ...this.#ended(doc.kind), fence: doc.fence + 1 }),
+      ({ active_kind: _, ...doc }) => {
+        kind = doc.kind;
+        return { ...doc, ...end, ...this.#ended(kind), fence: doc.fence + 1 };
+      },
     );
-    if (given) this.#held.get(id)?.letGo();
-    return given;
+    if (!given) return false;
+    this.#held.get(id)?.letGo();
+    this.metrics?.countFailedJob(kind);
+    return true;
   }
 
   onApplicationBootstrap(): void {

@@ -6,12 +6,15 @@ import { loseIndex } from '../../test/support/lost-index';
 import { waitFor } from '../../test/support/processes';
 import { codeOf, firstStep, withTotp } from '../../test/support/second-factors';
 import { idempotencyKeyCollection } from '../http/idempotency-keys.collection';
-import { JobRunner } from '../jobs';
-import { DomainError, MINUTE } from '../kernel';
+import { Config } from '../config';
+import { JobRunner, Scheduler } from '../jobs';
+import { AuditSink, Clock, DAY, DomainError, MINUTE } from '../kernel';
 import { MasterKey } from '../keys/master';
+import { masterKeyCollection } from '../keys/master/master-key-row';
+import { jobsCollection } from '../jobs/jobs.collection';
 import { auditBatchesCollection } from '../audit/audit.collection';
 import { type AuditEntry } from '../audit/entry';
-import { RotationSchedule, USER_KEY_ROTATION_JOB } from '../keys/rotation';
+import { KeyOverview, ROTATION_JOB, Rotations, RotationSchedule, USER_KEY_ROTATION_JOB } from '../keys/rotation';
 import { UserKeyRotator, userKeysCollection, UserKeys } from '../keys/user';
 import { fileCollection } from '../files/file.collection';
 import { sensitiveDataCollection } from '../sensitive-data/sensitive-data.collection';
@@ -318,6 +321,7 @@ describe('KEY_ROTATION_DAYS', () => {
     expect(await current()).toBe(before);
     const now = coffer.clock.offset;
     coffer.clock.offset = now + 31 * 86_400_000;
+    coffer.clock.slept += 31 * 86_400_000;
     await schedule.rotateIfDue();
     coffer.clock.offset = now;
     expect(await current()).toBe(before + 1);
@@ -326,36 +330,46 @@ describe('KEY_ROTATION_DAYS', () => {
     const intent = { phase: 'intent', action: 'master-key.rotate', actor: 'system:rotation-schedule' };
     expect(entries).toContainEqual(expect.objectContaining(intent));
   });
-});
 
-describe('POST /keys/versions/{n}/retire', () => {
-  it('ends a version that nothing is wrapped by', async () => {
-    expectStatus(await admin.post('/rotate-master-key'), 200);
-    const { current, versions } = (await admin.get('/keys')).json.master_key as {
-      current: number;
-      versions: unknown[];
+  const begun = (): RotationSchedule =>
+    new RotationSchedule(
+      { masterKeyRotationDays: 30 } as Config,
+      coffer.get(Scheduler),
+      coffer.get(KeyOverview),
+      coffer.get(Rotations),
+      coffer.get(Clock),
+      coffer.get(AuditSink),
+    );
+  const current = async (): Promise<number> =>
+    (await coffer.get(Store).collection(masterKeyCollection).find('_id', 'master'))!.current;
+
+  it('rotates once where this clock is far ahead of that of the key, also in a process that has just started', async () => {
+    const before = await current();
+    coffer.clock.offset = 70 * DAY;
+    const schedule = begun();
+    for (let turn = 0; turn < 3; turn += 1) await schedule.rotateIfDue();
+    expect(await current()).toBe(before + 1);
+    await begun().rotateIfDue();
+    expect(await current()).toBe(before + 1);
+    coffer.clock.offset += 31 * DAY;
+    await begun().rotateIfDue();
+    expect(await current()).toBe(before + 2);
+  });
+
+  it('rotates once where the rows of former rotations are gone, for as long as it has seen the version', async () => {
+    const jobs = coffer.get(Store).collection(jobsCollection);
+    const schedule = begun();
+    const withoutRows = async (): Promise<void> => {
+      const { items } = await jobs.list('kind', [ROTATION_JOB], { limit: 100 });
+      for (const { _id } of items) await jobs.remove(_id);
+      await schedule.rotateIfDue();
     };
-    expect(versions.length).toBeGreaterThan(1);
-    const answer = expectStatus(await admin.post(`/keys/versions/${current - 1}/retire`), 200);
-    expect(answer).toMatchObject({ home: 'local', current, versions: [{ version: current, in_use: true }] });
-  });
-
-  it('refuses the current one with the number of keys that it wraps', async () => {
-    const { current } = (await admin.get('/keys')).json.master_key as { current: number };
-    const refused = await admin.post(`/keys/versions/${current}/retire`);
-    expectProblem(refused, 409, 'version_in_use');
-    expect(refused.json.count).toBeGreaterThan(2);
-  });
-
-  it.each(['0', '999', 'x', '1e1', '-1'])('knows no version %s', async (version) => {
-    expectProblem(await admin.post(`/keys/versions/${version}/retire`), 404, 'not_found');
-  });
-
-  it('is for administrators who have proved themselves just now', async () => {
-    const { client } = await signUp(coffer.client);
-    expectProblem(await client.post('/keys/versions/1/retire'), 403, 'permission_denied');
-    coffer.clock.offset += 6 * 60_000;
-    expectProblem(await admin.post('/keys/versions/1/retire'), 401, 'step_up_required');
-    coffer.clock.offset -= 6 * 60_000;
+    const before = await current();
+    coffer.clock.offset = 140 * DAY;
+    for (let turn = 0; turn < 3; turn += 1) await withoutRows();
+    expect(await current()).toBe(before + 1);
+    coffer.clock.slept += 31 * DAY;
+    await withoutRows();
+    expect(await current()).toBe(before + 2);
   });
 });

@@ -124,6 +124,19 @@ export class Metrics {
     });
   }
 
+  /** Registers how many user keys are in quarantine; `read` is called at each scrape. Where it fails the last figure stays. */
+  watchQuarantine(read: () => Promise<number>): void {
+    new Gauge({
+      name: 'coffer_user_keys_quarantined',
+      help: 'Rows of user keys that the last rotation could not wrap again, up to 10,000; the same on all replicas.',
+      registers: [this.registry],
+      async collect() {
+        const count = await read().catch(() => undefined);
+        if (count !== undefined) this.set(count);
+      },
+    });
+  }
+
   private counter(name: string, help: string): Counter {
     return new Counter({ name, help, registers: [this.registry] });
   }

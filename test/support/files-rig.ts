@@ -127,6 +127,7 @@ export async function openFilesRig(options: RigOptions = {}) {
     { blobs, removal, usage, worker, refs },
     new LeasedScheduler(store, clock),
     clock,
+    audit,
   );
   const owned = new OwnedFiles(store, sealer, removal, usage, audit);
   const rows = store.collection(fileCollection);

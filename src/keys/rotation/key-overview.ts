@@ -12,6 +12,10 @@ export interface MasterKeyOverview {
   readonly versions: readonly { readonly version: number; readonly createdAt: number; readonly inUse: boolean }[];
 }
 
+const ASKED_AT_ONCE = 4;
+/** An answer takes two seconds at most, and the store is read before. */
+const ANSWER_WITHIN_MS = 1_000;
+
 /** What there is in keys, never a key. */
 @Injectable()
 export class KeyOverview {
@@ -32,10 +36,10 @@ export class KeyOverview {
     return { home: this.masterKey.home, current, versions: listed };
   }
 
-  /** When the version that everything new is wrapped with was made, ms since the epoch; 0 where its backend does not tell. */
-  async currentMadeAt(): Promise<number> {
+  /** The version that everything new is wrapped with, and when it was made, ms since the epoch; 0 where its backend does not tell. */
+  async currentVersion(): Promise<{ readonly version: number; readonly createdAt: number }> {
     const [{ current }, { versions }] = [await this.row.read(), await this.masterKey.state()];
-    return versions.find(({ version }) => version === current)?.createdAt ?? 0;
+    return { version: current, createdAt: versions.find(({ version }) => version === current)?.createdAt ?? 0 };
   }
 
   /** @throws DomainError `not_found`. */
@@ -43,17 +47,47 @@ export class KeyOverview {
     return this.rotator.state(ownerId);
   }
 
-  /** Whether there is any key, and not how many: by the index, for display. What cannot be told in time may be in use. */
+  /**
+   * Whether there is any key, and not how many: by the index, for display. Some versions are asked for at once, with one deadline for all.
+   * What cannot be told in time may be in use.
+   */
   private async lowestInUse(versions: readonly number[]): Promise<number> {
-    try {
-      for (const version of versions) {
-        if ((await this.systemKeys.countWrappedBy(version)) > 0) return version;
-        if ((await this.userKeys.countWrappedBy(version, 1)) > 0) return version;
+    const used = new Map<number, boolean>();
+    const queue = [...versions];
+    const ask = async (): Promise<void> => {
+      for (let version = queue.shift(); version !== undefined; version = queue.shift()) {
+        const isUsed = await this.isUsed(version);
+        used.set(version, isUsed);
+        // Later versions say nothing more about the lowest one.
+        if (isUsed) queue.length = 0;
       }
-      return Infinity;
+    };
+    await within(ANSWER_WITHIN_MS, Promise.all(Array.from({ length: ASKED_AT_ONCE }, ask)));
+    queue.length = 0;
+    return versions.find((version) => used.get(version) !== false) ?? Infinity;
+  }
+
+  private async isUsed(version: number): Promise<boolean> {
+    try {
+      const counts = [this.systemKeys.countWrappedBy(version), this.userKeys.countWrappedBy(version, 1)];
+      return (await Promise.all(counts)).some((count) => count > 0);
     } catch (error) {
-      if (isDomainError(error, 'store_unavailable')) return versions[0] ?? Infinity;
+      if (isDomainError(error, 'store_unavailable')) return true;
       throw error;
     }
+  }
+}
+
+/** Resolves when `work` has, or after `ms`; rejects only where `work` does so in time. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+    work.catch(() => undefined);
   }
 }

@@ -236,6 +236,25 @@ describe('Retiring a master key version', () => {
     expect(limits).toEqual([1]);
   });
 
+  it('is told by GET /keys with one deadline for all versions, some of them asked for at once', async () => {
+    await house.userKeys.create('a', 'a');
+    for (let n = 0; n < 11; n += 1) await house.rotations.start('admin');
+    const rotator = new UserKeyRotator(house.store, masterKey, house.row, new SystemClock(), new StoreUserKeyHome());
+    const overview = new KeyOverview(masterKey, house.row, house.systemKeys, house.rewrapper, rotator);
+    const [asked, released]: [number[], (() => void)[]] = [[], []];
+    jest.spyOn(house.rewrapper, 'countWrappedBy').mockImplementation((version) => {
+      asked.push(version);
+      if (version <= 2) return Promise.resolve(0);
+      return new Promise((resolve) => released.push(() => resolve(0)));
+    });
+    const { versions: told } = await overview.masterKeyNow();
+    expect(told.filter(({ inUse }) => !inUse).map(({ version }) => version)).toEqual([1, 2]);
+    expect(asked).toEqual([1, 2, 3, 4, 5, 6]);
+    for (const release of released) release();
+    await new Promise(setImmediate);
+    expect(asked).toHaveLength(6);
+  });
+
   it('is what GET /keys says: in use is what cannot be retired', async () => {
     await house.userKeys.create('a', 'a');
     const rotator = new UserKeyRotator(house.store, masterKey, house.row, new SystemClock(), new StoreUserKeyHome());

@@ -2,8 +2,10 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type KeyHouses, moveMasterKey, openKeyHouses, temporaryFolder } from '../../../test/support/keys';
 import { newKey } from '../../crypto';
+import { Metrics } from '../../observability';
+import { QuarantineFigure } from './quarantine-figure';
 import { userKeyContext } from './user-key-wraps';
-import type { UserKeyDoc } from './user-keys.collection';
+import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
 describe('Wrapping user keys again', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -127,6 +129,17 @@ describe('Wrapping user keys again', () => {
       const spoilt = await row('b');
       expect(spoilt).toMatchObject({ quarantined: true, quarantine_target: target, master_version: 1 });
       expect(spoilt.quarantine).not.toBe('');
+    });
+
+    it('is told to the metrics, and is not any more once it is out of quarantine', async () => {
+      const metrics = new Metrics();
+      new QuarantineFigure(houses.store, metrics).onModuleInit();
+      expect(await metrics.registry.metrics()).toContain('coffer_user_keys_quarantined 0\n');
+      await houses.rewrapper.rewrapBatch(target);
+      expect(await metrics.registry.metrics()).toContain('coffer_user_keys_quarantined 1\n');
+      const rows = houses.store.collection(userKeysCollection);
+      await rows.replace({ ...(await row('b')), quarantined: false });
+      expect(await metrics.registry.metrics()).toContain('coffer_user_keys_quarantined 0\n');
     });
 
     it('does not try it again for the same target', async () => {

@@ -153,9 +153,9 @@ export class UserKeyRewrapper {
 
   /** Rows in which `version` is the oldest master key version in use, quarantine included, by the index and up to `limit`: for display. */
   async countWrappedBy(version: number, limit?: number): Promise<number> {
-    const sound = await this.#rows.count('due', [false, version], limit);
-    const left = limit === undefined ? undefined : limit - sound;
-    return left === 0 ? sound : sound + (await this.#rows.count('due', [true, version], left));
+    const counts = [false, true].map((quarantined) => this.#rows.count('due', [quarantined, version], limit));
+    const [sound = 0, quarantined = 0] = await Promise.all(counts);
+    return Math.min(limit ?? Infinity, sound + quarantined);
   }
 
   async #rewrapRows(target: number, rows: readonly UserKeyDoc[], written: Written): Promise<void> {

@@ -5,6 +5,7 @@ import { ErasedKeys } from './erased-keys';
 import { KeyCache } from './key-cache';
 import { OrphanedKeys } from './orphaned-keys';
 import { Sealer, UserKeys } from './sealer';
+import { QuarantineFigure } from './quarantine-figure';
 import { StrayWraps } from './stray-wraps';
 import { StoredUserKeys } from './stored-user-keys';
 import { UserKeyAccess } from './user-key-access';
@@ -26,6 +27,7 @@ const CACHE_CAPACITY = 50_000;
     },
     ErasedKeys,
     OrphanedKeys,
+    QuarantineFigure,
     StrayWraps,
     UserKeyAccess,
     UserKeyRewrapper,
