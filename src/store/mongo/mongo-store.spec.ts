@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { createConnection, Connection, mongo, Types } from 'mongoose';
 import { describeWithPart, type Secantus, startSecantus } from '../../../test/support/parts';
+import { waitFor } from '../../../test/support/processes';
 import { FixedSecrets } from '../../../test/support/sealed-store';
 import { defineCollection, Doc } from '../definition';
+import { SCHEMA } from '../schema';
 import { SealedStore } from '../sealed-store';
 import { MongoStore } from './mongo-store';
 
@@ -22,6 +24,13 @@ const tickets = defineCollection<TicketDoc>({
 });
 
 const sealedTickets = defineCollection<TicketDoc>({ ...tickets, name: 'sealed_tickets', indexes: {} });
+
+/** What becomes of a write: `done`, or the code of its refusal. */
+const writes = (write: Promise<unknown>): Promise<unknown> =>
+  write.then(
+    () => 'done',
+    (error: unknown) => (error as { code?: string }).code,
+  );
 
 describeWithPart('secantus', 'the MongoDB store as the server sees it', () => {
   let server: Secantus;
@@ -157,6 +166,35 @@ describeWithPart('secantus', 'the MongoDB store as the server sees it', () => {
     expect(await rows.count('byTime', [])).toBe(10_005);
     expect(await rows.count('byTime', [], 10_001)).toBe(10_001);
     expect(await rows.count('byTime', [], 1)).toBe(1);
+  });
+
+  describe('of an installation that was upgraded', () => {
+    const INSTALLED = { _id: 'installation', rev: 1, schema: SCHEMA, lowest_schema: SCHEMA };
+    let old: MongoStore;
+
+    beforeEach(async () => {
+      await beside.collection<{ _id: string }>('installation').insertOne({ ...INSTALLED, lowest_schema: SCHEMA - 1 });
+      old = new MongoStore({ url: server.url, dbName: 'seen' }, SCHEMA - 1);
+    });
+    afterEach(async () => {
+      await old.close();
+      await beside.collection('installation').deleteMany({});
+    });
+
+    it('a process that was started before the document moved on takes no writes', async () => {
+      const rows = old.collection(tickets);
+      const before = await rows.insert({ _id: 'before', expires_at: 9_999_999_999_999 });
+      const documents = beside.collection<{ _id: string }>('installation');
+      await documents.replaceOne({ _id: 'installation' }, INSTALLED);
+      // An answer of the server is used for two seconds.
+      await waitFor('the first refusal', async () => (await writes(rows.replace(before))) === 'store_unavailable');
+      expect(await writes(rows.insert({ _id: 'after', expires_at: 9_999_999_999_999 }))).toBe('store_unavailable');
+      expect(await writes(rows.remove('before'))).toBe('store_unavailable');
+      await expect(old.ping()).rejects.toMatchObject({ code: 'store_unavailable' });
+      expect(await rows.find('_id', 'before')).toBeDefined();
+      expect(await rows.find('_id', 'after')).toBeUndefined();
+      await store.collection(tickets).insert({ _id: 'new', expires_at: 9_999_999_999_999 });
+    });
   });
 
   it.each(['x', '[]', '[1]', '["a","b"]', '{}', '[{"$gt":""}]', '[{"long":"1"}]', '[null]', ''])(
