@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { StartRefused } from '../../kernel';
+import { failpoint, StartRefused } from '../../kernel';
 import { Doc } from '../definition';
 import { Environment, Rows } from './environment';
 import { IndexTable, isFor, Slot } from './index-table';
@@ -45,6 +45,7 @@ export async function buildIndexes<T extends Doc>(environment: Environment, inde
       });
       throw new StartRefused(`Two rows of ${indexed.name} share a key of its new unique index ${clash.name}.`);
     }
+    failpoint('index.step-stored');
     await turn();
   }
 }
