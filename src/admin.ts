@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AuditSink, DomainError, Role, StartRefused, audited } from './kernel';
 import { Startup } from './startup';
-import { Store, replacePeppers } from './store';
+import { SCHEMA, Store, raiseSchema, replacePeppers } from './store';
 import { WrongUsage, runTool } from './tool';
 import { Users, parseUsername } from './users';
 import { withService } from './with-service';
@@ -13,6 +13,8 @@ const HELP = `Usage: npm run admin -- COMMAND
   revoke USERNAME    makes it an ordinary user again
   replace-pepper     takes PEPPER (and PEPPER_PREVIOUS) of this environment for the installation's, where the former one is lost:
                      passwords that were hashed with it are never right again
+  finish-upgrade     takes no older release any more: for when all processes are of this one and nobody wants to go back
+                     (docs/upgrading.md)
   --help             shows this
 
 It reads the same environment as the service, which may run meanwhile. A change holds from the next request on.
@@ -24,6 +26,7 @@ const ROLES: Readonly<Record<string, Role>> = { grant: 'administrator', revoke: 
 async function main(args: readonly string[]): Promise<string> {
   if (args.includes('--help') || args.includes('-h')) return HELP;
   if (args.length === 1 && args[0] === 'replace-pepper') return withService(replacePepper, { repair: true });
+  if (args.length === 1 && args[0] === 'finish-upgrade') return withService(finishUpgrade);
   const [command = '', name = '', ...rest] = args;
   const role = Object.hasOwn(ROLES, command) ? ROLES[command] : undefined;
   if (role === undefined || name === '' || rest.length > 0) throw new WrongUsage();
@@ -35,6 +38,16 @@ async function replacePepper(app: NestFastifyApplication): Promise<string> {
   const intent = { action: 'pepper.replace', actor: 'system:admin-cli' } as const;
   await audited(app.get(AuditSink), intent, () => replacePeppers(app.get(Store), checks));
   return 'PEPPER of this environment is that of the installation now. Give all processes the same one.\n';
+}
+
+async function finishUpgrade(app: NestFastifyApplication): Promise<string> {
+  const intent = {
+    action: 'upgrade.finish',
+    actor: 'system:admin-cli',
+    details: { schema: SCHEMA },
+  } as const;
+  const { lowest_schema } = await audited(app.get(AuditSink), intent, () => raiseSchema(app.get(Store), SCHEMA));
+  return `Only releases of schema ${String(lowest_schema)} or later serve this installation now.\n`;
 }
 
 async function setRole(app: NestFastifyApplication, name: string, role: Role): Promise<string> {

@@ -11,10 +11,11 @@ import {
   InstallationPins,
   noteInstalled,
   openInstallation,
+  raiseSchema,
   readInstallation,
 } from './installation';
-import { notedStore, SCHEMA, SERVES_BESIDE } from './schema';
 import { complete } from '../../test/support/installation';
+import { FIRST_SCHEMA, notedStore, SCHEMA, SERVES_BESIDE } from './schema';
 
 const PINS: InstallationPins = { store: 'embedded', masterKey: 'local', userKeys: 'store', blobs: 'filesystem' };
 const clock = new SystemClock();
@@ -199,6 +200,16 @@ describe('the installation document', () => {
       const rows = open.store.collection(installationCollection);
       await rows.replace({ ...first, schema: SCHEMA + 1 });
       expect(await complete(open.store, PINS)).toMatchObject({ schema: SCHEMA + 1 });
+    });
+
+    it('rises to what an operator says when an upgrade is finished, once, and never goes down', async () => {
+      const first = await install();
+      const rows = open.store.collection(installationCollection);
+      await rows.replace({ ...first, lowest_schema: FIRST_SCHEMA });
+      const finished = await raiseSchema(open.store, SCHEMA);
+      expect(finished).toMatchObject({ schema: SCHEMA, lowest_schema: SCHEMA });
+      expect(await raiseSchema(open.store, SCHEMA)).toEqual(finished);
+      expect(await raiseSchema(open.store, FIRST_SCHEMA)).toEqual(finished);
     });
 
     it('stands beside the name of the store for releases that know no schema, which name it when they refuse', async () => {

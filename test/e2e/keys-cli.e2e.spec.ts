@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { ProgressDisplay } from '../../src/keys-cli/progress-display';
+import { SCHEMA } from '../../src/store';
 import { signUp } from '../support/accounts';
 import { Client, expectStatus } from '../support/client';
 import { bareEnvironment, waitFor } from '../support/processes';
@@ -46,6 +47,17 @@ describe('npm run keys', () => {
     admin = (await signUp(new Client(service.url))).client;
   }, 60_000);
   afterAll(() => service.dispose());
+
+  it('has a neighbour that finishes an upgrade, any number of times, and says what it did', async () => {
+    for (let n = 0; n < 2; n += 1) {
+      const run = await runTool(service, 'admin', 'finish-upgrade');
+      const out = `Only releases of schema ${SCHEMA} or later serve this installation now.\n`;
+      expect(run).toEqual({ code: 0, out, err: '' });
+    }
+    expect(await runTool(service, 'admin', 'finish-upgrade', 'now')).toMatchObject({ code: 2, out: '' });
+    expect((await runTool(service, 'admin', '--help')).out).toContain('finish-upgrade');
+    expect((await admin.get('/me')).status).toBe(200);
+  }, 60_000);
 
   it.each([[], ['spin'], ['rotate', 'now'], ['status', '1'], ['rotations', '--all'], ['trim'], ['trim', '1']])(
     'answers 2 and its usage to %j',
