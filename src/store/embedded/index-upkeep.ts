@@ -38,7 +38,8 @@ export async function buildIndexes<T extends Doc>(environment: Environment, inde
     table.register(environment.rows);
   });
   while (!isBuilt(environment.fresh())) {
-    const clash = await environment.write(() => buildStep(environment.rows, indexed));
+    const part = nextPart(environment.fresh(), indexed);
+    const clash = await environment.write(() => buildStep(environment.rows, indexed, part));
     if (clash !== undefined) {
       await environment.write(() => {
         giveUp(environment.rows, indexed, clash);
@@ -50,13 +51,37 @@ export async function buildIndexes<T extends Doc>(environment: Environment, inde
   }
 }
 
-/** One step of the first build. Returns the slot in which two rows clash; then nothing has been put. */
-function buildStep<T extends Doc>(rows: Rows, { layout, table }: Indexed<T>): Slot | undefined {
-  const slots = table.slots(rows);
-  const slot = slots.find((each) => each.state === 'building' && layout.declared.some((index) => isFor(each, index)));
+/** The slot that is built next. */
+const firstBuilding = <T extends Doc>(rows: Rows, { layout, table }: Indexed<T>): Slot | undefined =>
+  table.slots(rows).find((each) => each.state === 'building' && layout.declared.some((index) => isFor(each, index)));
+
+interface Part {
+  readonly slot: Slot;
+  readonly keys: readonly Buffer[];
+  /** False where these are the last rows. */
+  readonly hasMore: boolean;
+}
+
+/**
+ * Where the next rows lie, read outside of the write transaction: a cursor inside of it makes LMDB fail while another process writes.
+ * Rows that come later need no step, since their writers keep the index that is being built.
+ */
+function nextPart<T extends Doc>(rows: Rows, indexed: Indexed<T>): Part | undefined {
+  const slot = firstBuilding(rows, indexed);
   if (slot === undefined) return undefined;
-  // Before the first put: a cursor does not outlive a change of what it walks over.
-  const { entries, last } = nextEntries(rows, layout.rows, slot);
+  const prefix = indexed.layout.rows;
+  const start = slot.after === '' ? prefix : Buffer.from(slot.after, 'base64url');
+  const range = rows.getKeys({ start, end: endOf(prefix), exclusiveStart: true, limit: STEP });
+  const keys = [...range].map((key) => Buffer.from(key));
+  return { slot, keys, hasMore: keys.length === STEP };
+}
+
+/** One step of the first build. Returns the slot in which two rows clash; then nothing has been put. */
+function buildStep<T extends Doc>(rows: Rows, indexed: Indexed<T>, part: Part | undefined): Slot | undefined {
+  const slot = firstBuilding(rows, indexed);
+  // Another process has built meanwhile: these are not the next rows any more.
+  if (slot === undefined || slot.slot !== part?.slot.slot || slot.after !== part.slot.after) return undefined;
+  const { entries, last } = entriesOf(rows, slot, part);
   const isTaken = ({ key, id }: Entry): boolean => {
     const holder = rows.get(key);
     return holder !== undefined && holder !== id;
@@ -65,9 +90,10 @@ function buildStep<T extends Doc>(rows: Rows, { layout, table }: Indexed<T>): Sl
   if (slot.unique && (seen.size < entries.length || entries.some(isTaken))) return slot;
   for (const { key, id } of entries) void rows.put(key, id);
   const next: Slot = last === undefined ? { ...slot, state: 'ready', after: '' } : { ...slot, after: last };
+  const { table } = indexed;
   table.put(
     rows,
-    slots.map((each) => (each === slot ? next : each)),
+    table.slots(rows).map((each) => (each.slot === slot.slot ? next : each)),
   );
   return undefined;
 }
@@ -77,18 +103,16 @@ interface Entry {
   readonly id: string;
 }
 
-/** The entries of the next rows behind the slot's position; `last` is undefined where these are the last ones. */
-function nextEntries(rows: Rows, prefix: Buffer, slot: Slot): { entries: Entry[]; last: string | undefined } {
+/** The entries of the part's rows as they are now; `last` is undefined where these are the last ones. */
+function entriesOf(rows: Rows, slot: Slot, { keys, hasMore }: Part): { entries: Entry[]; last: string | undefined } {
   const entries: Entry[] = [];
-  const position = slot.after === '' ? prefix : Buffer.from(slot.after, 'base64url');
   const until = performance.now() + STEP_MS;
-  let count = 0;
-  for (const { key, value } of rows.getRange({ start: position, end: endOf(prefix), exclusiveStart: true })) {
-    const row = value as Readonly<Record<string, unknown>>;
-    const entry = entryOf(slot, slot.prefix, row);
-    if (entry !== undefined) entries.push({ key: entry, id: String(row['_id']) });
-    count += 1;
-    if (count === STEP || performance.now() >= until) return { entries, last: Buffer.from(key).toString('base64url') };
+  for (const [at, key] of keys.entries()) {
+    const row = rows.get(key) as Readonly<Record<string, unknown>> | undefined;
+    const entry = row === undefined ? undefined : entryOf(slot, slot.prefix, row);
+    if (row !== undefined && entry !== undefined) entries.push({ key: entry, id: String(row['_id']) });
+    const isEnd = at === keys.length - 1;
+    if (isEnd ? hasMore : performance.now() >= until) return { entries, last: key.toString('base64url') };
   }
   return { entries, last: undefined };
 }
@@ -111,11 +135,16 @@ export async function dropIndexes<T extends Doc>(
 ): Promise<number> {
   const next = (rows: Rows): Slot | undefined => indexed.table.slots(rows).find(unwanted);
   for (let dropped = 0; ;) {
-    if (next(environment.fresh()) === undefined) return dropped;
+    const fresh = environment.fresh();
+    const seen = next(fresh);
+    if (seen === undefined) return dropped;
+    // Outside of the write transaction, as in nextPart.
+    const keys = [...fresh.getKeys({ start: seen.prefix, end: endOf(seen.prefix), limit: STEP })];
     const step = await environment.write(() => {
       const { rows } = environment;
       const slot = next(rows);
-      return slot !== undefined && mayDrop(rows) ? dropStep(rows, indexed, slot) : 'refused';
+      if (slot === undefined || !mayDrop(rows)) return 'refused';
+      return slot.slot === seen.slot ? dropStep(rows, indexed, seen, keys) : 'more';
     });
     if (step === 'refused') return dropped;
     if (step === 'gone') dropped += 1;
@@ -123,14 +152,19 @@ export async function dropIndexes<T extends Doc>(
   }
 }
 
-function dropStep<T extends Doc>(rows: Rows, { table }: Indexed<T>, slot: Slot): 'gone' | 'more' {
-  const keys = [...rows.getKeys({ start: slot.prefix, end: endOf(slot.prefix), limit: STEP })];
+function dropStep<T extends Doc>(
+  rows: Rows,
+  { table }: Indexed<T>,
+  seen: Slot,
+  keys: readonly Buffer[],
+): 'gone' | 'more' {
   for (const key of keys) void rows.remove(key);
-  const others = table.slots(rows).filter((each) => each.slot !== slot.slot);
-  if (keys.length < STEP) {
+  const others = table.slots(rows).filter((each) => each.slot !== seen.slot);
+  // Nobody adds an entry to an index that is being dropped, so these were the last ones.
+  if (keys.length < STEP && seen.state === 'dropping') {
     table.put(rows, others);
     return 'gone';
   }
-  table.put(rows, [...others, { ...slot, state: 'dropping', after: '' }]);
+  table.put(rows, [...others, { ...seen, state: 'dropping', after: '' }]);
   return 'more';
 }

@@ -7,7 +7,10 @@ import { encodeKey } from './key-encoding';
 /** Rows a write transaction: a sweep of many must not hold the writer's lock for long. */
 const BATCH = 200;
 
-/** Removes the rows of a collection whose expiry lies before `now`; looked up inside each transaction, so a row that was renewed stays. */
+/**
+ * Removes the rows of a collection whose expiry lies before `now`. Read outside of the write transaction, as in index-upkeep.ts, and looked
+ * at again inside of it, so a row that was renewed stays.
+ */
 export async function sweepExpired<T extends Doc>(
   environment: Environment,
   collection: EmbeddedCollection<T>,
@@ -20,12 +23,15 @@ export async function sweepExpired<T extends Doc>(
     const start = collection.table.readable(rows, expiry.name);
     return { start, end: encodeKey(start, [now]), limit: BATCH };
   };
-  const isDue = (rows: Rows): boolean => rows.getKeysCount(due(rows)) > 0;
+  const next = () => {
+    const rows = environment.fresh();
+    return [...rows.getRange(due(rows))];
+  };
   let removed = 0;
-  while (isDue(environment.fresh())) {
+  for (let entries = next(); entries.length > 0; entries = next()) {
     removed += await environment.write(() => {
-      const entries = [...environment.rows.getRange(due(environment.rows))];
-      return entries.filter(({ key, value }) => removeExpired(environment, collection, key, value as string)).length;
+      const still = entries.filter(({ key, value }) => environment.rows.get(key) === value);
+      return still.filter(({ key, value }) => removeExpired(environment, collection, key, value as string)).length;
     });
   }
   return removed;

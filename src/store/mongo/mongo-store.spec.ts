@@ -173,7 +173,9 @@ describeWithPart('secantus', 'the MongoDB store as the server sees it', () => {
     let old: MongoStore;
 
     beforeEach(async () => {
-      await beside.collection<{ _id: string }>('installation').insertOne({ ...INSTALLED, lowest_schema: SCHEMA - 1 });
+      await beside
+        .collection<{ _id: string; lowest_schema: number }>('installation')
+        .insertOne({ ...INSTALLED, lowest_schema: SCHEMA - 1 });
       old = new MongoStore({ url: server.url, dbName: 'seen' }, SCHEMA - 1);
     });
     afterEach(async () => {
@@ -184,7 +186,7 @@ describeWithPart('secantus', 'the MongoDB store as the server sees it', () => {
     it('a process that was started before the document moved on takes no writes', async () => {
       const rows = old.collection(tickets);
       const before = await rows.insert({ _id: 'before', expires_at: 9_999_999_999_999 });
-      const documents = beside.collection<{ _id: string }>('installation');
+      const documents = beside.collection<{ _id: string; lowest_schema: number }>('installation');
       await documents.replaceOne({ _id: 'installation' }, INSTALLED);
       // An answer of the server is used for two seconds.
       await waitFor('the first refusal', async () => (await writes(rows.replace(before))) === 'store_unavailable');
