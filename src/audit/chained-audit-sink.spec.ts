@@ -239,7 +239,7 @@ describe('the audit log while the store cannot serve', () => {
     const faulty = switched(open.store);
     const sink = sinkOn(faulty.store);
     faulty.fault = 'before';
-    for (let n = 0; n < 10_100; n += 1) sink.note({ action: 'test.flood', actor: 'nobody' }, 'refused');
+    for (let n = 0; n < 10_100; n += 1) sink.note({ action: 'test.flood', actor: 'nobody' }, 'failed');
     await expect(sink.begin(intent)).rejects.toMatchObject({ code: 'audit_unavailable' });
     faulty.fault = 'none';
     await sink.onApplicationShutdown();

@@ -13,6 +13,8 @@ export interface AuditEntry {
   readonly actor: string;
   readonly resource?: string;
   readonly request_id?: string;
+  /** The client's address, in the form that LOG_ADDRESSES says. */
+  readonly address?: string;
   readonly outcome?: AuditOutcome;
   readonly details?: AuditIntent['details'];
 }
@@ -20,16 +22,16 @@ export interface AuditEntry {
 /** Resource and actor may stem from a URL: what is longer than any id of ours is cut. */
 const MAX_CHARS = 200;
 
-const bounded = (text: string): string => (text.length > MAX_CHARS ? text.slice(0, MAX_CHARS) : text);
+export const bounded = (text: string): string => (text.length > MAX_CHARS ? text.slice(0, MAX_CHARS) : text);
 
 export function entryOf(
   id: string,
   at: number,
   phase: AuditPhase,
   intent: AuditIntent,
-  requestId: string | undefined,
+  request: { readonly requestId?: string; readonly address?: string } = {},
 ): AuditEntry {
-  const request_id = intent.requestId ?? requestId;
+  const request_id = intent.requestId ?? request.requestId;
   return {
     id,
     at,
@@ -38,6 +40,7 @@ export function entryOf(
     actor: bounded(intent.actor),
     ...(intent.resource === undefined ? {} : { resource: bounded(intent.resource) }),
     ...(request_id === undefined ? {} : { request_id }),
+    ...(request.address === undefined ? {} : { address: request.address }),
     ...(intent.details === undefined ? {} : { details: intent.details }),
   };
 }

@@ -92,6 +92,8 @@ export const RATE_LIMIT_NAMES = ['register', 'login', 'codes', 'refresh', 'links
 export type RateLimitName = (typeof RATE_LIMIT_NAMES)[number];
 
 export interface HttpConfig {
+  /** How clients' addresses stand in the log and in the audit log. */
+  readonly logAddresses: 'full' | 'truncated' | 'off';
   readonly publicUrl: string;
   readonly trustedProxies: readonly string[];
   readonly corsOrigins: readonly string[];

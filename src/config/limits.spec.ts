@@ -1,3 +1,4 @@
+import { loadConfig } from '.';
 import { EnvReader } from './env-reader';
 import { rateLimits } from './limits';
 
@@ -23,4 +24,17 @@ describe('the limits by address', () => {
     ['RATE_LIMIT_EXEMPT must be', { RATE_LIMIT_EXEMPT: 'loopback' }],
     ['RATE_LIMIT_EXEMPT must be', { RATE_LIMIT_EXEMPT: '10.0.0.0/33' }],
   ])('%s', (message, env) => expect(() => limits(env as Record<string, string>)).toThrow(message));
+});
+
+describe('LOG_ADDRESSES', () => {
+  const secret = 'a secret of a test that is long enough';
+  const secrets = { COFFER_ROOT_KEY: secret, PEPPER: secret, JWT_SECRET: secret };
+  const load = (env: Record<string, string> = {}) =>
+    loadConfig({ newSecret: () => secret, env: { ...secrets, ...env } });
+
+  it('is full where nothing is set, and one of three', () => {
+    expect(load().http.logAddresses).toBe('full');
+    expect(load({ LOG_ADDRESSES: 'truncated' }).http.logAddresses).toBe('truncated');
+    expect(() => load({ LOG_ADDRESSES: 'some' })).toThrow('LOG_ADDRESSES must be one of full, truncated, off');
+  });
 });

@@ -196,8 +196,8 @@ describe('each variable', () => {
     ],
     [{ PUBLIC_URL: 'https://vault.example.org/coffer/' }, { http: { publicUrl: 'https://vault.example.org/coffer' } }],
     [
-      { LOG_LEVEL: 'silent', DOCS: 'off', AUDIT_READS: 'off' },
-      { logLevel: 'silent', http: { docs: false }, auditReads: false },
+      { LOG_LEVEL: 'silent', DOCS: 'off', AUDIT_READS: 'off', LOG_ADDRESSES: 'off' },
+      { logLevel: 'silent', http: { docs: false, logAddresses: 'off' }, auditReads: false },
     ],
     [{ METRICS_TOKEN: GOOD }, { metricsToken: GOOD }],
     [{ COFFER_FAILPOINT: 'rotation.after-rotate' }, { failpoint: 'rotation.after-rotate' }],

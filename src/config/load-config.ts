@@ -242,6 +242,7 @@ function http({ env, production }: Sources, host: string, port: number): HttpCon
     publicUrl: publicUrl ?? `http://${hostInUrl(host)}:${port}`,
     trustedProxies: env.list('TRUSTED_PROXIES', isProxy, 'addresses and networks as 10.0.0.0/8, or loopback'),
     corsOrigins: env.list('CORS_ORIGINS', isOrigin, 'origins as https://app.example.org'),
+    logAddresses: env.oneOf('LOG_ADDRESSES', ['full', 'truncated', 'off'], 'full'),
     rateLimits,
     ...rateLimitsOf(env),
     ...connectionLimits(env),

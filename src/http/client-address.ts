@@ -1,4 +1,16 @@
-import { isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
+
+/** The address as it may be kept (LOG_ADDRESSES): whole, as the network of many (/24, /48 of IPv6), or not at all. */
+export function shownAddress(address: string, form: 'full' | 'truncated' | 'off'): string | undefined {
+  if (form === 'off') return undefined;
+  const bare = limitKey(address);
+  if (form === 'full') return bare.endsWith('/64') ? address : bare;
+  if (bare.endsWith('/64'))
+    return `${expand(address.split('%')[0] ?? address)
+      .slice(0, 3)
+      .join(':')}::/48`;
+  return isIPv4(bare) ? `${bare.split('.').slice(0, 3).join('.')}.0/24` : undefined;
+}
 
 /** What limits by address count on: an IPv4 address, or the /64 of an IPv6 one, which is what one household or host commands. */
 export function limitKey(address: string): string {

@@ -4,7 +4,9 @@ import { Logger } from '@nestjs/common';
 import { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HttpConfig } from '../config/config';
 import { SECOND, runFor } from '../kernel';
-import { Metrics, runInRequest } from '../observability';
+import { Metrics, RequestContext, runInRequest } from '../observability';
+import { principalOf } from './caller';
+import { shownAddress } from './client-address';
 import { Gate } from './gate';
 import { Lifecycle } from './lifecycle';
 import { HELMET } from './security-headers';
@@ -17,6 +19,7 @@ export interface RequestHooks {
   readonly metrics: Metrics;
 }
 
+const REFUSED = 400;
 const LINGER = 5 * SECOND;
 const KNOWN_METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
@@ -48,21 +51,21 @@ export async function installRequestHooks(fastify: FastifyInstance, hooks: Reque
   fastify.addHook('onRequest', (request, reply, done) => {
     void reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
     if (hooks.lifecycle.stopping) void reply.header('connection', 'close');
-    runInRequest({ requestId: request.id }, done);
+    runInRequest(contextOf(request, hooks.http), done);
   });
   await fastify.register(helmet, HELMET);
   if (hooks.http.corsOrigins.length > 0) await allowOrigins(fastify, hooks.http.corsOrigins);
   fastify.addHook('onRequest', (request, reply) => hooks.gate.admit(request, reply));
   // A body arrives in events of the socket, outside the context that the request began in.
   fastify.addHook('preValidation', (request, _reply, done) => {
-    runInRequest({ requestId: request.id }, () => runFor(hooks.gate.requesterOf(request), done));
+    runInRequest(contextOf(request, hooks.http), () => runFor(hooks.gate.requesterOf(request), done));
   });
   fastify.addHook('preHandler', (request, _reply, done) => {
     checkUndeclaredInput(request);
     done();
   });
   fastify.addHook('onResponse', (request, reply, done) => {
-    report(request, reply, hooks.metrics);
+    report(request, reply, hooks);
     closeUnread(request);
     done();
   });
@@ -87,12 +90,32 @@ async function allowOrigins(fastify: FastifyInstance, origins: readonly string[]
 const logger = new Logger('http');
 
 /** One line and one figure a request: the route's template, never the URL, which holds ids, names and query values. */
-function report(request: FastifyRequest, reply: FastifyReply, metrics: Metrics): void {
+function report(request: FastifyRequest, reply: FastifyReply, { http, metrics }: RequestHooks): void {
   const route = request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched');
   const method = KNOWN_METHODS.has(request.method) ? request.method : 'other';
   const ms = Math.round(reply.elapsedTime * 10) / 10;
   metrics.observeHttp(method, route, reply.statusCode, reply.elapsedTime / SECOND);
-  logger.log({ request_id: request.id, method, route, status: reply.statusCode, ms, msg: 'request' });
+  const status = reply.statusCode;
+  const who = status >= REFUSED ? clientOf(request, http) : {};
+  logger.log({ request_id: request.id, method, route, status, ms, ...who, msg: 'request' });
+}
+
+/** Whom a refusal concerns: the address, and the id of the account that the request acted for or tried to. Never a name. */
+function clientOf(request: FastifyRequest, http: HttpConfig): { address?: string; user_id?: string } {
+  const { address, userId = principalOf(request)?.userId } = contextOf(request, http);
+  return { ...(address !== undefined && { address }), ...(userId !== undefined && { user_id: userId }) };
+}
+
+const contexts = new WeakMap<object, RequestContext>();
+
+/** One for all hooks of a request. */
+function contextOf(request: FastifyRequest, { logAddresses }: HttpConfig): RequestContext {
+  const found = contexts.get(request.raw);
+  if (found !== undefined) return found;
+  const address = shownAddress(request.ip, logAddresses);
+  const context: RequestContext = { requestId: request.id, ...(address !== undefined && { address }) };
+  contexts.set(request.raw, context);
+  return context;
 }
 
 /**

@@ -12,6 +12,8 @@ export interface AuditIntent {
   readonly resource?: string;
   readonly requestId?: string;
   readonly details?: Readonly<Record<string, string | number | boolean>>;
+  /** Strangers may try it as often as they like: a flood of its refusals becomes one entry with a count. */
+  readonly gathers?: true;
 }
 
 export type AuditOutcome = 'done' | 'refused' | 'failed';
@@ -34,12 +36,18 @@ export abstract class AuditSink {
 
 /**
  * Runs an act between its intent and its outcome: `done` when it returns, `refused` when it throws a DomainError, else `failed`.
+ * `detailsOf` says what the outcome tells of an act that was done.
  */
-export async function audited<T>(sink: AuditSink, intent: AuditIntent, act: () => Promise<T>): Promise<T> {
+export async function audited<T>(
+  sink: AuditSink,
+  intent: AuditIntent,
+  act: () => Promise<T>,
+  detailsOf?: (result: T) => AuditIntent['details'],
+): Promise<T> {
   const open = await sink.begin(intent);
   try {
     const result = await act();
-    open.close('done');
+    open.close('done', detailsOf?.(result));
     return result;
   } catch (error) {
     open.close(isDomainError(error) ? 'refused' : 'failed', isDomainError(error) ? { code: error.code } : undefined);

@@ -59,6 +59,7 @@ export class FactorSettings {
   }
 
   #act<T>(action: AuditAction, caller: Principal, act: () => Promise<T>): Promise<T> {
-    return audited(this.audit, { action, actor: caller.userId, resource: `user/${caller.userId}` }, act);
+    const what = { action, actor: caller.userId, resource: `user/${caller.userId}` } as const;
+    return audited(this.audit, { ...what, ...(action === 'factor.totp-on' && { gathers: true }) }, act);
   }
 }

@@ -27,7 +27,7 @@ export class EmailEnrolment {
   async verify(caller: Principal, username: string, otp: string): Promise<TokenPair> {
     const user = await this.users.byId(caller.userId);
     if (user === undefined || !isNamed(user, username)) throw new DomainError('invalid_session');
-    return audited(this.audit, { action: 'factor.email-on', actor: user._id }, async () => {
+    return audited(this.audit, { action: 'factor.email-on', actor: user._id, gathers: true }, async () => {
       const challenge = await this.challenges.ofSession(caller.sessionId, 'enable-email');
       await this.secondFactor.proveMailbox(user, otp, challenge);
       await this.mailboxes.turnOn(user);

@@ -44,4 +44,5 @@ export class Login {
 const intent = (user: UserDoc | undefined): AuditIntent => ({
   action: 'login.password',
   actor: user?._id ?? 'anonymous',
+  gathers: true,
 });

@@ -45,11 +45,19 @@ export class SecondStep {
 
   /** Completes the login. @throws DomainError `otp_failed` (also where the login is over), `too_many_attempts`, `account_disabled`. */
   async verify(mfaToken: string, username: string, otp: string, client: ClientInfo): Promise<TokenPair> {
-    const { user, challenge } = await this.#open(mfaToken, username).catch(asFailedCode);
-    return audited(this.audit, { action: 'login.second-factor', actor: user._id }, async () => {
+    const { user, challenge } = await this.#open(mfaToken, username).catch((error: unknown) => this.#refuse(error));
+    return audited(this.audit, { ...SECOND_FACTOR, actor: user._id }, async () => {
       const amr = await this.proof.prove(user, otp, challenge);
       return this.issuer.open(user._id, amr, client);
     });
+  }
+
+  /** Whoever answers a login that is over learns that the code did not do, and from the detail why. */
+  #refuse(error: unknown): never {
+    if (!isDomainError(error)) throw error;
+    const refusal = isDomainError(error, 'invalid_session') ? asFailedCode(error) : error;
+    this.audit.note({ ...SECOND_FACTOR, actor: 'anonymous', details: { code: refusal.code } }, 'refused');
+    throw refusal;
   }
 
   async #open(mfaToken: string, username: string): Promise<OpenLogin> {
@@ -62,8 +70,7 @@ export class SecondStep {
   }
 }
 
-/** Whoever answers a login that is over learns that the code did not do, and from the detail why. */
-function asFailedCode(error: unknown): never {
-  if (!isDomainError(error, 'invalid_session')) throw error;
-  throw new DomainError('otp_failed', { detail: error.detail ?? 'There is no such login. Log in again.' });
-}
+const SECOND_FACTOR = { action: 'login.second-factor', gathers: true } as const;
+
+const asFailedCode = ({ detail = 'There is no such login. Log in again.' }: DomainError): DomainError =>
+  new DomainError('otp_failed', { detail });

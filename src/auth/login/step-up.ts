@@ -29,7 +29,7 @@ export class StepUp {
   async stepUp(caller: Principal, { password, otp }: StepUpInput): Promise<TokenPair> {
     const found = await this.users.byId(caller.userId);
     if (found === undefined) throw new DomainError('invalid_session');
-    return audited(this.audit, { action: 'session.step-up', actor: found._id }, async () => {
+    return audited(this.audit, { action: 'session.step-up', actor: found._id, gathers: true }, async () => {
       const { user, factorNeeded } = await this.passwords.prove(found, found.username, password);
       const amr = factorNeeded ? await this.#secondFactor(caller, user, otp) : (['pwd'] as const);
       return this.issuer.replace(caller.sessionId, amr);

@@ -44,7 +44,7 @@ export class EmailConfirmation {
     const address = parseEmail(email)?.folded;
     const open = address === undefined ? [] : await this.pending.of(address);
     if (address === undefined || open.length === 0) throw noRegistration();
-    await audited(this.audit, { action: 'account.confirm', actor: 'anonymous' }, async () => {
+    await audited(this.audit, { action: 'account.confirm', actor: 'anonymous', gathers: true }, async () => {
       const outcome = await this.addresses.try(address, () => this.#check(open, otp));
       if (outcome === 'wrong') throw new DomainError('otp_failed', { detail: 'The code is wrong or too old.' });
       if (outcome === 'gone') throw noRegistration();

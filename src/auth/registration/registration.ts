@@ -41,7 +41,7 @@ export class Registration {
     const parsed = parse(input);
     const { username, email, password } = parsed;
     requireStrongPassword(password, this.config.passwords.rule, { username, email: email.address });
-    return audited(this.audit, { action: 'account.register', actor: 'anonymous' }, () =>
+    return audited(this.audit, { action: 'account.register', actor: 'anonymous', gathers: true }, () =>
       // Of many registrations of one name at once, one hashes its password and the others find the name taken.
       this.#queue.run(username, async () => {
         const holder = await this.users.byUsername(username);

@@ -5,6 +5,7 @@ import { Page, Position } from '../../store';
 import { FileUploads } from '../file-uploads';
 import { FileView } from '../file-view';
 import { UploadRequest } from '../upload-request';
+import { openingIntent } from './file-links';
 
 /** Somebody with a drop box's ticket, in the place of its owner. */
 export type Sender = Principal & { readonly dropBox: DropBox };
@@ -43,9 +44,10 @@ export class DropBoxes {
 
   /** @throws as LinkOpening.open */
   async open(token: string, password: string | undefined): Promise<NewTicket> {
-    const ticket = await this.opening.open({ kind: 'upload', token, password }, () => Promise.resolve());
-    this.audit.note(intent('upload-link.open', 'anonymous', ticket.link._id), 'done');
-    return ticket;
+    const key = { kind: 'upload', token, password } as const;
+    return audited(this.audit, openingIntent('upload-link.open', this.opening.claimedId(key)), () =>
+      this.opening.open(key, () => Promise.resolve()),
+    );
   }
 
   /**

@@ -51,14 +51,17 @@ export class FileLinks {
 
   /** @throws as LinkOpening.open; `file_not_found` where the file is gone: then nothing is spent. */
   async open(token: string, password: string | undefined): Promise<OpenedLink> {
-    const found: { file?: FileView } = {};
-    const ticket = await this.opening.open({ kind: 'download', token, password }, async (link) => {
-      found.file = await this.files.view(await this.access.linked(link.resource ?? '', link.owner_id));
-    });
-    const { file } = found;
-    if (file === undefined) throw new TypeError('a link was opened without a look at its file');
-    this.audit.note({ ...intent('link.open', ANYBODY, `link/${ticket.link._id}`), details: { file: file.id } }, 'done');
-    return { ...ticket, file };
+    const key = { kind: 'download', token, password } as const;
+    const what = openingIntent('link.open', this.opening.claimedId(key));
+    const act = async (): Promise<OpenedLink> => {
+      const found: { file?: FileView } = {};
+      const ticket = await this.opening.open(key, async (link) => {
+        found.file = await this.files.view(await this.access.linked(link.resource ?? '', link.owner_id));
+      });
+      if (found.file === undefined) throw new TypeError('a link was opened without a look at its file');
+      return { ...ticket, file: found.file };
+    };
+    return audited(this.audit, what, act, ({ file }) => ({ file: file.id }));
   }
 
   /** What a ticket shows: the file as it is now. @throws as Tickets.download; `file_not_found`. */
@@ -71,5 +74,13 @@ export class FileLinks {
 
 /** Whoever has the link: the log knows no more. */
 const ANYBODY = 'anonymous';
+
+/** Whoever opens a link may be a stranger who guesses: a flood of refusals is counted. */
+export const openingIntent = (action: AuditAction, linkId: string | undefined): AuditIntent => ({
+  action,
+  actor: ANYBODY,
+  ...(linkId !== undefined && { resource: `link/${linkId}` }),
+  gathers: true,
+});
 
 const intent = (action: AuditAction, actor: string, resource: string): AuditIntent => ({ action, actor, resource });

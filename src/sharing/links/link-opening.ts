@@ -57,6 +57,11 @@ export class LinkOpening {
     return this.tickets.issue(link);
   }
 
+  /** The id of the link that this token claims to be of, for the log. Nothing says that there is one. */
+  claimedId({ kind, token }: Pick<LinkKey, 'kind' | 'token'>): string | undefined {
+    return presentedSecret(kind === 'download' ? 'd' : 'u', token)?.id;
+  }
+
   private async presented({ kind, token }: LinkKey): Promise<LinkDoc> {
     const presented = presentedSecret(kind === 'download' ? 'd' : 'u', token);
     const link = presented && (await this.#rows.find('_id', presented.id));
