@@ -1,16 +1,18 @@
 import 'reflect-metadata';
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Attempts } from './auth';
 import { AuditSink, DomainError, Role, StartRefused, audited } from './kernel';
 import { Startup } from './startup';
 import { SCHEMA, Store, raiseSchema, replacePeppers } from './store';
 import { WrongUsage, runTool } from './tool';
-import { Users, parseUsername } from './users';
+import { UserDoc, Users, parseUsername } from './users';
 import { withService } from './with-service';
 
 const HELP = `Usage: npm run admin -- COMMAND
 
   grant USERNAME     makes an account an administrator
   revoke USERNAME    makes it an ordinary user again
+  unlock USERNAME    forgets the wrong passwords and codes that keep an account from logging in, by its user name and its verified address
   replace-pepper     takes PEPPER (and PEPPER_PREVIOUS) of this environment for the installation's, where the former one is lost:
                      passwords that were hashed with it are never right again
   finish-upgrade     takes no older release any more: for when all processes are of this one and nobody wants to go back
@@ -28,6 +30,7 @@ async function main(args: readonly string[]): Promise<string> {
   if (args.length === 1 && args[0] === 'replace-pepper') return withService(replacePepper, { repair: true });
   if (args.length === 1 && args[0] === 'finish-upgrade') return withService(finishUpgrade);
   const [command = '', name = '', ...rest] = args;
+  if (command === 'unlock' && name !== '' && rest.length === 0) return withService((app) => unlock(app, name));
   const role = Object.hasOwn(ROLES, command) ? ROLES[command] : undefined;
   if (role === undefined || name === '' || rest.length > 0) throw new WrongUsage();
   return withService((app) => setRole(app, name, role));
@@ -50,11 +53,24 @@ async function finishUpgrade(app: NestFastifyApplication): Promise<string> {
   return `Only releases of schema ${String(lowest_schema)} or later serve this installation now.\n`;
 }
 
+async function activeUser(app: NestFastifyApplication, name: string): Promise<UserDoc> {
+  const username = parseUsername(name);
+  const user = username && (await app.get(Users, { strict: false }).byUsername(username));
+  if (user?.state !== 'active') throw new StartRefused('There is no active account of this name.');
+  return user;
+}
+
+/** Open sessions keep their own counts: a new login has none. */
+async function unlock(app: NestFastifyApplication, name: string): Promise<string> {
+  const user = await activeUser(app, name);
+  const intent = { action: 'user.unlock', actor: 'system:admin-cli', resource: `user/${user._id}` } as const;
+  await audited(app.get(AuditSink), intent, () => app.get(Attempts, { strict: false }).unlock(user));
+  return `${user.username} can log in again: wrong passwords and codes are forgotten.\n`;
+}
+
 async function setRole(app: NestFastifyApplication, name: string, role: Role): Promise<string> {
   const users = app.get(Users, { strict: false });
-  const username = parseUsername(name);
-  const user = username && (await users.byUsername(username));
-  if (user?.state !== 'active') throw new StartRefused('There is no active account of this name.');
+  const user = await activeUser(app, name);
   const intent = {
     action: 'user.role',
     actor: 'system:admin-cli',

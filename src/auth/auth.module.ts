@@ -7,8 +7,10 @@ import { MailModule } from '../mail';
 import { Metrics } from '../observability';
 import { UsersModule } from '../users';
 import { Attempts } from './attempts/attempts';
+import { SessionAttempts } from './attempts/session-attempts';
 import { Challenges } from './factors/challenges';
 import { EmailCodes } from './factors/email-codes';
+import { EnrolmentProof } from './factors/enrolment-proof';
 import { FactorNotices } from './factors/factor-notices';
 import { FactorOverview } from './factors/factor-overview';
 import { FactorProof } from './factors/factor-proof';
@@ -25,6 +27,7 @@ import { LoginController } from './login/login.controller';
 import { PasswordCheck } from './login/password-check';
 import { SecondStep } from './login/second-step';
 import { SessionCodes } from './login/session-codes';
+import { SessionMail } from './login/session-mail';
 import { StepUp } from './login/step-up';
 import { OwnedFactors } from './owned-factors';
 import { OwnedSessions } from './owned-sessions';
@@ -61,7 +64,7 @@ const signing = JwtModule.registerAsync({
   useFactory: ({ tokens }: Config) => ({ secret: hmacKeyObject(tokens.jwtSecret) }),
 });
 
-const attempts = [Attempts, Passwords, PasswordCheck];
+const attempts = [Attempts, SessionAttempts, Passwords, PasswordCheck];
 const registration = [
   AbandonedAccounts,
   AccountCreation,
@@ -74,6 +77,7 @@ const sessions = [AccessTokens, BearerStrategy, RefreshTokens, SessionManagement
 const factors = [
   Challenges,
   EmailCodes,
+  EnrolmentProof,
   FactorNotices,
   FactorOverview,
   FactorProof,
@@ -83,7 +87,7 @@ const factors = [
   SecondFactor,
   TotpFactor,
 ];
-const login = [EmailEnrolment, FactorRequests, Login, SecondStep, SessionCodes, StepUp];
+const login = [EmailEnrolment, FactorRequests, Login, SecondStep, SessionCodes, SessionMail, StepUp];
 
 /** Global for its Authenticator, whom the gate in http/ asks, and for the one PasswordHasher of the process. */
 @Global()

@@ -1,3 +1,4 @@
+export { Attempts } from './attempts/attempts';
 export { AuthModule } from './auth.module';
 export { AbandonedAccounts } from './registration/abandoned-accounts';
 export { OwnedFactors } from './owned-factors';

@@ -53,6 +53,17 @@ function races(context: ProfileContext): void {
     expect(statuses(answers)).toEqual(Array<number>(20).fill(200));
   });
 
+  it('check five of fifty wrong passwords of a session, and leave the account alone', async () => {
+    const { person, client } = await signUp(context.client);
+    const { password } = person;
+    const answers = await times(50, () => client.post('/step-up', { password: 'Wrong-Horse-7' }));
+    expect(statuses(answers).filter((status) => status === 401).length).toBeLessThanOrEqual(5);
+    expect(statuses(answers).every((status) => status === 401 || status === 429)).toBe(true);
+    await times(5, () => client.post('/step-up', { password: 'Wrong-Horse-7' }));
+    expectProblem(await client.post('/step-up', { password }), 429, 'too_many_attempts');
+    await login(context.client, person);
+  });
+
   it('give one successor to forty refreshes with one token', async () => {
     const tokens = await login(context.client, await register(context.client));
     const answers = await times(40, () => nobody().post('/token/refresh', { refresh_token: tokens.refresh_token }));

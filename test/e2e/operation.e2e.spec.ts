@@ -256,11 +256,25 @@ describe('npm run admin', () => {
     expect((await caller.get('/rotations')).status).toBe(403);
   });
 
+  it('ends a lockout while the service runs', async () => {
+    const service = await start();
+    const client = new Client(service.url);
+    const person = await register(client);
+    const { username, password } = person;
+    for (let count = 0; count < 5; count += 1) await client.post('/login', { username, password: 'Wrong-Horse-7' });
+    expect((await client.post('/login', { username, password })).status).toBe(429);
+    const said = await admin(service, 'unlock', username.toUpperCase());
+    expect(said).toMatchObject({ code: 0, err: '', out: expect.stringContaining(`${username} can log in again`) });
+    expect((await client.post('/login', { username, password })).status).toBe(200);
+    const unknown = await admin(service, 'unlock', 'nobody');
+    expect([unknown.code, unknown.err]).toEqual([1, 'coffer: There is no active account of this name.\n']);
+  });
+
   it('refuses with 1 what is not there, with 2 what it does not understand, and explains itself', async () => {
     const service = await start();
     const unknown = await admin(service, 'grant', 'nobody');
     expect([unknown.code, unknown.err]).toEqual([1, 'coffer: There is no active account of this name.\n']);
-    for (const args of [[], ['grant'], ['crown', 'alice'], ['grant', 'a', 'b']])
+    for (const args of [[], ['grant'], ['unlock'], ['unlock', 'a', 'b'], ['crown', 'alice'], ['grant', 'a', 'b']])
       expect((await admin(service, ...args)).code).toBe(2);
     const help = await admin(service, '--help');
     expect([help.code, help.out.startsWith('Usage:')]).toEqual([0, true]);

@@ -12,6 +12,7 @@ import {
   lockoutCounts,
   LockoutCounts,
   OneAtATime,
+  parseUsername,
   requireAdmission,
   SECOND_FACTOR_LIMITS,
   UserDoc,
@@ -22,6 +23,7 @@ import { tokenMac } from '../token-mac';
 import { DecoyDoc, decoysCollection } from './decoy.collection';
 
 const SECOND_FACTOR = budget(SECOND_FACTOR_LIMITS);
+const NO_FAILURES: LockoutCounts = { failures: 0, lastFailure: undefined, reservations: [] };
 
 /**
  * Runs checks of passwords and of second factors as counted attempts. Their counts lie on the account's row, apart from each other: who
@@ -41,7 +43,10 @@ export class Attempts {
     this.#decoys = store.collection(decoysCollection);
   }
 
-  /** One password attempt on an account; on a name that has none, on a decoy row that answers alike. @throws as `attempt` */
+  /**
+   * One password attempt of /login, counted by what was typed: by user name on the account's row; by address, and by a name that no account has,
+   * on a row of that text alone. A count that an address shared with a user name would tell that both are one account. @throws as `attempt`
+   */
   password<T>(user: UserDoc | undefined, name: string, check: () => Promise<Checked<T>>): Promise<T> {
     return attempt(lockout, this.#passwords(user, name), this.clock, check);
   }
@@ -56,14 +61,22 @@ export class Attempts {
     return attempt(SECOND_FACTOR, this.#secondFactors(userId), this.clock, check);
   }
 
-  /** Forgets wrong passwords, once a login is complete. */
-  async forgetFailures(user: UserDoc): Promise<void> {
-    if (user.failed_attempts === 0) return;
-    await this.#account(user._id).change((counts) => lockout.cleared(counts, '', this.clock.now()));
+  /** Forgets wrong passwords with what was typed, once a login is complete. */
+  async forgetFailures(user: UserDoc, name: string): Promise<void> {
+    await this.#passwords(user, name).change((counts) =>
+      counts.failures === 0 ? undefined : lockout.cleared(counts, '', this.clock.now()),
+    );
+  }
+
+  /** Forgets all that keeps the account from logging in: wrong passwords by its name and its address, and wrong codes. */
+  async unlock(user: UserDoc): Promise<void> {
+    const names = [user.username, ...(user.verified_email === undefined ? [] : [user.verified_email])];
+    for (const name of names) await this.#passwords(user, name).change(() => NO_FAILURES);
+    await this.#secondFactors(user._id).change(() => ({ failures: [], reservations: [] }));
   }
 
   #passwords(user: UserDoc | undefined, name: string): Ledger<LockoutCounts> {
-    return user === undefined ? this.#decoy(name) : this.#account(user._id);
+    return user !== undefined && parseUsername(name) === user.username ? this.#account(user._id) : this.#decoy(name);
   }
 
   #secondFactors(userId: string): Ledger<BudgetCounts> {
@@ -101,8 +114,8 @@ export class Attempts {
       return counts && { ...withLockoutCounts(row, counts), expires_at };
     });
     if (changed !== undefined) return;
-    const counts = edit({ failures: 0, lastFailure: undefined, reservations: [] });
-    if (counts === undefined) return;
+    const counts = edit(NO_FAILURES);
+    if (counts === undefined || counts === NO_FAILURES) return;
     const fresh = { _id: id, failed_attempts: 0, attempts_in_flight: [], expires_at };
     try {
       await this.#decoys.insert(withLockoutCounts(fresh, counts));

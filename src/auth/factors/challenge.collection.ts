@@ -18,6 +18,8 @@ export interface ChallengeDoc extends Doc {
   readonly tries: number;
   readonly mailed_at?: number;
   readonly expires_at: number;
+  /** The login was begun with the account's address and not with its user name. */
+  readonly by_address?: boolean;
 }
 
 export const challengesCollection = defineCollection<ChallengeDoc>({
@@ -30,8 +32,9 @@ export const challengesCollection = defineCollection<ChallengeDoc>({
     tries: 'number',
     mailed_at: 'time',
     expires_at: 'time',
+    by_address: 'boolean',
   },
-  clear: ['user_id', 'purpose', 'session_id', 'nonce', 'tries', 'mailed_at', 'expires_at'],
+  clear: ['user_id', 'purpose', 'session_id', 'nonce', 'tries', 'mailed_at', 'expires_at', 'by_address'],
   indexes: { user: { fields: ['user_id'] } },
   expiry: 'expires_at',
   forged: 'absent',

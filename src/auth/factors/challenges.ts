@@ -25,9 +25,9 @@ export class Challenges {
   }
 
   /** A login whose password was right and that waits for its second factor. */
-  async openLogin(userId: string): Promise<ChallengeDoc> {
+  async openLogin(userId: string, byAddress: boolean): Promise<ChallengeDoc> {
     const id = newId();
-    return this.#rows.insert(this.#fresh(id, userId, 'login', id));
+    return this.#rows.insert({ ...this.#fresh(id, userId, 'login', id), ...(byAddress && { by_address: true }) });
   }
 
   /** Good for the second step of that one login and for nothing else. */

@@ -27,7 +27,7 @@ export class FactorProof {
   /** How it was proved, the password included. @throws DomainError `otp_failed`, `too_many_attempts`. */
   async prove(user: UserDoc, otp: string, challenge: ChallengeDoc | undefined): Promise<readonly AuthMethod[]> {
     const method = await this.secondFactor.prove(user, otp, challenge);
-    await this.attempts.forgetFailures(user);
+    if (challenge?.purpose === 'login') await this.attempts.forgetFailures(user, typedAt(challenge, user));
     if (method === 'recovery_code') {
       this.notices.tell(user, 'recovery-code-used');
       return ['pwd', 'recovery', 'mfa'];
@@ -36,3 +36,7 @@ export class FactorProof {
     return ['pwd', 'otp', 'mfa'];
   }
 }
+
+/** What the login was begun with. */
+const typedAt = ({ by_address }: ChallengeDoc, { username, verified_email }: UserDoc): string =>
+  by_address === true ? (verified_email ?? username) : username;

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { audited, AuditAction, AuditSink, DomainError, Principal } from '../../kernel';
+import { EnrolmentProof } from './enrolment-proof';
 import { FactorNotices } from './factor-notices';
 import { Mailboxes } from './mailboxes';
 import { RecoveryCodes } from './recovery-codes';
-import { SecondFactor } from './second-factor';
 import { TotpEnrolment, TotpFactor } from './totp-factor';
 
 /** What people change about their second factors. Each change is told to the account's address. */
@@ -13,7 +13,7 @@ export class FactorSettings {
     private readonly totp: TotpFactor,
     private readonly mailboxes: Mailboxes,
     private readonly recoveryCodes: RecoveryCodes,
-    private readonly secondFactor: SecondFactor,
+    private readonly enrolment: EnrolmentProof,
     private readonly notices: FactorNotices,
     private readonly audit: AuditSink,
   ) {}
@@ -29,7 +29,7 @@ export class FactorSettings {
   /** @throws DomainError `otp_failed`, `too_many_attempts`, `not_found` where none is pending. */
   confirmTotp(caller: Principal, otp: string): Promise<void> {
     return this.#act('factor.totp-on', caller, async () => {
-      await this.secondFactor.proveTotpSecret(caller.userId, otp);
+      await this.enrolment.totpSecret(caller, otp);
       await this.notices.tellOwner(caller.userId, 'totp-added');
     });
   }

@@ -37,20 +37,6 @@ export class SecondFactor {
     return this.#counted(user._id, () => this.#matching(user, code, challenge));
   }
 
-  /** Turns e-mail codes on: only the code that was mailed for this proves it. @throws as `prove`. */
-  async proveMailbox(user: UserDoc, otp: string, challenge: ChallengeDoc | undefined): Promise<void> {
-    const code = otp.replace(/\s/g, '');
-    await this.#counted(user._id, async () =>
-      challenge !== undefined && (await this.#answersMail(challenge, code)) ? 'email' : undefined,
-    );
-  }
-
-  /** @throws as `prove`; `not_found` where no secret is pending. */
-  async proveTotpSecret(userId: string, otp: string): Promise<void> {
-    const code = otp.replace(/\s/g, '');
-    await this.#counted(userId, async () => ((await this.totp.confirm(userId, code)) ? 'totp' : undefined));
-  }
-
   async #counted(userId: string, check: () => Promise<FactorMethod | undefined>): Promise<FactorMethod> {
     const proved = await this.attempts.secondFactor(userId, async () => {
       const value = await check();

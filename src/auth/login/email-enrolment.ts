@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { audited, AuditSink, DomainError, Principal } from '../../kernel';
 import { Users } from '../../users';
-import { Challenges } from '../factors/challenges';
+import { EnrolmentProof } from '../factors/enrolment-proof';
 import { Mailboxes } from '../factors/mailboxes';
-import { SecondFactor } from '../factors/second-factor';
 import { TokenIssuer, TokenPair } from '../sessions/token-issuer';
 import { isNamed } from './named';
 
@@ -12,8 +11,7 @@ import { isNamed } from './named';
 export class EmailEnrolment {
   constructor(
     private readonly users: Users,
-    private readonly challenges: Challenges,
-    private readonly secondFactor: SecondFactor,
+    private readonly proof: EnrolmentProof,
     private readonly mailboxes: Mailboxes,
     private readonly issuer: TokenIssuer,
     private readonly audit: AuditSink,
@@ -28,8 +26,7 @@ export class EmailEnrolment {
     const user = await this.users.byId(caller.userId);
     if (user === undefined || !isNamed(user, username)) throw new DomainError('invalid_session');
     return audited(this.audit, { action: 'factor.email-on', actor: user._id, gathers: true }, async () => {
-      const challenge = await this.challenges.ofSession(caller.sessionId, 'enable-email');
-      await this.secondFactor.proveMailbox(user, otp, challenge);
+      await this.proof.mailbox(caller, otp);
       await this.mailboxes.turnOn(user);
       return this.issuer.replace(caller.sessionId);
     });

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
-import { UserDoc } from '../../users';
+import { parseUsername, UserDoc } from '../../users';
 import { Challenges } from '../factors/challenges';
 import { EmailCodes } from '../factors/email-codes';
 import { factorsOf, FactorMethod, methodsOf } from '../factors/methods';
@@ -27,9 +27,9 @@ export class FactorRequests {
   ) {}
 
   /** Where e-mail is the only factor its code goes out at once; recovery codes are a reserve and no factor. */
-  async open(user: UserDoc): Promise<FactorRequest> {
+  async open(user: UserDoc, typed: string): Promise<FactorRequest> {
     const factors = factorsOf(user, this.config);
-    const challenge = await this.challenges.openLogin(user._id);
+    const challenge = await this.challenges.openLogin(user._id, parseUsername(typed) === undefined);
     const mailNow = factors.email && !factors.totp;
     return {
       message: '2FA required',

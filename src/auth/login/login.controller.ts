@@ -44,7 +44,7 @@ export class LoginController {
   /**
    * Mails a code. With `mfa_token`: the code of that login, the same one each time. With a bearer token: a code of that session, which turns
    * e-mail 2FA on where it is off (a fresh login is required), and is good for POST /step-up where it is on. 60 seconds between mails, 10 an
-   * hour.
+   * hour, of which one session has 5.
    */
   @Post('send-otp')
   @HttpCode(200)
@@ -60,7 +60,8 @@ export class LoginController {
 
   /**
    * Proves a code. With `mfa_token` it completes the login; with a bearer token it turns e-mail 2FA on with the code that was mailed for it,
-   * and the session's former tokens are void then. Ten failures an account in 15 minutes, over all factors; five with one mailed code.
+   * and the session's former tokens are void then. Ten failures in 15 minutes, with `mfa_token` over all factors of the account, with a bearer token in
+   * that session; five with one mailed code.
    */
   @Post('verify-otp')
   @HttpCode(200)
@@ -81,7 +82,8 @@ export class LoginController {
 
   /**
    * Proves a session's owner again: what routes that answer 401 `step_up_required` ask for. The answer replaces the session's tokens, and the
-   * former ones are void. Wrong passwords and codes count as those of a login.
+   * former ones are void. Wrong passwords count by session, five and then 15 minutes; codes in the account's budget of second factors. A lockout of
+   * POST /login does not stop it.
    */
   @Post('step-up')
   @HttpCode(200)

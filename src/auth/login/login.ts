@@ -36,7 +36,7 @@ export class Login {
       if (user.state === 'disabled') throw new DomainError('account_disabled');
       // A registration that died half-way is finished here: nobody logs in without a key.
       const ready = await this.accounts.finish(user);
-      return factorNeeded ? this.factorRequests.open(ready) : this.issuer.open(ready._id, ['pwd'], client);
+      return factorNeeded ? this.factorRequests.open(ready, username) : this.issuer.open(ready._id, ['pwd'], client);
     });
   }
 }

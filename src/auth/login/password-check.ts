@@ -1,8 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
-import { DomainError } from '../../kernel';
+import { DomainError, Principal } from '../../kernel';
 import { UserDoc } from '../../users';
 import { Attempts } from '../attempts/attempts';
+import { SessionAttempts } from '../attempts/session-attempts';
 import { anyOf, factorsOf } from '../factors/methods';
 import { Passwords } from '../passwords';
 
@@ -11,11 +12,12 @@ export interface ProvedPassword {
   readonly factorNeeded: boolean;
 }
 
-/** A password as one counted attempt: of /login and of /step-up, which share the account's lockout. */
+/** A password as one counted attempt: of /login by what was typed, of /step-up by session. */
 @Injectable()
 export class PasswordCheck {
   constructor(
     private readonly attempts: Attempts,
+    private readonly sessionAttempts: SessionAttempts,
     private readonly passwords: Passwords,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
@@ -29,13 +31,34 @@ export class PasswordCheck {
     const proved = await this.passwords.inTurn(name.toLowerCase(), (isRight) =>
       this.attempts.password(user, name, async () => {
         if (!(await isRight(user, password)) || user === undefined) return { settle: 'failed', value: undefined };
-        const factorNeeded = anyOf(factorsOf(user, this.config));
+        const factorNeeded = this.#factorNeeded(user);
         return { settle: factorNeeded ? 'released' : 'cleared', value: { user, factorNeeded } };
       }),
     );
-    if (proved === undefined) {
-      throw new DomainError('login_failed', { detail: 'User name or password is wrong.' });
-    }
-    return proved;
+    return known(proved);
   }
+
+  /**
+   * The same for an open session, which no lockout of the account stops. The session forgets wrong passwords when its tokens are replaced.
+   * @throws as `prove`; `invalid_session`.
+   */
+  async proveAgain({ sessionId }: Principal, user: UserDoc, password: string): Promise<ProvedPassword> {
+    await this.sessionAttempts.requireUnlocked(sessionId);
+    const proved = await this.passwords.inTurn(user.username, (isRight) =>
+      this.sessionAttempts.password(sessionId, async () => {
+        if (!(await isRight(user, password))) return { settle: 'failed', value: undefined };
+        return { settle: 'released', value: { user, factorNeeded: this.#factorNeeded(user) } };
+      }),
+    );
+    return known(proved);
+  }
+
+  #factorNeeded(user: UserDoc): boolean {
+    return anyOf(factorsOf(user, this.config));
+  }
+}
+
+function known(proved: ProvedPassword | undefined): ProvedPassword {
+  if (proved !== undefined) return proved;
+  throw new DomainError('login_failed', { detail: 'User name or password is wrong.' });
 }

@@ -166,3 +166,41 @@ describe('A code of a session where e-mail is a factor', () => {
     expectProblem(answer, 401, 'otp_failed');
   });
 });
+
+describe('Somebody with a stolen access token', () => {
+  it('uses up no second-factor budget of the account by /verify-otp: failures count by session', async () => {
+    const { person, client } = await withEmailFactor(coffer);
+    const { username, password } = person;
+    for (let count = 0; count < 10; count += 1) {
+      expectProblem(await client.post('/verify-otp', { username, otp: '000000' }), 401, 'otp_failed');
+    }
+    expectProblem(await client.post('/verify-otp', { username, otp: '000000' }), 429, 'too_many_attempts');
+    const { mfa_token } = await firstStep(coffer.client, person);
+    const otp = await lastCode(person);
+    expectStatus(await coffer.client.post('/verify-otp', { username, mfa_token, otp }), 200);
+    expectStatus(await client.post('/send-otp', { username }), 200);
+    expectStatus(await client.post('/step-up', { password, otp: await lastCode(person) }), 200);
+  });
+
+  it('uses up none by /2fa/totp/confirm either', async () => {
+    const { person, client } = await withEmailFactor(coffer);
+    const { username } = person;
+    expectStatus(await client.post('/2fa/totp'), 200);
+    for (let count = 0; count < 10; count += 1) await client.post('/2fa/totp/confirm', { otp: '000000' });
+    expectProblem(await client.post('/2fa/totp/confirm', { otp: '000000' }), 429, 'too_many_attempts');
+    const { mfa_token } = await firstStep(coffer.client, person);
+    const otp = await lastCode(person);
+    expectStatus(await coffer.client.post('/verify-otp', { username, mfa_token, otp }), 200);
+  });
+
+  it('leaves the account mails to log in with: a session has five an hour', async () => {
+    const { person, client } = await withEmailFactor(coffer);
+    const { username } = person;
+    for (let count = 0; count < 5; count += 1) {
+      expectStatus(await client.post('/send-otp', { username }), 200);
+      coffer.clock.offset += MINUTE;
+    }
+    expectProblem(await client.post('/send-otp', { username }), 429, 'too_many_attempts');
+    expect(await firstStep(coffer.client, person)).toMatchObject({ otp_sent: true });
+  });
+});

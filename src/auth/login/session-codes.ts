@@ -3,18 +3,16 @@ import { CONFIG, Config } from '../../config';
 import { audited, AuditSink, Clock, DomainError, Principal, requireFreshProof } from '../../kernel';
 import { UserDoc, Users } from '../../users';
 import { CodePurpose } from '../factors/challenge.collection';
-import { Challenges } from '../factors/challenges';
-import { EmailCodes } from '../factors/email-codes';
 import { factorsOf } from '../factors/methods';
 import { isNamed } from './named';
+import { SessionMail } from './session-mail';
 
 /** /send-otp with a bearer token: a code of that session, for one of two purposes. */
 @Injectable()
 export class SessionCodes {
   constructor(
     private readonly users: Users,
-    private readonly challenges: Challenges,
-    private readonly emailCodes: EmailCodes,
+    private readonly mail: SessionMail,
     private readonly audit: AuditSink,
     private readonly clock: Clock,
     @Inject(CONFIG) private readonly config: Config,
@@ -31,10 +29,7 @@ export class SessionCodes {
     const purpose = this.#purpose(user);
     if (purpose === 'enable-email') requireFreshProof(caller, this.clock.now());
     const intent = { action: 'session.code-mail', actor: user._id, details: { purpose } } as const;
-    await audited(this.audit, intent, async () => {
-      const challenge = await this.challenges.openForSession(caller.sessionId, user._id, purpose);
-      await this.emailCodes.send(user, challenge);
-    });
+    await audited(this.audit, intent, () => this.mail.send(caller, user, purpose));
   }
 
   #purpose(user: UserDoc): CodePurpose {

@@ -10,6 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => coffer.close());
 
+const BAD = { password: 'Wrong-Horse-7' };
 const token = (answer: { json: { access_token: string } }): string => answer.json.access_token;
 
 describe('POST /step-up', () => {
@@ -71,14 +72,41 @@ describe('POST /step-up', () => {
     expectProblem(await coffer.client.as(token(second)).post('/2fa/totp'), 401, 'step_up_required');
   });
 
-  it('counts a wrong password in the same lockout as /login, both ways', async () => {
+  it('is not stopped by a lockout of /login, and does not end it', async () => {
     const { person, client } = await signUp(coffer.client);
     const { username, password } = person;
-    const bad = { password: 'Wrong-Horse-7' };
-    for (let count = 0; count < 3; count += 1) expectProblem(await client.post('/step-up', bad), 401, 'login_failed');
-    for (let count = 0; count < 2; count += 1) await coffer.client.post('/login', { username, ...bad });
-    expectProblem(await client.post('/step-up', { password }), 429, 'too_many_attempts');
+    for (let count = 0; count < 5; count += 1) await coffer.client.post('/login', { username, ...BAD });
     expectProblem(await coffer.client.post('/login', { username, password }), 429, 'too_many_attempts');
+    expectStatus(await client.post('/step-up', { password }), 200);
+    expectProblem(await coffer.client.post('/login', { username, password }), 429, 'too_many_attempts');
+  });
+
+  it('counts wrong passwords by session: five, then 429 for 15 minutes, and neither /login nor another session is stopped', async () => {
+    const { person, client } = await signUp(coffer.client);
+    const { username, password } = person;
+    for (let count = 0; count < 5; count += 1) expectProblem(await client.post('/step-up', BAD), 401, 'login_failed');
+    const refused = await client.post('/step-up', { password });
+    expectProblem(refused, 429, 'too_many_attempts');
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(14 * 60);
+    const other = await coffer.client.post('/login', { username, password });
+    expectStatus(other, 200);
+    expectStatus(await client.as(token(other)).post('/step-up', { password }), 200);
+    coffer.clock.offset += 15 * MINUTE;
+    expectStatus(await client.post('/step-up', { password }), 200);
+  });
+
+  it('forgets the wrong passwords of the session when it is done, second factor included', async () => {
+    const { person, client, secret } = await withTotp(coffer);
+    const { password } = person;
+    for (let count = 0; count < 4; count += 1) await client.post('/step-up', BAD);
+    const fresh = await client.post('/step-up', { password, otp: codeOf(coffer, secret) });
+    expectStatus(fresh, 200);
+    for (let count = 0; count < 4; count += 1) {
+      expectProblem(await client.as(token(fresh)).post('/step-up', BAD), 401, 'login_failed');
+    }
+    coffer.clock.offset += MINUTE;
+    const again = { password, otp: codeOf(coffer, secret) };
+    expectStatus(await client.as(token(fresh)).post('/step-up', again), 200);
   });
 
   it('asks for the second factor where one is on, and counts nothing where none was sent', async () => {

@@ -13,7 +13,7 @@ export interface StepUpInput {
   readonly otp: string | undefined;
 }
 
-/** POST /step-up: proves a session's owner again, in the same lockout and the same budget as /login. */
+/** POST /step-up: proves a session's owner again. Wrong passwords count by session, codes in the account's second-factor budget. */
 @Injectable()
 export class StepUp {
   constructor(
@@ -30,7 +30,7 @@ export class StepUp {
     const found = await this.users.byId(caller.userId);
     if (found === undefined) throw new DomainError('invalid_session');
     return audited(this.audit, { action: 'session.step-up', actor: found._id, gathers: true }, async () => {
-      const { user, factorNeeded } = await this.passwords.prove(found, found.username, password);
+      const { user, factorNeeded } = await this.passwords.proveAgain(caller, found, password);
       const amr = factorNeeded ? await this.#secondFactor(caller, user, otp) : (['pwd'] as const);
       return this.issuer.replace(caller.sessionId, amr);
     });

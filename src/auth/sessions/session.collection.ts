@@ -1,3 +1,4 @@
+import { BudgetCounts, LockoutCounts } from '../../users';
 import { Doc, defineCollection } from '../../store';
 
 /** How a person proved who they are (RFC 8176, where it has a word for it). */
@@ -18,6 +19,12 @@ export interface SessionDoc extends Doc {
   readonly expires_at: number;
   /** Client address and user agent: record envelope in hex, under the owner's `secrets` subkey. */
   readonly client?: string;
+  /** Wrong passwords of /step-up. */
+  readonly password_attempts?: LockoutCounts;
+  /** Wrong codes that were to turn a factor on. */
+  readonly code_attempts?: BudgetCounts;
+  /** When codes were mailed for this session. */
+  readonly code_mails?: readonly number[];
 }
 
 export const sessionsCollection = defineCollection<SessionDoc>({
@@ -32,8 +39,23 @@ export const sessionsCollection = defineCollection<SessionDoc>({
     rotated_at: 'time',
     expires_at: 'time',
     client: 'string',
+    password_attempts: 'json',
+    code_attempts: 'json',
+    code_mails: 'json',
   },
-  clear: ['user_id', 'generation', 'floor', 'auth_time', 'amr', 'created_at', 'rotated_at', 'expires_at'],
+  clear: [
+    'user_id',
+    'generation',
+    'floor',
+    'auth_time',
+    'amr',
+    'created_at',
+    'rotated_at',
+    'expires_at',
+    'password_attempts',
+    'code_attempts',
+    'code_mails',
+  ],
   // Ids are UUIDv7 and come last: oldest first.
   indexes: { user: { fields: ['user_id'] } },
   expiry: 'expires_at',

@@ -70,11 +70,17 @@ export class Sessions {
   async renew(id: string, amr?: readonly AuthMethod[]): Promise<SessionDoc> {
     const renewed = await update(this.#rows, id, (session) => {
       const next = this.#next(session);
-      const proved = amr === undefined ? {} : { amr, auth_time: next.rotated_at };
-      return { ...next, ...proved, floor: next.generation };
+      if (amr === undefined) return { ...next, floor: next.generation };
+      const { password_attempts: _forgotten, ...rest } = next;
+      return { ...rest, amr, auth_time: next.rotated_at, floor: next.generation };
     });
     if (renewed === undefined) throw new DomainError('invalid_session');
     return renewed;
+  }
+
+  /** Changes the session as it stands; `edit` may run more than once. @throws DomainError `invalid_session` where it has ended. */
+  async change(id: string, edit: (session: SessionDoc) => SessionDoc | undefined): Promise<void> {
+    if ((await update(this.#rows, id, edit)) === undefined) throw new DomainError('invalid_session');
   }
 
   end(id: string): Promise<boolean> {

@@ -1,0 +1,93 @@
+import { Injectable } from '@nestjs/common';
+import { Clock, HOUR } from '../../kernel';
+import {
+  attempt,
+  budget,
+  BudgetCounts,
+  Checked,
+  Ledger,
+  lockout,
+  LockoutCounts,
+  OneAtATime,
+  requireAdmission,
+  SECOND_FACTOR_LIMITS,
+  tooManyAttempts,
+} from '../../users';
+import { allowance } from '../factors/mail-allowance';
+import { SessionDoc } from '../sessions/session.collection';
+import { Sessions } from '../sessions/sessions';
+
+const CODES = budget(SECOND_FACTOR_LIMITS);
+/** Half of what the account has, so that who holds an access token leaves the account mails to log in with. */
+const MAILS = { limit: 5, windowMs: HOUR };
+
+const NO_FAILURES: LockoutCounts = { failures: 0, lastFailure: undefined, reservations: [] };
+const NO_CODES: BudgetCounts = { failures: [], reservations: [] };
+
+/**
+ * Attempts under an access token, counted on the session's row. Whoever stole the token spends nothing of the account's with them, and what
+ * strangers spend of the account's does not stop a session.
+ */
+@Injectable()
+export class SessionAttempts {
+  readonly #queue = new OneAtATime();
+
+  constructor(
+    private readonly sessions: Sessions,
+    private readonly clock: Clock,
+  ) {}
+
+  /** One password attempt. @throws as `attempt`; DomainError `invalid_session`. */
+  password<T>(sessionId: string, check: () => Promise<Checked<T>>): Promise<T> {
+    return attempt(lockout, this.#passwords(sessionId), this.clock, check);
+  }
+
+  /** Refuses what `password` would refuse. @throws DomainError `too_many_attempts`, `invalid_session`. */
+  requireUnlocked(sessionId: string): Promise<void> {
+    return requireAdmission(lockout, this.#passwords(sessionId), this.clock);
+  }
+
+  /** One attempt with a code that is to turn a factor on. @throws as `password`. */
+  code<T>(sessionId: string, check: () => Promise<Checked<T>>): Promise<T> {
+    return attempt(CODES, this.#codes(sessionId), this.clock, check);
+  }
+
+  /** Runs `send` if the session may have one more mail. One that could not be sent does not count. @throws DomainError `too_many_attempts`. */
+  async mail(sessionId: string, send: () => Promise<void>): Promise<void> {
+    await this.#change(sessionId, ({ code_mails = [] }) => {
+      const { waitMs } = allowance(code_mails, MAILS, this.clock.now());
+      if (waitMs > 0) throw tooManyAttempts(waitMs);
+      return undefined;
+    });
+    // A challenge has one mail a minute, so requests at the same time do not send several.
+    await send();
+    await this.#change(sessionId, (session) => ({
+      ...session,
+      code_mails: allowance(session.code_mails ?? [], MAILS, this.clock.now()).times,
+    }));
+  }
+
+  #passwords(sessionId: string): Ledger<LockoutCounts> {
+    return {
+      change: (edit) =>
+        this.#change(sessionId, (session) => {
+          const password_attempts = edit(session.password_attempts ?? NO_FAILURES);
+          return password_attempts && { ...session, password_attempts };
+        }),
+    };
+  }
+
+  #codes(sessionId: string): Ledger<BudgetCounts> {
+    return {
+      change: (edit) =>
+        this.#change(sessionId, (session) => {
+          const code_attempts = edit(session.code_attempts ?? NO_CODES);
+          return code_attempts && { ...session, code_attempts };
+        }),
+    };
+  }
+
+  #change(sessionId: string, edit: (session: SessionDoc) => SessionDoc | undefined): Promise<void> {
+    return this.#queue.run(sessionId, () => this.sessions.change(sessionId, edit));
+  }
+}

@@ -1,0 +1,44 @@
+import { Injectable } from '@nestjs/common';
+import { DomainError, Principal } from '../../kernel';
+import { SessionAttempts } from '../attempts/session-attempts';
+import { Challenges } from './challenges';
+import { EmailCodes } from './email-codes';
+import { TotpFactor } from './totp-factor';
+
+/**
+ * Checks codes that turn a factor on. An access token is enough to try one, so failures count by session: the account's own budget is for
+ * those who have proved its password.
+ */
+@Injectable()
+export class EnrolmentProof {
+  constructor(
+    private readonly attempts: SessionAttempts,
+    private readonly totp: TotpFactor,
+    private readonly emailCodes: EmailCodes,
+    private readonly challenges: Challenges,
+  ) {}
+
+  /** Only the code that was mailed to this session for this proves it. @throws DomainError `otp_failed`, `too_many_attempts`. */
+  async mailbox({ sessionId }: Principal, otp: string): Promise<void> {
+    const challenge = await this.challenges.ofSession(sessionId, 'enable-email');
+    await this.#counted(sessionId, async () => {
+      if (challenge === undefined || !(await this.emailCodes.matches(challenge, bare(otp)))) return false;
+      return this.challenges.consume(challenge);
+    });
+  }
+
+  /** @throws as `mailbox`; `not_found` where no secret is pending. */
+  totpSecret({ sessionId, userId }: Principal, otp: string): Promise<void> {
+    return this.#counted(sessionId, () => this.totp.confirm(userId, bare(otp)));
+  }
+
+  async #counted(sessionId: string, check: () => Promise<boolean>): Promise<void> {
+    const isRight = await this.attempts.code(sessionId, async () => {
+      const value = await check();
+      return { settle: value ? 'cleared' : 'failed', value };
+    });
+    if (!isRight) throw new DomainError('otp_failed', { detail: 'The code is wrong, used or too old.' });
+  }
+}
+
+const bare = (otp: string): string => otp.replace(/\s/g, '');
