@@ -126,11 +126,11 @@ describe('The lockout', () => {
     await login(coffer.client, person);
   });
 
-  it('counts the names of one account together, however they are written', async () => {
-    const { person } = await withEmailFactor(coffer);
-    const names = [person.username, person.email, person.username.toUpperCase(), person.email.toUpperCase()];
-    for (const name of [...names, person.username]) expectProblem(await tryLogin(name), 401, 'login_failed');
-    expectProblem(await tryLogin(person.email, person.password), 429, 'too_many_attempts');
+  it('counts one name together, however it is written', async () => {
+    const person = await register(coffer.client);
+    const names = [person.username, person.username.toUpperCase()];
+    for (const name of [...names, ...names, person.username]) expectProblem(await tryLogin(name), 401, 'login_failed');
+    expectProblem(await tryLogin(person.username, person.password), 429, 'too_many_attempts');
   });
 
   it('answers 5 of 40 wrong passwords at once, and 429 to the others', async () => {

@@ -196,7 +196,8 @@ describe('Somebody with a stolen access token', () => {
   it('leaves the account mails to log in with: a session has five an hour', async () => {
     const { person, client } = await withEmailFactor(coffer);
     const { username } = person;
-    for (let count = 0; count < 5; count += 1) {
+    // The first one turned e-mail on.
+    for (let count = 1; count < 5; count += 1) {
       expectStatus(await client.post('/send-otp', { username }), 200);
       coffer.clock.offset += MINUTE;
     }
