@@ -3,7 +3,7 @@ import { sha256 } from '../../crypto';
 import { RowCollection } from './mongo-connection';
 import { hasCode } from './mongo-errors';
 import { createIndex } from './mongo-indexes';
-import { BsonRow } from './mongo-rows';
+import { BsonRow, EXPIRY } from './mongo-rows';
 
 /** An index of this name, or with these keys, is there with other options: IndexOptionsConflict, IndexKeySpecsConflict. */
 const INDEX_CONFLICT = [85, 86];
@@ -42,14 +42,12 @@ export async function addIndexes(model: Model<BsonRow>): Promise<void> {
   }
 }
 
-/** The names of indexes of ours that none of these models names. Those that somebody else made for himself are not among them. */
+/** The names of indexes of ours that none of these models names. Those that an operator created are not among them. */
 export async function formerIndexes(models: readonly Model<BsonRow>[]): Promise<string[]> {
   const [model] = models;
   if (model === undefined) return [];
   const wanted = models.flatMap(wantedBy);
   const present = await indexesOf(documentsOf(model));
-  const isOurs = (index: IndexSpec): boolean =>
-    wanted.some(({ name }) => name === baseName(index)) || hasOurForm(index);
   const former = present.filter((index) => isOurs(index) && !wanted.some((each) => isSame(each, index)));
   return former.map(({ name = '' }) => name).filter((name) => name !== '' && name !== '_id_');
 }
@@ -83,14 +81,45 @@ async function indexesOf(documents: RowCollection): Promise<IndexSpec[]> {
 const isThere = async (documents: RowCollection, wanted: IndexSpec): Promise<boolean> =>
   (await indexesOf(documents)).some((index) => isSame(wanted, index));
 
-const baseName = ({ name = '' }: IndexSpec): string => name.split('~', 1)[0] ?? name;
+/** What an index of ours has; the server adds `v`, and older releases of server and driver `ns` and `background`. */
+const OPTIONS = new Set([
+  'background',
+  'v',
+  'ns',
+  'key',
+  'name',
+  'unique',
+  'partialFilterExpression',
+  'expireAfterSeconds',
+]);
 
-/** A filter on exactly the index's own fields is what every index of ours has that a definition names. */
-function hasOurForm({ key, partialFilterExpression }: IndexSpec): boolean {
-  if (typeof partialFilterExpression !== 'object' || partialFilterExpression === null) return false;
-  const fields = Object.keys(key).filter((field) => field !== '_id');
-  return fields.sort().join() === Object.keys(partialFilterExpression).sort().join();
+/**
+ * Whether Coffer created it, in this release or another one: the options are exactly those that `schemaOf` gives, and the name
+ * is not the one that the server gives to an index without a name.
+ */
+function isOurs(index: IndexSpec): boolean {
+  const { key, name = '' } = index;
+  const orders = Object.entries(key);
+  if (name === orders.map(([field, order]) => `${field}_${String(order)}`).join('_')) return false;
+  if (!Object.keys(index).every((option) => OPTIONS.has(option))) return false;
+  if (!orders.every(([, order]) => Number(order) === 1)) return false;
+  return index.expireAfterSeconds === undefined ? hasOurFilter(index) : isOurExpiry(index);
 }
+
+/** Exactly `{ $exists: true }` on each field of the key; `_id` ends the key of an index that is not unique. */
+function hasOurFilter({ key, unique = false, partialFilterExpression: filter }: IndexSpec): boolean {
+  const fields = Object.keys(key);
+  if (!unique && fields.pop() !== '_id') return false;
+  const ours = Object.fromEntries(fields.map((field) => [field, { $exists: true }]));
+  return fields.length > 0 && JSON.stringify(sorted(filter)) === JSON.stringify(sorted(ours));
+}
+
+const isOurExpiry = ({ key, name = '', unique, partialFilterExpression, expireAfterSeconds }: IndexSpec): boolean =>
+  name.split('~', 1)[0] === EXPIRY &&
+  Number(expireAfterSeconds) === 0 &&
+  Object.keys(key).length === 1 &&
+  unique !== true &&
+  partialFilterExpression === undefined;
 
 const isSame = (a: IndexSpec, b: IndexSpec): boolean => identity(a) === identity(b);
 

@@ -9,7 +9,7 @@ export type BsonRow = { _id: string; rev: number } & Record<string, BsonValue>;
 
 const TYPES = { string: String, number: Number, boolean: Boolean, time: Date, json: String } as const;
 /** No name in a definition starts with an underscore. */
-const EXPIRY = '_expiry';
+export const EXPIRY = '_expiry';
 
 /** The mongoose schema of a collection. It names fields and indexes; rows go past its hydration (10 to 20 us a document). */
 export function schemaOf<T extends Doc>(shape: RowShape<T>): Schema {

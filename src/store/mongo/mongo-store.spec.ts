@@ -5,7 +5,10 @@ import { waitFor } from '../../../test/support/processes';
 import { FixedSecrets } from '../../../test/support/sealed-store';
 import { defineCollection, Doc } from '../definition';
 import { SCHEMA } from '../schema';
+import { RowShape } from '../row-shape';
 import { SealedStore } from '../sealed-store';
+import { formerIndexes } from './mongo-index-upkeep';
+import { schemaOf } from './mongo-rows';
 import { MongoStore } from './mongo-store';
 
 interface TicketDoc extends Doc {
@@ -112,6 +115,26 @@ describeWithPart('secantus', 'the MongoDB store as the server sees it', () => {
     const again = rows.insert({ _id: 'again', expires_at: 9_999_999_999_999, number: 'same' });
     await expect(again).rejects.toMatchObject({ index: 'byNumber' });
     await rows.remove('first');
+  });
+
+  it('counts no index that an operator created as a former one of ours', async () => {
+    const indexed = beside.collection('indexed');
+    const present = { $exists: true };
+    const created_at = { created_at: present };
+    await indexed.createIndexes([
+      { name: 'former', key: { a: 1, _id: 1 }, partialFilterExpression: { a: present } },
+      { name: 'former_unique', key: { a: 1, b: 1 }, unique: true, partialFilterExpression: { a: present, b: present } },
+      { name: 'recent', key: { created_at: 1 }, partialFilterExpression: { created_at: { $gt: new Date(0) } } },
+      { name: 'recent_id', key: { created_at: 1, _id: 1 }, partialFilterExpression: { created_at: { $gt: 1 } } },
+      { name: 'no_id', key: { created_at: 1 }, partialFilterExpression: created_at },
+      { name: 'down', key: { created_at: -1, _id: 1 }, partialFilterExpression: created_at },
+      { name: 'created_at_1__id_1', key: { created_at: 1, _id: 1 }, partialFilterExpression: created_at },
+      { name: 'byNumber', key: { number: 1 } },
+      { name: 'gone', key: { created_at: 1 }, expireAfterSeconds: 60 },
+    ]);
+    const definition = { ...tickets, name: 'indexed', indexes: { byNumber: { fields: ['number'] } } } as const;
+    const model = beside.model('indexed', schemaOf(new RowShape<TicketDoc>(definition)), 'indexed');
+    expect((await formerIndexes([model])).sort()).toEqual(['former', 'former_unique']);
   });
 
   describe('where somebody planted rows that hold what no row of ours does', () => {
