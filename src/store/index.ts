@@ -2,6 +2,7 @@
 export * from './collection';
 export * from './definition';
 export * from './every-row';
+export * from './first-administrator';
 export * from './installation';
 export * from './installation-blobs';
 export * from './installation-moves';

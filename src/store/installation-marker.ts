@@ -79,6 +79,11 @@ export async function noted(folder: string, note: Note): Promise<string | undefi
 export const writeNote = (folder: string, note: Note, value: string): Promise<void> =>
   writeOnce(folder, fileOf(note), { value });
 
+/** Removes the note where it has this value. Nothing is removed from a folder that cannot be written, which has no note either. */
+export async function removeNote(folder: string, note: Note, value: string): Promise<void> {
+  if ((await noted(folder, note)) === value) await rm(join(folder, fileOf(note)), { force: true });
+}
+
 async function writeOnce(folder: string, name: string, content: object): Promise<void> {
   const draft = join(folder, `${name}.${newId()}`);
   try {

@@ -271,14 +271,22 @@ export async function raiseSchema(store: Store, lowest?: number): Promise<Instal
 /**
  * Makes `userId` the first administrator if nobody is. One conditional write: of many first users at the same time one gets true, and
  * gets it again when asked again. `store` is the sealed one: who can write to the database cannot free the place by a change. A document
- * from before the claim, put back, does not free it either where the data folder knows of the claim.
+ * from before the claim, put back, does not free it either where the data folder knows of the claim. `onNew` is called where
+ * this call makes the claim: only that caller may give it back.
  */
-export async function claimFirstAdministrator(store: Store, userId: string, dataDir: string): Promise<boolean> {
+export async function claimFirstAdministrator(
+  store: Store,
+  userId: string,
+  dataDir: string,
+  onNew: () => void = () => undefined,
+): Promise<boolean> {
   const first = await noted(dataDir, 'first_administrator');
   if (first !== undefined && first !== userId) return false;
-  const claimed = await update(store.collection(installationCollection), INSTALLATION, (installation) =>
-    installation.first_administrator === undefined ? { ...installation, first_administrator: userId } : undefined,
-  );
+  const claimed = await update(store.collection(installationCollection), INSTALLATION, (installation) => {
+    if (installation.first_administrator !== undefined) return undefined;
+    if (first === undefined) onNew();
+    return { ...installation, first_administrator: userId };
+  });
   if (claimed === undefined)
     throw new DomainError('integrity_failed', { detail: 'The installation document is gone.' });
   if (claimed.first_administrator !== userId) return false;

@@ -24,23 +24,29 @@ export class AbandonedAccounts {
   /**
    * How many were ended. The account goes first, by its revision: a registration that slept finds no account to activate, and a key that it
    * makes afterwards is ended as one without an account (`OrphanedKeys`). Who holds the claim of the first administrator stays, or nobody would
-   * ever be one; so does an account that data is sealed for, which somebody set back to an older row.
+   * ever be one; so does an account that data is sealed for, which somebody set back to an older row. A claim that comes between the look
+   * and the removal is given back by the activation that made it (`AccountCreation`).
    */
   async sweep(isUsed: IsUsed): Promise<number> {
-    const installation = await this.store.collection(installationCollection).find('_id', INSTALLATION);
     let ended = 0;
     for await (const user of this.users.pending()) {
       const age = this.clock.now() - user.created_at;
       if (
         age < ABANDONED_AFTER ||
         age > OLDEST ||
-        user._id === installation?.first_administrator ||
-        (await isUsed(user._id))
+        (await isUsed(user._id)) ||
+        // Read right before the removal: a registration may resume during the sweep and claim.
+        (await this.#firstAdministrator()) === user._id
       )
         continue;
       if (await this.#end(user)) ended += 1;
     }
     return ended;
+  }
+
+  async #firstAdministrator(): Promise<string | undefined> {
+    const installation = await this.store.collection(installationCollection).find('_id', INSTALLATION);
+    return installation?.first_administrator;
   }
 
   #end(user: UserDoc): Promise<boolean> {

@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
 import { Clock, DomainError, failpoint, Role, SECOND } from '../../kernel';
-import { UserKeys } from '../../keys/user';
-import { claimFirstAdministrator, DuplicateKey, Store } from '../../store';
+import { REGISTRATION_LIFE, UserKeys } from '../../keys/user';
+import { claimFirstAdministrator, DuplicateKey, giveBackFirstAdministrator, Store } from '../../store';
 import { UserDoc, Users } from '../../users';
 import { HashedPassword } from '../passwords';
 
@@ -62,18 +62,30 @@ export class AccountCreation {
   }
 
   async #activate(user: UserDoc): Promise<UserDoc> {
-    const role = await this.#role(user._id);
+    let isClaimNew = false;
+    const role = await this.#role(user._id, () => (isClaimNew = true));
     failpoint('registration.role-claimed');
     const active = await this.users.change(user._id, (row) =>
       row.state === 'pending' ? { ...row, state: 'active', role } : undefined,
     );
-    if (active === undefined) throw new DomainError('store_unavailable', { retryAfterSeconds: 1 });
-    return active;
+    if (active !== undefined) return active;
+    if (isClaimNew) await this.#giveBackClaim(user);
+    throw new DomainError('store_unavailable', { retryAfterSeconds: 1 });
   }
 
-  async #role(userId: string): Promise<Role> {
+  /**
+   * Somebody removed the account between the claim and its activation. A confirmation by mail may come again with the same id
+   * while it is valid, and needs the claim then.
+   */
+  async #giveBackClaim(user: UserDoc): Promise<void> {
+    const age = Math.abs(this.clock.now() - user.created_at);
+    if (user.verified_email !== undefined && age < REGISTRATION_LIFE) return;
+    await giveBackFirstAdministrator(this.store, user._id, this.config.dataDir);
+  }
+
+  async #role(userId: string, onNewClaim: () => void): Promise<Role> {
     if (this.config.accounts.bootstrapAdmin !== 'first-user') return 'user';
-    const isFirst = await claimFirstAdministrator(this.store, userId, this.config.dataDir);
+    const isFirst = await claimFirstAdministrator(this.store, userId, this.config.dataDir, onNewClaim);
     return isFirst ? 'administrator' : 'user';
   }
 
