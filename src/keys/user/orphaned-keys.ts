@@ -9,8 +9,11 @@ import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 const PAGE = 200;
 /** Longer than a registration may take, its confirmation by mail included. */
 export const REGISTRATION_LIFE = 15 * MINUTE;
-/** A key that old belongs to an account whose row somebody took away, and not to a registration. */
-export const OLDEST = 30 * DAY;
+/**
+ * An older key belongs to an account whose row somebody took away, and not to a registration. Short, since the end of a key is
+ * for good: nobody who writes to the database can have an older one ended.
+ */
+export const OLDEST = DAY;
 
 /** So many keys without an account are what registrations leave, however few accounts there are. */
 const FEW = 3;

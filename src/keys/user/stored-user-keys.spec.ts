@@ -179,7 +179,7 @@ describe('User keys', () => {
     });
 
     it('leaves a key without an account to a registration that comes back to it while the sweeper sleeps', async () => {
-      clock.ms += HOUR;
+      clock.ms -= DAY - HOUR;
       const accounts = {
         nameOf: async (owner: string): Promise<string | undefined> => {
           if (owner === 'active') await houses.userKeys.create(owner, owner);
@@ -195,6 +195,15 @@ describe('User keys', () => {
       expect(await later.sweep(() => Promise.resolve(true))).toBe(0);
       expect(await later.sweep(() => Promise.resolve(false))).toBe(1);
       expect((await row('active')).state).toBe('erased');
+    });
+
+    it('ends no key that is older than a day: whose account is missing then was taken away', async () => {
+      const audit = { begin: () => Promise.resolve({ close: () => undefined }) } as unknown as AuditSink;
+      const gone = { nameOf: () => Promise.resolve(undefined) };
+      const orphaned = new OrphanedKeys(houses.store, clock, gone, houses.userKeys, audit);
+      clock.ms += 1; // `active` is a day and a millisecond old
+      expect(await orphaned.sweep(() => Promise.resolve(false))).toBe(0);
+      expect((await row('active')).state).toBe('active');
     });
 
     it('ends no key while more keys lack an account than have one, as in a restore of accounts', async () => {
