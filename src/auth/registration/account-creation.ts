@@ -62,14 +62,14 @@ export class AccountCreation {
   }
 
   async #activate(user: UserDoc): Promise<UserDoc> {
-    let isClaimNew = false;
-    const role = await this.#role(user._id, () => (isClaimNew = true));
+    const claim = { isNew: false };
+    const role = await this.#role(user._id, () => (claim.isNew = true));
     failpoint('registration.role-claimed');
     const active = await this.users.change(user._id, (row) =>
       row.state === 'pending' ? { ...row, state: 'active', role } : undefined,
     );
     if (active !== undefined) return active;
-    if (isClaimNew) await this.#giveBackClaim(user);
+    if (claim.isNew) await this.#giveBackClaim(user);
     throw new DomainError('store_unavailable', { retryAfterSeconds: 1 });
   }
 
