@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createConnection, Connection, mongo, Types } from 'mongoose';
+import { createConnection, Connection, Model, mongo, Types } from 'mongoose';
 import { describeWithPart, type Secantus, startSecantus } from '../../../test/support/parts';
 import { waitFor } from '../../../test/support/processes';
 import { FixedSecrets } from '../../../test/support/sealed-store';
@@ -8,7 +8,7 @@ import { SCHEMA } from '../schema';
 import { RowShape } from '../row-shape';
 import { SealedStore } from '../sealed-store';
 import { formerIndexes } from './mongo-index-upkeep';
-import { schemaOf } from './mongo-rows';
+import { BsonRow, schemaOf } from './mongo-rows';
 import { MongoStore } from './mongo-store';
 
 interface TicketDoc extends Doc {
@@ -133,8 +133,8 @@ describeWithPart('secantus', 'the MongoDB store as the server sees it', () => {
       { name: 'gone', key: { created_at: 1 }, expireAfterSeconds: 60 },
     ]);
     const definition = { ...tickets, name: 'indexed', indexes: { byNumber: { fields: ['number'] } } } as const;
-    const model = beside.model('indexed', schemaOf(new RowShape<TicketDoc>(definition)), 'indexed');
-    expect((await formerIndexes([model])).sort()).toEqual(['former', 'former_unique']);
+    const model = beside.model('indexed', schemaOf(new RowShape<TicketDoc>(definition)), 'indexed') as unknown;
+    expect((await formerIndexes([model as Model<BsonRow>])).sort()).toEqual(['former', 'former_unique']);
   });
 
   describe('where somebody planted rows that hold what no row of ours does', () => {
