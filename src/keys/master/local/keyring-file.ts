@@ -63,15 +63,31 @@ export class KeyringFile {
     }
   }
 
-  /** Writes a generation. False where another process has written it: the file is to be read again. */
+  /**
+   * Writes a generation. False where another process has written it: the file is to be read again.
+   * @throws KeyringFault `copy` naming a file that no writer made and that has the name of this generation.
+   */
   async put(draft: KeyringDraft, keyring: Keyring): Promise<boolean> {
     await draft.write(sealKeyring(keyring, this.rootKey));
     failpoint('keyring.written');
-    if (!(await draft.linkTo(join(this.dataDir, `keyring.${keyring.generation}`)))) return false;
+    if (!(await draft.linkTo(join(this.dataDir, `keyring.${keyring.generation}`)))) {
+      await this.#refuseCopy(keyring.generation);
+      return false;
+    }
     failpoint('keyring.decided');
     await this.settle(keyring.generation);
     failpoint('keyring.settled');
     return true;
+  }
+
+  /** It is not moved away from here: a writer may decide the generation under that name in between, and the move would lose it. */
+  async #refuseCopy(generation: number): Promise<void> {
+    const name = `keyring.${generation}`;
+    const found = await textOf(join(this.dataDir, name));
+    if (found === undefined) return;
+    const keyring = openKeyring(found.text, this.rootKey);
+    destroyKeyring(keyring);
+    if (keyring.generation !== generation) throw new KeyringFault('copy', undefined, name);
   }
 
   /**

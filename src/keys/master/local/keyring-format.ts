@@ -10,7 +10,9 @@ export interface KeyringFileDoc {
   readonly mac: string;
 }
 
-export type KeyringFaultKind = 'wrong_root_key' | 'damaged' | 'newer_format' | 'unreadable';
+export type KeyringFaultKind = 'wrong_root_key' | 'damaged' | 'newer_format' | 'unreadable' | 'copy';
+
+const COPY = 'a copy of another generation has the name of the next one, move it out of the folder';
 
 /** Why a keyring file that is there does not open. Nothing is ever written over such a file. */
 export class KeyringFault extends Error {
@@ -20,7 +22,7 @@ export class KeyringFault extends Error {
     readonly code?: string,
     readonly file = 'keyring.json',
   ) {
-    super(`${file}: ${kind}${code === undefined ? '' : ` (${code})`}`);
+    super(`${file}: ${kind === 'copy' ? COPY : kind}${code === undefined ? '' : ` (${code})`}`);
     this.name = 'KeyringFault';
   }
 }

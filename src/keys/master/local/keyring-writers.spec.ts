@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { execFileSync } from 'node:child_process';
 import { copyFile, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -166,6 +167,19 @@ describe('A copy of the keyring under a name that ends in a number', () => {
     expect(await names()).toEqual(['keyring.20261130', 'keyring.json']);
   });
 
+  it('is named in the log where it has the name of the next generation, and left as it is', async () => {
+    const home = await opened();
+    await copyFile(join(folder, 'keyring.json'), join(folder, 'keyring.2'));
+    const before = await readFile(join(folder, 'keyring.2'));
+    const log = jest.spyOn(Logger.prototype, 'error').mockImplementation();
+    await expect(home.rotate(1)).rejects.toMatchObject({ code: 'kms_unavailable' });
+    expect(log).toHaveBeenCalledWith(expect.stringMatching(/^keyring\.2: a copy .* move it out of the folder$/));
+    log.mockRestore();
+    expect(await readFile(join(folder, 'keyring.2'))).toEqual(before);
+    await rm(join(folder, 'keyring.2'));
+    expect(await home.rotate(1)).toBe(2);
+  });
+
   it('does not hide a generation that is decided', async () => {
     await opened();
     await copyFile(join(folder, 'keyring.json'), join(folder, 'keyring.20261130'));
@@ -192,6 +206,14 @@ describe('A writer of an earlier release', () => {
     await utimes(lock(), past, past);
     expect(await home.rotate(1)).toBe(2);
     expect(await names()).toEqual(['keyring.json']);
+  });
+
+  it('is passed by where its lock has a time far in the future', async () => {
+    const home = await opened();
+    await writeFile(lock(), another);
+    const future = new Date(Date.now() + 3_600_000);
+    await utimes(lock(), future, future);
+    expect(await home.rotate(1)).toBe(2);
   });
 
   it('finds the lock of the generation taken for as long as a writer of this one is at it', async () => {

@@ -162,6 +162,8 @@ function faultLine({ kind, code }: KeyringFault, path: string): string {
       return `${path} is damaged and was left as it is: restore it from a backup.`;
     case 'newer_format':
       return `${path} was written by a newer version of Coffer: start that one.`;
+    case 'copy':
+      return `${path} is a copy of another generation under the name of the next one: move it out of the folder.`;
     case 'unreadable':
       return `${path} cannot be read (${code ?? 'unknown'}).`;
   }

@@ -51,7 +51,7 @@ async function lockAt(path: string): Promise<'ours' | 'left' | 'held'> {
   try {
     const text = await readFile(path, 'utf8');
     if (text === MARK) return 'ours';
-    const age = Date.now() - (await stat(path)).mtimeMs;
+    const age = Math.abs(Date.now() - (await stat(path)).mtimeMs); // a clock may have been set back
     return age > (text === '' ? UNSIGNED_MS : SEEN_AS_ALIVE_MS) ? 'left' : 'held';
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return 'held'; // given back in between: the next look finds the name free
