@@ -150,6 +150,21 @@ describe('retiring over homes', () => {
     await expect(homes.retire(target)).rejects.toMatchObject(unavailable);
   });
 
+  it('is done where another backend is away, whose former floor is looked at later', async () => {
+    await move();
+    spans = [
+      { home: 'local', since: 1, floor: 0 },
+      { home: 'kv', since: 2, floor: 1 },
+    ];
+    const old = await wrapOne(homes, 1);
+    const other = following(local, kv);
+    await other.open();
+    kv.up = false;
+    await other.retire(1);
+    kv.up = true;
+    expect(await opens(homes, old)).toBe(false);
+  });
+
   it('leaves a home that has ended alone: it may be gone', async () => {
     await move();
     spans = [

@@ -1,4 +1,5 @@
-import { DomainError, SecretBytes, type WrappedKey } from '../../kernel';
+import { Logger } from '@nestjs/common';
+import { DomainError, isDomainError, SecretBytes, type WrappedKey } from '../../kernel';
 import { checkBatch, refusedItem } from './batch';
 import { ConfiguredHomes } from './configured-homes';
 import { formOf, type HomeName, type HomeSpan, lastVersionOf, newestHome, onlyHome, spanOf } from './home-spans';
@@ -14,6 +15,7 @@ export type SpansSource = () => Promise<{ readonly homes?: readonly HomeSpan[] }
  * for its version is refused: who got hold of a former home cannot speak for the present one.
  */
 export class MasterKeyHomes extends MasterKey {
+  readonly #logger = new Logger('MasterKeyHomes');
   readonly #homes: ConfiguredHomes;
   #source: SpansSource = () => Promise.resolve(undefined);
   #admitted: readonly HomeName[];
@@ -122,7 +124,17 @@ export class MasterKeyHomes extends MasterKey {
       if (span !== spans.at(-1) && (await home.state()).current <= last) await home.rotate(last);
       await home.retire(last);
     }
-    await this.assertFloors();
+    await this.#assertAfterRetire();
+  }
+
+  /** The retire itself is done: a backend that is away does not make it fail. */
+  async #assertAfterRetire(): Promise<void> {
+    try {
+      await this.assertFloors();
+    } catch (error) {
+      if (!isDomainError(error, 'kms_unavailable')) throw error;
+      this.#logger.warn('a backend is away: the versions that ended before are looked at again by the next rotation');
+    }
   }
 
   /**
