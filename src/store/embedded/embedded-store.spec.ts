@@ -254,6 +254,18 @@ describe('the embedded store', () => {
       await complete(found, ROWS);
     });
 
+    it('refuses the start of each process where several find that at the same time', async () => {
+      const before = await fill();
+      await before.insert({ _id: 'z', number: 'n1' });
+      const starts = Array.from({ length: 3 }, () => another()).map((each) => {
+        each.collection(unique);
+        return each.prepare();
+      });
+      const ends = await Promise.allSettled(starts);
+      const refused = expect.objectContaining({ status: 'rejected', reason: expect.any(StartRefused) as unknown });
+      expect(ends).toEqual([refused, refused, refused]);
+    });
+
     it('does not take the key of one row away with another one, while two have it and a build is under way', async () => {
       const before = await fill();
       await before.insert({ _id: 'z', number: 'twice' });

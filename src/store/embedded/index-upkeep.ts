@@ -8,6 +8,8 @@ import { entryOf, Layout } from './layout';
 
 /** Rows or entries in one write transaction: other writers, in all processes, come in between two of them. */
 const STEP = 200;
+/** How often a build is registered again that another process gave up: each process gives up once and ends. */
+const REGISTRATIONS = 20;
 /** Milliseconds after which a step ends earlier: rows may be large. */
 const STEP_MS = 25;
 
@@ -37,14 +39,17 @@ export async function buildIndexes<T extends Doc>(environment: Environment, inde
   await environment.write(() => {
     table.register(environment.rows);
   });
-  while (!isBuilt(environment.fresh())) {
+  for (let lost = 0; !isBuilt(environment.fresh());) {
     const part = nextPart(environment.fresh(), indexed);
-    const clash = await environment.write(() => buildStep(environment.rows, indexed, part));
-    if (clash !== undefined) {
+    const step = await environment.write(() => buildStep(environment.rows, indexed, part));
+    if (step === 'lost') {
+      if ((lost += 1) > REGISTRATIONS)
+        throw new StartRefused(`Other processes give up new indexes of ${indexed.name}: look at their logs.`);
+    } else if (step !== undefined) {
       await environment.write(() => {
-        giveUp(environment.rows, indexed, clash);
+        giveUp(environment.rows, indexed, step);
       });
-      throw new StartRefused(`Two rows of ${indexed.name} share a key of its new unique index ${clash.name}.`);
+      throw new StartRefused(`Two rows of ${indexed.name} share a key of its new unique index ${step.name}.`);
     }
     failpoint('index.step-stored');
     await turn();
@@ -76,11 +81,18 @@ function nextPart<T extends Doc>(rows: Rows, indexed: Indexed<T>): Part | undefi
   return { slot, keys, hasMore: keys.length === STEP };
 }
 
-/** One step of the first build. Returns the slot in which two rows clash; then nothing has been put. */
-function buildStep<T extends Doc>(rows: Rows, indexed: Indexed<T>, part: Part | undefined): Slot | undefined {
+/**
+ * One step of the first build. Returns the slot in which two rows clash; then nothing has been put. `lost` where nothing is being
+ * built: another process finished it, or gave it up, and then it is registered again.
+ */
+function buildStep<T extends Doc>(rows: Rows, indexed: Indexed<T>, part: Part | undefined): Slot | 'lost' | undefined {
   const slot = firstBuilding(rows, indexed);
+  if (slot === undefined) {
+    indexed.table.register(rows);
+    return 'lost';
+  }
   // Another process has built meanwhile: these are not the next rows any more.
-  if (slot === undefined || slot.slot !== part?.slot.slot || slot.after !== part.slot.after) return undefined;
+  if (slot.slot !== part?.slot.slot || slot.after !== part.slot.after) return undefined;
   const { entries, last } = entriesOf(rows, slot, part);
   const isTaken = ({ key, id }: Entry): boolean => {
     const holder = rows.get(key);
