@@ -7,6 +7,8 @@ import { defineCollection, Doc } from '../definition';
 import { INSTALLATION, installationCollection } from '../installation';
 import { SCHEMA } from '../schema';
 import { EmbeddedStore } from './embedded-store';
+import { type Rows } from './environment';
+import { IndexTable } from './index-table';
 
 interface TicketDoc extends Doc {
   readonly expires_at?: number;
@@ -264,6 +266,25 @@ describe('the embedded store', () => {
       const ends = await Promise.allSettled(starts);
       const refused = expect.objectContaining({ status: 'rejected', reason: expect.any(StartRefused) as unknown });
       expect(ends).toEqual([refused, refused, refused]);
+    });
+
+    it('builds a new one that another process gave up while this one built it', async () => {
+      await fill();
+      const next = another();
+      const found = next.collection(unique);
+      const register: unknown = Reflect.get(IndexTable.prototype, 'register');
+      const spy = jest.spyOn(IndexTable.prototype, 'register').mockImplementationOnce(function (
+        this: IndexTable<TicketDoc>,
+        rows: Rows,
+      ) {
+        (register as (rows: Rows) => void).call(this, rows);
+        const given = this.slots(rows).map((slot) => ({ ...slot, state: 'dropping' as const }));
+        this.put(rows, given);
+      });
+      await next.prepare();
+      expect(spy).toHaveBeenCalledTimes(2);
+      spy.mockRestore();
+      await complete(found, ROWS);
     });
 
     it('does not take the key of one row away with another one, while two have it and a build is under way', async () => {
