@@ -29,14 +29,23 @@ import { SecondStep } from './login/second-step';
 import { SessionCodes } from './login/session-codes';
 import { SessionMail } from './login/session-mail';
 import { StepUp } from './login/step-up';
+import { InvitationMails } from './invitations/invitation-mails';
+import { Invitations } from './invitations/invitations';
+import { InvitationsController } from './invitations/invitations.controller';
+import { Inviting } from './invitations/inviting';
+import { AddressMails } from './mails/address-mails';
 import { OwnedFactors } from './owned-factors';
 import { OwnedSessions } from './owned-sessions';
 import { Passwords } from './passwords';
 import { AbandonedAccounts } from './registration/abandoned-accounts';
 import { AccountCreation } from './registration/account-creation';
+import { Admissions } from './registration/admissions';
+import { ConfirmingClients } from './registration/confirming-clients';
 import { EmailConfirmation } from './registration/email-confirmation';
 import { PendingRegistrations } from './registration/pending-registrations';
-import { RegistrationAddresses } from './registration/registration-addresses';
+import { NewAccounts } from './registration/new-accounts';
+import { RegistrationMails } from './registration/registration-mails';
+import { RequestedConfirmations } from './registration/requested-confirmations';
 import { Registration } from './registration/registration';
 import { RegistrationController } from './registration/registration.controller';
 import { AccessTokens } from './sessions/access-tokens';
@@ -70,11 +79,19 @@ const registration = [
   AccountCreation,
   EmailConfirmation,
   PendingRegistrations,
-  RegistrationAddresses,
+  Admissions,
+  ConfirmingClients,
+  InvitationMails,
+  Invitations,
+  Inviting,
+  NewAccounts,
+  RegistrationMails,
+  RequestedConfirmations,
   Registration,
 ];
 const sessions = [AccessTokens, BearerStrategy, RefreshTokens, SessionManagement, Sessions, TokenIssuer];
 const factors = [
+  AddressMails,
   Challenges,
   EmailCodes,
   EnrolmentProof,
@@ -93,7 +110,7 @@ const login = [EmailEnrolment, FactorRequests, Login, SecondStep, SessionCodes, 
 @Global()
 @Module({
   imports: [UsersModule, MailModule, signing],
-  controllers: [RegistrationController, LoginController, SessionsController, FactorsController],
+  controllers: [RegistrationController, InvitationsController, LoginController, SessionsController, FactorsController],
   providers: [
     hasher,
     ...attempts,

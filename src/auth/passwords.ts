@@ -6,6 +6,9 @@ const SALT_BYTES = 16;
 
 export type HashedPassword = Pick<UserDoc, 'hashed_password' | 'salt'>;
 
+/** A row that holds a password: an account's, or that of a registration that is to become one. */
+export type PasswordHolder = Pick<UserDoc, '_id' | 'hashed_password' | 'salt'>;
+
 /** Passwords of accounts: hashed with a salt of their own, the installation's pepper and the account's id. */
 @Injectable()
 export class Passwords {
@@ -20,7 +23,7 @@ export class Passwords {
   }
 
   /** Costs the same where there is no such account. A right password under the former pepper is hashed anew. */
-  isRight(user: UserDoc | undefined, password: string): Promise<boolean> {
+  isRight(user: PasswordHolder | undefined, password: string): Promise<boolean> {
     return this.inTurn(user?._id ?? '', (isRight) => isRight(user, password));
   }
 
@@ -29,7 +32,7 @@ export class Passwords {
     return this.hasher.inTurn(name, (turn) => work((user, password) => this.#check(turn, user, password)));
   }
 
-  async #check(turn: HashingTurn, user: UserDoc | undefined, password: string): Promise<boolean> {
+  async #check(turn: HashingTurn, user: PasswordHolder | undefined, password: string): Promise<boolean> {
     if (user === undefined) return (await turn.verifyNobody(password)).ok;
     const owner = { userId: user._id, salt: Buffer.from(user.salt, 'hex') };
     const verdict = await turn.verify(password, user.hashed_password, owner);
@@ -38,7 +41,7 @@ export class Passwords {
   }
 
   /** Not where the password was changed meanwhile. */
-  async #renew(turn: HashingTurn, { _id, hashed_password }: UserDoc, password: string): Promise<void> {
+  async #renew(turn: HashingTurn, { _id, hashed_password }: PasswordHolder, password: string): Promise<void> {
     const salt = randomSecret(SALT_BYTES);
     const renewed = {
       hashed_password: await turn.hash(password, { userId: _id, salt }),

@@ -2,7 +2,14 @@ import { encodeContext, equalBytes, hmacSha256 } from '../crypto';
 import { SystemSecrets } from '../kernel';
 
 /** What a MAC is for stands in it: a refresh token never passes for a token of another kind. */
-export type MacPurpose = 'refresh-token' | 'mfa-token' | 'login-decoy' | 'registration-address';
+export type MacPurpose =
+  | 'refresh-token'
+  | 'mfa-token'
+  | 'login-decoy'
+  | 'mail-address'
+  | 'mail-client'
+  | 'confirming-client'
+  | 'registering-client';
 
 const FORMAT = 'coffer:auth-mac:1';
 

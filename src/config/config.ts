@@ -29,6 +29,8 @@ export interface Config {
   readonly accounts: {
     readonly bootstrapAdmin: 'first-user' | 'none';
     readonly emailVerification: 'off' | 'required';
+    /** Who may register, beside the first account. */
+    readonly registration: 'open' | 'invite' | 'closed';
     readonly require2fa: 'off' | 'email';
   };
   readonly blobs: { readonly store: BlobStoreName; readonly s3: S3Config | undefined };

@@ -53,7 +53,7 @@ describe('what holds where nothing is set', () => {
       tokens: { ttlSeconds: 3600 },
       passwords: { previousPepper: undefined, rule: 'classic' },
       mail: { kind: 'outbox', from: 'coffer@localhost' },
-      accounts: { bootstrapAdmin: 'first-user', emailVerification: 'off', require2fa: 'off' },
+      accounts: { bootstrapAdmin: 'first-user', emailVerification: 'off', registration: 'open', require2fa: 'off' },
       blobs: { store: 'filesystem' },
       files: { maxSize: 1024 ** 4, userQuota: undefined, uploadExpiryMs: 86_400_000 },
       http: { publicUrl: 'http://127.0.0.1:8000', trustedProxies: [], corsOrigins: [], rateLimits: true, docs: true },
@@ -158,6 +158,7 @@ describe('each variable', () => {
       { BOOTSTRAP_ADMIN: 'none', EMAIL_VERIFICATION: 'required', REQUIRE_2FA: 'email' },
       { accounts: { bootstrapAdmin: 'none', emailVerification: 'required', require2fa: 'email' } },
     ],
+    [{ REGISTRATION: 'invite' }, { accounts: { registration: 'invite' } }],
     [{ BLOB_STORE: 'filesystem' }, { blobs: { store: 'filesystem', s3: undefined } }],
     [{ BLOB_STORE: 'gridfs', MONGODB_URL: 'mongodb://db' }, { blobs: { store: 'gridfs', s3: undefined } }],
     [

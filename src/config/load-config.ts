@@ -196,6 +196,7 @@ function identity(sources: Sources): Identity {
     accounts: {
       bootstrapAdmin: env.oneOf('BOOTSTRAP_ADMIN', ['first-user', 'none'], production ? 'none' : 'first-user'),
       emailVerification: env.oneOf('EMAIL_VERIFICATION', ['off', 'required'], 'off'),
+      registration: env.oneOf('REGISTRATION', ['open', 'invite', 'closed'], 'open'),
       require2fa: env.oneOf('REQUIRE_2FA', ['off', 'email'], 'off'),
     },
   };

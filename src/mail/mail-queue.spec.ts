@@ -72,3 +72,49 @@ describe('The mail queue', () => {
     expect(mailer.tries).toBe(1000);
   });
 });
+
+/** Holds each mail until it is let go. */
+class HoldingMailer extends Mailer {
+  readonly begun: string[] = [];
+  readonly #held: (() => void)[] = [];
+
+  send({ subject }: Mail): Promise<void> {
+    this.begun.push(subject);
+    return new Promise((resolve) => this.#held.push(resolve));
+  }
+
+  async letGo(): Promise<void> {
+    for (const release of this.#held.splice(0)) release();
+    await new Promise(setImmediate);
+  }
+}
+
+describe('Mails that come together', () => {
+  const named = (subject: string): Mail => ({ ...mail, subject });
+
+  it('are sent four at a time, those that a request waits for first, then codes, then notices', async () => {
+    const mailer = new HoldingMailer();
+    const queue = new MailQueue(mailer);
+    for (let count = 0; count < 6; count += 1) queue.post(named(`notice ${count}`), 'notice');
+    queue.post(named('code'), 'code');
+    const sending = queue.send(named('request'));
+    await new Promise(setImmediate);
+    expect(mailer.begun).toEqual(['notice 0', 'notice 1', 'notice 2', 'notice 3']);
+    await mailer.letGo();
+    expect(mailer.begun.slice(4)).toEqual(['request', 'code', 'notice 4', 'notice 5']);
+    await mailer.letGo();
+    await sending;
+    await queue.settled();
+  });
+
+  it('leave room for a notice where a thousand codes wait', async () => {
+    const mailer = new HoldingMailer();
+    const queue = new MailQueue(mailer);
+    for (let count = 0; count < 1100; count += 1) queue.post(named('code'), 'code');
+    queue.post(named('notice'), 'notice');
+    while (mailer.begun.length < 1001) await mailer.letGo();
+    await mailer.letGo();
+    await queue.settled();
+    expect(mailer.begun.at(-1)).toBe('notice');
+  });
+});

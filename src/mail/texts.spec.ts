@@ -38,3 +38,30 @@ describe('The texts of mails', () => {
     }
   });
 });
+
+describe('A user name in a mail to somebody who may not have chosen it', () => {
+  it.each([
+    ['alice', 'alice'],
+    ['evil.example.com', 'evil[.]example[.]com'],
+    ['www.evil.org', 'www[.]evil[.]org'],
+    ['john.doe-7', 'john[.]doe-7'],
+    ['18005551234', '1 8 0 0 5 5 5 1 2 3 4'],
+    ['1-800-555.1234', '1 -8 0 0 -5 5 5 [.]1 2 3 4'],
+    ['named-5884c5d79a', 'named-5884c5d79a'],
+    ['user-1234567890', 'user-1234567890'],
+  ])('%s is shown as %s', (username, shown) => {
+    expect(texts.shownName(username)).toBe(shown);
+    for (const text of withCode) {
+      const body = text('a@example.org', username, CODE, 10).text.replaceAll('\n', ' ');
+      expect(body).toContain(`"${shown}"`);
+      expect(shown === username || !body.includes(username)).toBe(true);
+    }
+  });
+});
+
+describe('What a mail asks for', () => {
+  it('is there: no route changes a password', () => {
+    const mails = [...withCode.map((text) => text('a@example.org', 'alice', CODE, 10)), ...notices];
+    for (const { text } of mails) expect(text.replaceAll('\n', ' ')).not.toMatch(/change (it|your password)/);
+  });
+});

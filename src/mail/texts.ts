@@ -2,7 +2,8 @@ import { Mail } from './mailer';
 
 /**
  * Every mail that Coffer writes, in plain text. What a stranger can choose (a user name, held to `[a-z0-9._-]`) stands inside our own
- * sentences only: nobody gets Coffer to send words of their own. A code comes first: people read it off a notification.
+ * sentences only, and in a form that no mail program makes a link of: nobody gets Coffer to send words of their own. A code comes first:
+ * people read it off a notification. A mail asks for nothing that there is no route for.
  */
 const SIGNATURE = 'Coffer';
 const LINE_CHARS = 72;
@@ -21,6 +22,17 @@ function wrapped(paragraph: string): string {
   return lines.join('\n');
 }
 
+const TELEPHONE_NUMBER = /^\d(?:[._-]*\d){6,}[._-]*$/;
+
+/**
+ * A user name as it stands in a mail to somebody who may not have chosen it. A dot could make an address of it, and digits alone
+ * a telephone number; both are broken up, and the name can still be read.
+ */
+export function shownName(username: string): string {
+  const broken = TELEPHONE_NUMBER.test(username) ? username.replace(/\d(?=[\d._-])/g, '$& ') : username;
+  return broken.replaceAll('.', '[.]');
+}
+
 const lifetime = (minutes: number): string => `It is good for ${minutes} minutes and for one use.`;
 
 export const loginCode = (to: string, username: string, code: string, minutes: number): Mail => ({
@@ -28,8 +40,8 @@ export const loginCode = (to: string, username: string, code: string, minutes: n
   subject: 'Your login code',
   text: letter(
     `Your login code: ${code}`,
-    `It completes the login of "${username}" that has just begun. ${lifetime(minutes)}`,
-    'If you are not logging in just now, somebody knows your password: please change it. Nobody who asks you for this code is from Coffer.',
+    `It completes the login of "${shownName(username)}" that has just begun. ${lifetime(minutes)}`,
+    'If you are not logging in just now, somebody knows the password of that account. They cannot get in without this code: give it to nobody, and tell the people who run this service.',
   ),
 });
 
@@ -38,7 +50,7 @@ export const enableEmailCode = (to: string, username: string, code: string, minu
   subject: 'Confirm two-factor login by e-mail',
   text: letter(
     `Your code: ${code}`,
-    `It turns on two-factor login by e-mail for "${username}". ${lifetime(minutes)}`,
+    `It turns on two-factor login by e-mail for "${shownName(username)}". ${lifetime(minutes)}`,
     'If you did not ask for it, ignore this mail and end your other sessions: nothing changes without the code.',
   ),
 });
@@ -48,7 +60,7 @@ export const stepUpCode = (to: string, username: string, code: string, minutes: 
   subject: 'Your confirmation code',
   text: letter(
     `Your code: ${code}`,
-    `It confirms that it is you, before something that matters is changed in the account "${username}". ${lifetime(minutes)}`,
+    `It confirms that it is you, before something that matters is changed in the account "${shownName(username)}". ${lifetime(minutes)}`,
     'If you did not ask for it, ignore this mail and end your other sessions.',
   ),
 });
@@ -58,8 +70,8 @@ export const registrationCode = (to: string, username: string, code: string, min
   subject: 'Confirm your registration',
   text: letter(
     `Your code: ${code}`,
-    `Somebody, most likely you, registered the user name "${username}" with this address. The code completes that registration. ${lifetime(minutes)}`,
-    `If you did not choose the name "${username}" yourself, ignore this mail: without the code no account comes into being.`,
+    `Somebody, most likely you, registered the user name "${shownName(username)}" with this address. The code completes that registration. ${lifetime(minutes)}`,
+    `If you did not choose the name "${shownName(username)}" yourself, ignore this mail: without the code no account comes into being.`,
   ),
 });
 
@@ -85,6 +97,18 @@ const FACTOR_CHANGES: Readonly<Record<FactorChange, string>> = {
   'recovery-code-used': 'a recovery code was used. It cannot be used again.',
 };
 
+/** The code stands in a line of its own. It is no link: what is in a URL is logged on its way. */
+export const invitation = (to: string, code: string, service: string, until: string): Mail => ({
+  to,
+  subject: 'Your invitation',
+  text: letter(
+    'Your invitation code:',
+    code,
+    `An administrator of the service at ${service} invites you to register there with this address. Give the code as "invitation" when you register. It is good until ${until} and for one use.`,
+    'If you do not know this service, ignore this mail: without the code no account comes into being.',
+  ),
+});
+
 /** Told after the fact, so that whoever changed it behind the owner's back is not alone in knowing (ASVS 6.3.7). */
 export const factorChanged = (to: string, username: string, change: FactorChange): Mail => ({
   to,
@@ -92,6 +116,6 @@ export const factorChanged = (to: string, username: string, change: FactorChange
   text: letter(
     `Hello ${username},`,
     `in your account ${FACTOR_CHANGES[change]}`,
-    'If this was not you, end all other sessions at once and change your password.',
+    'If this was not you, end all other sessions at once, and tell the people who run this service.',
   ),
 });

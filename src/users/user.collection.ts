@@ -45,7 +45,7 @@ export interface UserDoc extends Doc {
   /** When second factors failed, ms since the epoch. */
   readonly factor_failures: readonly number[];
   readonly factor_attempts: readonly Reservation[];
-  /** When codes were mailed. */
+  /** When codes were mailed, as a former release counts them. */
   readonly code_mails: readonly number[];
 }
 

@@ -27,6 +27,28 @@ function races(context: ProfileContext): void {
     return { person, client, secret };
   }
 
+  it('make one account of fifty registrations with one invitation', async () => {
+    const { email } = newPerson('invited');
+    const { id } = expectStatus(await context.admin.post('/invitations', { email }), 201) as { id: string };
+    const mail = (await context.mails()).find(({ to, text }) => to === email && text.includes(id));
+    const invitation = /^[0-9a-f-]{36}_[A-Za-z0-9_-]{32}$/m.exec(mail?.text ?? '')?.[0];
+    const answers = await times(50, () => nobody().post('/register', { ...newPerson('crowd'), email, invitation }));
+    expect(statuses(answers).filter((status) => status === 200).length).toBe(1);
+    for (const answer of answers.filter(({ status }) => status !== 200))
+      expectProblem(answer, 403, 'permission_denied');
+    const open = (await context.admin.get('/invitations')).json as { items: { id: string }[] };
+    expect(open.items.map((item) => item.id)).not.toContain(id);
+  });
+
+  it('mail one address as often as one network may ask, whichever accounts and processes ask for it', async () => {
+    const { email } = newPerson('mailed');
+    const accounts = await times(6, () => signUp(context.client, { ...newPerson('asks'), email }));
+    const answers = await Promise.all(
+      accounts.map(({ person: { username }, client }) => client.post('/send-otp', { username })),
+    );
+    expect(statuses(answers).sort()).toEqual([200, 200, 200, 200, 429, 429]);
+  });
+
   it('make one account of fifty registrations of a name, in whatever case', async () => {
     const person = newPerson('Race');
     const answers = await times(50, (at) =>

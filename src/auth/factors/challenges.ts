@@ -2,10 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { Clock, DomainError, MINUTE, newId, SystemSecrets } from '../../kernel';
 import { Collection, DuplicateKey, Store, update } from '../../store';
 import { OneAtATime } from '../../users';
+import { CODE_MS } from '../code-life';
 import { sameMac, tokenMac } from '../token-mac';
 import { ChallengeDoc, challengesCollection, CodePurpose } from './challenge.collection';
 
-export const CHALLENGE_MS = 10 * MINUTE;
 export const CODE_TRIES = 5;
 
 const MFA_TOKEN = /^mfa\.([0-9a-f-]{36})\.([A-Za-z0-9_-]{43})$/;
@@ -106,7 +106,7 @@ export class Challenges {
   /** Not expired; nor from a time that the clock has gone back before, where it would hold for longer than it was made for. */
   #holds({ expires_at }: ChallengeDoc): boolean {
     const left = expires_at - this.clock.now();
-    return left > 0 && left <= CHALLENGE_MS + MINUTE;
+    return left > 0 && left <= CODE_MS + MINUTE;
   }
 
   #usable(challenge: ChallengeDoc): boolean {
@@ -114,13 +114,13 @@ export class Challenges {
   }
 
   #fresh(id: string, userId: string, purpose: CodePurpose, sessionId: string): Omit<ChallengeDoc, 'rev'> {
-    const expires_at = this.clock.now() + CHALLENGE_MS;
+    const expires_at = this.clock.now() + CODE_MS;
     return { _id: id, user_id: userId, purpose, session_id: sessionId, nonce: newId(), tries: 0, expires_at };
   }
 
   /** `mailed_at` stays: a new code is no way around the pause between two mails. */
   #renewed(row: ChallengeDoc): ChallengeDoc {
-    return { ...row, nonce: newId(), tries: 0, expires_at: this.clock.now() + CHALLENGE_MS };
+    return { ...row, nonce: newId(), tries: 0, expires_at: this.clock.now() + CODE_MS };
   }
 
   #mac(id: string): string {

@@ -1,16 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { codeMatches, oneTimeCode } from '../../crypto';
-import { Clock, DomainError, HOUR, isDomainError, MINUTE, SystemSecrets } from '../../kernel';
-import { Mail, Mailer, mailTexts } from '../../mail';
-import { tooManyAttempts, UserDoc, Users } from '../../users';
+import { Clock, DomainError, isDomainError, MINUTE, SystemSecrets } from '../../kernel';
+import { Mail, MailQueue, mailTexts } from '../../mail';
+import { tooManyAttempts, UserDoc } from '../../users';
+import { minutesLeft } from '../code-life';
+import { AddressMails, ReservedMail } from '../mails/address-mails';
+import { provedAddress } from '../mails/mailbox';
 import { ChallengeDoc, CodePurpose } from './challenge.collection';
-import { CHALLENGE_MS, Challenges } from './challenges';
-import { allowance } from './mail-allowance';
+import { Challenges } from './challenges';
 
 /** Between two mails of one challenge. */
 export const MAIL_PAUSE_MS = MINUTE;
-/** Mails with a code to one account. */
-export const MAILS_AN_HOUR = 10;
 
 const TEXTS: Readonly<Record<CodePurpose, (to: string, username: string, code: string, minutes: number) => Mail>> = {
   login: mailTexts.loginCode,
@@ -23,30 +23,27 @@ const TEXTS: Readonly<Record<CodePurpose, (to: string, username: string, code: s
 export class EmailCodes {
   constructor(
     private readonly challenges: Challenges,
-    private readonly users: Users,
-    private readonly mailer: Mailer,
+    private readonly addressMails: AddressMails,
+    private readonly mails: MailQueue,
     private readonly secrets: SystemSecrets,
     private readonly clock: Clock,
   ) {}
 
   /**
    * Mails the challenge's code. A mail that could not be sent does not count.
-   * @throws DomainError `too_many_attempts` (60 s between mails of a challenge, 10 an hour an account), `mail_unavailable`.
+   * @throws DomainError `too_many_attempts` (60 s between mails of a challenge, 10 an hour an address), `mail_unavailable`.
    */
   async send(user: UserDoc, challenge: ChallengeDoc): Promise<void> {
     const sentAt = this.clock.now();
     const former = await this.#reserveChallenge(challenge, sentAt);
+    let reserved: ReservedMail | undefined;
     try {
-      await this.#reserveAccount(user._id, sentAt);
+      reserved = await this.addressMails.reserve(user.email, provedAddress(user) ? 'code' : 'stranger');
+      if (reserved.waitMs > 0) throw tooManyAttempts(reserved.waitMs);
+      await this.mails.send(this.#mail(user, challenge));
     } catch (error) {
       await this.#giveBackChallenge(challenge._id, sentAt, former);
-      throw error;
-    }
-    try {
-      await this.mailer.send(this.#mail(user, challenge));
-    } catch (error) {
-      await this.#giveBackChallenge(challenge._id, sentAt, former);
-      await this.#giveBackAccount(user._id, sentAt);
+      await reserved?.giveBack();
       throw error;
     }
   }
@@ -74,9 +71,8 @@ export class EmailCodes {
   }
 
   #mail(user: UserDoc, challenge: ChallengeDoc): Mail {
-    const minutes = Math.max(1, Math.floor((challenge.expires_at - this.clock.now()) / MINUTE));
-    const shown = Math.min(minutes, CHALLENGE_MS / MINUTE);
-    return TEXTS[challenge.purpose](user.email, user.username, this.#code(challenge), shown);
+    const minutes = minutesLeft(challenge.expires_at, this.clock.now());
+    return TEXTS[challenge.purpose](user.email, user.username, this.#code(challenge), minutes);
   }
 
   /** Before the mail, so that parallel requests send one. Returns when the last one went out. */
@@ -100,23 +96,6 @@ export class EmailCodes {
       if (row.mailed_at !== sentAt) return undefined;
       const { mailed_at: _sent, ...rest } = row;
       return former === undefined ? rest : { ...rest, mailed_at: former };
-    });
-  }
-
-  async #reserveAccount(userId: string, now: number): Promise<void> {
-    let waitMs = 0;
-    await this.users.change(userId, (user) => {
-      const allowed = allowance(user.code_mails, { limit: MAILS_AN_HOUR, windowMs: HOUR }, now);
-      waitMs = allowed.waitMs;
-      return waitMs > 0 ? undefined : { ...user, code_mails: allowed.times };
-    });
-    if (waitMs > 0) throw tooManyAttempts(waitMs);
-  }
-
-  async #giveBackAccount(userId: string, sentAt: number): Promise<void> {
-    await this.users.change(userId, (user) => {
-      const at = user.code_mails.indexOf(sentAt);
-      return at < 0 ? undefined : { ...user, code_mails: user.code_mails.toSpliced(at, 1) };
     });
   }
 }

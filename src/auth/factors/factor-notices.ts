@@ -1,21 +1,33 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { FactorChange, MailQueue, mailTexts } from '../../mail';
 import { UserDoc, Users } from '../../users';
+import { AddressMails } from '../mails/address-mails';
+import { provedAddress } from '../mails/mailbox';
 
-/** Tells an account's owner what has become of its factors (ASVS 6.3.7). Nothing waits for these mails. */
+/**
+ * Tells an account's owner what has become of its factors (ASVS 6.3.7). Nothing waits for these mails. Nobody gets one whose address was
+ * merely typed by somebody else.
+ */
 @Injectable()
 export class FactorNotices {
+  readonly #log = new Logger('Mail');
+
   constructor(
     private readonly queue: MailQueue,
     private readonly users: Users,
+    private readonly addressMails: AddressMails,
   ) {}
 
-  tell(user: UserDoc, change: FactorChange): void {
-    this.queue.post(mailTexts.factorChanged(user.email, user.username, change));
+  /** Never throws because of the mail: the change has happened. The audit log has it in any case. */
+  async tell(user: UserDoc, change: FactorChange): Promise<void> {
+    if (!provedAddress(user)) return;
+    const { goesOut } = await this.addressMails.reserve(user.email, 'notice').catch(() => ({ goesOut: false }));
+    if (goesOut) this.queue.post(mailTexts.factorChanged(user.email, user.username, change), 'notice');
+    else this.#log.warn('a notice was not mailed: its address has had its mails of this hour');
   }
 
   async tellOwner(userId: string, change: FactorChange): Promise<void> {
     const user = await this.users.byId(userId);
-    if (user !== undefined) this.tell(user, change);
+    if (user !== undefined) await this.tell(user, change);
   }
 }

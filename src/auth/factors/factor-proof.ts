@@ -29,7 +29,7 @@ export class FactorProof {
     const method = await this.secondFactor.prove(user, otp, challenge);
     if (challenge?.purpose === 'login') await this.attempts.forgetFailures(user, typedAt(challenge, user));
     if (method === 'recovery_code') {
-      this.notices.tell(user, 'recovery-code-used');
+      await this.notices.tell(user, 'recovery-code-used');
       return ['pwd', 'recovery', 'mfa'];
     }
     if (method === 'email') await this.mailboxes.markVerified(user);

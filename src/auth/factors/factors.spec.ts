@@ -145,7 +145,9 @@ describe('POST /2fa/totp/confirm', () => {
   });
 
   it('is told to the owner of the account', async () => {
-    const { person } = await withTotp(coffer);
+    const { person, client } = await withEmailFactor(coffer);
+    const { secret } = expectStatus(await client.post('/2fa/totp'), 200) as { secret: string };
+    expectStatus(await client.post('/2fa/totp/confirm', { otp: codeOf(coffer, secret) }), 204);
     const notice = (await coffer.mails()).filter(({ to }) => to === person.email).at(-1);
     expect(notice?.text).toContain('an authenticator app was added');
   });

@@ -25,17 +25,17 @@ export class Mailboxes {
   async turnOn(user: UserDoc): Promise<void> {
     await this.users.change(user._id, (row) => withTwoFactor({ ...row, email_factor: true }));
     await this.markVerified(user);
-    this.notices.tell(user, 'email-added');
+    await this.notices.tellOwner(user._id, 'email-added');
   }
 
   /** Was it on? */
   async turnOff(userId: string): Promise<boolean> {
-    let was = false as boolean; // set in the callback, which the compiler does not follow
+    let before = undefined as UserDoc | undefined; // set in the callback, which the compiler does not follow
     await this.users.change(userId, (row) => {
-      was = row.email_factor;
-      return was ? withTwoFactor({ ...row, email_factor: false }) : undefined;
+      before = row.email_factor ? row : undefined;
+      return before && withTwoFactor({ ...before, email_factor: false });
     });
-    if (was) await this.notices.tellOwner(userId, 'email-removed');
-    return was;
+    if (before !== undefined) await this.notices.tell(before, 'email-removed');
+    return before !== undefined;
   }
 }

@@ -32,8 +32,12 @@ export class AccountCreation {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** @throws DuplicateKey with index `username`, `verified_email` or `_id`; `kms_unavailable`, and then the name is free again. */
-  async create(account: NewAccount): Promise<UserDoc> {
+  /**
+   * With `onlyFirst` the account is the first administrator or none.
+   * @throws DuplicateKey with index `username`, `verified_email` or `_id`; `kms_unavailable`, `permission_denied`, and then the name is free
+   * again.
+   */
+  async create(account: NewAccount, onlyFirst = false): Promise<UserDoc> {
     const user = await this.users.insert(this.#draft(account));
     failpoint('registration.row-stored');
     try {
@@ -43,7 +47,7 @@ export class AccountCreation {
       throw error;
     }
     failpoint('registration.key-stored');
-    return this.#activate(user);
+    return this.#activate(user, onlyFirst);
   }
 
   /** Finishes a registration whose process died. False where it is not such a one: it has ended, or is still running. */
@@ -61,9 +65,13 @@ export class AccountCreation {
     return this.#activate(user);
   }
 
-  async #activate(user: UserDoc): Promise<UserDoc> {
+  async #activate(user: UserDoc, onlyFirst = false): Promise<UserDoc> {
     const claim = { isNew: false };
     const role = await this.#role(user._id, () => (claim.isNew = true));
+    if (role === 'user' && (onlyFirst || !this.#isAdmitted(user))) {
+      if (onlyFirst && (await this.users.remove(user))) await this.userKeys.destroy(user._id);
+      throw new DomainError('permission_denied', { detail: 'Another account was the first one.' });
+    }
     failpoint('registration.role-claimed');
     const active = await this.users.change(user._id, (row) =>
       row.state === 'pending' ? { ...row, state: 'active', role } : undefined,
@@ -71,6 +79,11 @@ export class AccountCreation {
     if (active !== undefined) return active;
     if (claim.isNew) await this.#giveBackClaim(user);
     throw new DomainError('store_unavailable', { retryAfterSeconds: 1 });
+  }
+
+  /** A registration that was left half-way is not finished by REGISTRATION that does not take it any more. */
+  #isAdmitted({ verified_email }: UserDoc): boolean {
+    return this.config.accounts.registration === 'open' || verified_email !== undefined;
   }
 
   /**

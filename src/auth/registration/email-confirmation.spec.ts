@@ -14,8 +14,8 @@ beforeAll(async () => {
 afterAll(() => coffer.close());
 
 const register = (person: Person): Promise<Answer> => coffer.client.post('/register', person);
-const verify = (email: string, otp: string): Promise<Answer> =>
-  coffer.client.post('/verify-registration', { email, otp });
+const verify = (email: string, otp: string, username?: string): Promise<Answer> =>
+  coffer.client.post('/verify-registration', { email, otp, ...(username === undefined ? {} : { username }) });
 const wrong = (code: string): string => String((Number(code) + 1) % 1_000_000).padStart(6, '0');
 
 async function confirmed(person = newPerson()): Promise<Person> {
@@ -54,7 +54,7 @@ describe('A registration that has to be confirmed', () => {
     const third = { ...newPerson('third'), email: first.email };
     for (const person of [first, second, third]) await register(person);
     const codes = await coffer.codes(first.email);
-    expectStatus(await verify(first.email, codes[1]!), 200);
+    expectStatus(await verify(first.email, codes[1]!, second.username), 200);
     await login(coffer.client, second);
     for (const code of codes) expectProblem(await verify(first.email, code), 400, 'no_pending_registration');
     expectProblem(
@@ -100,15 +100,17 @@ describe('A registration that has to be confirmed', () => {
     expect(await users.count('username', [person.username])).toBe(1);
   });
 
-  it('is refused after five wrong codes an address, with the right code too, and registering again helps nobody', async () => {
+  it('is refused after five wrong codes, with the right code too, and sending it again brings no new tries', async () => {
     const person = newPerson();
     await register(person);
     const [code] = await coffer.codes(person.email);
     for (let tries = 0; tries < 5; tries += 1)
       expectProblem(await verify(person.email, wrong(code!)), 401, 'otp_failed');
     expectProblem(await verify(person.email, code!), 429, 'too_many_attempts');
-    await register({ ...newPerson(), email: person.email });
-    expectProblem(await verify(person.email, (await coffer.codes(person.email)).at(-1)!), 429, 'too_many_attempts');
+    coffer.clock.offset += MINUTE;
+    await register(person);
+    expect(await coffer.codes(person.email)).toEqual([code, code]);
+    expectProblem(await verify(person.email, code!), 429, 'too_many_attempts');
   });
 
   it('compares at most five of a hundred wrong codes that come at once', async () => {
@@ -143,12 +145,12 @@ describe('A registration that has to be confirmed', () => {
     expectProblem(await verify(person.email, code!), 400, 'no_pending_registration');
   });
 
-  it('mails ten times an hour to one address and no more, with the same answer', async () => {
+  it('mails four times an hour to one address for one network, with the same answer', async () => {
     const email = newPerson('spammed').email;
     const answers = [];
     for (let count = 0; count < 12; count += 1) answers.push(await register({ ...newPerson(), email }));
     expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
-    expect((await coffer.mails()).filter(({ to }) => to === email).length).toBe(10);
+    expect((await coffer.mails()).filter(({ to }) => to === email).length).toBe(4);
   });
 
   it('answers no_pending_registration for an address that nobody registered', async () => {

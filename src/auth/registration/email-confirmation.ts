@@ -1,51 +1,46 @@
 import { Injectable } from '@nestjs/common';
 import { audited, AuditSink, DomainError } from '../../kernel';
-import { MailQueue, mailTexts } from '../../mail';
-import { Checked, parseEmail, Users } from '../../users';
+import { Checked, parseEmail, parseUsername, Users } from '../../users';
 import { AccountCreation, refusedIndex } from './account-creation';
+import { Admissions } from './admissions';
+import { ConfirmingClients } from './confirming-clients';
 import { PendingRegistrationDoc } from './pending-registration.collection';
-import { NewRegistration, PENDING_MINUTES, PendingRegistrations } from './pending-registrations';
-import { RegistrationAddresses } from './registration-addresses';
+import { PendingRegistrations } from './pending-registrations';
 
 /** `gone`: another request confirmed it meanwhile. */
 type Outcome = 'confirmed' | 'wrong' | 'gone' | 'name-taken';
+
+export interface ConfirmationInput {
+  readonly email: string;
+  readonly otp: string;
+  /** Without it the newest registration with the address is meant. */
+  readonly username?: string | undefined;
+}
 
 /** EMAIL_VERIFICATION=required: an account comes into being when its address has been proved. */
 @Injectable()
 export class EmailConfirmation {
   constructor(
     private readonly pending: PendingRegistrations,
-    private readonly addresses: RegistrationAddresses,
+    private readonly clients: ConfirmingClients,
     private readonly accounts: AccountCreation,
     private readonly users: Users,
-    private readonly mails: MailQueue,
+    private readonly admissions: Admissions,
     private readonly audit: AuditSink,
   ) {}
 
   /**
-   * Keeps the registration and mails its code. For an address that has an account everything is the same, but for what the mail says:
-   * neither answer nor time tell a stranger, and whether mail works does not show either.
+   * Compares the code with that of one registration and makes its account; the other registrations with the address are void then.
+   * @throws DomainError `permission_denied`, `no_pending_registration`, `otp_failed`, `too_many_attempts`, `user_exists` (the name was taken meanwhile).
    */
-  async ask(registration: NewRegistration): Promise<void> {
-    const { address, folded } = registration.email;
-    if (!(await this.addresses.mayMail(folded))) return;
-    const row = await this.pending.add(registration);
-    const holder = await this.users.byVerifiedEmail(folded);
-    const code = this.pending.code(row);
-    const invitation = mailTexts.registrationCode(address, row.username, code, PENDING_MINUTES);
-    this.mails.post(holder === undefined ? invitation : mailTexts.alreadyRegistered(address));
-  }
-
-  /**
-   * Makes the account whose code this is; the other registrations with the address are void then.
-   * @throws DomainError `no_pending_registration`, `otp_failed`, `too_many_attempts`, `user_exists` (the name was taken meanwhile).
-   */
-  async confirm(email: string, otp: string): Promise<void> {
-    const address = parseEmail(email)?.folded;
-    const open = address === undefined ? [] : await this.pending.of(address);
-    if (address === undefined || open.length === 0) throw noRegistration();
+  async confirm(input: ConfirmationInput): Promise<void> {
+    const row = await this.#meant(input);
     await audited(this.audit, { action: 'account.confirm', actor: 'anonymous', gathers: true }, async () => {
-      const outcome = await this.addresses.try(address, () => this.#check(open, otp));
+      const outcome = await this.clients.try(async () => {
+        const value = (await this.pending.try(row, () => this.#check(row, input.otp))) ?? 'gone';
+        // What succeeds does not forget what failed: the codes were of other registrations.
+        return { settle: value === 'wrong' ? 'failed' : 'released', value };
+      });
       if (outcome === 'wrong') throw new DomainError('otp_failed', { detail: 'The code is wrong or too old.' });
       if (outcome === 'gone') throw noRegistration();
       if (outcome === 'name-taken') {
@@ -54,18 +49,28 @@ export class EmailConfirmation {
     });
   }
 
-  async #check(open: readonly PendingRegistrationDoc[], otp: string): Promise<Checked<Outcome>> {
-    const row = this.pending.matching(open, otp.replace(/\s/g, ''));
-    if (row === undefined) return { settle: 'failed', value: 'wrong' };
+  async #meant({ email, username }: ConfirmationInput): Promise<PendingRegistrationDoc> {
+    const address = parseEmail(email)?.folded;
+    const name = username === undefined ? undefined : parseUsername(username);
+    if (address === undefined || (name === undefined && username !== undefined)) throw noRegistration();
+    const row = await this.pending.meant(address, name);
+    if (row === undefined) throw noRegistration();
+    return row;
+  }
+
+  async #check(row: PendingRegistrationDoc, otp: string): Promise<Checked<Outcome>> {
+    if (!this.pending.isCode(row, otp.replace(/\s/g, ''))) return { settle: 'failed', value: 'wrong' };
     const outcome = await this.#create(row);
-    if (outcome === 'confirmed') await this.pending.remove(open);
+    if (outcome === 'confirmed') await this.pending.remove(await this.pending.of(row.address));
     if (outcome === 'name-taken') await this.pending.remove([row]);
     return { settle: outcome === 'wrong' ? 'failed' : 'cleared', value: outcome };
   }
 
   async #create({ _id, username, email, address, hashed_password, salt }: PendingRegistrationDoc): Promise<Outcome> {
     try {
-      await this.accounts.create({ id: _id, username, email, verifiedEmail: address, hashed_password, salt });
+      const { by } = await this.admissions.withoutInvitation();
+      const account = { id: _id, username, email, verifiedEmail: address, hashed_password, salt };
+      await this.accounts.create(account, by === 'first');
       return 'confirmed';
     } catch (error) {
       const index = refusedIndex(error);

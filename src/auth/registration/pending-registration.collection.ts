@@ -1,5 +1,11 @@
-import { Reservation } from '../../users';
+import { BudgetCounts, Reservation } from '../../users';
 import { Doc, defineCollection } from '../../store';
+
+/** Wrong codes of one registration: those from the network that registered, and those of everybody else. */
+export interface ConfirmationTries {
+  readonly own: BudgetCounts;
+  readonly others: BudgetCounts;
+}
 
 /** A registration that waits for the code mailed to its address. `_id` becomes the account's id. It holds no name: a confirmed one does. */
 export interface PendingRegistrationDoc extends Doc {
@@ -10,6 +16,11 @@ export interface PendingRegistrationDoc extends Doc {
   readonly hashed_password: string;
   readonly salt: string;
   readonly expires_at: number;
+  /** A MAC of the network that registered. */
+  readonly client?: string;
+  readonly tries?: ConfirmationTries;
+  /** When its code was mailed last. */
+  readonly mailed_at?: number;
 }
 
 export const pendingRegistrationsCollection = defineCollection<PendingRegistrationDoc>({
@@ -21,24 +32,27 @@ export const pendingRegistrationsCollection = defineCollection<PendingRegistrati
     hashed_password: 'string',
     salt: 'string',
     expires_at: 'time',
+    client: 'string',
+    tries: 'json',
+    mailed_at: 'time',
   },
-  clear: ['username', 'email', 'address', 'salt', 'expires_at'],
+  clear: ['username', 'email', 'address', 'salt', 'expires_at', 'tries', 'mailed_at'],
   indexes: { address: { fields: ['address'] } },
   expiry: 'expires_at',
   forged: 'absent',
 });
 
-/** What is counted an address, over all registrations with it. `_id` is an HMAC of the address. */
-export interface RegistrationAddressDoc extends Doc {
+/** Wrong codes by client. `_id` is an HMAC of its network. Rows of a former release have one of an e-mail address, and end by themselves. */
+export interface ConfirmingClientDoc extends Doc {
   /** When codes failed. */
   readonly failures: readonly number[];
   readonly attempts: readonly Reservation[];
-  /** When mails went out. */
+  /** Empty; a former release expects it. */
   readonly mails: readonly number[];
   readonly expires_at: number;
 }
 
-export const registrationAddressesCollection = defineCollection<RegistrationAddressDoc>({
+export const confirmingClientsCollection = defineCollection<ConfirmingClientDoc>({
   name: 'registration_addresses',
   fields: { failures: 'json', attempts: 'json', mails: 'json', expires_at: 'time' },
   clear: ['failures', 'attempts', 'mails', 'expires_at'],

@@ -1,27 +1,43 @@
 import { Injectable } from '@nestjs/common';
 import { codeMatches, oneTimeCode } from '../../crypto';
-import { Clock, MINUTE, SystemSecrets } from '../../kernel';
-import { Collection, Store } from '../../store';
-import { EmailAddress } from '../../users';
+import { Clock, currentRequester, MINUTE, SystemSecrets } from '../../kernel';
+import { Collection, Store, update } from '../../store';
+import { attempt, budget, BudgetCounts, Checked, EmailAddress, Ledger, OneAtATime, Username } from '../../users';
+import { CODE_MS } from '../code-life';
 import { HashedPassword } from '../passwords';
-import { PendingRegistrationDoc, pendingRegistrationsCollection } from './pending-registration.collection';
+import { sameMac, tokenMac } from '../token-mac';
+import {
+  ConfirmationTries,
+  PendingRegistrationDoc,
+  pendingRegistrationsCollection,
+} from './pending-registration.collection';
 
-export const PENDING_MINUTES = 10;
-const PENDING_MS = PENDING_MINUTES * MINUTE;
-/** More than can be mailed to one address while they last. */
+/** More than can come to one address while they last. */
 const MAX_PENDING = 20;
+/** For the network that registered, and as many for all others together: nobody else uses up the tries of who registered. */
+const TRIES = budget({ limit: 5, windowMs: CODE_MS });
+/** Between two mails of one registration. */
+const MAIL_PAUSE_MS = MINUTE;
+/** A code that is good for less is not mailed again: a new registration has a new one. */
+const SHORTEST_MS = 2 * MINUTE;
+
+const NO_TRIES: ConfirmationTries = {
+  own: { failures: [], reservations: [] },
+  others: { failures: [], reservations: [] },
+};
 
 export interface NewRegistration extends HashedPassword {
   /** What the account's id will be. */
   readonly id: string;
-  readonly username: string;
+  readonly username: Username;
   readonly email: EmailAddress;
 }
 
-/** Registrations that wait for their code. Each has its own, derived from its id and never stored. */
+/** Registrations that wait for their code. Each has its own, derived from its id and never stored, and tries of its own. */
 @Injectable()
 export class PendingRegistrations {
   readonly #rows: Collection<PendingRegistrationDoc>;
+  readonly #queue = new OneAtATime();
 
   constructor(
     store: Store,
@@ -32,6 +48,7 @@ export class PendingRegistrations {
   }
 
   add({ id, username, email, hashed_password, salt }: NewRegistration): Promise<PendingRegistrationDoc> {
+    const now = this.clock.now();
     return this.#rows.insert({
       _id: id,
       username,
@@ -39,15 +56,65 @@ export class PendingRegistrations {
       address: email.folded,
       hashed_password,
       salt,
-      expires_at: this.clock.now() + PENDING_MS,
+      expires_at: now + CODE_MS,
+      client: this.#client(id),
+      mailed_at: now,
     });
   }
 
+  /** Those of an address, the newest first. */
   async of(address: string): Promise<readonly PendingRegistrationDoc[]> {
-    const { items } = await this.#rows.list('address', [address], { limit: MAX_PENDING });
+    const { items } = await this.#rows.list('address', [address], { limit: MAX_PENDING, reverse: true });
     return items.filter(({ expires_at }) => {
       const left = expires_at - this.clock.now();
-      return left > 0 && left <= PENDING_MS + MINUTE;
+      return left > 0 && left <= CODE_MS + MINUTE;
+    });
+  }
+
+  /**
+   * The one that a code is compared with. Of several with one name the one that this network registered goes first: somebody else who
+   * registers the same name and address afterwards does not come in between.
+   */
+  async meant(address: string, username: string | undefined): Promise<PendingRegistrationDoc | undefined> {
+    const open = await this.of(address);
+    if (username === undefined) return open[0];
+    const named = open.filter((row) => row.username === username);
+    return named.find((row) => this.#isOwn(row)) ?? named[0];
+  }
+
+  /** One that this network registered a moment ago, and whose code is good for a while yet. */
+  async again(address: string, username: string): Promise<PendingRegistrationDoc | undefined> {
+    const shortest = this.clock.now() + SHORTEST_MS;
+    const open = await this.of(address);
+    return open.find((row) => row.username === username && this.#isOwn(row) && row.expires_at >= shortest);
+  }
+
+  /** Whether its code may be mailed again now; then that is noted. */
+  async mayMailAgain({ _id }: PendingRegistrationDoc): Promise<boolean> {
+    const now = this.clock.now();
+    let allowed = false;
+    await update(this.#rows, _id, (row) => {
+      allowed = Math.abs(now - (row.mailed_at ?? 0)) >= MAIL_PAUSE_MS;
+      return allowed ? { ...row, mailed_at: now } : undefined;
+    });
+    return allowed;
+  }
+
+  /** Runs `check` as one counted try at this registration. Undefined where it is gone. @throws as `attempt` */
+  async try<T>(row: PendingRegistrationDoc, check: () => Promise<Checked<T>>): Promise<T | undefined> {
+    const gone = new Error('the registration is gone');
+    let admitted = false;
+    const side = this.#isOwn(row) ? 'own' : 'others';
+    const ledger: Ledger<BudgetCounts> = {
+      change: async (edit) => {
+        const present = await this.#queue.run(row._id, () => this.#count(row._id, side, edit));
+        if (present === undefined && !admitted) throw gone;
+        admitted = true;
+      },
+    };
+    return attempt(TRIES, ledger, this.clock, check).catch((error: unknown) => {
+      if (error !== gone) throw error;
+      return undefined;
     });
   }
 
@@ -55,13 +122,31 @@ export class PendingRegistrations {
     return oneTimeCode(this.secrets.oneTimeCodes, _id, 'registration', address);
   }
 
-  /** The one that this code confirms. All are compared, so the time tells nothing; a code that fits two of them confirms none. */
-  matching(open: readonly PendingRegistrationDoc[], code: string): PendingRegistrationDoc | undefined {
-    const fitting = open.filter((row) => codeMatches(this.code(row), code));
-    return fitting.length === 1 ? fitting[0] : undefined;
+  isCode(row: PendingRegistrationDoc, code: string): boolean {
+    return codeMatches(this.code(row), code);
   }
 
   async remove(rows: readonly PendingRegistrationDoc[]): Promise<void> {
     for (const { _id } of rows) await this.#rows.remove(_id);
+  }
+
+  #count(
+    id: string,
+    side: keyof ConfirmationTries,
+    edit: (counts: BudgetCounts) => BudgetCounts | undefined,
+  ): Promise<PendingRegistrationDoc | undefined> {
+    return update(this.#rows, id, (row) => {
+      const tries = row.tries ?? NO_TRIES;
+      const counts = edit(tries[side]);
+      return counts && { ...row, tries: { ...tries, [side]: counts } };
+    });
+  }
+
+  #isOwn({ _id, client }: PendingRegistrationDoc): boolean {
+    return client !== undefined && sameMac(this.#client(_id), client);
+  }
+
+  #client(id: string): string {
+    return tokenMac(this.secrets, 'registering-client', id, currentRequester()?.address ?? '');
   }
 }

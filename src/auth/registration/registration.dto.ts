@@ -1,4 +1,4 @@
-import { IsString } from 'class-validator';
+import { IsOptional, IsString } from 'class-validator';
 import { MaxLength } from '../../http';
 
 export class RegisterDto {
@@ -23,6 +23,15 @@ export class RegisterDto {
    */
   @IsString()
   password!: string;
+
+  /**
+   * The code of an invitation, as it was mailed. It proves the address, so the account is there at once.
+   * @example "019ab2f0-7c11-7e55-b0f5-6f0a3c1d2e4f_3Rk0mXo2vWq8zT5uYc1nLb7dHs9gJf4a"
+   */
+  @IsOptional()
+  @IsString()
+  @MaxLength(128)
+  invitation?: string;
 }
 
 export class RegisteredDto {
@@ -34,6 +43,15 @@ export class RegisteredDto {
 }
 
 export class VerifyRegistrationDto {
+  /**
+   * The user name of the registration. Without it the newest one with the address is meant, which may be somebody else's.
+   * @example "testuser"
+   */
+  @IsOptional()
+  @IsString()
+  @MaxLength(64)
+  username?: string;
+
   /**
    * The address of the registration.
    * @example "test@example.com"

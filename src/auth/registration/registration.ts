@@ -1,22 +1,18 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
-import { audited, AuditSink, DomainError, FieldFault, newId } from '../../kernel';
-import { EmailAddress, OneAtATime, parseEmail, parseUsername, UserDoc, Username, Users } from '../../users';
+import { audited, AuditSink, DomainError, FieldFault } from '../../kernel';
+import { OneAtATime, parseEmail, parseUsername, Users } from '../../users';
 import { requireStrongPassword } from '../password-rules';
-import { Passwords } from '../passwords';
-import { AccountCreation, refusedIndex } from './account-creation';
-import { EmailConfirmation } from './email-confirmation';
+import { Admission, Admissions } from './admissions';
+import { NewAccounts, ParsedRegistration } from './new-accounts';
+import { RequestedConfirmations } from './requested-confirmations';
 
 export interface RegistrationInput {
   readonly username: string;
   readonly email: string;
   readonly password: string;
-}
-
-interface ParsedRegistration {
-  readonly username: Username;
-  readonly email: EmailAddress;
-  readonly password: string;
+  /** The code of an invitation. */
+  readonly invitation?: string | undefined;
 }
 
 /** `pending`: the address has to be confirmed first. */
@@ -29,51 +25,36 @@ export class Registration {
 
   constructor(
     private readonly users: Users,
-    private readonly passwords: Passwords,
-    private readonly accounts: AccountCreation,
-    private readonly confirmation: EmailConfirmation,
+    private readonly admissions: Admissions,
+    private readonly accounts: NewAccounts,
+    private readonly confirmations: RequestedConfirmations,
     private readonly audit: AuditSink,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** @throws DomainError `validation_failed`, `weak_password`, `user_exists`, `kms_unavailable`. */
+  /** @throws DomainError `validation_failed`, `weak_password`, `permission_denied`, `user_exists`, `kms_unavailable`. */
   async register(input: RegistrationInput): Promise<RegistrationOutcome> {
     const parsed = parse(input);
     const { username, email, password } = parsed;
     requireStrongPassword(password, this.config.passwords.rule, { username, email: email.address });
-    return audited(this.audit, { action: 'account.register', actor: 'anonymous', gathers: true }, () =>
+    return audited(this.audit, { action: 'account.register', actor: 'anonymous', gathers: true }, async () => {
+      const admission = await this.admissions.toRegister(email, input.invitation);
       // Of many registrations of one name at once, one hashes its password and the others find the name taken.
-      this.#queue.run(username, async () => {
-        const holder = await this.users.byUsername(username);
-        return holder === undefined ? this.#new(parsed) : this.#again(holder, parsed);
-      }),
-    );
+      return this.#queue.run(username, () => this.#enter(parsed, admission));
+    });
   }
 
-  /** Hashes in any case, and first: what follows for a known address takes as long as for another. */
-  async #new({ username, email, password }: ParsedRegistration): Promise<RegistrationOutcome> {
-    const id = newId();
-    const hashed = await this.passwords.hash(password, id);
-    if (this.config.accounts.emailVerification === 'required') {
-      await this.confirmation.ask({ id, username, email, ...hashed });
+  async #enter(parsed: ParsedRegistration, admission: Admission): Promise<RegistrationOutcome> {
+    const holder = await this.users.byUsername(parsed.username);
+    if (holder !== undefined) {
+      await this.accounts.resume(holder, parsed, admission);
+      return 'registered';
+    }
+    if (this.config.accounts.emailVerification === 'required' && admission.by !== 'invitation') {
+      await this.confirmations.ask(parsed.username, parsed.email, parsed.password);
       return 'pending';
     }
-    try {
-      await this.accounts.create({ id, username, email: email.address, ...hashed });
-    } catch (error) {
-      throw refusedIndex(error) === undefined ? error : userExists();
-    }
-    return 'registered';
-  }
-
-  /**
-   * The name is taken: by somebody, or by the caller's own registration that died half-way. To tell, the same address and the right
-   * password must be sent again.
-   */
-  async #again(holder: UserDoc, { email, password }: ParsedRegistration): Promise<RegistrationOutcome> {
-    const own = holder.state === 'pending' && holder.email === email.address;
-    if (!own || !(await this.passwords.isRight(holder, password))) throw userExists();
-    if (!(await this.accounts.resume(holder))) throw userExists();
+    await this.accounts.make(parsed, admission);
     return 'registered';
   }
 }
@@ -95,5 +76,3 @@ const USERNAME_FAULT: FieldFault = {
   message: 'must be 3 to 64 of a-z, 0-9, ".", "_" and "-", and start with a letter or a digit',
 };
 const EMAIL_FAULT: FieldFault = { pointer: '/email', message: 'must be an e-mail address' };
-
-const userExists = (): DomainError => new DomainError('user_exists', { detail: 'This user name is taken.' });

@@ -1,0 +1,28 @@
+import { equalBytes, randomSecret, sha256 } from '../../crypto';
+
+const SECRET_BYTES = 24;
+// As long as a line of a mail may be.
+const CODE = /^([0-9a-f-]{36})_([A-Za-z0-9_-]{32})$/;
+
+export interface NewInvitationCode {
+  /** What is mailed, once. */
+  readonly code: string;
+  readonly secretHash: string;
+}
+
+export function newInvitationCode(id: string): NewInvitationCode {
+  const secret = randomSecret(SECRET_BYTES).toString('base64url');
+  return { code: `${id}_${secret}`, secretHash: hashOf(secret) };
+}
+
+/** Undefined for what we never gave out. */
+export function presentedInvitation(code: string): { readonly id: string; readonly secret: string } | undefined {
+  const [, id, secret] = CODE.exec(code.trim()) ?? [];
+  return id === undefined || secret === undefined ? undefined : { id, secret };
+}
+
+/** In constant time. */
+export const isInvitationSecret = (secret: string, secretHash: string): boolean =>
+  equalBytes(Buffer.from(hashOf(secret), 'utf8'), Buffer.from(secretHash, 'utf8'));
+
+const hashOf = (secret: string): string => sha256(secret).toString('hex');

@@ -1,0 +1,77 @@
+import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Param, Post, Query, Res } from '@nestjs/common';
+import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../../http';
+import { isoTime, SECOND } from '../../kernel';
+import type { Principal } from '../../kernel';
+import { InvitationDoc } from './invitation.collection';
+import { Invitations } from './invitations';
+import {
+  DEFAULT_LIFE_SECONDS,
+  InvitationDto,
+  InvitationListDto,
+  InvitationListQueryDto,
+  NewInvitationDto,
+} from './invitations.dto';
+import { Inviting } from './inviting';
+
+@ApiTags('Invitations')
+@ApiBearerAuth()
+@Controller('invitations')
+export class InvitationsController {
+  constructor(
+    private readonly inviting: Inviting,
+    private readonly invitations: Invitations,
+    private readonly paging: Paging,
+  ) {}
+
+  /**
+   * Mails an invitation, which lets one person register with that address (`invitation` in POST /register) and proves the address. It is good
+   * once. Its code is in the mail alone.
+   */
+  @Post()
+  @HttpCode(HttpStatus.CREATED)
+  @Policy({ access: 'administrator', stepUp: true, idempotent: 'replay' })
+  @ApiProblems('step_up_required', 'permission_denied', 'conflict', 'too_many_attempts', 'mail_unavailable')
+  async create(
+    @Caller() caller: Principal,
+    @Body() { email, expires_in = DEFAULT_LIFE_SECONDS }: NewInvitationDto,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<InvitationDto> {
+    const row = await this.inviting.invite(caller, email, expires_in * SECOND);
+    reply.header('location', `/invitations/${row._id}`);
+    return invitationDto(row);
+  }
+
+  /** The invitations that can still be used, newest first. */
+  @Get()
+  @Policy({ access: 'administrator' })
+  @ApiProblems('invalid_cursor')
+  async list(@Caller() caller: Principal, @Query() query: InvitationListQueryDto): Promise<InvitationListDto> {
+    const scope = { userId: caller.userId, query: '/invitations' };
+    const after = this.paging.position(query.cursor, scope);
+    const page = await this.invitations.list({
+      limit: query.limit ?? DEFAULT_LIMIT,
+      ...(after === undefined ? {} : { after }),
+    });
+    return {
+      items: page.items.map(invitationDto),
+      next_cursor: page.next === undefined ? null : this.paging.cursor(page.next, scope),
+    };
+  }
+
+  /** Ends an invitation. An account that it has made stays. */
+  @Delete(':id')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @Policy({ access: 'administrator' })
+  @ApiProblems('not_found')
+  end(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
+    return this.inviting.end(caller, id);
+  }
+}
+
+const invitationDto = ({ _id, email, expires_at }: InvitationDoc): InvitationDto => ({
+  id: _id,
+  email,
+  expires_at: isoTime(expires_at),
+});

@@ -1,0 +1,55 @@
+import { IsInt, IsOptional, IsString, Max, Min } from 'class-validator';
+import { MaxLength, PageQueryDto } from '../../http';
+
+const MAX_LIFE_SECONDS = 30 * 86_400;
+export const DEFAULT_LIFE_SECONDS = 7 * 86_400;
+
+export class NewInvitationDto {
+  /**
+   * Whom to invite. The invitation is mailed there and is good for an account with this address alone.
+   * @example "test@example.com"
+   */
+  @IsString()
+  @MaxLength(254)
+  email!: string;
+
+  /**
+   * Seconds until the invitation ends, a minute to 30 days; without it 7 days.
+   * @example 604800
+   */
+  @IsOptional()
+  @IsInt()
+  @Min(60)
+  @Max(MAX_LIFE_SECONDS)
+  expires_in?: number;
+}
+
+export class InvitationDto {
+  /**
+   * Opaque id of the invitation.
+   * @example "019ab2f0-7c11-7e55-b0f5-6f0a3c1d2e4f"
+   */
+  id!: string;
+
+  /**
+   * Who is invited.
+   * @example "test@example.com"
+   */
+  email!: string;
+
+  /**
+   * Until when it can be used, ISO 8601 in UTC.
+   * @example "2026-11-29T09:30:00.000Z"
+   */
+  expires_at!: string;
+}
+
+export class InvitationListDto {
+  /** Open invitations, newest first. */
+  items!: InvitationDto[];
+
+  /** For the next page; null at the end. */
+  next_cursor!: string | null;
+}
+
+export class InvitationListQueryDto extends PageQueryDto {}

@@ -1,0 +1,73 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG, Config } from '../../config';
+import { audited, AuditSink, Clock, DomainError, newId, Principal } from '../../kernel';
+import { EmailAddress, parseEmail, Users } from '../../users';
+import { InvitationDoc } from './invitation.collection';
+import { newInvitationCode } from './invitation-code';
+import { InvitationMails } from './invitation-mails';
+import { Invitations } from './invitations';
+
+/** What an administrator does about invitations. */
+@Injectable()
+export class Inviting {
+  constructor(
+    private readonly invitations: Invitations,
+    private readonly invitationMails: InvitationMails,
+    private readonly users: Users,
+    private readonly audit: AuditSink,
+    private readonly clock: Clock,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /**
+   * @throws DomainError `validation_failed`, `permission_denied` (with REGISTRATION=closed), `conflict` (the address has an account),
+   * `too_many_attempts` (it has had its mails of this hour), `mail_unavailable`.
+   */
+  async invite(caller: Principal, address: string, lifeMs: number): Promise<InvitationDoc> {
+    const email = parseEmail(address);
+    if (email === undefined) {
+      throw new DomainError('validation_failed', {
+        fields: [{ pointer: '/email', message: 'must be an e-mail address' }],
+      });
+    }
+    if (this.config.accounts.registration === 'closed') {
+      throw new DomainError('permission_denied', { detail: 'Nobody can register: REGISTRATION is closed.' });
+    }
+    const id = newId();
+    const intent = { action: 'invitation.create', actor: caller.userId, resource: `invitation/${id}` } as const;
+    return audited(this.audit, intent, () => this.#mailed(caller, id, email, lifeMs));
+  }
+
+  /** @throws DomainError `not_found` */
+  end(caller: Principal, id: string): Promise<void> {
+    const intent = { action: 'invitation.remove', actor: caller.userId, resource: `invitation/${id}` } as const;
+    return audited(this.audit, intent, async () => {
+      if (!(await this.invitations.remove(id))) throw new DomainError('not_found');
+    });
+  }
+
+  /** The row is there before its mail: what is mailed can be used. It goes again where the mail did not go out. */
+  async #mailed(caller: Principal, id: string, email: EmailAddress, lifeMs: number): Promise<InvitationDoc> {
+    if ((await this.users.byVerifiedEmail(email.folded)) !== undefined) {
+      throw new DomainError('conflict', { detail: 'This address has an account.' });
+    }
+    const { code, secretHash } = newInvitationCode(id);
+    const now = this.clock.now();
+    const row = await this.invitations.insert({
+      _id: id,
+      email: email.address,
+      address: email.folded,
+      secret_hash: secretHash,
+      invited_by: caller.userId,
+      created_at: now,
+      expires_at: now + lifeMs,
+    });
+    try {
+      await this.invitationMails.send(row, code);
+    } catch (error) {
+      await this.invitations.remove(id);
+      throw error;
+    }
+    return row;
+  }
+}

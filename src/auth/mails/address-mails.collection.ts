@@ -1,0 +1,16 @@
+import { Doc, defineCollection } from '../../store';
+import { SentMail } from './mail-shares';
+
+/** The mails that one mailbox had in the last hour. `_id` is an HMAC of its address. */
+export interface AddressMailsDoc extends Doc {
+  readonly sent: readonly SentMail[];
+  readonly expires_at: number;
+}
+
+export const addressMailsCollection = defineCollection<AddressMailsDoc>({
+  name: 'address_mails',
+  fields: { sent: 'json', expires_at: 'time' },
+  clear: ['sent', 'expires_at'],
+  expiry: 'expires_at',
+  forged: 'absent',
+});

@@ -1,0 +1,86 @@
+import { Injectable } from '@nestjs/common';
+import { Clock, currentRequester, HOUR, SystemSecrets } from '../../kernel';
+import { Collection, DuplicateKey, Store, update } from '../../store';
+import { OneAtATime } from '../../users';
+import { tokenMac } from '../token-mac';
+import { AddressMailsDoc, addressMailsCollection } from './address-mails.collection';
+import { AskedMail, decide, SentMail } from './mail-shares';
+import { mailboxOf } from './mailbox';
+
+export interface ReservedMail {
+  /** Milliseconds until there is room for it; 0 where it was reserved. */
+  readonly waitMs: number;
+  /** False where it is to be passed over in silence. */
+  readonly goesOut: boolean;
+  /** For a mail that could not be sent. */
+  giveBack(): Promise<void>;
+}
+
+/**
+ * One allowance an address for all kinds of mail, whoever asks for them and on whichever process: a mail is reserved by one
+ * conditional write before it goes out.
+ */
+@Injectable()
+export class AddressMails {
+  readonly #rows: Collection<AddressMailsDoc>;
+  readonly #queue = new OneAtATime();
+
+  constructor(
+    store: Store,
+    private readonly secrets: SystemSecrets,
+    private readonly clock: Clock,
+  ) {
+    this.#rows = store.collection(addressMailsCollection);
+  }
+
+  async reserve(address: string, kind: AskedMail): Promise<ReservedMail> {
+    const mailbox = mailboxOf(address);
+    const id = tokenMac(this.secrets, 'mail-address', mailbox);
+    const client = this.#client(mailbox);
+    const now = this.clock.now();
+    let decision = decide([], { kind, client }, now);
+    await this.#change(id, (sent) => {
+      decision = decide(sent, { kind, client }, now);
+      return decision.waitMs > 0 ? undefined : decision.sent;
+    });
+    const { waitMs, goesOut } = decision;
+    const reserved = decision.sent.at(-1);
+    const giveBack = (): Promise<void> =>
+      waitMs > 0 || reserved === undefined ? Promise.resolve() : this.#giveBack(id, reserved);
+    return { waitMs, goesOut, giveBack };
+  }
+
+  /** Of the requester's network, and of this mailbox alone: rows do not tell that one client asked for mails to several. */
+  #client(mailbox: string): string | undefined {
+    const network = currentRequester()?.address;
+    return network === undefined ? undefined : tokenMac(this.secrets, 'mail-client', mailbox, network);
+  }
+
+  #giveBack(id: string, { at, kind, client }: SentMail): Promise<void> {
+    return this.#change(id, (sent) => {
+      const index = sent.findIndex((mail) => mail.at === at && mail.kind === kind && mail.client === client);
+      return index < 0 ? undefined : sent.toSpliced(index, 1);
+    });
+  }
+
+  #change(id: string, edit: (sent: readonly SentMail[]) => readonly SentMail[] | undefined): Promise<void> {
+    return this.#queue.run(id, () => this.#changeRow(id, edit));
+  }
+
+  async #changeRow(id: string, edit: (sent: readonly SentMail[]) => readonly SentMail[] | undefined): Promise<void> {
+    const expires_at = this.clock.now() + 2 * HOUR;
+    const changed = await update(this.#rows, id, (row) => {
+      const sent = edit(row.sent);
+      return sent && { ...row, sent, expires_at };
+    });
+    if (changed !== undefined) return;
+    const sent = edit([]);
+    if (sent === undefined) return;
+    try {
+      await this.#rows.insert({ _id: id, sent, expires_at });
+    } catch (error) {
+      if (!(error instanceof DuplicateKey)) throw error;
+      await this.#changeRow(id, edit);
+    }
+  }
+}

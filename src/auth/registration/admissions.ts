@@ -1,0 +1,67 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG, Config } from '../../config';
+import { DomainError } from '../../kernel';
+import { INSTALLATION, installationCollection, Store } from '../../store';
+import { EmailAddress } from '../../users';
+import { InvitationDoc } from '../invitations/invitation.collection';
+import { Invitations } from '../invitations/invitations';
+
+/**
+ * Why somebody may register. `first`: as the first administrator alone, whatever REGISTRATION says; whoever does not become it makes no
+ * account.
+ */
+export type Admission =
+  | { readonly by: 'open' }
+  | { readonly by: 'first' }
+  | { readonly by: 'invitation'; readonly invitation: InvitationDoc };
+
+/** REGISTRATION: who may make an account. */
+@Injectable()
+export class Admissions {
+  constructor(
+    private readonly store: Store,
+    private readonly invitations: Invitations,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /** @throws DomainError `permission_denied` */
+  async toRegister(email: EmailAddress, code: string | undefined): Promise<Admission> {
+    const { registration } = this.config.accounts;
+    if (code === undefined || registration === 'closed') return this.withoutInvitation();
+    const invitation = await this.invitations.of(code, email);
+    if (invitation === undefined) throw notInvited();
+    return { by: 'invitation', invitation };
+  }
+
+  /** The same for a registration that is confirmed by its mailed code. @throws DomainError `permission_denied` */
+  async withoutInvitation(): Promise<Admission> {
+    const { registration, bootstrapAdmin } = this.config.accounts;
+    if (registration === 'open') return { by: 'open' };
+    if (bootstrapAdmin === 'first-user' && (await this.#isFresh())) return { by: 'first' };
+    throw registration === 'closed' ? closed() : notInvited();
+  }
+
+  /** An invitation that was ended while the password was hashed makes no account. @throws DomainError `permission_denied` */
+  async requireOpen(invitation: InvitationDoc): Promise<void> {
+    if (!(await this.invitations.isOpen(invitation))) throw notInvited();
+  }
+
+  /** The account is there, and its id is taken: what is left of the invitation is good for nothing. */
+  async used(invitation: InvitationDoc): Promise<void> {
+    await this.invitations.remove(invitation._id);
+  }
+
+  async #isFresh(): Promise<boolean> {
+    const installation = await this.store.collection(installationCollection).find('_id', INSTALLATION);
+    return installation !== undefined && installation.first_administrator === undefined;
+  }
+}
+
+const closed = (): DomainError =>
+  new DomainError('permission_denied', { detail: 'This service takes no registrations.' });
+
+/** The same for each reason: what was sent may be a guess. */
+export const notInvited = (): DomainError =>
+  new DomainError('permission_denied', {
+    detail: 'Registering takes an invitation to this address that was neither used nor ended.',
+  });

@@ -1,0 +1,59 @@
+import { Injectable } from '@nestjs/common';
+import { Clock, currentRequester, HOUR, MINUTE, SystemSecrets } from '../../kernel';
+import { Collection, DuplicateKey, Store, update } from '../../store';
+import { attempt, budget, BudgetCounts, BudgetLimits, Checked, OneAtATime } from '../../users';
+import { tokenMac } from '../token-mac';
+import { ConfirmingClientDoc, confirmingClientsCollection } from './pending-registration.collection';
+
+/** Enough for many people behind one address, and too few to guess at the codes of many registrations. */
+const TRIES: BudgetLimits = { limit: 30, windowMs: 10 * MINUTE };
+const METER = budget(TRIES);
+
+type Counts = Pick<ConfirmingClientDoc, 'failures' | 'attempts'>;
+
+/** Wrong codes of registrations by the client's network, whichever registrations they were meant for. */
+@Injectable()
+export class ConfirmingClients {
+  readonly #rows: Collection<ConfirmingClientDoc>;
+  readonly #queue = new OneAtATime();
+
+  constructor(
+    store: Store,
+    private readonly secrets: SystemSecrets,
+    private readonly clock: Clock,
+  ) {
+    this.#rows = store.collection(confirmingClientsCollection);
+  }
+
+  /** A backend that speaks for many is not counted. @throws as `attempt` */
+  async try<T>(check: () => Promise<Checked<T>>): Promise<T> {
+    const network = currentRequester()?.address;
+    if (network === undefined) return (await check()).value;
+    const id = tokenMac(this.secrets, 'confirming-client', network);
+    const change = (edit: (counts: BudgetCounts) => BudgetCounts | undefined): Promise<void> =>
+      this.#queue.run(id, () => this.#change(id, edit));
+    return attempt(METER, { change }, this.clock, check);
+  }
+
+  async #change(id: string, edit: (counts: BudgetCounts) => BudgetCounts | undefined): Promise<void> {
+    const expires_at = this.clock.now() + HOUR;
+    const changed = await update(this.#rows, id, (row) => {
+      const counts = edited(row, edit);
+      return counts && { ...row, ...counts, expires_at };
+    });
+    if (changed !== undefined) return;
+    const counts = edited({ failures: [], attempts: [] }, edit);
+    if (counts === undefined) return;
+    try {
+      await this.#rows.insert({ _id: id, ...counts, mails: [], expires_at });
+    } catch (error) {
+      if (!(error instanceof DuplicateKey)) throw error;
+      await this.#change(id, edit);
+    }
+  }
+}
+
+function edited(row: Counts, edit: (counts: BudgetCounts) => BudgetCounts | undefined): Counts | undefined {
+  const counts = edit({ failures: row.failures, reservations: row.attempts });
+  return counts && { failures: counts.failures, attempts: counts.reservations };
+}

@@ -1,0 +1,51 @@
+import { Injectable } from '@nestjs/common';
+import { Clock } from '../../kernel';
+import { MailQueue, mailTexts } from '../../mail';
+import { Users } from '../../users';
+import { minutesLeft } from '../code-life';
+import { AddressMails } from '../mails/address-mails';
+import { PendingRegistrationDoc } from './pending-registration.collection';
+import { NewRegistration, PendingRegistrations } from './pending-registrations';
+
+/**
+ * The mails of registrations that wait for a code. For an address that has an account everything is the same, but for what the mail
+ * says: neither answer nor time tell a stranger, and whether mail works does not show either.
+ */
+@Injectable()
+export class RegistrationMails {
+  constructor(
+    private readonly pending: PendingRegistrations,
+    private readonly addressMails: AddressMails,
+    private readonly users: Users,
+    private readonly mails: MailQueue,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Keeps the registration and mails its code, where its address may have one more mail. */
+  async ask(registration: NewRegistration): Promise<void> {
+    const { email } = registration;
+    const isKnown = await this.#isKnown(email.folded);
+    const { waitMs, goesOut } = await this.addressMails.reserve(email.address, isKnown ? 'known' : 'stranger');
+    if (waitMs > 0) return;
+    const row = await this.pending.add(registration);
+    if (goesOut) this.#post(row, isKnown);
+  }
+
+  /** Mails the code of a registration that waits already, once a minute at most. */
+  async askAgain(row: PendingRegistrationDoc): Promise<void> {
+    const isKnown = await this.#isKnown(row.address);
+    if (!(await this.pending.mayMailAgain(row))) return;
+    const { goesOut } = await this.addressMails.reserve(row.email, isKnown ? 'known' : 'stranger');
+    if (goesOut) this.#post(row, isKnown);
+  }
+
+  async #isKnown(address: string): Promise<boolean> {
+    return (await this.users.byVerifiedEmail(address)) !== undefined;
+  }
+
+  #post(row: PendingRegistrationDoc, isKnown: boolean): void {
+    const minutes = minutesLeft(row.expires_at, this.clock.now());
+    const code = mailTexts.registrationCode(row.email, row.username, this.pending.code(row), minutes);
+    this.mails.post(isKnown ? mailTexts.alreadyRegistered(row.email) : code, 'code');
+  }
+}

@@ -1,0 +1,64 @@
+/** What waits for a turn: a request whose answer depends on the mail, a code, a notice. In this order. */
+export const URGENCIES = ['request', 'code', 'notice'] as const;
+export type Urgency = (typeof URGENCIES)[number];
+
+interface Waiting {
+  readonly begin: () => void;
+  readonly giveUp: () => void;
+}
+
+/** Lets a few at a time do their work, the most urgent first, and those of one urgency in the order they came. */
+export class SendingLine {
+  readonly #waiting: Readonly<Record<Urgency, Set<Waiting>>> = {
+    request: new Set(),
+    code: new Set(),
+    notice: new Set(),
+  };
+  #running = 0;
+
+  constructor(private readonly atOnce: number) {}
+
+  /** Resolves with what `work` gives; with undefined where it did not begin before `patience` was over or the line was closed. */
+  async run<T>(urgency: Urgency, work: () => Promise<T>, patience?: AbortSignal): Promise<T | undefined> {
+    if (!(await this.#turn(urgency, patience))) return undefined;
+    try {
+      return await work();
+    } finally {
+      this.#running -= 1;
+      this.#next();
+    }
+  }
+
+  /** Nobody who waits begins any more. */
+  close(): void {
+    for (const urgency of URGENCIES) for (const waiting of this.#waiting[urgency]) waiting.giveUp();
+  }
+
+  #turn(urgency: Urgency, patience: AbortSignal | undefined): Promise<boolean> {
+    if (this.#running < this.atOnce) {
+      this.#running += 1;
+      return Promise.resolve(true);
+    }
+    const line = this.#waiting[urgency];
+    return new Promise((resolve) => {
+      const end = (hasTurn: boolean): void => {
+        line.delete(waiting);
+        patience?.removeEventListener('abort', waiting.giveUp);
+        resolve(hasTurn);
+      };
+      const waiting: Waiting = { begin: () => end(true), giveUp: () => end(false) };
+      line.add(waiting);
+      patience?.addEventListener('abort', waiting.giveUp, { once: true });
+    });
+  }
+
+  #next(): void {
+    for (const urgency of URGENCIES) {
+      const [first] = this.#waiting[urgency];
+      if (first === undefined) continue;
+      this.#running += 1;
+      first.begin();
+      return;
+    }
+  }
+}
