@@ -16,6 +16,8 @@ import { Store } from './store';
 const GRACE = 30 * SECOND;
 /** How long a start waits for store and Vault before it listens without them. */
 const PATIENCE = SECOND;
+/** How long a start that is refused once it listens waits for its own writes. */
+const REFUSAL_PATIENCE = 5 * SECOND;
 
 /** The whole service in one process: made, started once, stopped once. */
 export class CofferServer {
@@ -54,7 +56,9 @@ export class CofferServer {
     await Promise.race([attempt, sleep(PATIENCE, undefined, { ref: false })]);
     await this.app.listen(this.config.port, this.config.host);
     NestLogger.flush();
-    attempt.then((open) => (open ? undefined : startup.keepTrying())).catch(failed);
+    attempt
+      .then((open) => (open ? undefined : startup.keepTrying()))
+      .catch((error: unknown) => this.endRefused().finally(() => failed(error)));
     const address = this.httpServer.address();
     return typeof address === 'object' && address !== null ? address.port : this.config.port;
   }
@@ -63,6 +67,14 @@ export class CofferServer {
   stop(): Promise<void> {
     this.#stopped ??= this.close();
     return this.#stopped;
+  }
+
+  /**
+   * A process that exits in the midst of a write of the embedded store is killed, and its exit code
+   * then says nothing to a supervisor: so the writes of a refused start end first.
+   */
+  private async endRefused(): Promise<void> {
+    await Promise.race([this.stop(), sleep(REFUSAL_PATIENCE)]).catch(() => undefined);
   }
 
   private async close(): Promise<void> {
