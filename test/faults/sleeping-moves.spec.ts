@@ -39,7 +39,7 @@ const installation =
 async function lapse(store: Store): Promise<void> {
   const jobs = store.collection(jobsCollection);
   const { items } = await jobs.list('state', ['running'], { limit: 10 });
-  for (const { _id } of items) await update(jobs, _id, (job: JobDoc) => ({ ...job, lease_until: 0 }));
+  for (const { _id } of items) await update(jobs, _id, (job: JobDoc) => ({ ...job, lease_owner: '', lease_until: 0 }));
 }
 
 async function jobEnded(jobs: JobRunner, id: string): Promise<void> {
