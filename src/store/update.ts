@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DomainError } from '../kernel';
-import { Collection } from './collection';
-import { Doc } from './definition';
+import { Collection, DuplicateKey } from './collection';
+import { Doc, Draft } from './definition';
 
 const ATTEMPTS = 40;
 /** Milliseconds. Half of it on average, doubled at each attempt up to the longest: about a second in all on a very hot document. */
@@ -41,6 +41,32 @@ export async function update<T extends Doc>(
     return stored && { doc: stored };
   });
   return doc;
+}
+
+/**
+ * As `update` for a row that need not be there: `change` gets undefined then, and its answer is stored
+ * as a new row, whose id is `id`. Where it returns undefined nothing is written.
+ * @throws DomainError `conflict` where the row stayed contended; what `change` and the collection throw.
+ */
+export async function updateOrInsert<T extends Doc>(
+  collection: Collection<T>,
+  id: string,
+  change: (row: T | undefined) => Omit<Draft<T>, '_id'> | undefined,
+): Promise<void> {
+  await untilHeld(async () => {
+    const row = await collection.find('_id', id);
+    const changed = change(row);
+    if (changed === undefined) return true;
+    const draft = { ...changed, _id: id } as unknown as T;
+    if (row !== undefined) return collection.replace({ ...draft, rev: row.rev });
+    return collection.insert(draft).catch(undefinedIfThere);
+  });
+}
+
+/** Another writer was quicker with the same id. */
+function undefinedIfThere(error: unknown): undefined {
+  if (!(error instanceof DuplicateKey)) throw error;
+  return undefined;
 }
 
 /** Random over the whole span, so that writers who lost together do not come back together. */

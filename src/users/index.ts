@@ -15,6 +15,7 @@ export {
   LOCKOUT_MS,
   type LockoutCounts,
   lockoutCounts,
+  NO_FAILURES,
   withLockoutCounts,
 } from './attempts/lockout';
 export { within } from './attempts/reservations';

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, SystemSecrets } from '../../kernel';
-import { Collection, DuplicateKey, Store, update } from '../../store';
+import { Collection, Store, updateOrInsert } from '../../store';
 import {
   attempt,
   budget,
@@ -11,6 +11,7 @@ import {
   LOCKOUT_MS,
   lockoutCounts,
   LockoutCounts,
+  NO_FAILURES,
   OneAtATime,
   parseUsername,
   requireAdmission,
@@ -23,7 +24,7 @@ import { tokenMac } from '../token-mac';
 import { DecoyDoc, decoysCollection } from './decoy.collection';
 
 const SECOND_FACTOR = budget(SECOND_FACTOR_LIMITS);
-const NO_FAILURES: LockoutCounts = { failures: 0, lastFailure: undefined, reservations: [] };
+const NO_ATTEMPTS = { failed_attempts: 0, attempts_in_flight: [] };
 
 /**
  * Runs checks of passwords and of second factors as counted attempts. Their counts lie on the account's row, apart from each other: who
@@ -107,21 +108,12 @@ export class Attempts {
     return { change: (edit) => this.#queue.run(id, () => this.#changeDecoy(id, edit)) };
   }
 
-  async #changeDecoy(id: string, edit: (counts: LockoutCounts) => LockoutCounts | undefined): Promise<void> {
+  #changeDecoy(id: string, edit: (counts: LockoutCounts) => LockoutCounts | undefined): Promise<void> {
     const expires_at = this.clock.now() + 2 * LOCKOUT_MS;
-    const changed = await update(this.#decoys, id, (row) => {
-      const counts = edit(lockoutCounts(row));
-      return counts && { ...withLockoutCounts(row, counts), expires_at };
+    return updateOrInsert(this.#decoys, id, (row) => {
+      const counts = edit(row === undefined ? NO_FAILURES : lockoutCounts(row));
+      const isNothing = counts === undefined || (row === undefined && counts === NO_FAILURES);
+      return isNothing ? undefined : withLockoutCounts({ ...NO_ATTEMPTS, ...row, expires_at }, counts);
     });
-    if (changed !== undefined) return;
-    const counts = edit(NO_FAILURES);
-    if (counts === undefined || counts === NO_FAILURES) return;
-    const fresh = { _id: id, failed_attempts: 0, attempts_in_flight: [], expires_at };
-    try {
-      await this.#decoys.insert(withLockoutCounts(fresh, counts));
-    } catch (error) {
-      if (!(error instanceof DuplicateKey)) throw error;
-      await this.#changeDecoy(id, edit);
-    }
   }
 }

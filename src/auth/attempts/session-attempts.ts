@@ -8,12 +8,13 @@ import {
   Ledger,
   lockout,
   LockoutCounts,
+  NO_FAILURES,
   OneAtATime,
   requireAdmission,
   SECOND_FACTOR_LIMITS,
   tooManyAttempts,
 } from '../../users';
-import { allowance } from '../factors/mail-allowance';
+import { allowance } from './mail-allowance';
 import { SessionDoc } from '../sessions/session.collection';
 import { Sessions } from '../sessions/sessions';
 
@@ -21,7 +22,6 @@ const CODES = budget(SECOND_FACTOR_LIMITS);
 /** Half of what the account has, so that who holds an access token leaves the account mails to log in with. */
 const MAILS = { limit: 5, windowMs: HOUR };
 
-const NO_FAILURES: LockoutCounts = { failures: 0, lastFailure: undefined, reservations: [] };
 const NO_CODES: BudgetCounts = { failures: [], reservations: [] };
 
 /**

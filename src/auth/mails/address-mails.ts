@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, currentRequester, HOUR, SystemSecrets } from '../../kernel';
-import { Collection, DuplicateKey, Store, update } from '../../store';
+import { Collection, Store, updateOrInsert } from '../../store';
 import { OneAtATime } from '../../users';
 import { tokenMac } from '../token-mac';
 import { AddressMailsDoc, addressMailsCollection } from './address-mails.collection';
@@ -64,23 +64,12 @@ export class AddressMails {
   }
 
   #change(id: string, edit: (sent: readonly SentMail[]) => readonly SentMail[] | undefined): Promise<void> {
-    return this.#queue.run(id, () => this.#changeRow(id, edit));
-  }
-
-  async #changeRow(id: string, edit: (sent: readonly SentMail[]) => readonly SentMail[] | undefined): Promise<void> {
     const expires_at = this.clock.now() + 2 * HOUR;
-    const changed = await update(this.#rows, id, (row) => {
-      const sent = edit(row.sent);
-      return sent && { ...row, sent, expires_at };
-    });
-    if (changed !== undefined) return;
-    const sent = edit([]);
-    if (sent === undefined) return;
-    try {
-      await this.#rows.insert({ _id: id, sent, expires_at });
-    } catch (error) {
-      if (!(error instanceof DuplicateKey)) throw error;
-      await this.#changeRow(id, edit);
-    }
+    return this.#queue.run(id, () =>
+      updateOrInsert(this.#rows, id, (row) => {
+        const sent = edit(row?.sent ?? []);
+        return sent && { ...row, sent, expires_at };
+      }),
+    );
   }
 }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, currentRequester, HOUR, MINUTE, SystemSecrets } from '../../kernel';
-import { Collection, DuplicateKey, Store, update } from '../../store';
+import { Collection, Store, updateOrInsert } from '../../store';
 import { attempt, budget, BudgetCounts, BudgetLimits, Checked, OneAtATime } from '../../users';
 import { tokenMac } from '../token-mac';
 import { ConfirmingClientDoc, confirmingClientsCollection } from './pending-registration.collection';
@@ -35,21 +35,12 @@ export class ConfirmingClients {
     return attempt(METER, { change }, this.clock, check);
   }
 
-  async #change(id: string, edit: (counts: BudgetCounts) => BudgetCounts | undefined): Promise<void> {
+  #change(id: string, edit: (counts: BudgetCounts) => BudgetCounts | undefined): Promise<void> {
     const expires_at = this.clock.now() + HOUR;
-    const changed = await update(this.#rows, id, (row) => {
-      const counts = edited(row, edit);
-      return counts && { ...row, ...counts, expires_at };
+    return updateOrInsert(this.#rows, id, (row) => {
+      const counts = edited(row ?? { failures: [], attempts: [] }, edit);
+      return counts && { mails: [], ...row, ...counts, expires_at };
     });
-    if (changed !== undefined) return;
-    const counts = edited({ failures: [], attempts: [] }, edit);
-    if (counts === undefined) return;
-    try {
-      await this.#rows.insert({ _id: id, ...counts, mails: [], expires_at });
-    } catch (error) {
-      if (!(error instanceof DuplicateKey)) throw error;
-      await this.#change(id, edit);
-    }
   }
 }
 

@@ -10,6 +10,7 @@ export interface LockoutCounts {
   readonly reservations: readonly Reservation[];
 }
 
+export const NO_FAILURES: LockoutCounts = { failures: 0, lastFailure: undefined, reservations: [] };
 export const LOCKOUT_LIMIT = 5;
 export const LOCKOUT_MS = 15 * MINUTE;
 
