@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, Principal, Turns, isDomainError } from '../kernel';
+import { Clock, Principal, isDomainError, pickInTurns } from '../kernel';
 import { Sealer } from '../keys/user';
 import { GrantView, GrantedResources, Grants, NewGrant } from '../sharing';
 import { Collection, Position, Store } from '../store';
@@ -12,9 +12,6 @@ interface PageChoice {
   readonly limit: number;
   readonly after: Position | undefined;
 }
-
-/** Files looked up at once. */
-const AT_ONCE = 16;
 
 /** Grants of files: who may be given what is decided here, by whose file it is. */
 @Injectable()
@@ -59,14 +56,7 @@ export class FileSharing {
   /** Files that were granted to the caller, each once, oldest grant first. A page may hold fewer files than `limit`. */
   async listShared(caller: Principal, page: PageChoice): Promise<FilePage> {
     const { resources, next } = await this.granted.list(caller.userId, { type: 'file', ...page });
-    const turns = new Turns();
-    const views: (FileView | undefined)[] = [];
-    for (let at = 0; at < resources.length; at += AT_ONCE) {
-      const some = resources.slice(at, at + AT_ONCE);
-      views.push(...(await Promise.all(some.map(({ id, ownerId }) => this.show(id, ownerId)))));
-      await turns.pause();
-    }
-    return { files: views.filter((view) => view !== undefined), next };
+    return { files: await pickInTurns(resources, ({ id, ownerId }) => this.show(id, ownerId)), next };
   }
 
   private async show(id: string, ownerId: string): Promise<FileView | undefined> {

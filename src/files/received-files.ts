@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, Principal, isDomainError } from '../kernel';
-import { Sealer } from '../keys/user';
+import { Clock, Principal, pickInTurns } from '../kernel';
+import { Sealer, openedName } from '../keys/user';
 import { ReceivedGrant, ReceivedGrants } from '../sharing';
 import { Collection, Position, Store } from '../store';
 import { openName } from './file-cipher';
-import { ActiveFile, FileDoc, fileCollection, isVisible } from './file.collection';
+import { FileDoc, fileCollection, isVisible } from './file.collection';
 
 export interface ReceivedFile {
   readonly id: string;
@@ -14,9 +14,6 @@ export interface ReceivedFile {
   readonly owner: string;
   readonly expires_at: string | null;
 }
-
-/** Files looked up at once. */
-const AT_ONCE = 16;
 
 /** Grants of files to the caller, as the caller sees and declines them. */
 @Injectable()
@@ -35,12 +32,7 @@ export class ReceivedFiles {
   /** Oldest grant first, those that hold. A page may hold fewer than `limit`, even none, and still have a next one. */
   async list(caller: Principal, page: { readonly limit: number; readonly after: Position | undefined }) {
     const { grants, next } = await this.received.list(caller, { type: 'file', ...page });
-    const views: ReceivedFile[] = [];
-    for (let at = 0; at < grants.length; at += AT_ONCE) {
-      const some = await Promise.all(grants.slice(at, at + AT_ONCE).map((grant) => this.#view(grant)));
-      views.push(...some.filter((view) => view !== undefined));
-    }
-    return { files: views, next };
+    return { files: await pickInTurns(grants, (grant) => this.#view(grant)), next };
   }
 
   /** @throws DomainError `not_found`, also for a grant to somebody else. */
@@ -52,19 +44,8 @@ export class ReceivedFiles {
   async #view({ id, resource, owner, expires_at }: ReceivedGrant): Promise<ReceivedFile | undefined> {
     const row = await this.#files.find('_id', resource.id);
     if (!isVisible(row, this.clock.now()) || row.owner_id !== resource.ownerId) return undefined;
-    const name = await this.#nameOf(row);
+    const name =
+      row.name_index === undefined ? null : await openedName(this.sealer, row.owner_id, (keys) => openName(keys, row));
     return name === undefined ? undefined : { id, file_id: row._id, name, owner, expires_at };
-  }
-
-  async #nameOf(row: ActiveFile): Promise<string | null | undefined> {
-    if (row.name_index === undefined) return null;
-    try {
-      return await this.sealer.with(row.owner_id, (keys) => openName(keys, row));
-    } catch (error) {
-      if (isDomainError(error, 'decryption_failed')) return null;
-      // Its owner is being erased at this moment: the key is gone.
-      if (isDomainError(error, 'not_found')) return undefined;
-      throw error;
-    }
   }
 }

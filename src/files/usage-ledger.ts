@@ -1,12 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, FirstFault, Unchanged } from '../kernel';
 import { FileUsageDoc, GatheredChanges, OwnerUsage, RecordUsage, UsageMark, isEmptyUsage, takenOf } from '../quota';
-import { Collection, Store } from '../store';
+import { Collection, Store, everyRow } from '../store';
 import { awaits, restOf } from './content-versions';
 import { FileDoc, fileCollection } from './file.collection';
 import { uploadGone } from './heartbeat';
-
-const BATCH = 100;
 
 type Marks = FileUsageDoc['marks'];
 
@@ -114,15 +112,9 @@ export class UsageLedger {
       looked.add(id);
       return this.#watch.ms(id, `${change} ${at}`) >= ms;
     };
-    for (let after: string | undefined; ;) {
-      const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
-      const page = await this.#usage.list('marked', [], options);
-      for (const { _id: ownerId, marks } of page.items) {
-        const old = Object.entries(marks).filter(([name, mark]) => isOld(ownerId, name, mark));
-        for (const [name] of old) await faults.keep(() => this.pruneMark(ownerId, name));
-      }
-      if (page.next === undefined) break;
-      after = page.next;
+    for await (const { _id: ownerId, marks } of everyRow(this.#usage, 'marked', [])) {
+      const old = Object.entries(marks).filter(([name, mark]) => isOld(ownerId, name, mark));
+      for (const [name] of old) await faults.keep(() => this.pruneMark(ownerId, name));
     }
     this.#watch.keepOnly(looked);
     faults.tell();

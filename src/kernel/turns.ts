@@ -28,3 +28,18 @@ export async function mapInTurns<T, R>(items: readonly T[], work: (item: T) => R
   }
   return results;
 }
+
+/** So many are worked on at once. */
+const AT_ONCE = 16;
+
+/** What `work` gives for the items, some of them at once and in turns; without those for which it gives undefined. */
+export async function pickInTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R | undefined>): Promise<R[]> {
+  const turns = new Turns();
+  const results: R[] = [];
+  for (let at = 0; at < items.length; at += AT_ONCE) {
+    const some = await Promise.all(items.slice(at, at + AT_ONCE).map(work));
+    results.push(...some.filter((result) => result !== undefined));
+    await turns.pause();
+  }
+  return results;
+}

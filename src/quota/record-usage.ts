@@ -1,13 +1,13 @@
 import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
 import { Scheduler } from '../jobs';
 import { Clock, DAY, MINUTE, failpoint, isDomainError, newId } from '../kernel';
+import { everyRow } from '../store';
 import { OwnerUsage } from './owner-usage';
 import { CountedRecords, FileUsageDoc, isEmptyUsage } from './usage.collection';
 
 /** Far longer than any request lives: whoever began a write and is silent for so long has died. */
 const DEAD_AFTER = 15 * MINUTE;
 const COUNT_AGAIN_AFTER = 7 * DAY;
-const BATCH = 100;
 
 /** Walks the rows of an owner and sums up the sizes of the values. */
 export type CountRecords = (ownerId: string) => Promise<number>;
@@ -75,16 +75,11 @@ export class RecordUsage implements OnModuleInit {
   async sweep(hold: () => Promise<void> = () => Promise.resolve()): Promise<void> {
     const isOff = this.usage.quota === Infinity;
     const now = this.clock.now();
-    for (let after: string | undefined; ;) {
-      const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
-      const page = await this.usage.rows.list('records_due', [], options);
-      const due = page.items.filter(({ records_due = Infinity }) => isOff || records_due <= now);
-      for (const { _id } of due) {
-        await hold();
-        await (isOff ? this.#forget(_id) : this.#countAgain(_id));
-      }
-      if (due.length === 0 || page.next === undefined) return;
-      after = page.next;
+    for await (const { _id, records_due = Infinity } of everyRow(this.usage.rows, 'records_due', [])) {
+      // In the order of the index: none behind it is due.
+      if (!isOff && records_due > now) return;
+      await hold();
+      await (isOff ? this.#forget(_id) : this.#countAgain(_id));
     }
   }
 

@@ -1,41 +1,42 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Collection, KeyPart } from './collection';
+import { Collection, KeyPart, ListOptions, Page } from './collection';
 import { Doc } from './definition';
 
 const BATCH = 100;
 
 /** All rows under a prefix, page by page, those that do not hold their seal left out and named. Rows may be changed or removed on the way. */
-export async function* everyRow<T extends Doc>(
+export function everyRow<T extends Doc>(
   rows: Collection<T>,
   index: string,
   prefix: readonly KeyPart[],
   onForged: (id: string) => void = () => undefined,
+  order: Pick<ListOptions, 'reverse'> = {},
 ): AsyncGenerator<T> {
-  let after: string | undefined;
-  do {
-    const options = { limit: BATCH, onForged, ...(after !== undefined && { after }) };
-    const page = await rows.list(index, prefix, options);
-    yield* page.items;
-    after = page.next;
-  } while (after !== undefined);
+  return everyPage((options) => rows.list(index, prefix, { ...options, ...order }), onForged);
 }
 
 /**
  * As `everyRow`, from the rows themselves, in no order, and with each row at least once that stays where it is: for what may not be undone, which
  * must not rest on an index.
  */
-export async function* everyScanned<T extends Doc>(
+export function everyScanned<T extends Doc>(
   rows: Collection<T>,
   index: string,
   prefix: readonly KeyPart[],
   onForged: (id: string) => void = () => undefined,
 ): AsyncGenerator<T> {
+  return everyPage((options) => rows.scan(index, prefix, options), onForged);
+}
+
+/** Others have their turn between two pages: the engines see to it. */
+async function* everyPage<T>(
+  read: (options: ListOptions) => Promise<Page<T>>,
+  onForged: (id: string) => void,
+): AsyncGenerator<T> {
   let after: string | undefined;
   do {
-    const page = await rows.scan(index, prefix, { limit: BATCH, onForged, ...(after !== undefined && { after }) });
+    const page = await read({ limit: BATCH, onForged, ...(after !== undefined && { after }) });
     yield* page.items;
     after = page.next;
-    await nextTurn();
   } while (after !== undefined);
 }
 

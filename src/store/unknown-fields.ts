@@ -37,9 +37,3 @@ export function expanded(row: Readonly<Record<string, KeyPart>>): Record<string,
   const { [UNKNOWN]: unknown, ...fields } = row as Record<string, KeyPart> & Carrier;
   return unknown === undefined ? fields : { ...unknown, ...fields };
 }
-
-/** The document without them, where nobody vouches for them. */
-export function withoutUnknown<T extends object>(doc: T): T {
-  const { [UNKNOWN]: _dropped, ...rest } = doc as T & Carrier;
-  return rest as T;
-}

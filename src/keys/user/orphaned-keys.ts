@@ -1,12 +1,11 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { audited, AuditSink, Clock, DAY, MINUTE } from '../../kernel';
-import { type Collection, Store } from '../../store';
+import { type Collection, everyRow, Store } from '../../store';
 import { erased } from './given-up-keys';
 import { OwnerNames } from './homes/owner-names';
 import { UserKeys } from './sealer';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
-const PAGE = 200;
 /** Longer than a registration may take, its confirmation by mail included. */
 export const REGISTRATION_LIFE = 15 * MINUTE;
 /**
@@ -66,17 +65,12 @@ export class OrphanedKeys {
   async #found(): Promise<Found> {
     const now = this.clock.now();
     const found: Found = { orphans: [], count: 0, owned: 0 };
-    for (let after: string | undefined; ;) {
-      const options = { limit: PAGE, reverse: true, onForged: () => undefined, ...(after !== undefined && { after }) };
-      const page = await this.#rows.list('state', ['active'], options);
-      for (const row of page.items) {
-        const age = now - row.created_at;
-        if (age > OLDEST) return found;
-        if (age >= REGISTRATION_LIFE) await this.#look(row, found);
-      }
-      if (page.next === undefined) return found;
-      after = page.next;
+    for await (const row of everyRow(this.#rows, 'state', ['active'], undefined, { reverse: true })) {
+      const age = now - row.created_at;
+      if (age > OLDEST) break;
+      if (age >= REGISTRATION_LIFE) await this.#look(row, found);
     }
+    return found;
   }
 
   async #look(row: UserKeyDoc, found: Found): Promise<void> {

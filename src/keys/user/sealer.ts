@@ -1,4 +1,4 @@
-import { Ciphertext, Plaintext, SecretBytes } from '../../kernel';
+import { Ciphertext, isDomainError, Plaintext, SecretBytes } from '../../kernel';
 
 /** Which subkey of the user key a value is sealed under (DESIGN section 3): HKDF, one a purpose. */
 export type SealPurpose = 'records' | 'file-keys' | 'secrets';
@@ -63,4 +63,23 @@ export abstract class UserKeys {
   abstract create(ownerId: string, name: string): Promise<void>;
   /** Destroys the owner's key: nothing sealed under it opens again, on any replica. Safe to repeat. */
   abstract destroy(ownerId: string): Promise<void>;
+}
+
+/**
+ * A name of somebody else's, sealed under the owner's key, as a list shows it: null where it does not open, undefined where the key
+ * is gone, since its owner is being erased at this moment.
+ * @throws DomainError `kms_unavailable`
+ */
+export async function openedName(
+  sealer: Sealer,
+  ownerId: string,
+  open: (keys: OwnerKeys) => string,
+): Promise<string | null | undefined> {
+  try {
+    return await sealer.with(ownerId, open);
+  } catch (error) {
+    if (isDomainError(error, 'decryption_failed')) return null;
+    if (isDomainError(error, 'not_found')) return undefined;
+    throw error;
+  }
 }

@@ -1,11 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, HOUR } from '../../kernel';
-import { type Collection, Store } from '../../store';
+import { type Collection, everyRow, Store } from '../../store';
 import { giveUp } from './given-up-keys';
 import { UserKeyHome } from './user-key-home';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
-
-const PAGE = 200;
 
 /** Ends pending user keys whose writer died: nothing is sealed under them. To be run now and then by one replica. */
 @Injectable()
@@ -27,18 +25,10 @@ export class UserKeySweeper {
   async sweep(graceMs = HOUR): Promise<number> {
     const before = this.clock.now() - graceMs;
     let removed = 0;
-    for (let after: string | undefined; ;) {
-      const page = await this.#rows.list('state', ['pending'], {
-        limit: PAGE,
-        onForged: () => undefined,
-        ...(after === undefined ? {} : { after }),
-      });
-      for (const row of page.items) {
-        if (row.created_at > before) return removed;
-        if (await giveUp(this.#rows, this.home, row)) removed += 1;
-      }
-      if (page.next === undefined) return removed;
-      after = page.next;
+    for await (const row of everyRow(this.#rows, 'state', ['pending'])) {
+      if (row.created_at > before) break;
+      if (await giveUp(this.#rows, this.home, row)) removed += 1;
     }
+    return removed;
   }
 }

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isDomainError } from '../../kernel';
 import type { Collection, Position } from '../../store';
 import { type ItemResult, wrapVersion } from '../master';
@@ -56,7 +56,6 @@ export async function wrapsUpTo(
     }
     if (page.next === undefined || count >= limit) return { count: Math.min(count, limit), doubtful };
     after = page.next;
-    await nextTurn();
   }
 }
 

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { AuditSink, Principal, audited, isDomainError, isoTime } from '../../kernel';
-import { Sealer } from '../../keys/user';
+import { AuditSink, Principal, audited, isoTime, pickInTurns } from '../../kernel';
+import { Sealer, openedName } from '../../keys/user';
 import { Collection, Position, Store } from '../../store';
 import { Users } from '../../users';
 import { openGroupName } from './group-cipher';
@@ -16,9 +16,6 @@ export interface MembershipView {
   readonly owner: string;
   readonly added_at: string;
 }
-
-/** Groups looked up at once. */
-const AT_ONCE = 16;
 
 /** The groups of others that an account was taken into, as that account sees and leaves them. */
 @Injectable()
@@ -40,12 +37,7 @@ export class OwnMemberships {
   async list(caller: Principal, { limit, after }: { limit: number; after: Position | undefined }) {
     const options = { limit, ...(after !== undefined && { after }) };
     const page = await this.#members.list('user', [caller.userId], options);
-    const views: MembershipView[] = [];
-    for (let at = 0; at < page.items.length; at += AT_ONCE) {
-      const some = await Promise.all(page.items.slice(at, at + AT_ONCE).map((row) => this.#view(row)));
-      views.push(...some.filter((view) => view !== undefined));
-    }
-    return { memberships: views, next: page.next };
+    return { memberships: await pickInTurns(page.items, (row) => this.#view(row)), next: page.next };
   }
 
   /** From the next request on, on every replica. @throws DomainError `not_found`: no such group, or the caller is not in it. */
@@ -61,7 +53,7 @@ export class OwnMemberships {
   async #view(member: GroupMemberDoc): Promise<MembershipView | undefined> {
     const [group, owner] = await Promise.all([this.#groupOf(member), this.users.byId(member.owner_id)]);
     if (group === undefined || !isThere(owner)) return undefined;
-    const name = await this.#nameOf(group);
+    const name = await openedName(this.sealer, group.owner_id, (keys) => openGroupName(keys, group));
     if (name === undefined) return undefined;
     return { group_id: group._id, name, owner: owner.username, added_at: isoTime(member.created_at) };
   }
@@ -69,16 +61,5 @@ export class OwnMemberships {
   async #groupOf({ group_id, owner_id }: GroupMemberDoc): Promise<GroupDoc | undefined> {
     const group = await this.#groups.find('_id', group_id);
     return group?.state === 'active' && group.owner_id === owner_id ? group : undefined;
-  }
-
-  /** Names are sealed under the owner's key. Undefined where that key is gone, which is the end of its owner. */
-  async #nameOf(group: GroupDoc): Promise<string | null | undefined> {
-    try {
-      return await this.sealer.with(group.owner_id, (keys) => openGroupName(keys, group));
-    } catch (error) {
-      if (isDomainError(error, 'decryption_failed')) return null;
-      if (isDomainError(error, 'not_found')) return undefined;
-      throw error;
-    }
   }
 }
