@@ -47,6 +47,7 @@ export class OpenedKeys {
 export class Startup {
   private readonly logger = new Logger('startup');
   #installationId: string | undefined;
+  #pepperChecks: PepperChecks | undefined;
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
@@ -85,8 +86,12 @@ export class Startup {
     return this.#installationId;
   }
 
-  /** Of the peppers of this process. */
+  /** Of the peppers of this process. A start that is tried again does not make them again: each costs a password's hash. */
   async pepperChecks(): Promise<PepperChecks> {
+    return (this.#pepperChecks ??= await this.checkPeppers());
+  }
+
+  private async checkPeppers(): Promise<PepperChecks> {
     const { pepper, previousPepper } = this.config.passwords;
     const previous = previousPepper === undefined ? undefined : await pepperCheck(previousPepper, this.installationId);
     return { current: await pepperCheck(pepper, this.installationId), previous };

@@ -1,6 +1,6 @@
-import { DomainError, StartRefused } from '../kernel';
+import { StartRefused } from '../kernel';
 import { Store } from './collection';
-import { INSTALLATION, InstallationDoc, installationCollection } from './installation';
+import { InstallationDoc, installed } from './installation';
 import { changeInstallation, unasked } from './installation-moves';
 
 /** Where blobs lie, and where they are being moved to. */
@@ -19,9 +19,7 @@ const pinsOf = ({ blobs, blobs_to, blob_locations }: InstallationDoc): BlobPins 
 
 /** As it is now: every process asks at each new blob. `store` is the sealed one. */
 export async function readBlobPins(store: Store): Promise<BlobPins> {
-  const found = await store.collection(installationCollection).find('_id', INSTALLATION);
-  if (found === undefined) throw new DomainError('integrity_failed', { detail: 'The installation document is gone.' });
-  return pinsOf(found);
+  return pinsOf(await installed(store));
 }
 
 /**

@@ -16,18 +16,14 @@ export interface Marker {
  * store, by a MONGODB_URL that came or went, finds an empty one and would quietly begin anew: the folder still knows better.
  * @throws StartRefused where it cannot be read
  */
-export async function readMarker(folder: string): Promise<Marker | undefined> {
-  const path = join(folder, FILE);
-  try {
-    const marker = JSON.parse(await readFile(path, 'utf8')) as Partial<Marker> | null;
-    if (typeof marker?.installation_id === 'string' && typeof marker.store === 'string') return marker as Marker;
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    if (!(error instanceof SyntaxError)) throw error;
-  }
-  throw new StartRefused(
-    `${path} cannot be read: restore it, or remove it if you know which store this folder goes with.`,
-  );
+export function readMarker(folder: string): Promise<Marker | undefined> {
+  const advice = 'restore it, or remove it if you know which store this folder goes with';
+  return readOnce(join(folder, FILE), advice, (content) => {
+    const marker = content as Partial<Marker> | null;
+    return typeof marker?.installation_id === 'string' && typeof marker.store === 'string'
+      ? (marker as Marker)
+      : undefined;
+  });
 }
 
 /**
@@ -63,16 +59,11 @@ const fileOf = (note: Note): string => `installation.${note}.json`;
 export const NOTE_FILES: readonly string[] = [fileOf('ready'), fileOf('first_administrator')];
 
 /** Undefined where the folder does not know. @throws StartRefused where it cannot be read */
-export async function noted(folder: string, note: Note): Promise<string | undefined> {
-  const path = join(folder, fileOf(note));
-  try {
-    const { value } = JSON.parse(await readFile(path, 'utf8')) as { value?: unknown };
-    if (typeof value === 'string') return value;
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    if (!(error instanceof SyntaxError)) throw error;
-  }
-  throw new StartRefused(`${path} cannot be read: restore it from a backup.`);
+export function noted(folder: string, note: Note): Promise<string | undefined> {
+  return readOnce(join(folder, fileOf(note)), 'restore it from a backup', (content) => {
+    const value = (content as { value?: unknown } | null)?.value;
+    return typeof value === 'string' ? value : undefined;
+  });
 }
 
 /** Does nothing where the folder has the note already: what stands there first stays. */
@@ -82,6 +73,22 @@ export const writeNote = (folder: string, note: Note, value: string): Promise<vo
 /** Removes the note where it has this value. Nothing is removed from a folder that cannot be written, which has no note either. */
 export async function removeNote(folder: string, note: Note, value: string): Promise<void> {
   if ((await noted(folder, note)) === value) await rm(join(folder, fileOf(note)), { force: true });
+}
+
+/** What `pick` finds in the JSON of a file; undefined where there is no file. @throws StartRefused where it finds nothing */
+async function readOnce<T>(
+  path: string,
+  advice: string,
+  pick: (content: unknown) => T | undefined,
+): Promise<T | undefined> {
+  try {
+    const found = pick(JSON.parse(await readFile(path, 'utf8')));
+    if (found !== undefined) return found;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new StartRefused(`${path} cannot be read: ${advice}.`);
 }
 
 async function writeOnce(folder: string, name: string, content: object): Promise<void> {

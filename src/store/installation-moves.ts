@@ -1,6 +1,6 @@
 import { DomainError, failpoint } from '../kernel';
 import { Store } from './collection';
-import { INSTALLATION, InstallationDoc, installationCollection, masterKeysOf } from './installation';
+import { INSTALLATION, InstallationDoc, installationCollection, masterKeysOf, present } from './installation';
 import { update } from './update';
 
 /**
@@ -25,8 +25,7 @@ export async function changeInstallation(
     failpoint('installation.asked');
     return change(found);
   });
-  if (doc === undefined) throw gone();
-  return doc;
+  return present(doc);
 }
 
 /** Writes the document as it is, at a new revision: what an ended job was about to write to it does not hold from here on. */
@@ -70,5 +69,3 @@ export async function settleMasterKey(store: Store, home: string, held: StillHel
 
 const notMoving = (): DomainError =>
   new DomainError('conflict', { detail: 'The installation document does not say that the master key moves there.' });
-
-const gone = (): DomainError => new DomainError('integrity_failed', { detail: 'The installation document is gone.' });

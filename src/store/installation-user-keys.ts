@@ -1,6 +1,5 @@
-import { DomainError } from '../kernel';
 import { Store } from './collection';
-import { INSTALLATION, InstallationDoc, installationCollection } from './installation';
+import { INSTALLATION, InstallationDoc, installationCollection, present } from './installation';
 import { changeInstallation, StillHeld, unasked } from './installation-moves';
 
 /** Where wrapped user keys lie: in their rows, or in Vault. */
@@ -27,9 +26,7 @@ const pinsOf = ({ user_keys, user_keys_to }: InstallationDoc): UserKeyPins => ({
  * move that has begun. `store` is the sealed one, here and below.
  */
 export async function readUserKeyPins(store: Store): Promise<UserKeyPins> {
-  const found = await store.collection(installationCollection).findLinearizable(INSTALLATION);
-  if (found === undefined) throw gone();
-  return pinsOf(found);
+  return pinsOf(present(await store.collection(installationCollection).findLinearizable(INSTALLATION)));
 }
 
 /**
@@ -56,5 +53,3 @@ export async function endUserKeyMove(store: Store, to: UserKeyPlace, held: Still
   };
   return pinsOf(await changeInstallation(store, ended, held));
 }
-
-const gone = (): DomainError => new DomainError('integrity_failed', { detail: 'The installation document is gone.' });

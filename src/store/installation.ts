@@ -105,9 +105,13 @@ export function readInstallation(store: Store): Promise<InstallationDoc | undefi
 
 /** The document as this installation sealed it. `store` is the sealed one. @throws DomainError `integrity_failed` */
 export async function installed(store: Store): Promise<InstallationDoc> {
-  const found = await store.collection(installationCollection).find('_id', INSTALLATION);
-  if (found === undefined) throw new DomainError('integrity_failed', { detail: 'The installation document is gone.' });
-  return found;
+  return present(await store.collection(installationCollection).find('_id', INSTALLATION));
+}
+
+/** @throws DomainError `integrity_failed` where there is none, once a start has seen one. */
+export function present(found: InstallationDoc | undefined): InstallationDoc {
+  if (found !== undefined) return found;
+  throw new DomainError('integrity_failed', { detail: 'The installation document is gone.' });
 }
 
 export interface InstallationStart {
@@ -287,9 +291,7 @@ export async function claimFirstAdministrator(
     if (first === undefined) onNew();
     return { ...installation, first_administrator: userId };
   });
-  if (claimed === undefined)
-    throw new DomainError('integrity_failed', { detail: 'The installation document is gone.' });
-  if (claimed.first_administrator !== userId) return false;
+  if (present(claimed).first_administrator !== userId) return false;
   await writeNote(dataDir, 'first_administrator', userId);
   return true;
 }
