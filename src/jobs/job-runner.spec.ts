@@ -1,50 +1,19 @@
 import { Logger } from '@nestjs/common';
 import { DomainError } from '../kernel';
-import { gate, ManualRunner, MovableClock } from '../../test/support/manual-jobs';
-import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-store';
+import { gate, ManualRunner, useJobRig } from '../../test/support/manual-jobs';
 import { waitFor } from '../../test/support/processes';
 import { Metrics } from '../observability';
-import { type Job, JobBusy, JobFailed, type JobHandler, JobRunner, LeaseLost, type RunningJob } from '.';
+import { JobBusy, JobFailed, LeaseLost, type RunningJob } from '.';
 import { type JobDoc, jobsCollection } from './jobs.collection';
 
 beforeAll(() => void Logger.overrideLogger(false));
 
-let open: OpenStore;
-let clock: MovableClock;
-const runners: JobRunner[] = [];
-
-beforeEach(async () => {
-  open = await temporarySealedStore();
-  clock = new MovableClock();
-});
-afterEach(async () => {
-  await Promise.all(runners.splice(0).map((runner) => runner.beforeApplicationShutdown()));
-  await open.close();
-});
-
-function runnerWith(handler: JobHandler, kind = 'count'): JobRunner {
-  const runner = new ManualRunner(open.store, clock);
-  runner.register(kind, handler);
-  runners.push(runner);
-  return runner;
-}
-
-/** The time of a lease passes while these look on. */
-async function lapse(...watching: JobRunner[]): Promise<void> {
-  await Promise.all(watching.map((runner) => runner.poll()));
-  clock.ms += 10_001;
-}
-
-const rowOf = async (id: string): Promise<JobDoc> => (await open.store.collection(jobsCollection).find('_id', id))!;
-const ended = (runner: JobRunner, job: Job): Promise<Job> =>
-  waitFor('the job to end', async () => {
-    const now = await runner.find(job.id);
-    return now?.state === 'done' || now?.state === 'failed' ? now : undefined;
-  });
+const rig = useJobRig();
+const { lapse, rowOf, runners, runnerWith, ended } = rig;
 
 describe('a job that is handed over', () => {
   it('is begun by whoever looks first, and not by who stored it', async () => {
-    const tool = new ManualRunner(open.store, clock);
+    const tool = new ManualRunner(rig.store, rig.clock);
     const job = await tool.handOver('count', { colour: 'red' });
     await tool.poll();
     expect(await rowOf(job.id)).toMatchObject({ state: 'running', lease_owner: '', data: { colour: 'red' } });
@@ -54,7 +23,7 @@ describe('a job that is handed over', () => {
   });
 
   it('takes the one place of its kind', async () => {
-    const tool = new ManualRunner(open.store, clock);
+    const tool = new ManualRunner(rig.store, rig.clock);
     const job = await tool.handOver('count', {});
     await expect(tool.handOver('count', {})).rejects.toMatchObject({ job: { id: job.id } });
     await expect(runnerWith(() => Promise.resolve()).start('count', {})).rejects.toBeInstanceOf(JobBusy);
@@ -96,7 +65,7 @@ describe('a job', () => {
     runner.register('errand', () => Promise.resolve(), { keptMs: 5_000 });
     const [errand, history] = [await runner.start('errand', {}), await runner.start('count', {})];
     await Promise.all([ended(runner, errand), ended(runner, history)]);
-    expect((await rowOf(errand.id)).gone_at).toBe(clock.now() + 5_000);
+    expect((await rowOf(errand.id)).gone_at).toBe(rig.clock.now() + 5_000);
     expect((await rowOf(history.id)).gone_at).toBeUndefined();
   });
 
@@ -108,7 +77,7 @@ describe('a job', () => {
     const [failing, hanging] = [await runner.start('failing', {}), await runner.start('hanging', {})];
     await ended(runner, failing);
     expect(await runner.giveUp(hanging.id, 'conflict', () => true)).toBe(true);
-    for (const { id } of [failing, hanging]) expect((await rowOf(id)).gone_at).toBe(clock.now() + 5_000);
+    for (const { id } of [failing, hanging]) expect((await rowOf(id)).gone_at).toBe(rig.clock.now() + 5_000);
     release();
   });
 
@@ -260,7 +229,7 @@ describe('a lease', () => {
     release();
   });
 
-  it('refuses by the fencing number a runner whose own clock still thinks that it holds', async () => {
+  it('refuses by the fencing number a runner whose own rig.clock still thinks that it holds', async () => {
     const { handler, reached, release } = gate();
     const first = await runnerWith(handler).start('count', {});
     const sleeper = await reached;
@@ -269,7 +238,7 @@ describe('a lease', () => {
     await lapse(runner);
     await runner.poll();
     await taker.reached;
-    clock.ms -= 10_001;
+    rig.clock.ms -= 10_001;
     await expect(sleeper.hold()).rejects.toBeInstanceOf(LeaseLost);
     await expect(sleeper.save({ data: { late: true } })).rejects.toBeInstanceOf(LeaseLost);
     expect(sleeper.signal.aborted).toBe(true);
@@ -301,7 +270,7 @@ describe('a lease', () => {
   it('of a forged row is never taken', async () => {
     const { handler, release } = gate();
     const first = await runnerWith(handler).start('count', {});
-    const raw = open.engine.collection<JobDoc & { seal: string }>({
+    const raw = rig.engine.collection<JobDoc & { seal: string }>({
       ...jobsCollection,
       fields: { ...jobsCollection.fields, data: 'string', progress: 'string', seal: 'string' },
     } as never);
@@ -324,7 +293,7 @@ describe('a paused job', () => {
     const job = await reached;
     expect(await two.pause(id)).toBe(true);
     await expect(job.hold()).rejects.toBeInstanceOf(LeaseLost);
-    clock.ms += 60_000;
+    rig.clock.ms += 60_000;
     await two.poll();
     expect(await rowOf(id)).toMatchObject({ state: 'paused' });
     release();
@@ -357,7 +326,7 @@ it('leaves a job that it does not accept to a process that does', async () => {
   const first = runnerWith(stalled.handler);
   const job = await first.start('count', { to: 'there' });
   await stalled.reached;
-  const [other, able] = [new ManualRunner(open.store, clock), new ManualRunner(open.store, clock)];
+  const [other, able] = [new ManualRunner(rig.store, rig.clock), new ManualRunner(rig.store, rig.clock)];
   runners.push(other, able);
   other.register('count', () => Promise.resolve(), { accepts: (data) => data['to'] !== 'there' });
   able.register('count', () => Promise.resolve());
@@ -371,7 +340,7 @@ it('leaves a job that it does not accept to a process that does', async () => {
 
 it('counts jobs that failed by their kind, from 0 on', async () => {
   const metrics = new Metrics();
-  const runner = new ManualRunner(open.store, clock, metrics);
+  const runner = new ManualRunner(rig.store, rig.clock, metrics);
   runner.register('failing', () => Promise.reject(new JobFailed('conflict')));
   expect(await metrics.registry.metrics()).toContain('coffer_jobs_failed_total{kind="failing"} 0\n');
   const { id } = await runner.start('failing', {});

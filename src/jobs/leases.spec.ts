@@ -1,7 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { Clock, DomainError, newId } from '../kernel';
-import { gate, ManualRunner, MovableClock } from '../../test/support/manual-jobs';
-import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-store';
+import { gate, ManualRunner, useJobRig } from '../../test/support/manual-jobs';
 import { waitFor } from '../../test/support/processes';
 import { type Job, type JobHandler, JobRunner, LeaseLost, type RunningJob } from '.';
 import { type JobDoc, jobsCollection } from './jobs.collection';
@@ -9,43 +8,13 @@ import { type LeaseTimings } from './leases';
 
 beforeAll(() => void Logger.overrideLogger(false));
 
-let open: OpenStore;
-let clock: MovableClock;
-const runners: JobRunner[] = [];
-
-beforeEach(async () => {
-  open = await temporarySealedStore();
-  clock = new MovableClock();
-});
-afterEach(async () => {
-  await Promise.all(runners.splice(0).map((runner) => runner.beforeApplicationShutdown()));
-  await open.close();
-});
-
-function runnerWith(handler: JobHandler, kind = 'count'): JobRunner {
-  const runner = new ManualRunner(open.store, clock);
-  runner.register(kind, handler);
-  runners.push(runner);
-  return runner;
-}
-
-/** The time of a lease passes while these look on. */
-async function lapse(...watching: JobRunner[]): Promise<void> {
-  await Promise.all(watching.map((runner) => runner.poll()));
-  clock.ms += 10_001;
-}
-
-const rowOf = async (id: string): Promise<JobDoc> => (await open.store.collection(jobsCollection).find('_id', id))!;
-const ended = (runner: JobRunner, job: Job): Promise<Job> =>
-  waitFor('the job to end', async () => {
-    const now = await runner.find(job.id);
-    return now?.state === 'done' || now?.state === 'failed' ? now : undefined;
-  });
+const rig = useJobRig();
+const { lapse, rowOf, runners, runnerWith, ended } = rig;
 
 describe('a lease, whatever the clocks of replicas say,', () => {
-  const elsewhere = (until: number) => ({ lease_owner: 'another-boot.1/7/x', lease_until: clock.ms + until });
+  const elsewhere = (until: number) => ({ lease_owner: 'another-boot.1/7/x', lease_until: rig.clock.ms + until });
   async function heldElsewhere(until: number): Promise<JobDoc> {
-    const rows = open.store.collection(jobsCollection);
+    const rows = rig.store.collection(jobsCollection);
     return rows.insert({
       ...{ _id: newId(), kind: 'count', state: 'running', active_kind: 'count', fence: 1, ...elsewhere(until) },
       ...{ progress: { total: 0, done: 0, failed: 0 }, data: {}, created_at: 0 },
@@ -72,20 +41,20 @@ describe('a lease, whatever the clocks of replicas say,', () => {
     const runner = runnerWith(taken);
     for (let round = 0; round < 5; round += 1) {
       await runner.poll();
-      clock.ms += 6_000;
-      row = (await open.store.collection(jobsCollection).replace({ ...row, ...elsewhere(until) }))!;
+      rig.clock.ms += 6_000;
+      row = (await rig.store.collection(jobsCollection).replace({ ...row, ...elsewhere(until) }))!;
     }
     expect(taken).not.toHaveBeenCalled();
   });
 
   it('outlives a step of its holder’s wall clock', async () => {
     const { handler, reached, release } = gate();
-    let [wall, elapsed] = [clock.ms, 0];
+    let [wall, elapsed] = [rig.clock.ms, 0];
     const stepping = new (class extends Clock {
       now = (): number => wall;
       override elapsed = (): number => elapsed;
     })();
-    const runner = new ManualRunner(open.store, stepping);
+    const runner = new ManualRunner(rig.store, stepping);
     runner.register('count', handler);
     runners.push(runner);
     await runner.start('count', {});
@@ -103,7 +72,7 @@ describe('a lease, whatever the clocks of replicas say,', () => {
 
 describe('A job that is seen before the write that stored it has answered', () => {
   it('is run once, and not taken over from itself', async () => {
-    const rows = open.store.collection(jobsCollection);
+    const rows = rig.store.collection(jobsCollection);
     const insert = rows.insert.bind(rows);
     const { handler, reached, release } = gate();
     const run = jest.fn(handler);
@@ -128,7 +97,7 @@ describe('Jobs of one kind', () => {
     protected override readonly mostAtOnce = 3;
   }
   function narrow(handler: JobHandler): JobRunner {
-    const runner = new NarrowRunner(open.store, clock);
+    const runner = new NarrowRunner(rig.store, rig.clock);
     for (const kind of ['count', 'other']) runner.register(kind, handler);
     runners.push(runner);
     return runner;
@@ -181,14 +150,14 @@ describe('The renewal of leases', () => {
 
   it('is one pass for all that are held, and none of a lease that was written a moment ago', async () => {
     const { handler, release } = gate();
-    const runner = new RenewingRunner(open.store, clock);
+    const runner = new RenewingRunner(rig.store, rig.clock);
     runner.register('count', handler);
     runners.push(runner);
     const { id } = await runner.start('count', {});
     const { rev } = await rowOf(id);
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect((await rowOf(id)).rev).toBe(rev);
-    clock.ms += 5;
+    rig.clock.ms += 5;
     await waitFor('the renewal', async () => (await rowOf(id)).rev !== rev);
     const { rev: next } = await rowOf(id);
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -21,7 +21,7 @@ export {
 export { within } from './attempts/reservations';
 export { parseEmail, type EmailAddress } from './email-address';
 export { OneAtATime } from './one-at-a-time';
-export { usersCollection, type Reservation, type UserDoc } from './user.collection';
+export { UNTRIED, usersCollection, type Reservation, type UserDoc } from './user.collection';
 export { parseUsername, type Username } from './username';
 export { Users } from './users';
 export { UsersModule } from './users.module';

@@ -102,3 +102,15 @@ export const usersCollection = defineCollection<UserDoc>({
   // Who forges an account row gains nothing: it is as if it were not there.
   forged: 'absent',
 });
+
+/** What an account begins with that nobody has tried anything on, and that has no factor yet. */
+export const UNTRIED = {
+  failed_attempts: 0,
+  attempts_in_flight: [],
+  two_factor_enabled: false,
+  email_factor: false,
+  totp_last_step: 0,
+  factor_failures: [],
+  factor_attempts: [],
+  code_mails: [],
+} as const;

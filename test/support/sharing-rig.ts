@@ -1,7 +1,7 @@
 import { DomainError, Principal, newId } from '../../src/kernel';
 import { grantCollection } from '../../src/sharing/grants/grant.collection';
 import { Resource } from '../../src/sharing/resource';
-import { usersCollection, type UserDoc } from '../../src/users';
+import { UNTRIED, usersCollection, type UserDoc } from '../../src/users';
 import { FilesRig, openFilesRig } from './files-rig';
 
 /** The rig of the test that runs: a live binding. */
@@ -23,9 +23,8 @@ export async function someone(username: string, fields: Partial<UserDoc> = {}): 
   const principal = await rig.newOwner();
   const row = await rig.store.collection(usersCollection).insert({
     ...{ _id: principal.userId, username, email: `${username}@example.org`, hashed_password: '', salt: '' },
-    ...{ role: 'user', state: 'active', created_at: rig.clock.now(), failed_attempts: 0, attempts_in_flight: [] },
-    ...{ two_factor_enabled: false, email_factor: false, totp_last_step: 0 },
-    ...{ factor_failures: [], factor_attempts: [], code_mails: [] },
+    ...{ role: 'user', state: 'active', created_at: rig.clock.now() },
+    ...UNTRIED,
     ...fields,
   });
   return { ...principal, username, row };

@@ -2,7 +2,7 @@ import { type KeyHouses, openKeyHouses, temporaryFolder } from '../../../test/su
 import { type Config } from '../../config';
 import { AuditSink, Clock, HOUR, MINUTE, newId } from '../../kernel';
 import { claimFirstAdministrator, INSTALLATION, installationCollection } from '../../store';
-import { type UserDoc, Users } from '../../users';
+import { UNTRIED, type UserDoc, Users } from '../../users';
 import { AbandonedAccounts } from './abandoned-accounts';
 import { AccountCreation } from './account-creation';
 
@@ -59,14 +59,7 @@ describe('a pending account that resumes while abandoned ones are removed', () =
     role: 'user',
     state: 'pending',
     created_at: clock.ms,
-    failed_attempts: 0,
-    attempts_in_flight: [],
-    two_factor_enabled: false,
-    email_factor: false,
-    totp_last_step: 0,
-    factor_failures: [],
-    factor_attempts: [],
-    code_mails: [],
+    ...UNTRIED,
   });
 
   it('is left when it claimed the first administrator during the sweep', async () => {

@@ -3,7 +3,7 @@ import { CONFIG, Config } from '../../config';
 import { Clock, DomainError, failpoint, Role, SECOND } from '../../kernel';
 import { REGISTRATION_LIFE, UserKeys } from '../../keys/user';
 import { claimFirstAdministrator, DuplicateKey, giveBackFirstAdministrator, Store } from '../../store';
-import { UserDoc, Users } from '../../users';
+import { UNTRIED, UserDoc, Users } from '../../users';
 import { HashedPassword } from '../passwords';
 
 export interface NewAccount extends HashedPassword {
@@ -124,14 +124,7 @@ export class AccountCreation {
       role: 'user',
       state: 'pending',
       created_at: this.clock.now(),
-      failed_attempts: 0,
-      attempts_in_flight: [],
-      two_factor_enabled: false,
-      email_factor: false,
-      totp_last_step: 0,
-      factor_failures: [],
-      factor_attempts: [],
-      code_mails: [],
+      ...UNTRIED,
     };
   }
 }

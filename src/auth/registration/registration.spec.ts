@@ -4,7 +4,7 @@ import { Coffer, startCoffer } from '../../../test/support/coffer';
 import { DomainError, newId } from '../../kernel';
 import { UserKeys, userKeysCollection } from '../../keys/user';
 import { Store } from '../../store';
-import { UserDoc, usersCollection } from '../../users';
+import { UNTRIED, UserDoc, usersCollection } from '../../users';
 import { Passwords } from '../passwords';
 
 let coffer: Coffer;
@@ -137,14 +137,7 @@ describe('A registration whose process died after the name was taken', () => {
       role: 'user',
       state: 'pending',
       created_at: Date.now() + coffer.clock.offset - ageMs,
-      failed_attempts: 0,
-      attempts_in_flight: [],
-      two_factor_enabled: false,
-      email_factor: false,
-      totp_last_step: 0,
-      factor_failures: [],
-      factor_attempts: [],
-      code_mails: [],
+      ...UNTRIED,
     });
     if (withKey) await coffer.get(UserKeys).create(id, id);
     return person;

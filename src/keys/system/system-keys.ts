@@ -118,7 +118,7 @@ export class SystemKeys extends SystemSecrets {
    */
   async supplement(masterRow: MasterKeyRow): Promise<void> {
     for (const name of SYSTEM_KEY_NAMES) {
-      if (VITAL_SYSTEM_KEYS.includes(name)) continue;
+      if (isVital(name)) continue;
       while (!this.#held.has(name)) {
         const row = await this.#rows.find('_id', name);
         if (row === undefined) await this.#insert(name, (await masterRow.read()).current);
@@ -148,7 +148,7 @@ export class SystemKeys extends SystemSecrets {
       const row = await this.#rows.find('_id', name);
       const opened = row && (await this.#opened(row));
       opened?.destroy();
-      const isNeeded = row === undefined ? VITAL_SYSTEM_KEYS.includes(name) : row.state !== 'pending';
+      const isNeeded = row === undefined ? isVital(name) : row.state !== 'pending';
       if (opened === undefined && isNeeded) names.push(name);
     }
     return names;
@@ -162,14 +162,13 @@ export class SystemKeys extends SystemSecrets {
     const versions: number[] = [];
     for (const name of await this.#names()) {
       const row = await this.#rows.find('_id', name);
-      const isOurs = SYSTEM_KEY_NAMES.some((known) => known === name);
-      if (row === undefined && !VITAL_SYSTEM_KEYS.some((vital) => vital === name)) continue;
+      if (row === undefined && !isVital(name)) continue;
       const version = wrapVersion(row?.wrapped);
-      const opened = isOurs && row !== undefined ? await this.#opened(row) : undefined;
+      const opened = isOurs(name) && row !== undefined ? await this.#opened(row) : undefined;
       opened?.destroy();
       // Nothing was ever signed with a pending one.
       if (row?.state === 'pending' && opened === undefined) continue;
-      if (version === undefined || version !== row?.master_version || (isOurs && opened === undefined))
+      if (version === undefined || version !== row?.master_version || (isOurs(name) && opened === undefined))
         throw doubtful(name);
       versions.push(version);
     }
@@ -248,10 +247,10 @@ export class SystemKeys extends SystemSecrets {
   async #rewrap(name: string, target: number): Promise<'done' | 'current' | 'failed'> {
     for (;;) {
       const row = await this.#rows.find('_id', name);
-      if (row === undefined) return VITAL_SYSTEM_KEYS.some((vital) => vital === name) ? 'failed' : 'current';
+      if (row === undefined) return isVital(name) ? 'failed' : 'current';
       const key = await this.#opened(row);
       // A row that is no key of this release, and does not open as one, is for that release or for the operator.
-      if (key === undefined) return SYSTEM_KEY_NAMES.some((known) => known === name) ? 'failed' : 'current';
+      if (key === undefined) return isOurs(name) ? 'failed' : 'current';
       try {
         const fresh = await this.#anew(row, key, target);
         if (fresh === undefined) return 'current';
@@ -284,12 +283,15 @@ export class SystemKeys extends SystemSecrets {
     if (wrapVersion(row.wrapped) === undefined) return undefined;
     const [result] = await this.masterKey.unwrap([itemOf(row)]);
     if (result?.ok !== true) return undefined;
-    const held = VITAL_SYSTEM_KEYS.some((vital) => vital === row._id) ? this.#held.get(row._id) : undefined;
+    const held = isVital(row._id) ? this.#held.get(row._id) : undefined;
     if (held === undefined || equalBytes(held.bytes, result.value.bytes)) return result.value;
     result.value.destroy();
     return undefined;
   }
 }
+
+const isOurs = (name: string): boolean => SYSTEM_KEY_NAMES.some((known) => known === name);
+const isVital = (name: string): boolean => VITAL_SYSTEM_KEYS.some((vital) => vital === name);
 
 const doubtful = (name: string): DomainError =>
   new DomainError('integrity_failed', {

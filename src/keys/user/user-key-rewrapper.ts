@@ -96,8 +96,12 @@ export class UserKeyRewrapper {
     const forged: string[] = [];
     const onForged = (id: string): void => void forged.push(id);
     const page = await this.#rows.list('_id', [], { limit, onForged, ...(after !== undefined && { after }) });
-    const due = page.items.filter((row) => isDue(row, target));
-    const lowest = Math.min(...page.items.filter((row) => !due.includes(row)).map(lowestOf));
+    const due: UserKeyDoc[] = [];
+    let lowest = Infinity;
+    for (const row of page.items) {
+      if (isDue(row, target)) due.push(row);
+      else lowest = Math.min(lowest, lowestOf(row));
+    }
     const take = (size: number): Promise<readonly UserKeyDoc[]> => Promise.resolve(due.splice(0, size));
     const outcome = await this.#rewrapTaken(target, take, { limit, part, goesOn });
     return { ...outcome, forged, lowest, isWhole: due.length === 0, next: page.next };
