@@ -1,7 +1,7 @@
 import { GridFsBlobStore } from '../../src/blobs/gridfs';
 import { type Collection, SealedStore } from '../../src/store';
 import { MongoStore } from '../../src/store/mongo';
-import { thingDefinition, type ThingDoc } from '../contract/collection/things';
+import { eachCall, thingDefinition, type ThingDoc } from '../contract/collection/things';
 import { type MongoProxy, startMongoProxy, type WireFault } from '../support/mongo-proxy';
 import type { Command } from '../support/mongo-wire';
 import { describeWithPart, type Secantus, startSecantus } from '../support/parts';
@@ -41,18 +41,6 @@ describeWithPart('secantus', 'What MongoDB answers', () => {
     writeConcernError: { code: 64, codeName: 'WriteConcernTimeout', errmsg: 'waiting for replication timed out' },
   });
 
-  /** Each kind of call that a job makes. */
-  const calls = (doc: ThingDoc): Promise<unknown>[] => [
-    things.find('_id', '1'),
-    things.findLinearizable('1'),
-    things.list('byOwner', ['ada'], { limit: 5 }),
-    things.count('byOwner', ['ada']),
-    things.insert({ _id: '2', owner: 'ada' }),
-    things.replace(doc),
-    things.replaceMany([doc]),
-    things.remove('1'),
-  ];
-
   it.each([
     [24, 'LockTimeout'],
     [43, 'CursorNotFound'],
@@ -72,7 +60,7 @@ describeWithPart('secantus', 'What MongoDB answers', () => {
   ])('is store_unavailable where it is %i, whatever was asked', async (code, codeName) => {
     const doc = await things.insert({ _id: '1', owner: 'ada' });
     answerAll({ ok: 0, code, codeName, errmsg: 'not now' }, 'find', 'aggregate', 'insert', 'update', 'delete');
-    for (const result of await Promise.allSettled(calls(doc))) {
+    for (const result of await Promise.allSettled(eachCall(things, doc))) {
       expect(result).toMatchObject({ status: 'rejected', reason: unavailable });
     }
   });

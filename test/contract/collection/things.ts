@@ -85,3 +85,15 @@ export interface Prepared {
   readonly things: Collection<ThingDoc>;
   add(fields?: Partial<ThingDoc>): Promise<ThingDoc>;
 }
+
+/** Each kind of call that a job makes. */
+export const eachCall = (things: Collection<ThingDoc>, doc: ThingDoc): Promise<unknown>[] => [
+  things.find('_id', '1'),
+  things.findLinearizable('1'),
+  things.list('byOwner', ['ada'], { limit: 5 }),
+  things.count('byOwner', ['ada']),
+  things.insert({ _id: '2', owner: 'ada' }),
+  things.replace(doc),
+  things.replaceMany([doc]),
+  things.remove('1'),
+];
