@@ -144,9 +144,9 @@ export class RegistrationSweep implements OnModuleInit {
   }
 
   private async isUsed(owner: string): Promise<boolean> {
-    for (const version of await this.versionsOf(owner)) {
-      for (const house of this.houses.all) if ((await house.countUnder(owner, version)) > 0) return true;
-    }
+    const versions = await this.versionsOf(owner);
+    for (const house of this.houses.all)
+      if ((await house.countUnder(owner, versions)).some((count) => count > 0)) return true;
     return false;
   }
 

@@ -45,11 +45,12 @@ export class OwnedFactors implements UserOwned {
     }
   }
 
-  async countUnder(userId: string, version: number): Promise<number> {
+  async countUnder(userId: string, versions: readonly number[]): Promise<readonly number[]> {
     const user = await this.users.byId(userId);
     // An account whose row does not hold its seal may hold a secret under any version.
-    if (user === undefined && (await this.users.isForged(userId))) return 1;
-    return SEALED.filter((field) => versionIn(user?.[field]) === version).length;
+    if (user === undefined && (await this.users.isForged(userId))) return versions.map(() => 1);
+    const named = SEALED.map((field) => versionIn(user?.[field]));
+    return versions.map((version) => named.filter((each) => each === version).length);
   }
 
   async erase(userId: string): Promise<number> {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { isDomainError, UserOwned } from '../kernel';
-import { OwnerKeys, Sealer, versionIn } from '../keys/user';
+import { OwnerKeys, Sealer, VersionCounts, versionIn } from '../keys/user';
 import { openClient, sealClient } from './sessions/session-client';
 import { SessionDoc } from './sessions/session.collection';
 import { MAX_SESSIONS, Sessions } from './sessions/sessions';
@@ -35,10 +35,10 @@ export class OwnedSessions implements UserOwned {
     }
   }
 
-  async countUnder(userId: string, version: number): Promise<number> {
-    let count = 0;
-    for await (const { client } of this.sessions.every(userId)) if (versionIn(client) === version) count += 1;
-    return count;
+  async countUnder(userId: string, versions: readonly number[]): Promise<readonly number[]> {
+    const counts = new VersionCounts(versions);
+    for await (const { client } of this.sessions.every(userId)) counts.add([versionIn(client)]);
+    return counts.all;
   }
 
   erase(userId: string): Promise<number> {

@@ -207,7 +207,7 @@ describe('the trash', () => {
     await rig.addUserKeyVersion(owner.userId);
     await rig.owned.rewrap(owner.userId);
     await rig.owned.reseal(owner.userId);
-    expect(await rig.owned.countUnder(owner.userId, 1)).toBe(0);
+    expect(await rig.owned.countUnder(owner.userId, [1])).toEqual([0]);
     await restore(id);
     expect((await rig.download(owner, id)).toString()).toBe('x');
     await rig.deletion.remove(owner, id);

@@ -31,8 +31,8 @@ export class OwnedFiles implements UserOwned {
     return this.renewAll(userId, 'seal_version', resealed);
   }
 
-  countUnder(userId: string, version: number): Promise<number> {
-    return valuesUnder(userId, version, {
+  countUnder(userId: string, versions: readonly number[]): Promise<readonly number[]> {
+    return valuesUnder(userId, versions, {
       rows: this.#files,
       index: 'wrap_version',
       versionsOf: ({ wrap_version, seal_version }) => [wrap_version, seal_version],

@@ -38,11 +38,13 @@ export class OwnedAnswers implements UserOwned {
   }
 
   /** One that does not hold its seal is no answer to anybody, and keeps no version. */
-  async countUnder(userId: string, version: number): Promise<number> {
-    let count = 0;
-    for await (const { answer } of everyScanned(this.#rows, 'user', [userId]))
-      if (versionIn(answer) === version) count += 1;
-    return count;
+  async countUnder(userId: string, versions: readonly number[]): Promise<readonly number[]> {
+    const counts = versions.map(() => 0);
+    for await (const { answer } of everyScanned(this.#rows, 'user', [userId])) {
+      const at = versions.indexOf(versionIn(answer));
+      if (at >= 0) counts[at] = (counts[at] ?? 0) + 1;
+    }
+    return counts;
   }
 
   async erase(userId: string): Promise<number> {

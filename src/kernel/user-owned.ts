@@ -10,10 +10,11 @@ export interface UserOwned {
   /** Seals again, under the user's current key version, each value that an older version sealed. Returns how many. */
   reseal(userId: string): Promise<number>;
   /**
-   * How many rows here may need exactly this version of the user's key: pending rows, and what does not open, included. From the rows and
-   * their envelopes, never from an index: the version ends, and what it sealed with it, as soon as all say 0.
+   * How many rows here may need each of these versions of the user's key, in their order: pending rows, and what does not open, included.
+   * From the rows and their envelopes, never from an index, and in one pass over them: a version ends, and what it sealed with it, as
+   * soon as all say 0.
    */
-  countUnder(userId: string, version: number): Promise<number>;
+  countUnder(userId: string, versions: readonly number[]): Promise<readonly number[]>;
   /** Removes all that the user owns here. Returns how many rows went. */
   erase(userId: string): Promise<number>;
 }

@@ -19,6 +19,7 @@ import { UserKeyRotator, userKeysCollection, UserKeys } from '../keys/user';
 import { fileCollection } from '../files/file.collection';
 import { sensitiveDataCollection } from '../sensitive-data/sensitive-data.collection';
 import { Store } from '../store';
+import { EmbeddedCollection } from '../store/embedded/embedded-collection';
 
 let coffer: Coffer;
 let admin: Client;
@@ -179,6 +180,23 @@ describe('POST /keys/rotate', () => {
     expect((await userKeyRow(client)).versions.map(({ version }) => version)).toEqual([1, 2]);
     expect((await client.get(`/sensitive-data/${id}`)).json.value).toBe('a value');
     expect((await client.get(`/files/${fileId}/content`)).text).toBe('the content');
+  });
+
+  it('looks at the values of an owner once for all former versions', async () => {
+    const { client } = await signUp(coffer.client);
+    await newRecord(client, 'a value');
+    const owner = await idOf(client);
+    for (const version of [1, 2, 3]) await coffer.get(UserKeyRotator).advance(owner, version);
+    const scans = jest.spyOn(EmbeddedCollection.prototype, 'scan');
+    expectStatus(await admin.post(`/users/${owner}/rotate-key`), 200);
+    const passes = scans.mock.calls
+      .map(([, prefix, { after }], at) => ({ name: scans.mock.contexts[at]!.name, owner: prefix[0], after }))
+      .filter(({ after, ...pass }) => pass.owner === owner && after === undefined);
+    scans.mockRestore();
+    const names = passes.map(({ name }) => name as string);
+    expect(names).toContain('sensitive_data');
+    expect(names).toEqual([...new Set(names)]);
+    expect((await userKeyRow(client)).versions.map(({ version }) => version)).toEqual([5]);
   });
 
   it('moves a pending row of a writer that is not back yet', async () => {

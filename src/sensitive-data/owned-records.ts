@@ -34,8 +34,8 @@ export class OwnedRecords implements UserOwned {
     return count;
   }
 
-  countUnder(userId: string, version: number): Promise<number> {
-    return valuesUnder(userId, version, {
+  countUnder(userId: string, versions: readonly number[]): Promise<readonly number[]> {
+    return valuesUnder(userId, versions, {
       rows: this.#rows,
       index: 'owner_version',
       versionsOf: (row) => [row.key_version],

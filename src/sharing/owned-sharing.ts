@@ -43,8 +43,8 @@ export class OwnedSharing implements UserOwned {
     return count;
   }
 
-  countUnder(userId: string, version: number): Promise<number> {
-    return valuesUnder(userId, version, {
+  countUnder(userId: string, versions: readonly number[]): Promise<readonly number[]> {
+    return valuesUnder(userId, versions, {
       rows: this.#groups,
       index: 'owner_version',
       versionsOf: (row) => [row.key_version],

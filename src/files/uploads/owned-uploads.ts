@@ -39,8 +39,8 @@ export class OwnedUploads implements UserOwned {
     return count;
   }
 
-  countUnder(userId: string, version: number): Promise<number> {
-    return valuesUnder(userId, version, {
+  countUnder(userId: string, versions: readonly number[]): Promise<readonly number[]> {
+    return valuesUnder(userId, versions, {
       rows: this.#rows,
       index: 'seal_version',
       versionsOf: (row) => [row.seal_version],

@@ -80,14 +80,12 @@ export class UserKeyRotationJob implements OnModuleInit {
    */
   async #dropUnused(job: RunningJob, target: number): Promise<number> {
     const { owner } = userKeyRotationData(job.data);
-    const { versions } = await this.keys.state(owner);
-    const unused = new Set<number>();
-    let left = 0;
-    for (const { version } of versions.filter((entry) => entry.version < target)) {
-      const count = await countUnder(this.houses.all, owner, version);
-      if (count === 0) unused.add(version);
-      left += count;
-    }
+    const former = (await this.keys.state(owner)).versions
+      .map(({ version }) => version)
+      .filter((each) => each < target);
+    const counts = await countUnder(this.houses.all, owner, former);
+    const unused = new Set(former.filter((_, at) => counts[at] === 0));
+    const left = counts.reduce((sum, count) => sum + count, 0);
     await job.hold();
     const dropped = await this.keys.drop(owner, unused);
     failpoint('user-key-rotation.dropped');
@@ -102,7 +100,19 @@ export class UserKeyRotationJob implements OnModuleInit {
   }
 }
 
-async function countUnder(houses: readonly UserOwned[], owner: string, version: number): Promise<number> {
-  const counts = await Promise.all(houses.map((house) => house.countUnder(owner, version)));
-  return counts.reduce((sum, count) => sum + count, 0);
+/** For each version, in all of them together. */
+async function countUnder(
+  houses: readonly UserOwned[],
+  owner: string,
+  versions: readonly number[],
+): Promise<readonly number[]> {
+  if (versions.length === 0) return [];
+  const counts = await Promise.all(houses.map((house) => house.countUnder(owner, versions)));
+  return versions.map((_, at) => counts.reduce((sum, count) => sum + required(count[at]), 0));
+}
+
+/** A count that is missing must never read as 0: the version would end. */
+function required(count: number | undefined): number {
+  if (count === undefined) throw new TypeError('a house counted too few versions');
+  return count;
 }

@@ -16,4 +16,4 @@ export { UserKeySweeper } from './user-key-sweeper';
 export { storedRow } from './user-key-form';
 export { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 export { UserKeysModule } from './user-keys.module';
-export { type SealedValues, valuesUnder, versionIn } from './values-under';
+export { type SealedValues, valuesUnder, VersionCounts, versionIn } from './values-under';

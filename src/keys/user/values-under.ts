@@ -17,26 +17,47 @@ export interface SealedValues<T extends Doc> {
 
 const logger = new Logger('UserKeys');
 
+/** How many rows name each of some versions, in the order of these. */
+export class VersionCounts {
+  readonly #counts: Map<number, number>;
+
+  constructor(versions: readonly number[]) {
+    this.#counts = new Map(versions.map((version) => [version, 0]));
+  }
+
+  /** One row, by the versions that it names; it counts once for each. */
+  add(named: Iterable<number>): void {
+    for (const version of new Set(named)) {
+      const count = this.#counts.get(version);
+      if (count !== undefined) this.#counts.set(version, count + 1);
+    }
+  }
+
+  get all(): readonly number[] {
+    return [...this.#counts.values()];
+  }
+}
+
 /**
- * Rows of an owner that may need a version of the owner's key, pending ones and what does not open included: the version ends where there are
- * none. From the rows and the envelopes themselves; a column counts beside its envelope, and a row that does not hold its seal for any version.
+ * Rows of an owner that may need each of these versions of the owner's key, pending ones and what does not open included: a version ends where
+ * there are none. From the rows and the envelopes themselves, in one pass; a column counts beside its envelope, and a row that does not hold
+ * its seal for any version. On the embedded store the pass reads the whole collection.
  */
 export async function valuesUnder<T extends Doc>(
   ownerId: string,
-  version: number,
+  versions: readonly number[],
   { rows, index, versionsOf, envelopesOf }: SealedValues<T>,
-): Promise<number> {
+): Promise<readonly number[]> {
+  if (versions.length === 0) return [];
   const forged = new NamedRows();
-  let count = 0;
-  for await (const row of everyScanned(rows, index, [ownerId], (id) => forged.add(id))) {
-    const named = [...versionsOf(row), ...envelopesOf(row).map(versionIn)];
-    if (named.includes(version)) count += 1;
-  }
+  const counts = new VersionCounts(versions);
+  for await (const row of everyScanned(rows, index, [ownerId], (id) => forged.add(id)))
+    counts.add([...versionsOf(row), ...envelopesOf(row).map(versionIn)]);
   if (forged.count > 0) {
     const { name } = rows.definition;
     logger.error(`rows of ${name} that do not hold their seal keep versions of a user key: ${forged.first.join(', ')}`);
   }
-  return count + forged.count;
+  return counts.all.map((count) => count + forged.count);
 }
 
 /** The key version that an envelope in hex names; 0 where there is none, or one that is too damaged to name any. */

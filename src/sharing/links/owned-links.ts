@@ -17,8 +17,8 @@ export class OwnedLinks implements UserOwned {
     return Promise.resolve(0);
   }
 
-  countUnder(): Promise<number> {
-    return Promise.resolve(0);
+  countUnder(_userId: string, versions: readonly number[]): Promise<readonly number[]> {
+    return Promise.resolve(versions.map(() => 0));
   }
 
   erase(userId: string): Promise<number> {
