@@ -88,7 +88,7 @@ export class Secrets {
     } catch (error) {
       throw error instanceof StartRefused
         ? error
-        : new StartRefused(`DATA_DIR must be a folder that can be written: ${codeOf(error)}.`);
+        : new StartRefused(`DATA_DIR must be a folder that can be written, with hard links: ${codeOf(error)}.`);
     }
   }
 }

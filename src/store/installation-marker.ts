@@ -1,10 +1,12 @@
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newId, StartRefused } from '../kernel';
 
 const FILE = 'installation.json';
 /** A container's root may be read-only when neither store nor blobs are kept in it: then there is nothing to confuse either. */
 const UNWRITABLE = ['EROFS', 'EACCES', 'EPERM'];
+/** What link(2) answers where the file system of a folder that can be written has no hard links. */
+const LINKLESS = ['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
 
 export interface Marker {
   readonly installation_id: string;
@@ -96,14 +98,31 @@ async function writeOnce(folder: string, name: string, content: object): Promise
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await writeFile(draft, `${JSON.stringify(content)}\n`, { flag: 'wx', mode: 0o600, flush: true });
-    // A link shows the whole file or none, and does not replace one that another process made first.
-    await link(draft, join(folder, name));
+    await putInPlace(draft, join(folder, name));
   } catch (error) {
-    const code = codeOf(error);
-    if (code !== 'EEXIST' && !UNWRITABLE.includes(code)) throw error;
+    if (!UNWRITABLE.includes(codeOf(error))) throw error;
   } finally {
     await rm(draft, { force: true }).catch(() => undefined);
   }
 }
+
+/** A link shows the whole file or none, and does not replace one that another process made first. */
+async function putInPlace(draft: string, path: string): Promise<void> {
+  try {
+    await link(draft, path);
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'EEXIST') return;
+    if (!LINKLESS.includes(code)) throw error;
+    // What this may replace was written at the same moment, by a process that read the same document.
+    if (!(await isThere(path))) await rename(draft, path);
+  }
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? '';

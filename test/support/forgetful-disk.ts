@@ -16,9 +16,10 @@ export interface ForgetfulDisk {
   remove(): Promise<void>;
 }
 
-export async function forgetfulDisk(): Promise<ForgetfulDisk> {
+/** `options`: of the program. */
+export async function forgetfulDisk(...options: '--no-links'[]): Promise<ForgetfulDisk> {
   const path = mkdtempSync(join(tmpdir(), 'coffer-forgetful-'));
-  const server = startProcess('python3', [PROGRAM, path]);
+  const server = startProcess('python3', [PROGRAM, path, ...options]);
   const said = (word: string): number => server.output().split(word).length - 1;
   const hasSaid = async (word: string, times: number): Promise<void> => {
     await waitFor(`a disk that has ${word}`, () => said(word) >= times || !server.running());

@@ -6,7 +6,7 @@ that no fsync of the folder followed is undone. That is the least that POSIX pro
 
 It lives in memory and speaks the FUSE protocol (7.31, linux/fuse.h) to /dev/fuse itself, so it needs Linux, Python and the right to mount.
 Nothing is cached by the kernel. Usage: forgetful_disk.py FOLDER; prints `mounted`, and `forgotten` after each SIGUSR1; SIGTERM unmounts.
-With --try it mounts, unmounts and ends.
+With --try it mounts, unmounts and ends. With --no-links it has no hard links, as vfat has none.
 """
 import ctypes
 import errno
@@ -129,6 +129,8 @@ class Disk:
         self.nodes[target].names[new] = moved
 
     def op13_link(self, ino, body):
+        if '--no-links' in sys.argv:
+            raise OSError(errno.EPERM, 'no hard links')
         (source,) = struct.unpack_from('<Q', body)
         if name_of(body[8:]) in self.nodes[ino].names:
             raise OSError(errno.EEXIST, 'the name is taken')

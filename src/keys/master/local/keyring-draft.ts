@@ -5,6 +5,7 @@ import { OWNER_ONLY, unless } from './durable-files';
 
 const PREFIX = 'keyring.draft.';
 
+export const newDraftPath = (dataDir: string): string => join(dataDir, `${PREFIX}${newId()}`);
 export const isDraft = (name: string): boolean => name.startsWith(PREFIX);
 
 /**
@@ -18,7 +19,7 @@ export class KeyringDraft {
   ) {}
 
   static async begin(dataDir: string): Promise<KeyringDraft> {
-    const path = join(dataDir, `${PREFIX}${newId()}`);
+    const path = newDraftPath(dataDir);
     return new KeyringDraft(path, await open(path, 'wx', OWNER_ONLY));
   }
 

@@ -8,6 +8,7 @@ import { nextMasterVersion } from '../key-wrap';
 import type { MasterKeyState } from '../master-key';
 import { type Keyring, newKeyring, withNewVersion, withoutVersions } from './keyring';
 import { errnoOf } from './errno';
+import { linkRefusal } from './hard-links';
 import { KeyringFault } from './keyring-format';
 import { KeyringStore } from './keyring-store';
 
@@ -24,20 +25,34 @@ export class LocalMasterKey extends HeldMasterKey {
   readonly #keyrings: KeyringStore;
   #flight: Promise<Keyring> | undefined;
 
-  constructor(dataDir: string, rootKey: string) {
+  constructor(
+    private readonly dataDir: string,
+    rootKey: string,
+  ) {
     super('local');
     this.#keyrings = new KeyringStore(dataDir, rootKey);
   }
 
   async open({ create = true }: { readonly create?: boolean } = {}): Promise<void> {
     try {
-      if ((await this.#keyrings.reload()) !== undefined) return;
-      if (!create)
+      const found = await this.#keyrings.reload();
+      if (found === undefined && !create)
         throw new StartRefused(`${this.#keyrings.path} is missing: put the keyring of this installation back.`);
-      await this.#first();
+      await this.#requireLinks();
+      if (found === undefined) await this.#first();
     } catch (error) {
       throw this.#startRefusal(error);
     }
+  }
+
+  /** A keyring that cannot be rotated is told at the start, and not when a version has to end. */
+  async #requireLinks(): Promise<void> {
+    const code = await linkRefusal(this.dataDir);
+    if (code === undefined) return;
+    throw new StartRefused(
+      `${this.dataDir} has no hard links (link: ${code}), which the local keyring is written with: put DATA_DIR on a file system ` +
+        'that has them (docs/operations.md, "Homes of the master key").',
+    );
   }
 
   /** Made here, or by another process that was quicker. */
