@@ -86,6 +86,19 @@ describeWithPart('openbao', 'The shipped policy', () => {
     await expect(bao.request('GET', 'kv/data/user_keys/bob')).rejects.toThrow('404');
   });
 
+  it('lets a stolen token open wraps that were stolen with it for as long as it lives, and shows no key', async () => {
+    const stolen = await serviceToken(bao);
+    const { data: wrapped } = await bao.request('POST', 'transit/encrypt/coffer-master', item, token);
+    const wrap = { ciphertext: wrapped['ciphertext'], context: item.context };
+    const open = () => bao.request('POST', 'transit/decrypt/coffer-master', wrap, stolen);
+    expect((await open()).data).toEqual({ plaintext: item.plaintext });
+    const shown = (await bao.request('GET', 'transit/keys/coffer-master', undefined, stolen)).data['keys'];
+    // Times of making, by version: a key would be an object with its material.
+    expect(Object.values(shown as object).map((made) => typeof made)).toEqual(['number']);
+    await bao.request('POST', 'auth/token/revoke', { token: stolen });
+    await expect(open()).rejects.toThrow('403');
+  });
+
   it('lets a stolen token disable and enable versions of the Transit key, and end none', async () => {
     const path = 'transit/keys/coffer-master';
     await bao.request('POST', `${path}/rotate`, {}, token);
