@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // Builds dist/ when a source is newer than the last build, and does nothing otherwise. Several callers at once build once.
+// An image has no sources: what was built for it is all there is.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -20,6 +21,7 @@ function newest(path) {
 }
 
 function isFresh() {
+  if (!existsSync(join(root, 'src'))) return true;
   try {
     statSync(join(root, 'dist/main.js'));
     return Number(readFileSync(stamp, 'utf8')) >= Math.max(...INPUTS.map((path) => newest(join(root, path))));

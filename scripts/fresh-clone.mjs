@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The README's first promise, tried: clones this repository into a temporary folder and, with nothing of this environment but what
 // npm needs, runs `npm install && npm start`, waits until it is ready, ends it as Ctrl-C does, and starts it again on the same data.
+// Then `npm ci --omit=dev`, as the image is made. Neither changes a file of the clone.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -62,9 +63,23 @@ function run(command, args, options) {
   if (result.status !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${result.status}`);
 }
 
+/** What an installation changes in a clone would be in the next commit of whoever made it. */
+function untouched(by) {
+  const changed = spawnSync('git', ['status', '--porcelain'], { cwd: clone, encoding: 'utf8' }).stdout;
+  if (changed !== '') throw new Error(`${by} changed files of the clone:\n${changed}`);
+}
+
+/** As the Dockerfile installs for its last stage. */
+function cleanInstall() {
+  run('npm', ['ci', '--omit=dev', '--no-audit', '--no-fund'], { cwd: clone, env: machineEnvironment() });
+  untouched('npm ci');
+  run(join(clone, 'bin/coffer-server'), ['--help'], { stdio: 'ignore' });
+}
+
 try {
   run('git', ['clone', '--quiet', root, clone], {});
   run('npm', ['install', '--no-audit', '--no-fund'], { cwd: clone, env: machineEnvironment() });
+  untouched('npm install');
   const port = await freePort();
   const first = await started(port);
   await post(first.url, '/register', person);
@@ -74,6 +89,8 @@ try {
   await post(second.url, '/login', { username: person.username, password: person.password });
   await second.interrupt();
   console.log('the second start had the data of the first');
+  cleanInstall();
+  console.log('npm ci installs what the lock file says');
 } catch (error) {
   console.error(`fresh clone: ${error.message}`);
   process.exitCode = 1;

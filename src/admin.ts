@@ -1,15 +1,17 @@
 import 'reflect-metadata';
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { once } from 'node:events';
 import { Attempts } from './auth';
-import { AuditSink, DomainError, Role, StartRefused, audited } from './kernel';
+import { AuditSink, DomainError, Role, StartRefused, audited, isoTime } from './kernel';
 import { Startup } from './startup';
 import { SCHEMA, Store, raiseSchema, replacePeppers } from './store';
 import { WrongUsage, runTool } from './tool';
 import { UserDoc, Users, parseUsername } from './users';
 import { withService } from './with-service';
 
-const HELP = `Usage: npm run admin -- COMMAND
+const HELP = `Usage: coffer-server admin COMMAND   (in a clone: npm run admin -- COMMAND)
 
+  users              lists all accounts by user name, each with id, role, state and the time of its registration
   grant USERNAME     makes an account an administrator
   revoke USERNAME    makes it an ordinary user again
   unlock USERNAME    forgets the wrong passwords and codes that keep an account from logging in, by its user name and its verified address
@@ -29,6 +31,7 @@ async function main(args: readonly string[]): Promise<string> {
   if (args.includes('--help') || args.includes('-h')) return HELP;
   if (args.length === 1 && args[0] === 'replace-pepper') return withService(replacePepper, { repair: true });
   if (args.length === 1 && args[0] === 'finish-upgrade') return withService(finishUpgrade);
+  if (args.length === 1 && args[0] === 'users') return withService(listUsers);
   const [command = '', name = '', ...rest] = args;
   if (command === 'unlock' && name !== '' && rest.length === 0) return withService((app) => unlock(app, name));
   const role = Object.hasOwn(ROLES, command) ? ROLES[command] : undefined;
@@ -51,6 +54,19 @@ async function finishUpgrade(app: NestFastifyApplication): Promise<string> {
   } as const;
   const { lowest_schema } = await audited(app.get(AuditSink), intent, () => raiseSchema(app.get(Store), SCHEMA));
   return `Only releases of schema ${String(lowest_schema)} or later serve this installation now.\n`;
+}
+
+/** Written as they are read: an installation may have more accounts than memory should hold. */
+async function listUsers(app: NestFastifyApplication): Promise<string> {
+  const forged: string[] = [];
+  let count = 0;
+  for await (const user of app.get(Users, { strict: false }).all((id) => forged.push(id))) {
+    count += 1;
+    const columns = [user._id, user.username, user.role, user.state, isoTime(user.created_at)];
+    if (!process.stdout.write(`${columns.join('  ')}\n`)) await once(process.stdout, 'drain');
+  }
+  const damaged = forged.map((id) => `The row of ${id} does not hold its seal.\n`);
+  return `${damaged.join('')}${count === 1 ? '1 account' : `${count} accounts`}\n`;
 }
 
 async function activeUser(app: NestFastifyApplication, name: string): Promise<UserDoc> {

@@ -10,7 +10,7 @@ import { WrongUsage, runTool } from './tool';
 import { StoreCopy } from './wiring';
 import { withService } from './with-service';
 
-const HELP = `Usage: npm run backup -- FOLDER
+const HELP = `Usage: coffer-server backup FOLDER   (in a clone: npm run backup -- FOLDER)
 
   FOLDER     where the copy goes; it must be empty or not there yet
   --help     shows this

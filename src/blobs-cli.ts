@@ -9,7 +9,7 @@ import { Startup } from './startup';
 import { WrongUsage, runTool } from './tool';
 import { withService } from './with-service';
 
-const HELP = `Usage: npm run blobs -- COMMAND
+const HELP = `Usage: coffer-server blobs COMMAND   (in a clone: npm run blobs -- COMMAND)
 
   migrate --to s3|gridfs|filesystem
              moves all blobs (encrypted contents of files) to that store while the service goes on. Every process of the service must

@@ -5,7 +5,7 @@ import { rotate } from './keys-cli/rotate';
 import { trim } from './keys-cli/trim';
 import { WrongUsage, runTool } from './tool';
 
-const HELP = `Usage: npm run keys -- COMMAND
+const HELP = `Usage: coffer-server keys COMMAND   (in a clone: npm run keys -- COMMAND)
 
   status     shows the master key's home and versions, and the rotation that is under way
   rotations  lists the last rotations of the master key, newest first

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { ErasureReceipt, ReceiptFault, Receipts, verifyReceipt } from './account-lifecycle';
 import { WrongUsage, runTool } from './tool';
 
-const HELP = `Usage: npm run receipts -- COMMAND
+const HELP = `Usage: coffer-server receipts COMMAND   (in a clone: npm run receipts -- COMMAND)
 
   verify FILE --key PUBLIC_KEY   checks a receipt of an erase, without the service, and says what it means
   public-key                     prints the public key that this installation's receipts are verified with

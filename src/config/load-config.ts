@@ -26,7 +26,7 @@ const DAY_SECONDS = 86_400;
 const MASTER_KEYS = ['transit', 'kv', 'local'] as const;
 
 /**
- * The configuration from the environment; a file `.env` in the working directory stands below it.
+ * The configuration from the environment; below it stands the file that COFFER_ENV_FILE names, or `.env` in the working directory.
  * @throws StartRefused naming the variable and the rule.
  */
 export function loadConfig(options: LoadOptions): Config {
@@ -45,8 +45,13 @@ export function loadConfig(options: LoadOptions): Config {
 }
 
 function environment(): Environment {
-  const file = resolve('.env');
+  const file = envFile(process.env);
   return { ...(existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {}), ...process.env };
+}
+
+/** The file that stands below the environment. One that is named has to be there: without its secrets nothing would open. */
+function envFile(env: Environment): string {
+  return readable(new EnvReader(env), 'COFFER_ENV_FILE') ?? resolve('.env');
 }
 
 /** Values that API.md promises and this version does not serve: passing them over would be a false promise. */

@@ -50,6 +50,11 @@ export class Users {
     return count;
   }
 
+  /** All accounts, by user name. `onForged` hears the ids of rows that do not hold their seal. */
+  all(onForged: (id: string) => void): AsyncIterable<UserDoc> {
+    return everyRow(this.#rows, 'username', [], onForged);
+  }
+
   /** Accounts whose registration has not ended. */
   pending(): AsyncIterable<UserDoc> {
     return everyRow(this.#rows, 'role', ['user', 'pending'], () => undefined);

@@ -6,6 +6,7 @@ interface ComposeService {
   readonly image?: string;
   readonly profiles?: readonly string[];
   readonly build?: string;
+  readonly command?: readonly string[];
   readonly user?: string;
   readonly ports?: readonly string[];
   readonly healthcheck?: { readonly test?: readonly string[]; readonly disable?: boolean };
@@ -98,6 +99,13 @@ describe('docker-compose.yml', () => {
     expect(mounts.filter((source) => source.startsWith('.') && !existsSync(join(root, source)))).toEqual([]);
   });
 
+  it('starts the app by the command of its image, and hands its secrets to each process of the container', () => {
+    const app = compose.services['app'];
+    expect(app?.command).toBeUndefined();
+    expect(app?.environment?.['COFFER_ENV_FILE']).toBe('/run/coffer/app.env');
+    expect(app?.volumes).toContain('app-secrets:/run/coffer:ro');
+  });
+
   it('says aloud what it sets against the production defaults', () => {
     expect(compose.services['app']?.environment).toMatchObject({
       NODE_ENV: 'production',
@@ -141,8 +149,14 @@ describe('Dockerfile', () => {
   });
 
   it('starts the service as process 1, so that it gets the signals', () => {
-    expect(instruction('CMD')).toEqual([expect.stringMatching(/^CMD \["node", .*"dist\/main\.js"\]$/)]);
+    expect(instruction('CMD')).toEqual(['CMD ["coffer-server"]']);
+    expect(text('bin/coffer-server').trimEnd().split('\n').at(-1)).toMatch(/^exec node /);
     expect(instruction('ENTRYPOINT')).toEqual([]);
+  });
+
+  it('installs exactly what the lock file says', () => {
+    const installs = instruction('RUN').filter((line) => / npm /.test(line));
+    expect(installs.map((line) => /npm (ci|install|i)\b/.exec(line)?.[1])).toEqual(['ci', 'ci']);
   });
 
   it('copies nothing that .dockerignore leaves out', () => {
@@ -152,7 +166,8 @@ describe('Dockerfile', () => {
       .map((line) => line.slice(1));
     const sources = instruction('COPY')
       .filter((line) => !line.includes('--from='))
-      .flatMap((line) => line.split(/\s+/).slice(1, -1));
+      .flatMap((line) => line.split(/\s+/).slice(1, -1))
+      .filter((word) => !word.startsWith('--'));
     expect(sources.filter((source) => !kept.some((name) => source === name || source.startsWith(`${name}/`)))).toEqual(
       [],
     );
