@@ -42,8 +42,8 @@ describe('The image', () => {
   });
 
   afterAll(async () => {
-    await service?.kill();
-    await image?.remove();
+    await service.kill();
+    await image.remove();
   });
 
   const run = (command: string, ...args: string[]): Promise<{ code: number; out: string; err: string }> =>
@@ -103,7 +103,7 @@ describe('The image', () => {
 
   it('refuses a file of variables that is not there, and names it', async () => {
     const gone = { ...env, COFFER_ENV_FILE: join(image.folder, 'gone.env') };
-    const refused = await startProcess('/usr/bin/env', ['coffer-server'], { env: gone, cwd: image.workdir });
+    const refused = startProcess('/usr/bin/env', ['coffer-server'], { env: gone, cwd: image.workdir });
     expect(await refused.exited).toBe(1);
     expect(refused.output()).toBe('coffer: COFFER_ENV_FILE must be the path of a file that exists.\n');
   });

@@ -58,8 +58,8 @@ export async function layOutImage(): Promise<Image> {
 /** `NAME=value ...`; a value that is a path of the image becomes one of the folder. */
 function variables(text: string, folder: string): Record<string, string> {
   const pairs = text.split(/\s+/).map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]);
-  return Object.fromEntries(
-    pairs.map(([name, value = '']) => {
+  return Object.fromEntries<string>(
+    pairs.map(([name = '', value = '']): [string, string] => {
       const expanded = value.split(':').map((part) => (part.startsWith('/') ? join(folder, part) : part));
       return [name, expanded.join(':').replace('$PATH', process.env['PATH'] ?? '')];
     }),
