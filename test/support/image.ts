@@ -43,7 +43,8 @@ export async function layOutImage(): Promise<Image> {
   const folder = await mkdtemp(join(tmpdir(), 'coffer-image-'));
   let workdir = folder;
   let env: Record<string, string> = {};
-  let [command, healthcheck]: string[][] = [[], []];
+  let command: readonly string[] = [];
+  let healthcheck: readonly string[] = [];
   const inside = (path: string): string => join(isAbsolute(path) ? folder : workdir, path);
   for (const { name, rest } of lastStage()) {
     if (name === 'WORKDIR') workdir = inside(rest);
