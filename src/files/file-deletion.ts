@@ -6,7 +6,7 @@ import { FileAccess } from './file-access';
 import { fileNotFound } from './file-cipher';
 import { FileRemoval } from './file-removal';
 import { Precondition, currentTags } from './file-tags';
-import { ActiveFile, FileDoc, isInTrash, isVisible } from './file.collection';
+import { WholeFile, isInTrash, isVisible } from './file.collection';
 
 export interface Removal {
   /** The request's If-Match, where it has one. */
@@ -32,33 +32,39 @@ export class FileDeletion {
 
   /** @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`, `integrity_failed`. */
   async remove(caller: Principal, id: string, { holds, permanent = false }: Removal = {}): Promise<void> {
-    if (holds !== undefined) await this.check(caller, id, holds);
     const what = { actor: caller.userId, resource: `file/${id}` };
+    const trashed = await this.access.trashed(caller, id);
     if (permanent || this.#trashMs === 0) {
-      await audited(this.audit, { action: 'file.delete', ...what }, () => this.removeForGood(caller, id));
-    } else if ((await this.access.trashed(caller, id)) === undefined) {
-      await audited(this.audit, { action: 'file.trash', ...what }, () => this.moveToTrash(caller, id));
+      await audited(this.audit, { action: 'file.delete', ...what }, () => this.removeForGood(caller, id, holds));
+    } else if (trashed === undefined) {
+      await audited(this.audit, { action: 'file.trash', ...what }, () => this.moveToTrash(caller, id, holds));
+    } else {
+      await this.check(trashed, holds);
     }
   }
 
-  /** As the file is now: one that is changed between this look and the removal goes as well. */
-  private async check(caller: Principal, id: string, holds: Precondition): Promise<void> {
-    const row = (await this.access.trashed(caller, id)) ?? (await this.access.owned(caller, { id }));
-    await this.sealer.with(row.owner_id, (keys) => holds(...currentTags(keys, row as ActiveFile)));
+  /** Called on the row that a conditional write is about to replace, so nothing comes between the two. */
+  private async check(row: WholeFile, holds: Precondition | undefined): Promise<void> {
+    if (holds !== undefined) await this.sealer.with(row.owner_id, (keys) => holds(...currentTags(keys, row)));
   }
 
-  private async removeForGood(caller: Principal, id: string): Promise<void> {
+  private async removeForGood(caller: Principal, id: string, holds: Precondition | undefined): Promise<void> {
     if ((await this.access.trashed(caller, id)) === undefined) await this.access.owned(caller, { id });
-    const isThere = (row: FileDoc): boolean => isVisible(row, this.clock.now()) || isInTrash(row, this.clock.now());
-    const row = await this.removal.begin(id, isThere);
+    const row = await this.removal.begin(id, async (current) => {
+      const now = this.clock.now();
+      if (!isVisible(current, now) && !isInTrash(current, now)) return false;
+      await this.check(current, holds);
+      return true;
+    });
     if (row === undefined) throw fileNotFound();
     // It is gone already; what cannot be cleared away now the sweeper takes.
     await this.removal.finish(row).catch(() => undefined);
   }
 
-  private async moveToTrash(caller: Principal, id: string): Promise<void> {
+  private async moveToTrash(caller: Principal, id: string, holds: Precondition | undefined): Promise<void> {
     await this.access.owned(caller, { id });
-    if (await this.removal.trash(id, this.clock.now() + this.#trashMs)) return;
+    const purgeAt = this.clock.now() + this.#trashMs;
+    if (await this.removal.trash(id, purgeAt, (current) => this.check(current, holds))) return;
     // The same request once more, a moment ago.
     if ((await this.access.trashed(caller, id)) === undefined) throw fileNotFound();
   }

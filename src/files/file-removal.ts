@@ -28,13 +28,14 @@ export class FileRemoval {
   }
 
   /**
-   * From here on nobody sees the file, its name is free and its keys are gone. `applies` looks at the row as it is now.
+   * From here on nobody sees the file, its name is free and its keys are gone. `applies` looks at the row that this write
+   * replaces, in each attempt; what it throws ends the removal.
    * @returns the row for `finish`; undefined where it does not apply (any more).
    */
-  async begin(fileId: string, applies: (row: FileDoc) => boolean): Promise<FileDoc | undefined> {
+  async begin(fileId: string, applies: (row: FileDoc) => boolean | Promise<boolean>): Promise<FileDoc | undefined> {
     const outcome = { begun: false };
-    const row = await update(this.#files, fileId, (current) => {
-      outcome.begun = current.state !== 'deleting' && applies(current);
+    const row = await update(this.#files, fileId, async (current) => {
+      outcome.begun = current.state !== 'deleting' && (await applies(current));
       return outcome.begun ? this.deleting(current) : undefined;
     });
     failpoint('file.deleting');
@@ -56,12 +57,18 @@ export class FileRemoval {
     faults.tell();
   }
 
-  /** Moves a visible file to the trash: nobody reads it there, and its name is free. False where it is not visible (any more). */
-  async trash(fileId: string, purgeAt: number): Promise<boolean> {
+  /**
+   * Moves a visible file to the trash: nobody reads it there, and its name is free. `check` throws where the row that this write
+   * replaces is not the one that the caller means. False where the file is not visible (any more).
+   */
+  async trash(fileId: string, purgeAt: number, check?: (row: ActiveFile) => Promise<void>): Promise<boolean> {
     const outcome = { trashed: false };
-    await update(this.#files, fileId, (row) => {
-      outcome.trashed = isVisible(row, this.clock.now());
-      return outcome.trashed ? this.inTrash(row as ActiveFile, purgeAt) : undefined;
+    await update(this.#files, fileId, async (row) => {
+      outcome.trashed = false;
+      if (!isVisible(row, this.clock.now())) return undefined;
+      await check?.(row);
+      outcome.trashed = true;
+      return this.inTrash(row, purgeAt);
     });
     failpoint('file.trashed');
     return outcome.trashed;
@@ -69,17 +76,20 @@ export class FileRemoval {
 
   /**
    * Drops single contents of a file that stays, and clears them away. What cannot be cleared away now the sweeper takes.
+   * `check` throws where the row that this write replaces is not the one that the caller means.
    * @returns whether there were any, and the row as it is then.
    */
   async dropContents(
     fileId: string,
     chosen: (content: OtherContent) => boolean,
+    check?: (row: FileDoc) => Promise<void>,
   ): Promise<{ readonly found: boolean; readonly row: FileDoc | undefined }> {
     const blobIds = new Set<string>();
-    const row = await update(this.#files, fileId, (current) => {
+    const row = await update(this.#files, fileId, async (current) => {
       blobIds.clear();
       if (current.state === 'deleting') return undefined;
       for (const content of current.others ?? []) if (chosen(content)) blobIds.add(content.blob_id);
+      if (blobIds.size > 0) await check?.(current);
       return dropping(current, blobIds, this.stamp());
     });
     failpoint('file.content-dropped');

@@ -1,7 +1,7 @@
 import { sha256 } from '../crypto';
 import { OwnerKeys } from '../keys/user';
 import { FileView, showFile } from './file-view';
-import { ActiveFile } from './file.collection';
+import { ActiveFile, WholeFile } from './file.collection';
 
 /**
  * Holds a change against what the request says of the state to be changed (If-Match); looked at again in each attempt to store the change.
@@ -23,7 +23,7 @@ export const metadataTag = (view: FileView): string =>
   `"${view.id}.${view.version}.m${shortHash(JSON.stringify(view))}"`;
 
 /** What If-Match of a change may name: content or metadata, as they are now. */
-export const currentTags = (keys: OwnerKeys, row: ActiveFile): readonly string[] => [
+export const currentTags = (keys: OwnerKeys, row: WholeFile): readonly string[] => [
   contentTag(row),
   metadataTag(showFile(keys, row)),
 ];

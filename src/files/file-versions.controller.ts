@@ -10,6 +10,8 @@ import { FileVersions } from './file-versions';
 import { FileDto } from './files.dto';
 import { FilesService } from './files.service';
 
+const IF_MATCH = { name: 'If-Match', required: false, description: 'The ETag of content or metadata that was read' };
+
 @ApiTags('Files')
 @ApiBearerAuth()
 @Controller('files')
@@ -27,20 +29,29 @@ export class FileVersionsController {
     return { items: [...(await this.versions.list(caller, id))], next_cursor: null };
   }
 
-  /** Removes an earlier version for good. The current one goes with its file, or becomes an earlier one when another comes. */
+  /**
+   * Removes an earlier version for good. The current one goes with its file, or becomes an earlier one when another comes. If-Match
+   * takes the ETag of that version's content as well as those of the file.
+   */
   @Delete(':id/versions/:version')
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ access: 'user' })
-  @ApiProblems('permission_denied', 'file_not_found', 'conflict', 'integrity_failed')
-  async remove(@Caller() caller: Principal, @Param('id') id: string, @Param('version') version: string): Promise<void> {
-    await this.versions.remove(caller, id, numberOf(version));
+  @ApiHeader(IF_MATCH)
+  @ApiProblems('permission_denied', 'file_not_found', 'conflict', 'precondition_failed', 'integrity_failed')
+  async remove(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Param('version') version: string,
+    @Headers('if-match') ifMatch: string | undefined,
+  ): Promise<void> {
+    await this.versions.remove(caller, id, numberOf(version), ifMatch === undefined ? undefined : matching(ifMatch));
   }
 
   /** Stores the content of an earlier version once more, as the newest one. With If-Match only if nobody changed the file since. */
   @Post(':id/versions/:version/restore')
   @HttpCode(HttpStatus.OK)
   @Policy({ access: 'user' })
-  @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag of content or metadata that was read' })
+  @ApiHeader(IF_MATCH)
   @ApiProblems('permission_denied', 'file_not_found', 'conflict', 'precondition_failed', 'integrity_failed')
   @ApiProblems('decryption_failed', 'quota_exceeded', 'storage_full', 'kms_unavailable')
   async restore(

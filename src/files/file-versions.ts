@@ -7,7 +7,7 @@ import { fileNotFound, openFacts } from './file-cipher';
 import { FileContents } from './file-contents';
 import { FileRemoval } from './file-removal';
 import { FileReplacements } from './file-replacements';
-import { Precondition } from './file-tags';
+import { Precondition, contentTag, currentTags } from './file-tags';
 import { ActiveFile } from './file.collection';
 
 /** One version of a file, as the API gives it. */
@@ -45,8 +45,11 @@ export class FileVersions {
     );
   }
 
-  /** Removes an earlier version for good. @throws DomainError `file_not_found`, `permission_denied`, `conflict` for the current one. */
-  async remove(caller: Principal, id: string, version: number): Promise<void> {
+  /**
+   * Removes an earlier version for good. `holds` is asked in the write that drops it: for the tag of that version or those of the file.
+   * @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`, `conflict` for the current one.
+   */
+  async remove(caller: Principal, id: string, version: number, holds?: Precondition): Promise<void> {
     const what = {
       action: 'file.version-delete',
       actor: caller.userId,
@@ -58,9 +61,16 @@ export class FileVersions {
       const { found } = await this.removal.dropContents(
         id,
         (content) => content.version === version && content.state === 'former',
+        async (row) => this.check(row as ActiveFile, version, holds),
       );
       if (!found) throw fileNotFound();
     });
+  }
+
+  private async check(row: ActiveFile, version: number, holds: Precondition | undefined): Promise<void> {
+    if (holds === undefined) return;
+    const own = contentTag({ _id: row._id, version });
+    await this.sealer.with(row.owner_id, (keys) => holds(own, ...currentTags(keys, row)));
   }
 
   /** The content of an earlier version as a new one. @throws DomainError as FileReplacements.replace, `conflict` for the current one. */

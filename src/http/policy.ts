@@ -37,17 +37,22 @@ export interface RoutePolicy {
   readonly errors?: 'tus';
 }
 
+/** What Nest keeps of a handler's parameters: `<kind>:<index>`, and the name where the decorator has one. */
+type DeclaredInput = Readonly<Record<string, { readonly data?: unknown }>>;
+
 /** Declares a route's policy: `@Policy({ access: 'user', stepUp: true })`. */
 export function Policy(policy: RoutePolicy): MethodDecorator {
   const frozen = Object.freeze({ ...policy });
   return (target, key, descriptor: PropertyDescriptor) => {
     // Decorators of parameters ran before this one, so what the handler takes is known here.
-    const declared: unknown = Reflect.getMetadata(ROUTE_ARGS_METADATA, target.constructor, key);
-    const kinds = Object.keys(declared ?? {}).map((name) => Number(name.split(':')[0]));
+    const declared = (Reflect.getMetadata(ROUTE_ARGS_METADATA, target.constructor, key) ?? {}) as DeclaredInput;
+    const inputs = Object.entries(declared).map(([name, { data }]) => ({ kind: Number(name.split(':')[0]), data }));
+    const takes = (kind: RouteParamtypes): boolean => inputs.some((input) => input.kind === Number(kind));
     const rules: RouteRules = {
       policy: frozen,
-      takesBody: kinds.includes(RouteParamtypes.BODY),
-      takesQuery: kinds.includes(RouteParamtypes.QUERY),
+      takesBody: takes(RouteParamtypes.BODY),
+      takesQuery: takes(RouteParamtypes.QUERY),
+      takesIfMatch: inputs.some(({ data }) => data === 'if-match'),
     };
     RouteConfig(routeConfig(rules))(target, key, descriptor);
     if (frozen.idempotent !== undefined) UseInterceptors(IdempotencyInterceptor)(target, key, descriptor);

@@ -6,6 +6,8 @@ export interface RouteRules {
   /** Whether the handler declares a body and a query; the input pipe then looks into them. */
   readonly takesBody: boolean;
   readonly takesQuery: boolean;
+  /** Whether the handler declares the header If-Match; where it does not, one that is sent cannot hold. */
+  readonly takesIfMatch: boolean;
 }
 
 const MEMBER = 'coffer';
