@@ -15,6 +15,18 @@ export default tseslint.config(
         'error',
         { selector: "CallExpression[callee.name='forwardRef']", message: 'A cycle between modules is a design fault.' },
       ],
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: [
+            {
+              name: 'class-validator',
+              importNames: ['IsOptional', 'ValidateIf'],
+              message: 'IsOptional lets null pass all rules: use MayBeAbsent, or MayBeNull where null clears a value.',
+            },
+          ],
+        },
+      ],
       '@typescript-eslint/no-extraneous-class': 'off',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],

@@ -1,25 +1,23 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsInt, IsOptional, IsString, Max, Min, ValidateIf } from 'class-validator';
+import { IsInt, IsString, Max, Min } from 'class-validator';
+import { MayBeAbsent, MayBeNull } from '../http';
 import type { ErrorCode } from '../kernel';
 import { FileCheck, VersionCheck } from './file-verification';
 import { VersionView } from './file-versions';
 import { MAX_EXPIRY_SECONDS } from './upload-request';
-
-/** Null is a value of its own here, and good for `expires_in` alone. */
-const isGiven = (_body: object, value: unknown): boolean => value !== undefined;
 
 export class ChangeFileDto {
   /**
    * The new name: 1 to 255 bytes of UTF-8 without `/` and NUL.
    * @example "report-2026.pdf"
    */
-  @ValidateIf(isGiven)
+  @MayBeAbsent()
   @IsString()
   name?: string;
 
   /** Seconds from now until the file is gone; null for a file without an end. */
   @ApiProperty({ type: Number, nullable: true, required: false, minimum: 1, example: 86400 })
-  @IsOptional()
+  @MayBeNull()
   @IsInt()
   @Min(1)
   @Max(MAX_EXPIRY_SECONDS)
@@ -29,7 +27,7 @@ export class ChangeFileDto {
    * Media type to serve the current version with.
    * @example "application/pdf"
    */
-  @ValidateIf(isGiven)
+  @MayBeAbsent()
   @IsString()
   content_type?: string;
 }
@@ -39,7 +37,7 @@ export class RestoreFileDto {
    * In place of the name that the file had.
    * @example "report (restored).pdf"
    */
-  @ValidateIf(isGiven)
+  @MayBeAbsent()
   @IsString()
   name?: string;
 }

@@ -1,7 +1,7 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsIn, IsInt, IsOptional, IsString, Min } from 'class-validator';
-import { MaxLength, PageQueryDto, wholeNumber } from '../http';
+import { IsIn, IsInt, IsString, Min } from 'class-validator';
+import { MaxLength, MayBeAbsent, PageQueryDto, wholeNumber } from '../http';
 import { MAX_NAME_BYTES } from './file-name';
 import { FileView, ListedFile } from './file-view';
 import { UploadField } from './upload-request';
@@ -109,7 +109,7 @@ export class FileListQueryDto extends PageQueryDto {
    * Only the file of exactly this name.
    * @example "report.pdf"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   name?: string;
 
@@ -117,7 +117,7 @@ export class FileListQueryDto extends PageQueryDto {
    * Only files whose names begin so.
    * @example "report-"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   @MaxLength(MAX_NAME_BYTES)
   prefix?: string;
@@ -126,7 +126,7 @@ export class FileListQueryDto extends PageQueryDto {
    * `true` for the files of others that were granted to the caller. Not together with `name`, `prefix` or `trash`.
    * @example "false"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsIn(['true', 'false'])
   shared?: 'true' | 'false';
 
@@ -134,7 +134,7 @@ export class FileListQueryDto extends PageQueryDto {
    * `true` for the files in the trash.
    * @example "false"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsIn(['true', 'false'])
   trash?: 'true' | 'false';
 }
@@ -144,7 +144,7 @@ export class RemovalQueryDto {
    * `true` removes the file for good, be it in the trash or not; without it what is in the trash stays there.
    * @example "false"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsIn(['true', 'false'])
   permanent?: 'true' | 'false';
 }
@@ -154,7 +154,7 @@ export class VersionQueryDto {
    * Number of the version, from 1; the current one where it is not given. Earlier ones are for the owner alone.
    * @example 1
    */
-  @IsOptional()
+  @MayBeAbsent()
   @Transform(wholeNumber)
   @IsInt()
   @Min(1)
@@ -166,7 +166,7 @@ export class ContentQueryDto extends VersionQueryDto {
    * `true` gives the stored message (AWS Encryption SDK format) instead of the content.
    * @example "true"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsIn(['true', 'false'])
   encrypted?: 'true' | 'false';
 }
@@ -177,7 +177,7 @@ export class ContentFieldsDto implements Partial<Record<Exclude<UploadField, 'na
    * Seconds until the file is gone.
    * @example "86400"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   expires_in?: string;
 
@@ -185,7 +185,7 @@ export class ContentFieldsDto implements Partial<Record<Exclude<UploadField, 'na
    * Media type to serve it with; `application/octet-stream` unless it is given.
    * @example "application/pdf"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   content_type?: string;
 
@@ -193,7 +193,7 @@ export class ContentFieldsDto implements Partial<Record<Exclude<UploadField, 'na
    * The SHA-256 that the content must have, 64 hex digits.
    * @example "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   sha256?: string;
 
@@ -201,12 +201,12 @@ export class ContentFieldsDto implements Partial<Record<Exclude<UploadField, 'na
    * `true` where the client has encrypted the content.
    * @example "false"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   client_encrypted?: string;
 
   /** JSON of up to 16 KiB that is kept, sealed, beside a content that the client encrypted. */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   envelope?: string;
 }
@@ -217,7 +217,7 @@ export class UploadQueryDto extends ContentFieldsDto implements Partial<Record<U
    * The file's name: 1 to 255 bytes of UTF-8 without `/` and NUL. Needed for a raw body.
    * @example "report.pdf"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   name?: string;
 }

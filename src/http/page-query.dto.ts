@@ -1,5 +1,6 @@
 import { Transform } from 'class-transformer';
-import { IsInt, IsOptional, IsString, Max, Min } from 'class-validator';
+import { IsInt, IsString, Max, Min } from 'class-validator';
+import { MayBeAbsent } from './optional-fields';
 import { MaxLength } from './text-length';
 
 export const MAX_LIMIT = 200;
@@ -18,7 +19,7 @@ export class PageQueryDto {
    * How many items at most, 1 to 200.
    * @example 50
    */
-  @IsOptional()
+  @MayBeAbsent()
   @Transform(wholeNumber)
   @IsInt()
   @Min(1)
@@ -26,7 +27,7 @@ export class PageQueryDto {
   limit?: number;
 
   /** Where the former page ended, as that answer gave it. Opaque, and good for the same user and query only. */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   @MaxLength(MAX_CURSOR_CHARS)
   cursor?: string;

@@ -1,8 +1,5 @@
 import { DomainError } from '../kernel';
 
-/** Names that reach into prototypes: refused as keys wherever they stand. */
-export const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
-
 /** What one body may hold. A body within these costs a few milliseconds, whatever its shape. */
 export interface JsonLimits {
   readonly depth: number;
@@ -151,7 +148,6 @@ class Scan {
   }
 
   private key(name: string): void {
-    if (FORBIDDEN_KEYS.has(name)) throw invalid('An object has a key with a reserved name.');
     if (this.level?.names?.add(name) === false) throw invalid('An object has the same key twice.');
   }
 }

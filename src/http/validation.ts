@@ -5,6 +5,7 @@ import { dtoInstances } from './dto-instances';
 /** How many faults of one request are told. */
 export const MAX_FAULTS = 20;
 const MAX_POINTER_CHARS = 200;
+const UNKNOWN = 'is not known here';
 const PARTS: Readonly<Record<string, FieldFault['in']>> = { query: 'query', param: 'path' };
 
 /** Unknown members are refused, nothing is converted silently, and a fault names the field by JSON Pointer and never its value. */
@@ -24,11 +25,13 @@ export class InputPipe extends ValidationPipe {
   }
 
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    const part = PARTS[metadata.type];
+    const inherited = [...inheritedNames(value, '')].map((pointer) => unknownAt(pointer, part));
+    if (inherited.length > 0) throw invalid(inherited);
     try {
       return (await super.transform(value, metadata)) as unknown;
     } catch (error) {
       if (!isDomainError(error, 'validation_failed')) throw error;
-      const part = PARTS[metadata.type];
       throw part === undefined ? error : invalid(error.fields.map((fault) => ({ ...fault, in: part })));
     }
   }
@@ -37,11 +40,27 @@ export class InputPipe extends ValidationPipe {
 export const invalid = (fields: readonly FieldFault[]): DomainError =>
   new DomainError('validation_failed', { fields: fields.slice(0, MAX_FAULTS) });
 
-export const unknownMember = (name: string, part?: FieldFault['in']): FieldFault => ({
-  pointer: pointerTo('', name),
+export const unknownMember = (name: string, part?: FieldFault['in']): FieldFault =>
+  unknownAt(pointerTo('', name), part);
+
+const unknownAt = (pointer: string, part: FieldFault['in']): FieldFault => ({
+  pointer,
   ...(part !== undefined && { in: part }),
-  message: 'is not known here',
+  message: UNKNOWN,
 });
+
+/**
+ * Pointers to members that are named as something of Object.prototype, as `constructor`. No DTO has a field of such a name, yet
+ * class-validator finds the inherited member where it looks for a field's rules, and Nest drops `__proto__` and `prototype` unseen.
+ */
+function* inheritedNames(value: unknown, parent: string): Generator<string> {
+  if (typeof value !== 'object' || value === null) return;
+  for (const [name, member] of Object.entries(value)) {
+    const pointer = pointerTo(parent, name);
+    if (name in Object.prototype || name === 'prototype') yield pointer;
+    else yield* inheritedNames(member, pointer);
+  }
+}
 
 /** As many as are told. The others are not looked at: a body may hold thousands. */
 function firstFaults(errors: readonly ValidationError[]): FieldFault[] {
@@ -57,7 +76,7 @@ function* faultsOf(errors: readonly ValidationError[], parent: string): Generato
   for (const { property, constraints, children } of errors) {
     const pointer = pointerTo(parent, property);
     for (const [rule, message] of Object.entries(constraints ?? {})) {
-      yield { pointer, message: rule === 'whitelistValidation' ? 'is not known here' : withoutName(message, property) };
+      yield { pointer, message: rule === 'whitelistValidation' ? UNKNOWN : withoutName(message, property) };
     }
     yield* faultsOf(children ?? [], pointer);
   }

@@ -1,5 +1,5 @@
-import { IsIn, IsOptional, IsString, Matches } from 'class-validator';
-import { PageQueryDto } from '../http';
+import { IsIn, IsString, Matches } from 'class-validator';
+import { MayBeAbsent, PageQueryDto } from '../http';
 import { DATA_TYPE_PATTERN, RecordView, View } from './sensitive-data';
 
 const DATA_TYPE_RULE = 'data_type must start with a letter a-z and have up to 64 of a-z, 0-9, "_", "." and "-"';
@@ -46,7 +46,7 @@ export class SensitiveDataQueryDto {
    * `masked` hides the value; `clear`, the default, shows it.
    * @example "masked"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsIn(['clear', 'masked'])
   view?: View;
 }
@@ -56,7 +56,7 @@ export class SensitiveDataListQueryDto extends PageQueryDto {
    * Only records of this type.
    * @example "card_number"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   @Matches(DATA_TYPE_PATTERN, { message: DATA_TYPE_RULE })
   data_type?: string;
@@ -65,7 +65,7 @@ export class SensitiveDataListQueryDto extends PageQueryDto {
    * `masked` hides the values; `clear`, the default, shows them.
    * @example "masked"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsIn(['clear', 'masked'])
   view?: View;
 }

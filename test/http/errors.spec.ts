@@ -140,9 +140,6 @@ describe('bodies', () => {
     ['a key twice', '{"name":"a","name":"b","count":1}'],
     ['a key twice, once escaped', '{"name":"a","n\\u0061me":"b","count":1}'],
     ['a key twice in an inner object', '{"inner":{"name":"a","name":"b"}}'],
-    ['__proto__', '{"__proto__":{"admin":true}}'],
-    ['an escaped __proto__', '{"\\u005f_proto__":1}'],
-    ['constructor', '{"inner":{"constructor":{"prototype":1}}}'],
     ['33 levels', `${'['.repeat(33)}${']'.repeat(33)}`],
     ['half a surrogate pair', '{"name":"\\ud800"}'],
     ['a number that is none', '{"count":NaN}'],
@@ -275,6 +272,28 @@ describe('input', () => {
     expect((await call('/things?limit=200')).status).toBe(200);
   });
 
+  const inherited = Object.getOwnPropertyNames(Object.prototype);
+
+  it.each([...inherited, 'prototype'])('with a member %s is refused as any unknown one', async (name) => {
+    const unknown = { message: 'is not known here' };
+    const good = '"name":"a","count":1,"inner":{"name":"b"}';
+    for (const [body, pointer] of [
+      [`{${good},"${name}":{"admin":true}}`, `/${name}`],
+      [`{${good},"${name.replace('o', '\\u006f')}":null}`, `/${name}`],
+      [`{"name":"a","count":1,"inner":{"name":"b","${name}":1}}`, `/inner/${name}`],
+    ] as const) {
+      const answer = await problem(await call('/things', json(body)));
+      expect([answer.code, answer.errors]).toEqual(['validation_failed', [{ pointer, ...unknown }]]);
+    }
+    const inQuery = await problem(await call(`/things?${name}=1`));
+    expect(inQuery.errors).toEqual([{ pointer: `/${name}`, in: 'query', ...unknown }]);
+    const undeclared = await problem(await call(`/open?${name}=1`));
+    expect(undeclared.errors).toEqual([{ pointer: `/${name}`, in: 'query', ...unknown }]);
+    const headers = { authorization: 'Bearer admin', 'content-type': 'application/json' };
+    const bodyless = await call('/admin', { method: 'POST', headers, body: `{"${name}":1}` });
+    expect((await problem(bodyless)).errors).toEqual([{ pointer: `/${name}`, ...unknown }]);
+  });
+
   it('of a query is refused where it is no percent-encoded UTF-8', async () => {
     for (const query of ['cursor=%ff', 'cursor=%', 'cursor=%zz', '%c3=1', 'cursor=%ed%a0%80']) {
       const answer = await call(`/things?${query}`);
@@ -312,6 +331,8 @@ describe('what is no request', () => {
       400,
       'validation_failed',
     ],
+    ['two hosts', 'GET /open HTTP/1.1\r\nHost: x\r\nhost: y\r\nConnection: close\r\n\r\n', 400, 'validation_failed'],
+    ['the same host twice', 'GET /open HTTP/1.0\r\nHost: x\r\nHost: x\r\n\r\n', 400, 'validation_failed'],
     ['no host', 'GET /open HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'validation_failed'],
     ['headers of 20 kB', `GET /open HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'headers_too_large'],
     ['a URL of 64 kB', `GET /${'x'.repeat(65_536)} HTTP/1.1\r\nHost: x\r\n\r\n`, 431, 'headers_too_large'],

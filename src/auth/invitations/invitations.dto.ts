@@ -1,5 +1,5 @@
-import { IsInt, IsOptional, IsString, Max, Min } from 'class-validator';
-import { MaxLength, PageQueryDto } from '../../http';
+import { IsInt, IsString, Max, Min } from 'class-validator';
+import { MaxLength, MayBeAbsent, PageQueryDto } from '../../http';
 
 const MAX_LIFE_SECONDS = 30 * 86_400;
 export const DEFAULT_LIFE_SECONDS = 7 * 86_400;
@@ -17,7 +17,7 @@ export class NewInvitationDto {
    * Seconds until the invitation ends, a minute to 30 days; without it 7 days.
    * @example 604800
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsInt()
   @Min(60)
   @Max(MAX_LIFE_SECONDS)

@@ -1,5 +1,5 @@
-import { IsString, ValidateIf } from 'class-validator';
-import { MaxLength } from '../../http';
+import { IsString } from 'class-validator';
+import { MaxLength, MayBeAbsent } from '../../http';
 import { FactorMethod } from '../factors/methods';
 
 /** The longest of what a login may be named by: an e-mail address. */
@@ -11,8 +11,6 @@ const MAX_OTP = 64;
 const MAX_TOKEN = 4_096;
 
 /** May be left out. `null` is no way to do that: IsOptional would let it pass as if it were the type that the field has. */
-const MayBeAbsent = (): PropertyDecorator => ValidateIf((_body, value) => value !== undefined);
-
 export class LoginDto {
   /**
    * User name, or an e-mail address that the account has verified.

@@ -1,5 +1,5 @@
-import { IsOptional, IsString } from 'class-validator';
-import { MaxLength } from '../../http';
+import { IsString } from 'class-validator';
+import { MaxLength, MayBeAbsent } from '../../http';
 
 export class RegisterDto {
   /**
@@ -28,7 +28,7 @@ export class RegisterDto {
    * The code of an invitation, as it was mailed. It proves the address, so the account is there at once.
    * @example "019ab2f0-7c11-7e55-b0f5-6f0a3c1d2e4f_3Rk0mXo2vWq8zT5uYc1nLb7dHs9gJf4a"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   @MaxLength(128)
   invitation?: string;
@@ -47,7 +47,7 @@ export class VerifyRegistrationDto {
    * The user name of the registration. Without it the newest one with the address is meant, which may be somebody else's.
    * @example "testuser"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   @MaxLength(64)
   username?: string;

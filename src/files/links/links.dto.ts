@@ -1,6 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsInt, IsOptional, IsString, Max, Min } from 'class-validator';
-import { MaxLength, MinLength } from '../../http';
+import { IsInt, IsString, Max, Min } from 'class-validator';
+import { MaxLength, MayBeAbsent, MinLength } from '../../http';
 
 /** A hundred years, as for files. */
 const MAX_EXPIRY_SECONDS = 100 * 365 * 24 * 3600;
@@ -13,7 +13,7 @@ class NewLinkDto {
    * Seconds until the link ends; without it it ends when it is removed.
    * @example 86400
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsInt()
   @Min(1)
   @Max(MAX_EXPIRY_SECONDS)
@@ -23,7 +23,7 @@ class NewLinkDto {
    * What the link asks for besides its secret: 1 to 1,024 bytes. Tell it on another way than the link.
    * @example "correct horse battery staple"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   @MinLength(1)
   @MaxLength(MAX_PASSWORD_CHARS)
@@ -35,7 +35,7 @@ export class NewDownloadLinkDto extends NewLinkDto {
    * How often the link may be opened; without it as often as somebody likes.
    * @example 10
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsInt()
   @Min(1)
   @Max(MAX_USES)
@@ -47,7 +47,7 @@ export class NewUploadLinkDto extends NewLinkDto {
    * How many files may come; without it as many as the owner's quota has room for.
    * @example 1
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsInt()
   @Min(1)
   @Max(MAX_USES)
@@ -57,7 +57,7 @@ export class NewUploadLinkDto extends NewLinkDto {
    * Bytes that each of them may have.
    * @example 10485760
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsInt()
   @Min(1)
   @Max(Number.MAX_SAFE_INTEGER)
@@ -162,7 +162,7 @@ export class OpenLinkDto {
    * The link's password, where it has one.
    * @example "correct horse battery staple"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   @MaxLength(MAX_PASSWORD_CHARS)
   password?: string;

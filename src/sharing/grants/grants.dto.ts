@@ -1,5 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsInt, IsOptional, IsString, Max, Min } from 'class-validator';
+import { IsInt, IsString, Max, Min } from 'class-validator';
+import { MayBeAbsent } from '../../http';
 import { DAY, SECOND } from '../../kernel';
 import { NewGrant } from './grants';
 
@@ -12,7 +13,7 @@ export class NewGrantDto {
    * To the account of this user name.
    * @example "maria"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   username?: string;
 
@@ -20,7 +21,7 @@ export class NewGrantDto {
    * To the account that has verified this address, or will be the first to.
    * @example "maria@example.org"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   email?: string;
 
@@ -28,7 +29,7 @@ export class NewGrantDto {
    * To all members of this group of the caller's own, by its id or its name.
    * @example "Accounting"
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsString()
   group?: string;
 
@@ -36,7 +37,7 @@ export class NewGrantDto {
    * Seconds until the grant ends; without it, it ends with what is granted or when it is revoked.
    * @example 86400
    */
-  @IsOptional()
+  @MayBeAbsent()
   @IsInt()
   @Min(1)
   @Max(MAX_EXPIRY_SECONDS)
