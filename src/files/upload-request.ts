@@ -38,8 +38,11 @@ export const isMediaType = (text: string): boolean => text.length <= MAX_CONTENT
 /** Where the fields came from: the query of a raw upload, or the parts of a form. */
 export type FieldSource = 'query' | 'form';
 
-export function parseUpload(fields: UploadFields, source: FieldSource): UploadRequest {
-  const parser = new FieldParser(fields, source);
+/** What a client calls fields that have another name in its protocol. */
+export type FieldWords = Readonly<Partial<Record<UploadField, string>>>;
+
+export function parseUpload(fields: UploadFields, source: FieldSource, words: FieldWords = {}): UploadRequest {
+  const parser = new FieldParser(fields, source, words);
   const name = parser.parse('name', nameOf);
   const content = contentFields(parser);
   parser.end();
@@ -71,6 +74,7 @@ class FieldParser {
   constructor(
     private readonly fields: UploadFields,
     private readonly source: FieldSource,
+    private readonly words: FieldWords = {},
   ) {}
 
   parse<T>(field: UploadField, parser: (text: string) => T): T | undefined {
@@ -86,7 +90,8 @@ class FieldParser {
   }
 
   refuse(field: UploadField, message: string): void {
-    this.#faults.push({ pointer: `/${field}`, ...(this.source === 'query' && { in: this.source }), message });
+    const word = this.words[field] ?? field;
+    this.#faults.push({ pointer: `/${word}`, ...(this.source === 'query' && { in: this.source }), message });
   }
 
   refusal(field: UploadField, message: string): DomainError {

@@ -1,6 +1,8 @@
 import { HashStream, equalBytes } from '../../crypto';
 import { Burst, DomainError, bytesIn, isDomainError } from '../../kernel';
 import { Checksum } from './tus-request';
+import { isRepeated, wrongOffset } from './upload';
+import { UploadDoc } from './upload.collection';
 
 /** The body of one request, as the upload takes it. */
 export interface IncomingPiece {
@@ -62,6 +64,21 @@ export class PieceBytes {
     if (hash === undefined || checksum === undefined || equalBytes(hash.digest(), checksum.digest)) return;
     throw new DomainError('checksum_mismatch', { detail: 'What came does not have this checksum; it does not count.' });
   }
+}
+
+/**
+ * Reads a piece that was sent although all is there, as a client does whose answer was lost: it has to be one that ends the content, and to
+ * have its checksum. What came the first time stays. @throws DomainError `conflict`, and as `PieceBytes.read`
+ */
+export async function checkRepeated(upload: UploadDoc, piece: IncomingPiece): Promise<void> {
+  if (!isRepeated(upload, piece.offset)) throw wrongOffset();
+  const room = upload.length - piece.offset;
+  if ((piece.announced ?? 0) > room) throw tooMuch();
+  const bytes = new PieceBytes(piece, room);
+  let size = 0;
+  for await (const burst of bytes.read()) size += bytesIn(burst);
+  if (bytes.fault !== undefined) throw bytes.fault;
+  if (size < room) throw wrongOffset();
 }
 
 export const tooMuch = (): DomainError =>

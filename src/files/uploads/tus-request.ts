@@ -67,18 +67,19 @@ export function announcedBytes(headers: IncomingHttpHeaders): number | undefined
   return Number(headers['content-length'] ?? 0);
 }
 
-const FIELDS = { filename: 'name', filetype: 'content_type', expires_in: 'expires_in' } as const;
+/** What Upload-Metadata calls the fields of an upload. */
+const WORDS = { name: 'filename', content_type: 'filetype', expires_in: 'expires_in' } as const;
 
 /** Other keys are the client's own: kept and given back, and nothing else. */
 function describedBy(header: string): UploadRequest {
   const pairs = metadataOf(header);
   const fields: Record<string, string> = {};
-  for (const [key, field] of Object.entries(FIELDS)) {
-    const value = pairs.get(key);
+  for (const [field, word] of Object.entries(WORDS)) {
+    const value = pairs.get(word);
     // Browsers know no type of many files, and clients then send the key without a value.
     if (value !== undefined && value !== '') fields[field] = value;
   }
-  return parseUpload(fields satisfies UploadFields, 'form');
+  return parseUpload(fields satisfies UploadFields, 'form', WORDS);
 }
 
 function metadataOf(header: string): ReadonlyMap<string, string> {

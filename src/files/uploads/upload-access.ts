@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Clock, DomainError, Principal, StaleEnvelope } from '../../kernel';
 import { Sealer } from '../../keys/user';
 import { Collection, Store } from '../../store';
+import { FileDoc, fileCollection, isVisible } from '../file.collection';
 import { shownOffset, uploadNotFound } from './upload';
 import { openDetails } from './upload-cipher';
 import { UploadLocks } from './upload-locks';
@@ -30,6 +31,7 @@ export const viewOf = (row: UploadDoc): UploadView => ({
 @Injectable()
 export class UploadAccess {
   readonly #rows: Collection<UploadDoc>;
+  readonly #files: Collection<FileDoc>;
 
   constructor(
     store: Store,
@@ -38,6 +40,23 @@ export class UploadAccess {
     private readonly clock: Clock,
   ) {
     this.#rows = store.collection(uploadCollection);
+    this.#files = store.collection(fileCollection);
+  }
+
+  /** An upload that a client may go on with, or ask about. @throws DomainError as `owned`, `file_not_found` */
+  async usable(caller: Principal, id: string): Promise<UploadDoc> {
+    const row = await this.owned(caller, id);
+    await this.checkFile(row);
+    return row;
+  }
+
+  /**
+   * A client that remembers an upload takes the answer to HEAD for the file: where that is deleted, expired or in the trash, the client has
+   * to begin anew. @throws DomainError `file_not_found`
+   */
+  async checkFile({ _id: id, state }: UploadDoc): Promise<void> {
+    if (state !== 'done' || isVisible(await this.#files.find('_id', id), this.clock.now())) return;
+    throw new DomainError('file_not_found', { detail: 'The file that this upload became is gone.' });
   }
 
   /** @throws DomainError `not_found`, `link_expired` */
@@ -52,7 +71,7 @@ export class UploadAccess {
 
   /** How far it is, and the metadata that it was created with. An attempt that hangs is ended first, so that what it got is told. */
   async look(caller: Principal, id: string): Promise<UploadView & { readonly metadata: string }> {
-    await this.locks.settled(await this.owned(caller, id));
+    await this.locks.settled(await this.usable(caller, id));
     const { row, metadata } = await this.described(caller, id);
     if (row.state === 'failed') throw new DomainError('decryption_failed');
     return { ...viewOf(row), metadata };
@@ -60,7 +79,7 @@ export class UploadAccess {
 
   private async described(caller: Principal, id: string): Promise<{ row: UploadDoc; metadata: string }> {
     const open = async (): Promise<{ row: UploadDoc; metadata: string }> => {
-      const row = await this.owned(caller, id);
+      const row = await this.usable(caller, id);
       return { row, metadata: await this.sealer.with(row.owner_id, (keys) => openDetails(keys, row).metadata) };
     };
     // Sealed again between the two reads: the new row opens.

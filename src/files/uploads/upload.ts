@@ -73,7 +73,7 @@ export const contextOf = (row: UploadDoc, attempt: number): FileContext => ({
 export const shownOffset = (row: UploadDoc): number =>
   row.state === 'whole' ? Math.max(0, row.length - 1) : row.offset;
 
-/** True for a PATCH that brings nothing new: the rest that `shownOffset` left open, or the last attempt once more. */
+/** True where a PATCH may bring nothing new: the rest that `shownOffset` left open, or the last attempt once more. */
 export const isRepeated = (row: UploadDoc, offset: number): boolean =>
   [row.last_offset, Math.max(0, row.length - 1), row.length].includes(offset);
 

@@ -15,7 +15,7 @@ import {
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CONFIG, type Config } from '../../config';
-import { Caller, Policy, TUS_HEADERS, TUS_VERSION } from '../../http';
+import { Caller, HttpRefusal, Policy, TUS_HEADERS, TUS_VERSION } from '../../http';
 import { DomainError } from '../../kernel';
 import type { Principal } from '../../kernel';
 import { lent } from '../body/received';
@@ -133,7 +133,8 @@ export class UploadsController {
     const method = request.headers['x-http-method-override'];
     if (method === 'PATCH') return this.append(caller, id, request, reply);
     if (method === 'DELETE') return this.terminate(caller, id, request, reply);
-    throw new DomainError('method_not_allowed', { detail: 'POST here takes X-HTTP-Method-Override.' });
+    const allow = 'DELETE, HEAD, OPTIONS, PATCH, POST';
+    throw new HttpRefusal('method_not_allowed', { detail: 'POST here takes X-HTTP-Method-Override.' }, { allow });
   }
 }
 

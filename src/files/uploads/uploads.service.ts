@@ -2,9 +2,9 @@ import { Injectable } from '@nestjs/common';
 import { AuditAction, AuditIntent, AuditSink, Burst, Principal, audited, isDomainError, newId } from '../../kernel';
 import { UploadCompletion } from './completion';
 import { NewUploads } from './new-uploads';
-import { IncomingPiece } from './piece';
+import { IncomingPiece, checkRepeated } from './piece';
 import { NewUpload } from './tus-request';
-import { isRepeated, uploadNotFound, wrongOffset } from './upload';
+import { uploadNotFound } from './upload';
 import { UploadAccess, UploadView, viewOf } from './upload-access';
 import { UploadAttempts } from './upload-attempts';
 import { UploadRemoval } from './upload-removal';
@@ -43,10 +43,13 @@ export class UploadsService {
    * @throws UploadLocked; DomainError `not_found`, `conflict`, `too_large`, `checksum_mismatch`, `storage_full`, `store_unavailable`, ...
    */
   async append(caller: Principal, id: string, piece: IncomingPiece): Promise<UploadView> {
-    const row = await this.access.owned(caller, id);
-    if (row.state !== 'open' && !isRepeated(row, piece.offset)) throw wrongOffset();
+    const row = await this.access.usable(caller, id);
+    if (row.state !== 'open') await checkRepeated(row, piece);
     const after = row.state === 'open' ? await this.attempts.take(row, piece) : row;
-    return viewOf(after.state === 'open' ? after : await this.completion.complete(after));
+    if (after.state === 'open') return viewOf(after);
+    const done = await this.completion.complete(after);
+    await this.access.checkFile(done);
+    return viewOf(done);
   }
 
   look(caller: Principal, id: string): Promise<UploadView & { readonly metadata: string }> {
