@@ -85,9 +85,11 @@ export class FileChangesController {
         detail: 'Say with If-Match which state of the file is replaced.',
       });
     }
-    const upload = await openContent(request.raw, query);
+    const holds = matching(ifMatch);
+    await this.replacements.check(caller, id, holds);
+    const upload = await openContent(request.raw, query, this.replacements.largest);
     try {
-      const row = await this.replacements.replace(caller, id, upload.request, upload, matching(ifMatch));
+      const row = await this.replacements.replace(caller, id, upload.request, upload, holds);
       return tagged(reply, await this.files.view(row));
     } finally {
       upload.close();

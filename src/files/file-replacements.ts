@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
 import { FileSummary } from '../crypto';
 import { AuditSink, Burst, Principal, audited, failpoint } from '../kernel';
-import { OwnerKeys } from '../keys/user';
+import { OwnerKeys, Sealer } from '../keys/user';
 import { FilledContent, Stamp, nextVersion, replaced, usageMark } from './content-versions';
 import { FileAccess } from './file-access';
 import { openFacts, sealFacts } from './file-cipher';
@@ -29,10 +29,25 @@ export class FileReplacements {
   constructor(
     private readonly access: FileAccess,
     private readonly incoming: IncomingContents,
+    private readonly sealer: Sealer,
     private readonly usage: UsageLedger,
     private readonly audit: AuditSink,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
+
+  /** Bytes that a version may have. */
+  get largest(): number {
+    return this.config.files.maxSize;
+  }
+
+  /**
+   * Refuses by what is known before the body is read: a form names what it brings only within.
+   * @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`.
+   */
+  async check(caller: Principal, id: string, holds: Precondition): Promise<void> {
+    const row = await this.access.owned(caller, { id });
+    await this.sealer.with(row.owner_id, (keys) => holds(...currentTags(keys, row)));
+  }
 
   /**
    * `holds` is asked before a byte is read, and again in the write that makes the new version the current one.
@@ -48,7 +63,7 @@ export class FileReplacements {
     const what = { action: 'file.replace', actor: caller.userId, resource: `file/${id}` } as const;
     return audited(this.audit, what, async () => {
       const { owner_id: ownerId } = await this.access.owned(caller, { id });
-      const limits = { largest: this.config.files.maxSize, quota: await this.usage.left(ownerId) };
+      const limits = { largest: this.largest, quota: await this.usage.left(ownerId) };
       const incoming = await this.place(id, request, arriving, { limits, holds });
       try {
         return await this.fill(incoming, request, limited(arriving.content, limits), holds);

@@ -53,6 +53,11 @@ export class FileUploads {
     });
   }
 
+  /** Bytes that a file of this caller may have. */
+  largest({ dropBox }: Principal): number {
+    return Math.min(this.config.files.maxSize, dropBox?.largest ?? Infinity);
+  }
+
   private async fill(
     pending: PendingFile,
     { request, ifTaken }: { readonly request: UploadRequest; readonly ifTaken: IfTaken },
@@ -82,9 +87,8 @@ export class FileUploads {
     }
   }
 
-  private async limits({ userId, dropBox }: Principal): Promise<SizeLimits> {
-    const largest = Math.min(this.config.files.maxSize, dropBox?.largest ?? Infinity);
-    return { largest, quota: await this.usage.left(userId) };
+  private async limits(caller: Principal): Promise<SizeLimits> {
+    return { largest: this.largest(caller), quota: await this.usage.left(caller.userId) };
   }
 
   /** Never throws, the error that led here is the one to tell; where the store does not answer, the sweeper does this later. */

@@ -57,7 +57,7 @@ export class FilesController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<FileDto | DroppedFileDto> {
-    const upload = await openUpload(request.raw, query);
+    const upload = await openUpload(request.raw, query, this.uploads.largest(caller));
     try {
       if (isSender(caller)) return await this.receive(caller, upload);
       const file = await this.uploads.upload(caller, upload.request, upload.content, upload.declaredBytes);

@@ -1,11 +1,12 @@
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
-import { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { IncomingMessage, Server } from 'node:http';
 import { Duplex } from 'node:stream';
 import { HttpConfig } from '../config/config';
 import { SECOND, newId } from '../kernel';
 import { answerBrokenRequest } from './broken-request';
 import { boundConnections } from './connections';
+import { heedExpectations } from './expectation';
 import { Networks } from './networks';
 import { sendProblem } from './problem.filter';
 import { toDomainError } from './refusal';
@@ -80,10 +81,7 @@ function answerFrameworkError(error: Error, request: FastifyRequest, reply: Fast
 }
 
 function tame(server: Server, routes: RouteTable): void {
-  // Without a listener Node answers an unknown Expect with an empty 417. RFC 9110, 10.1.1, lets a server pass it over.
-  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
-    server.emit('request', request, response);
-  });
+  heedExpectations(server);
   // Coffer is no proxy. Without a listener the connection would be dropped without an answer.
   server.on('connect', (_request, socket) => {
     answerBrokenRequest(Object.assign(new Error('CONNECT'), { code: 'CONNECT' }), socket, routes);

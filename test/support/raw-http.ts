@@ -10,6 +10,10 @@ export interface RawConnection {
   closed(): Promise<string>;
   /** What came back so far, as soon as there is a status line. */
   status(): Promise<number>;
+  /** What came back so far. */
+  received(): string;
+  /** Resolves once what came back matches, or the server has closed the connection. */
+  matches(pattern: RegExp): Promise<void>;
 }
 
 export async function rawConnection(url: string): Promise<RawConnection> {
@@ -19,6 +23,11 @@ export async function rawConnection(url: string): Promise<RawConnection> {
   await new Promise((resolve) => socket.once('connect', resolve));
   let text = '';
   socket.on('data', (data: Buffer) => (text += data.toString('latin1')));
+  const until = async (pattern: RegExp): Promise<void> => {
+    while (!pattern.test(text) && !socket.destroyed) {
+      await new Promise((resolve) => void socket.once('data', resolve).once('close', resolve));
+    }
+  };
   const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   return {
     socket,
@@ -28,11 +37,11 @@ export async function rawConnection(url: string): Promise<RawConnection> {
       return text;
     },
     status: async () => {
-      while (!/^HTTP\/1\.1 [2-5]\d\d.*\r\n/m.test(text) && !socket.destroyed) {
-        await new Promise((resolve) => void socket.once('data', resolve).once('close', resolve));
-      }
+      await until(/^HTTP\/1\.1 [2-5]\d\d.*\r\n/m);
       return Number(/^HTTP\/1\.1 ([2-5]\d\d)/m.exec(text)?.[1] ?? 0);
     },
+    received: () => text,
+    matches: until,
   };
 }
 

@@ -9,6 +9,7 @@ import {
   parseContent,
   parseUpload,
 } from '../upload-request';
+import { checkSize } from '../limited';
 import { FormHead, MAX_OVERHEAD_BYTES, readForm } from './multipart';
 import { lent, received } from './received';
 
@@ -26,15 +27,24 @@ interface Reading<Request> {
   readonly parse: (fields: UploadFields, source: FieldSource) => Request;
   /** Whether the file name of the part is a name for the file. */
   readonly takesName: boolean;
+  /** Bytes that a file may have: a form that announces more is refused before any of it is read. */
+  readonly largest: number;
 }
 
 /** A new file. @throws as `openBody`. */
-export const openUpload = (message: IncomingMessage, query: UploadFields): Promise<IncomingUpload> =>
-  openBody(message, query, { parse: parseUpload, takesName: true });
+export const openUpload = (
+  message: IncomingMessage,
+  query: UploadFields,
+  largest = Infinity,
+): Promise<IncomingUpload> => openBody(message, query, { parse: parseUpload, takesName: true, largest });
 
 /** A new content of a file that has its name. @throws as `openBody`. */
-export const openContent = (message: IncomingMessage, query: UploadFields): Promise<IncomingUpload<ContentRequest>> =>
-  openBody(message, query, { parse: parseContent, takesName: false });
+export const openContent = (
+  message: IncomingMessage,
+  query: UploadFields,
+  largest = Infinity,
+): Promise<IncomingUpload<ContentRequest>> =>
+  openBody(message, query, { parse: parseContent, takesName: false, largest });
 
 /**
  * Takes the two forms in which a file may come: a form with fields before the part `file`, or the bytes alone with the fields in the query.
@@ -67,10 +77,12 @@ async function openForm<Request extends ContentRequest>(
     message: 'is a field of the form here',
   }));
   if (inQuery.length > 0) throw new DomainError('validation_failed', { fields: inQuery });
+  const declaredBytes = leastFileBytes(message);
+  checkSize(declaredBytes ?? 0, { largest: reading.largest, quota: Infinity });
   const form = await readForm(message.headers['content-type'] ?? '', received(message));
   try {
     const request = reading.parse(describedBy(form, reading.takesName), 'form');
-    return { request, content: form.content, declaredBytes: leastFileBytes(message), close: () => form.close() };
+    return { request, content: form.content, declaredBytes, close: () => form.close() };
   } catch (error) {
     form.close();
     throw error;

@@ -13,7 +13,7 @@ export type RangeChoice =
 const WHOLE: RangeChoice = { kind: 'whole' };
 const UNSATISFIABLE: RangeChoice = { kind: 'unsatisfiable' };
 const RANGES = /^bytes=(.*)$/i;
-const ONE_RANGE = /^(\d{0,15})-(\d{0,15})$/;
+const ONE_RANGE = /^(\d*)-(\d*)$/;
 
 /**
  * Reads a Range header by RFC 9110, 14.2, for a content of `size` bytes. One range is served. A header that is malformed, in another
@@ -28,17 +28,19 @@ export function chooseRange(header: string | undefined, size: number): RangeChoi
   if (only === null) return WHOLE;
   const [, first = '', last = ''] = only;
   if (first === '') return last === '' ? WHOLE : suffix(Number(last), size);
+  // Larger than a number can tell apart, they may still be in the wrong order.
+  if (last !== '' && BigInt(last) < BigInt(first)) return WHOLE;
   return fromTo(Number(first), last === '' ? Infinity : Number(last), size);
 }
 
-/** The last `length` bytes: all of them where there are fewer. */
+/** The last `length` bytes: all of them where there are fewer, and no part of a content that has none (RFC 9110, 14.1.2). */
 function suffix(length: number, size: number): RangeChoice {
-  if (length === 0 || size === 0) return UNSATISFIABLE;
+  if (length === 0) return UNSATISFIABLE;
+  if (size === 0) return WHOLE;
   return { kind: 'part', range: { start: Math.max(0, size - length), end: size - 1 } };
 }
 
 function fromTo(first: number, last: number, size: number): RangeChoice {
-  if (last < first) return WHOLE;
   if (first >= size) return UNSATISFIABLE;
   return { kind: 'part', range: { start: first, end: Math.min(last, size - 1) } };
 }

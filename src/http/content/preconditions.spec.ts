@@ -44,11 +44,14 @@ describe('preconditions', () => {
     expect(() => evaluate(headers, current)).toThrow(expect.objectContaining({ code: 'precondition_failed' }) as Error);
   });
 
-  it.each([undefined, '"a.1"', ' "a.1" ', SAME])('honour a Range with If-Range %s', (header) => {
+  it.each([undefined, '"a.1"', ' "a.1" '])('honour a Range with If-Range %s', (header) => {
     expect(rangeApplies(header, current)).toBe(true);
   });
 
-  it.each(['"a.2"', 'W/"a.1"', BEFORE, AFTER, '', '*', 'nonsense'])('ignore a Range with If-Range %s', (header) => {
-    expect(rangeApplies(header, current)).toBe(false);
-  });
+  it.each(['"a.2"', 'W/"a.1"', SAME, BEFORE, AFTER, '', '*', 'nonsense'])(
+    'ignore a Range with If-Range %s',
+    (header) => {
+      expect(rangeApplies(header, current)).toBe(false);
+    },
+  );
 });
