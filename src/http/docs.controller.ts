@@ -69,9 +69,7 @@ export class DocsController {
   @Get()
   @Policy({ access: 'public', always: true })
   root(@Res() reply: FastifyReply): void {
-    // Under the path that a proxy may have put before ours.
-    const prefix = new URL(this.config.http.publicUrl).pathname.replace(/\/$/, '');
-    if (this.config.http.docs) void reply.code(302).header('location', `${prefix}/docs`).send();
+    if (this.config.http.docs) void reply.code(302).header('location', '/docs').send();
     else void reply.type(HTML).send(ROOT);
   }
 

@@ -3,6 +3,7 @@ import { CONFIG, Config } from '../config/config';
 import { aeadOpen, aeadSeal, encodeContext, hkdf } from '../crypto';
 import { DomainError, isDomainError, SecretBytes, SystemSecrets } from '../kernel';
 import { Position } from '../store/collection';
+import { publicPathOf } from './public-path';
 
 /** What a cursor is bound to. `query` names the route and each parameter that shapes the list, but not `limit` and `cursor`. */
 export interface PageScope {
@@ -25,7 +26,7 @@ export class Paging {
     private readonly secrets: SystemSecrets,
     @Inject(CONFIG) config: Config,
   ) {
-    this.#prefix = new URL(config.http.publicUrl).pathname.replace(/\/$/, '');
+    this.#prefix = publicPathOf(config.http);
   }
 
   /** The position that a cursor stands for; undefined where none was sent. @throws DomainError `invalid_cursor` */

@@ -9,6 +9,7 @@ import { principalOf } from './caller';
 import { shownAddress } from './client-address';
 import { Gate } from './gate';
 import { Lifecycle } from './lifecycle';
+import { placeLocations } from './public-path';
 import { HELMET } from './security-headers';
 import { checkUndeclaredInput } from './strict-input';
 
@@ -24,6 +25,8 @@ const LINGER = 5 * SECOND;
 const KNOWN_METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
 const EXPOSED = [
+  'accept-ranges',
+  'allow',
   'content-disposition',
   'content-range',
   'etag',
@@ -64,6 +67,7 @@ export async function installRequestHooks(fastify: FastifyInstance, hooks: Reque
     checkUndeclaredInput(request);
     done();
   });
+  placeLocations(fastify, hooks.http);
   fastify.addHook('onResponse', (request, reply, done) => {
     report(request, reply, hooks);
     closeUnread(request);
