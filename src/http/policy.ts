@@ -46,13 +46,12 @@ export function Policy(policy: RoutePolicy): MethodDecorator {
   return (target, key, descriptor: PropertyDescriptor) => {
     // Decorators of parameters ran before this one, so what the handler takes is known here.
     const declared = (Reflect.getMetadata(ROUTE_ARGS_METADATA, target.constructor, key) ?? {}) as DeclaredInput;
-    const inputs = Object.entries(declared).map(([name, { data }]) => ({ kind: Number(name.split(':')[0]), data }));
-    const takes = (kind: RouteParamtypes): boolean => inputs.some((input) => input.kind === Number(kind));
+    const kinds = Object.keys(declared).map((name) => Number(name.split(':')[0]));
     const rules: RouteRules = {
       policy: frozen,
-      takesBody: takes(RouteParamtypes.BODY),
-      takesQuery: takes(RouteParamtypes.QUERY),
-      takesIfMatch: inputs.some(({ data }) => data === 'if-match'),
+      takesBody: kinds.includes(RouteParamtypes.BODY),
+      takesQuery: kinds.includes(RouteParamtypes.QUERY),
+      takesIfMatch: Object.values(declared).some(({ data }) => data === 'if-match'),
     };
     RouteConfig(routeConfig(rules))(target, key, descriptor);
     if (frozen.idempotent !== undefined) UseInterceptors(IdempotencyInterceptor)(target, key, descriptor);
