@@ -1,5 +1,12 @@
 import { newId, plaintext } from '../../src/kernel';
-import { type KeyHouses, type KeysOptions, moveMasterKey, openKeyHouses, temporaryFolder } from '../support/keys';
+import {
+  type KeyHouses,
+  type KeysOptions,
+  moveMasterKey,
+  openKeyHouses,
+  rewrapAll,
+  temporaryFolder,
+} from '../support/keys';
 
 export interface UserKeyHomeParts {
   /** The home as one more process sees it. */
@@ -75,7 +82,7 @@ export function userKeyHomeContract(name: string, start: () => Promise<UserKeyHo
       const other = await newHouses();
       const target = await moveMasterKey(houses);
       await Promise.all([houses, other, houses].map((from) => from.rewrapper.rewrapBatch(target, 4)));
-      while ((await houses.rewrapper.remaining(target)) > 0) await houses.rewrapper.rewrapBatch(target, 4);
+      await rewrapAll(houses, target, 4);
       expect(await Promise.all(owners.map((id) => index(houses, id)))).toEqual(before);
       expect(await houses.rewrapper.quarantinedFor(target)).toBe(0);
       await other.close();

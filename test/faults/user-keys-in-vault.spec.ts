@@ -4,7 +4,7 @@ import { DomainError, newId, plaintext, StartRefused } from '../../src/kernel';
 import { openVault } from '../../src/keys/master/vault';
 import { NameHeld, type OwnerKeys, storedRow } from '../../src/keys/user';
 import { VaultUserKeyHome } from '../../src/keys/user/in-vault';
-import { type KeyHouses, moveMasterKey, openKeyHouses, temporaryFolder } from '../support/keys';
+import { type KeyHouses, moveMasterKey, openKeyHouses, rewrapAll, temporaryFolder } from '../support/keys';
 import { INSTALLATION_ID, kvConfig, openUserKeyHome } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { startProcess } from '../support/processes';
@@ -160,7 +160,7 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
       await killed('rewrap', failpoint);
       expect(await Promise.all(owners.map(index))).toEqual(before);
       const { rewrapper } = await houses();
-      while ((await rewrapper.remaining(target)) > 0) await rewrapper.rewrapBatch(target);
+      await rewrapAll(await houses(), target);
       expect(await Promise.all(owners.map(index))).toEqual(before);
       expect([await rewrapper.quarantinedFor(target), await rewrapper.countWrappedBy(1)]).toEqual([0, 0]);
     },
@@ -360,7 +360,7 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
       await VaultUserKeyHome.prototype.keep.call(home, row);
     });
     expect((await rewrapper.rewrapBatch(target)).done).toBeGreaterThanOrEqual(16);
-    while ((await rewrapper.remaining(target)) > 0) await rewrapper.rewrapBatch(target);
+    await rewrapAll({ rewrapper }, target);
     expect(await rewrapper.quarantinedFor(target)).toBe(0);
     expect(await index(owners[59]!)).toMatch(/^[0-9a-f]{64}$/);
   });

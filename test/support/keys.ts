@@ -17,7 +17,7 @@ import {
   UserKeySweeper,
 } from '../../src/keys/user';
 import { StoreUserKeyHome } from '../../src/keys/user/in-store';
-import type { Store } from '../../src/store';
+import type { Position, Store } from '../../src/store';
 import { openSealedStore } from './sealed-store';
 
 export const ROOT_KEY = 'a root key of thirty-two characters';
@@ -94,6 +94,26 @@ export function afterNextWrap(masterKey: MasterKey, act: () => Promise<unknown>)
 }
 
 /** Makes a new master key version current, as a rotation does before it wraps anything again. */
+/** Walks the user keys in batches of `limit` until none is due. Resolves with the number of rows that were written. */
+export async function rewrapAll(
+  { rewrapper }: Pick<KeyHouses, 'rewrapper'>,
+  target: number,
+  limit?: number,
+): Promise<number> {
+  let done = 0;
+  for (let attempted = 1; attempted > 0;) {
+    attempted = 0;
+    let after: Position | undefined;
+    do {
+      const batch = await rewrapper.rewrapBatch(target, limit, { after });
+      attempted += batch.attempted;
+      done += batch.done;
+      after = batch.next;
+    } while (after !== undefined);
+  }
+  return done;
+}
+
 export async function moveMasterKey({ masterKey, row }: Pick<KeyHouses, 'masterKey' | 'row'>): Promise<number> {
   const seen = await row.read();
   const target = await masterKey.rotate(seen.current);

@@ -4,17 +4,15 @@ import { AuditAction, AuditIntent, AuditSink, failpoint, isDomainError } from '.
 import type { Position } from '../../store';
 import { MAX_BATCH } from '../master';
 import { SystemKeys } from '../system';
-import { NamedRows, type RewrapOutcome, type RewrapPage, UserKeyRewrapper } from '../user';
+import { NamedRows, type RewrapBatch, UserKeyRewrapper } from '../user';
 import { ROTATION_JOB, rotationData } from './rotation';
 import { RotationTarget } from './rotation-target';
 
-/** So many batches in a row in which no row held still: somebody keeps writing them, and a new rotation is to be tried later. */
-const IDLE_BATCHES = 50;
+/** So many walks over all rows after which some did not hold still: somebody keeps writing them, and a new rotation is to be tried later. */
+const WALKS = 50;
 /** User keys in a batch: by how it goes, and how much others want of this process. */
 const BATCH = { least: 25, first: MAX_BATCH, most: 10_000 };
-/** Rows in a page of the walk at the end: each is read and its seal checked, and few are written. */
-const PAGE = { least: 25, first: MAX_BATCH, most: 500 };
-/** What is wrapped and written in one go: fewer, and each write pays for a commit of its own; more, and the event loop is late for the others. */
+/** What is read, wrapped and written in one go: fewer, and each write pays for a commit of its own; more, and the event loop is late for the others. */
 const PART = 100;
 /** The progress of a job is for those who watch it; what is done is told by the rows. */
 const SAVE_EVERY_MS = 500;
@@ -114,29 +112,16 @@ export class RotationJob implements OnModuleInit {
   }
 
   /**
-   * Batch after batch, each found anew by what the index says, until none is due; then all rows by their ids, whatever the index says. Resolves
-   * with the lowest master key version that any row still needs.
+   * Walks all rows by their ids, whatever an index says of them, until a walk leaves none that is due: rows whose compare-and-set did not hold, and those
+   * of a Vault that failed, come again in the next one. Resolves with the lowest master key version that any row still needs.
    */
   async #rewrapUserKeys(job: RunningJob, target: number): Promise<number> {
     await this.#count(job, target, 0);
-    const pace = new Pace(BATCH);
     const progress = new Progress(job);
-    for (let idle = 0; idle < IDLE_BATCHES;) {
-      await job.hold();
-      const batch = await pace.step((step) => this.#rewrapBatch(job, target, step), job.signal);
-      failpoint('rotation.mid-batch');
-      if (batch.attempted === 0) return this.#walkUserKeys(job, target, progress);
-      await this.#add(job, target, progress, batch);
-      idle = batch.done + batch.failed.length > 0 ? 0 : idle + 1;
-    }
-    throw new JobFailed('conflict');
-  }
-
-  /** Once more where a row changed under its hands: rows that were stored pending meanwhile, or whose compare-and-set did not hold, come again. */
-  async #walkUserKeys(job: RunningJob, target: number, progress: Progress): Promise<number> {
-    for (let pass = 0; pass < IDLE_BATCHES; pass += 1) {
-      const { isSettled, forged, lowest } = await this.#walkOnce(job, target, progress);
-      if (!isSettled) continue;
+    for (let walks = 0; walks < WALKS; walks += 1) {
+      const { left, done, forged, lowest } = await this.#walk(job, target, progress);
+      if (done > 0) walks = 0;
+      if (left > 0) continue;
       if (forged.count > 0)
         this.#logger.error(`${forged.count} rows of user keys do not hold their seal: ${forged.first.join(', ')}`);
       await this.#count(job, target, forged.count);
@@ -145,40 +130,32 @@ export class RotationJob implements OnModuleInit {
     throw new JobFailed('conflict');
   }
 
-  async #walkOnce(job: RunningJob, target: number, progress: Progress): Promise<Walked> {
-    const pace = new Pace(PAGE);
-    const forged = new NamedRows();
+  async #walk(job: RunningJob, target: number, progress: Progress): Promise<Walked> {
+    const pace = new Pace(BATCH);
+    const walked: Walked = { left: 0, done: 0, forged: new NamedRows(), lowest: Infinity };
     let after: Position | undefined;
-    let [lowest, open] = [Infinity, 0];
-    for (let idle = 0; idle < IDLE_BATCHES;) {
+    do {
       await job.hold();
       const from = after;
-      const page: RewrapPage = await pace.step((step) => this.#rewrapPage(job, target, from, step), job.signal);
-      if (page.attempted > 0) await this.#add(job, target, progress, page);
-      const settled = page.done + page.failed.length;
-      idle = page.isWhole || settled > 0 ? 0 : idle + 1;
-      open += page.attempted - settled;
-      lowest = Math.min(lowest, page.lowest, page.failed.length > 0 ? 0 : Infinity);
-      if (!page.isWhole) continue;
-      for (const id of page.forged) forged.add(id);
-      if (page.next === undefined) return { isSettled: open === 0, forged, lowest };
-      after = page.next;
-    }
-    throw new JobFailed('conflict');
+      const batch = await pace.step((step) => this.#rewrapBatch(job, target, from, step), job.signal);
+      failpoint('rotation.mid-batch');
+      if (batch.attempted > 0) await this.#add(job, target, progress, batch);
+      walked.done += batch.done;
+      walked.left += batch.attempted - batch.done - batch.failed.length;
+      walked.lowest = Math.min(walked.lowest, batch.lowest, batch.failed.length > 0 ? 0 : Infinity);
+      for (const id of batch.forged) walked.forged.add(id);
+      after = batch.next;
+    } while (after !== undefined);
+    return walked;
   }
 
-  async #add(job: RunningJob, target: number, progress: Progress, batch: RewrapOutcome): Promise<void> {
+  async #add(job: RunningJob, target: number, progress: Progress, batch: RewrapBatch): Promise<void> {
     if (batch.failed.length > 0) this.#note('rotation.quarantined', job, { target, keys: batch.failed.length });
     await progress.add(batch);
   }
 
-  #rewrapPage(job: RunningJob, target: number, after: Position | undefined, step: Step): Promise<RewrapPage> {
-    const options = { part: Math.min(step.size, PART), goesOn: this.#goesOn(job, step) };
-    return this.userKeys.rewrapPage(target, after, step.size, options);
-  }
-
-  #rewrapBatch(job: RunningJob, target: number, step: Step): Promise<RewrapOutcome> {
-    const options = { part: Math.min(step.size, PART), goesOn: this.#goesOn(job, step) };
+  #rewrapBatch(job: RunningJob, target: number, after: Position | undefined, step: Step): Promise<RewrapBatch> {
+    const options = { after, part: Math.min(step.size, PART), goesOn: this.#goesOn(job, step) };
     return this.userKeys.rewrapBatch(target, step.size, options);
   }
 
@@ -208,11 +185,12 @@ export class RotationJob implements OnModuleInit {
 }
 
 interface Walked {
-  /** False where a row changed under the walk's hands. */
-  readonly isSettled: boolean;
+  /** Rows that were due and are neither wrapped again nor in quarantine. */
+  left: number;
+  done: number;
   readonly forged: NamedRows;
   /** The lowest version that a row still needs. */
-  readonly lowest: number;
+  lowest: number;
 }
 
 /** Adds batches up and saves the sum now and then: a save is a commit, which the next batch would wait for. */
@@ -224,7 +202,7 @@ class Progress {
     this.#now = job.progress;
   }
 
-  async add(batch: RewrapOutcome): Promise<void> {
+  async add(batch: RewrapBatch): Promise<void> {
     this.#now = afterBatch(this.#now, batch);
     if (performance.now() - this.#saved < SAVE_EVERY_MS) return;
     await this.job.save({ progress: this.#now });
@@ -232,7 +210,7 @@ class Progress {
   }
 }
 
-function afterBatch({ total, done, failed }: JobProgress, batch: RewrapOutcome): JobProgress {
+function afterBatch({ total, done, failed }: JobProgress, batch: RewrapBatch): JobProgress {
   const all = failed + batch.failed.length;
   return { total, done: Math.min(done + batch.done, Math.max(0, total - all)), failed: all };
 }

@@ -1,43 +1,52 @@
-import type { Collection } from '../../store';
+import type { Collection, Position } from '../../store';
+import { wrapVersion } from '../master';
+import { isInVault } from './user-key-form';
+import { isConsistent } from './user-key-wraps';
 import type { UserKeyDoc } from './user-keys.collection';
 
-/** In the order in which a rotation takes them: rows that were never refused, then those that an earlier target put into quarantine. */
-const STAGES = [
-  { index: 'due', prefix: [false] },
-  { index: 'quarantine', prefix: [] },
-] as const;
-
-/** One walk over the rows that a rotation still has to wrap again, oldest master version first. Rows that come due behind it are for the next walk. */
+/** A walk over the rows of user keys in the order of their ids, which finds those that a rotation still has to wrap again. */
 export class DueUserKeys {
   /** Ids of rows that do not hold their seal, met so far. */
   readonly forged: string[] = [];
-  #stage = 0;
-  #after: string | undefined;
+  /** The lowest master key version that rows need which were not due; Infinity where there are none. */
+  lowest = Infinity;
+  /** Rows looked at. */
+  seen = 0;
+  isOver = false;
 
   constructor(
     private readonly rows: Collection<UserKeyDoc>,
     private readonly target: number,
+    /** Behind the last row looked at; undefined before the first and behind the last of all. */
+    public position: Position | undefined,
   ) {}
 
-  /** At most `limit` rows; none at the end of the walk. */
+  /** Those that are due of the next `limit` rows. */
   async next(limit: number): Promise<readonly UserKeyDoc[]> {
-    for (;;) {
-      const stage = STAGES[this.#stage];
-      if (stage === undefined) return [];
-      const position = this.#after === undefined ? {} : { after: this.#after };
-      const onForged = (id: string): void => void this.forged.push(id);
-      const page = await this.rows.list(stage.index, stage.prefix, { limit, onForged, ...position });
-      const due = page.items.filter((row) => this.#isDue(row, stage.index));
-      // Index order: behind the first row that is not due there is none that is.
-      const isEnd = page.next === undefined || due.length < page.items.length;
-      if (isEnd) this.#stage += 1;
-      this.#after = isEnd ? undefined : page.next;
-      if (due.length > 0) return due;
-    }
+    const onForged = (id: string): void => void this.forged.push(id);
+    const after = this.position;
+    const page = await this.rows.list('_id', [], { limit, onForged, ...(after !== undefined && { after }) });
+    this.position = page.next;
+    this.isOver = page.next === undefined;
+    this.seen += limit;
+    return page.items.filter((row) => this.#isDue(row));
   }
 
-  #isDue(row: UserKeyDoc, index: 'due' | 'quarantine'): boolean {
-    const handled = index === 'due' ? row.master_version : row.quarantine_target;
-    return (handled ?? this.target) < this.target;
+  #isDue(row: UserKeyDoc): boolean {
+    if (isDue(row, this.target)) return true;
+    this.lowest = Math.min(this.lowest, lowestOf(row));
+    return false;
   }
+}
+
+/** By the wraps where they are in the row, and for a row of Vault by its own words, which may be behind them. */
+const lowestOf = ({ versions }: UserKeyDoc): number =>
+  Math.min(
+    ...versions.map(({ wrapped, master_version }) => Math.min(wrapVersion(wrapped) ?? master_version, master_version)),
+  );
+
+function isDue(row: UserKeyDoc, target: number): boolean {
+  if (row.versions.length === 0 || (row.quarantine_target ?? 0) >= target) return false;
+  const isDoubtful = !isInVault(row) && !row.versions.every(isConsistent);
+  return isDoubtful || lowestOf(row) < target || (row.master_version ?? 0) < target;
 }

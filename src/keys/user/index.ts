@@ -7,7 +7,7 @@ export * from './sealer';
 export { StrayWraps } from './stray-wraps';
 export { StoredUserKeys } from './stored-user-keys';
 export { UserKeyAccess } from './user-key-access';
-export { type RewrapOutcome, type RewrapPage, UserKeyRewrapper } from './user-key-rewrapper';
+export { type RewrapBatch, UserKeyRewrapper } from './user-key-rewrapper';
 export { NameHeld, UserKeyHome } from './user-key-home';
 export { requireNextVersion, UserKeyRotator, type UserKeyState } from './user-key-rotator';
 export { UserKeySealer } from './user-key-sealer';

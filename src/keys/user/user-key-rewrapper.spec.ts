@@ -1,8 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type KeyHouses, moveMasterKey, openKeyHouses, temporaryFolder } from '../../../test/support/keys';
+import { type KeyHouses, moveMasterKey, openKeyHouses, rewrapAll, temporaryFolder } from '../../../test/support/keys';
 import { newKey } from '../../crypto';
 import { Metrics } from '../../observability';
+import type { Position } from '../../store';
 import { QuarantineFigure } from './quarantine-figure';
 import { userKeyContext } from './user-key-wraps';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
@@ -31,13 +32,14 @@ describe('Wrapping user keys again', () => {
   const index = (owner: string): Promise<string> => houses.sealer.with(owner, (keys) => keys.nameIndex('name'));
 
   it('has nothing to do for the version that is current', async () => {
-    expect(await houses.rewrapper.rewrapBatch(1)).toEqual({ attempted: 0, done: 0, failed: [], forged: [] });
+    const nothing = { attempted: 0, done: 0, failed: [], forged: [], lowest: 1, next: undefined };
+    expect(await houses.rewrapper.rewrapBatch(1)).toEqual(nothing);
   });
 
   it('moves all rows to the target and keeps the keys', async () => {
     const before = await Promise.all(owners.map(index));
     const target = await moveMasterKey(houses);
-    expect(await houses.rewrapper.rewrapBatch(target)).toEqual({ attempted: 5, done: 5, failed: [], forged: [] });
+    expect(await houses.rewrapper.rewrapBatch(target)).toMatchObject({ attempted: 5, done: 5, failed: [], forged: [] });
     expect((await row('a')).versions[0]!.wrapped).toMatch(/^local:v2:/);
     expect(await Promise.all(owners.map(index))).toEqual(before);
   });
@@ -48,19 +50,25 @@ describe('Wrapping user keys again', () => {
     expect((await row('a')).epoch).toBe(epoch);
   });
 
-  it('does at most as many as it is told', async () => {
+  it('looks at no more rows than it is told, and the next batch goes on behind them', async () => {
     const target = await moveMasterKey(houses);
     const done: [number, number][] = [];
-    for (let round = 0; round < 4; round += 1) {
-      const batch = await houses.rewrapper.rewrapBatch(target, 2);
+    let after: Position | undefined;
+    do {
+      const batch = await houses.rewrapper.rewrapBatch(target, 2, { after });
       done.push([batch.done, await houses.rewrapper.remaining(target)]);
-    }
+      after = batch.next;
+    } while (after !== undefined);
     expect(done).toEqual([
       [2, 3],
       [2, 1],
       [1, 0],
-      [0, 0],
     ]);
+  });
+
+  it('tells the lowest version that rows need which it did not take', async () => {
+    await houses.rewrapper.rewrapBatch(await moveMasterKey(houses));
+    expect(await houses.rewrapper.rewrapBatch(2)).toMatchObject({ attempted: 0, lowest: 2 });
   });
 
   it.each([1, 2, 3, 5])('does all of a batch in parts of %i, each row once', async (part) => {
@@ -74,8 +82,9 @@ describe('Wrapping user keys again', () => {
     let asked = 0;
     const goesOn = (): Promise<boolean> => Promise.resolve((asked += 1) < 2);
     const batch = await houses.rewrapper.rewrapBatch(target, 100, { part: 1, goesOn });
-    expect(batch).toEqual({ attempted: 2, done: 2, failed: [], forged: [] });
-    expect(await houses.rewrapper.rewrapBatch(target)).toMatchObject({ attempted: 3, done: 3 });
+    expect(batch).toMatchObject({ attempted: 2, done: 2 });
+    const rest = await houses.rewrapper.rewrapBatch(target, 100, { after: batch.next });
+    expect(rest).toMatchObject({ attempted: 3, done: 3, next: undefined });
   });
 
   it('writes what is under way where it may not go on, and nothing after that', async () => {
@@ -106,13 +115,13 @@ describe('Wrapping user keys again', () => {
     expect(await index('a')).toBe(before);
   });
 
-  it('goes over several rotations, oldest version first', async () => {
+  it('goes over several rotations, whatever version a row needs', async () => {
     await houses.rewrapper.rewrapBatch(await moveMasterKey(houses), 3);
     const target = await moveMasterKey(houses);
-    expect(await houses.rewrapper.rewrapBatch(target, 2)).toMatchObject({ done: 2 });
-    expect(await houses.rewrapper.remaining(target)).toBe(3);
-    expect(await houses.rewrapper.countWrappedBy(1)).toBe(0);
-    expect(await houses.rewrapper.countWrappedBy(2)).toBe(3);
+    expect(await houses.rewrapper.rewrapBatch(target, 4)).toMatchObject({ done: 4 });
+    expect(await houses.rewrapper.remaining(target)).toBe(1);
+    expect(await houses.rewrapper.countWrappedBy(1)).toBe(1);
+    expect(await houses.rewrapper.countWrappedBy(2)).toBe(0);
   });
 
   describe('where a row does not unwrap', () => {
@@ -125,7 +134,7 @@ describe('Wrapping user keys again', () => {
 
     it('puts that one into quarantine with a reason and moves its neighbours', async () => {
       const batch = await houses.rewrapper.rewrapBatch(target);
-      expect(batch).toEqual({ attempted: 5, done: 4, failed: ['b'], forged: [] });
+      expect(batch).toMatchObject({ attempted: 5, done: 4, failed: ['b'], forged: [] });
       const spoilt = await row('b');
       expect(spoilt).toMatchObject({ quarantined: true, quarantine_target: target, master_version: 1 });
       expect(spoilt.quarantine).not.toBe('');
@@ -159,7 +168,7 @@ describe('Wrapping user keys again', () => {
       await houses.rewrapper.rewrapBatch(target);
       const next = await moveMasterKey(houses);
       expect(await houses.rewrapper.remaining(next)).toBe(5);
-      expect(await houses.rewrapper.rewrapBatch(next)).toEqual({ attempted: 5, done: 4, failed: ['b'], forged: [] });
+      expect(await houses.rewrapper.rewrapBatch(next)).toMatchObject({ attempted: 5, done: 4, failed: ['b'] });
       expect(await houses.rewrapper.rewrapBatch(next)).toMatchObject({ done: 0, failed: [] });
     });
 
@@ -200,11 +209,8 @@ describe('Wrapping user keys again', () => {
   it('is shared by processes that work at the same time: each row once, none lost', async () => {
     const other = await openKeyHouses(folder.path, { cacheMs: 0 });
     const target = await moveMasterKey(houses);
-    const batches = await Promise.all(
-      [houses, other, houses, other].map((from) => from.rewrapper.rewrapBatch(target, 3)),
-    );
-    while ((await houses.rewrapper.remaining(target)) > 0) batches.push(await houses.rewrapper.rewrapBatch(target, 3));
-    expect(batches.reduce((sum, { done }) => sum + done, 0)).toBe(5);
+    const done = await Promise.all([houses, other, houses, other].map((from) => rewrapAll(from, target, 3)));
+    expect(done.reduce((sum, written) => sum + written, 0)).toBe(5);
     await other.close();
   });
 

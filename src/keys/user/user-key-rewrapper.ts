@@ -2,35 +2,33 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { failpoint, isDomainError } from '../../kernel';
 import { type Collection, type Position, Store } from '../../store';
-import { type ItemResult, MasterKey, MAX_BATCH, refusedItem, wrapVersion } from '../master';
+import { type ItemResult, MasterKey, MAX_BATCH, refusedItem } from '../master';
 import { DueUserKeys } from './due-user-keys';
 import { isInVault, storedRow } from './user-key-form';
 import { NameHeld, UserKeyHome } from './user-key-home';
 import { type WrapUse, wrapsUpTo } from './user-key-walk';
-import { isConsistent, rewrapStored } from './user-key-wraps';
+import { rewrapStored } from './user-key-wraps';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
-export interface RewrapOutcome {
-  /** Rows that were due. None: nothing is left for this target but what is forged. */
+export interface RewrapBatch {
+  /** Rows that were due. */
   readonly attempted: number;
-  /** Rows that were written with the target version. A row that somebody else wrote meanwhile is not among them and comes again. */
+  /** Rows that were written with the target version. A row that somebody else wrote meanwhile is not among them and is left for another walk. */
   readonly done: number;
   /** Owners whose row was put into quarantine for this target: at least one version in it does not unwrap. */
   readonly failed: readonly string[];
-  /** Ids of rows that do not hold their seal: never written, met again by each batch. */
+  /** Ids of rows that do not hold their seal: never written. */
   readonly forged: readonly string[];
-}
-
-export interface RewrapPage extends RewrapOutcome {
-  /** The lowest master key version that rows of this page need which were not attempted; Infinity where there are none. */
+  /** The lowest master key version that rows need which were not due; Infinity where there are none. */
   readonly lowest: number;
-  /** False where it was broken off before its last row: the page is to be taken again. */
-  readonly isWhole: boolean;
+  /** Where the next batch begins; undefined behind the last row. */
   readonly next: Position | undefined;
 }
 
 export interface RewrapOptions {
-  /** Rows that are wrapped and written in one go. */
+  /** The end of the batch before this one; undefined for the first batch of a walk. */
+  readonly after?: Position | undefined;
+  /** Rows that are read, wrapped and written in one go. */
   readonly part?: number;
   /** Asked between two parts: where it says no, or throws, those under way are the last ones. */
   readonly goesOn?: () => Promise<boolean>;
@@ -53,8 +51,9 @@ const KEPT_AT_ONCE = 8;
 const ELSEWHERE_AT_ONCE = 16;
 
 /**
- * Wraps user keys again, for a rotation of the master key. Progress is the data itself: a row whose lowest master version is older than the
- * target is due, pending rows included. A row that does not unwrap is marked for its target and not attempted again for that one.
+ * Wraps user keys again, for a rotation of the master key: row after row in the order of their ids, pending rows included, whatever an index says of them.
+ * Progress is the data itself: a row that needs an older version than the target is due. A row that does not unwrap, or that is wrapped by another version
+ * than it names, is marked for its target and not attempted again for that one.
  */
 @Injectable()
 export class UserKeyRewrapper {
@@ -69,66 +68,32 @@ export class UserKeyRewrapper {
   }
 
   /**
-   * At most `limit` rows, in parts of `part`, some of them at once, so that the key home and the store work at the same time. Where Vault
+   * Looks at `limit` rows at most, in parts of `part`, some of them at once, so that the key home and the store work at the same time. Where Vault
    * fails behind the first rows that were written the batch ends there: on one that answers now and then a rotation gets on.
    * @throws DomainError `kms_unavailable`, `store_unavailable`; what was written stays.
    */
-  async rewrapBatch(
-    target: number,
-    limit = MAX_BATCH,
-    { part = MAX_BATCH, goesOn = () => Promise.resolve(true) }: RewrapOptions = {},
-  ): Promise<RewrapOutcome> {
-    const due = new DueUserKeys(this.#rows, target);
-    const take = (size: number): Promise<readonly UserKeyDoc[]> => due.next(size);
-    return { ...(await this.#rewrapTaken(target, take, { limit, part, goesOn })), forged: due.forged };
-  }
-
-  /**
-   * As `rewrapBatch`, of the rows behind `after` in the order of their ids, whatever an index says of them: what a rotation ends with. Rows that
-   * are wrapped by another version than they name go into quarantine.
-   */
-  async rewrapPage(
-    target: number,
-    after: Position | undefined,
-    limit = MAX_BATCH,
-    { part = MAX_BATCH, goesOn = () => Promise.resolve(true) }: RewrapOptions = {},
-  ): Promise<RewrapPage> {
-    const forged: string[] = [];
-    const onForged = (id: string): void => void forged.push(id);
-    const page = await this.#rows.list('_id', [], { limit, onForged, ...(after !== undefined && { after }) });
-    const due: UserKeyDoc[] = [];
-    let lowest = Infinity;
-    for (const row of page.items) {
-      if (isDue(row, target)) due.push(row);
-      else lowest = Math.min(lowest, lowestOf(row));
-    }
-    const take = (size: number): Promise<readonly UserKeyDoc[]> => Promise.resolve(due.splice(0, size));
-    const outcome = await this.#rewrapTaken(target, take, { limit, part, goesOn });
-    return { ...outcome, forged, lowest, isWhole: due.length === 0, next: page.next };
-  }
-
-  async #rewrapTaken(
-    target: number,
-    take: (size: number) => Promise<readonly UserKeyDoc[]>,
-    { limit, part, goesOn }: Required<RewrapOptions> & { readonly limit: number },
-  ): Promise<Omit<RewrapOutcome, 'forged'>> {
+  async rewrapBatch(target: number, limit = MAX_BATCH, options: RewrapOptions = {}): Promise<RewrapBatch> {
+    const { after, part = MAX_BATCH, goesOn = () => Promise.resolve(true) } = options;
+    const walk = new DueUserKeys(this.#rows, target, after);
     const parts: Promise<void>[] = [];
     const written: Written = { done: 0, failed: [] };
     let attempted = 0;
     try {
-      for (let rows = await take(Math.min(part, limit)); rows.length > 0;) {
+      for (let isGoing = true; isGoing && !walk.isOver && walk.seen < limit; isGoing = await goesOn()) {
+        const rows = await walk.next(Math.min(part, limit - walk.seen));
+        if (rows.length === 0) continue;
         attempted += rows.length;
         parts.push(handled(this.#rewrapRows(target, rows, written)));
         await parts.at(rows.some(isInVault) ? -1 : -PARTS_AT_ONCE);
         await nextTurn();
-        rows = attempted < limit && (await goesOn()) ? await take(Math.min(part, limit - attempted)) : [];
       }
       await Promise.all(parts);
     } catch (error) {
       await Promise.allSettled(parts);
       if (written.done === 0 || !isDomainError(error, 'kms_unavailable')) throw error;
     }
-    return { attempted, ...written };
+    const { forged, lowest, position } = walk;
+    return { attempted, ...written, forged, lowest, next: position };
   }
 
   /** What a version up to `version` is needed for, from the rows and the wraps themselves: the one thing that a retire may rest on. */
@@ -211,18 +176,6 @@ export class UserKeyRewrapper {
     const marked = { ...row, quarantined: true, quarantine: reason, quarantine_target: target };
     return (await this.#rows.replace(marked)) !== undefined;
   }
-}
-
-/** By the wraps where they are in the row, and for a row of Vault by its own words, which may be behind them. */
-const lowestOf = ({ versions }: UserKeyDoc): number =>
-  Math.min(
-    ...versions.map(({ wrapped, master_version }) => Math.min(wrapVersion(wrapped) ?? master_version, master_version)),
-  );
-
-function isDue(row: UserKeyDoc, target: number): boolean {
-  if (row.versions.length === 0 || (row.quarantine_target ?? 0) >= target) return false;
-  const isDoubtful = !isInVault(row) && !row.versions.every(isConsistent);
-  return isDoubtful || lowestOf(row) < target || (row.master_version ?? 0) < target;
 }
 
 /** Its fault is told when the whole batch has ended; until then nobody may be waiting for it. */
