@@ -103,9 +103,10 @@ const userKeyHomesOf = (
   { userKeys: { vault } }: Config,
   store: Store,
   names: OwnerNames,
+  masterKey: MasterKey,
   session: VaultSession | undefined,
 ): UserKeyHomes =>
-  new UserKeyHomes(store, vault && new VaultUserKeyHome(session ?? openVault(vault), vault.kvMount), names);
+  new UserKeyHomes(store, vault && new VaultUserKeyHome(session ?? openVault(vault), vault.kvMount), names, masterKey);
 
 const mailerOf = ({ mail, dataDir }: Config, clock: Clock): Mailer =>
   mail.kind === 'smtp' ? new SmtpMailer(mail) : new OutboxMailer(join(dataDir, 'outbox'), mail.from, clock);
@@ -128,7 +129,7 @@ const adapters: readonly Provider[] = [
   { provide: OwnerNames, useClass: AccountNames },
   {
     provide: UserKeyHomes,
-    inject: [CONFIG, Store, OwnerNames, { token: VAULT, optional: true }],
+    inject: [CONFIG, Store, OwnerNames, MasterKey, { token: VAULT, optional: true }],
     useFactory: userKeyHomesOf,
   },
   { provide: UserKeyHome, useExisting: UserKeyHomes },

@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import type { MasterKey } from '../../src/keys/master';
 import { beginUserKeyMove, type Store } from '../../src/store';
 import { openUserKeyHome, openUserKeyHomes } from '../support/kv';
 import { describeWithPart, startOpenBao } from '../support/parts';
@@ -13,8 +14,8 @@ for (const place of ['store', 'vault'] as const) {
   describeWithPart('openbao', `An installation whose user keys move from ${place}`, () => {
     userKeyHomeContract('in the store and in documents of Vault', async () => {
       const bao = await startOpenBao();
-      const open = async (store: Store) => {
-        const homes = await openUserKeyHomes(store, await openUserKeyHome(bao), place);
+      const open = async (store: Store, masterKey: MasterKey) => {
+        const homes = await openUserKeyHomes(store, masterKey, await openUserKeyHome(bao), place);
         await beginUserKeyMove(store, place === 'store' ? 'vault' : 'store');
         return homes;
       };

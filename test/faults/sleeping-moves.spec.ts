@@ -137,7 +137,7 @@ describeWithPart(
       folder = await temporaryFolder();
       const vault = await openUserKeyHome(bao);
       houses = await openKeyHouses(folder.path, {
-        home: async (store) => (homes = await openUserKeyHomes(store, vault, 'store')),
+        home: async (store, masterKey) => (homes = await openUserKeyHomes(store, masterKey, vault, 'store')),
       });
       const alice = newId();
       await houses.userKeys.create(alice, alice);

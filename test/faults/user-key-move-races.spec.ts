@@ -27,7 +27,7 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
     vault = await openUserKeyHome(bao);
     houses = await openKeyHouses(folder.path, {
       cacheMs: 0,
-      home: async (store) => (homes = await openUserKeyHomes(store, vault, 'store')),
+      home: async (store, masterKey) => (homes = await openUserKeyHomes(store, masterKey, vault, 'store')),
     });
     alice = newId();
     await houses.userKeys.create(alice, alice);

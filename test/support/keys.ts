@@ -27,7 +27,7 @@ export interface KeysOptions {
   readonly clock?: Clock;
   readonly cacheMs?: number;
   /** Where the wraps lie; in the rows unless told. Some homes need the store. */
-  readonly home?: UserKeyHome | ((store: Store) => Promise<UserKeyHome>);
+  readonly home?: UserKeyHome | ((store: Store, masterKey: MasterKey) => Promise<UserKeyHome>);
 }
 
 /** The key houses as one process of the service has them, over the embedded store and a local keyring. */
@@ -43,7 +43,9 @@ export async function openKeyHouses(folder: string, options: KeysOptions = {}) {
   await row.create((await masterKey.state()).current, masterKey.home);
   const cache = new KeyCache({ capacity: 100, maxAgeMs: options.cacheMs ?? 300_000 });
   const home =
-    typeof options.home === 'function' ? await options.home(store) : (options.home ?? new StoreUserKeyHome());
+    typeof options.home === 'function'
+      ? await options.home(store, masterKey)
+      : (options.home ?? new StoreUserKeyHome());
   const userKeys = new StoredUserKeys(store, masterKey, row, cache, clock, home);
   const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache, home));
   const rewrapper = new UserKeyRewrapper(store, masterKey, home);

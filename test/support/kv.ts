@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { MasterKey } from '../../src/keys/master';
 import { type KvConfig, KvMasterKey } from '../../src/keys/master/kv';
 import { openVault, type VaultSession } from '../../src/keys/master/vault';
 import { VaultUserKeyHome } from '../../src/keys/user/in-vault';
@@ -70,6 +71,7 @@ const NAMES: OwnerNames = { nameOf: (ownerId) => Promise.resolve(ownerId) };
 /** Both homes of user keys, as one process of an installation that was set up with `place` has them. */
 export async function openUserKeyHomes(
   store: Store,
+  masterKey: MasterKey,
   vault: VaultUserKeyHome,
   place: UserKeyPlace,
 ): Promise<UserKeyHomes> {
@@ -77,7 +79,7 @@ export async function openUserKeyHomes(
   const clock = new SystemClock();
   const { installation_id: installationId } = await createInstallation(store, pins, clock);
   await completeInstallation(store, pins, { installationId, wasReady: false, clock });
-  const homes = new UserKeyHomes(store, vault, NAMES);
+  const homes = new UserKeyHomes(store, vault, NAMES, masterKey);
   await homes.open(INSTALLATION_ID);
   return homes;
 }

@@ -1,7 +1,7 @@
 import { DomainError } from '../../kernel';
 import type { Draft, UserKeyPlace } from '../../store';
 import type { ItemResult } from '../master';
-import type { UserKeyDoc } from './user-keys.collection';
+import type { UserKeyDoc, UserKeyVersion } from './user-keys.collection';
 
 /** A user name's place is taken by the key of somebody else, or by what is left of one; or the owner's own wraps are gone from it. */
 export class NameHeld extends Error {
@@ -14,6 +14,19 @@ export class NameHeld extends Error {
     super('the place of a user key is taken');
   }
 }
+
+/**
+ * The owner's document in Vault has wraps of versions that the row has too, under ids that the row does not name: the store was restored from
+ * a backup of before those came there, or another key was made meanwhile.
+ */
+export class ForeignWraps extends Error {
+  constructor(readonly entries: readonly KeptWrap[]) {
+    super('the document has wraps that the row does not name');
+  }
+}
+
+/** A wrap with the identity of its key: versions alone do not tell keys apart that two processes made at the same time. */
+export type KeptWrap = UserKeyVersion & { readonly key_id: string };
 
 /** Vault answers, and what it has for this one owner is not what Coffer wrote. */
 export class UnreadableDocument extends DomainError {
@@ -63,10 +76,13 @@ export abstract class UserKeyHome {
 /** Vault, as the wraps come to it from their rows and go back there. */
 export abstract class VaultPlace extends UserKeyHome {
   /**
-   * Makes the document what this complete row says, and nothing else, in a place that may be free: for a row whose wraps come from the
-   * store. `isMeant` is asked between a look at the document and the write, which holds only where nobody wrote it since: so whoever changed
+   * Makes the document what this complete row says, in a place that may be free: for a row whose wraps come from the store. Beside that stay
+   * wraps of versions beyond the row's current one, and of one key the wrap under the newer master version. `isMeant` is asked between a look at the document and the write, which holds only where nobody wrote it since: so whoever changed
    * the row before that look is seen, and whoever changes it later finds the document, or a write of it by which this one does not hold.
-   * False where it is not meant any more; then the name may be left claimed, with nothing in it. @throws NameHeld
+   * False where it is not meant any more; then the name may be left claimed, with nothing in it. @throws NameHeld, ForeignWraps
    */
   abstract fill(row: UserKeyDoc, isMeant: () => Promise<boolean>): Promise<boolean>;
+
+  /** Whether the owner's document has a version of the key beyond the row's current one: the row is older than the document then. */
+  abstract isAhead(row: UserKeyDoc): Promise<boolean>;
 }

@@ -1,3 +1,4 @@
+import { equalBytes } from '../../crypto';
 import { DomainError, newId, SecretBytes } from '../../kernel';
 import { type ItemResult, MasterKey, MAX_BATCH, type UnwrapItem, wrapContext, wrapVersion } from '../master';
 import type { UserKeyHome } from './user-key-home';
@@ -46,6 +47,22 @@ export async function unwrapVersions(
   }
   for (const key of opened) key.destroy();
   return undefined;
+}
+
+/** Whether two wraps of one version of an owner's key hold the same key. False where one of them does not open. */
+export async function holdSameKey(
+  masterKey: MasterKey,
+  ownerId: string,
+  [one, other]: readonly [UserKeyVersion, UserKeyVersion],
+): Promise<boolean> {
+  if (one.version !== other.version) return false;
+  if (one.wrapped === other.wrapped) return true;
+  const results = await masterKey.unwrap([itemOf(ownerId, one), itemOf(ownerId, other)]);
+  const [first, second] = results.map((result) => (result.ok ? result.value : undefined));
+  const isSame = first !== undefined && second !== undefined && equalBytes(first.bytes, second.bytes);
+  first?.destroy();
+  second?.destroy();
+  return isSame;
 }
 
 /**

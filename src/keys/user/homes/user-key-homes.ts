@@ -9,7 +9,7 @@ import {
   type UserKeyPins,
   type UserKeyPlace,
 } from '../../../store';
-import { accepted, type ItemResult } from '../../master';
+import { accepted, type ItemResult, type MasterKey } from '../../master';
 import { isInVault } from '../user-key-form';
 import { UserKeyHome, type VaultPlace } from '../user-key-home';
 import { type UserKeyDoc, userKeysCollection } from '../user-keys.collection';
@@ -37,10 +37,11 @@ export class UserKeyHomes extends UserKeyHome {
     private readonly store: Store,
     private readonly vault: VaultPlace | undefined,
     names: OwnerNames,
+    masterKey: MasterKey,
   ) {
     super();
     this.#rows = store.collection(userKeysCollection);
-    this.#mover = vault && new UserKeyMover(this.#rows, vault, names, () => this.place());
+    this.#mover = vault && new UserKeyMover(this.#rows, vault, names, masterKey, () => this.place());
   }
 
   get reachesVault(): boolean {

@@ -1,10 +1,12 @@
+import { Logger } from '@nestjs/common';
 import { DomainError, failpoint, newId } from '../../../kernel';
 import { type Collection, everyRow, type UserKeyPlace } from '../../../store';
+import type { MasterKey } from '../../master';
 import { makeRoom } from '../name-room';
 import { isInVault, storedRow } from '../user-key-form';
-import { NameHeld, UnreadableDocument, type VaultPlace } from '../user-key-home';
-import { lowestMasterVersion } from '../user-key-wraps';
-import type { UserKeyDoc } from '../user-keys.collection';
+import { ForeignWraps, type KeptWrap, NameHeld, UnreadableDocument, type VaultPlace } from '../user-key-home';
+import { holdSameKey, lowestMasterVersion } from '../user-key-wraps';
+import type { UserKeyDoc, UserKeyVersion } from '../user-keys.collection';
 import type { OwnerNames } from './owner-names';
 
 /** These wraps cannot be moved as they are: the document is gone or damaged, or the name is somebody else's. */
@@ -20,10 +22,13 @@ export class Immovable extends DomainError {
  * and by several at once.
  */
 export class UserKeyMover {
+  readonly #logger = new Logger('UserKeys');
+
   constructor(
     private readonly rows: Collection<UserKeyDoc>,
     private readonly vault: VaultPlace,
     private readonly names: OwnerNames,
+    private readonly masterKey: MasterKey,
     private readonly newest: () => Promise<UserKeyPlace>,
   ) {}
 
@@ -62,12 +67,39 @@ export class UserKeyMover {
     try {
       return await this.vault.fill(moving, () => this.#isStill(moving));
     } catch (error) {
+      if (error instanceof ForeignWraps) return this.#adopt(moving, error.entries);
       if (!(error instanceof NameHeld)) throw error;
       await makeRoom(this.rows, this.vault, error).catch((held: unknown) => {
         throw held instanceof DomainError && held.code === 'conflict' ? new Immovable('the name is taken') : held;
       });
       return false;
     }
+  }
+
+  /**
+   * The row is from a backup of before its wraps came to Vault: where both are of the same key the row takes the id that the document has, so
+   * that a later backup of the store still opens with it. Nothing is written over a key that is another one: which of them is needed only an
+   * operator can say. False: the row is to be read again.
+   */
+  async #adopt(moving: UserKeyDoc, entries: readonly KeptWrap[]): Promise<false> {
+    const versions: UserKeyVersion[] = [];
+    for (const own of moving.versions) {
+      const rivals = entries.filter(({ version }) => version === own.version);
+      const same = await this.#sameAs(moving._id, own, rivals);
+      if (same === undefined && rivals.length > 0)
+        throw new Immovable(
+          `Vault has another key of version ${own.version}, which a later backup of the store may need`,
+        );
+      versions.push({ ...own, ...(same !== undefined && { key_id: same.key_id }) });
+    }
+    this.#logger.warn(`the key of owner ${moving._id} is in Vault already, and keeps its id there`);
+    await this.rows.replace({ ...moving, versions });
+    return false;
+  }
+
+  async #sameAs(ownerId: string, own: UserKeyVersion, rivals: readonly KeptWrap[]): Promise<KeptWrap | undefined> {
+    for (const rival of rivals) if (await holdSameKey(this.masterKey, ownerId, [own, rival])) return rival;
+    return undefined;
   }
 
   /** Read back, before the row gives its own wraps up. A wrap under a newer master version may have come from a rotation. */
@@ -83,6 +115,8 @@ export class UserKeyMover {
 
   async #toStore(row: UserKeyDoc): Promise<boolean> {
     const complete = await this.#complete(row);
+    if (complete !== undefined && (await this.vault.isAhead(complete)))
+      throw new Immovable('Vault has a newer version of this key than the store: rotate the key of this owner first');
     const moving = row.moving === 'store' ? row : complete && (await this.#announce(row, complete, 'store'));
     if (moving?.name === undefined) return false;
     await this.vault.erase(moving.name, moving._id, () => this.#isStill(moving));

@@ -1,14 +1,11 @@
 import { isoTime } from '../../../kernel';
-import type { UserKeyVersion } from '../user-keys.collection';
+import type { KeptWrap } from '../user-key-home';
 
 /** `kv/user_keys/<username>` as the program sees it. */
 export type UserKeyDocument =
   | { readonly state: 'free' }
   | { readonly state: 'erasing'; readonly userId: string }
   | { readonly state: 'active'; readonly userId: string; readonly entries: readonly KeptWrap[] };
-
-/** A wrap with the identity of its key: versions alone do not tell keys apart that two processes made at the same time. */
-export type KeptWrap = UserKeyVersion & { readonly key_id: string };
 
 type Json = Readonly<Record<string, unknown>>;
 

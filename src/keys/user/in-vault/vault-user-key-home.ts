@@ -3,18 +3,10 @@ import { failpoint, StartRefused } from '../../../kernel';
 import { type Draft, untilHeld, type UserKeyPlace } from '../../../store';
 import { accepted, asOneOperation, inAttempts, type ItemResult, PartSize, refusedItem } from '../../master';
 import { KvDocuments, tellKvSettings, VaultForbidden, VaultNoEngine, type VaultSession } from '../../master/vault';
-import { NameHeld, UnreadableDocument, VaultPlace } from '../user-key-home';
+import { ForeignWraps, type KeptWrap, NameHeld, UnreadableDocument, VaultPlace } from '../user-key-home';
 import type { UserKeyDoc } from '../user-keys.collection';
 import { bindMount, MOUNT_MARK } from './mount-owner';
-import {
-  claim,
-  documentOf,
-  FREE,
-  type KeptWrap,
-  parseDocument,
-  tombstone,
-  type UserKeyDocument,
-} from './user-key-document';
+import { claim, documentOf, FREE, parseDocument, tombstone, type UserKeyDocument } from './user-key-document';
 
 // Fewer than the sockets that the client has: a rotation leaves some for those who wait for an answer.
 const AT_ONCE = 8;
@@ -98,17 +90,41 @@ export class VaultUserKeyHome extends VaultPlace {
       const { document, version } = await this.#read(name);
       if (document.state === 'erasing') throw new NameHeld(name, document.userId, true);
       if (document.state === 'active' && document.userId !== row._id) throw new NameHeld(name, document.userId, false);
+      const filled = this.#filled(document.state === 'active' ? document.entries : [], row);
       const ours = document.state === 'free' ? await this.#write(name, claim(row._id), version) : version;
       if (ours === undefined) return undefined;
       failpoint('user-key-move.claimed');
       if (!(await isMeant())) return { at: undefined };
-      const at = await this.#write(name, documentOf(row._id, keptWraps(row)), ours);
+      const at = await this.#write(name, documentOf(row._id, filled), ours);
       return at === undefined ? undefined : { at };
     });
     if (at === undefined) return false;
     // What dead writers left there, and versions of the key that were dropped meanwhile.
     await this.#documents.destroyBefore(pathOf(name), at);
     return true;
+  }
+
+  isAhead(row: UserKeyDoc): Promise<boolean> {
+    return asOneOperation(async () => {
+      const { document } = await this.#read(nameOf(row));
+      if (document.state !== 'active' || document.userId !== row._id) return false;
+      return document.entries.some(({ version }) => version > row.current);
+    });
+  }
+
+  /** What a fill leaves in the document. @throws ForeignWraps where nobody can say yet which of two keys of one version is the owner's. */
+  #filled(there: readonly KeptWrap[], row: UserKeyDoc): readonly KeptWrap[] {
+    const wraps = keptWraps(row);
+    const foreign = there.filter((entry) => isForeign(entry, there, wraps));
+    if (foreign.length > 0) throw new ForeignWraps(foreign);
+    const newer = there.filter(({ version }) => version > row.current);
+    if (newer.length > 0)
+      this.#logger.warn(
+        `newer versions of the key of owner ${row._id} stay in Vault: the store was restored from a backup`,
+      );
+    const ids = new Set(wraps.map(({ key_id }) => key_id));
+    const former = there.filter(({ key_id }) => ids.has(key_id));
+    return [...newer, ...newest(former, wraps)];
   }
 
   strays(row: UserKeyDoc): Promise<readonly string[]> {
@@ -204,6 +220,22 @@ const keptWraps = (row: Draft<UserKeyDoc>): readonly KeptWrap[] =>
   row.versions.map((entry) => {
     if (entry.key_id === undefined || entry.wrapped === '') throw new TypeError('an incomplete row');
     return { ...entry, key_id: entry.key_id };
+  });
+
+/**
+ * A wrap of a version that the row has, by another id. Where the row's own id is there as well it is of a writer that came too late, since a
+ * fill puts nothing beside what is foreign to it.
+ */
+const isForeign = (entry: KeptWrap, there: readonly KeptWrap[], wraps: readonly KeptWrap[]): boolean => {
+  const own = wraps.find(({ version }) => version === entry.version);
+  return own !== undefined && !there.some(({ key_id }) => key_id === own.key_id);
+};
+
+/** What comes, with the wrap that is there where that is under a newer master version. */
+const newest = (former: readonly KeptWrap[], fresh: readonly KeptWrap[]): readonly KeptWrap[] =>
+  fresh.map((entry) => {
+    const there = former.find(({ key_id }) => key_id === entry.key_id);
+    return there !== undefined && there.master_version > entry.master_version ? there : entry;
   });
 
 /** All that is there and all that comes; of one key the wrap under the newer master version, whoever writes last. */

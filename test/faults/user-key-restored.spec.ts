@@ -1,0 +1,141 @@
+import { Logger } from '@nestjs/common';
+import { newId } from '../../src/kernel';
+import type { UserKeyDoc } from '../../src/keys/user';
+import { Immovable, type UserKeyHomes } from '../../src/keys/user/homes';
+import { beginUserKeyMove, endUserKeyMove, type UserKeyPlace } from '../../src/store';
+import { type KeyHouses, moveMasterKey, openKeyHouses, temporaryFolder } from '../support/keys';
+import { openUserKeyHome, openUserKeyHomes } from '../support/kv';
+import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
+
+beforeAll(() => void Logger.overrideLogger(false));
+
+describeWithPart('openbao', 'Wraps in Vault that are newer than a store that was restored', () => {
+  let bao: Bao;
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let homes: UserKeyHomes;
+  let houses: KeyHouses;
+  let alice: string;
+  let beforeMove: UserKeyDoc;
+  let key: string;
+
+  beforeAll(async () => {
+    bao = await startOpenBao();
+  });
+  beforeEach(async () => {
+    folder = await temporaryFolder();
+    const vault = await openUserKeyHome(bao);
+    houses = await openKeyHouses(folder.path, {
+      cacheMs: 0,
+      home: async (store, masterKey) => (homes = await openUserKeyHomes(store, masterKey, vault, 'store')),
+    });
+    alice = newId();
+    await houses.userKeys.create(alice, alice);
+    [beforeMove, key] = [await row(), await index()];
+    await move('vault');
+  });
+  afterEach(async () => {
+    jest.restoreAllMocks();
+    await houses.close();
+    await folder.remove();
+  });
+  afterAll(() => bao.stop());
+
+  const row = async (): Promise<UserKeyDoc> => (await houses.rows.find('_id', alice))!;
+  /** The name key opens with whatever version seals it, and never changes. */
+  const index = (): Promise<string> => houses.sealer.with(alice, (keys) => keys.nameIndex('name'));
+  const move = async (to: UserKeyPlace): Promise<void> => {
+    await beginUserKeyMove(houses.store, to);
+    while (!(await homes.move(await row(), to)));
+    await endUserKeyMove(houses.store, to);
+  };
+  /** The row of a backup, in the place of today's. */
+  const restore = async (backup: UserKeyDoc): Promise<void> => {
+    expect(await houses.rows.replace({ ...backup, rev: (await row()).rev })).toBeDefined();
+  };
+  const inVault = async (): Promise<{ readonly version: number; readonly document: Record<string, unknown> }> => {
+    const { data } = await bao.request<{
+      data: { data: Record<string, unknown>; metadata: { version: number } };
+    }>('GET', `kv/data/user_keys/${alice}`);
+    return { version: data.metadata.version, document: data.data };
+  };
+  const told = (): jest.SpyInstance => jest.spyOn(Logger.prototype, 'warn');
+
+  it('stay when the keys move there again, and open a later backup as they did', async () => {
+    await houses.rotator.advance(alice, 1);
+    const later = await row();
+    await restore(beforeMove);
+    const warn = told();
+    await move('vault');
+    expect(await index()).toBe(key);
+    expect(warn.mock.calls.flat().join()).toContain(alice);
+    await restore(later);
+    expect(await index()).toBe(key);
+  });
+
+  it('stay where only the master key version is newer', async () => {
+    const target = await moveMasterKey(houses);
+    await houses.rewrapper.rewrapBatch(target);
+    const later = await row();
+    await restore(beforeMove);
+    await move('vault');
+    expect((await inVault()).document).toMatchObject({ master_version: target });
+    await houses.masterKey.retire(target - 1);
+    expect(await index()).toBe(key);
+    await restore(later);
+    expect(await index()).toBe(key);
+  });
+
+  it('stay by the hand of several that move the same owner at once', async () => {
+    await houses.rotator.advance(alice, 1);
+    const later = await row();
+    await restore(beforeMove);
+    await Promise.all([1, 2, 3].map(() => move('vault')));
+    expect(await index()).toBe(key);
+    await restore(later);
+    expect(await index()).toBe(key);
+  });
+
+  it('are not written over by another key of the same version: that owner stays in the store', async () => {
+    await houses.rotator.advance(alice, 1);
+    const later = await row();
+    await restore(beforeMove);
+    await beginUserKeyMove(houses.store, 'store');
+    await endUserKeyMove(houses.store, 'store');
+    await houses.rotator.advance(alice, 1);
+    const before = await inVault();
+    await expect(move('vault')).rejects.toBeInstanceOf(Immovable);
+    await expect(move('vault')).rejects.toThrow(/integrity_failed|version 2/);
+    expect([await inVault(), await index()]).toEqual([before, key]);
+    await restore(later);
+    expect(await index()).toBe(key);
+  });
+
+  it('are not written over where the master key version of the store is retired', async () => {
+    const target = await moveMasterKey(houses);
+    await houses.rewrapper.rewrapBatch(target);
+    await houses.masterKey.retire(target - 1);
+    const [later, before] = [await row(), await inVault()];
+    await restore(beforeMove);
+    await expect(move('vault')).rejects.toBeInstanceOf(Immovable);
+    expect(await inVault()).toEqual(before);
+    await restore(later);
+    expect(await index()).toBe(key);
+  });
+
+  it('are not destroyed by a move to the store, until the key is rotated past them', async () => {
+    const former = await row();
+    await houses.rotator.advance(alice, 1);
+    const later = await row();
+    await restore(former);
+    const before = await inVault();
+    await expect(move('store')).rejects.toBeInstanceOf(Immovable);
+    expect(await inVault()).toEqual(before);
+    await restore(later);
+    expect(await index()).toBe(key);
+    await restore(former);
+    await houses.rotator.advance(alice, 1);
+    await houses.strays.remove(alice);
+    await move('store');
+    expect([await index(), (await inVault()).document]).toEqual([key, { state: 'free' }]);
+  });
+});
