@@ -1,12 +1,23 @@
 import { HOUR } from '../../src/kernel';
+import type { Store } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
+import { MongoStore } from '../../src/store/mongo';
 import { RegistrationSweep } from '../../src/wiring';
 import { login, newPerson, signUp } from '../support/accounts';
 import { Chaos, oneWriteIn } from '../support/chaos';
 import { type Coffer, startCoffer } from '../support/coffer';
 import { faultyCollection } from '../support/faulty-store';
 import { faultyVault } from '../support/faulty-vault';
-import { type Bao, describeWithPart, isLong, startOpenBao } from '../support/parts';
+import {
+  type Bao,
+  describeWithPart,
+  describeWithParts,
+  isLong,
+  type Secantus,
+  startOpenBao,
+  startSecantus,
+} from '../support/parts';
+import { vaultAndMongo } from '../support/profiles';
 import { Seeded } from '../support/seeded';
 import { type WriteChoice, WriteFaults } from '../support/write-faults';
 
@@ -14,21 +25,26 @@ const ROUNDS = isLong() ? Number(process.env['COFFER_ROUNDS'] ?? 20) : 1;
 const ACTS = isLong() ? 250 : 90;
 const FIRST_SEED = new Seeded().seed;
 
-// eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with the store that it was called on
-const realCollection = EmbeddedStore.prototype.collection;
-
-/** Every collection of the embedded stores of this process that are opened from here on. */
-function faultyEngines(faults: WriteFaults): jest.SpyInstance {
-  return jest.spyOn(EmbeddedStore.prototype, 'collection').mockImplementation(function (
-    this: EmbeddedStore,
-    definition,
-  ) {
-    return faultyCollection(realCollection.call(this, definition), faults);
-  });
+/** Every collection of the stores of this process that are opened from here on. */
+function faultyEngines(faults: WriteFaults): void {
+  for (const { prototype } of [EmbeddedStore, MongoStore]) {
+    // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with the store that it was called on
+    const real = prototype.collection;
+    jest.spyOn(prototype, 'collection').mockImplementation(function (this: Store, definition) {
+      return faultyCollection(real.call(this as never, definition), faults);
+    });
+  }
 }
 
-function chaosSuite(open: () => Promise<{ env: Record<string, string>; bao?: Bao }>): void {
-  let parts: { env: Record<string, string>; bao?: Bao };
+interface Parts {
+  readonly env: Record<string, string>;
+  /** Keys can move to this Vault and back. */
+  readonly bao?: Bao;
+  readonly secantus?: Secantus;
+}
+
+function chaosSuite(open: () => Promise<Parts>): void {
+  let parts: Parts;
   let coffer: Coffer;
   const faults = new WriteFaults();
 
@@ -42,6 +58,7 @@ function chaosSuite(open: () => Promise<{ env: Record<string, string>; bao?: Bao
     faults.choose = () => undefined;
     await coffer.close();
     await parts.bao?.stop();
+    await parts.secantus?.stop();
     jest.restoreAllMocks();
   });
 
@@ -106,6 +123,15 @@ describeWithPart('openbao', 'Writes that fail, or do not say whether they failed
     return { env: { ...vault, MASTER_KEY: 'kv', USER_KEY_STORE: 'vault', COFFER_ROOT_KEY: 'r'.repeat(40) }, bao };
   });
 });
+
+if (isLong())
+  describeWithParts(['openbao', 'secantus'], 'Writes that fail, or do not say so (MongoDB, OpenBao)', () => {
+    chaosSuite(async () => {
+      const [bao, secantus] = await Promise.all([startOpenBao(), startSecantus()]);
+      const env = { ...vaultAndMongo(bao, secantus), MASTER_KEY: 'kv', USER_KEY_STORE: 'vault' };
+      return { env: { ...env, COFFER_ROOT_KEY: 'r'.repeat(40) }, bao, secantus };
+    });
+  });
 
 describeWithPart('openbao', 'Writes of a registration that fail, with user keys in Vault', () => {
   it('do not leave a key without an account that keeps the user name', async () => {

@@ -146,6 +146,15 @@ describe('A rotation that is killed, on the embedded store and the local keyring
   killSuite(() => Promise.resolve({ site: {}, close: () => Promise.resolve() }), FAILPOINTS);
 });
 
+// The embedded store and Transit are each in another profile: together in the long form.
+if (isLong())
+  describeWithParts(['openbao'], 'A rotation that is killed, on the embedded store and Transit', () => {
+    killSuite(async () => {
+      const bao = await startOpenBao();
+      return { site: { masterKey: transitConfig(bao) }, close: () => bao.stop() };
+    }, FAILPOINTS);
+  });
+
 const short = ['rotation.key-rotated', 'rotation.row-advanced', 'rotation.user-keys-written', 'rotation.mid-batch'];
 
 describeWithParts(['secantus', 'openbao'], 'A rotation that is killed, on MongoDB and Transit', () => {
