@@ -54,7 +54,8 @@ export interface Collection<T extends Doc> {
   list(index: string, prefix: readonly KeyPart[], options: ListOptions): Promise<Page<T>>;
   /**
    * As `list`, but from the rows themselves and in no order: an engine that keeps its own indexes reads every row of the collection, so a
-   * row that an index has lost is found too. For what may not be undone. A page may be empty and still have a `next`.
+   * row that an index has lost is found too, and every write that was acknowledged before this call is seen, also right after a failover.
+   * For what may not be undone. A page may be empty and still have a `next`.
    */
   scan(index: string, prefix: readonly KeyPart[], options: Omit<ListOptions, 'reverse'>): Promise<Page<T>>;
   /**

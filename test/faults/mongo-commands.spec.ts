@@ -123,6 +123,40 @@ describeWithPart('secantus', 'What MongoDB is asked', () => {
     expect(read).not.toHaveProperty('sort');
   });
 
+  it('is behind a linearizable read of its own for each page that a retire decides on', async () => {
+    const folder = await temporaryFolder();
+    const engine = new MongoStore({ url: setUrl([proxy]), dbName: 'retired' });
+    const house = await openKeyHouse(folder.path, { engine });
+    try {
+      for (let n = 0; n < 3; n += 1) await house.userKeys.create(`owner-${n}`, `owner-${n}`);
+      await house.rotations.start('admin');
+      const seen = proxy.commands.length;
+      await house.retirement.retire(1);
+      const reads = proxy.commands.slice(seen).filter((command) => nameOf(command) === 'find');
+      const pages = reads.filter(({ find, filter }) => {
+        const byId = (filter as { _id?: object })._id ?? {};
+        return (
+          ['user_keys', 'system_keys'].includes(String(find)) &&
+          !('$eq' in byId) &&
+          Object.keys(filter as object).length === 1
+        );
+      });
+      expect(pages.map(({ find }) => find)).toEqual(['system_keys', 'user_keys']);
+      for (const [at, page] of pages.entries()) {
+        const { level, afterClusterTime } = page['readConcern'] as { level: string; afterClusterTime?: unknown };
+        expect([level, typeof afterClusterTime]).toEqual(['majority', 'object']);
+        const before = reads.slice(0, reads.indexOf(page)).filter(({ find }) => find === 'installation');
+        const linearizable = before.filter(
+          (read) => (read['readConcern'] as { level: string }).level === 'linearizable',
+        );
+        expect(linearizable).toHaveLength(at + 1);
+      }
+    } finally {
+      await house.close();
+      await folder.remove();
+    }
+  });
+
   it('is linearizable in the reads that the wrap protocol decides on', async () => {
     const folder = await temporaryFolder();
     const house = await openKeyHouse(folder.path, { engine: store });

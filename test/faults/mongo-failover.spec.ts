@@ -1,7 +1,9 @@
+import { mongo } from 'mongoose';
 import type { Collection } from '../../src/store';
 import { MongoStore } from '../../src/store/mongo';
 import { thingDefinition, type ThingDoc } from '../contract/collection/things';
 import { failOver, type MongoProxy, notWritablePrimary, setUrl, startMongoProxy } from '../support/mongo-proxy';
+import type { Command } from '../support/mongo-wire';
 import { describeWithPart, type Secantus, startSecantus } from '../support/parts';
 
 const definition = thingDefinition('things');
@@ -13,6 +15,18 @@ const ONCE = [
   ['is lost before the server has it', 'cut-before'],
   ['is done and its answer is lost', 'cut-after'],
 ] as const;
+
+const ids = (docs: readonly { readonly _id: string }[]): string[] => docs.map(({ _id }) => _id);
+
+/** The answer of a server whose snapshot does not have this row yet. */
+const without =
+  (id: string) =>
+  (reply: Command): Command => {
+    const cursor = reply['cursor'] as { firstBatch: { _id: string }[] } | undefined;
+    if (cursor === undefined) return reply;
+    const firstBatch = cursor.firstBatch.filter(({ _id }) => _id !== id);
+    return { ...reply, cursor: { ...cursor, id: mongo.Long.ZERO, firstBatch } };
+  };
 
 describeWithPart('secantus', 'Writes in a failover of MongoDB', () => {
   let server: Secantus;
@@ -118,6 +132,80 @@ describeWithPart('secantus', 'Writes in a failover of MongoDB', () => {
       await set.close();
       await other.close();
     }
+  });
+
+  describe('a new primary whose majority lags behind what was acknowledged', () => {
+    let next: MongoProxy;
+    let set: MongoStore;
+    let rows: Collection<ThingDoc>;
+    let acknowledgedAt: mongo.Timestamp;
+
+    beforeEach(async () => {
+      next = await startMongoProxy(server.port);
+      const members = [proxy, next];
+      for (const member of members) member.members = members;
+      failOver(members, proxy);
+      set = new MongoStore({ url: setUrl(members), dbName: 'failover' });
+      rows = set.collection(definition);
+      await set.prepare();
+      const noted = (reply: Command): Command => {
+        acknowledgedAt = reply['operationTime'] as mongo.Timestamp;
+        return reply;
+      };
+      proxy.faults.push({ command: 'insert', act: noted, times: 1 });
+      await rows.insert({ _id: 'acknowledged', owner: 'lag' });
+      const lags = ({ readConcern }: Command): boolean => {
+        const { afterClusterTime } = readConcern as { afterClusterTime?: mongo.Timestamp };
+        return afterClusterTime === undefined || afterClusterTime.lessThan(acknowledgedAt);
+      };
+      next.faults.push({ command: 'find', only: lags, act: without('acknowledged'), times: Infinity });
+    });
+    afterEach(async () => {
+      await rows.remove('acknowledged');
+      await set.close();
+      await next.close();
+    });
+
+    /** A failover between this answer and the next command. */
+    const failOverBehind = (command: string, only: (command: Command) => boolean): void => {
+      const bytes = (reply: Buffer): Buffer => {
+        setImmediate(() => failOver(proxy.members, next));
+        return reply;
+      };
+      proxy.faults.push({ command, only, act: { bytes }, times: 1 });
+    };
+    const isLinearizable = ({ readConcern }: Command): boolean =>
+      (readConcern as { level?: unknown }).level === 'linearizable';
+
+    it('shows a walk that decides every row, wherever the failover comes', async () => {
+      expect(ids((await rows.scan('_id', [], { limit: 1_000 })).items)).toContain('acknowledged');
+      failOverBehind('find', isLinearizable);
+      expect(ids((await rows.scan('_id', [], { limit: 1_000 })).items)).toContain('acknowledged');
+      expect(proxy.role).toBe('secondary');
+      expect(ids((await rows.scan('byOwner', ['lag'], { limit: 1_000 })).items)).toContain('acknowledged');
+      // What a walk by pages of a list would miss.
+      expect(ids((await rows.list('_id', [], { limit: 1_000 })).items)).not.toContain('acknowledged');
+    });
+
+    it('answers a walk whose first read a primary refused that steps down, and said its time with it', async () => {
+      const isRepeated = (command: Command): boolean =>
+        isLinearizable(command) && 'afterClusterTime' in (command['readConcern'] as object);
+      const invalid = {
+        ok: 0,
+        code: 72,
+        errmsg: 'afterClusterTime field can be set only if level is equal to majority',
+      };
+      const refusal = { ...notWritablePrimary(), operationTime: acknowledgedAt };
+      proxy.faults.push({ command: 'find', only: isRepeated, act: invalid, times: Infinity });
+      proxy.faults.push({ command: 'find', only: isLinearizable, act: refusal, times: 1 });
+      expect(ids((await rows.scan('byOwner', ['lag'], { limit: 9 })).items)).toEqual(['acknowledged']);
+    });
+
+    it('makes a walk fail where the server does not say how far it has come', async () => {
+      const silent = ({ operationTime: _, ...reply }: Command): Command => without('')(reply);
+      proxy.faults.push({ command: 'find', only: isLinearizable, act: silent, times: Infinity });
+      await expect(rows.scan('_id', [], { limit: 1 })).rejects.toMatchObject(unavailable);
+    });
   });
 
   it('is store_unavailable while a set has no primary', async () => {

@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { equalBytes, newKey } from '../../crypto';
 import { DomainError, failpoint, SecretBytes, StartRefused, SystemSecrets } from '../../kernel';
-import { type Collection, DuplicateKey, everyRow, Store } from '../../store';
+import { type Collection, DuplicateKey, everyScanned, Store } from '../../store';
 import { INSTALLATION, MasterKey, type MasterKeyRow, type UnwrapItem, wrapContext, wrapVersion } from '../master';
 import {
   SYSTEM_KEY_NAMES,
@@ -161,7 +161,7 @@ export class SystemKeys extends SystemSecrets {
   async wrapVersions(): Promise<readonly number[]> {
     const versions: number[] = [];
     for (const name of await this.#names()) {
-      const row = await this.#rows.find('_id', name);
+      const row = await this.#rows.findLinearizable(name);
       if (row === undefined && !isVital(name)) continue;
       const version = wrapVersion(row?.wrapped);
       const opened = isOurs(name) && row !== undefined ? await this.#opened(row) : undefined;
@@ -184,7 +184,7 @@ export class SystemKeys extends SystemSecrets {
   /** Those of this release, and those that another release has stored beside them. */
   async #names(): Promise<readonly string[]> {
     const names = new Set<string>(SYSTEM_KEY_NAMES);
-    for await (const { _id } of everyRow(this.#rows, '_id', [])) names.add(_id);
+    for await (const { _id } of everyScanned(this.#rows, '_id', [])) names.add(_id);
     return [...names];
   }
 

@@ -47,7 +47,7 @@ export async function wrapsUpTo(
   const onForged = (id: string): void => doubtful.add(id);
   let count = 0;
   for (let after: Position | undefined; ;) {
-    const page = await rows.list('_id', [], { limit: PAGE, onForged, ...(after !== undefined && { after }) });
+    const page = await rows.scan('_id', [], { limit: PAGE, onForged, ...(after !== undefined && { after }) });
     for (const [at, found] of (await complete(home, page.items)).entries()) {
       const row = page.items[at];
       if (row === undefined || row.versions.length === 0) continue;

@@ -1,11 +1,11 @@
-import { Model } from 'mongoose';
+import { Model, mongo } from 'mongoose';
 import { Collection, KeyPart, ListOptions, Page, Position } from '../collection';
 import { CollectionDefinition, Doc, Draft } from '../definition';
 import { OPERATION_DEADLINE } from '../deadline';
 import { firstRevision } from '../first-revision';
 import { checkBatch, checkLimit } from '../limits';
 import { FlatRow, PRIMARY, RowShape } from '../row-shape';
-import { MongoConnection, RowCollection } from './mongo-connection';
+import { LINEARIZABLE, MongoConnection, RowCollection } from './mongo-connection';
 import { heldInSpiteOf } from './mongo-errors';
 import { Filter, MongoQuery } from './mongo-query';
 import { isReadable, nextPosition, pageStart } from './mongo-positions';
@@ -19,8 +19,10 @@ const COUNTED = 10_000;
 /** The server gives up when the caller has: a slow query must not go on for nobody. */
 const BOUNDED = { maxTimeMS: OPERATION_DEADLINE };
 
-/** Shorter than the deadline of an operation: a linearizable read has no end of its own while there is no majority. */
-const LINEARIZABLE = { readConcern: { level: 'linearizable' }, readPreference: 'primary', maxTimeMS: 1_500 } as const;
+/** With a read concern of its own: the driver writes the session's time into the object that it is given, here that of all reads. */
+const inSession = (session: mongo.ClientSession) => ({ session, readConcern: { level: 'majority' as const } });
+
+type PageRead = (documents: RowCollection, session?: mongo.ClientSession) => Promise<mongo.Document[]>;
 
 /** One collection in MongoDB. Writes are conditional on `rev` in their filter, which makes each one a compare-and-set. */
 export class MongoCollection<T extends Doc> implements Collection<T> {
@@ -57,24 +59,36 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
     return found === null ? undefined : this.#rows.fromBson(found);
   }
 
-  async list(index: string, prefix: readonly KeyPart[], options: ListOptions): Promise<Page<T>> {
-    const { limit, after, reverse } = options;
+  list(index: string, prefix: readonly KeyPart[], options: ListOptions): Promise<Page<T>> {
+    return this.#page(index, prefix, options, (read) => this.#run((documents) => read(documents)));
+  }
+
+  /** The server keeps its indexes itself, in one transaction with the rows: a list is from the rows. */
+  scan(index: string, prefix: readonly KeyPart[], options: Omit<ListOptions, 'reverse'>): Promise<Page<T>> {
+    return this.#page(index, prefix, options, (read) =>
+      this.#run((documents) => this.connection.afterAcknowledged((session) => read(documents, session))),
+    );
+  }
+
+  async #page(
+    index: string,
+    prefix: readonly KeyPart[],
+    { limit, after, reverse }: ListOptions,
+    run: (read: PageRead) => Promise<mongo.Document[]>,
+  ): Promise<Page<T>> {
     checkLimit(limit);
     const query = this.#query(index, prefix, false);
     const start = pageStart(after);
     const filter = query.filter(start.after, reverse);
     const sizes = { skip: start.skip, limit: limit + 1, batchSize: limit + 1 };
     const page = { sort: query.sort(reverse), ...sizes, ...BOUNDED };
-    const found = await this.#run((documents) => documents.find(filter, page).toArray());
+    const found = await run((documents, session) =>
+      documents.find(filter, { ...page, ...(session && inSession(session)) }).toArray(),
+    );
     const shown = found.slice(0, limit);
     const positions = shown.map((bson) => query.position(bson));
     const next = found.length > limit ? nextPosition(start, positions) : undefined;
     return { items: shown.map((bson) => this.#rows.fromBson(bson)), next };
-  }
-
-  /** The server keeps its indexes itself, in one transaction with the rows: a list is from the rows. */
-  scan(index: string, prefix: readonly KeyPart[], options: Omit<ListOptions, 'reverse'>): Promise<Page<T>> {
-    return this.list(index, prefix, options);
   }
 
   async count(index: string, prefix: readonly KeyPart[], limit = Infinity): Promise<number> {

@@ -29,6 +29,13 @@ const GUARANTEES = {
   readPreference: 'primary',
 } as const;
 
+/** Shorter than the deadline of an operation: a linearizable read has no end of its own while there is no majority. */
+export const LINEARIZABLE = {
+  readConcern: { level: 'linearizable' },
+  readPreference: 'primary',
+  maxTimeMS: 1_500,
+} as const;
+
 /** One mongoose connection, opened at the first use and again at the next one while the server has not answered yet. */
 export class MongoConnection {
   readonly #connection: Connection;
@@ -65,6 +72,41 @@ export class MongoConnection {
       return await (deadline === 'none' ? work() : withDeadline(work(), deadline));
     } catch (error) {
       throw mongoFault(error, collection);
+    }
+  }
+
+  /**
+   * Runs `read` in a session whose reads see every write that was acknowledged before this call, also right after a failover: a server answers
+   * them only once its majority has come as far as a linearizable read before them (`afterClusterTime`). Inside `run` only.
+   */
+  async afterAcknowledged<T>(read: (session: mongo.ClientSession) => Promise<T>): Promise<T> {
+    const time = await this.#linearizableTime();
+    return this.#inSession((session) => {
+      session.advanceOperationTime(time);
+      return read(session);
+    });
+  }
+
+  /** No former primary answers such a read. */
+  async #linearizableTime(): Promise<mongo.Timestamp> {
+    const documents = this.documents<{ _id: string }>('installation');
+    const readIn = async (session: mongo.ClientSession): Promise<mongo.Timestamp | undefined> => {
+      await documents.findOne({ _id: 'installation' }, { ...LINEARIZABLE, projection: { _id: 1 }, session });
+      return session.operationTime;
+    };
+    // Again in another session: a primary that steps down refuses with a time, which the driver's own repetition would carry, and no
+    // server takes a linearizable read with one.
+    const time = await this.#inSession(readIn).catch(() => this.#inSession(readIn));
+    if (time === undefined) throw new DomainError('store_unavailable');
+    return time;
+  }
+
+  async #inSession<T>(act: (session: mongo.ClientSession) => Promise<T>): Promise<T> {
+    const session = this.#connection.getClient().startSession({ causalConsistency: true });
+    try {
+      return await act(session);
+    } finally {
+      await session.endSession();
     }
   }
 

@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { DomainError, failpoint, newId } from '../../../kernel';
-import { type Collection, everyRow, type UserKeyPlace } from '../../../store';
+import { type Collection, everyScanned, type UserKeyPlace } from '../../../store';
 import type { MasterKey } from '../../master';
 import { makeRoom } from '../name-room';
 import { isInVault, storedRow } from '../user-key-form';
@@ -34,7 +34,7 @@ export class UserKeyMover {
 
   /** All rows that are not in their form there yet, pending ones included; towards the store those of erases that have not ended too. */
   async *due(to: UserKeyPlace, onForged: (id: string) => void): AsyncGenerator<UserKeyDoc> {
-    for await (const row of everyRow(this.rows, '_id', [], onForged)) if (isDue(row, to)) yield row;
+    for await (const row of everyScanned(this.rows, '_id', [], onForged)) if (isDue(row, to)) yield row;
   }
 
   /**
