@@ -1,11 +1,11 @@
 import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
 import { Scheduler } from '../jobs';
-import { Clock, DAY, MINUTE, failpoint, isDomainError, newId } from '../kernel';
+import { Clock, DAY, MINUTE, Unchanged, failpoint, isDomainError, newId } from '../kernel';
 import { everyRow } from '../store';
 import { OwnerUsage } from './owner-usage';
 import { CountedRecords, FileUsageDoc, isEmptyUsage } from './usage.collection';
 
-/** Far longer than any request lives: whoever began a write and is silent for so long has died. */
+/** Far longer than any request lives: a write whose mark this process has seen for so long belongs to a process that died. */
 const DEAD_AFTER = 15 * MINUTE;
 const COUNT_AGAIN_AFTER = 7 * DAY;
 
@@ -21,13 +21,16 @@ export type CountRecords = (ownerId: string) => Promise<number>;
 export class RecordUsage implements OnModuleInit {
   readonly #logger = new Logger('RecordUsage');
   readonly #counting = new Map<string, Promise<void>>();
+  readonly #watch: Unchanged;
   #count: CountRecords | undefined;
 
   constructor(
     private readonly usage: OwnerUsage,
     private readonly scheduler: Scheduler,
     private readonly clock: Clock,
-  ) {}
+  ) {
+    this.#watch = new Unchanged(clock);
+  }
 
   onModuleInit(): void {
     this.scheduler.every('quota.records', 5 * MINUTE, async (turn) => {
@@ -75,12 +78,26 @@ export class RecordUsage implements OnModuleInit {
   async sweep(hold: () => Promise<void> = () => Promise.resolve()): Promise<void> {
     const isOff = this.usage.quota === Infinity;
     const now = this.clock.now();
-    for await (const { _id, records_due = Infinity } of everyRow(this.usage.rows, 'records_due', [])) {
-      // In the order of the index: none behind it is due.
-      if (!isOff && records_due > now) return;
+    const looked = new Set<string>();
+    for await (const row of everyRow(this.usage.rows, 'records_due', [])) {
+      const { _id, records, records_due = Infinity } = row;
+      // In the order of the index: none behind it is due, or has a mark that is old enough to be watched.
+      if (!isOff && records_due > now + DEAD_AFTER) break;
       await hold();
-      await (isOff ? this.#forget(_id) : this.#countAgain(_id));
+      if (isOff) await this.#forget(_id);
+      else if (this.#isDue(_id, records, looked)) await this.#countAgain(_id);
     }
+    this.#watch.keepOnly(looked);
+  }
+
+  /** Whether no write goes on, and either one has died or the last count is old. The ids of the marks are added to `looked`. */
+  #isDue(ownerId: string, records: CountedRecords | undefined, looked: Set<string>): boolean {
+    if (records === undefined) return false;
+    const marks = Object.keys(records.marks).map((mark) => `${ownerId} ${mark}`);
+    const ages = marks.map((id) => this.#watch.ms(id, ''));
+    for (const id of marks) looked.add(id);
+    if (ages.some((ms) => ms < DEAD_AFTER)) return false;
+    return ages.length > 0 || records.counted_at + COUNT_AGAIN_AFTER <= this.clock.now();
   }
 
   async #firstCount(ownerId: string, count: CountRecords): Promise<void> {
@@ -99,7 +116,8 @@ export class RecordUsage implements OnModuleInit {
     const now = this.clock.now();
     const seen = (await this.usage.find(ownerId))?.records;
     if (seen === undefined || this.#count === undefined) return;
-    if (Object.values(seen.marks).some(({ at }) => at > now - DEAD_AFTER)) return;
+    // A write has begun since.
+    if (!this.#isDue(ownerId, seen, new Set())) return;
     const bytes = await this.#count(ownerId);
     await this.usage.changes.make(ownerId, (usage) => {
       // A write began or ended meanwhile: the walk may have seen it or not.

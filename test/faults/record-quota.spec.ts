@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DAY, DomainError, HOUR } from '../../src/kernel';
+import { DAY, DomainError, HOUR, MINUTE } from '../../src/kernel';
 import { OwnerUsage, type RecordUsage } from '../../src/quota';
 import { OwnedRecords } from '../../src/sensitive-data';
 import { RecordCount } from '../../src/sensitive-data/record-count';
@@ -164,6 +164,7 @@ describe('The records of an owner', () => {
   it('are counted again where a writer slept until the job had given its write up', async () => {
     await create(100);
     await usage.during('alice', 50, async () => {
+      await usage.sweep();
       clock.forward(HOUR);
       await usage.sweep();
       expect(await counted()).toBe(100);
@@ -171,6 +172,21 @@ describe('The records of an owner', () => {
     });
     await usage.sweep();
     expect(await counted()).toBe(150);
+  });
+
+  it.each([HOUR, -HOUR])('are left to a write that goes on, by a process whose clock differs by %i ms', async (ms) => {
+    await create(100);
+    await usage.during('alice', 50, async () => {
+      const another = new MovingClock();
+      another.forward(ms);
+      const [, elsewhere] = usageParts(house.store, { clock: another, userQuota: QUOTA });
+      new RecordCount(house.store, elsewhere).onModuleInit();
+      await elsewhere.sweep();
+      another.forward(14 * MINUTE);
+      await elsewhere.sweep();
+      expect([await counted(), Object.keys((await sums.find('alice'))!.records!.marks).length]).toEqual([150, 1]);
+      return undefined;
+    });
   });
 
   it('are not counted by the job while a write goes on, nor by a walk that a write overtook', async () => {
