@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemoryHome } from '../../../test/support/memory-home';
-import { SecretBytes, StartRefused, type WrappedKey } from '../../kernel';
+import { DomainError, SecretBytes, StartRefused, type WrappedKey } from '../../kernel';
 import { type HomeSpan, type MasterKey, MasterKeyHomes, type UnwrapItem, wrapContext } from '.';
 import { LocalMasterKey } from './local';
 
@@ -163,6 +163,18 @@ describe('retiring over homes', () => {
     await other.retire(1);
     kv.up = true;
     expect(await opens(homes, old)).toBe(false);
+  });
+
+  it('asserts the floor of each other home where one is away, and names that one', async () => {
+    await homes.prepareMove('kv');
+    spans = [
+      { home: 'kv', since: 1, floor: 1 },
+      { home: 'local', since: 2, floor: 2 },
+    ];
+    jest.spyOn(kv, 'keepEnded').mockRejectedValue(new DomainError('kms_unavailable'));
+    const asserted = jest.spyOn(local, 'keepEnded').mockResolvedValue();
+    await expect(homes.assertFloors()).rejects.toMatchObject({ ...unavailable, detail: expect.stringMatching(/ kv /) });
+    expect(asserted).toHaveBeenCalledWith(2);
   });
 
   it('leaves a home that has ended alone: it may be gone', async () => {

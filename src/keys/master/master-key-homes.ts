@@ -133,23 +133,32 @@ export class MasterKeyHomes extends MasterKey {
       await this.assertFloors();
     } catch (error) {
       if (!isDomainError(error, 'kms_unavailable')) throw error;
-      this.#logger.warn('a backend is away: the versions that ended before are looked at again by the next rotation');
+      this.#logger.warn(`${error.message} The versions that ended before are looked at again by the next rotation.`);
     }
   }
 
   /**
    * Ends again what the row says is retired, in homes where a write that came late may have set that back. Asks the row once more behind it:
-   * whoever raised a floor meanwhile and was passed by a late write is seen then. @throws DomainError `kms_unavailable`.
+   * whoever raised a floor meanwhile and was passed by a late write is seen then. A home that is away keeps no other one waiting.
+   * @throws DomainError `kms_unavailable` that names the homes which were away.
    */
   async assertFloors(): Promise<void> {
+    const away = new Map<HomeName, unknown>();
     for (let asserted = ''; ;) {
       const spans = await this.#read();
       const floors = JSON.stringify(spans.map(({ floor }) => floor));
-      if (floors === asserted) return;
+      if (floors === asserted) break;
       const live = new Set(spans.filter(({ ended }) => ended !== true).map(({ home }) => home));
-      for (const home of live) await this.#keepEnded(home, spans);
+      away.clear();
+      for (const home of live) {
+        await this.#keepEnded(home, spans).catch((error: unknown) => {
+          if (!isDomainError(error, 'kms_unavailable')) throw error;
+          away.set(home, error);
+        });
+      }
       asserted = floors;
     }
+    if (away.size > 0) throw floorsNotAsserted(away);
   }
 
   /** A home that was left for good is not asked: it may have been taken away. */
@@ -250,6 +259,12 @@ async function carry(
   } finally {
     destroyAll(opened);
   }
+}
+
+function floorsNotAsserted(away: ReadonlyMap<HomeName, unknown>): DomainError {
+  const [cause] = away.values();
+  const detail = `The retired versions in ${[...away.keys()].join(', ')} could not be looked at.`;
+  return new DomainError('kms_unavailable', { detail, cause });
 }
 
 function destroyAll(opened: readonly ItemResult<SecretBytes>[]): void {

@@ -65,7 +65,7 @@ export class RotationTarget {
       if (lowest >= floor) await this.homes.assertFloors();
     } catch (error) {
       if (!isDomainError(error, 'kms_unavailable')) throw error;
-      this.#logger.warn('retired versions could not be looked at: the policy or an outage is in the way');
+      this.#logger.warn(`${error.message} The policy or an outage is in the way.`);
     }
   }
 
