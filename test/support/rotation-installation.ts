@@ -88,7 +88,8 @@ export class RotationInstallation {
   /** Ends `version` and all before it, as an administrator does. */
   retire(version: number): Promise<void> {
     const { masterKey, row, systemKeys, rewrapper } = this.house;
-    return throughOutages(() => new Retirement(masterKey, row, systemKeys, rewrapper).retire(version));
+    const retirement = new Retirement(masterKey, row, systemKeys, rewrapper);
+    return throughOutages(() => retirement.retire(version));
   }
 
   /** Versions that wrap anything. */

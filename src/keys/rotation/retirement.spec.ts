@@ -5,6 +5,7 @@ import { Logger } from '@nestjs/common';
 import { type KeyHouse, openKeyHouse } from '../../../test/support/key-house';
 import { PausedMasterKey, ROOT_KEY } from '../../../test/support/keys';
 import { loseIndex } from '../../../test/support/lost-index';
+import { StoreUserKeyHome } from '../../../test/support/store-user-key-home';
 import { newKey } from '../../crypto';
 import { DomainError, plaintext, SystemClock } from '../../kernel';
 import { wrapContext } from '../master';
@@ -12,7 +13,6 @@ import { SystemKeys, systemKeysCollection } from '../system';
 import { type UserKeyDoc, userKeysCollection } from '../user/user-keys.collection';
 import { KeyOverview, Retirement } from '.';
 import { UserKeyRotator } from '../user';
-import { StoreUserKeyHome } from '../user/in-store';
 
 beforeAll(() => void Logger.overrideLogger(false));
 
@@ -53,6 +53,62 @@ describe('Retiring a master key version', () => {
     const { epoch } = await house.row.read();
     await retirement.retire(1);
     expect(await house.row.read()).toMatchObject({ current: 2, epoch: epoch + 1 });
+  });
+
+  describe('whose walk takes longer than an answer may', () => {
+    const late = { code: 'kms_unavailable', detail: expect.stringContaining('ask again') as string };
+    let release: () => void;
+    let walks: jest.SpyInstance;
+    beforeEach(async () => {
+      await house.userKeys.create('a', 'a');
+      await house.rotations.start('admin');
+      const walk = house.rewrapper.wrapsUpTo.bind(house.rewrapper);
+      const held = new Promise<void>((resolve) => (release = resolve));
+      walks = jest.spyOn(house.rewrapper, 'wrapsUpTo').mockImplementation(async (...args) => {
+        const found = await walk(...args);
+        await held;
+        return found;
+      });
+      retirement.walk.answerMs = 1;
+    });
+    afterEach(() => {
+      release();
+      jest.restoreAllMocks();
+    });
+    const inTime = (): Promise<void> => {
+      retirement.walk.answerMs = 60_000;
+      return retirement.retire(1);
+    };
+
+    it('says so and ends nothing, and the next call takes what it found', async () => {
+      await expect(retirement.retire(1)).rejects.toMatchObject(late);
+      await expect(retirement.retire(1)).rejects.toMatchObject(late);
+      const { homes } = await house.row.read();
+      expect([await versions(), homes?.[0]?.floor]).toEqual([[1, 2], undefined]);
+      release();
+      await inTime();
+      expect([await versions(), walks.mock.calls.length]).toEqual([[2], 1]);
+    });
+
+    it('is not decided by what it found where somebody rotated or retired since', async () => {
+      await expect(retirement.retire(1)).rejects.toMatchObject(late);
+      await house.row.advance(await house.row.read(), 2);
+      const behind = await rowOf('a');
+      await rows().replace({
+        ...behind,
+        versions: behind.versions.map((entry) => ({ ...entry, wrapped: 'local:v1:AAAA' })),
+      });
+      release();
+      await expect(inTime()).rejects.toMatchObject({ code: 'version_in_use' });
+      expect([await versions(), walks.mock.calls.length]).toEqual([[1, 2], 2]);
+    });
+
+    it('holds off a retire of another version meanwhile', async () => {
+      await house.rotations.start('admin');
+      await expect(retirement.retire(1)).rejects.toMatchObject(late);
+      await expect(retirement.retire(2)).rejects.toMatchObject({ code: 'conflict' });
+      expect(await versions()).toEqual([1, 2, 3]);
+    });
   });
 
   it('is refused for the current version, with the number of keys on it', async () => {

@@ -3,6 +3,7 @@ import { DomainError, failpoint, isDomainError } from '../../kernel';
 import { untilHeld } from '../../store';
 import { endedThrough, flooredThrough, MasterKey, type MasterKeyDoc, MasterKeyRow, onlyHome, spanOf } from '../master';
 import { SystemKeys } from '../system';
+import { RetireWalk } from './retire-walk';
 import { type NamedRows, UserKeyRewrapper } from '../user';
 
 /** Where something is in use, so many are counted for whoever asked. */
@@ -13,6 +14,8 @@ const DECISIONS = 3;
 /** Ends master key versions that wrap nothing any more. */
 @Injectable()
 export class Retirement {
+  readonly walk = new RetireWalk();
+
   constructor(
     private readonly masterKey: MasterKey,
     private readonly row: MasterKeyRow,
@@ -24,7 +27,8 @@ export class Retirement {
    * Ends `version` and every earlier one. The epoch rises first, then every row is walked, pending rows and quarantine included, and what their
    * wraps say decides: a writer that wrapped with such a version before is met, or sees the epoch before its row becomes visible, however long
    * it slept. That the version ends is written into the row that was read before the walk, so whoever slept over a change of it walks again.
-   * Safe to repeat, also where a process died over it.
+   * Safe to repeat, also where a process died over it. Where the walk takes longer than an answer may, it goes on and ends nothing; the
+   * next call of this process takes what it found.
    * @throws DomainError `not_found`; `version_in_use` with `count`; `integrity_failed` naming rows that nobody can be sure of; `kms_unavailable`.
    */
   async retire(version: number): Promise<void> {
@@ -68,14 +72,20 @@ export class Retirement {
 
   /** The walk, and behind it the decision, which holds only if nobody has rotated, retired or restored the row since before the walk. */
   private async decide(version: number): Promise<void> {
+    const until = this.walk.deadline;
     for (let attempt = 0; attempt < DECISIONS; attempt += 1) {
-      const raised = await this.raiseEpoch();
-      failpoint('retire.epoch-raised');
-      await this.requireUnused(version);
+      const raised = await this.walk.row(version, until, () => this.walked(version));
       const homes = flooredThrough(raised.homes ?? onlyHome(this.masterKey.home), version);
       if ((await this.row.note(raised, homes)) !== undefined) return;
     }
     throw new DomainError('conflict', { detail: 'The master key keeps changing meanwhile.', retryAfterSeconds: 5 });
+  }
+
+  private async walked(version: number): Promise<MasterKeyDoc> {
+    const raised = await this.raiseEpoch();
+    failpoint('retire.epoch-raised');
+    await this.requireUnused(version);
+    return raised;
   }
 
   private raiseEpoch(): Promise<MasterKeyDoc> {
