@@ -1,4 +1,4 @@
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { SecretBytes } from '../kernel';
 
 export const KEY_BYTES = 32;
@@ -8,6 +8,3 @@ export const randomSecret = (size: number): Buffer => randomBytes(size);
 
 /** A new AES-256 or HMAC-SHA256 key. The caller destroys it. */
 export const newKey = (): SecretBytes => new SecretBytes(randomBytes(KEY_BYTES));
-
-/** A whole number from 0 to `limit` - 1, each equally likely. */
-export const randomBelow = (limit: number): number => randomInt(limit);

@@ -155,7 +155,6 @@ describe('the directions between houses', () => {
       'keys/master/local',
       'keys/master/transit',
       'keys/master/kv',
-      'keys/user/in-store',
       'keys/user/in-vault',
     ];
     const named = imports.filter(({ from, to, local }) => {

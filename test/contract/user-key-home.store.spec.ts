@@ -1,4 +1,4 @@
-import { StoreUserKeyHome } from '../../src/keys/user/in-store';
+import { StoreUserKeyHome } from '../support/store-user-key-home';
 import { userKeyHomeContract } from './user-key-home.contract';
 
 userKeyHomeContract('in the rows of the store', () =>

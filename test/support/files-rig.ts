@@ -41,7 +41,7 @@ import { DamageReports, Metrics } from '../../src/observability';
 import { Links, SharedResources } from '../../src/sharing';
 import { MasterKeyRow } from '../../src/keys/master';
 import { LocalMasterKey } from '../../src/keys/master/local';
-import { StoreUserKeyHome } from '../../src/keys/user/in-store';
+import { StoreUserKeyHome } from './store-user-key-home';
 import { KeyCache } from '../../src/keys/user/key-cache';
 import { StoredUserKeys } from '../../src/keys/user/stored-user-keys';
 import { UserKeyAccess } from '../../src/keys/user/user-key-access';

@@ -7,7 +7,7 @@ import { LocalMasterKey } from '../../src/keys/master/local';
 import { Retirement, RotationJob, Rotations, RotationTarget } from '../../src/keys/rotation';
 import { openKeys, SystemKeys } from '../../src/keys/system';
 import { Sealer, type UserKeyHome, UserKeyRewrapper, type UserKeys } from '../../src/keys/user';
-import { StoreUserKeyHome } from '../../src/keys/user/in-store';
+import { StoreUserKeyHome } from './store-user-key-home';
 import { KeyCache } from '../../src/keys/user/key-cache';
 import { StoredUserKeys } from '../../src/keys/user/stored-user-keys';
 import { UserKeyAccess } from '../../src/keys/user/user-key-access';

@@ -16,7 +16,7 @@ import {
   UserKeySealer,
   UserKeySweeper,
 } from '../../src/keys/user';
-import { StoreUserKeyHome } from '../../src/keys/user/in-store';
+import { StoreUserKeyHome } from './store-user-key-home';
 import type { Position, Store } from '../../src/store';
 import { openSealedStore } from './sealed-store';
 

@@ -1,9 +1,9 @@
-import type { UserKeyPlace } from '../../../store';
-import { accepted, type ItemResult } from '../../master';
-import { UserKeyHome } from '../user-key-home';
-import type { UserKeyDoc } from '../user-keys.collection';
+import type { UserKeyPlace } from '../../src/store';
+import { accepted, type ItemResult } from '../../src/keys/master';
+import { UserKeyHome } from '../../src/keys/user';
+import type { UserKeyDoc } from '../../src/keys/user';
 
-/** The wraps stand in the rows themselves: there is nothing to do beside storing those. */
+/** The wraps stand in the rows themselves, as with USER_KEY_STORE=store: for parts that have no installation document. */
 export class StoreUserKeyHome extends UserKeyHome {
   open(): Promise<void> {
     return Promise.resolve();

@@ -1,1 +1,0 @@
-export { StoreUserKeyHome } from './store-user-key-home';
