@@ -29,7 +29,7 @@ export class RetireWalk {
    * @throws what `walk` throws; DomainError `kms_unavailable` where it takes longer, `conflict` where another version is walked for.
    */
   async row(version: number, until: number, walk: () => Promise<MasterKeyDoc>): Promise<MasterKeyDoc> {
-    const current = this.#current() ?? this.#begun(version, walk);
+    const current = this.#current(version) ?? this.#begun(version, walk);
     if (current.version !== version) throw anotherWalk();
     const timer = new AbortController();
     const late = sleep(Math.max(0, until - performance.now()), undefined, { signal: timer.signal });
@@ -45,8 +45,11 @@ export class RetireWalk {
     }
   }
 
-  #current(): Walk | undefined {
-    if (this.#walk !== undefined && performance.now() > this.#walk.keptUntil) this.#walk = undefined;
+  /** What was found for another version, or is old, is nothing to wait for. */
+  #current(version: number): Walk | undefined {
+    const { keptUntil = 0, version: walkedFor } = this.#walk ?? {};
+    const isOver = keptUntil < Infinity && (walkedFor !== version || performance.now() > keptUntil);
+    if (isOver) this.#walk = undefined;
     return this.#walk;
   }
 

@@ -58,14 +58,18 @@ describe('Retiring a master key version', () => {
   describe('whose walk takes longer than an answer may', () => {
     const late = { code: 'kms_unavailable', detail: expect.stringContaining('ask again') as string };
     let release: () => void;
+    let walked: Promise<void>;
     let walks: jest.SpyInstance;
     beforeEach(async () => {
       await house.userKeys.create('a', 'a');
       await house.rotations.start('admin');
       const walk = house.rewrapper.wrapsUpTo.bind(house.rewrapper);
       const held = new Promise<void>((resolve) => (release = resolve));
+      let isWalked: () => void;
+      walked = new Promise<void>((resolve) => (isWalked = resolve));
       walks = jest.spyOn(house.rewrapper, 'wrapsUpTo').mockImplementation(async (...args) => {
         const found = await walk(...args);
+        isWalked();
         await held;
         return found;
       });
@@ -92,6 +96,7 @@ describe('Retiring a master key version', () => {
 
     it('is not decided by what it found where somebody rotated or retired since', async () => {
       await expect(retirement.retire(1)).rejects.toMatchObject(late);
+      await walked;
       await house.row.advance(await house.row.read(), 2);
       const behind = await rowOf('a');
       await rows().replace({
@@ -108,6 +113,12 @@ describe('Retiring a master key version', () => {
       await expect(retirement.retire(1)).rejects.toMatchObject(late);
       await expect(retirement.retire(2)).rejects.toMatchObject({ code: 'conflict' });
       expect(await versions()).toEqual([1, 2, 3]);
+      await walked;
+      release();
+      await walks.mock.results[0]!.value;
+      retirement.walk.answerMs = 60_000;
+      await retirement.retire(2);
+      expect(await versions()).toEqual([3]);
     });
   });
 
