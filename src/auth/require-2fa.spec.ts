@@ -1,7 +1,7 @@
-import { newPerson, register } from '../../test/support/accounts';
+import { newPerson, type Person, register } from '../../test/support/accounts';
 import { expectProblem, expectStatus } from '../../test/support/client';
 import { Coffer, startCoffer } from '../../test/support/coffer';
-import { codeOf, firstStep } from '../../test/support/second-factors';
+import { codeOf, type FactorRequest, firstStep } from '../../test/support/second-factors';
 import { MINUTE } from '../kernel';
 
 let coffer: Coffer;
@@ -12,10 +12,29 @@ afterAll(() => coffer.close());
 
 const lastCode = async (address: string): Promise<string> => (await coffer.codes(address)).at(-1)!;
 
+/** How long the service waits for a mail to begin; then it answers without. A test machine may stand still for as long. */
+const MAIL_PATIENCE_MS = 5_000;
+const TOTP_STEP_MS = 30_000;
+
+/** Asks once more where this machine was so slow in between that the answer need not be the right one. */
+async function unhurried<T>(ask: () => Promise<T>, isRight: (answer: T) => boolean, tooSlowMs: number): Promise<T> {
+  for (;;) {
+    const askedAt = performance.now();
+    const answer = await ask();
+    if (isRight(answer) || performance.now() - askedAt < tooSlowMs) return answer;
+  }
+}
+const mailed = (person: Person): Promise<FactorRequest> =>
+  unhurried(
+    () => firstStep(coffer.client, person),
+    ({ otp_sent }) => otp_sent,
+    MAIL_PATIENCE_MS,
+  );
+
 async function loggedIn() {
   const person = await register(coffer.client, newPerson());
   const { username, email } = person;
-  const first = await firstStep(coffer.client, person);
+  const first = await mailed(person);
   const answer = await coffer.client.post('/verify-otp', {
     username,
     mfa_token: first.mfa_token,
@@ -56,9 +75,10 @@ describe('With REQUIRE_2FA=email', () => {
   it('an authenticator app takes its place: a code is asked for either way', async () => {
     const { person, client } = await loggedIn();
     const { secret } = expectStatus(await client.post('/2fa/totp'), 200) as { secret: string };
-    expectStatus(await client.post('/2fa/totp/confirm', { otp: codeOf(coffer, secret) }), 204);
+    const confirm = () => client.post('/2fa/totp/confirm', { otp: codeOf(coffer, secret) });
+    expectStatus(await unhurried(confirm, ({ status }) => status === 204, TOTP_STEP_MS), 204);
     expect(await firstStep(coffer.client, person)).toMatchObject({ methods: ['totp'], otp_sent: false });
     expectStatus(await client.delete('/2fa/totp'), 204);
-    expect(await firstStep(coffer.client, person)).toMatchObject({ methods: ['email'], otp_sent: true });
+    expect(await mailed(person)).toMatchObject({ methods: ['email'], otp_sent: true });
   });
 });

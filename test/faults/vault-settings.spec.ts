@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { isDomainError } from '../../src/kernel';
 import { openKv, openUserKeyHome } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { openTransit } from '../support/transit';
@@ -7,17 +8,20 @@ import { openTransit } from '../support/transit';
 describeWithPart('openbao', 'What Vault is set to is told at the start', () => {
   let bao: Bao;
   let lines: string[];
+  let unanswered: number;
 
   beforeAll(async () => {
     bao = await startOpenBao();
   });
   afterAll(() => bao.stop());
   beforeEach(() => {
-    lines = [];
     const note =
       (level: string) =>
-      (line: unknown): void =>
-        void lines.push(`${level} ${String(line)}`);
+      (line: unknown, ...rest: unknown[]): void => {
+        // What is said of a request itself, as that it took too long.
+        if (rest.at(-1) === 'Vault') unanswered += level === 'log' ? 0 : 1;
+        else lines.push(`${level} ${String(line)}`);
+      };
     Logger.overrideLogger({ log: note('log'), warn: note('warn'), error: note('error') });
   });
   afterEach(() => {
@@ -25,10 +29,25 @@ describeWithPart('openbao', 'What Vault is set to is told at the start', () => {
   });
 
   const told = (pattern: RegExp): string[] => lines.filter((line) => pattern.test(line));
-  const started = async (): Promise<void> => {
-    await (await openTransit(bao)).close();
+  /** Begins anew where a busy machine left a request without an answer: what it asked for is not told then. */
+  async function started(start = startAll): Promise<void> {
+    for (let attempt = 0; attempt < 10; attempt += 1) {
+      [lines, unanswered] = [[], 0];
+      await start().catch((error: unknown) => {
+        if (!isDomainError(error, 'kms_unavailable')) throw error;
+        unanswered += 1;
+      });
+      if (unanswered === 0) return;
+    }
+    throw new Error('Vault left a request of each start without an answer');
+  }
+  const startKv = async (): Promise<void> => {
     await (await openKv(bao)).close();
     await openUserKeyHome(bao);
+  };
+  const startAll = async (): Promise<void> => {
+    await (await openTransit(bao)).close();
+    await startKv();
   };
 
   it('says nothing of what is as it should be', async () => {
@@ -63,8 +82,7 @@ describeWithPart('openbao', 'What Vault is set to is told at the start', () => {
       path "kv/data/master_key" { capabilities = ["create", "read", "update"] }
       path "kv/data/user_keys/*" { capabilities = ["create", "read", "update"] }`;
     await bao.request('PUT', `sys/policies/acl/${bao.policyName}`, { policy: before });
-    await (await openKv(bao)).close();
-    await openUserKeyHome(bao);
+    await started(startKv);
     expect(told(/kv\/config: .*does not let Coffer look/)).toHaveLength(2);
   });
 });
