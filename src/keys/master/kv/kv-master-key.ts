@@ -8,6 +8,7 @@ import { asOneOperation, inAttempts } from '../operation-deadline';
 import {
   KvDocuments,
   openVault,
+  ENOUGH_VERSIONS,
   tellKvSettings,
   unavailable,
   VaultForbidden,
@@ -37,7 +38,6 @@ export interface KvOptions {
 /** Each of them is lost only where another process wrote the document in between. */
 const WRITE_ATTEMPTS = 5;
 const PATH = 'master_key';
-const ENOUGH_VERSIONS = 1_000;
 const UNREADABLE =
   'is not a document of Coffer and was left as it is: restore it from a Vault snapshot or an earlier version.';
 

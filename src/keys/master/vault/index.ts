@@ -1,5 +1,5 @@
 export { KvDocuments, type KvDocument, VaultForbidden, VaultNoEngine } from './kv-documents';
-export { tellKvSettings } from './kv-settings';
+export { ENOUGH_VERSIONS, tellKvSettings } from './kv-settings';
 export { openVault } from './open-vault';
 export { isTooSlow, unavailable, type VaultReply, VaultUnavailable } from './vault-api';
 export { VaultSession } from './vault-session';

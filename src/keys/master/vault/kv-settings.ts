@@ -3,6 +3,9 @@ import type { VaultSession } from './vault-session';
 
 const logger = new Logger('VaultSettings');
 
+/** Where Vault keeps fewer, somebody who may write could push versions out. deploy/vault/init.sh sets more for the master key. */
+export const ENOUGH_VERSIONS = 1_000;
+
 interface Settings {
   readonly delete_version_after?: unknown;
   readonly max_versions?: unknown;
@@ -24,7 +27,7 @@ function tell(path: string, { delete_version_after: after, max_versions: most }:
   if (isSet(after)) {
     logger.error(`${path}: delete_version_after is set, so Vault deletes keys by itself after a time: set it to 0s`);
   }
-  if (typeof most === 'number' && most > 0) logger.log(`${path}: max_versions is ${most}`);
+  if (typeof most === 'number' && most > 0 && most < ENOUGH_VERSIONS) logger.log(`${path}: max_versions is ${most}`);
 }
 
 /** Vault writes a duration, as `0s` or `768h0m0s`; `-1s` in metadata overrides the engine's and means never. */
