@@ -85,6 +85,12 @@ async function build() {
   return ok;
 }
 
+async function openApi() {
+  say('check: the OpenAPI document');
+  const ok = (await run(process.execPath, [join(root, 'scripts/check-openapi.mjs')])) === 0;
+  count('check: the OpenAPI document', ok);
+}
+
 async function jest() {
   say(`jest: unit, contract, architecture, end to end, faults (${long ? 'long' : 'short'} form)`);
   const folder = mkdtempSync(join(tmpdir(), 'coffer-test-'));
@@ -154,6 +160,7 @@ function summary() {
 await parts();
 await checks();
 if (await build()) {
+  await openApi();
   await jest();
   await postman();
   if (long) await freshClone();

@@ -26,7 +26,7 @@ export class AccountLifecycleController {
   @Delete('me')
   @Policy({ access: 'user', stepUp: true })
   @ApiProblems('conflict')
-  async eraseOwn(@Caller() caller: Principal): Promise<SignedReceiptDto> {
+  async eraseAccount(@Caller() caller: Principal): Promise<SignedReceiptDto> {
     return this.receipts.issue(await this.erasure.erase(caller, caller.userId));
   }
 
@@ -41,9 +41,10 @@ export class AccountLifecycleController {
   @ApiAcceptedResponse({
     type: ApprovalAnswerDto,
     description: 'TWO_PERSON=true: what now waits for a second administrator',
+    headers: { Location: { description: 'The address of the approval', schema: { type: 'string' } } },
   })
   @ApiProblems('not_found', 'conflict')
-  async erase(
+  async eraseUser(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Res({ passthrough: true }) reply: FastifyReply,

@@ -24,7 +24,7 @@ export class ApprovalsController {
   @Get()
   @Policy({ access: 'administrator' })
   @ApiProblems('invalid_cursor')
-  async list(@Caller() caller: Principal, @Query() query: ApprovalListQueryDto): Promise<ApprovalListDto> {
+  async listApprovals(@Caller() caller: Principal, @Query() query: ApprovalListQueryDto): Promise<ApprovalListDto> {
     const scope = { userId: caller.userId, query: '/approvals' };
     const after = this.paging.position(query.cursor, scope);
     const page = await this.approvals.list({
@@ -41,7 +41,7 @@ export class ApprovalsController {
   @Get(':id')
   @Policy({ access: 'administrator' })
   @ApiProblems('not_found')
-  async get(@Param('id') id: string): Promise<ApprovalDto> {
+  async getApproval(@Param('id') id: string): Promise<ApprovalDto> {
     const row = await this.approvals.get(id);
     return approvalDto(row, this.approvals.stateOf(row));
   }
@@ -64,7 +64,7 @@ export class ApprovalsController {
     'integrity_failed',
     'kms_unavailable',
   )
-  approve(@Caller() caller: Principal, @Param('id') id: string): Promise<object> {
+  approveRequest(@Caller() caller: Principal, @Param('id') id: string): Promise<object> {
     return this.decisions.approve(caller, id);
   }
 
@@ -73,7 +73,7 @@ export class ApprovalsController {
   @HttpCode(204)
   @Policy({ access: 'administrator' })
   @ApiProblems('not_found', 'conflict')
-  end(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
+  endApproval(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
     return this.decisions.end(caller, id);
   }
 }

@@ -12,9 +12,9 @@ import {
   Req,
   Res,
 } from '@nestjs/common';
-import { ApiBearerAuth, ApiBody, ApiConsumes, ApiHeader, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiBody, ApiConsumes, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ApiProblems, Caller, Policy, requireMatch } from '../http';
+import { AnswerHeaders, ApiProblems, Caller, IfMatchHeader, Policy, requireMatch } from '../http';
 import { DomainError, type Principal } from '../kernel';
 import { openContent } from './body/open-upload';
 import { parseChange, parseName } from './change-request';
@@ -27,8 +27,6 @@ import { FileVerification } from './file-verification';
 import { ContentFieldsDto, FileDto } from './files.dto';
 import { FilesService } from './files.service';
 import { CONTENT_FORM } from './upload-form';
-
-const IF_MATCH = { name: 'If-Match', description: 'The ETag of the content or of the metadata that was read' };
 
 @ApiTags('Files')
 @ApiBearerAuth()
@@ -45,10 +43,11 @@ export class FileChangesController {
   /** Changes name, end or media type of a file; what is not named stays. With If-Match only if nobody changed the file since. */
   @Patch(':id')
   @Policy({ access: 'user' })
-  @ApiHeader({ ...IF_MATCH, required: false })
+  @IfMatchHeader()
+  @AnswerHeaders('ETag')
   @ApiProblems('permission_denied', 'file_not_found', 'file_exists', 'conflict', 'precondition_failed')
   @ApiProblems('integrity_failed', 'decryption_failed', 'kms_unavailable')
-  async change(
+  async changeFile(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Body() body: ChangeFileDto,
@@ -66,13 +65,14 @@ export class FileChangesController {
    */
   @Put(':id/content')
   @Policy({ access: 'user', body: 'stream' })
-  @ApiHeader({ ...IF_MATCH, required: true })
+  @IfMatchHeader({ required: true })
+  @AnswerHeaders('ETag')
   @ApiConsumes('multipart/form-data', 'application/octet-stream')
   @ApiBody(CONTENT_FORM)
   @ApiProblems('permission_denied', 'file_not_found', 'conflict', 'precondition_failed', 'precondition_required')
   @ApiProblems('too_large', 'unsupported_media_type', 'request_timeout', 'checksum_mismatch', 'integrity_failed')
   @ApiProblems('quota_exceeded', 'storage_full', 'kms_unavailable')
-  async replace(
+  async replaceFileContent(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Query() query: ContentFieldsDto,
@@ -100,8 +100,9 @@ export class FileChangesController {
   @Post(':id/restore')
   @HttpCode(HttpStatus.OK)
   @Policy({ access: 'user' })
+  @AnswerHeaders('ETag')
   @ApiProblems('file_not_found', 'file_exists', 'conflict', 'integrity_failed', 'decryption_failed', 'kms_unavailable')
-  async restore(
+  async restoreFile(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Body() body: RestoreFileDto,
@@ -118,9 +119,10 @@ export class FileChangesController {
   @Post(':id/rekey')
   @HttpCode(HttpStatus.OK)
   @Policy({ access: 'user', costly: 'read-through' })
+  @AnswerHeaders('ETag')
   @ApiProblems('permission_denied', 'file_not_found', 'conflict', 'integrity_failed', 'decryption_failed')
   @ApiProblems('storage_full', 'kms_unavailable')
-  async rekey(
+  async rekeyFile(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -133,7 +135,7 @@ export class FileChangesController {
   @HttpCode(HttpStatus.OK)
   @Policy({ access: 'user', costly: 'read-through' })
   @ApiProblems('permission_denied', 'file_not_found', 'integrity_failed', 'kms_unavailable')
-  async verify(@Caller() caller: Principal, @Param('id') id: string): Promise<FileCheckDto> {
+  async verifyFile(@Caller() caller: Principal, @Param('id') id: string): Promise<FileCheckDto> {
     const { versions, ...check } = await this.verification.verify(caller, id);
     return { ...check, versions: [...versions] };
   }

@@ -35,7 +35,6 @@ export class ChangeFileDto {
 export class RestoreFileDto {
   /**
    * In place of the name that the file had.
-   * @example "report (restored).pdf"
    */
   @MayBeAbsent()
   @IsString()

@@ -22,7 +22,7 @@ export class FileContentController {
   @ContentAnswers()
   @ApiProblems('file_not_found', 'precondition_failed', 'range_not_satisfiable', 'kms_unavailable')
   @ApiProblems('decryption_failed', 'integrity_failed')
-  async byId(
+  async downloadFile(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Query() query: ContentQueryDto,
@@ -38,7 +38,7 @@ export class FileContentController {
   @ContentAnswers()
   @ApiProblems('file_not_found', 'precondition_failed', 'range_not_satisfiable', 'kms_unavailable')
   @ApiProblems('decryption_failed', 'integrity_failed')
-  async byName(
+  async downloadFileByName(
     @Caller() caller: Principal,
     @Param('name') name: string,
     @Query() query: ContentQueryDto,

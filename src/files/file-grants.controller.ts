@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { ApiProblems, Caller, DEFAULT_LIMIT, PageQueryDto, Paging, Policy } from '../http';
+import { AnswerHeaders, ApiProblems, Caller, DEFAULT_LIMIT, PageQueryDto, Paging, Policy } from '../http';
 import type { Principal } from '../kernel';
 import { GrantDto, GrantPageDto, NewGrantDto, newGrant } from '../sharing';
 import { FileSharing } from './file-sharing';
@@ -23,8 +23,9 @@ export class FileGrantsController {
   @Post()
   @HttpCode(HttpStatus.CREATED)
   @Policy({ access: 'user', stepUp: true, idempotent: 'replay' })
+  @AnswerHeaders('Location')
   @ApiProblems('step_up_required', 'permission_denied', 'file_not_found', 'not_found', 'conflict', 'integrity_failed')
-  async create(
+  async createFileGrant(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Body() body: NewGrantDto,
@@ -39,7 +40,7 @@ export class FileGrantsController {
   @Get()
   @Policy({ access: 'user' })
   @ApiProblems('permission_denied', 'file_not_found', 'invalid_cursor', 'integrity_failed', 'decryption_failed')
-  async list(
+  async listFileGrants(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Query() query: PageQueryDto,
@@ -55,7 +56,11 @@ export class FileGrantsController {
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ access: 'user' })
   @ApiProblems('permission_denied', 'file_not_found', 'not_found', 'integrity_failed')
-  revoke(@Caller() caller: Principal, @Param('id') id: string, @Param('grantId') grantId: string): Promise<void> {
+  revokeFileGrant(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Param('grantId') grantId: string,
+  ): Promise<void> {
     return this.sharing.revoke(caller, id, grantId);
   }
 }

@@ -1,7 +1,7 @@
 import { Controller, Delete, Get, Headers, HttpCode, HttpStatus, Param, Post, Res } from '@nestjs/common';
-import { ApiBearerAuth, ApiHeader, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { ApiProblems, Caller, Policy } from '../http';
+import { AnswerHeaders, ApiProblems, Caller, IfMatchHeader, Policy } from '../http';
 import type { Principal } from '../kernel';
 import { FileVersionPageDto } from './file-changes.dto';
 import { matching, tagged } from './file-changes.controller';
@@ -9,8 +9,6 @@ import { fileNotFound } from './file-cipher';
 import { FileVersions } from './file-versions';
 import { FileDto } from './files.dto';
 import { FilesService } from './files.service';
-
-const IF_MATCH = { name: 'If-Match', required: false, description: 'The ETag of content or metadata that was read' };
 
 @ApiTags('Files')
 @ApiBearerAuth()
@@ -25,7 +23,7 @@ export class FileVersionsController {
   @Get(':id/versions')
   @Policy({ access: 'user' })
   @ApiProblems('permission_denied', 'file_not_found', 'integrity_failed', 'decryption_failed')
-  async list(@Caller() caller: Principal, @Param('id') id: string): Promise<FileVersionPageDto> {
+  async listFileVersions(@Caller() caller: Principal, @Param('id') id: string): Promise<FileVersionPageDto> {
     return { items: [...(await this.versions.list(caller, id))], next_cursor: null };
   }
 
@@ -36,9 +34,9 @@ export class FileVersionsController {
   @Delete(':id/versions/:version')
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ access: 'user' })
-  @ApiHeader(IF_MATCH)
+  @IfMatchHeader()
   @ApiProblems('permission_denied', 'file_not_found', 'conflict', 'precondition_failed', 'integrity_failed')
-  async remove(
+  async deleteFileVersion(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Param('version') version: string,
@@ -51,10 +49,11 @@ export class FileVersionsController {
   @Post(':id/versions/:version/restore')
   @HttpCode(HttpStatus.OK)
   @Policy({ access: 'user' })
-  @ApiHeader(IF_MATCH)
+  @IfMatchHeader()
+  @AnswerHeaders('ETag')
   @ApiProblems('permission_denied', 'file_not_found', 'conflict', 'precondition_failed', 'integrity_failed')
   @ApiProblems('decryption_failed', 'quota_exceeded', 'storage_full', 'kms_unavailable')
-  async restore(
+  async restoreFileVersion(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Param('version') version: string,

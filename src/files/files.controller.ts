@@ -1,7 +1,7 @@
 import { Controller, Delete, Get, Headers, HttpCode, HttpStatus, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiBody, ApiConsumes, ApiCreatedResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../http';
+import { AnswerHeaders, ApiProblems, Caller, DEFAULT_LIMIT, IfMatchHeader, Paging, Policy } from '../http';
 import { DomainError, type Principal } from '../kernel';
 import { IncomingUpload, openUpload } from './body/open-upload';
 import { matching, tagged } from './file-changes.controller';
@@ -49,9 +49,10 @@ export class FilesController {
   @ApiConsumes('multipart/form-data', 'application/octet-stream')
   @ApiBody(UPLOAD_FORM)
   @ApiCreatedResponse({ type: FileDto })
+  @AnswerHeaders('Location', 'ETag')
   @ApiProblems('file_exists', 'too_large', 'unsupported_media_type', 'request_timeout', 'checksum_mismatch')
   @ApiProblems('quota_exceeded', 'storage_full', 'kms_unavailable')
-  async upload(
+  async uploadFile(
     @Caller() caller: Principal,
     @Query() query: UploadQueryDto,
     @Req() request: FastifyRequest,
@@ -83,7 +84,7 @@ export class FilesController {
   @Get()
   @Policy({ access: 'user' })
   @ApiProblems('invalid_cursor', 'integrity_failed', 'decryption_failed')
-  async list(@Caller() caller: Principal, @Query() query: FileListQueryDto): Promise<FilePageDto> {
+  async listFiles(@Caller() caller: Principal, @Query() query: FileListQueryDto): Promise<FilePageDto> {
     const { name, prefix, limit = DEFAULT_LIMIT } = query;
     const kind = kindOf(query);
     const scope = { userId: caller.userId, query: JSON.stringify([PATH, name ?? null, prefix ?? null, kind]) };
@@ -98,8 +99,9 @@ export class FilesController {
   /** A file by its name. */
   @Get('by-name/:name')
   @Policy({ access: 'user' })
+  @AnswerHeaders('ETag')
   @ApiProblems('file_not_found', 'integrity_failed', 'decryption_failed')
-  async getByName(
+  async getFileByName(
     @Caller() caller: Principal,
     @Param('name') name: string,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -110,8 +112,9 @@ export class FilesController {
   /** A file's metadata. The ETag of the answer is what changes take as If-Match; so is that of the content. */
   @Get(':id')
   @Policy({ access: 'user' })
+  @AnswerHeaders('ETag')
   @ApiProblems('file_not_found', 'integrity_failed', 'decryption_failed')
-  async get(
+  async getFile(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -126,7 +129,7 @@ export class FilesController {
   @Get(':id/key')
   @Policy({ access: 'user', stepUp: true })
   @ApiProblems('step_up_required', 'file_not_found', 'integrity_failed', 'decryption_failed')
-  async key(
+  async getFileKey(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Query() { version }: VersionQueryDto,
@@ -142,8 +145,9 @@ export class FilesController {
   @Delete(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ access: 'user' })
+  @IfMatchHeader()
   @ApiProblems('permission_denied', 'file_not_found', 'precondition_failed', 'integrity_failed')
-  async remove(
+  async deleteFile(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Query() { permanent }: RemovalQueryDto,

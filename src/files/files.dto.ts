@@ -4,7 +4,7 @@ import { IsIn, IsInt, IsString, Min } from 'class-validator';
 import { MaxLength, MayBeAbsent, PageQueryDto, wholeNumber } from '../http';
 import { MAX_NAME_BYTES } from './file-name';
 import { FileView, ListedFile } from './file-view';
-import { UploadField } from './upload-request';
+import { MAX_EXPIRY_SECONDS, UploadField } from './upload-request';
 
 /** A stored file. */
 export class FileDto implements FileView {
@@ -65,7 +65,7 @@ export class FileDto implements FileView {
   client_encrypted!: boolean;
 
   /** What the client keeps beside a content that it encrypted itself: any JSON; null for other files. */
-  @ApiProperty({ type: Object, nullable: true, example: null })
+  @ApiProperty({ nullable: true, example: null })
   envelope!: unknown;
 }
 
@@ -175,8 +175,8 @@ export class ContentQueryDto extends VersionQueryDto {
 export class ContentFieldsDto implements Partial<Record<Exclude<UploadField, 'name'>, string>> {
   /**
    * Seconds until the file is gone.
-   * @example "86400"
    */
+  @ApiProperty({ type: 'integer', minimum: 1, maximum: MAX_EXPIRY_SECONDS, required: false })
   @MayBeAbsent()
   @IsString()
   expires_in?: string;
@@ -199,8 +199,8 @@ export class ContentFieldsDto implements Partial<Record<Exclude<UploadField, 'na
 
   /**
    * `true` where the client has encrypted the content.
-   * @example "false"
    */
+  @ApiProperty({ type: Boolean, required: false })
   @MayBeAbsent()
   @IsString()
   client_encrypted?: string;

@@ -21,7 +21,7 @@ export class ReceivedGrantsController {
   @Get()
   @Policy({ access: 'user' })
   @ApiProblems('invalid_cursor', 'integrity_failed', 'kms_unavailable')
-  async list(@Caller() caller: Principal, @Query() query: PageQueryDto): Promise<ReceivedGrantPageDto> {
+  async listReceivedGrants(@Caller() caller: Principal, @Query() query: PageQueryDto): Promise<ReceivedGrantPageDto> {
     const scope = { userId: caller.userId, query: 'GET /grants/received' };
     const after = this.paging.position(query.cursor, scope);
     const { files, next } = await this.received.list(caller, { limit: query.limit ?? DEFAULT_LIMIT, after });
@@ -33,7 +33,7 @@ export class ReceivedGrantsController {
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ access: 'user' })
   @ApiProblems('not_found')
-  decline(@Caller() caller: Principal, @Param('grantId') grantId: string): Promise<void> {
+  declineReceivedGrant(@Caller() caller: Principal, @Param('grantId') grantId: string): Promise<void> {
     return this.received.decline(caller, grantId);
   }
 }

@@ -12,7 +12,7 @@ export class HealthController {
   /** Whether the process runs. Asks nothing else: a dead database is no reason to restart it. */
   @Get('livez')
   @Policy({ access: 'public', always: true })
-  livez(): AliveDto {
+  getLiveness(): AliveDto {
     return { status: 'alive' };
   }
 
@@ -20,7 +20,7 @@ export class HealthController {
   @Get('readyz')
   @Policy({ access: 'public', always: true })
   @ApiProblems('store_unavailable', 'kms_unavailable', 'audit_unavailable', 'shutting_down')
-  async readyz(): Promise<ReadyDto> {
+  async getReadiness(): Promise<ReadyDto> {
     return { status: 'ready', up: [...(await this.health.check())] };
   }
 }

@@ -20,7 +20,10 @@ export class MetricsController {
   @ApiProduces('text/plain')
   @ApiOkResponse({ content: { 'text/plain': { schema: { type: 'string' } } } })
   @ApiProblems('unauthenticated', 'not_found')
-  async read(@Headers('authorization') authorization: string | undefined, @Res() reply: FastifyReply): Promise<void> {
+  async getMetrics(
+    @Headers('authorization') authorization: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
     this.checkToken(authorization);
     void reply.type(this.metrics.registry.contentType).send(await this.metrics.registry.metrics());
   }

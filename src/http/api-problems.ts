@@ -3,7 +3,7 @@ import { ApiResponse } from '@nestjs/swagger';
 import { ErrorCode } from '../kernel';
 import { CODES, problemType } from './problem';
 
-/** The name of the shared schema; http/openapi.ts defines it. */
+/** The name of the shared schema; http/openapi/ defines it. */
 export const PROBLEM_SCHEMA = '#/components/schemas/Problem';
 
 const exampleOf = (code: ErrorCode): object => ({
@@ -34,7 +34,7 @@ export const problemResponse = (codes: readonly ErrorCode[]): ProblemResponse =>
   },
 });
 
-/** Documents what a route may refuse with. What every route may answer (401, 429, 500, ...) is added by http/openapi.ts. */
+/** Documents what a route may refuse with. What every route may answer (401, 429, 500, ...) is added by http/openapi/. */
 export function ApiProblems(...codes: ErrorCode[]): MethodDecorator {
   const statuses = [...new Set(codes.map((code) => CODES[code].status))];
   const coded = (status: number): ErrorCode[] => codes.filter((code) => CODES[code].status === status);

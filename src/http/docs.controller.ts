@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CONFIG, Config } from '../config/config';
 import { DomainError } from '../kernel';
-import { OpenApi } from './openapi';
+import { OpenApi } from './openapi/openapi';
 import { Policy } from './policy';
 import { DOCS_POLICY } from './security-headers';
 
@@ -39,15 +39,20 @@ const PAGE = `<!doctype html>
 `;
 
 // A file of its own, since the page's policy forbids inline scripts. The token is not kept: it would lie in the browser's storage.
-const START = `window.ui = SwaggerUIBundle({
-  url: 'openapi.json',
-  dom_id: '#swagger-ui',
-  deepLinking: true,
-  persistAuthorization: false,
-  displayRequestDuration: true,
-  presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset],
-  layout: 'BaseLayout',
-});
+// Calls go to the server that the page came from, whatever name of it PUBLIC_URL has: its policy allows no other.
+const START = `fetch('openapi.json')
+  .then((answer) => answer.json())
+  .then((spec) => {
+    window.ui = SwaggerUIBundle({
+      spec: { ...spec, servers: [{ url: new URL('.', document.baseURI).href.replace(/\\/$/, '') }] },
+      dom_id: '#swagger-ui',
+      deepLinking: true,
+      persistAuthorization: false,
+      displayRequestDuration: true,
+      presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset],
+      layout: 'BaseLayout',
+    });
+  });
 `;
 
 const ROOT = `<!doctype html>

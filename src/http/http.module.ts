@@ -4,7 +4,7 @@ import { DocsController } from './docs.controller';
 import { Gate } from './gate';
 import { Idempotency } from './idempotency';
 import { Lifecycle } from './lifecycle';
-import { OpenApi } from './openapi';
+import { OpenApi } from './openapi/openapi';
 import { OwnedAnswers } from './owned-answers';
 import { Paging } from './paging';
 import { ProblemFilter } from './problem.filter';

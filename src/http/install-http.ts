@@ -7,7 +7,7 @@ import { installBodyParsers } from './body';
 import { BodyMemory } from './body-memory';
 import { Gate } from './gate';
 import { Lifecycle } from './lifecycle';
-import { OpenApi } from './openapi';
+import { OpenApi } from './openapi/openapi';
 import { RequestHooks, installRequestHooks } from './request-hooks';
 
 export interface HttpTuning {

@@ -31,7 +31,7 @@ export class KeyAdministrationController {
   @HttpCode(200)
   @Policy({ access: 'administrator', idempotent: 'replay', costly: 'rotations' })
   @ApiProblems('rotation_running', 'conflict', 'integrity_failed', 'kms_unavailable')
-  async rotate(@Caller() caller: Principal): Promise<RotateMasterKeyAnswerDto> {
+  async rotateMasterKey(@Caller() caller: Principal): Promise<RotateMasterKeyAnswerDto> {
     const intent = { action: 'master-key.rotate', actor: caller.userId, resource: 'master-key' } as const;
     const rotation = await audited(this.audit, intent, () => this.rotations.start(caller.userId));
     return { message: 'Master key rotated successfully', rotation: rotationDto(rotation) };
@@ -41,7 +41,7 @@ export class KeyAdministrationController {
   @Get('rotations')
   @Policy({ access: 'administrator' })
   @ApiProblems('invalid_cursor')
-  async list(@Caller() caller: Principal, @Query() query: RotationListQueryDto): Promise<RotationListDto> {
+  async listRotations(@Caller() caller: Principal, @Query() query: RotationListQueryDto): Promise<RotationListDto> {
     const scope = { userId: caller.userId, query: '/rotations' };
     const after = this.paging.position(query.cursor, scope);
     const page = await this.rotations.list({
@@ -58,7 +58,7 @@ export class KeyAdministrationController {
   @Get('rotations/:id')
   @Policy({ access: 'administrator' })
   @ApiProblems('not_found')
-  async get(@Param('id') id: string): Promise<RotationDto> {
+  async getRotation(@Param('id') id: string): Promise<RotationDto> {
     return rotationDto(await this.rotations.find(id));
   }
 
@@ -67,7 +67,7 @@ export class KeyAdministrationController {
   @HttpCode(200)
   @Policy({ access: 'administrator' })
   @ApiProblems('not_found', 'conflict')
-  pause(@Param('id') id: string, @Caller() caller: Principal): Promise<RotationDto> {
+  pauseRotation(@Param('id') id: string, @Caller() caller: Principal): Promise<RotationDto> {
     return this.moved('rotation.pause', id, caller, () => this.rotations.pause(id));
   }
 
@@ -76,7 +76,7 @@ export class KeyAdministrationController {
   @HttpCode(200)
   @Policy({ access: 'administrator' })
   @ApiProblems('not_found', 'conflict')
-  resume(@Param('id') id: string, @Caller() caller: Principal): Promise<RotationDto> {
+  resumeRotation(@Param('id') id: string, @Caller() caller: Principal): Promise<RotationDto> {
     return this.moved('rotation.resume', id, caller, () => this.rotations.resume(id));
   }
 

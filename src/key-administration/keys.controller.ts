@@ -25,7 +25,7 @@ export class KeysController {
   @Get('keys')
   @Policy({ access: 'user' })
   @ApiProblems('kms_unavailable')
-  async keys(@Caller() caller: Principal): Promise<KeysDto> {
+  async getKeys(@Caller() caller: Principal): Promise<KeysDto> {
     const [master, own] = await Promise.all([this.overview.masterKeyNow(), this.overview.ownKey(caller.userId)]);
     return keysDto(master, own);
   }
@@ -38,7 +38,7 @@ export class KeysController {
   @HttpCode(200)
   @Policy({ access: 'user', idempotent: 'replay', costly: 'rotations' })
   @ApiProblems('rotation_running', 'conflict', 'rate_limited', 'kms_unavailable')
-  rotateOwn(@Caller() caller: Principal): Promise<RotateKeyAnswerDto> {
+  rotateOwnKey(@Caller() caller: Principal): Promise<RotateKeyAnswerDto> {
     return this.rotate(caller.userId, caller);
   }
 
@@ -47,7 +47,7 @@ export class KeysController {
   @HttpCode(200)
   @Policy({ access: 'administrator', idempotent: 'replay', costly: 'rotations' })
   @ApiProblems('not_found', 'rotation_running', 'conflict', 'kms_unavailable')
-  rotateOf(@Param('id') id: string, @Caller() caller: Principal): Promise<RotateKeyAnswerDto> {
+  rotateUserKey(@Param('id') id: string, @Caller() caller: Principal): Promise<RotateKeyAnswerDto> {
     return this.rotate(id, caller);
   }
 
@@ -65,9 +65,10 @@ export class KeysController {
   @ApiAcceptedResponse({
     type: ApprovalAnswerDto,
     description: 'TWO_PERSON=true: what now waits for a second administrator',
+    headers: { Location: { description: 'The address of the approval', schema: { type: 'string' } } },
   })
   @ApiProblems('step_up_required', 'not_found', 'version_in_use', 'conflict', 'integrity_failed', 'kms_unavailable')
-  async retire(
+  async retireMasterKeyVersion(
     @Param('version') version: string,
     @Caller() caller: Principal,
     @Res({ passthrough: true }) reply: FastifyReply,

@@ -1,7 +1,17 @@
 import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Post, Put, Query, Res } from '@nestjs/common';
-import { ApiBearerAuth, ApiHeader, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { ARRAY_LIMIT, ApiProblems, Caller, Paging, Policy, etag, requireMatch } from '../http';
+import {
+  ARRAY_LIMIT,
+  AnswerHeaders,
+  ApiProblems,
+  Caller,
+  IfMatchHeader,
+  Paging,
+  Policy,
+  etag,
+  requireMatch,
+} from '../http';
 import type { Principal } from '../kernel';
 import { RecordView, parseRecord } from './sensitive-data';
 import {
@@ -28,8 +38,9 @@ export class SensitiveDataController {
   @Post()
   @HttpCode(200)
   @Policy({ access: 'user', idempotent: 'replay' })
+  @AnswerHeaders('ETag')
   @ApiProblems('invalid_value', 'quota_exceeded')
-  async create(
+  async createSensitiveData(
     @Caller() caller: Principal,
     @Body() body: WriteSensitiveDataDto,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -43,8 +54,9 @@ export class SensitiveDataController {
    */
   @Get()
   @Policy({ access: 'user' })
+  @AnswerHeaders('Link')
   @ApiProblems('invalid_cursor', 'integrity_failed', 'decryption_failed')
-  async list(
+  async listSensitiveData(
     @Caller() caller: Principal,
     @Query() query: SensitiveDataListQueryDto,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -67,8 +79,9 @@ export class SensitiveDataController {
   /** One record of the caller's. The ETag of the answer is what PUT and DELETE take as If-Match. */
   @Get(':id')
   @Policy({ access: 'user' })
+  @AnswerHeaders('ETag')
   @ApiProblems('not_found', 'integrity_failed', 'decryption_failed')
-  async get(
+  async getSensitiveData(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Query() query: SensitiveDataQueryDto,
@@ -80,9 +93,10 @@ export class SensitiveDataController {
   /** Replaces type and value of a record. With If-Match only if nobody changed it since. */
   @Put(':id')
   @Policy({ access: 'user' })
-  @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag that was read', example: '"1"' })
+  @IfMatchHeader()
+  @AnswerHeaders('ETag')
   @ApiProblems('invalid_value', 'not_found', 'precondition_failed', 'conflict', 'integrity_failed', 'quota_exceeded')
-  async replace(
+  async replaceSensitiveData(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Body() body: WriteSensitiveDataDto,
@@ -96,9 +110,9 @@ export class SensitiveDataController {
   /** Removes a record for good. With If-Match only if nobody changed it since. */
   @Delete(':id')
   @Policy({ access: 'user' })
-  @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag that was read', example: '"1"' })
+  @IfMatchHeader()
   @ApiProblems('not_found', 'precondition_failed', 'conflict', 'integrity_failed')
-  async remove(
+  async deleteSensitiveData(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Headers('if-match') ifMatch: string | undefined,

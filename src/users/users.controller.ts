@@ -14,7 +14,7 @@ export class UsersController {
   /** The caller's own account. */
   @Get('me')
   @Policy({ access: 'user' })
-  async me(@Caller() caller: Principal): Promise<AccountDto> {
+  async getAccount(@Caller() caller: Principal): Promise<AccountDto> {
     const user = await this.users.byId(caller.userId);
     if (user === undefined) throw new DomainError('invalid_session');
     return accountOf(user);

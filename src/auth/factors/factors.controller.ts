@@ -18,7 +18,7 @@ export class FactorsController {
   /** Which second factors the caller's account has. */
   @Get()
   @Policy({ access: 'user' })
-  factors(@Caller() caller: Principal): Promise<FactorsDto> {
+  getSecondFactors(@Caller() caller: Principal): Promise<FactorsDto> {
     return this.overview.of(caller);
   }
 
@@ -38,7 +38,7 @@ export class FactorsController {
   @ApiProduces('image/png')
   @ApiOkResponse({ description: 'PNG', schema: { type: 'string', format: 'binary' } })
   @ApiProblems('not_found')
-  async totpQrCode(@Caller() caller: Principal): Promise<StreamableFile> {
+  async getTotpQrCode(@Caller() caller: Principal): Promise<StreamableFile> {
     const png = await this.settings.totpQrCode(caller);
     return new StreamableFile(png, { type: 'image/png', length: png.length });
   }
@@ -66,7 +66,7 @@ export class FactorsController {
   @HttpCode(204)
   @Policy({ access: 'user', stepUp: true })
   @ApiProblems('not_found')
-  removeEmail(@Caller() caller: Principal): Promise<void> {
+  removeEmailFactor(@Caller() caller: Principal): Promise<void> {
     return this.settings.removeEmail(caller);
   }
 

@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../../http';
+import { AnswerHeaders, ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../../http';
 import { isoTime, SECOND } from '../../kernel';
 import type { Principal } from '../../kernel';
 import { InvitationDoc } from './invitation.collection';
@@ -32,8 +32,9 @@ export class InvitationsController {
   @Post()
   @HttpCode(HttpStatus.CREATED)
   @Policy({ access: 'administrator', stepUp: true, idempotent: 'replay' })
+  @AnswerHeaders('Location')
   @ApiProblems('step_up_required', 'permission_denied', 'conflict', 'too_many_attempts', 'mail_unavailable')
-  async create(
+  async createInvitation(
     @Caller() caller: Principal,
     @Body() { email, expires_in = DEFAULT_LIFE_SECONDS }: NewInvitationDto,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -47,7 +48,10 @@ export class InvitationsController {
   @Get()
   @Policy({ access: 'administrator' })
   @ApiProblems('invalid_cursor')
-  async list(@Caller() caller: Principal, @Query() query: InvitationListQueryDto): Promise<InvitationListDto> {
+  async listInvitations(
+    @Caller() caller: Principal,
+    @Query() query: InvitationListQueryDto,
+  ): Promise<InvitationListDto> {
     const scope = { userId: caller.userId, query: '/invitations' };
     const after = this.paging.position(query.cursor, scope);
     const page = await this.invitations.list({
@@ -65,7 +69,7 @@ export class InvitationsController {
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ access: 'administrator' })
   @ApiProblems('not_found')
-  end(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
+  endInvitation(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
     return this.inviting.end(caller, id);
   }
 }

@@ -7,7 +7,7 @@ export const DEFAULT_LIFE_SECONDS = 7 * 86_400;
 export class NewInvitationDto {
   /**
    * Whom to invite. The invitation is mailed there and is good for an account with this address alone.
-   * @example "test@example.com"
+   * @example "newcomer@example.org"
    */
   @IsString()
   @MaxLength(254)

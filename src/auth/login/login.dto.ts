@@ -73,7 +73,6 @@ export class SendOtpDto {
 
   /**
    * What /login gave. Without it, a bearer token of that user is wanted.
-   * @example "mfa.019ab2f0-7c11-7e55-b0f5-6f0a3c1d2e4f.5pXx0r3rM0m3o7fQb3m1bTn0y7m8h3y3r0c2d1e0f9A"
    */
   @MayBeAbsent()
   @IsString()
@@ -119,7 +118,6 @@ export class StepUpDto {
 
   /**
    * Where a second factor is on: a code by e-mail (POST /send-otp with this session's token), of an authenticator app, or a recovery code.
-   * @example "123456"
    */
   @MayBeAbsent()
   @IsString()

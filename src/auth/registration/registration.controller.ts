@@ -36,7 +36,7 @@ export class RegistrationController {
   @HttpCode(200)
   @Policy({ access: 'public', rateLimit: 'codes' })
   @ApiProblems('no_pending_registration', 'permission_denied', 'otp_failed', 'user_exists', 'too_many_attempts')
-  async verify(@Body() body: VerifyRegistrationDto): Promise<VerifiedDto> {
+  async verifyRegistration(@Body() body: VerifyRegistrationDto): Promise<VerifiedDto> {
     await this.confirmation.confirm(body);
     return { message: 'registration_success' };
   }

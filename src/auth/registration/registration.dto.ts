@@ -26,7 +26,6 @@ export class RegisterDto {
 
   /**
    * The code of an invitation, as it was mailed. It proves the address, so the account is there at once.
-   * @example "019ab2f0-7c11-7e55-b0f5-6f0a3c1d2e4f_3Rk0mXo2vWq8zT5uYc1nLb7dHs9gJf4a"
    */
   @MayBeAbsent()
   @IsString()

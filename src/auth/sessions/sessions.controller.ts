@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, Get, Header, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, Caller, DEFAULT_LIMIT, PageQueryDto, Paging, Policy } from '../../http';
+import { AnswerHeaders, ApiProblems, Caller, DEFAULT_LIMIT, PageQueryDto, Paging, Policy } from '../../http';
 import { isoTime, Principal } from '../../kernel';
 import { TokensDto } from '../tokens.dto';
 import { ListedSession, SessionManagement } from './session-management';
@@ -22,7 +22,7 @@ export class SessionsController {
   @HttpCode(200)
   @Policy({ access: 'public', rateLimit: 'refresh' })
   @ApiProblems('invalid_session', 'account_disabled')
-  refresh(@Body() body: RefreshDto): Promise<TokensDto> {
+  refreshTokens(@Body() body: RefreshDto): Promise<TokensDto> {
     return this.sessions.refresh(body.refresh_token);
   }
 
@@ -30,6 +30,7 @@ export class SessionsController {
   @Post('logout')
   @HttpCode(204)
   @Header('Clear-Site-Data', '"cache", "cookies", "storage"')
+  @AnswerHeaders('Clear-Site-Data')
   @Policy({ access: 'user' })
   @ApiBearerAuth()
   logout(@Caller() caller: Principal): Promise<void> {
@@ -41,7 +42,7 @@ export class SessionsController {
   @Policy({ access: 'user' })
   @ApiBearerAuth()
   @ApiProblems('invalid_cursor')
-  async list(@Caller() caller: Principal, @Query() query: PageQueryDto): Promise<SessionListDto> {
+  async listSessions(@Caller() caller: Principal, @Query() query: PageQueryDto): Promise<SessionListDto> {
     const scope = { userId: caller.userId, query: 'GET /sessions' };
     const after = this.paging.position(query.cursor, scope);
     const { sessions, next } = await this.sessions.list(caller, query.limit ?? DEFAULT_LIMIT, after);
@@ -57,7 +58,7 @@ export class SessionsController {
   @Policy({ access: 'user' })
   @ApiBearerAuth()
   @ApiProblems('not_found')
-  end(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
+  endSession(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
     return this.sessions.end(caller, id);
   }
 
@@ -66,7 +67,7 @@ export class SessionsController {
   @HttpCode(204)
   @Policy({ access: 'user' })
   @ApiBearerAuth()
-  endOthers(@Caller() caller: Principal): Promise<void> {
+  endOtherSessions(@Caller() caller: Principal): Promise<void> {
     return this.sessions.endOthers(caller);
   }
 }

@@ -25,7 +25,7 @@ export class FileLinksController {
   @HttpCode(HttpStatus.OK)
   @Policy({ access: 'user', stepUp: true, idempotent: 'secret', costly: 'password-links' })
   @ApiProblems('step_up_required', 'file_not_found', 'permission_denied', 'overloaded')
-  async create(
+  async createFileLink(
     @Caller() caller: Principal,
     @Param('id') fileId: string,
     @Body() body: NewDownloadLinkDto,
@@ -38,7 +38,7 @@ export class FileLinksController {
   @Get()
   @Policy({ access: 'user' })
   @ApiProblems('file_not_found', 'permission_denied', 'invalid_cursor')
-  async list(
+  async listFileLinks(
     @Caller() caller: Principal,
     @Param('id') fileId: string,
     @Query() { limit = DEFAULT_LIMIT, cursor }: PageQueryDto,
@@ -54,7 +54,7 @@ export class FileLinksController {
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ access: 'user' })
   @ApiProblems('file_not_found', 'not_found', 'permission_denied')
-  async remove(
+  async removeFileLink(
     @Caller() caller: Principal,
     @Param('id') fileId: string,
     @Param('linkId') linkId: string,

@@ -1,8 +1,8 @@
 import { Body, Controller, Get, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CONFIG, Config } from '../../config';
-import { ApiProblems, ContentAnswers, Policy, bearerToken, sendContent } from '../../http';
+import { AnswerHeaders, ApiProblems, ContentAnswers, Policy, bearerToken, sendContent } from '../../http';
 import { DomainError, SECOND } from '../../kernel';
 import { TICKET_MS } from '../../sharing';
 import { FileLinks } from './file-links';
@@ -26,8 +26,9 @@ export class LinkContentController {
   @Post('open')
   @HttpCode(200)
   @Policy({ access: 'public', rateLimit: 'links' })
+  @AnswerHeaders('Set-Cookie')
   @ApiProblems('not_found', 'file_not_found', 'link_expired', 'login_failed', 'too_many_attempts', 'overloaded')
-  async open(
+  async openLink(
     @Body() { token, password }: OpenLinkDto,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<DownloadTicketDto> {
@@ -40,10 +41,11 @@ export class LinkContentController {
   /** The content behind a ticket, as a download; with one Range at a time. HEAD answers without a body. */
   @Get('content')
   @Policy({ access: 'public', rateLimit: 'tickets' })
+  @ApiBearerAuth('ticket')
   @ContentAnswers()
   @ApiProblems('unauthenticated', 'token_expired', 'link_expired', 'file_not_found', 'precondition_failed')
   @ApiProblems('range_not_satisfiable', 'rate_limited', 'kms_unavailable', 'decryption_failed', 'integrity_failed')
-  async content(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+  async downloadLinkContent(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     await sendContent(request, reply, await this.links.content(ticketOf(request)));
   }
 

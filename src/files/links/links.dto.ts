@@ -21,7 +21,6 @@ class NewLinkDto {
 
   /**
    * What the link asks for besides its secret: 1 to 1,024 bytes. Tell it on another way than the link.
-   * @example "correct horse battery staple"
    */
   @MayBeAbsent()
   @IsString()

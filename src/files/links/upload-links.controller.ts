@@ -27,7 +27,7 @@ export class UploadLinksController {
   @ApiBearerAuth()
   @Policy({ access: 'user', stepUp: true, idempotent: 'secret', costly: 'password-links' })
   @ApiProblems('step_up_required', 'overloaded')
-  async create(@Caller() caller: Principal, @Body() body: NewUploadLinkDto): Promise<CreatedLinkDto> {
+  async createUploadLink(@Caller() caller: Principal, @Body() body: NewUploadLinkDto): Promise<CreatedLinkDto> {
     const limits = { ...limitsOf(body), maxUses: body.max_uploads, maxSize: body.max_size };
     const { row, token } = await this.dropBoxes.create(caller, limits);
     return { id: row._id, url: `${this.config.http.publicUrl}/l#${token}` };
@@ -38,7 +38,7 @@ export class UploadLinksController {
   @ApiBearerAuth()
   @Policy({ access: 'user' })
   @ApiProblems('invalid_cursor')
-  async list(
+  async listUploadLinks(
     @Caller() caller: Principal,
     @Query() { limit = DEFAULT_LIMIT, cursor }: PageQueryDto,
   ): Promise<UploadLinkPageDto> {
@@ -54,7 +54,7 @@ export class UploadLinksController {
   @ApiBearerAuth()
   @Policy({ access: 'user' })
   @ApiProblems('not_found')
-  async remove(@Caller() caller: Principal, @Param('id') linkId: string): Promise<void> {
+  async removeUploadLink(@Caller() caller: Principal, @Param('id') linkId: string): Promise<void> {
     await this.dropBoxes.remove(caller, linkId);
   }
 
@@ -66,7 +66,7 @@ export class UploadLinksController {
   @HttpCode(200)
   @Policy({ access: 'public', rateLimit: 'links' })
   @ApiProblems('not_found', 'link_expired', 'login_failed', 'too_many_attempts', 'overloaded')
-  async open(@Body() { token, password }: OpenLinkDto): Promise<UploadTicketDto> {
+  async openUploadLink(@Body() { token, password }: OpenLinkDto): Promise<UploadTicketDto> {
     const { token: ticket, link } = await this.dropBoxes.open(token, password);
     return { ticket, expires_in: TICKET_MS / SECOND, max_size: link.max_size ?? null };
   }

@@ -25,7 +25,7 @@ export class ScrubsController {
   @HttpCode(200)
   @Policy({ access: 'administrator', costly: 'read-through' })
   @ApiProblems('conflict')
-  async start(@Caller() caller: Principal): Promise<ScrubDto> {
+  async startScrub(@Caller() caller: Principal): Promise<ScrubDto> {
     const intent = { action: 'scrub.start', actor: caller.userId, resource: 'files' } as const;
     return scrubDto(await audited(this.audit, intent, () => this.scrubs.start(caller.userId)));
   }
@@ -34,7 +34,7 @@ export class ScrubsController {
   @Get()
   @Policy({ access: 'administrator' })
   @ApiProblems('invalid_cursor')
-  async list(@Caller() caller: Principal, @Query() query: ScrubListQueryDto): Promise<ScrubListDto> {
+  async listScrubs(@Caller() caller: Principal, @Query() query: ScrubListQueryDto): Promise<ScrubListDto> {
     const scope = { userId: caller.userId, query: '/scrubs' };
     const after = this.paging.position(query.cursor, scope);
     const page = await this.scrubs.list({ limit: query.limit ?? DEFAULT_LIMIT, ...(after !== undefined && { after }) });
@@ -48,7 +48,7 @@ export class ScrubsController {
   @Get(':id')
   @Policy({ access: 'administrator' })
   @ApiProblems('not_found')
-  async get(@Param('id') id: string): Promise<ScrubDto> {
+  async getScrub(@Param('id') id: string): Promise<ScrubDto> {
     return scrubDto(await this.scrubs.find(id));
   }
 
@@ -57,7 +57,7 @@ export class ScrubsController {
   @HttpCode(200)
   @Policy({ access: 'administrator' })
   @ApiProblems('not_found', 'conflict')
-  pause(@Param('id') id: string, @Caller() caller: Principal): Promise<ScrubDto> {
+  pauseScrub(@Param('id') id: string, @Caller() caller: Principal): Promise<ScrubDto> {
     return this.moved('scrub.pause', id, caller, () => this.scrubs.pause(id));
   }
 
@@ -66,7 +66,7 @@ export class ScrubsController {
   @HttpCode(200)
   @Policy({ access: 'administrator' })
   @ApiProblems('not_found', 'conflict')
-  resume(@Param('id') id: string, @Caller() caller: Principal): Promise<ScrubDto> {
+  resumeScrub(@Param('id') id: string, @Caller() caller: Principal): Promise<ScrubDto> {
     return this.moved('scrub.resume', id, caller, () => this.scrubs.resume(id));
   }
 

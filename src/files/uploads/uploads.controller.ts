@@ -12,14 +12,15 @@ import {
   Req,
   Res,
 } from '@nestjs/common';
-import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiHeader, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CONFIG, type Config } from '../../config';
-import { Caller, HttpRefusal, Policy, TUS_HEADERS, TUS_VERSION } from '../../http';
+import { AnswerHeaders, Caller, HttpRefusal, Policy, TUS_HEADERS, TUS_VERSION } from '../../http';
 import { DomainError } from '../../kernel';
 import type { Principal } from '../../kernel';
 import { lent } from '../body/received';
 import { IncomingPiece } from './piece';
+import { TusCount, TusPiece, TusRequest } from './tus-document';
 import * as tus from './tus-request';
 import { UploadView } from './upload-access';
 import { UploadsService } from './uploads.service';
@@ -39,7 +40,8 @@ export class UploadsController {
   @Options()
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ access: 'public', always: true, errors: 'tus' })
-  offers(@Res({ passthrough: true }) reply: FastifyReply): void {
+  @AnswerHeaders('Tus-Resumable', 'Tus-Version', 'Tus-Extension', 'Tus-Max-Size', 'Tus-Checksum-Algorithm')
+  getUploadOptions(@Res({ passthrough: true }) reply: FastifyReply): void {
     void reply.headers({
       ...TUS_HEADERS,
       'tus-version': TUS_VERSION,
@@ -58,7 +60,17 @@ export class UploadsController {
   @Post()
   @HttpCode(HttpStatus.CREATED)
   @Policy({ access: 'user', body: 'stream', errors: 'tus' })
-  async create(
+  @TusCount('Upload-Length', 'Bytes that the upload will have', 11)
+  @ApiHeader({
+    name: 'Upload-Metadata',
+    required: true,
+    description: 'Pairs of a key and a value in base64, with commas between them; `filename` at least',
+    schema: { type: 'string', example: 'filename cmVwb3J0LnBkZg==' },
+  })
+  @TusPiece({ required: false })
+  @TusRequest(409, 413, 415, 423, 460, 507)
+  @AnswerHeaders('Tus-Resumable', 'Location', 'Upload-Offset', 'Upload-Expires', 'File-Id')
+  async createUpload(
     @Caller() caller: Principal,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -73,7 +85,9 @@ export class UploadsController {
   /** How far an upload is: `Upload-Offset`. While the file is being made of what came, that is one byte before the end. */
   @Head(':id')
   @Policy({ access: 'user', errors: 'tus' })
-  async look(
+  @TusRequest(404, 410)
+  @AnswerHeaders('Tus-Resumable', 'Upload-Offset', 'Upload-Length', 'Upload-Metadata', 'Upload-Expires', 'File-Id')
+  async getUploadOffset(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Req() request: FastifyRequest,
@@ -94,7 +108,11 @@ export class UploadsController {
   @Patch(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ access: 'user', body: 'stream', errors: 'tus' })
-  async append(
+  @TusCount('Upload-Offset', 'Bytes that are there already', 0)
+  @TusPiece({ required: true })
+  @TusRequest(404, 409, 410, 413, 415, 423, 460, 507)
+  @AnswerHeaders('Tus-Resumable', 'Upload-Offset', 'Upload-Expires', 'File-Id')
+  async appendToUpload(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Req() request: FastifyRequest,
@@ -109,7 +127,9 @@ export class UploadsController {
   @Delete(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ access: 'user', errors: 'tus' })
-  async terminate(
+  @TusRequest(404, 410, 423)
+  @AnswerHeaders('Tus-Resumable')
+  async terminateUpload(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Req() request: FastifyRequest,
@@ -124,15 +144,24 @@ export class UploadsController {
   @Post(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ access: 'user', body: 'stream', errors: 'tus' })
-  async override(
+  @ApiHeader({
+    name: 'X-HTTP-Method-Override',
+    required: true,
+    schema: { type: 'string', enum: ['PATCH', 'DELETE'], example: 'DELETE' },
+  })
+  @ApiHeader({ name: 'Upload-Offset', required: false, description: 'As for PATCH' })
+  @TusPiece({ required: false })
+  @TusRequest(404, 405, 409, 410, 413, 415, 423, 460, 507)
+  @AnswerHeaders('Tus-Resumable', 'Upload-Offset', 'Upload-Expires', 'File-Id')
+  async overrideUploadMethod(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<void> {
     const method = request.headers['x-http-method-override'];
-    if (method === 'PATCH') return this.append(caller, id, request, reply);
-    if (method === 'DELETE') return this.terminate(caller, id, request, reply);
+    if (method === 'PATCH') return this.appendToUpload(caller, id, request, reply);
+    if (method === 'DELETE') return this.terminateUpload(caller, id, request, reply);
     const allow = 'DELETE, HEAD, OPTIONS, PATCH, POST';
     throw new HttpRefusal('method_not_allowed', { detail: 'POST here takes X-HTTP-Method-Override.' }, { allow });
   }

@@ -1,5 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiHeader, ApiProduces, ApiResponse } from '@nestjs/swagger';
+import { AnswerHeaders } from '../openapi/answer-headers';
 
 const BYTES = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
 
@@ -7,9 +8,10 @@ const BYTES = { 'application/octet-stream': { schema: { type: 'string', format: 
 export const ContentAnswers = (): MethodDecorator =>
   applyDecorators(
     ApiProduces('application/octet-stream'),
-    ApiHeader({ name: 'Range', required: false, description: 'One range of bytes', example: 'bytes=0-1023' }),
+    ApiHeader({ name: 'Range', required: false, description: 'One range of bytes, as `bytes=0-1023`' }),
     ApiHeader({ name: 'If-Range', required: false, description: 'The range only if the content is this one still' }),
     ApiHeader({ name: 'If-None-Match', required: false, description: 'No body if the content is this one still' }),
+    AnswerHeaders('ETag', 'Last-Modified', 'Accept-Ranges', 'Content-Disposition'),
     ApiResponse({ status: 200, description: 'The whole content, as a download', content: BYTES }),
     ApiResponse({ status: 206, description: 'The range', content: BYTES }),
     ApiResponse({ status: 304, description: 'Not modified' }),

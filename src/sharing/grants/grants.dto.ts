@@ -11,7 +11,6 @@ const MAX_EXPIRY_SECONDS = (100 * 365 * DAY) / SECOND;
 export class NewGrantDto {
   /**
    * To the account of this user name.
-   * @example "maria"
    */
   @MayBeAbsent()
   @IsString()
@@ -27,7 +26,6 @@ export class NewGrantDto {
 
   /**
    * To all members of this group of the caller's own, by its id or its name.
-   * @example "Accounting"
    */
   @MayBeAbsent()
   @IsString()

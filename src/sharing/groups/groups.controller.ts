@@ -23,7 +23,7 @@ export class GroupsController {
   @HttpCode(HttpStatus.OK)
   @Policy({ access: 'user', idempotent: 'replay' })
   @ApiProblems('conflict', 'kms_unavailable')
-  create(@Caller() caller: Principal, @Body() body: NewGroupDto): Promise<GroupDto> {
+  createGroup(@Caller() caller: Principal, @Body() body: NewGroupDto): Promise<GroupDto> {
     return this.groups.create(caller, body.name);
   }
 
@@ -31,7 +31,7 @@ export class GroupsController {
   @Get()
   @Policy({ access: 'user' })
   @ApiProblems('invalid_cursor', 'decryption_failed')
-  async list(@Caller() caller: Principal, @Query() query: PageQueryDto): Promise<GroupPageDto> {
+  async listGroups(@Caller() caller: Principal, @Query() query: PageQueryDto): Promise<GroupPageDto> {
     const scope = { userId: caller.userId, query: `GET ${PATH}` };
     const after = this.paging.position(query.cursor, scope);
     const { groups, next } = await this.groups.list(caller, { limit: query.limit ?? DEFAULT_LIMIT, after });
@@ -42,7 +42,7 @@ export class GroupsController {
   @Get(':id')
   @Policy({ access: 'user' })
   @ApiProblems('not_found', 'decryption_failed')
-  async get(@Caller() caller: Principal, @Param('id') id: string): Promise<GroupWithMembersDto> {
+  async getGroup(@Caller() caller: Principal, @Param('id') id: string): Promise<GroupWithMembersDto> {
     return { ...(await this.groups.get(caller, id)), members: await this.members.list(caller, id) };
   }
 
@@ -51,7 +51,7 @@ export class GroupsController {
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ access: 'user' })
   @ApiProblems('not_found')
-  remove(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
+  deleteGroup(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
     return this.groups.remove(caller, id);
   }
 
@@ -60,7 +60,11 @@ export class GroupsController {
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ access: 'user', stepUp: true })
   @ApiProblems('step_up_required', 'not_found', 'conflict')
-  addMember(@Caller() caller: Principal, @Param('id') id: string, @Param('username') username: string): Promise<void> {
+  addGroupMember(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Param('username') username: string,
+  ): Promise<void> {
     return this.members.add(caller, id, username);
   }
 
@@ -69,7 +73,7 @@ export class GroupsController {
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ access: 'user' })
   @ApiProblems('not_found')
-  removeMember(
+  removeGroupMember(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Param('username') username: string,

@@ -18,7 +18,7 @@ export class MembershipsController {
   @Get()
   @Policy({ access: 'user' })
   @ApiProblems('invalid_cursor', 'kms_unavailable')
-  async list(@Caller() caller: Principal, @Query() query: PageQueryDto): Promise<MembershipPageDto> {
+  async listMemberships(@Caller() caller: Principal, @Query() query: PageQueryDto): Promise<MembershipPageDto> {
     const scope = { userId: caller.userId, query: 'GET /memberships' };
     const after = this.paging.position(query.cursor, scope);
     const { memberships, next } = await this.memberships.list(caller, { limit: query.limit ?? DEFAULT_LIMIT, after });
@@ -30,7 +30,7 @@ export class MembershipsController {
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ access: 'user' })
   @ApiProblems('not_found')
-  leave(@Caller() caller: Principal, @Param('groupId') groupId: string): Promise<void> {
+  leaveGroup(@Caller() caller: Principal, @Param('groupId') groupId: string): Promise<void> {
     return this.memberships.leave(caller, groupId);
   }
 }

@@ -1,0 +1,13 @@
+import { ApiHeader } from '@nestjs/swagger';
+
+const DESCRIPTION =
+  'The ETag that was read: the act then only happens if nobody changed it since. `*` means any state.';
+
+/** Documents If-Match: needed where a route demands it, else left out at will. */
+export const IfMatchHeader = ({ required = false } = {}): MethodDecorator =>
+  ApiHeader({
+    name: 'If-Match',
+    required,
+    description: DESCRIPTION,
+    schema: { type: 'string', ...(required && { example: '*' }) },
+  });
