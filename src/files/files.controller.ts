@@ -151,7 +151,7 @@ export class FilesController {
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Query() { permanent }: RemovalQueryDto,
-    @Headers('if-match') ifMatch?: string,
+    @Headers('if-match') ifMatch: string | undefined,
   ): Promise<void> {
     const holds = ifMatch === undefined ? undefined : matching(ifMatch);
     await this.deletion.remove(caller, id, { holds, permanent: permanent === 'true' });

@@ -19,7 +19,7 @@ const named = ({ method, path }: NamedOperation): string => `${method} ${path}`;
 /** All schemas of the document with the path to each, wherever they stand. */
 function schemasIn(value: unknown, at: string): [string, ApiSchema][] {
   if (typeof value !== 'object' || value === null) return [];
-  const own: [string, ApiSchema][] = typeof (value as ApiSchema).type === 'string' ? [[at, value as ApiSchema]] : [];
+  const own: [string, ApiSchema][] = typeof (value as ApiSchema).type === 'string' ? [[at, value]] : [];
   return [...own, ...Object.entries(value).flatMap(([name, inner]) => schemasIn(inner, `${at}/${name}`))];
 }
 
@@ -27,6 +27,21 @@ describe('the OpenAPI document', () => {
   it('has an id for each operation that generated clients can rely on', () => {
     expect(operations.map((each) => `${each.operationId}  ${named(each)}`).sort()).toMatchSnapshot();
     expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(operations.length);
+  });
+
+  it('gives each route a title, a tag, any other refusal and security by its policy, and closes request bodies', () => {
+    for (const each of operations) {
+      const { summary, tags, responses, security } = each;
+      const told = [named(each), !!summary, tags.length, !!responses['default'], Array.isArray(security)];
+      expect(told).toEqual([named(each), true, 1, true, true]);
+    }
+    expect(operation('login').security).toEqual([]);
+    expect(operation('getUploadOptions').security).toEqual([]);
+    expect(operation('createSensitiveData').security).toEqual([{ bearer: [] }]);
+    expect(document.components.schemas['WriteSensitiveDataDto']).toMatchObject({
+      additionalProperties: false,
+      required: ['data_type', 'value'],
+    });
   });
 
   it('names the server by PUBLIC_URL', () => {

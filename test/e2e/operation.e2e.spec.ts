@@ -188,50 +188,6 @@ describe('the log', () => {
   });
 });
 
-interface ApiDocument {
-  readonly paths: Readonly<Record<string, Readonly<Record<string, ApiOperation>>>>;
-  readonly components: { readonly schemas: Readonly<Record<string, object>> };
-}
-
-/** Resumable uploads refuse in tus's own form, not by problem documents. */
-const isTus = (name: string): boolean => name.includes(' /uploads');
-
-interface ApiOperation {
-  readonly operationId?: string;
-  readonly summary?: string;
-  readonly tags?: readonly string[];
-  readonly responses: Readonly<Record<string, object>>;
-  readonly security?: readonly object[];
-}
-
-describe('the OpenAPI document', () => {
-  it('describes each route, with an example answer of each refusal, security by policy and closed request bodies', async () => {
-    const document = (await new Client((await start()).url).get('/openapi.json')).json as ApiDocument;
-    const operations = Object.entries(document.paths).flatMap(([path, item]) =>
-      Object.entries(item).map(([method, operation]) => ({ name: `${method} ${path}`, operation })),
-    );
-    expect(operations.length).toBeGreaterThan(30);
-    for (const { name, operation } of operations) {
-      const { summary, tags, operationId, responses, security } = operation;
-      expect([
-        name,
-        !!summary,
-        !!operationId,
-        tags?.length,
-        !!responses['default'] || isTus(name),
-        Array.isArray(security),
-      ]).toEqual([name, true, true, 1, true, true]);
-    }
-    expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(operations.length);
-    expect(document.paths['/login']!['post']!.security).toEqual([]);
-    expect(document.paths['/sensitive-data']!['post']!.security).toEqual([{ bearer: [] }]);
-    expect(document.components.schemas['WriteSensitiveDataDto']).toMatchObject({
-      additionalProperties: false,
-      required: ['data_type', 'value'],
-    });
-  });
-});
-
 describe('npm run admin', () => {
   const admin = (service: Service, ...args: string[]): Promise<{ code: number; out: string; err: string }> =>
     new Promise((resolve) => {

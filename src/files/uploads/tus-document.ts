@@ -9,6 +9,7 @@ export const TusRequest = (...statuses: readonly number[]): MethodDecorator =>
     ApiHeader({
       name: 'Tus-Resumable',
       required: true,
+      description: 'The version of the protocol that the client speaks',
       schema: { type: 'string', enum: [TUS_VERSION], example: TUS_VERSION },
     }),
     ...statuses.map((status) => ApiResponse({ status, ...tusRefusal() })),

@@ -147,6 +147,7 @@ export class UploadsController {
   @ApiHeader({
     name: 'X-HTTP-Method-Override',
     required: true,
+    description: 'The method that is meant',
     schema: { type: 'string', enum: ['PATCH', 'DELETE'], example: 'DELETE' },
   })
   @ApiHeader({ name: 'Upload-Offset', required: false, description: 'As for PATCH' })
