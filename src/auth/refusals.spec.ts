@@ -94,6 +94,44 @@ describe('A refused guess', () => {
     ]);
   });
 
+  it('at each other public route is audited as well, by whichever look it is refused', async () => {
+    await start();
+    const { person, client } = await signUp(coffer.client);
+    const { username, password } = person;
+    const second = (await coffer.client.post('/login', { username, password })).json as { refresh_token: string };
+    await client.delete('/sessions');
+    const anonymous = coffer.client;
+    const before = (await entries()).length;
+    await anonymous.post('/verify-registration', { email: 'nobody@example.org', otp: '000000' });
+    await anonymous.post('/verify-registration', { email: 'nobody@example.org', username: '?', otp: '000000' });
+    await anonymous.post('/send-otp', { username, mfa_token: 'a'.repeat(43) });
+    await anonymous.post('/token/refresh', { refresh_token: 'made-up' });
+    await anonymous.post('/token/refresh', { refresh_token: second.refresh_token });
+    await anonymous.as('dt_made-up').get('/links/content');
+    const left = (await entries()).slice(before);
+    expect(left.map(({ phase, action, actor, details }) => [phase, action, actor, details?.['code']])).toEqual([
+      ['note', 'account.confirm', 'anonymous', 'no_pending_registration'],
+      ['note', 'account.confirm', 'anonymous', 'no_pending_registration'],
+      ['note', 'login.code-mail', 'anonymous', 'invalid_session'],
+      ['note', 'session.refresh', 'anonymous', 'invalid_session'],
+      ['note', 'session.refresh', 'anonymous', 'invalid_session'],
+      ['note', 'file.download', 'anonymous', 'unauthenticated'],
+    ]);
+  });
+
+  it('of 300 at registrations that do not exist, or for mails that come too soon, takes less room than forty', async () => {
+    await start();
+    const { person, client } = await signUp(coffer.client);
+    const before = (await entries()).length;
+    for (let n = 0; n < 300; n += 1) {
+      await coffer.client.post('/verify-registration', { email: `nobody-${n}@example.org`, otp: '000000' });
+    }
+    for (let n = 0; n < 60; n += 1) await client.post('/send-otp', { username: person.username });
+    const left = (await entries()).slice(before);
+    expect(left.filter(({ action }) => action === 'account.confirm').length).toBeLessThan(25);
+    expect(left.filter(({ action }) => action === 'session.code-mail').length).toBeLessThan(16);
+  });
+
   it('of 300 at one account takes less room than twenty, all of them counted, and the chain holds', async () => {
     await start();
     const { person } = await signUp(coffer.client);

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AuditAction, AuditSink, Clock, Principal, audited, failpoint } from '../kernel';
+import { AuditAction, AuditSink, BeginAct, Clock, Principal, auditedAfterLook, failpoint } from '../kernel';
 import { OwnerKeys, Sealer } from '../keys/user';
 import { untilHeld } from '../store';
 import { FileChange } from './change-request';
@@ -26,12 +26,14 @@ export class FileChanges {
    * @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`, `file_exists`, `conflict`.
    */
   change(caller: Principal, id: string, change: FileChange, holds: Precondition): Promise<ActiveFile> {
-    return this.audited('file.change', caller, id, async () => {
+    return this.audited('file.change', caller, id, async (begin) => {
       const row = await this.access.owned(caller, { id });
       const changed = await this.sealer.with(row.owner_id, (keys) => {
         holds(...currentTags(keys, row));
         return this.changed(keys, row, change);
       });
+      if (changed.name_index !== row.name_index) await this.names.refuseTaken(changed);
+      await begin();
       return this.names.claimName(changed);
     });
   }
@@ -41,10 +43,12 @@ export class FileChanges {
    * @throws DomainError `file_not_found` (not in the trash), `file_exists`, `conflict`.
    */
   restore(caller: Principal, id: string, name: FileName | undefined): Promise<ActiveFile> {
-    return this.audited('file.restore', caller, id, async () => {
+    return this.audited('file.restore', caller, id, async (begin) => {
       const row = await this.access.trashed(caller, id);
       if (row === undefined) throw fileNotFound();
       const restored = await this.sealer.with(row.owner_id, (keys) => restoredAs(keys, row, name));
+      await this.names.refuseTaken(restored);
+      await begin();
       const stored = await this.names.claimName(restored);
       failpoint('file.restored');
       return stored;
@@ -68,10 +72,10 @@ export class FileChanges {
     action: AuditAction,
     caller: Principal,
     id: string,
-    attempt: () => Promise<unknown>,
+    attempt: (begin: BeginAct) => Promise<unknown>,
   ): Promise<ActiveFile> {
     const what = { action, actor: caller.userId, resource: `file/${id}` };
-    return audited(this.audit, what, () => untilHeld(attempt) as Promise<ActiveFile>);
+    return auditedAfterLook(this.audit, what, (begin) => untilHeld(() => attempt(begin)) as Promise<ActiveFile>);
   }
 }
 

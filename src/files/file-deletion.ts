@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
-import { AuditSink, Clock, DAY, Principal, audited } from '../kernel';
+import { AuditSink, Clock, DAY, Principal, auditedAfterLook } from '../kernel';
 import { Sealer } from '../keys/user';
 import { FileAccess } from './file-access';
 import { fileNotFound } from './file-cipher';
@@ -32,15 +32,16 @@ export class FileDeletion {
 
   /** @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`, `integrity_failed`. */
   async remove(caller: Principal, id: string, { holds, permanent = false }: Removal = {}): Promise<void> {
-    const what = { actor: caller.userId, resource: `file/${id}` };
+    const isForGood = permanent || this.#trashMs === 0;
     const trashed = await this.access.trashed(caller, id);
-    if (permanent || this.#trashMs === 0) {
-      await audited(this.audit, { action: 'file.delete', ...what }, () => this.removeForGood(caller, id, holds));
-    } else if (trashed === undefined) {
-      await audited(this.audit, { action: 'file.trash', ...what }, () => this.moveToTrash(caller, id, holds));
-    } else {
-      await this.check(trashed, holds);
-    }
+    if (!isForGood && trashed !== undefined) return this.check(trashed, holds);
+    const what = { actor: caller.userId, resource: `file/${id}` };
+    await auditedAfterLook(this.audit, { action: isForGood ? 'file.delete' : 'file.trash', ...what }, async (begin) => {
+      // An early look: the write itself asks `holds` again.
+      await this.check((isForGood ? trashed : undefined) ?? (await this.access.owned(caller, { id })), holds);
+      await begin();
+      await (isForGood ? this.removeForGood(id, holds) : this.moveToTrash(caller, id, holds));
+    });
   }
 
   /** Called on the row that a conditional write is about to replace, so nothing comes between the two. */
@@ -48,8 +49,7 @@ export class FileDeletion {
     if (holds !== undefined) await this.sealer.with(row.owner_id, (keys) => holds(...currentTags(keys, row)));
   }
 
-  private async removeForGood(caller: Principal, id: string, holds: Precondition | undefined): Promise<void> {
-    if ((await this.access.trashed(caller, id)) === undefined) await this.access.owned(caller, { id });
+  private async removeForGood(id: string, holds: Precondition | undefined): Promise<void> {
     const row = await this.removal.begin(id, async (current) => {
       const now = this.clock.now();
       if (!isVisible(current, now) && !isInTrash(current, now)) return false;
@@ -62,7 +62,6 @@ export class FileDeletion {
   }
 
   private async moveToTrash(caller: Principal, id: string, holds: Precondition | undefined): Promise<void> {
-    await this.access.owned(caller, { id });
     const purgeAt = this.clock.now() + this.#trashMs;
     if (await this.removal.trash(id, purgeAt, (current) => this.check(current, holds))) return;
     // The same request once more, a moment ago.

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AuditSink, DomainError, Principal, audited, burstsOf, failpoint } from '../kernel';
+import { AuditSink, DomainError, Principal, auditedAfterLook, burstsOf, failpoint } from '../kernel';
 import { Sealer } from '../keys/user';
 import { atBlob, rekeyed, versionsOf } from './content-versions';
 import { FileAccess } from './file-access';
@@ -25,8 +25,9 @@ export class FileRekey {
   /** @throws DomainError `file_not_found`, `permission_denied`, `decryption_failed`, `storage_full`, `kms_unavailable`, `conflict`. */
   rekey(caller: Principal, id: string): Promise<ActiveFile> {
     const what = { action: 'file.rekey', actor: caller.userId, resource: `file/${id}` } as const;
-    return audited(this.audit, what, async () => {
+    return auditedAfterLook(this.audit, what, async (begin) => {
       const row = await this.access.owned(caller, { id });
+      await begin();
       for (const { blob_id } of versionsOf(row)) await this.rekeyContent(caller, id, blob_id);
       return this.access.owned(caller, { id });
     });

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
 import { FileSummary } from '../crypto';
-import { AuditSink, Burst, Principal, audited, failpoint } from '../kernel';
+import { AuditSink, Burst, Principal, auditedAfterLook, failpoint } from '../kernel';
 import { OwnerKeys, Sealer } from '../keys/user';
 import { FilledContent, Stamp, nextVersion, replaced, usageMark } from './content-versions';
 import { FileAccess } from './file-access';
@@ -61,9 +61,12 @@ export class FileReplacements {
     holds: Precondition,
   ): Promise<ActiveFile> {
     const what = { action: 'file.replace', actor: caller.userId, resource: `file/${id}` } as const;
-    return audited(this.audit, what, async () => {
-      const { owner_id: ownerId } = await this.access.owned(caller, { id });
-      const limits = { largest: this.largest, quota: await this.usage.left(ownerId) };
+    return auditedAfterLook(this.audit, what, async (begin) => {
+      const row = await this.access.owned(caller, { id });
+      const limits = { largest: this.largest, quota: await this.usage.left(row.owner_id) };
+      await this.sealer.with(row.owner_id, (keys) => holds(...currentTags(keys, row)));
+      checkSize(arriving.declaredBytes ?? 0, limits);
+      await begin();
       const incoming = await this.place(id, request, arriving, { limits, holds });
       try {
         return await this.fill(incoming, request, limited(arriving.content, limits), holds);

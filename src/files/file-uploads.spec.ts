@@ -192,8 +192,7 @@ describe('an upload', () => {
     expect(entries.map(({ phase, outcome }) => [phase, outcome])).toEqual([
       ['intent', undefined],
       ['outcome', 'done'],
-      ['intent', undefined],
-      ['outcome', 'refused'],
+      ['note', 'refused'],
     ]);
     expect(entries[0]).toMatchObject({ actor: owner.userId, resource: `file/${view.id}` });
     expect(JSON.stringify(entries)).not.toContain('secret-name');

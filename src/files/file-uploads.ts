@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
 import { FileSummary } from '../crypto';
-import { AuditIntent, AuditSink, Burst, DomainError, Principal, audited, failpoint, newId } from '../kernel';
+import { AuditIntent, AuditSink, Burst, DomainError, Principal, auditedAfterLook, failpoint, newId } from '../kernel';
 import { ContentFacts } from './file-cipher';
 import { FileContents } from './file-contents';
 import { FileRemoval } from './file-removal';
@@ -38,11 +38,13 @@ export class FileUploads {
     declaredBytes: number | undefined,
   ): Promise<FileView> {
     const fileId = newId();
-    return audited(this.audit, { action: 'file.upload', ...senderOf(caller), resource: `file/${fileId}` }, async () => {
+    const what = { action: 'file.upload', ...senderOf(caller), resource: `file/${fileId}` } as const;
+    return auditedAfterLook(this.audit, what, async (begin) => {
       const ifTaken = caller.dropBox === undefined ? 'refuse' : 'keep-unnamed';
       if (ifTaken === 'refuse') await this.newFiles.refuseTakenName(caller.userId, request.name);
       const limits = await this.limits(caller);
       checkSize(declaredBytes ?? 0, limits);
+      await begin();
       const pending = await this.newFiles.open(fileId, caller.userId, request);
       try {
         return await this.fill(pending, { request, ifTaken }, limited(content, limits));

@@ -1,5 +1,13 @@
 import { Injectable, Optional } from '@nestjs/common';
-import { AuditSink, DomainError, ErrorCode, Principal, StaleEnvelope, audited, isDomainError } from '../kernel';
+import {
+  AuditSink,
+  DomainError,
+  ErrorCode,
+  Principal,
+  StaleEnvelope,
+  auditedAfterLook,
+  isDomainError,
+} from '../kernel';
 import { DamageReports } from '../observability';
 import { ContentCheck } from './content-check';
 import { atVersion, versionsOf } from './content-versions';
@@ -41,8 +49,9 @@ export class FileVerification {
   /** A damaged version is part of the answer. @throws DomainError `file_not_found`, `permission_denied`, `kms_unavailable`, `store_unavailable`. */
   verify(caller: Principal, id: string): Promise<FileCheck> {
     const what = { action: 'file.verify', actor: caller.userId, resource: `file/${id}` } as const;
-    return audited(this.audit, what, async () => {
+    return auditedAfterLook(this.audit, what, async (begin) => {
       const row = await this.access.owned(caller, { id });
+      await begin();
       const versions: VersionCheck[] = [];
       let checked = 0;
       for (const { version } of versionsOf(row)) {

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AuditSink, DomainError, Principal, audited, burstsOf, isoTime } from '../kernel';
+import { AuditSink, DomainError, Principal, auditedAfterLook, burstsOf, isoTime } from '../kernel';
 import { Sealer } from '../keys/user';
 import { atVersion, versionsOf } from './content-versions';
 import { FileAccess } from './file-access';
@@ -56,8 +56,9 @@ export class FileVersions {
       resource: `file/${id}`,
       details: { version },
     } as const;
-    await audited(this.audit, what, async () => {
+    await auditedAfterLook(this.audit, what, async (begin) => {
       await this.former(caller, id, version);
+      await begin();
       const { found } = await this.removal.dropContents(
         id,
         (content) => content.version === version && content.state === 'former',

@@ -2,7 +2,7 @@ import { Injectable, Optional } from '@nestjs/common';
 import { Readable } from 'node:stream';
 import { ByteRange } from '../blobs';
 import { KeyExport, keyExport } from '../crypto';
-import { AuditAction, AuditIntent, AuditSink, Principal, audited, isDomainError } from '../kernel';
+import { AuditAction, AuditIntent, AuditSink, Principal, auditedAfterLook, isDomainError } from '../kernel';
 import { Sealer } from '../keys/user';
 import { DamageReports } from '../observability';
 import { atVersion } from './content-versions';
@@ -69,9 +69,10 @@ export class FilesService {
 
   /** What opens the stored form of a version, the current one where none is named, and nothing else. Owner only. */
   async exportKey(caller: Principal, id: string, version?: number): Promise<KeyExport> {
-    return audited(this.audit, intent('file.key-export', caller, id), async () => {
+    return auditedAfterLook(this.audit, intent('file.key-export', caller, id), async (begin) => {
       const { _id } = await this.access.owned(caller, { id });
       const row = await this.version(caller, { id: _id }, version);
+      await begin();
       const key = await this.sealer.with(row.owner_id, (keys) => openFileKey(keys, row));
       try {
         return keyExport(key, contextOf(row));

@@ -62,6 +62,11 @@ export class NewFiles {
     if (await this.isTaken(ownerId, index)) throw fileExists();
   }
 
+  /** The same look for a file that is about to have another name. @throws DomainError `file_exists` */
+  async refuseTaken({ _id, owner_id: ownerId, name_index: index }: FileDoc): Promise<void> {
+    if (index !== undefined && (await this.isTaken(ownerId, index, _id))) throw fileExists();
+  }
+
   /**
    * Stores the invisible row, by the wrap protocol: the wrap of the file key is in it before anything is encrypted with that key. The
    * caller destroys the key.
@@ -187,9 +192,9 @@ export class NewFiles {
   }
 
   /** A file past its time holds its name only until somebody wants it. */
-  private async isTaken(ownerId: string, nameIndex: string): Promise<boolean> {
+  private async isTaken(ownerId: string, nameIndex: string, claimant?: string): Promise<boolean> {
     const holder = await this.#files.find('name', ownerId, nameIndex);
-    if (holder === undefined) return false;
+    if (holder === undefined || holder._id === claimant) return false;
     const expired = (row: FileDoc): boolean => hasExpired(row, this.clock.now());
     if (!expired(holder)) return true;
     await this.removal.begin(holder._id, expired);

@@ -54,3 +54,48 @@ export async function audited<T>(
     throw error;
   }
 }
+
+/** Makes the intent durable, with more details where they are known by now. Called again it does nothing more. @throws as `AuditSink.begin` */
+export type BeginAct = (details?: AuditIntent['details']) => Promise<void>;
+
+/**
+ * As `audited`, for an act that first looks whether it may be done: `act` calls `begin` between the look and its first change. What is
+ * refused before that leaves one entry, a note, as nothing was begun.
+ */
+export async function auditedAfterLook<T>(
+  sink: AuditSink,
+  intent: AuditIntent,
+  act: (begin: BeginAct) => Promise<T>,
+  detailsOf?: (result: T) => AuditIntent['details'],
+): Promise<T> {
+  let opening: Promise<OpenAct> | undefined;
+  const begin: BeginAct = async (details) => {
+    opening ??= sink.begin(details === undefined ? intent : { ...intent, details: { ...intent.details, ...details } });
+    await opening;
+  };
+  try {
+    const result = await act(begin);
+    await begin();
+    (await opening)?.close('done', detailsOf?.(result));
+    return result;
+  } catch (error) {
+    const outcome = isDomainError(error) ? 'refused' : 'failed';
+    const code = isDomainError(error) ? { code: error.code } : undefined;
+    if (opening === undefined) sink.note({ ...intent, details: { ...intent.details, ...code } }, outcome);
+    // An intent that could not be written has its refusal from the sink.
+    else (await opening.catch(() => undefined))?.close(outcome, code);
+    throw error;
+  }
+}
+
+/** Runs a look that nothing is begun by. What it refuses leaves one entry, a note. */
+export async function notedIfRefused<T>(sink: AuditSink, intent: AuditIntent, look: () => Promise<T>): Promise<T> {
+  try {
+    return await look();
+  } catch (error) {
+    if (isDomainError(error)) {
+      sink.note({ ...intent, details: { ...intent.details, code: error.code } }, 'refused');
+    }
+    throw error;
+  }
+}

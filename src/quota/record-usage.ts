@@ -44,15 +44,23 @@ export class RecordUsage implements OnModuleInit {
   }
 
   /**
-   * Runs a write that changes the records of an owner by `bytes`. `write` returns undefined where it changed nothing.
-   * @throws DomainError `quota_exceeded`, and what `write` throws
+   * Runs a write that changes the records of an owner by `bytes`. `write` returns undefined where it changed nothing. `begin` runs before
+   * it, once there is room for it.
+   * @throws DomainError `quota_exceeded`, and what `begin` and `write` throw
    */
-  async during<T>(ownerId: string, bytes: number, write: () => Promise<T>): Promise<T> {
-    if (this.usage.quota === Infinity) return write();
+  async during<T>(ownerId: string, bytes: number, write: () => Promise<T>, begin = nothing): Promise<T> {
+    if (this.usage.quota === Infinity) {
+      await begin();
+      return write();
+    }
     await this.ensureCounted(ownerId);
     const mark = newId();
     await this.#begin(ownerId, mark, bytes);
     failpoint('record.announced');
+    await begin().catch(async (error: unknown) => {
+      await this.#end(ownerId, mark, 0);
+      throw error;
+    });
     try {
       const written = await write();
       failpoint('record.written');
@@ -177,3 +185,5 @@ export class RecordUsage implements OnModuleInit {
 }
 
 const fresh = (ownerId: string): FileUsageDoc => ({ _id: ownerId, rev: 0, bytes: 0, marks: {} });
+
+const nothing = (): Promise<void> => Promise.resolve();

@@ -6,11 +6,11 @@ import {
   Clock,
   DomainError,
   Principal,
-  audited,
+  auditedAfterLook,
   Turns,
-  isDomainError,
   mapInTurns,
   newId,
+  notedIfRefused,
 } from '../kernel';
 import { OwnerKeys, SealedInsert, Sealer } from '../keys/user';
 import { DamageReports } from '../observability';
@@ -62,10 +62,10 @@ export class SensitiveDataService {
 
   async create(caller: Principal, input: RecordInput): Promise<Versioned> {
     const id = newId();
-    const row = await audited(this.audit, intent('record.create', caller, id), () =>
-      this.usage.during(caller.userId, Buffer.byteLength(input.value, 'utf8'), () =>
-        this.sealer.insert(caller.userId, this.#insertion(id, caller.userId, input)),
-      ),
+    const bytes = Buffer.byteLength(input.value, 'utf8');
+    const insert = () => this.sealer.insert(caller.userId, this.#insertion(id, caller.userId, input));
+    const row = await auditedAfterLook(this.audit, intent('record.create', caller, id), (begin) =>
+      this.usage.during(caller.userId, bytes, insert, begin),
     );
     return { record: viewOf(row, input.value), rev: row.rev };
   }
@@ -90,7 +90,7 @@ export class SensitiveDataService {
 
   /** @throws DomainError `not_found`, whatever `guard` throws, `conflict` where others keep changing the record. */
   async replace(caller: Principal, id: string, input: RecordInput, guard: RevisionGuard): Promise<Versioned> {
-    const row = await audited(this.audit, intent('record.update', caller, id), () =>
+    const row = await auditedAfterLook(this.audit, intent('record.update', caller, id), (begin) =>
       untilHeld(async () => {
         // Read before Sealer.with reads the key row: a retire in between has to rewrite the row, and then the replace does not hold.
         const before = await this.#owned(caller, id);
@@ -98,7 +98,7 @@ export class SensitiveDataService {
         const sealed = await this.sealer.with(caller.userId, (keys) => sealValue(keys, id, input.value));
         const after = { ...before, ...sealed, data_type: input.dataType, updated_at: this.clock.now() };
         const bytes = valueBytes(after) - valueBytes(before);
-        return this.usage.during(caller.userId, bytes, () => this.#rows.replace(after));
+        return this.usage.during(caller.userId, bytes, () => this.#rows.replace(after), begin);
       }),
     );
     return { record: viewOf(row, input.value), rev: row.rev };
@@ -106,12 +106,12 @@ export class SensitiveDataService {
 
   /** @throws as `replace`. */
   async remove(caller: Principal, id: string, guard: RevisionGuard): Promise<void> {
-    await audited(this.audit, intent('record.delete', caller, id), () =>
+    await auditedAfterLook(this.audit, intent('record.delete', caller, id), (begin) =>
       untilHeld(async () => {
         const row = await this.#owned(caller, id);
         guard(row.rev);
         const remove = async () => ((await this.#rows.remove(id, row.rev)) ? row : undefined);
-        return this.usage.during(caller.userId, -valueBytes(row), remove);
+        return this.usage.during(caller.userId, -valueBytes(row), remove, begin);
       }),
     );
   }
@@ -169,12 +169,7 @@ export class SensitiveDataService {
 
   /** A read that succeeds leaves one entry, durable before the answer; one that does not is noted with its reason. */
   async #read<T>(what: AuditIntent, read: () => Promise<T>): Promise<T> {
-    const result = await read().catch((error: unknown) => {
-      if (isDomainError(error)) {
-        this.audit.note({ ...what, details: { ...what.details, code: error.code } }, 'refused');
-      }
-      throw error;
-    });
+    const result = await notedIfRefused(this.audit, what, read);
     await this.audit.read(what);
     return result;
   }

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { audited, AuditSink, DomainError, isDomainError } from '../../kernel';
+import { audited, AuditIntent, AuditSink, DomainError, isDomainError, notedIfRefused } from '../../kernel';
 import { UserDoc, Users } from '../../users';
 import { ChallengeDoc } from '../factors/challenge.collection';
 import { Challenges } from '../factors/challenges';
@@ -31,16 +31,9 @@ export class SecondStep {
    * @throws DomainError `invalid_session`, `permission_denied` (e-mail is no factor of this account), `too_many_attempts`, `mail_unavailable`.
    */
   async sendCode(mfaToken: string, username: string): Promise<void> {
-    const { user, challenge } = await this.#open(mfaToken, username);
-    if (!this.proof.factors(user).email) {
-      throw new DomainError('permission_denied', { detail: 'Codes by e-mail are not turned on for this account.' });
-    }
-    if (this.challenges.usedUp(challenge)) {
-      throw new DomainError('invalid_session', { detail: 'The code was guessed at too often. Log in again.' });
-    }
-    await audited(this.audit, { action: 'login.code-mail', actor: user._id }, () =>
-      this.emailCodes.send(user, challenge),
-    );
+    const look = () => this.#openForMail(mfaToken, username);
+    const { user, challenge } = await notedIfRefused(this.audit, codeMail('anonymous'), look);
+    await audited(this.audit, codeMail(user._id), () => this.emailCodes.send(user, challenge));
   }
 
   /** Completes the login. @throws DomainError `otp_failed` (also where the login is over), `too_many_attempts`, `account_disabled`. */
@@ -60,6 +53,17 @@ export class SecondStep {
     throw refusal;
   }
 
+  async #openForMail(mfaToken: string, username: string): Promise<OpenLogin> {
+    const login = await this.#open(mfaToken, username);
+    if (!this.proof.factors(login.user).email) {
+      throw new DomainError('permission_denied', { detail: 'Codes by e-mail are not turned on for this account.' });
+    }
+    if (this.challenges.usedUp(login.challenge)) {
+      throw new DomainError('invalid_session', { detail: 'The code was guessed at too often. Log in again.' });
+    }
+    return login;
+  }
+
   async #open(mfaToken: string, username: string): Promise<OpenLogin> {
     const challenge = await this.challenges.byMfaToken(mfaToken);
     const user = await this.users.byId(challenge.user_id);
@@ -71,6 +75,8 @@ export class SecondStep {
 }
 
 const SECOND_FACTOR = { action: 'login.second-factor', gathers: true } as const;
+
+const codeMail = (actor: string): AuditIntent => ({ action: 'login.code-mail', actor, gathers: true });
 
 const asFailedCode = ({ detail = 'There is no such login. Log in again.' }: DomainError): DomainError =>
   new DomainError('otp_failed', { detail });

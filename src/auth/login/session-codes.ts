@@ -28,7 +28,7 @@ export class SessionCodes {
     if (user === undefined || !isNamed(user, username)) throw new DomainError('invalid_session');
     const purpose = this.#purpose(user);
     if (purpose === 'enable-email') requireFreshProof(caller, this.clock.now());
-    const intent = { action: 'session.code-mail', actor: user._id, details: { purpose } } as const;
+    const intent = { action: 'session.code-mail', actor: user._id, details: { purpose }, gathers: true } as const;
     await audited(this.audit, intent, () => this.mail.send(caller, user, purpose));
   }
 

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { audited, AuditSink, DomainError } from '../../kernel';
+import { audited, AuditSink, DomainError, notedIfRefused } from '../../kernel';
 import { Checked, parseEmail, parseUsername, Users } from '../../users';
 import { AccountCreation, refusedIndex } from './account-creation';
 import { Admissions } from './admissions';
@@ -34,8 +34,8 @@ export class EmailConfirmation {
    * @throws DomainError `permission_denied`, `no_pending_registration`, `otp_failed`, `too_many_attempts`, `user_exists` (the name was taken meanwhile).
    */
   async confirm(input: ConfirmationInput): Promise<void> {
-    const row = await this.#meant(input);
-    await audited(this.audit, { action: 'account.confirm', actor: 'anonymous', gathers: true }, async () => {
+    const row = await notedIfRefused(this.audit, CONFIRM, () => this.#meant(input));
+    await audited(this.audit, CONFIRM, async () => {
       const outcome = await this.clients.try(async () => {
         const value = (await this.pending.try(row, () => this.#check(row, input.otp))) ?? 'gone';
         // What succeeds does not forget what failed: the codes were of other registrations.
@@ -82,6 +82,8 @@ export class EmailConfirmation {
     }
   }
 }
+
+const CONFIRM = { action: 'account.confirm', actor: 'anonymous', gathers: true } as const;
 
 const noRegistration = (): DomainError =>
   new DomainError('no_pending_registration', { detail: 'No registration with this address waits for a code.' });

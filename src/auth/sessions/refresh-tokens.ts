@@ -1,5 +1,14 @@
 import { Injectable } from '@nestjs/common';
-import { AuditAction, AuditOutcome, AuditSink, Clock, DomainError, SECOND, SystemSecrets } from '../../kernel';
+import {
+  AuditAction,
+  AuditOutcome,
+  AuditSink,
+  Clock,
+  DomainError,
+  notedIfRefused,
+  SECOND,
+  SystemSecrets,
+} from '../../kernel';
 import { sameMac, tokenMac } from '../token-mac';
 import { SessionDoc } from './session.collection';
 import { Sessions } from './sessions';
@@ -34,7 +43,8 @@ export class RefreshTokens {
    * @throws DomainError `invalid_session`
    */
   async redeem(token: string): Promise<SessionDoc> {
-    const presented = this.#parse(token);
+    const what = { action: 'session.refresh', actor: 'anonymous' } as const;
+    const presented = await notedIfRefused(this.audit, what, () => Promise.resolve().then(() => this.#parse(token)));
     for (;;) {
       const session = await this.sessions.alive(presented.sessionId);
       if (presented.generation !== session?.generation) return this.#replayed(presented, session);
@@ -44,8 +54,12 @@ export class RefreshTokens {
     }
   }
 
-  async #replayed({ generation }: Presented, session: SessionDoc | undefined): Promise<SessionDoc> {
-    if (session === undefined) throw invalidSession();
+  async #replayed({ sessionId, generation }: Presented, session: SessionDoc | undefined): Promise<SessionDoc> {
+    if (session === undefined) {
+      const what = { action: 'session.refresh', actor: 'anonymous', resource: `session/${sessionId}` } as const;
+      this.audit.note({ ...what, details: { code: 'invalid_session' } }, 'refused');
+      throw invalidSession();
+    }
     // Void since the owner proved who they are and got new tokens: it opens nothing, so it is no reason to end what they hold.
     if (generation < session.floor) {
       this.#note('session.void-refresh', session, 'refused');

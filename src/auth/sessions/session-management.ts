@@ -6,6 +6,7 @@ import {
   AuditSink,
   DomainError,
   isDomainError,
+  notedIfRefused,
   Principal,
   StaleEnvelope,
 } from '../../kernel';
@@ -39,10 +40,15 @@ export class SessionManagement {
   /** @throws DomainError `invalid_session`, `account_disabled`. */
   async refresh(refreshToken: string): Promise<TokenPair> {
     const session = await this.refreshTokens.redeem(refreshToken);
-    const user = await this.users.byId(session.user_id);
+    const what = { action: 'session.refresh', actor: session.user_id, resource: `session/${session._id}` } as const;
+    await notedIfRefused(this.audit, what, () => this.#requireActive(session.user_id));
+    return this.issuer.issue(session);
+  }
+
+  async #requireActive(userId: string): Promise<void> {
+    const user = await this.users.byId(userId);
     if (user === undefined || user.state === 'erasing') throw new DomainError('invalid_session');
     if (user.state === 'disabled') throw new DomainError('account_disabled');
-    return this.issuer.issue(session);
   }
 
   /** Oldest first. */

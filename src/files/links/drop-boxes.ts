@@ -1,5 +1,14 @@
 import { Injectable } from '@nestjs/common';
-import { AuditAction, AuditIntent, AuditSink, Burst, DropBox, Principal, audited } from '../../kernel';
+import {
+  AuditAction,
+  AuditIntent,
+  AuditSink,
+  Burst,
+  DropBox,
+  Principal,
+  audited,
+  auditedAfterLook,
+} from '../../kernel';
 import { LinkDoc, LinkOpening, Links, NewLink, NewTicket, Tickets } from '../../sharing';
 import { Page, Position } from '../../store';
 import { FileUploads } from '../file-uploads';
@@ -27,8 +36,8 @@ export class DropBoxes {
     caller: Principal,
     limits: Pick<NewLink, 'expiresInMs' | 'maxUses' | 'maxSize' | 'password'>,
   ): Promise<{ readonly row: LinkDoc; readonly token: string }> {
-    return audited(this.audit, intent('upload-link.create', caller.userId), () =>
-      this.links.create({ kind: 'upload', ownerId: caller.userId, ...limits }),
+    return auditedAfterLook(this.audit, intent('upload-link.create', caller.userId), (begin) =>
+      this.links.create({ kind: 'upload', ownerId: caller.userId, ...limits }, begin),
     );
   }
 
@@ -37,8 +46,9 @@ export class DropBoxes {
   }
 
   async remove(caller: Principal, linkId: string): Promise<void> {
-    await audited(this.audit, intent('upload-link.remove', caller.userId, linkId), () =>
-      this.links.remove(linkId, (link) => link.kind === 'upload' && link.owner_id === caller.userId),
+    const isOwn = (link: LinkDoc): boolean => link.kind === 'upload' && link.owner_id === caller.userId;
+    await auditedAfterLook(this.audit, intent('upload-link.remove', caller.userId, linkId), (begin) =>
+      this.links.remove(linkId, isOwn, begin),
     );
   }
 

@@ -1,5 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import { AuditAction, AuditIntent, AuditSink, Principal, audited } from '../../kernel';
+import {
+  AuditAction,
+  AuditIntent,
+  AuditSink,
+  Principal,
+  audited,
+  auditedAfterLook,
+  notedIfRefused,
+} from '../../kernel';
 import { LinkDoc, LinkOpening, Links, NewLink, NewTicket, Tickets } from '../../sharing';
 import { Page, Position } from '../../store';
 import { FileAccess } from '../file-access';
@@ -28,9 +36,9 @@ export class FileLinks {
     fileId: string,
     limits: Pick<NewLink, 'expiresInMs' | 'maxUses' | 'password'>,
   ): Promise<{ readonly row: LinkDoc; readonly token: string }> {
-    return audited(this.audit, intent('link.create', caller.userId, `file/${fileId}`), async () => {
+    return auditedAfterLook(this.audit, intent('link.create', caller.userId, `file/${fileId}`), async (begin) => {
       const { _id: resource, owner_id: ownerId } = await this.access.owned(caller, { id: fileId });
-      const made = await this.links.create({ kind: 'download', ownerId, resource, ...limits });
+      const made = await this.links.create({ kind: 'download', ownerId, resource, ...limits }, begin);
       // A file that went meanwhile may have forgotten its links before this one came.
       if (!(await this.access.isKept(resource))) await this.links.forget(resource);
       return made;
@@ -43,9 +51,9 @@ export class FileLinks {
   }
 
   async remove(caller: Principal, fileId: string, linkId: string): Promise<void> {
-    await audited(this.audit, intent('link.remove', caller.userId, `link/${linkId}`), async () => {
+    await auditedAfterLook(this.audit, intent('link.remove', caller.userId, `link/${linkId}`), async (begin) => {
       await this.access.owned(caller, { id: fileId });
-      await this.links.remove(linkId, (link) => link.resource === fileId);
+      await this.links.remove(linkId, (link) => link.resource === fileId, begin);
     });
   }
 
@@ -66,8 +74,10 @@ export class FileLinks {
 
   /** What a ticket shows: the file as it is now. @throws as Tickets.download; `file_not_found`. */
   async content(ticket: string): Promise<ServedContent> {
-    const link = await this.tickets.download(ticket);
-    const row = await this.access.linked(link.resource ?? '', link.owner_id);
+    const { link, row } = await notedIfRefused(this.audit, { action: 'file.download', actor: ANYBODY }, async () => {
+      const found = await this.tickets.download(ticket);
+      return { link: found, row: await this.access.linked(found.resource ?? '', found.owner_id) };
+    });
     return this.files.contentOf(row, { actor: ANYBODY, details: { link: link._id } }, 'clear');
   }
 }

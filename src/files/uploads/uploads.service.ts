@@ -1,5 +1,14 @@
 import { Injectable } from '@nestjs/common';
-import { AuditAction, AuditIntent, AuditSink, Burst, Principal, audited, isDomainError, newId } from '../../kernel';
+import {
+  AuditAction,
+  AuditIntent,
+  AuditSink,
+  Burst,
+  Principal,
+  auditedAfterLook,
+  isDomainError,
+  newId,
+} from '../../kernel';
 import { UploadCompletion } from './completion';
 import { NewUploads } from './new-uploads';
 import { IncomingPiece, checkRepeated } from './piece';
@@ -58,8 +67,9 @@ export class UploadsService {
 
   /** Ends an upload, and removes what came of it, also while the file is being made of it; a file that is there by now stays. */
   async terminate(caller: Principal, id: string): Promise<void> {
-    await audited(this.audit, intent('upload.terminate', caller, id), async () => {
+    await auditedAfterLook(this.audit, intent('upload.terminate', caller, id), async (begin) => {
       await this.access.owned(caller, id);
+      await begin();
       const ended = await this.removal.begin(id, (row) => row.state !== 'ended');
       if (ended === undefined) throw uploadNotFound();
       // It has ended already; what cannot be cleared away now the sweeper takes.
@@ -69,8 +79,9 @@ export class UploadsService {
 
   private created(caller: Principal, request: NewUpload): Promise<UploadDoc> {
     const id = newId();
-    return audited(this.audit, intent('upload.create', caller, id), async () => {
+    return auditedAfterLook(this.audit, intent('upload.create', caller, id), async (begin) => {
       await this.newUploads.check(caller.userId, request);
+      await begin();
       const row = await this.newUploads.insert(id, caller.userId, request);
       return this.newUploads.open(row, request).catch(async (error: unknown) => {
         await this.discard(row);

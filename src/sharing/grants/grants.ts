@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AuditSink, Clock, DomainError, Principal, audited, isDomainError, isoTime, newId } from '../../kernel';
+import { AuditSink, BeginAct, Clock, DomainError, Principal, auditedAfterLook, isoTime, newId } from '../../kernel';
 import { Collection, DuplicateKey, Position, Store, untilHeld, removeEvery } from '../../store';
 import { UserDoc, Users } from '../../users';
 import { isThere } from '../groups/group-members';
@@ -41,16 +41,13 @@ export class Grants {
 
   /** The same grantee again renews the grant: its id stays, its time is the new one. @throws as `Grantees.resolve`. */
   async create(caller: Principal, resource: Resource, { expiresInMs, ...choice }: NewGrant): Promise<GrantView> {
-    const fields = await this.grantees.resolve(resource.ownerId, choice);
-    const open = await this.audit.begin(intent('grant.create', caller, resource, grantee(fields)));
-    try {
-      const grant = await this.#store(resource, fields, expiresInMs);
-      open.close('done', { grant: grant._id });
-      return await this.#view(grant);
-    } catch (error) {
-      open.close(isDomainError(error) ? 'refused' : 'failed');
-      throw error;
-    }
+    const act = async (begin: BeginAct): Promise<GrantDoc> => {
+      const fields = await this.grantees.resolve(resource.ownerId, choice);
+      await begin(grantee(fields));
+      return this.#store(resource, fields, expiresInMs);
+    };
+    const what = intent('grant.create', caller, resource);
+    return this.#view(await auditedAfterLook(this.audit, what, act, ({ _id }) => ({ grant: _id })));
   }
 
   /** Oldest first. A page may hold fewer than `limit`, even none, and still have a next one. */
@@ -65,12 +62,12 @@ export class Grants {
 
   /** From the next request on, on every replica. @throws DomainError `not_found`. */
   async revoke(caller: Principal, resource: Resource, grantId: string): Promise<void> {
-    await audited(this.audit, intent('grant.revoke', caller, resource, { grant: grantId }), async () => {
+    await auditedAfterLook(this.audit, intent('grant.revoke', caller, resource, { grant: grantId }), async (begin) => {
       const grant = await this.#grants.find('_id', grantId);
       const isOf = grant?.resource_type === resource.type && grant.resource_id === resource.id;
-      if (!isOf || !isLive(grant, this.clock.now()) || !(await this.#grants.remove(grantId))) {
-        throw new DomainError('not_found');
-      }
+      if (!isOf || !isLive(grant, this.clock.now())) throw new DomainError('not_found');
+      await begin();
+      if (!(await this.#grants.remove(grantId))) throw new DomainError('not_found');
     });
   }
 
@@ -163,5 +160,5 @@ const intent = (
   action: 'grant.create' | 'grant.revoke',
   caller: Principal,
   { type, id }: Resource,
-  details: Readonly<Record<string, string>>,
+  details: Readonly<Record<string, string>> = {},
 ) => ({ action, actor: caller.userId, resource: `${type}/${id}`, details });

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AuditSink, Clock, DomainError, Principal, audited, isoTime } from '../../kernel';
+import { AuditSink, Clock, DomainError, Principal, auditedAfterLook, isoTime } from '../../kernel';
 import { Collection, Position, Store } from '../../store';
 import { Users } from '../../users';
 import { Resource } from '../resource';
@@ -58,13 +58,13 @@ export class ReceivedGrants {
   /** From the next request on, on every replica. Also for a grant that rests. @throws DomainError `not_found`, also for a grant to somebody else. */
   async decline(caller: Principal, type: string, grantId: string): Promise<void> {
     const intent = { action: 'grant.decline', actor: caller.userId, resource: `grant/${grantId}` } as const;
-    await audited(this.audit, intent, async () => {
+    await auditedAfterLook(this.audit, intent, async (begin) => {
       const grant = await this.#grants.find('_id', grantId);
       const isOwn =
         grant?.grantee_kind === 'user' && grant.grantee_id === caller.userId && grant.resource_type === type;
-      if (!isOwn || !isLive(grant, this.clock.now()) || !(await this.#grants.remove(grantId))) {
-        throw new DomainError('not_found');
-      }
+      if (!isOwn || !isLive(grant, this.clock.now())) throw new DomainError('not_found');
+      await begin();
+      if (!(await this.#grants.remove(grantId))) throw new DomainError('not_found');
     });
   }
 

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AuditSink, Clock, DomainError, Principal, audited, isoTime, newId } from '../../kernel';
+import { AuditSink, BeginAct, Clock, DomainError, Principal, auditedAfterLook, isoTime, newId } from '../../kernel';
 import { Collection, DuplicateKey, Store, everyRow, untilHeld } from '../../store';
 import { UserDoc, Users, parseUsername } from '../../users';
 import { GroupMemberDoc, groupMemberCollection } from './group.collection';
@@ -12,6 +12,12 @@ export interface MemberView {
 
 /** Accounts in one group. Counts against the group's owner: nobody can fill up anything of the member's. */
 export const MAX_MEMBERS = 1_000;
+
+interface NewMember {
+  readonly groupId: string;
+  readonly ownerId: string;
+  readonly userId: string;
+}
 
 /** Who is in an owner's group, as its owner sees and changes it. */
 @Injectable()
@@ -41,9 +47,10 @@ export class GroupMembers {
 
   /** Nothing changes for one who is in it. @throws DomainError `not_found`: no such group of the caller, or no such account. */
   async add(caller: Principal, groupId: string, username: string): Promise<void> {
-    const user = await this.#known(caller, groupId, username);
-    await audited(this.audit, groupIntent('group.member-add', caller, groupId, { member: user._id }), async () => {
-      await untilHeld(() => this.#added(caller.userId, groupId, user._id));
+    await auditedAfterLook(this.audit, groupIntent('group.member-add', caller, groupId), async (begin) => {
+      const user = await this.#known(caller, groupId, username);
+      const member = { groupId, ownerId: caller.userId, userId: user._id };
+      await untilHeld(() => this.#added(member, () => begin({ member: user._id })));
       // A group that went meanwhile may have left this row behind.
       await this.groups.owned(caller.userId, groupId).catch(async (gone: unknown) => {
         await this.#remove(groupId, user._id);
@@ -54,8 +61,10 @@ export class GroupMembers {
 
   /** From the next request on, on every replica. @throws DomainError `not_found`: as `add`, or the account is not in the group. */
   async remove(caller: Principal, groupId: string, username: string): Promise<void> {
-    const user = await this.#known(caller, groupId, username);
-    await audited(this.audit, groupIntent('group.member-remove', caller, groupId, { member: user._id }), async () => {
+    await auditedAfterLook(this.audit, groupIntent('group.member-remove', caller, groupId), async (begin) => {
+      const user = await this.#known(caller, groupId, username);
+      if ((await this.#members.find('member', groupId, user._id)) === undefined) throw notFound();
+      await begin({ member: user._id });
       if (!(await this.#remove(groupId, user._id))) throw notFound();
     });
   }
@@ -69,9 +78,13 @@ export class GroupMembers {
   }
 
   /** Counts once more behind its row, so that requests at the same time do not go over the limit together; undefined where they did. */
-  async #added(ownerId: string, groupId: string, userId: string): Promise<true | undefined> {
-    if ((await this.#members.find('member', groupId, userId)) !== undefined) return true;
+  async #added({ groupId, ownerId, userId }: NewMember, begin: BeginAct): Promise<true | undefined> {
+    if ((await this.#members.find('member', groupId, userId)) !== undefined) {
+      await begin();
+      return true;
+    }
     if ((await this.#count(groupId)) >= MAX_MEMBERS) throw tooMany('members', MAX_MEMBERS);
+    await begin();
     const member = { group_id: groupId, owner_id: ownerId, user_id: userId, created_at: this.clock.now() };
     const row = await this.#members.insert({ _id: newId(), ...member }).catch(unlessThere);
     if (row === undefined || (await this.#count(groupId)) <= MAX_MEMBERS) return true;

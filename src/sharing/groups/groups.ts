@@ -6,7 +6,7 @@ import {
   Clock,
   DomainError,
   Principal,
-  audited,
+  auditedAfterLook,
   isoTime,
   newId,
 } from '../../kernel';
@@ -43,14 +43,22 @@ export class Groups {
   /** @throws DomainError `conflict` where the owner has a group of this name, or too many. */
   async create(caller: Principal, name: string): Promise<GroupView> {
     const id = newId();
-    const row = await audited(this.audit, groupIntent('group.create', caller, id), async () => {
+    const row = await auditedAfterLook(this.audit, groupIntent('group.create', caller, id), async (begin) => {
       if ((await this.#groups.count('owner', [caller.userId], MAX_GROUPS)) >= MAX_GROUPS)
         throw tooMany('groups', MAX_GROUPS);
+      await this.#requireFreeName(caller.userId, name);
+      await begin();
       const made = await this.sealer.insert(caller.userId, this.#insertion(id, caller.userId, name)).catch(asNameTaken);
       await this.#requireRoom(made);
       return made;
     });
     return viewOf(row, name);
+  }
+
+  /** An early look: the insert decides. */
+  async #requireFreeName(ownerId: string, name: string): Promise<void> {
+    const index = await this.sealer.with(ownerId, (keys) => groupNameIndex(keys, name));
+    if ((await this.#groups.find('name', ownerId, index)) !== undefined) throw nameTaken();
   }
 
   /** Counts once more behind the row: requests at the same time do not go over the limit together. */
@@ -77,8 +85,9 @@ export class Groups {
 
   /** All that was granted to the group ends at once. @throws DomainError `not_found`. */
   async remove(caller: Principal, id: string): Promise<void> {
-    await audited(this.audit, groupIntent('group.delete', caller, id), async () => {
+    await auditedAfterLook(this.audit, groupIntent('group.delete', caller, id), async (begin) => {
       await this.owned(caller.userId, id);
+      await begin();
       if (!(await this.removal.begin(id))) throw notFound();
       // It is gone already; what cannot be cleared away now the sweeper takes.
       await this.removal.finish(id).catch(() => undefined);
@@ -152,9 +161,10 @@ function activated(row: GroupDoc): GroupDoc {
 }
 
 function asNameTaken(error: unknown): never {
-  if (!(error instanceof DuplicateKey)) throw error;
-  throw new DomainError('conflict', { detail: 'There is a group of this name already.' });
+  throw error instanceof DuplicateKey ? nameTaken() : error;
 }
+
+const nameTaken = (): DomainError => new DomainError('conflict', { detail: 'There is a group of this name already.' });
 
 const viewOf = (row: GroupDoc, name: string): GroupView => ({
   id: row._id,

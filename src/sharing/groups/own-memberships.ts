@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AuditSink, Principal, audited, isoTime, pickInTurns } from '../../kernel';
+import { AuditSink, Principal, auditedAfterLook, isoTime, pickInTurns } from '../../kernel';
 import { Sealer, openedName } from '../../keys/user';
 import { Collection, Position, Store } from '../../store';
 import { Users } from '../../users';
@@ -42,9 +42,10 @@ export class OwnMemberships {
 
   /** From the next request on, on every replica. @throws DomainError `not_found`: no such group, or the caller is not in it. */
   async leave(caller: Principal, groupId: string): Promise<void> {
-    await audited(this.audit, groupIntent('group.leave', caller, groupId), async () => {
+    await auditedAfterLook(this.audit, groupIntent('group.leave', caller, groupId), async (begin) => {
       const member = await this.#members.find('member', groupId, caller.userId);
       if (member === undefined || (await this.#groupOf(member)) === undefined) throw notFound();
+      await begin();
       if (!(await this.#members.remove(member._id))) throw notFound();
     });
   }

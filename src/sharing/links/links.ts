@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { PasswordHasher, randomSecret } from '../../crypto';
-import { Clock, DomainError, HOUR, newId } from '../../kernel';
+import { BeginAct, Clock, DomainError, HOUR, newId } from '../../kernel';
 import { Collection, Draft, Page, Position, Store, removeEvery } from '../../store';
 import { LinkDoc, LinkKind, linkCollection } from './link.collection';
 import { newSecret } from './link-secret';
@@ -35,11 +35,12 @@ export class Links {
     this.#rows = store.collection(linkCollection);
   }
 
-  /** The token is what opens the link; it is in no row and is not to be had again. @throws DomainError `overloaded`, `weak_password`. */
-  async create(wanted: NewLink): Promise<{ readonly row: LinkDoc; readonly token: string }> {
+  /** The token is what opens the link; it is in no row and is not to be had again. `begin` comes before the row. @throws DomainError `overloaded`, `weak_password`. */
+  async create(wanted: NewLink, begin: BeginAct): Promise<{ readonly row: LinkDoc; readonly token: string }> {
     const id = newId();
     const { token, secretHash } = newSecret(wanted.kind === 'download' ? 'd' : 'u', id);
     const password = wanted.password === undefined ? {} : await this.hashed(id, wanted.password);
+    await begin();
     const row = await this.#rows.insert({ ...this.draft(id, wanted), secret_hash: secretHash, ...password });
     return { row, token };
   }
@@ -57,9 +58,10 @@ export class Links {
   }
 
   /** Ends a link, and with it all tickets that it gave, at their next use. @throws DomainError `not_found` where `applies` does not. */
-  async remove(linkId: string, applies: (row: LinkDoc) => boolean): Promise<void> {
+  async remove(linkId: string, applies: (row: LinkDoc) => boolean, begin: BeginAct): Promise<void> {
     const row = await this.find(linkId);
     if (row === undefined || !applies(row)) throw new DomainError('not_found', { detail: 'There is no such link.' });
+    await begin();
     await this.#rows.remove(linkId);
   }
 
