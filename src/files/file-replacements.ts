@@ -10,7 +10,7 @@ import { Precondition, currentTags } from './file-tags';
 import { checkDigest } from './file-uploads';
 import { ActiveFile, OtherContent } from './file.collection';
 import { IncomingContent, IncomingContents } from './incoming-contents';
-import { SizeLimits, checkSize, limited } from './limited';
+import { SizeLimits, checkSize, limited, whileAdmitted } from './limited';
 import { ContentRequest } from './upload-request';
 import { UsageLedger } from './usage-ledger';
 
@@ -69,7 +69,8 @@ export class FileReplacements {
       await begin();
       const incoming = await this.place(id, request, arriving, { limits, holds });
       try {
-        return await this.fill(incoming, request, limited(arriving.content, limits), holds);
+        const content = whileAdmitted(caller, limited(arriving.content, limits));
+        return await this.fill(incoming, request, content, holds);
       } catch (error) {
         await this.incoming.abandon(incoming);
         throw error;

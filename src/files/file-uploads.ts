@@ -6,7 +6,7 @@ import { ContentFacts } from './file-cipher';
 import { FileContents } from './file-contents';
 import { FileRemoval } from './file-removal';
 import { FileView, viewOf } from './file-view';
-import { SizeLimits, checkSize, limited } from './limited';
+import { SizeLimits, checkSize, limited, whileAdmitted } from './limited';
 import { IfTaken, NewFiles, PendingFile } from './new-files';
 import { UploadRequest } from './upload-request';
 import { UsageLedger } from './usage-ledger';
@@ -47,7 +47,7 @@ export class FileUploads {
       await begin();
       const pending = await this.newFiles.open(fileId, caller.userId, request);
       try {
-        return await this.fill(pending, { request, ifTaken }, limited(content, limits));
+        return await this.fill(pending, { request, ifTaken }, whileAdmitted(caller, limited(content, limits)));
       } catch (error) {
         await this.abandon(pending);
         throw error;

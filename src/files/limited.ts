@@ -1,4 +1,4 @@
-import { Burst, DomainError, bytesIn } from '../kernel';
+import { Burst, DomainError, Principal, bytesIn } from '../kernel';
 import { quotaExceeded } from '../quota';
 
 export interface SizeLimits {
@@ -23,4 +23,16 @@ export async function* limited(content: AsyncIterable<Burst>, limits: SizeLimits
     checkSize(bytes, limits);
     yield burst;
   }
+}
+
+/**
+ * A content whose end is not reached where its sender was shut out while it came: the session was ended, the account disabled, the link of a
+ * drop box taken away. So nothing of it is kept.
+ */
+export async function* whileAdmitted(
+  { requireStillAdmitted }: Principal,
+  content: AsyncIterable<Burst>,
+): AsyncGenerator<Burst, void> {
+  yield* content;
+  await requireStillAdmitted?.();
 }

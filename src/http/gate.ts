@@ -41,7 +41,7 @@ export class Gate {
     const principal = await this.identify(policy, request);
     if (principal === undefined) return;
     this.authorize(policy, principal);
-    setPrincipal(request, principal);
+    setPrincipal(request, policy.body === 'stream' ? this.asLongAsAdmitted(principal) : principal);
     if (policy.costly === undefined) return;
     const release = await this.limits.takeCostly(policy.costly, principal.userId);
     if (reply.raw.destroyed) release();
@@ -76,6 +76,14 @@ export class Gate {
     if (token !== undefined) return this.authenticator.authenticate(token);
     if (policy.access === 'optional') return undefined;
     throw new DomainError('unauthenticated', { detail: 'Send an access token as `Authorization: Bearer <token>`.' });
+  }
+
+  /** What comes for hours is not taken from who was shut out meanwhile. */
+  private asLongAsAdmitted(principal: Principal): Principal {
+    const { dropBox } = principal;
+    const requireStillAdmitted = (): Promise<void> =>
+      dropBox === undefined ? this.authenticator.requireSession(principal) : this.tickets.requireLink(dropBox);
+    return { ...principal, requireStillAdmitted };
   }
 
   private authorize(policy: RoutePolicy, principal: Principal): void {

@@ -13,6 +13,8 @@ export interface Principal {
   readonly authTime: number;
   /** A sender into a drop box: acts for its owner, on the one route that takes tickets, and is told nothing about the owner's files. */
   readonly dropBox?: DropBox;
+  /** On routes whose body may come for hours. @throws DomainError where the session or the link that admitted the request has ended since. */
+  readonly requireStillAdmitted?: () => Promise<void>;
 }
 
 export interface DropBox {
@@ -43,6 +45,11 @@ export abstract class Authenticator {
    * replaced token), `account_disabled`.
    */
   abstract authenticate(bearerToken: string): Promise<Principal>;
+  /**
+   * Whether the session still lives and its account is enabled. The token itself may have run out, or been replaced, since it was shown.
+   * @throws DomainError `invalid_session`, `account_disabled`.
+   */
+  abstract requireSession(principal: Principal): Promise<void>;
 }
 
 /** Tickets of drop boxes. Implemented by sharing/, called by the guard in http/ on routes whose policy takes them. */
@@ -51,4 +58,6 @@ export abstract class UploadTickets {
   abstract isTicket(bearerToken: string): boolean;
   /** @throws DomainError `unauthenticated`, `token_expired`, `link_expired`. */
   abstract uploader(bearerToken: string): Promise<Principal>;
+  /** Whether the link is still there and its owner enabled. @throws DomainError `link_expired`. */
+  abstract requireLink(dropBox: DropBox): Promise<void>;
 }

@@ -9,6 +9,7 @@ import {
   isDomainError,
   newId,
 } from '../../kernel';
+import { whileAdmitted } from '../limited';
 import { UploadCompletion } from './completion';
 import { NewUploads } from './new-uploads';
 import { IncomingPiece, checkRepeated } from './piece';
@@ -40,7 +41,7 @@ export class UploadsService {
     // The file of no bytes has no PATCH to wait for.
     const first = piece ?? (request.length === 0 ? NO_BYTES : undefined);
     if (first === undefined) return viewOf(created);
-    const row = await this.attempts.take(created, first).catch(async (error: unknown) => {
+    const row = await this.attempts.take(created, heldBy(caller, first)).catch(async (error: unknown) => {
       await this.discard(created);
       throw error;
     });
@@ -54,7 +55,7 @@ export class UploadsService {
   async append(caller: Principal, id: string, piece: IncomingPiece): Promise<UploadView> {
     const row = await this.access.usable(caller, id);
     if (row.state !== 'open') await checkRepeated(row, piece);
-    const after = row.state === 'open' ? await this.attempts.take(row, piece) : row;
+    const after = row.state === 'open' ? await this.attempts.take(row, heldBy(caller, piece)) : row;
     if (after.state === 'open') return viewOf(after);
     const done = await this.completion.complete(after);
     await this.access.checkFile(done);
@@ -113,6 +114,12 @@ const intent = (action: AuditAction, caller: Principal, id: string): AuditIntent
   action,
   actor: caller.userId,
   resource: `upload/${id}`,
+});
+
+/** A piece counts only where its sender was not shut out while it came. */
+const heldBy = (caller: Principal, piece: IncomingPiece): IncomingPiece => ({
+  ...piece,
+  content: whileAdmitted(caller, piece.content),
 });
 
 const NO_BYTES: IncomingPiece = {

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, DomainError, MINUTE, Principal, UploadTickets, newId } from '../../kernel';
+import { Clock, DomainError, DropBox, MINUTE, Principal, UploadTickets, newId } from '../../kernel';
 import { Collection, Store, update } from '../../store';
 import { UserDoc, Users } from '../../users';
 import { LinkDoc, LinkKind, linkCollection } from './link.collection';
@@ -64,6 +64,12 @@ export class Tickets extends UploadTickets {
     const { ticket, link, owner } = await this.behind('upload', token);
     const dropBox = { linkId: link._id, ticketId: ticket._id, largest: link.max_size };
     return { userId: owner._id, username: owner.username, role: 'user', sessionId: '', authTime: 0, dropBox };
+  }
+
+  override async requireLink({ linkId }: DropBox): Promise<void> {
+    const link = await this.#links.find('_id', linkId);
+    const owner = link && (await this.users.byId(link.owner_id));
+    if (owner?.state !== 'active') throw ended();
   }
 
   /** One ticket is one file: of several uploads with it at the same time one goes on. @throws DomainError `conflict` */
