@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
 import { FileSummary } from '../crypto';
-import { AuditSink, Burst, Principal, auditedAfterLook, failpoint } from '../kernel';
+import { AuditSink, Burst, Principal, auditedAfterLook, failpoint, notedIfRefused } from '../kernel';
 import { OwnerKeys, Sealer } from '../keys/user';
 import { FilledContent, Stamp, nextVersion, replaced, usageMark } from './content-versions';
 import { FileAccess } from './file-access';
@@ -45,8 +45,11 @@ export class FileReplacements {
    * @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`.
    */
   async check(caller: Principal, id: string, holds: Precondition): Promise<void> {
-    const row = await this.access.owned(caller, { id });
-    await this.sealer.with(row.owner_id, (keys) => holds(...currentTags(keys, row)));
+    const what = { action: 'file.replace', actor: caller.userId, resource: `file/${id}` } as const;
+    await notedIfRefused(this.audit, what, async () => {
+      const row = await this.access.owned(caller, { id });
+      await this.sealer.with(row.owner_id, (keys) => holds(...currentTags(keys, row)));
+    });
   }
 
   /**
