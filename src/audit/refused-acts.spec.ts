@@ -26,6 +26,10 @@ async function entries(): Promise<AuditEntry[]> {
 }
 
 const none = newId();
+const content = (ifMatch: string) => ({
+  body: 'new',
+  headers: { 'content-type': 'application/octet-stream', 'if-match': ifMatch },
+});
 const tus = (headers: Record<string, string>) => ({ headers: { 'tus-resumable': '1.0.0', ...headers } });
 const newUpload = tus({
   'upload-length': '4',
@@ -39,9 +43,11 @@ const REFUSED: readonly (readonly [action: string, code: string, send: () => Pro
   ['record.delete', 'not_found', () => client.delete(`/sensitive-data/${none}`)],
   ['file.upload', 'file_exists', () => client.upload('taken', 'text')],
   ['file.upload', 'quota_exceeded', () => client.uploadRaw('free', 'x'.repeat(2_000))],
+  ['file.replace', 'precondition_failed', () => client.send('PUT', `/files/${file}/content`, content('"stale"'))],
   ['file.change', 'file_not_found', () => client.patch(`/files/${none}`, { name: 'b' })],
   ['file.restore', 'file_not_found', () => client.post(`/files/${none}/restore`)],
   ['file.delete', 'file_not_found', () => client.delete(`/files/${none}`)],
+  ['file.delete', 'precondition_failed', () => client.delete(`/files/${file}`, { headers: { 'if-match': '"stale"' } })],
   ['file.version-delete', 'conflict', () => client.delete(`/files/${file}/versions/1`)],
   ['file.rekey', 'file_not_found', () => client.post(`/files/${none}/rekey`)],
   ['file.verify', 'file_not_found', () => client.post(`/files/${none}/verify`)],
