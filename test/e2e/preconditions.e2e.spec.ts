@@ -61,6 +61,19 @@ function preconditions(context: ProfileContext): void {
     expect(done).toEqual(ones);
   });
 
+  it('lets a new version or DELETE of a file through, never both', async () => {
+    const done = await rounds(async (round) => {
+      const raced = await file(round);
+      const headers = { 'content-type': 'application/octet-stream', 'if-match': raced.etag };
+      return race(
+        round,
+        () => alice.send('PUT', `${raced.path}/content`, { body: 'second', headers }),
+        () => alice.delete(`${raced.path}?permanent=true`, held(raced)),
+      );
+    });
+    expect(done).toEqual(ones);
+  });
+
   it('lets PUT or DELETE of a record through, never both', async () => {
     const done = await rounds(async (round) => {
       const raced = await record();
