@@ -3,7 +3,7 @@ import { Duplex } from 'node:stream';
 import { DomainError, SECOND, newId } from '../kernel';
 import { CODES, problemOf } from './problem';
 import { problemHeaders } from './problem-headers';
-import { HttpRefusal } from './refusal';
+import { methodNotAllowed } from './refusal';
 import { RouteTable, pathOf } from './route-table';
 import { SECURITY_HEADERS } from './security-headers';
 
@@ -55,7 +55,7 @@ function refusalFor({ code, rawPacket }: SocketError, routes: RouteTable): Domai
   if (code === 'HPE_HEADER_OVERFLOW') return new DomainError('headers_too_large');
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new DomainError('request_timeout');
   if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return new DomainError('too_large');
-  if (code === 'CONNECT') return new HttpRefusal('method_not_allowed', { detail: 'This is no proxy.' }, { allow: '' });
+  if (code === 'CONNECT') return methodNotAllowed([], { detail: 'This is no proxy.' });
   return (code === 'HPE_INVALID_METHOD' && unknownMethod(rawPacket, routes)) || notHttp();
 }
 
@@ -68,7 +68,7 @@ function unknownMethod(packet: Buffer | undefined, routes: RouteTable): DomainEr
   if (method === undefined || target === undefined || METHODS.includes(method)) return undefined;
   const allowed = routes.allowed(pathOf(target));
   if (allowed.length === 0) return new DomainError('not_found');
-  return new HttpRefusal('method_not_allowed', {}, { allow: allowed.join(', ') });
+  return methodNotAllowed(allowed);
 }
 
 function rawAnswer(error: DomainError): string {

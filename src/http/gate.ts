@@ -8,7 +8,7 @@ import { limitKey } from './client-address';
 import { Lifecycle } from './lifecycle';
 import { RoutePolicy } from './policy';
 import { RateLimits } from './rate-limits';
-import { HttpRefusal } from './refusal';
+import { methodNotAllowed } from './refusal';
 import { policyOf } from './route-config';
 import { RouteTable, pathOf } from './route-table';
 
@@ -57,9 +57,11 @@ export class Gate {
   private unmatched(request: FastifyRequest, reply: FastifyReply): void {
     const allowed = this.routes.allowed(pathOf(request.raw.url));
     if (allowed.length === 0) throw new DomainError('not_found', { detail: 'There is nothing at this path.' });
-    const allow = { allow: allowed.join(', ') };
-    if (request.method !== 'OPTIONS') throw new HttpRefusal('method_not_allowed', {}, allow);
-    void reply.code(204).headers(allow).send();
+    if (request.method !== 'OPTIONS') throw methodNotAllowed(allowed);
+    void reply
+      .code(204)
+      .headers({ allow: allowed.join(', ') })
+      .send();
   }
 
   private checkServing(policy: RoutePolicy): void {

@@ -18,7 +18,7 @@ export { ARRAY_LIMIT, DEFAULT_LIMIT, MAX_LIMIT, PageQueryDto, wholeNumber } from
 export { Paging, type PageScope } from './paging';
 export { Policy, type RoutePolicy } from './policy';
 export { publicPathOf } from './public-path';
-export { HttpRefusal } from './refusal';
+export { methodNotAllowed } from './refusal';
 export { MaxLength, MinLength } from './text-length';
 export { TUS_HEADERS, TUS_VERSION, UploadLocked } from './tus';
 export { type Route, RouteTable } from './route-table';

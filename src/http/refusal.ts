@@ -12,6 +12,10 @@ export class HttpRefusal extends DomainError {
   }
 }
 
+/** The only way to make a 405: RFC 9110, 15.5.6, wants Allow in each. */
+export const methodNotAllowed = (allowed: readonly string[], options: DomainErrorOptions = {}): HttpRefusal =>
+  new HttpRefusal('method_not_allowed', options, { allow: allowed.join(', ') });
+
 const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   400: 'validation_failed',
   401: 'unauthenticated',

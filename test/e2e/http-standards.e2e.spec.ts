@@ -81,6 +81,12 @@ describe('a repeat key of an upload', () => {
       ]);
     }
     expect((await client.get('/files?name=keyed')).json.items).toEqual([]);
+    const { id } = expectStatus(await client.upload('to be replaced', 'x'), 201) as { id: string };
+    const replaced = {
+      body: 'new',
+      headers: { ...headers, 'if-match': '*', 'content-type': 'application/octet-stream' },
+    };
+    expectProblem(await client.send('PUT', `/files/${id}/content`, replaced), 400, 'validation_failed');
   });
 
   it('is refused at /uploads in the manner of tus, but for a piece, whose offset makes it safe', async () => {

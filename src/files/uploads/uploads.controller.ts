@@ -15,7 +15,7 @@ import {
 import { ApiBearerAuth, ApiHeader, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CONFIG, type Config } from '../../config';
-import { AnswerHeaders, Caller, HttpRefusal, Policy, TUS_HEADERS, TUS_VERSION } from '../../http';
+import { AnswerHeaders, Caller, Policy, TUS_HEADERS, TUS_VERSION, methodNotAllowed } from '../../http';
 import { DomainError } from '../../kernel';
 import type { Principal } from '../../kernel';
 import { lent } from '../body/received';
@@ -26,6 +26,8 @@ import { UploadView } from './upload-access';
 import { UploadsService } from './uploads.service';
 
 const PATH = '/uploads';
+/** Of one upload. */
+const METHODS = ['DELETE', 'HEAD', 'OPTIONS', 'PATCH', 'POST'];
 
 @ApiTags('Resumable uploads')
 @ApiBearerAuth()
@@ -163,8 +165,7 @@ export class UploadsController {
     const method = request.headers['x-http-method-override'];
     if (method === 'PATCH') return this.appendToUpload(caller, id, request, reply);
     if (method === 'DELETE') return this.terminateUpload(caller, id, request, reply);
-    const allow = 'DELETE, HEAD, OPTIONS, PATCH, POST';
-    throw new HttpRefusal('method_not_allowed', { detail: 'POST here takes X-HTTP-Method-Override.' }, { allow });
+    throw methodNotAllowed(METHODS, { detail: 'POST here takes X-HTTP-Method-Override.' });
   }
 }
 
