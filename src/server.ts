@@ -13,7 +13,10 @@ import { BootFilter } from './observability';
 import { Startup } from './startup';
 import { Store } from './store';
 
-const GRACE = 30 * SECOND;
+/** How long requests that are under way have. A client that sends half of one and waits has no longer. */
+export const GRACE = 15 * SECOND;
+/** Orchestrators kill after 30 s: whatever hangs, the process ends before. */
+export const STOP_WITHIN = 24 * SECOND;
 /** How long a start waits for store and Vault before it listens without them. */
 const PATIENCE = SECOND;
 /** How long a start that is refused once it listens waits for its own writes. */
@@ -63,9 +66,9 @@ export class CofferServer {
     return typeof address === 'object' && address !== null ? address.port : this.config.port;
   }
 
-  /** Refuses what is new, lets what runs come to its end (uploads too, 30 s at most), then closes the store last. Safe to repeat. */
+  /** Refuses what is new, lets what runs come to its end (uploads too, 15 s at most), then closes the store last. Safe to repeat. */
   stop(): Promise<void> {
-    this.#stopped ??= this.close();
+    this.#stopped ??= Promise.race([this.close(), sleep(STOP_WITHIN, undefined, { ref: false })]);
     return this.#stopped;
   }
 

@@ -3,7 +3,7 @@ import { HomedBlobStore } from './blobs/homes';
 import { CONFIG, Config } from './config';
 import { pepperCheck } from './crypto';
 import { Lifecycle } from './http';
-import { Clock, DomainError, SECOND, StartRefused, failpoint, isDomainError } from './kernel';
+import { Clock, DomainError, SECOND, StartRefused, failpoint, isDomainError, outageReason } from './kernel';
 import { HOME_NAMES, MasterKeyHomes, MasterKeyRow } from './keys/master';
 import { SystemKeys, openKeys } from './keys/system';
 import { UserKeyHome } from './keys/user';
@@ -48,6 +48,7 @@ export class Startup {
   private readonly logger = new Logger('startup');
   #installationId: string | undefined;
   #pepperChecks: PepperChecks | undefined;
+  #waitsFor = 'what does not answer';
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
@@ -67,7 +68,8 @@ export class Startup {
     } catch (error) {
       if (!isDomainError(error, 'store_unavailable', 'kms_unavailable', 'storage_full')) throw error;
       this.lifecycle.waitsFor(new DomainError(error.code, { detail: error.detail ?? 'The service is starting.' }));
-      this.logger.warn({ code: error.code, msg: 'the start waits for what does not answer' });
+      this.#waitsFor = this.waitedFor(error);
+      this.logger.warn({ code: error.code, msg: `the start waits for ${this.#waitsFor}` });
       return false;
     }
   }
@@ -78,6 +80,18 @@ export class Startup {
       if (await this.attempt()) return;
       await new Promise((resolve) => setTimeout(resolve, pause).unref());
     }
+  }
+
+  /** What the last attempt met, and why. Holds no secret. */
+  get waitsFor(): string {
+    return this.#waitsFor;
+  }
+
+  private waitedFor(error: DomainError): string {
+    const { masterKey, userKeys } = this.config;
+    const keys = masterKey.home === 'local' && userKeys.store === 'store' ? 'the keyring' : 'Vault (VAULT_ADDR)';
+    const part = { kms_unavailable: keys, storage_full: 'room on the disk' }[error.code as string] ?? 'the store';
+    return `${part}: ${whyOf(error)}`;
   }
 
   /** By the document, once its seal has been checked. */
@@ -136,6 +150,10 @@ export class Startup {
     masterKey.follow(admitted, async () => (systemKeys.openSeals ? row.find() : undefined));
   }
 }
+
+/** In words of ours; of an error that has none only what the system calls it. */
+const whyOf = ({ reason, detail, cause }: DomainError): string =>
+  reason ?? outageReason(cause) ?? detail ?? 'it does not answer';
 
 /** What stops a start, as one line for the operator. A fault that nobody foresaw keeps its kind, never its text. */
 export function refusalLine(error: unknown): string {

@@ -4,7 +4,7 @@ import { AbandonedAccounts } from './auth';
 import { BlobStore } from './blobs';
 import { BlobPlan, BlobPlans } from './blobs/homes';
 import { envelopeVersion } from './crypto';
-import { AnswerSealer } from './http';
+import { AnswerSealer, Lifecycle } from './http';
 import { Scheduler } from './jobs';
 import { AuditSink, HOUR, MINUTE, ReadinessProbe, ciphertext, isDomainError, plaintext } from './kernel';
 import { MasterKey } from './keys/master';
@@ -25,13 +25,18 @@ export class ForgedRows {
   private readonly told = new LRUCache<string, true>({ max: 1_000, ttl: MINUTE });
   #sink: AuditSink | undefined;
 
-  constructor(private readonly metrics: Metrics) {}
+  constructor(
+    private readonly metrics: Metrics,
+    private readonly lifecycle: Lifecycle,
+  ) {}
 
   connect(sink: AuditSink): void {
     this.#sink = sink;
   }
 
   readonly report = (collection: string, id: string): void => {
+    // A first start seals its rows as it goes on, and one that meets a forged row is refused with a line of its own.
+    if (!this.lifecycle.hasStarted) return;
     this.metrics.countForgedRow(collection);
     const row = `${collection}/${id}`;
     if (this.told.has(row)) return;

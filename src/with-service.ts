@@ -23,8 +23,8 @@ export async function withService<T>(
     logger: ['error'],
   });
   try {
-    if (!(await app.get(Startup).attempt(options)))
-      throw new StartRefused('The store or the key service does not answer.');
+    const startup = app.get(Startup);
+    if (!(await startup.attempt(options))) throw new StartRefused(`This does not serve: ${startup.waitsFor}.`);
     return await act(app);
   } finally {
     await app.close();

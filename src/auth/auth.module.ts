@@ -61,8 +61,8 @@ import { TokenIssuer } from './sessions/token-issuer';
 const hasher = {
   provide: PasswordHasher,
   inject: [CONFIG, Metrics],
-  useFactory: ({ passwords }: Config, metrics: Metrics) => {
-    const made = new PasswordHasher(passwords);
+  useFactory: ({ passwords, threads }: Config, metrics: Metrics) => {
+    const made = new PasswordHasher({ ...passwords, concurrency: threads.hashing });
     metrics.watchPasswordQueue(() => made.waiting);
     return made;
   },

@@ -1,9 +1,12 @@
+import type { Threads } from './threads';
+
 /** One frozen typed object from the environment. What each variable means stands in .env.example and docs/operations.md. */
 export interface Config {
   readonly production: boolean;
   readonly host: string;
   readonly port: number;
   readonly dataDir: string;
+  readonly threads: Threads;
   readonly store:
     { readonly engine: 'embedded' } | { readonly engine: 'mongo'; readonly url: string; readonly dbName: string };
   readonly masterKey: MasterKeyConfig;
@@ -78,15 +81,25 @@ export interface VaultConfig {
   readonly caCert: string | undefined;
 }
 
+/** The name may hold any characters: it is written into the header as a name, and never read as a list of addresses. */
+export interface MailSender {
+  readonly name: string;
+  readonly address: string;
+}
+
 export type MailConfig =
-  | { readonly kind: 'outbox'; readonly from: string }
+  | { readonly kind: 'outbox'; readonly from: MailSender }
   | {
       readonly kind: 'smtp';
       readonly host: string;
       readonly port: number;
       readonly login: { readonly user: string; readonly password: string } | undefined;
-      readonly from: string;
-      readonly tls: 'required' | 'off';
+      readonly from: MailSender;
+      readonly tls: 'starttls' | 'implicit' | 'off';
+      /** What one try may take, from the connection to the answer to the last line. */
+      readonly timeoutMs: number;
+      /** The name that EHLO says. */
+      readonly clientName: string;
     };
 
 /** What is limited by client address. */

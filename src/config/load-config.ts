@@ -1,12 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { parseEnv } from 'node:util';
+import { basename, resolve } from 'node:path';
 import { HOUR } from '../kernel';
 import { blobs } from './blobs';
-import { Config, HttpConfig, MailConfig, MasterKeyConfig, VaultConfig } from './config';
+import { Config, HttpConfig, MasterKeyConfig, VaultConfig } from './config';
+import { parseEnvFile } from './env-file';
 import { EnvReader, Environment, refused } from './env-reader';
 import { connectionLimits, isNetwork, rateLimits as rateLimitsOf } from './limits';
+import { mail } from './mail';
 import { Secrets } from './secrets';
+import { sizeThreadPool, threads } from './threads';
 
 export interface LoadOptions {
   /** Makes a secret of at least 256 bits, as text. */
@@ -27,6 +29,7 @@ const MASTER_KEYS = ['transit', 'kv', 'local'] as const;
 
 /**
  * The configuration from the environment; below it stands the file that COFFER_ENV_FILE names, or `.env` in the working directory.
+ * Sizes libuv's thread pool, so every program calls this before its first asynchronous work.
  * @throws StartRefused naming the variable and the rule.
  */
 export function loadConfig(options: LoadOptions): Config {
@@ -36,7 +39,16 @@ export function loadConfig(options: LoadOptions): Config {
   const secrets = new Secrets(env, { production, dataDir, newSecret: options.newSecret });
   const sources: Sources = { env, secrets, production };
   refuseLaterCapabilities(env);
-  const config = { production, dataDir, ...listening(sources), ...storage(sources), ...identity(sources) };
+  const pool = threads(env);
+  if (options.env === undefined) sizeThreadPool(pool);
+  const config = {
+    production,
+    dataDir,
+    threads: pool,
+    ...listening(sources),
+    ...storage(sources),
+    ...identity(sources),
+  };
   return deepFreeze({
     ...config,
     ...operation(sources, config.host, config.port),
@@ -46,7 +58,7 @@ export function loadConfig(options: LoadOptions): Config {
 
 function environment(): Environment {
   const file = envFile(process.env);
-  return { ...(existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {}), ...process.env };
+  return { ...(existsSync(file) ? parseEnvFile(readFileSync(file), basename(file)) : {}), ...process.env };
 }
 
 /** The file that stands below the environment. One that is named has to be there: without its secrets nothing would open. */
@@ -197,7 +209,7 @@ function identity(sources: Sources): Identity {
       previousPepper: secrets.credential('PEPPER_PREVIOUS'),
       rule: env.oneOf('PASSWORD_RULE', ['classic', 'length'], 'classic'),
     },
-    mail: mail(sources),
+    mail: mail(env, secrets),
     accounts: {
       bootstrapAdmin: env.oneOf('BOOTSTRAP_ADMIN', ['first-user', 'none'], production ? 'none' : 'first-user'),
       emailVerification: env.oneOf('EMAIL_VERIFICATION', ['off', 'required'], 'off'),
@@ -205,22 +217,6 @@ function identity(sources: Sources): Identity {
       require2fa: env.oneOf('REQUIRE_2FA', ['off', 'email'], 'off'),
     },
   };
-}
-
-function mail({ env, secrets }: Sources): MailConfig {
-  const host = env.text('SMTP_SERVER', /^[A-Za-z0-9.:_-]+$/, 'a host name or an address');
-  const port = env.whole('SMTP_PORT', 1, 65_535, 587);
-  const user = env.text('SMTP_USERNAME');
-  const password = secrets.credential('SMTP_PASSWORD');
-  const tls = env.oneOf('SMTP_TLS', ['required', 'off'], 'required');
-  const from = env.text('EMAIL_FROM', /^[^\s@<>]+@[^\s@<>]+$|^[^@<>"\r\n]*<[^\s@<>]+@[^\s@<>]+>$/, 'an e-mail address');
-  if ((user === undefined) !== (password === undefined)) {
-    throw refused(user === undefined ? 'SMTP_USERNAME' : 'SMTP_PASSWORD', 'must be set beside its counterpart');
-  }
-  const sender = from ?? (user?.includes('@') === true ? user : 'coffer@localhost');
-  if (host === undefined) return { kind: 'outbox', from: sender };
-  const login = user === undefined || password === undefined ? undefined : { user, password };
-  return { kind: 'smtp', host, port, login, from: sender, tls };
 }
 
 type Operation = Pick<Config, 'http' | 'logLevel' | 'metricsToken' | 'auditReads' | 'failpoint'>;

@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { newId, StartRefused } from '../kernel';
+import { lacksFolderSync, newId, StartRefused } from '../kernel';
 import { EnvReader, refused } from './env-reader';
 
 const MIN_CHARS = 32;
@@ -132,11 +132,14 @@ function create(path: string, value: string): string {
 }
 
 function syncFolder(folder: string): void {
-  const handle = openSync(folder, 'r');
+  let handle: number | undefined;
   try {
+    handle = openSync(folder, 'r');
     fsyncSync(handle);
+  } catch (error) {
+    if (!lacksFolderSync(error)) throw error;
   } finally {
-    closeSync(handle);
+    if (handle !== undefined) closeSync(handle);
   }
 }
 

@@ -12,3 +12,4 @@ export * from './record-envelope';
 export * from './recovery-code';
 export * from './signature';
 export * from './totp';
+export * from './typed-code';

@@ -1,6 +1,7 @@
 import { SecretBytes } from '../kernel';
 import { encodeContext } from './context';
 import { equalBytes, hmacSha256, sha256 } from './hash';
+import { typedCode } from './typed-code';
 
 const DIGITS = 6;
 const RANGE = 10 ** DIGITS;
@@ -22,5 +23,6 @@ export function oneTimeCode(
   return number.toString().padStart(DIGITS, '0');
 }
 
-/** Is it that code? In constant time; also for input of another length. */
-export const codeMatches = (expected: string, given: string): boolean => equalBytes(sha256(expected), sha256(given));
+/** Is it that code, as a person typed it? In constant time; also for input of another length. */
+export const codeMatches = (expected: string, given: string): boolean =>
+  equalBytes(sha256(expected), sha256(typedCode(given)));

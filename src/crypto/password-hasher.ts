@@ -29,7 +29,7 @@ export interface PasswordHasherOptions {
   readonly pepper: string;
   /** Still accepted; its hashes are to be renewed. */
   readonly previousPepper?: string | undefined;
-  /** Hashes at once, 64 MiB each. @default all cores but one */
+  /** Hashes at once, 64 MiB each. Each takes a thread of libuv's pool. @default all cores but one, two at most */
   readonly concurrency?: number;
   /** How many may wait before the next is refused. @default 64 for each that runs */
   readonly queue?: number;
@@ -59,8 +59,7 @@ export interface HashingTurn {
 const NEW_PASSWORDS = 'new';
 
 /**
- * argon2id (RFC 9106; 64 MiB, 3 passes, 1 lane) off the event loop, as many at once as there are cores but one. Others wait in a fair
- * line, by the address and the account that they are hashed for. Passwords are taken exactly as received (ASVS 6.2.8): no trimming, no
+ * argon2id (RFC 9106; 64 MiB, 3 passes, 1 lane) off the event loop, a few at once (config/threads). Others wait in a fair line, by the address and the account that they are hashed for. Passwords are taken exactly as received (ASVS 6.2.8): no trimming, no
  * folding, no normalization. A DI token; one for the process, or the bound is none.
  */
 export class PasswordHasher {
@@ -80,7 +79,7 @@ export class PasswordHasher {
     this.#pepper = Buffer.from(options.pepper, 'utf8');
     this.#previousPepper =
       options.previousPepper === undefined ? undefined : Buffer.from(options.previousPepper, 'utf8');
-    this.#slots = options.concurrency ?? Math.max(1, availableParallelism() - 1);
+    this.#slots = options.concurrency ?? Math.min(2, Math.max(1, availableParallelism() - 1));
     this.#line = new FairLine(options.queue ?? this.#slots * QUEUE_PER_SLOT);
   }
 

@@ -3,6 +3,7 @@ import { CROCKFORD } from './base32';
 import { encodeContext } from './context';
 import { hmacSha256 } from './hash';
 import { randomSecret } from './random';
+import { typedCode } from './typed-code';
 
 /** 120 bits: enough for a plain keyed hash instead of a password hash (ASVS 6.5.2), so a guess costs us nothing. */
 const CODE_BYTES = 15;
@@ -15,12 +16,12 @@ export function newRecoveryCode(): string {
 }
 
 /**
- * A typed recovery code in its one form: no hyphens or spaces, upper case, Crockford's look-alikes (O, I, L) read as digits.
+ * A typed recovery code in its one form: as `typedCode` reads it, upper case, Crockford's look-alikes (O, I, L) read as digits.
  * Undefined where it cannot be one.
  */
 export function parseRecoveryCode(typed: string): string | undefined {
   if (typed.length > 64) return undefined;
-  const code = typed.toUpperCase().replace(/[\s-]/g, '').replaceAll('O', '0').replace(/[IL]/g, '1');
+  const code = typedCode(typed).toUpperCase().replaceAll('O', '0').replace(/[IL]/g, '1');
   return CODE.test(code) ? code : undefined;
 }
 

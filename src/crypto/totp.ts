@@ -4,6 +4,7 @@ import { SecretBytes } from '../kernel';
 import { RFC4648 } from './base32';
 import { equalBytes } from './hash';
 import { randomSecret } from './random';
+import { typedCode } from './typed-code';
 
 const STEP_SECONDS = 30;
 const DIGITS = 6;
@@ -35,10 +36,11 @@ export const totpUri = (secret: SecretBytes, label: string, issuer = 'Coffer'): 
  */
 export function totpStep(
   secret: SecretBytes,
-  code: string,
+  typed: string,
   nowMs: number,
   lastStep: number | undefined,
 ): number | undefined {
+  const code = typedCode(typed);
   if (!CODE.test(code)) return undefined;
   const current = Math.floor(nowMs / 1000 / STEP_SECONDS);
   return [current, current - 1, current + 1].find(

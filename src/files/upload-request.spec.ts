@@ -69,6 +69,8 @@ describe('the fields of an upload', () => {
     ['client_encrypted', 'yes'],
     ['client_encrypted', '1'],
     ['client_encrypted', 'TRUE'],
+    // As in a JSON body.
+    ['envelope', '\ufeff{"alg":"x"}'],
   ])('refuse %s=%j and point at it', (field, value) => {
     expect(faultsOf({ name: 'a', [field]: value })).toEqual([
       { pointer: `/${field}`, message: expect.any(String) as string },

@@ -20,10 +20,23 @@ export const Caller = createParamDecorator((_: unknown, context: ExecutionContex
   return principal;
 });
 
-/** Who calls, where a bearer token was sent: on routes with `access: 'optional'`. */
-export const OptionalCaller = createParamDecorator((_: unknown, context: ExecutionContext): Principal | undefined =>
-  principalOf(requestOf(context)),
-);
+const refusals = new WeakMap<object, unknown>();
+
+/** Remembers why the Authorization header of a request does not hold, for a route that may do without it. */
+export function setRefusal(request: FastifyRequest, refusal: unknown): void {
+  refusals.set(request.raw, refusal);
+}
+
+/** Who calls, on routes with `access: 'optional'`. Asked only where the body proves nobody: a token that does not hold throws then. */
+export type AskedCaller = () => Principal | undefined;
+
+export const OptionalCaller = createParamDecorator((_: unknown, context: ExecutionContext): AskedCaller => {
+  const request = requestOf(context);
+  return () => {
+    if (refusals.has(request.raw)) throw refusals.get(request.raw);
+    return principalOf(request);
+  };
+});
 
 /** The client's address, by TRUSTED_PROXIES. */
 export const ClientAddress = createParamDecorator(

@@ -3,7 +3,7 @@ import { FastifyReply, FastifyRequest } from 'fastify';
 import { IncomingMessage } from 'node:http';
 import { Authenticator, Clock, DomainError, Principal, Requester, UploadTickets, requireFreshProof } from '../kernel';
 import { bearerToken } from './bearer';
-import { principalOf, setPrincipal } from './caller';
+import { principalOf, setPrincipal, setRefusal } from './caller';
 import { limitKey } from './client-address';
 import { Lifecycle } from './lifecycle';
 import { RoutePolicy } from './policy';
@@ -71,12 +71,12 @@ export class Gate {
 
   private async identify(policy: RoutePolicy, request: FastifyRequest): Promise<Principal | undefined> {
     if (policy.access === 'public') return undefined;
+    if (policy.access === 'optional') return this.identifyIfPossible(request);
     const token = bearerToken(request.headers.authorization);
     if (token !== undefined && policy.tickets === true && this.tickets.isTicket(token)) {
       return this.tickets.uploader(token);
     }
     if (token !== undefined) return this.authenticator.authenticate(token);
-    if (policy.access === 'optional') return undefined;
     throw new DomainError('unauthenticated', { detail: 'Send an access token as `Authorization: Bearer <token>`.' });
   }
 
@@ -86,6 +86,17 @@ export class Gate {
     const requireStillAdmitted = (): Promise<void> =>
       dropBox === undefined ? this.authenticator.requireSession(principal) : this.tickets.requireLink(dropBox);
     return { ...principal, requireStillAdmitted };
+  }
+
+  /** Clients send an expired token, or one for a proxy, beside what proves them in the body. */
+  private async identifyIfPossible(request: FastifyRequest): Promise<Principal | undefined> {
+    try {
+      const token = bearerToken(request.headers.authorization);
+      return token === undefined ? undefined : await this.authenticator.authenticate(token);
+    } catch (error) {
+      setRefusal(request, error);
+      return undefined;
+    }
   }
 
   private authorize(policy: RoutePolicy, principal: Principal): void {

@@ -1,7 +1,7 @@
 export { AnswerSealer } from './answer-sealer';
 export { ApiProblems } from './api-problems';
 export { bearerToken, requireToken } from './bearer';
-export { Caller, ClientAddress, OptionalCaller } from './caller';
+export { type AskedCaller, Caller, ClientAddress, OptionalCaller } from './caller';
 export { type Content, ContentAnswers, sendContent } from './content';
 export { etag, requireMatch } from './etag';
 export { InFlight, drain } from './drain';

@@ -14,6 +14,10 @@ export class Lifecycle {
     this.#starting = undefined;
   }
 
+  get hasStarted(): boolean {
+    return this.#starting === undefined;
+  }
+
   stop(): void {
     this.#stopping = true;
   }

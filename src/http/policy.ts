@@ -9,7 +9,7 @@ import { RouteRules, routeConfig } from './route-config';
 
 /**
  * Who may call a route. `user` is any signed-in account; `administrator` also wants that role (else 403). `optional` is for a route
- * that proves the caller in its body as well: a bearer token that is sent must hold, none need be (`@OptionalCaller`).
+ * that proves the caller in its body as well: where it does, an Authorization header that does not hold is passed over (`@OptionalCaller`).
  */
 export type Access = 'public' | 'optional' | 'user' | 'administrator';
 

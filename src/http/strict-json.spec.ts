@@ -86,3 +86,12 @@ describe('text that is no JSON', () => {
     expect(parse(text)).toEqual(JSON.parse(text));
   });
 });
+
+describe('a byte order mark before JSON', () => {
+  it.each([
+    ['UTF-8', Buffer.from('\ufeff{"a":1}', 'utf8')],
+    ['UTF-16', Buffer.from('\ufeff{"a":1}', 'utf16le')],
+  ])('in %s is refused', (_what, bytes) => {
+    expect(() => parseStrictJson(bytes)).toThrow(DomainError);
+  });
+});

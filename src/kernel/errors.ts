@@ -72,6 +72,8 @@ export interface DomainErrorOptions {
   readonly retryAfterSeconds?: number;
   /** Further members of the problem document, as `rotation_id` in `rotation_running`. */
   readonly extensions?: ProblemExtensions;
+  /** For the log: what does not serve, and why, in words of ours. Never what a server wrote, an address or a secret. */
+  readonly reason?: string;
   readonly cause?: unknown;
 }
 
@@ -80,6 +82,7 @@ export class DomainError extends Error {
   readonly fields: readonly FieldFault[];
   readonly retryAfterSeconds: number | undefined;
   readonly extensions: ProblemExtensions;
+  readonly reason: string | undefined;
 
   constructor(
     readonly code: ErrorCode,
@@ -91,6 +94,7 @@ export class DomainError extends Error {
     this.fields = options.fields ?? [];
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.extensions = options.extensions ?? {};
+    this.reason = options.reason;
   }
 }
 

@@ -1,4 +1,4 @@
-export { type Mail, Mailer } from './mailer';
+export { type Mail, MailDelayed, Mailer } from './mailer';
 export { MailModule } from './mail.module';
 export { MailQueue } from './mail-queue';
 export { type Urgency } from './sending-line';

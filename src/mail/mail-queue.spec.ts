@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { DomainError } from '../kernel';
-import { Mail, Mailer } from './mailer';
+import { Mail, MailDelayed, Mailer, MailFault, MailNotTaken, SendOptions } from './mailer';
 import { MailQueue } from './mail-queue';
 
 const mail = { to: 'alice@example.org', subject: 'Hello', text: 'Your code: 123456' };
@@ -97,7 +97,7 @@ describe('Mails that come together', () => {
     const queue = new MailQueue(mailer);
     for (let count = 0; count < 6; count += 1) queue.post(named(`notice ${count}`), 'notice');
     queue.post(named('code'), 'code');
-    const sending = queue.send(named('request'));
+    const sending = queue.send(named('request'), () => Promise.resolve());
     await new Promise(setImmediate);
     expect(mailer.begun).toEqual(['notice 0', 'notice 1', 'notice 2', 'notice 3']);
     await mailer.letGo();
@@ -116,5 +116,72 @@ describe('Mails that come together', () => {
     await mailer.letGo();
     await queue.settled();
     expect(mailer.begun.at(-1)).toBe('notice');
+  });
+});
+
+/** Answers each try as it is told. */
+class ScriptedMailer extends Mailer {
+  tries = 0;
+
+  constructor(private readonly script: (MailFault | 'sent' | 'hold' | 'hold after DATA')[]) {
+    super();
+  }
+
+  async send(_mail: Mail, { signal, handedOver }: SendOptions = {}): Promise<void> {
+    const act = this.script[this.tries++] ?? 'sent';
+    if (act === 'sent') return;
+    if (act !== 'hold' && act !== 'hold after DATA') throw new MailNotTaken(act, 'as the test says');
+    if (act === 'hold after DATA') handedOver?.();
+    await new Promise<void>((resolve, reject) =>
+      signal?.addEventListener('abort', () =>
+        act === 'hold' ? reject(new MailNotTaken('unreachable', 'stopped')) : resolve(),
+      ),
+    );
+  }
+}
+
+describe('A mail that a request waits for', () => {
+  let lost: number;
+  const giveBack = (): Promise<void> => {
+    lost += 1;
+    return Promise.resolve();
+  };
+  beforeEach(() => {
+    lost = 0;
+  });
+
+  it('is tried again where the server puts it off', async () => {
+    const mailer = new ScriptedMailer(['deferred', 'sent']);
+    await new MailQueue(mailer).send(mail, giveBack);
+    expect({ tries: mailer.tries, lost }).toEqual({ tries: 2, lost: 0 });
+  });
+
+  it.each(['refused', 'unreachable'] as const)('is given back at once where the server has it %s', async (fault) => {
+    const mailer = new ScriptedMailer([fault]);
+    await expect(new MailQueue(mailer).send(mail, giveBack)).rejects.toMatchObject({ code: 'mail_unavailable' });
+    expect({ tries: mailer.tries, lost }).toEqual({ tries: 1, lost: 1 });
+  });
+
+  it('goes on after the request has ended, and is given back once when it is lost', async () => {
+    const queue = new MailQueue(new ScriptedMailer(['hold']));
+    await expect(queue.send(mail, giveBack)).rejects.toBeInstanceOf(MailDelayed);
+    expect(lost).toBe(0);
+    await queue.onApplicationShutdown();
+    expect(lost).toBe(1);
+  }, 60_000);
+
+  it('counts as sent where the server has all of it and does not answer', async () => {
+    const queue = new MailQueue(new ScriptedMailer(['hold after DATA']));
+    await queue.send(mail, giveBack);
+    await queue.onApplicationShutdown();
+    expect(lost).toBe(0);
+  }, 60_000);
+
+  it('is not tried again behind the answer where the server refused it for good', async () => {
+    const mailer = new ScriptedMailer(['refused']);
+    const queue = new MailQueue(mailer);
+    queue.post(mail);
+    await queue.settled();
+    expect(mailer.tries).toBe(1);
   });
 });

@@ -20,7 +20,7 @@ let mailer: OutboxMailer;
 beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'coffer-outbox-'));
   clock = new FixedClock();
-  mailer = new OutboxMailer(join(dataDir, 'outbox'), 'Coffer <coffer@example.org>', clock);
+  mailer = new OutboxMailer(join(dataDir, 'outbox'), { name: 'Coffer', address: 'coffer@example.org' }, clock);
 });
 afterEach(() => rm(dataDir, { recursive: true, force: true }));
 

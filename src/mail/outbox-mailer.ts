@@ -1,9 +1,9 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createTransport } from 'nodemailer';
-import { Clock, DomainError, newId } from '../kernel';
+import { MailConfig } from '../config';
+import { Clock, newId } from '../kernel';
 import { composed } from './compose';
-import { Mail, Mailer } from './mailer';
+import { Mail, Mailer, MailNotTaken } from './mailer';
 
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
@@ -13,11 +13,9 @@ const FILE_MODE = 0o600;
  * not there at all. File names sort by time.
  */
 export class OutboxMailer extends Mailer {
-  readonly #transport = createTransport({ streamTransport: true, buffer: true, newline: 'unix' });
-
   constructor(
     private readonly folder: string,
-    private readonly from: string,
+    private readonly from: MailConfig['from'],
     private readonly clock: Clock,
   ) {
     super();
@@ -25,10 +23,10 @@ export class OutboxMailer extends Mailer {
 
   async send(mail: Mail): Promise<void> {
     try {
-      const { message } = await this.#transport.sendMail(composed(mail, this.from));
-      await this.#store(message as Buffer);
+      const { message } = await composed(mail, this.from, 'lf');
+      await this.#store(message);
     } catch (error) {
-      throw new DomainError('mail_unavailable', { retryAfterSeconds: 30, cause: error });
+      throw new MailNotTaken('unreachable', `the outbox cannot be written: ${codeOf(error)}`);
     }
   }
 
@@ -55,3 +53,6 @@ async function writeDurably(path: string, bytes: Buffer): Promise<void> {
     await file.close();
   }
 }
+
+const codeOf = (error: unknown): string =>
+  typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown fault';

@@ -18,9 +18,9 @@ export class SendingLine {
 
   constructor(private readonly atOnce: number) {}
 
-  /** Resolves with what `work` gives; with undefined where it did not begin before `patience` was over or the line was closed. */
-  async run<T>(urgency: Urgency, work: () => Promise<T>, patience?: AbortSignal): Promise<T | undefined> {
-    if (!(await this.#turn(urgency, patience))) return undefined;
+  /** Resolves with what `work` gives; with undefined where it did not begin before the line was closed. */
+  async run<T>(urgency: Urgency, work: () => Promise<T>): Promise<T | undefined> {
+    if (!(await this.#turn(urgency))) return undefined;
     try {
       return await work();
     } finally {
@@ -34,7 +34,7 @@ export class SendingLine {
     for (const urgency of URGENCIES) for (const waiting of this.#waiting[urgency]) waiting.giveUp();
   }
 
-  #turn(urgency: Urgency, patience: AbortSignal | undefined): Promise<boolean> {
+  #turn(urgency: Urgency): Promise<boolean> {
     if (this.#running < this.atOnce) {
       this.#running += 1;
       return Promise.resolve(true);
@@ -43,12 +43,10 @@ export class SendingLine {
     return new Promise((resolve) => {
       const end = (hasTurn: boolean): void => {
         line.delete(waiting);
-        patience?.removeEventListener('abort', waiting.giveUp);
         resolve(hasTurn);
       };
       const waiting: Waiting = { begin: () => end(true), giveUp: () => end(false) };
       line.add(waiting);
-      patience?.addEventListener('abort', waiting.giveUp, { once: true });
     });
   }
 

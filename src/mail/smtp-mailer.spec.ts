@@ -1,6 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { createServer, Server } from 'node:net';
+import { join } from 'node:path';
 import { simpleParser } from 'mailparser';
 import { SMTPServer, SMTPServerOptions } from 'smtp-server';
+import { waitFor } from '../../test/support/processes';
 import { isDomainError } from '../kernel';
 import { SmtpConfig, SmtpMailer } from './smtp-mailer';
 
@@ -10,10 +13,14 @@ interface Received {
   readonly raw: string;
   readonly secure: boolean;
   readonly user: unknown;
+  readonly hello: string;
+  readonly from: string | undefined;
 }
 
 class Postbox {
   readonly received: Received[] = [];
+  /** What the server does once it has the mail. */
+  answer = (done: (error?: Error) => void): void => done();
   #server: SMTPServer | undefined;
 
   async listen(options: SMTPServerOptions = {}): Promise<number> {
@@ -26,8 +33,15 @@ class Postbox {
         const chunks: Buffer[] = [];
         stream.on('data', (chunk: Buffer) => chunks.push(chunk));
         stream.on('end', () => {
-          this.received.push({ raw: Buffer.concat(chunks).toString(), secure: session.secure, user: session.user });
-          done();
+          const { mailFrom } = session.envelope;
+          this.received.push({
+            raw: Buffer.concat(chunks).toString(),
+            secure: session.secure,
+            user: session.user,
+            hello: session.hostNameAppearsAs,
+            from: mailFrom === false ? undefined : mailFrom.address,
+          });
+          this.answer(done);
         });
       },
       ...options,
@@ -38,10 +52,18 @@ class Postbox {
     return (server.server.address() as { port: number }).port;
   }
 
+  eachConnection(seen: (connection: { close(): void }) => void): void {
+    const server = this.#server as unknown as { connections: Set<{ close(): void }> };
+    this.#server?.server.on('connection', () => setImmediate(() => server.connections.forEach(seen)));
+  }
+
   close(): Promise<void> {
     return new Promise((resolve) => (this.#server === undefined ? resolve() : this.#server.close(() => resolve())));
   }
 }
+
+const TLS = join(__dirname, '../../test/support/tls');
+const WRONG_LOGIN = { login: { user: 'coffer', password: 'wrong' } };
 
 const mailerFor = (port: number, change: Partial<SmtpConfig> = {}): SmtpMailer =>
   new SmtpMailer({
@@ -49,8 +71,10 @@ const mailerFor = (port: number, change: Partial<SmtpConfig> = {}): SmtpMailer =
     host: '127.0.0.1',
     port,
     login: undefined,
-    from: 'Coffer <coffer@example.org>',
+    from: { name: 'Coffer', address: 'coffer@example.org' },
     tls: 'off',
+    timeoutMs: 30_000,
+    clientName: 'vault.example.org',
     ...change,
   });
 
@@ -86,24 +110,49 @@ describe('Mail by SMTP', () => {
         done(null, { user: 'x' });
       },
     });
-    const mailer = mailerFor(port, { tls: 'required', login: { user: 'coffer', password: 'right' } });
+    const mailer = mailerFor(port, { tls: 'starttls', login: { user: 'coffer', password: 'right' } });
     await expect(mailer.send(mail)).rejects.toMatchObject({ code: 'mail_unavailable' });
     expect({ received: postbox.received, asked }).toEqual({ received: [], asked: false });
   });
 
   it('is not sent to a server whose certificate nobody vouches for', async () => {
     const port = await postbox.listen();
-    await expect(mailerFor(port, { tls: 'required' }).send(mail)).rejects.toMatchObject({ code: 'mail_unavailable' });
+    await expect(mailerFor(port, { tls: 'starttls' }).send(mail)).rejects.toMatchObject({ code: 'mail_unavailable' });
     expect(postbox.received).toEqual([]);
   });
 
+  it('says the name of the configuration and never an address of this machine', async () => {
+    await mailerFor(await postbox.listen()).send(mail);
+    expect(postbox.received[0]?.hello).toBe('vault.example.org');
+  });
+
+  it.each(['IT: Vault', 'Vault (Prod)', 'Vault, Inc.', 'M\u00fcller & S\u00f6hne', 'a;b <c@d.org>', 'say "hi"'])(
+    'comes from %s, as the name is set',
+    async (name) => {
+      await mailerFor(await postbox.listen(), { from: { name, address: 'vault@b\u00fccher.example' } }).send(mail);
+      const [received] = postbox.received;
+      expect(received?.from).toMatch(/^vault@(xn--bcher-kva|b\u00fccher)\.example$/);
+      const parsed = await simpleParser(received!.raw);
+      expect(parsed.from?.value.map((sender) => sender.name)).toEqual([name]);
+      expect(parsed.from?.value[0]?.address).toMatch(/^vault@(xn--bcher-kva|b\u00fccher)\.example$/);
+    },
+  );
+
+  it('goes over TLS from the first byte on any port, where SMTP_TLS is implicit', async () => {
+    const [key, cert] = ['key', 'cert'].map((part) => readFileSync(join(TLS, `server-${part}.pem`)));
+    const port = await postbox.listen({ secure: true, key: key!, cert: cert! });
+    const refused = mailerFor(port, { tls: 'implicit' }).send(mail);
+    await expect(refused).rejects.toMatchObject({ reason: expect.stringContaining('certificate is not trusted') });
+    await expect(mailerFor(port, { tls: 'starttls', timeoutMs: 1_000 }).send(mail)).rejects.toThrow();
+  });
+
   it.each([
-    ['a wrong login', 535, { login: { user: 'coffer', password: 'wrong' } }, {}],
-    ['a refused recipient', 550, {}, { onRcptTo: refuse(550) }],
-    ['a server that is busy', 451, {}, { onMailFrom: refuse(451) }],
+    ['a wrong login', 'refused', 'the login (SMTP_USERNAME, SMTP_PASSWORD) was answered 535', WRONG_LOGIN, {}],
+    ['a refused recipient', 'refused', 'RCPT TO was answered 550', {}, { onRcptTo: refuse(550) }],
+    ['a server that is busy', 'deferred', 'MAIL FROM was answered 451', {}, { onMailFrom: refuse(451) }],
   ] as const)(
-    'answers mail_unavailable on %s, and says nothing of what was sent',
-    async (_what, _code, change, server) => {
+    'answers mail_unavailable on %s, says why, and nothing of what was sent',
+    async (_what, fault, reason, change, server) => {
       const port = await postbox.listen({
         allowInsecureAuth: true,
         hideSTARTTLS: true,
@@ -113,10 +162,62 @@ describe('Mail by SMTP', () => {
         .send(mail)
         .catch((fault: unknown) => fault);
       if (!isDomainError(error, 'mail_unavailable')) throw new Error('the mail was to be refused');
+      expect(error).toMatchObject({ fault, reason: expect.stringContaining(reason) });
       const told = JSON.stringify([error.message, error.detail, String(error.cause), (error.cause as Error).stack]);
       expect(['123456', 'alice@example.org', 'wrong"'].filter((secret) => told.includes(secret))).toEqual([]);
     },
   );
+});
+
+/** Both sides are real; the server takes its time at one point. */
+describe('A mail server that takes its time', () => {
+  const postbox = new Postbox();
+  afterEach(() => postbox.close());
+
+  it('to greet gets the mail all the same', async () => {
+    const port = await postbox.listen({ onConnect: (_session, done) => void setTimeout(done, 3_000) });
+    await mailerFor(port).send(mail);
+    expect(postbox.received.length).toBe(1);
+  });
+
+  it.each([
+    [
+      'is aborted',
+      (mailer: SmtpMailer, stop: AbortController) =>
+        mailer.send(mail, { handedOver: () => stop.abort(), signal: stop.signal }),
+    ],
+    ['is not answered in time', (mailer: SmtpMailer) => mailer.send(mail)],
+  ])('over the last line has the mail: one that %s counts as sent', async (_what, send) => {
+    postbox.received.length = 0;
+    postbox.answer = () => undefined;
+    await send(mailerFor(await postbox.listen({ closeTimeout: 100 }), { timeoutMs: 2_000 }), new AbortController());
+    await waitFor('the mail', () => Promise.resolve(postbox.received.length === 1));
+  });
+
+  it('over the last line, and then hangs up, has the mail', async () => {
+    postbox.received.length = 0;
+    const connections: { close(): void }[] = [];
+    const port = await postbox.listen({});
+    postbox.answer = () => connections.forEach((connection) => connection.close());
+    postbox.eachConnection((connection) => connections.push(connection));
+    await mailerFor(port).send(mail);
+    expect(postbox.received.length).toBe(1);
+  });
+
+  it.each([
+    [451, 'deferred'],
+    [554, 'refused'],
+  ])('and answers the last line with %i has not got it: %s', async (responseCode, fault) => {
+    postbox.answer = (done) => done(Object.assign(new Error('alice@example.org'), { responseCode }));
+    const sending = mailerFor(await postbox.listen()).send(mail);
+    await expect(sending).rejects.toMatchObject({ fault, reason: `DATA was answered ${responseCode}` });
+  });
+
+  it('before the last line, until the try is aborted, has not got it', async () => {
+    const port = await postbox.listen({ onConnect: () => undefined, closeTimeout: 100 });
+    const sending = mailerFor(port).send(mail, { signal: AbortSignal.timeout(300) });
+    await expect(sending).rejects.toMatchObject({ fault: 'unreachable' });
+  });
 });
 
 describe('A mail server that is not well', () => {
@@ -138,17 +239,17 @@ describe('A mail server that is not well', () => {
   it('that does not listen answers mail_unavailable', async () => {
     const port = await listen(() => undefined);
     await new Promise((resolve) => servers.pop()?.close(resolve));
-    await expect(mailerFor(port).send(mail)).rejects.toMatchObject({ code: 'mail_unavailable' });
+    await expect(mailerFor(port, { timeoutMs: 1_500 }).send(mail)).rejects.toMatchObject({ code: 'mail_unavailable' });
   });
 
   it('that takes the connection and stays silent is given up', async () => {
     const port = await listen(() => undefined);
-    await expect(mailerFor(port).send(mail)).rejects.toMatchObject({ code: 'mail_unavailable' });
+    await expect(mailerFor(port, { timeoutMs: 1_500 }).send(mail)).rejects.toMatchObject({ code: 'mail_unavailable' });
   });
 
   it('that hangs up is given up', async () => {
     const port = await listen((socket) => socket.destroy());
-    await expect(mailerFor(port).send(mail)).rejects.toMatchObject({ code: 'mail_unavailable' });
+    await expect(mailerFor(port, { timeoutMs: 1_500 }).send(mail)).rejects.toMatchObject({ code: 'mail_unavailable' });
   });
 
   it('that answers one byte at a time is cut off, connection and all', async () => {
@@ -163,7 +264,7 @@ describe('A mail server that is not well', () => {
         }),
       );
     });
-    await expect(mailerFor(port).send(mail)).rejects.toMatchObject({ code: 'mail_unavailable' });
+    await expect(mailerFor(port, { timeoutMs: 1_500 }).send(mail)).rejects.toMatchObject({ code: 'mail_unavailable' });
     await closed;
   });
 });

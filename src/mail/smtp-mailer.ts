@@ -1,57 +1,101 @@
-import { createTransport } from 'nodemailer';
+import { Readable } from 'node:stream';
+import { Logger } from '@nestjs/common';
+import SMTPConnection from 'nodemailer/lib/smtp-connection';
 import { MailConfig } from '../config';
-import { DomainError, SECOND } from '../kernel';
-import { composed } from './compose';
-import { Mail, Mailer } from './mailer';
+import { SECOND } from '../kernel';
+import { composed, ComposedMail } from './compose';
+import { Mail, Mailer, MailNotTaken, SendOptions } from './mailer';
+import { notTaken } from './smtp-fault';
 
 export type SmtpConfig = Extract<MailConfig, { kind: 'smtp' }>;
 
-/** The port where TLS comes first, without STARTTLS (RFC 8314). */
-const IMPLICIT_TLS_PORT = 465;
-/** A server that does not take the connection, or takes it and stays silent, is given up after this. */
-const SILENCE_MS = 1_500;
-/** Everything together: a server that answers a byte a second does not hold a request longer. */
-const DEADLINE_MS = 5 * SECOND;
-
 /** Hands each mail to the configured server over a connection of its own. Neither a mail's text nor its address is logged. */
 export class SmtpMailer extends Mailer {
-  readonly #transport;
+  readonly #log = new Logger('Mail');
 
   constructor(private readonly config: SmtpConfig) {
     super();
-    this.#transport = createTransport({
-      host: config.host,
-      port: config.port,
-      ...tlsOptions(config),
-      ...(config.login === undefined ? {} : { auth: { user: config.login.user, pass: config.login.password } }),
-      connectionTimeout: SILENCE_MS,
-      greetingTimeout: SILENCE_MS,
-      dnsTimeout: SILENCE_MS,
-      socketTimeout: DEADLINE_MS,
-      socketCloseTimeout: SECOND,
-      logger: false,
-    });
   }
 
-  async send(mail: Mail): Promise<void> {
-    try {
-      const message = composed(mail, this.config.from);
-      await this.#transport.sendMail({ ...message, signal: AbortSignal.timeout(DEADLINE_MS) });
-    } catch (error) {
-      throw new DomainError('mail_unavailable', { retryAfterSeconds: 30, cause: reasonOf(error) });
+  async send(mail: Mail, options: SendOptions = {}): Promise<void> {
+    const message = await composed(mail, this.config.from, 'crlf');
+    const handedOver = await this.#deliver(message, options);
+    if (handedOver === 'unconfirmed') {
+      this.#log.warn('the mail server did not confirm a mail that it was given; it counts as sent');
     }
   }
+
+  /** Once the last line went out, whatever ends the connection but an answer leaves the mail sent (RFC 5321, 6.1). */
+  #deliver(mail: ComposedMail, { signal, handedOver }: SendOptions): Promise<'confirmed' | 'unconfirmed'> {
+    const connection = new SMTPConnection(connectionOptions(this.config));
+    let isOut = false;
+    const lastLine = (): void => {
+      isOut = true;
+      handedOver?.();
+    };
+    return new Promise<'confirmed' | 'unconfirmed'>((resolve, reject) => {
+      const end = (error: unknown): void => {
+        const fault = error instanceof MailNotTaken ? error : notTaken(error);
+        if (isOut && fault.fault === 'unreachable') resolve('unconfirmed');
+        else reject(fault);
+      };
+      const late = setTimeout(() => end(noAnswer(this.config)), this.config.timeoutMs);
+      const aborted = (): void => end(new MailNotTaken('unreachable', 'the service stops'));
+      signal?.addEventListener('abort', aborted, { once: true });
+      if (signal?.aborted === true) aborted();
+      void conversation(connection, this.config, mail, lastLine)
+        .then(() => resolve('confirmed'), end)
+        .finally(() => {
+          clearTimeout(late);
+          signal?.removeEventListener('abort', aborted);
+        });
+    }).then(
+      (outcome) => {
+        hangUp(connection, outcome === 'confirmed');
+        return outcome;
+      },
+      (error: unknown) => {
+        hangUp(connection, false);
+        throw error;
+      },
+    );
+  }
 }
 
-/** STARTTLS is demanded and not merely used where offered: whoever can cut it out of the greeting would read every code. */
-function tlsOptions({ port, tls }: SmtpConfig): object {
-  if (tls === 'off') return { secure: false, ignoreTLS: true };
-  const implicit = port === IMPLICIT_TLS_PORT;
-  return { secure: implicit, requireTLS: !implicit, tls: { minVersion: 'TLSv1.2' } };
+const noAnswer = ({ timeoutMs }: SmtpConfig): MailNotTaken =>
+  new MailNotTaken('unreachable', `no answer within ${timeoutMs / SECOND} s (SMTP_TIMEOUT_SECONDS)`);
+
+/** The caller's own timer bounds the whole; the library's shorter ones would end a slow greeting. */
+function connectionOptions({ host, port, tls, timeoutMs, clientName }: SmtpConfig): SMTPConnection.Options {
+  const timeouts = { connectionTimeout: timeoutMs, greetingTimeout: timeoutMs, dnsTimeout: timeoutMs };
+  const common = { host, port, name: clientName, ...timeouts, socketTimeout: timeoutMs, socketCloseTimeout: SECOND };
+  if (tls === 'off') return { ...common, secure: false, ignoreTLS: true };
+  // STARTTLS is demanded and not merely used where offered: whoever can cut it out of the greeting would read every code.
+  const secure = tls === 'implicit';
+  return { ...common, secure, requireTLS: !secure, tls: { minVersion: 'TLSv1.2' } };
 }
 
-/** nodemailer's errors quote the server, which quotes the address: only the kind goes on. */
-function reasonOf(error: unknown): Error {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-  return new Error(`SMTP: ${code}`);
+/** Greeting, login and mail. The connection's errors come as events, those of a step to its callback. */
+async function conversation(
+  connection: SMTPConnection,
+  { login }: SmtpConfig,
+  { from, to, message }: ComposedMail,
+  lastLine: () => void,
+): Promise<void> {
+  const broken = new Promise<never>((_resolve, reject) => connection.on('error', reject));
+  const step = (run: (done: (error?: Error | null) => void) => void): Promise<void> =>
+    Promise.race([broken, new Promise<void>((resolve, reject) => run((error) => (error ? reject(error) : resolve())))]);
+  await step((done) => connection.connect(done));
+  if (login !== undefined) {
+    await step((done) => connection.login({ user: login.user, pass: login.password }, done));
+  }
+  const body = Readable.from([message]).on('end', lastLine);
+  await step((done) => connection.send({ from, to: [to] }, body, done));
+}
+
+/** QUIT only after an answer to the mail: in the middle of one it would become a part of it. */
+function hangUp(connection: SMTPConnection, isOver: boolean): void {
+  if (!isOver) return connection.close();
+  connection.quit();
+  setTimeout(() => connection.close(), SECOND / 2).unref();
 }

@@ -9,7 +9,7 @@ import { type KeyHouse, openKeyHouse, principal } from '../../test/support/key-h
 import { noQuota } from '../../test/support/usage';
 import { OwnedRecords } from '.';
 import { PendingSweeper } from './pending-sweeper';
-import { parseRecord } from './sensitive-data';
+import { masked, parseRecord } from './sensitive-data';
 import { type SensitiveDataDoc, sensitiveDataCollection } from './sensitive-data.collection';
 import { type RecordList, SensitiveDataService, type Versioned } from './sensitive-data.service';
 
@@ -171,6 +171,11 @@ describe('a list of records', () => {
     ]);
   });
 
+  it('shows of a card number under another spelling no more, and nothing of what is none', () => {
+    expect(masked('Card_Number', '4111111111111234')).toBe('************1234');
+    expect(masked('Card_Number', 'abc')).toBe('****');
+  });
+
   it('of large values ends early and goes on', async () => {
     const large = 'a'.repeat(256 * 1024);
     for (let n = 0; n < 60; n += 1) await create(large);
@@ -237,6 +242,8 @@ describe('a value', () => {
     ['card_number', '4111111111111111\n'],
     ['card_number', '٤١١١١١١١١١١١١١١١'],
     ['card_number', '411111111111111x'],
+    ['Card_Number', '4111 1111 1111 1111'],
+    ['CARD_NUMBER', '411111111111111'],
   ])('that cannot be a %s is refused, and not repeated in the refusal (%#)', (dataType, value) => {
     const refusal = (() => {
       try {

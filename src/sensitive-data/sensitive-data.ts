@@ -4,7 +4,8 @@ import { DomainError } from '../kernel';
 export const MAX_VALUE_BYTES = 256 * 1024;
 export const DATA_TYPE_PATTERN = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
 
-const CARD_NUMBER = 'card_number';
+/** However it is spelt: `Card_Number` is no way around its rule. */
+const CARD_NUMBER = /^card_number$/i;
 const SIXTEEN_DIGITS = /^[0-9]{16}$/;
 /** Half of a surrogate pair has no UTF-8 form: stored as it is, it would come back as another character. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
@@ -37,16 +38,17 @@ function faultOf(dataType: string, value: string): string | undefined {
   if (value.length === 0) return 'The value must not be empty.';
   if (Buffer.byteLength(value, 'utf8') > MAX_VALUE_BYTES) return `The value must not exceed ${MAX_VALUE_BYTES} bytes.`;
   if (LONE_SURROGATE.test(value)) return 'The value must be well-formed Unicode.';
-  if (dataType === CARD_NUMBER && !SIXTEEN_DIGITS.test(value)) return 'A card_number must be exactly 16 digits.';
+  if (CARD_NUMBER.test(dataType) && !SIXTEEN_DIGITS.test(value)) return 'A card_number must be exactly 16 digits.';
   return undefined;
 }
 
 /** True where the masked view shows a part of the value, so that it has to be opened for it. */
-export const showsPart = (dataType: string): boolean => dataType === CARD_NUMBER;
+export const showsPart = (dataType: string): boolean => CARD_NUMBER.test(dataType);
 
 export const HIDDEN = '****';
 
 /** `************1234` for a card number, `****` for all else: not even the length of a value is told. */
 export function masked(dataType: string, value: string): string {
-  return showsPart(dataType) ? '*'.repeat(12) + value.slice(-4) : HIDDEN;
+  // Former releases took any value under another spelling of the type: that has no end that may be shown.
+  return showsPart(dataType) && SIXTEEN_DIGITS.test(value) ? '*'.repeat(12) + value.slice(-4) : HIDDEN;
 }

@@ -14,6 +14,15 @@ describe('An e-mail address', () => {
   });
 
   it.each([
+    'alice@b\u00FCcher.example',
+    'alice@B\u00DCCHER.example',
+    'alice@bu\u0308cher.example',
+    'alice@xn--bcher-kva.example',
+  ])('%s is one address with its punycode', (text) =>
+    expect(parseEmail(text)?.folded).toBe('alice@xn--bcher-kva.example'),
+  );
+
+  it.each([
     ['empty', ''],
     ['without an at sign', 'alice.example.org'],
     ['without a domain', 'alice@'],
@@ -29,7 +38,8 @@ describe('An e-mail address', () => {
     ['with a quoted local part', '"alice,mallory"@example.org'],
     ['with a comment', 'alice(comment)@example.org'],
     ['outside ASCII', 'al\u00EFce@example.org'],
-    ['with a domain outside ASCII', 'alice@ex\u00E4mple.org'],
+    ['with an invisible mark in the domain', 'alice@ex\u00E4m\u200Bple.org'],
+    ['with a line feed in an international domain', 'alice@ex\u00E4mple.org\nBcc: mallory@example.org'],
     ['without a top-level domain', 'alice@localhost'],
     ['with a dot at the end of the local part', 'alice.@example.org'],
     ['with an address literal', 'alice@[192.0.2.7]'],

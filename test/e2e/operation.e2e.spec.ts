@@ -3,12 +3,14 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } 
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { STOP_WITHIN } from '../../src/server';
 import { login, newPerson, register } from '../support/accounts';
 import { Client } from '../support/client';
-import { describeWithPart, startOpenBao, startSecantus } from '../support/parts';
+import { describeWithPart, isLong, startOpenBao, startSecantus } from '../support/parts';
 import { bareEnvironment, freePort, waitFor } from '../support/processes';
 import { type Service, startService } from '../support/service';
 
+const LOGIN_HEAD = 'POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
 const SECRET = 'Zr8vQ2mX5tL0pW9sK4nB7yH1cJ6dF3gA';
 const PRODUCTION = {
   NODE_ENV: 'production',
@@ -144,6 +146,25 @@ describe('a stop', () => {
     const found = await client.as((await login(client, person)).access_token).get('/files/by-name/a.bin/content');
     expect(found.text).toBe('half.other');
   });
+
+  it('is not kept waiting by requests that are sent by half', async () => {
+    // What hangs is given up by timers, whose sum an orchestrator that kills after 30 s waits for.
+    expect(STOP_WITHIN).toBeLessThan(25_000);
+    if (!isLong()) return;
+    const service = await start();
+    const heads = ['POST /login HTTP/1.1\r\nHost: x\r\n', `${LOGIN_HEAD}Content-Length: 100\r\n\r\n{"user`];
+    const sockets = heads.map((head) => {
+      const socket = connect(service.port, '127.0.0.1');
+      socket.on('error', () => undefined).write(head);
+      return socket;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const begun = performance.now();
+    process.kill(service.pid, 'SIGTERM');
+    expect(await service.ended()).toBe(0);
+    expect(performance.now() - begun).toBeLessThan(25_000);
+    for (const socket of sockets) socket.destroy();
+  }, 120_000);
 
   it('at the second signal happens at once', async () => {
     const service = await start();

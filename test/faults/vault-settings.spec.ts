@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { isDomainError } from '../../src/kernel';
 import { openKv, openUserKeyHome } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
-import { openTransit } from '../support/transit';
+import { context, openTransit, wrapOne } from '../support/transit';
 
 /** Settings of the operator that the service neither makes nor can undo. */
 describeWithPart('openbao', 'What Vault is set to is told at the start', () => {
@@ -66,6 +66,22 @@ describeWithPart('openbao', 'What Vault is set to is told at the start', () => {
     await started();
     for (const name of Object.keys(unsafe)) expect(told(new RegExp(name))).toHaveLength(1);
     expect(told(/^error/)).toHaveLength(2);
+  });
+
+  it('names min_encryption_version where it is above the version that Coffer wraps with', async () => {
+    const transit = await openTransit(bao);
+    const wrapped = await wrapOne(transit);
+    await bao.request('POST', 'transit/keys/coffer-master/rotate');
+    await bao.request('POST', 'transit/keys/coffer-master/config', { min_encryption_version: 2 });
+    const reason = expect.stringContaining('min_encryption_version is 2, above version 1') as unknown;
+    await expect(wrapOne(transit)).rejects.toMatchObject({ code: 'kms_unavailable', reason });
+    await expect(transit.rewrap(1, [{ wrapped, context }])).rejects.toMatchObject({ reason });
+    expect(told(/^error transit\/keys\/coffer-master: min_encryption_version is 2.*POST \/keys\/rotate/)).toHaveLength(
+      2,
+    );
+    expect(await transit.rotate(1)).toBe(2);
+    await bao.request('POST', 'transit/keys/coffer-master/config', { min_encryption_version: 0 });
+    await transit.close();
   });
 
   it('names delete_version_after and max_versions of the KV engine and of a document', async () => {

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, HOUR } from '../../kernel';
+import { MailDelayed } from '../../mail';
 import {
   attempt,
   budget,
@@ -60,8 +61,17 @@ export class SessionAttempts {
       return undefined;
     });
     // A challenge has one mail a minute, so requests at the same time do not send several.
-    await send();
-    await this.#change(sessionId, (session) => ({
+    try {
+      await send();
+    } catch (error) {
+      if (error instanceof MailDelayed) await this.#countMail(sessionId);
+      throw error;
+    }
+    await this.#countMail(sessionId);
+  }
+
+  #countMail(sessionId: string): Promise<void> {
+    return this.#change(sessionId, (session) => ({
       ...session,
       code_mails: allowance(session.code_mails ?? [], MAILS, this.clock.now()).times,
     }));

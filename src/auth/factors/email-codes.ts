@@ -30,22 +30,18 @@ export class EmailCodes {
   ) {}
 
   /**
-   * Mails the challenge's code. A mail that could not be sent does not count.
+   * Mails the challenge's code. A mail that could not be sent does not count; one that is still being tried does.
    * @throws DomainError `too_many_attempts` (60 s between mails of a challenge, 10 an hour an address), `mail_unavailable`.
    */
   async send(user: UserDoc, challenge: ChallengeDoc): Promise<void> {
     const sentAt = this.clock.now();
     const former = await this.#reserveChallenge(challenge, sentAt);
-    let reserved: ReservedMail | undefined;
-    try {
-      reserved = await this.addressMails.reserve(user.email, provedAddress(user) ? 'code' : 'stranger');
-      if (reserved.waitMs > 0) throw tooManyAttempts(reserved.waitMs);
-      await this.mails.send(this.#mail(user, challenge));
-    } catch (error) {
-      await this.#giveBackChallenge(challenge._id, sentAt, former);
-      await reserved?.giveBack();
-      throw error;
-    }
+    const giveBack = (): Promise<void> => this.#giveBackChallenge(challenge._id, sentAt, former);
+    const reserved = await this.#reserveAddress(user, giveBack);
+    await this.mails.send(this.#mail(user, challenge), async () => {
+      await giveBack();
+      await reserved.giveBack();
+    });
   }
 
   /** The same for a login, which goes on without the mail: /send-otp says why. Did it go out? */
@@ -89,6 +85,17 @@ export class EmailCodes {
     if (row?.nonce !== nonce) throw new DomainError('invalid_session');
     if (waitMs > 0) throw tooManyAttempts(waitMs);
     return former;
+  }
+
+  async #reserveAddress(user: UserDoc, giveBackChallenge: () => Promise<void>): Promise<ReservedMail> {
+    try {
+      const reserved = await this.addressMails.reserve(user.email, provedAddress(user) ? 'code' : 'stranger');
+      if (reserved.waitMs > 0) throw tooManyAttempts(reserved.waitMs);
+      return reserved;
+    } catch (error) {
+      await giveBackChallenge();
+      throw error;
+    }
   }
 
   async #giveBackChallenge(id: string, sentAt: number, former: number | undefined): Promise<void> {

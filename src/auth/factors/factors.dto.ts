@@ -65,7 +65,7 @@ export class TotpEnrolmentDto {
 
   /**
    * The same as authenticator apps read it.
-   * @example "otpauth://totp/Coffer:testuser?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Coffer"
+   * @example "otpauth://totp/Coffer:testuser%40vault.example.org?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Coffer"
    */
   otpauth_uri!: string;
 

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
-import { parseRecoveryCode } from '../../crypto';
+import { parseRecoveryCode, typedCode } from '../../crypto';
 import { DomainError } from '../../kernel';
 import { UserDoc } from '../../users';
 import { Attempts } from '../attempts/attempts';
@@ -33,7 +33,7 @@ export class SecondFactor {
    * @throws DomainError `otp_failed`, `too_many_attempts`.
    */
   async prove(user: UserDoc, otp: string, challenge: ChallengeDoc | undefined): Promise<FactorMethod> {
-    const code = otp.replace(/[\s-]/g, '');
+    const code = typedCode(otp);
     return this.#counted(user._id, () => this.#matching(user, code, challenge));
   }
 

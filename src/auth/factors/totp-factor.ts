@@ -1,5 +1,6 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { toBuffer, toString as toSvg } from 'qrcode';
+import { CONFIG, Config } from '../../config';
 import { newTotpSecret, totpSecretText, totpStep, totpUri } from '../../crypto';
 import { Clock, DomainError, MINUTE, SecretBytes, StaleEnvelope } from '../../kernel';
 import { Sealer } from '../../keys/user';
@@ -25,6 +26,7 @@ export class TotpFactor {
     private readonly users: Users,
     private readonly sealer: Sealer,
     private readonly clock: Clock,
+    @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   /** A new secret, which becomes the factor once its first code has confirmed it. A former one holds until then. */
@@ -32,7 +34,7 @@ export class TotpFactor {
     const secret = newTotpSecret();
     try {
       const user = await this.#storePending(userId, secret);
-      const uri = totpUri(secret, user.username);
+      const uri = totpUri(secret, this.#label(user));
       return { secret: totpSecretText(secret), otpauth_uri: uri, qr_svg: await toSvg(uri, { type: 'svg' }) };
     } finally {
       secret.destroy();
@@ -42,7 +44,7 @@ export class TotpFactor {
   /** The QR code of the pending secret, PNG. @throws DomainError `not_found` where none is pending. */
   async qrCode(userId: string): Promise<Buffer> {
     const { user, sealed } = await this.#pending(userId);
-    return this.#withSecret(userId, sealed, (secret) => toBuffer(totpUri(secret, user.username), { type: 'png' }));
+    return this.#withSecret(userId, sealed, (secret) => toBuffer(totpUri(secret, this.#label(user)), { type: 'png' }));
   }
 
   /** Does this code confirm the pending secret? Then it is the factor. @throws DomainError `not_found` where none is pending. */
@@ -130,6 +132,12 @@ export class TotpFactor {
 
   #stepOf(userId: string, sealed: string, code: string, lastStep: number | undefined): Promise<number | undefined> {
     return this.#withSecret(userId, sealed, (secret) => totpStep(secret, code, this.clock.now(), lastStep));
+  }
+
+  /** An app keeps one entry a label: with the host, those of two installations stay apart. A colon would end the issuer's name. */
+  #label({ username }: UserDoc): string {
+    const { hostname } = new URL(this.config.http.publicUrl);
+    return `${username}@${hostname.replace(/[[\]]/g, '').replaceAll(':', '-')}`;
   }
 
   async #withSecret<T>(userId: string, sealed: string, use: (secret: SecretBytes) => T | Promise<T>): Promise<T> {

@@ -1,4 +1,4 @@
-import { equalBytes, randomSecret, sha256 } from '../../crypto';
+import { equalBytes, randomSecret, sha256, typedToken } from '../../crypto';
 
 const SECRET_BYTES = 24;
 // As long as a line of a mail may be.
@@ -17,7 +17,7 @@ export function newInvitationCode(id: string): NewInvitationCode {
 
 /** Undefined for what we never gave out. */
 export function presentedInvitation(code: string): { readonly id: string; readonly secret: string } | undefined {
-  const [, id, secret] = CODE.exec(code.trim()) ?? [];
+  const [, id, secret] = CODE.exec(typedToken(code)) ?? [];
   return id === undefined || secret === undefined ? undefined : { id, secret };
 }
 

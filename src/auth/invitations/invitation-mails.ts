@@ -17,16 +17,14 @@ export class InvitationMails {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** @throws DomainError `too_many_attempts`, `mail_unavailable`. */
-  async send({ email, expires_at }: InvitationDoc, code: string): Promise<void> {
+  /** `lost` is called where the mail is dropped, also after the request. @throws DomainError `too_many_attempts`, `mail_unavailable`. */
+  async send({ email, expires_at }: InvitationDoc, code: string, lost: () => Promise<void>): Promise<void> {
     const reserved = await this.addressMails.reserve(email, 'invitation');
     if (reserved.waitMs > 0) throw tooManyAttempts(reserved.waitMs);
     const until = `${isoTime(expires_at).slice(0, MINUTES_LENGTH).replace('T', ' ')} UTC`;
-    try {
-      await this.mails.send(mailTexts.invitation(email, code, this.config.http.publicUrl, until));
-    } catch (error) {
+    await this.mails.send(mailTexts.invitation(email, code, this.config.http.publicUrl, until), async () => {
       await reserved.giveBack();
-      throw error;
-    }
+      await lost();
+    });
   }
 }

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
 import { audited, AuditSink, Clock, DomainError, newId, Principal } from '../../kernel';
+import { MailDelayed } from '../../mail';
 import { EmailAddress, parseEmail, Users } from '../../users';
 import { InvitationDoc } from './invitation.collection';
 import { newInvitationCode } from './invitation-code';
@@ -46,7 +47,7 @@ export class Inviting {
     });
   }
 
-  /** The row is there before its mail: what is mailed can be used. It goes again where the mail did not go out. */
+  /** The row is there before its mail: what is mailed can be used. It goes again where the mail is lost. */
   async #mailed(caller: Principal, id: string, email: EmailAddress, lifeMs: number): Promise<InvitationDoc> {
     if ((await this.users.byVerifiedEmail(email.folded)) !== undefined) {
       throw new DomainError('conflict', { detail: 'This address has an account.' });
@@ -62,10 +63,13 @@ export class Inviting {
       created_at: now,
       expires_at: now + lifeMs,
     });
-    try {
-      await this.invitationMails.send(row, code);
-    } catch (error) {
+    const remove = async (): Promise<void> => {
       await this.invitations.remove(id);
+    };
+    try {
+      await this.invitationMails.send(row, code, remove);
+    } catch (error) {
+      if (!(error instanceof MailDelayed)) await remove();
       throw error;
     }
     return row;

@@ -1,6 +1,6 @@
 import { Body, Controller, Headers, HttpCode, Post } from '@nestjs/common';
 import { ApiBearerAuth, ApiExtraModels, ApiOkResponse, ApiTags, getSchemaPath } from '@nestjs/swagger';
-import { ApiProblems, Caller, ClientAddress, OptionalCaller, Policy } from '../../http';
+import { ApiProblems, type AskedCaller, Caller, ClientAddress, OptionalCaller, Policy } from '../../http';
 import { DomainError, Principal } from '../../kernel';
 import { TokenPair } from '../sessions/token-issuer';
 import { MessageDto, TokensDto } from '../tokens.dto';
@@ -51,10 +51,10 @@ export class LoginController {
   @Policy({ access: 'optional', rateLimit: 'codes' })
   @ApiBearerAuth()
   @ApiProblems('invalid_session', 'step_up_required', 'permission_denied', 'too_many_attempts', 'mail_unavailable')
-  async sendOtp(@Body() body: SendOtpDto, @OptionalCaller() caller: Principal | undefined): Promise<MessageDto> {
+  async sendOtp(@Body() body: SendOtpDto, @OptionalCaller() caller: AskedCaller): Promise<MessageDto> {
     const { username, mfa_token } = body;
     if (mfa_token !== undefined) await this.secondStep.sendCode(mfa_token, username);
-    else await this.sessionCodes.send(known(caller, 'invalid_session'), username);
+    else await this.sessionCodes.send(known(caller(), 'invalid_session'), username);
     return { message: 'OTP sent to your email' };
   }
 
@@ -70,13 +70,13 @@ export class LoginController {
   @ApiProblems('otp_failed', 'account_disabled', 'too_many_attempts')
   async verifyOtp(
     @Body() body: VerifyOtpDto,
-    @OptionalCaller() caller: Principal | undefined,
+    @OptionalCaller() caller: AskedCaller,
     @ClientAddress() address: string,
     @Headers('user-agent') userAgent = '',
   ): Promise<TokensDto> {
     const { username, otp, mfa_token } = body;
     return mfa_token === undefined
-      ? this.enrolment.verify(known(caller, 'otp_failed'), username, otp)
+      ? this.enrolment.verify(known(caller(), 'otp_failed'), username, otp)
       : this.secondStep.verify(mfa_token, username, otp, { address, userAgent });
   }
 

@@ -1,8 +1,8 @@
-import { type Person, type Tokens } from '../../../test/support/accounts';
+import { type Person, signUp, type Tokens } from '../../../test/support/accounts';
 import { type Answer, type Client, expectProblem, expectStatus } from '../../../test/support/client';
 import { Coffer, startCoffer } from '../../../test/support/coffer';
 import { codeOf, firstStep, recoveryCodes, withEmailFactor, withTotp } from '../../../test/support/second-factors';
-import { MINUTE } from '../../kernel';
+import { HOUR, MINUTE } from '../../kernel';
 import { Store } from '../../store';
 import { usersCollection } from '../../users';
 import { challengesCollection } from '../factors/challenge.collection';
@@ -20,6 +20,13 @@ const lastCode = async ({ email }: Person): Promise<string> => (await coffer.cod
 const wrong = (code: string): string => String((Number(code) + 1) % 1_000_000).padStart(6, '0');
 const user = async (person: Person) => coffer.get(Store).collection(usersCollection).find('username', person.username);
 
+/** A token of an account that is over by the time that it is used. */
+async function expiredToken({ client, clock }: Coffer): Promise<string> {
+  const { client: session } = await signUp(client);
+  clock.offset += 2 * HOUR;
+  return `Bearer ${session.token}`;
+}
+
 describe('A login with e-mail as its second factor', () => {
   it('mails a code at once, says so, and gives the tokens of a login for it', async () => {
     const { person } = await withEmailFactor(coffer);
@@ -33,6 +40,35 @@ describe('A login with e-mail as its second factor', () => {
     });
     const tokens = expectStatus(await verify(person, first.mfa_token, await lastCode(person)), 200);
     expect(Object.keys(tokens as object).sort()).toEqual(['access_token', 'expires_in', 'refresh_token', 'token_type']);
+  });
+
+  it.each([
+    ['an expired token', (coffer: Coffer) => expiredToken(coffer)],
+    ["a token of somebody else's service", () => Promise.resolve('Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln')],
+    ['the login of a proxy', () => Promise.resolve('Basic cHJveHk6cHJveHk=')],
+    ['no token at all', () => Promise.resolve('Bearer')],
+  ])('goes on beside %s in the Authorization header, as /login does', async (_what, header) => {
+    const { person } = await withEmailFactor(coffer);
+    const authorization = await header(coffer);
+    const { username } = person;
+    const { mfa_token } = await firstStep(nobody(), person);
+    coffer.clock.offset += MINUTE;
+    expectStatus(await nobody().post('/send-otp', { username, mfa_token }, { headers: { authorization } }), 200);
+    const body = { username, mfa_token, otp: await lastCode(person) };
+    expectStatus(await nobody().post('/verify-otp', body, { headers: { authorization } }), 200);
+    const bare = await nobody().post('/send-otp', { username }, { headers: { authorization } });
+    expect({ status: bare.status, code: (bare.json as { code: string }).code }).toEqual({
+      status: 401,
+      code: expect.stringMatching(/^(unauthenticated|token_expired)$/),
+    });
+  });
+
+  it('takes its code as people type it', async () => {
+    const { person } = await withEmailFactor(coffer);
+    const { mfa_token } = await firstStep(nobody(), person);
+    const code = await lastCode(person);
+    const arabic = code.replace(/\d/g, (digit) => String.fromCodePoint(0x660 + Number(digit)));
+    expectStatus(await verify(person, mfa_token, `\u200e${arabic.slice(0, 3)}\u2011${arabic.slice(3)}\u200b`), 200);
   });
 
   it('sends the same code again, a minute later and not before', async () => {

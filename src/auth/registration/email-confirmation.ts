@@ -59,7 +59,7 @@ export class EmailConfirmation {
   }
 
   async #check(row: PendingRegistrationDoc, otp: string): Promise<Checked<Outcome>> {
-    if (!this.pending.isCode(row, otp.replace(/\s/g, ''))) return { settle: 'failed', value: 'wrong' };
+    if (!this.pending.isCode(row, otp)) return { settle: 'failed', value: 'wrong' };
     const outcome = await this.#create(row);
     if (outcome === 'confirmed') await this.pending.remove(await this.pending.of(row.address));
     if (outcome === 'name-taken') await this.pending.remove([row]);

@@ -1,5 +1,6 @@
-import { mkdir, open } from 'node:fs/promises';
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { lacksFolderSync } from '../../kernel';
 import { errnoOf } from './faults';
 
 const FOLDER_MODE = 0o700;
@@ -42,10 +43,13 @@ async function makeDurable(folder: string): Promise<void> {
 
 /** Makes the names in a folder durable: fsync of a file does not cover its name. */
 export async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r');
+  let handle: FileHandle | undefined;
   try {
+    handle = await open(path, 'r');
     await handle.sync();
+  } catch (error) {
+    if (!lacksFolderSync(error)) throw error;
   } finally {
-    await handle.close();
+    await handle?.close();
   }
 }

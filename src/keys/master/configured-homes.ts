@@ -6,7 +6,7 @@ import type { MasterKey } from './master-key';
 /** The homes that the environment of this process configures, each opened when it is first needed. */
 export class ConfiguredHomes {
   readonly #logger = new Logger('MasterKey');
-  readonly #opened = new Map<HomeName, Promise<MasterKey>>();
+  readonly #opened = new Map<HomeName, { readonly home: Promise<MasterKey>; readonly create: boolean }>();
   #told = '';
   #installationId: string | undefined;
 
@@ -28,13 +28,10 @@ export class ConfiguredHomes {
 
   /** Single-flight, and tried anew after a failure. @throws StartRefused, DomainError `kms_unavailable`. */
   open(name: HomeName, create = false): Promise<MasterKey> {
-    let opening = this.#opened.get(name);
-    if (opening === undefined) {
-      opening = this.#open(name, create);
-      this.#opened.set(name, opening);
-      opening.catch(() => this.#opened.delete(name));
-    }
-    return opening;
+    const present = this.#opened.get(name);
+    if (present === undefined) return this.#begin(name, create);
+    // Who may make what is not there does not fail with a caller who may not.
+    return present.create || !create ? present.home : present.home.catch(() => this.open(name, create));
   }
 
   /** As `open`, for a process that serves already: a home that cannot be opened is an outage of it. @throws DomainError `kms_unavailable`. */
@@ -51,6 +48,15 @@ export class ConfiguredHomes {
 
   async close(): Promise<void> {
     await Promise.all(this.homes.map((home) => home.close()));
+  }
+
+  #begin(name: HomeName, create: boolean): Promise<MasterKey> {
+    const opening = { home: this.#open(name, create), create };
+    this.#opened.set(name, opening);
+    opening.home.catch(() => {
+      if (this.#opened.get(name) === opening) this.#opened.delete(name);
+    });
+    return opening.home;
   }
 
   async #open(name: HomeName, create: boolean): Promise<MasterKey> {

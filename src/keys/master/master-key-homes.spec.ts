@@ -213,6 +213,7 @@ describe('a home that is not there', () => {
     const target = await move();
     const fresh = await wrapOne(homes, target);
     const other = following(new LocalMasterKey(folder, 'a root key of thirty-two characters'), kv);
+    await other.open();
     kv.up = false;
     await expect(other.unwrap([fresh])).rejects.toMatchObject(unavailable);
     await expect(other.ping()).rejects.toMatchObject(unavailable);
@@ -263,5 +264,37 @@ describe('before the row can be read', () => {
     const starting = new MasterKeyHomes([local, kv]);
     starting.follow(['local'], () => Promise.resolve(undefined));
     expect(await opens(starting, fresh)).toBe(false);
+  });
+});
+
+describe('While a first start has not opened the key yet', () => {
+  it('a probe asks for no keyring, and does not keep the start from making it', async () => {
+    const empty = await mkdtemp(join(tmpdir(), 'coffer-homes-'));
+    const starting = new MasterKeyHomes([new LocalMasterKey(empty, 'a root key of thirty-two characters')]);
+    starting.follow(['local'], () => Promise.resolve(undefined));
+    const said = jest.spyOn(Logger.prototype, 'error');
+    try {
+      await starting.ping();
+      expect(said).not.toHaveBeenCalled();
+      // Whoever may make the key does not share the fate of one who may not.
+      const probe = starting.inHome('local').catch(() => undefined);
+      await starting.open({ create: true });
+      await probe;
+      await starting.ping();
+    } finally {
+      said.mockRestore();
+      await starting.close();
+      await rm(empty, { recursive: true, force: true });
+    }
+  });
+
+  it('a probe says what the last try of the start met', async () => {
+    const starting = following(kv, local);
+    kv.up = false;
+    await expect(starting.open()).rejects.toMatchObject(unavailable);
+    await expect(starting.ping()).rejects.toMatchObject(unavailable);
+    kv.up = true;
+    await starting.open();
+    await starting.ping();
   });
 });

@@ -20,7 +20,9 @@ export class MasterKeyHomes extends MasterKey {
   #source: SpansSource = () => Promise.resolve(undefined);
   #admitted: readonly HomeName[];
   #spans: readonly HomeSpan[] | undefined;
-  #isStarting = true;
+  /** Whether the start has opened the backend, and what the last try to met. */
+  #isOpen = false;
+  #openFault: unknown;
 
   /** The first one is that of MASTER_KEY. */
   constructor(homes: readonly [MasterKey, ...MasterKey[]]) {
@@ -40,7 +42,6 @@ export class MasterKeyHomes extends MasterKey {
   follow(admitted: readonly HomeName[], source: SpansSource): void {
     this.#admitted = admitted;
     this.#source = source;
-    this.#isStarting = false;
   }
 
   /** Whose key it is, for homes that note it: to be said before one is opened. */
@@ -69,7 +70,13 @@ export class MasterKeyHomes extends MasterKey {
   }
 
   async open({ create = true }: { readonly create?: boolean } = {}): Promise<void> {
-    await this.#homes.open(this.#homes.first, create);
+    try {
+      await this.#homes.open(this.#homes.first, create);
+      this.#isOpen = true;
+    } catch (error) {
+      this.#openFault = error;
+      throw error;
+    }
   }
 
   async state(): Promise<MasterKeyState> {
@@ -173,8 +180,11 @@ export class MasterKeyHomes extends MasterKey {
   }
 
   override async ping(): Promise<void> {
-    // Until the installation document has been read, a home that is not open yet shows a fault of the store, not of the key service.
-    if (this.#isStarting) return;
+    // Before the start has opened it, nothing here may: a probe would ask for a keyring that the first start is about to make.
+    if (!this.#isOpen) {
+      if (this.#openFault !== undefined) throw this.#openFault;
+      return;
+    }
     // By what was heard last: asking the store here would report a store that hangs as a fault of the key service.
     await (await this.#homes.serving(this.home)).ping();
   }

@@ -3,6 +3,8 @@ import { DomainError, SECOND, StartRefused } from '../../kernel';
 import { CLOSE_DEADLINE, OPERATION_DEADLINE, withDeadline } from '../deadline';
 import { BsonRow } from './mongo-rows';
 import { mongoFault } from './mongo-errors';
+import { lackingServer, lacksFeature } from './mongo-features';
+import { mongoReason } from './mongo-reason';
 import { refuseOtherGuarantees } from './mongo-url';
 import { type Hello, hasPeers, isWritable, readsFromPrimary } from './primary-only';
 
@@ -71,6 +73,7 @@ export class MongoConnection {
     try {
       return await (deadline === 'none' ? work() : withDeadline(work(), deadline));
     } catch (error) {
+      if (lacksFeature(error)) throw await lackingServer(error, this.#connection.db);
       throw mongoFault(error, collection);
     }
   }
@@ -180,7 +183,11 @@ export class MongoConnection {
 }
 
 const notPrimary = (): DomainError =>
-  new DomainError('store_unavailable', { detail: 'The store has no primary now.', retryAfterSeconds: 1 });
+  new DomainError('store_unavailable', {
+    detail: 'The store has no primary now.',
+    reason: 'MongoDB (MONGODB_URL): the server is not the primary',
+    retryAfterSeconds: 1,
+  });
 
 /** The driver's own text stays in the cause: it may repeat parts of the URL. */
 function connectFault(cause: unknown): Error {
@@ -188,7 +195,8 @@ function connectFault(cause: unknown): Error {
   if (cause instanceof Error && ['MongoParseError', 'MongoInvalidArgumentError'].includes(cause.name)) {
     return new StartRefused('MONGODB_URL is no connection string of MongoDB.', { cause });
   }
-  return new DomainError('store_unavailable', { detail: 'The store cannot be reached.', cause });
+  const reason = mongoReason(cause);
+  return new DomainError('store_unavailable', { detail: 'The store cannot be reached.', reason, cause });
 }
 
 /** As the driver sees rows: what their fields hold is checked by RowShape and by the seals, not by its types. */

@@ -1,6 +1,7 @@
 import { mongo } from 'mongoose';
 import { DomainError } from '../../kernel';
 import { DuplicateKey } from '../collection';
+import { mongoReason } from './mongo-reason';
 
 const DUPLICATE_KEY = 11000;
 const OUT_OF_DISK_SPACE = 14031;
@@ -83,5 +84,5 @@ function refusingIndex(error: mongo.MongoError): string {
 }
 
 function fault(code: 'store_unavailable' | 'storage_full', cause: unknown): DomainError {
-  return new DomainError(code, { detail: DETAIL, cause });
+  return new DomainError(code, { detail: DETAIL, reason: mongoReason(cause), cause });
 }

@@ -1,5 +1,6 @@
 import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { lacksFolderSync } from '../../../kernel';
 import { errnoOf } from './errno';
 
 /** Owner only: what these files hold is sealed, and still nobody else's. */
@@ -7,11 +8,14 @@ export const OWNER_ONLY = 0o600;
 
 /** Makes the names in a folder durable, as fsync of a file does it for its content. */
 export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
+  let folder: FileHandle | undefined;
   try {
+    folder = await open(path, 'r');
     await folder.sync();
+  } catch (error) {
+    if (!lacksFolderSync(error)) throw error;
   } finally {
-    await folder.close();
+    await folder?.close();
   }
 }
 

@@ -61,6 +61,24 @@ export class TransitKey {
     return { current, versions, destroyedBelow: typeof trimmed === 'number' ? trimmed : 0 };
   }
 
+  /**
+   * Looks at why Vault wrapped nothing with a version of ours. A version that it does not have (a Vault set back), or that
+   * its minimum is above, refuses every item: that is an outage, not a fault of the items.
+   * @throws DomainError `kms_unavailable`
+   */
+  async mustWrapWith(version: number): Promise<void> {
+    const { keys, min_encryption_version: least } = keyData(await this.#served(this.#read()));
+    if (typeof keys !== 'object' || keys === null || !(String(version) in keys)) {
+      throw unavailable(`no version ${version} in Vault`);
+    }
+    if (typeof least !== 'number' || least <= version) return;
+    const reason =
+      `${this.path}: min_encryption_version is ${least}, above version ${version}, which Coffer wraps with: ` +
+      'POST /keys/rotate adopts the newest version, or set it to 0';
+    this.#logger.error(reason);
+    throw unavailable(reason);
+  }
+
   /** The newest version then, where the answer says it: older releases answer without a body. */
   async rotate(): Promise<number | undefined> {
     const reply = await this.#served(this.session.request({ method: 'POST', path: `${this.path}/rotate` }));

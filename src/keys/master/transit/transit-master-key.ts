@@ -52,11 +52,10 @@ export class TransitMasterKey extends MasterKey {
         key_version: version,
       })),
     );
-    return answers.map((answer) => {
-      const wrapped = wrappedBy(answer, version);
-      if (wrapped === undefined) throw unavailable(`a wrap with version ${version} was refused`);
-      return wrapped;
-    });
+    const wrapped = answers.map((answer) => wrappedBy(answer, version)).filter((each) => each !== undefined);
+    if (wrapped.length === answers.length) return wrapped;
+    await this.#key.mustWrapWith(version);
+    throw unavailable(`a wrap with version ${version} was refused`);
   }
 
   async unwrap(items: readonly UnwrapItem[]): Promise<ItemResult<SecretBytes>[]> {
@@ -79,7 +78,7 @@ export class TransitMasterKey extends MasterKey {
         sound.map((item) => ({ ...ciphertextOf(item), key_version: version })),
       );
       const wrapped = answers.map((answer) => wrappedBy(answer, version));
-      if (wrapped.includes(undefined)) await this.#mustHave(version);
+      if (wrapped.includes(undefined)) await this.#key.mustWrapWith(version);
       return wrapped.map((value) => (value === undefined ? refusedItem('the wrap does not open') : accepted(value)));
     });
   }
@@ -156,12 +155,6 @@ export class TransitMasterKey extends MasterKey {
         ? (answers.next().value ?? refusedItem('no answer'))
         : refusedItem('not a wrap of that version'),
     );
-  }
-
-  /** A version that Vault does not have refuses every item: that is an outage (a Vault set back), not a fault of the items. */
-  async #mustHave(version: number): Promise<void> {
-    const { versions } = await this.state();
-    if (!versions.some((known) => known.version === version)) throw unavailable(`no version ${version} in Vault`);
   }
 }
 

@@ -1,5 +1,5 @@
 import vault from 'node-vault';
-import { DomainError } from '../../../kernel';
+import { DomainError, outageReason } from '../../../kernel';
 import type { AnswerHeaders, VaultTransport } from './vault-transport';
 
 /** The node has not yet seen the state of the storage, or the token, that the request names. */
@@ -101,10 +101,11 @@ const LONGEST_WAIT = 30;
 export class VaultUnavailable extends DomainError {
   /** `told`: seconds, where something said how long to wait. */
   constructor(
-    readonly reason: string,
+    override readonly reason: string,
     readonly told?: number,
   ) {
-    super('kms_unavailable', { detail: 'The key service cannot be reached.', retryAfterSeconds: told ?? USUAL_WAIT });
+    const detail = 'The key service cannot be reached.';
+    super('kms_unavailable', { detail, reason, retryAfterSeconds: told ?? USUAL_WAIT });
   }
 }
 
@@ -135,10 +136,19 @@ function answerOf(error: unknown): { statusCode: number; body: unknown } | undef
 
 function reasonOf(error: unknown): string {
   const answer = answerOf(error);
-  if (answer !== undefined) return `status ${answer.statusCode}`;
+  if (answer !== undefined) return statusReason(answer);
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'ERR_CANCELED') return NO_ANSWER;
-  return typeof code === 'string' ? code : 'no answer';
+  return outageReason(error) ?? (typeof code === 'string' ? code : 'no answer');
+}
+
+/** What Vault answers where it does not serve; the texts of its errors are looked at and not passed on. */
+function statusReason({ statusCode, body }: { readonly statusCode: number; readonly body: unknown }): string {
+  const texts = asBody(body).errors;
+  const says = (words: RegExp): boolean => Array.isArray(texts) && texts.some((text) => words.test(String(text)));
+  if (says(/\bsealed\b/i)) return `it is sealed (status ${statusCode})`;
+  if (says(/not (yet )?initialized/i)) return `it is not initialized (status ${statusCode})`;
+  return `status ${statusCode}`;
 }
 
 const asBody = (body: unknown): VaultBody => (typeof body === 'object' && body !== null ? body : {});

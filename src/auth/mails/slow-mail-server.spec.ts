@@ -1,0 +1,123 @@
+import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
+import { signUp } from '../../../test/support/accounts';
+import { expectProblem, expectStatus } from '../../../test/support/client';
+import { type Coffer, startCoffer } from '../../../test/support/coffer';
+
+/** A mail server that takes its time; what it has got so far. */
+class SlowPostbox {
+  readonly bodies: string[] = [];
+  readonly #server: SMTPServer;
+
+  constructor({ dotMs = 0, ...options }: SMTPServerOptions & { readonly dotMs?: number }) {
+    this.#server = new SMTPServer({
+      authOptional: true,
+      disabledCommands: ['AUTH', 'STARTTLS'],
+      onData: (stream, _session, done) => {
+        const chunks: Buffer[] = [];
+        stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+        stream.on('end', () => {
+          this.bodies.push(Buffer.concat(chunks).toString());
+          setTimeout(done, dotMs);
+        });
+      },
+      ...options,
+    });
+  }
+
+  async listen(): Promise<Record<string, string>> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    const { port } = this.#server.server.address() as { port: number };
+    return { SMTP_SERVER: '127.0.0.1', SMTP_PORT: String(port), SMTP_TLS: 'off', EMAIL_FROM: 'coffer@example.org' };
+  }
+
+  code(): string {
+    return /\b\d{6}\b/.exec(this.bodies.at(-1)?.split('\r\n\r\n')[1] ?? '')![0];
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => this.#server.close(() => resolve()));
+  }
+}
+
+async function withServer(
+  options: ConstructorParameters<typeof SlowPostbox>[0],
+  use: (coffer: Coffer, postbox: SlowPostbox) => Promise<void>,
+): Promise<void> {
+  const postbox = new SlowPostbox({ closeTimeout: 500, ...options });
+  const coffer = await startCoffer({ env: await postbox.listen() });
+  try {
+    await use(coffer, postbox);
+  } finally {
+    await coffer.close();
+    await postbox.close();
+  }
+}
+
+describe('A mail server that answers the last line after 7 seconds', () => {
+  it('gets one mail however often a code is asked for, and its code is good', async () => {
+    await withServer({ dotMs: 7_000 }, async (coffer, postbox) => {
+      const { person, client } = await signUp(coffer.client);
+      const { username } = person;
+      const asked = await Promise.all(Array.from({ length: 12 }, () => client.post('/send-otp', { username })));
+      expect(asked.map(({ status }) => status).sort()).toEqual([200, ...Array.from({ length: 11 }, () => 429)]);
+      expectProblem(await client.post('/send-otp', { username }), 429, 'too_many_attempts');
+      expect(postbox.bodies.length).toBe(1);
+      expectStatus(await client.post('/verify-otp', { username, otp: postbox.code() }), 200);
+    });
+  }, 120_000);
+});
+
+describe('A mail server that greets after 3 seconds', () => {
+  it('gets the mail, and its code is good', async () => {
+    await withServer({ onConnect: (_session, done) => void setTimeout(done, 3_000) }, async (coffer, postbox) => {
+      const { person, client } = await signUp(coffer.client);
+      const { username } = person;
+      expectStatus(await client.post('/send-otp', { username }), 200);
+      expectStatus(await client.post('/verify-otp', { username, otp: postbox.code() }), 200);
+    });
+  }, 120_000);
+});
+
+describe('A mail server that greets after 8 seconds', () => {
+  it('gets the mail although its request has ended, and no second one', async () => {
+    await withServer({ onConnect: (_session, done) => void setTimeout(done, 8_000) }, async (coffer, postbox) => {
+      const { person, client } = await signUp(coffer.client);
+      const { username } = person;
+      const answer = await client.post('/send-otp', { username });
+      expectProblem(answer, 503, 'mail_unavailable');
+      expectProblem(await client.post('/send-otp', { username }), 429, 'too_many_attempts');
+      await coffer.mails();
+      expect(postbox.bodies.length).toBe(1);
+      expectStatus(await client.post('/verify-otp', { username, otp: postbox.code() }), 200);
+    });
+  }, 120_000);
+});
+
+describe('A mail server that does not take a mail', () => {
+  it.each([
+    ['for good', 550, 1],
+    ['for now', 451, 2],
+  ] as const)(
+    '%s (%i) is asked %i times while the request waits',
+    async (_how, responseCode, tries) => {
+      let asked = 0;
+      const onRcptTo: SMTPServerOptions['onRcptTo'] = (_address, _session, done) => {
+        asked += 1;
+        if (asked < 2 || responseCode === 550) done(Object.assign(new Error('no'), { responseCode }));
+        else done();
+      };
+      await withServer({ onRcptTo }, async (coffer, postbox) => {
+        const { person, client } = await signUp(coffer.client);
+        const answer = await client.post('/send-otp', { username: person.username });
+        expect({ asked, mails: postbox.bodies.length, status: answer.status }).toEqual(
+          responseCode === 550 ? { asked: tries, mails: 0, status: 503 } : { asked: tries, mails: 1, status: 200 },
+        );
+        // What was not sent does not count: the next request is served like the first.
+        if (responseCode === 550) {
+          expectProblem(await client.post('/send-otp', { username: person.username }), 503, 'mail_unavailable');
+        }
+      });
+    },
+    120_000,
+  );
+});

@@ -1,0 +1,48 @@
+import { StartRefused } from '../kernel';
+import { Environment } from './env-reader';
+
+const NAME = /^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=/;
+const QUOTED = /^(['"`])(.*?)\1[ \t]*(?:#.*)?$/;
+
+/**
+ * What a file `.env` says: one `NAME=value` a line, with LF, CRLF or CR, with or without a byte order mark. A `#` begins a comment
+ * at the start of a line and behind a blank, and is itself anywhere else, as shells and Docker Compose have it. Quotes hold a
+ * value as it is. What may mean two things is refused, with the number of its line and never with the value: it may be a secret.
+ * @throws StartRefused
+ */
+export function parseEnvFile(bytes: Uint8Array, file = '.env'): Environment {
+  const found: Record<string, string> = {};
+  const lines = decoded(bytes, file).split(/\r\n|\n|\r/);
+  lines.forEach((line, at) => {
+    const text = line.trim();
+    if (text === '' || text.startsWith('#')) return;
+    const refuse: Refuse = (fault) => new StartRefused(`Line ${at + 1} of ${file} ${fault}.`);
+    const name = NAME.exec(text);
+    if (name?.[1] === undefined) throw refuse('is no NAME=value');
+    found[name[1]] = valueOf(text.slice(name[0].length), refuse);
+  });
+  return found;
+}
+
+type Refuse = (fault: string) => StartRefused;
+
+function decoded(bytes: Uint8Array, file: string): string {
+  try {
+    // Takes a byte order mark off. UTF-16 has one that is no UTF-8.
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new StartRefused(`${file} is not UTF-8: save it as UTF-8.`);
+  }
+}
+
+function valueOf(text: string, refuse: Refuse): string {
+  if (text.startsWith('#')) throw refuse('has a value that begins with #: quote it');
+  const value = text.trim();
+  if (!/^['"`]/.test(value)) return value.replace(/(^|[ \t])#.*$/, '').trim();
+  const [, quote, inner] = QUOTED.exec(value) ?? [];
+  if (inner === undefined) throw refuse('has a quote that does not end, or text behind it: quote the whole value');
+  if (quote === '"' && inner.includes('\\')) {
+    throw refuse("has a backslash between double quotes, which programs read differently: use ' quotes");
+  }
+  return inner;
+}

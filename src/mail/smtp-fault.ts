@@ -1,0 +1,42 @@
+import { outageReason } from '../kernel';
+import { MailNotTaken } from './mailer';
+
+interface SmtpError {
+  readonly code?: unknown;
+  readonly command?: unknown;
+  readonly response?: unknown;
+  readonly responseCode?: unknown;
+}
+
+/** Steps whose errors nodemailer makes itself, before anything was sent: another try would end the same. */
+const OWN_REFUSALS = new Set(['EENVELOPE', 'EMESSAGE']);
+
+/**
+ * What an error of the mail server means. Its text quotes the server, which quotes the address: only the kind, the step and the
+ * digits of the reply go on.
+ */
+export function notTaken(error: unknown): MailNotTaken {
+  const fault = (typeof error === 'object' && error !== null ? error : {}) as SmtpError;
+  const status = typeof fault.responseCode === 'number' ? fault.responseCode : undefined;
+  if (status !== undefined && status >= 400) {
+    return new MailNotTaken(status >= 500 ? 'refused' : 'deferred', `${step(fault)} was answered ${reply(fault)}`);
+  }
+  const code = String(fault.code ?? 'unknown');
+  if (OWN_REFUSALS.has(code)) return new MailNotTaken('refused', `the mail cannot be handed over (${code})`);
+  if (code === 'EAUTH') {
+    return new MailNotTaken('unreachable', 'it offers no login that SMTP_USERNAME and SMTP_PASSWORD serve for');
+  }
+  const reason = outageReason(error) ?? `no connection, or it broke (${code})`;
+  return new MailNotTaken('unreachable', code === 'ETLS' ? `${reason}; SMTP_TLS must fit the port` : reason);
+}
+
+/** The step as the protocol names it, without what followed the command's name. */
+function step({ command }: SmtpError): string {
+  const name = /^(CONN|EHLO|HELO|STARTTLS|AUTH|MAIL FROM|RCPT TO|DATA)\b/.exec(String(command ?? ''))?.[1];
+  if (name === 'AUTH') return 'the login (SMTP_USERNAME, SMTP_PASSWORD)';
+  return name === undefined || name === 'CONN' ? 'the connection' : name;
+}
+
+/** The reply's code and its enhanced status code (RFC 3463), without its text. */
+const reply = ({ response, responseCode }: SmtpError): string =>
+  /^\d{3}(?:[ -]\d\.\d{1,3}\.\d{1,3}\b)?/.exec(String(response ?? ''))?.[0] ?? String(responseCode);

@@ -1,0 +1,42 @@
+import { mongo } from 'mongoose';
+import { StartRefused } from '../../kernel';
+
+/** CommandNotFound, CommandNotSupported, NotImplemented, and what Amazon's server calls an unsupported feature. */
+const LACKS: ReadonlySet<unknown> = new Set([59, 115, 238, 303]);
+const FEATURES: Readonly<Record<string, string>> = {
+  partialFilterExpression: 'partial indexes (partialFilterExpression)',
+  expireAfterSeconds: 'indexes with an expiry (expireAfterSeconds)',
+};
+/** A name of MongoDB's protocol, as an option or a command: nothing else of a server's text goes into a line. */
+const NAMED = /(?:option|command|stage|supported:?|cmd:?|operator)\W{1,4}(\$?[a-zA-Z]{3,40})\b/i;
+
+/** The server speaks MongoDB's protocol and lacks a part of it. */
+export const lacksFeature = (error: unknown): boolean =>
+  error instanceof mongo.MongoServerError &&
+  (LACKS.has(error.code) || /^Index option "\w+" is (not implemented yet|unknown)/.test(error.message));
+
+/** The one line for the operator, with the server's own name. */
+export async function lackingServer(error: unknown, db: mongo.Db | undefined): Promise<StartRefused> {
+  const feature = featureOf(error instanceof Error ? error.message : '');
+  return new StartRefused(
+    `${await nameOf(db)} at MONGODB_URL lacks ${feature}, which Coffer needs: ` +
+      'use MongoDB 7 or later (docs/operations.md lists what was tried).',
+    { cause: error },
+  );
+}
+
+function featureOf(text: string): string {
+  const known = Object.keys(FEATURES).find((name) => text.includes(name));
+  return (known !== undefined ? FEATURES[known] : NAMED.exec(text)?.[1]) ?? 'a part of the protocol';
+}
+
+/** Servers of others say MongoDB's version for their own; some name themselves beside it. */
+async function nameOf(db: mongo.Db | undefined): Promise<string> {
+  const info: Readonly<Record<string, unknown>> = (await db?.command({ buildInfo: 1 }).catch(() => undefined)) ?? {};
+  const ferretdb = info['ferretdb'] as { readonly version?: unknown } | undefined;
+  const version = info['ferretdbVersion'] ?? ferretdb?.version;
+  if (typeof version === 'string') return `FerretDB ${printable(version)}`;
+  return `The server (it says MongoDB ${printable(String(info['version'] ?? 'without a version'))})`;
+}
+
+const printable = (text: string): string => text.replace(/[^\w.+ -]/g, '').slice(0, 40);
