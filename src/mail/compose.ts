@@ -16,7 +16,8 @@ const NEWLINES = { lf: createTransport(composing('unix')), crlf: createTransport
  */
 export async function composed(mail: Mail, from: MailConfig['from'], newline: 'lf' | 'crlf'): Promise<ComposedMail> {
   const { message, envelope } = await NEWLINES[newline].sendMail({
-    from,
+    // A copy: the library writes into what it is given.
+    from: { ...from },
     to: { name: '', address: mail.to },
     subject: mail.subject,
     text: mail.text,

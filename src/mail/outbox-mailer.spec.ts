@@ -20,7 +20,11 @@ let mailer: OutboxMailer;
 beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'coffer-outbox-'));
   clock = new FixedClock();
-  mailer = new OutboxMailer(join(dataDir, 'outbox'), { name: 'Coffer', address: 'coffer@example.org' }, clock);
+  mailer = new OutboxMailer(
+    join(dataDir, 'outbox'),
+    Object.freeze({ name: 'Coffer', address: 'coffer@example.org' }),
+    clock,
+  );
 });
 afterEach(() => rm(dataDir, { recursive: true, force: true }));
 

@@ -71,7 +71,7 @@ const mailerFor = (port: number, change: Partial<SmtpConfig> = {}): SmtpMailer =
     host: '127.0.0.1',
     port,
     login: undefined,
-    from: { name: 'Coffer', address: 'coffer@example.org' },
+    from: Object.freeze({ name: 'Coffer', address: 'coffer@example.org' }),
     tls: 'off',
     timeoutMs: 30_000,
     clientName: 'vault.example.org',

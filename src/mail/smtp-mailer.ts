@@ -26,39 +26,42 @@ export class SmtpMailer extends Mailer {
   }
 
   /** Once the last line went out, whatever ends the connection but an answer leaves the mail sent (RFC 5321, 6.1). */
-  #deliver(mail: ComposedMail, { signal, handedOver }: SendOptions): Promise<'confirmed' | 'unconfirmed'> {
+  async #deliver(mail: ComposedMail, { signal, handedOver }: SendOptions): Promise<'confirmed' | 'unconfirmed'> {
     const connection = new SMTPConnection(connectionOptions(this.config));
     let isOut = false;
+    let isOver = false;
     const lastLine = (): void => {
       isOut = true;
       handedOver?.();
     };
-    return new Promise<'confirmed' | 'unconfirmed'>((resolve, reject) => {
-      const end = (error: unknown): void => {
-        const fault = error instanceof MailNotTaken ? error : notTaken(error);
-        if (isOut && fault.fault === 'unreachable') resolve('unconfirmed');
-        else reject(fault);
-      };
-      const late = setTimeout(() => end(noAnswer(this.config)), this.config.timeoutMs);
-      const aborted = (): void => end(new MailNotTaken('unreachable', 'the service stops'));
-      signal?.addEventListener('abort', aborted, { once: true });
-      if (signal?.aborted === true) aborted();
-      void conversation(connection, this.config, mail, lastLine)
-        .then(() => resolve('confirmed'), end)
-        .finally(() => {
-          clearTimeout(late);
-          signal?.removeEventListener('abort', aborted);
-        });
-    }).then(
-      (outcome) => {
-        hangUp(connection, outcome === 'confirmed');
-        return outcome;
-      },
-      (error: unknown) => {
-        hangUp(connection, false);
-        throw error;
-      },
-    );
+    try {
+      await before(this.config, signal, conversation(connection, this.config, mail, lastLine));
+      isOver = true;
+      return 'confirmed';
+    } catch (error) {
+      const fault = error instanceof MailNotTaken ? error : notTaken(error);
+      if (isOut && fault.fault === 'unreachable') return 'unconfirmed';
+      throw fault;
+    } finally {
+      hangUp(connection, isOver);
+    }
+  }
+}
+
+/** What `work` gives, unless the time of the try is over or the service stops before. */
+async function before(config: SmtpConfig, signal: AbortSignal | undefined, work: Promise<void>): Promise<void> {
+  const end = new AbortController();
+  const ended = new Promise<never>((_resolve, reject) => {
+    const late = setTimeout(() => reject(noAnswer(config)), config.timeoutMs);
+    end.signal.addEventListener('abort', () => clearTimeout(late));
+    const stops = (): void => reject(new MailNotTaken('unreachable', 'the service stops'));
+    signal?.addEventListener('abort', stops, { signal: end.signal });
+    if (signal?.aborted === true) stops();
+  });
+  try {
+    await Promise.race([ended, work]);
+  } finally {
+    end.abort();
   }
 }
 

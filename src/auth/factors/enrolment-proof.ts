@@ -22,14 +22,14 @@ export class EnrolmentProof {
   async mailbox({ sessionId }: Principal, otp: string): Promise<void> {
     const challenge = await this.challenges.ofSession(sessionId, 'enable-email');
     await this.#counted(sessionId, async () => {
-      if (challenge === undefined || !(await this.emailCodes.matches(challenge, bare(otp)))) return false;
+      if (challenge === undefined || !(await this.emailCodes.matches(challenge, otp))) return false;
       return this.challenges.consume(challenge);
     });
   }
 
   /** @throws as `mailbox`; `not_found` where no secret is pending. */
   totpSecret({ sessionId, userId }: Principal, otp: string): Promise<void> {
-    return this.#counted(sessionId, () => this.totp.confirm(userId, bare(otp)));
+    return this.#counted(sessionId, () => this.totp.confirm(userId, otp));
   }
 
   async #counted(sessionId: string, check: () => Promise<boolean>): Promise<void> {
@@ -40,5 +40,3 @@ export class EnrolmentProof {
     if (!isRight) throw new DomainError('otp_failed', { detail: 'The code is wrong, used or too old.' });
   }
 }
-
-const bare = (otp: string): string => otp.replace(/\s/g, '');

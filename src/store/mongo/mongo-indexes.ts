@@ -2,8 +2,8 @@ import { mongo } from 'mongoose';
 
 type IndexKeys = Readonly<Record<string, 1 | -1>>;
 
-/** What servers that speak MongoDB's protocol answer to an option that they do not know: FailedToParse, InvalidOptions, an unknown field. */
-const UNKNOWN_OPTION: ReadonlySet<unknown> = new Set([9, 72, 40415]);
+/** What servers that speak MongoDB's protocol answer to an option that they do not know: FailedToParse, InvalidOptions, an unknown field, not supported. */
+const UNKNOWN_OPTION: ReadonlySet<unknown> = new Set([9, 72, 115, 238, 303, 40415]);
 const MAJORITY = { commitQuorum: 'majority' } as const;
 
 /**
