@@ -22,8 +22,9 @@ class Postbox {
   readonly letters: Letter[] = [];
   readonly server: SMTPServer;
 
-  constructor() {
+  constructor({ secure = false } = {}) {
     this.server = new SMTPServer({
+      secure,
       key: readFileSync(KEY),
       cert: readFileSync(CERTIFICATE),
       onAuth: ({ username, password }, _session, done) =>
@@ -40,6 +41,10 @@ class Postbox {
 
   async listen(): Promise<number> {
     await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve));
+    return this.port;
+  }
+
+  get port(): number {
     return (this.server.server.address() as { port: number }).port;
   }
 
@@ -91,6 +96,16 @@ describe('Mail over SMTP', () => {
     );
   });
 
+  it('goes out over TLS from the first byte on any port, where SMTP_TLS is implicit', async () => {
+    const implicit = new Postbox({ secure: true });
+    await service.restart({ SMTP_PORT: String(await implicit.listen()), SMTP_TLS: 'implicit' });
+    const { person, client: session } = await signUp(client);
+    expectStatus(await session.post('/send-otp', { username: person.username }), 200);
+    expect(implicit.letters).toMatchObject([{ to: person.email, secure: true, user: 'coffer' }]);
+    await service.restart({ SMTP_PORT: String(postbox.port), SMTP_TLS: undefined });
+    await implicit.close();
+  });
+
   it('leaves neither address nor code nor password in the log', async () => {
     const { person, client: session } = await signUp(client);
     await session.post('/send-otp', { username: person.username });
@@ -117,6 +132,7 @@ describe('With a mail server that is down', () => {
       expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
       expect(answer.text).not.toContain(person.email);
     }
+    expect(service.logs()).toContain('did not take a mail: the connection is refused (ECONNREFUSED)');
   });
 
   it('logs nobody in without the code, and says that none was sent', async () => {
