@@ -1,3 +1,5 @@
+import './config/thread-pool';
+
 /** The one entry point: the service and its commands. Each is loaded for itself, so that help costs little. */
 
 const HELP = `Usage: coffer-server [COMMAND [ARGUMENTS]]

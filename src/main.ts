@@ -1,3 +1,4 @@
+import './config/thread-pool';
 import 'reflect-metadata';
 import { banner } from './banner';
 import { loadConfig } from './config';

@@ -8,7 +8,7 @@ import { EnvReader, Environment, refused } from './env-reader';
 import { connectionLimits, isNetwork, rateLimits as rateLimitsOf } from './limits';
 import { mail } from './mail';
 import { Secrets } from './secrets';
-import { sizeThreadPool, threads } from './threads';
+import { threads } from './threads';
 
 export interface LoadOptions {
   /** Makes a secret of at least 256 bits, as text. */
@@ -29,7 +29,6 @@ const MASTER_KEYS = ['transit', 'kv', 'local'] as const;
 
 /**
  * The configuration from the environment; below it stands the file that COFFER_ENV_FILE names, or `.env` in the working directory.
- * Sizes libuv's thread pool, so every program calls this before its first asynchronous work.
  * @throws StartRefused naming the variable and the rule.
  */
 export function loadConfig(options: LoadOptions): Config {
@@ -40,7 +39,6 @@ export function loadConfig(options: LoadOptions): Config {
   const sources: Sources = { env, secrets, production };
   refuseLaterCapabilities(env);
   const pool = threads(env);
-  if (options.env === undefined) sizeThreadPool(pool);
   const config = {
     production,
     dataDir,
@@ -56,7 +54,8 @@ export function loadConfig(options: LoadOptions): Config {
   });
 }
 
-function environment(): Environment {
+/** The environment of this process over the file of variables. @throws StartRefused */
+export function environment(): Environment {
   const file = envFile(process.env);
   return { ...(existsSync(file) ? parseEnvFile(readFileSync(file), basename(file)) : {}), ...process.env };
 }

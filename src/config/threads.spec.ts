@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EnvReader } from './env-reader';
@@ -43,4 +43,9 @@ describe('A file read', () => {
     const said = execFileSync(process.execPath, args, { cwd: folder, env, encoding: 'utf8', timeout: 240_000 });
     expect(said.trim()).toBe('15 slots taken, the file was read');
   }, 300_000);
+});
+
+it.each(['coffer-server.ts', 'main.ts'])('src/%s sizes the pool before it loads anything else', (name) => {
+  const [first] = /^import .*$/m.exec(readFileSync(join(__dirname, '..', name), 'utf8')) ?? [];
+  expect(first).toBe("import './config/thread-pool';");
 });

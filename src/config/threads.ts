@@ -21,8 +21,3 @@ export function threads(env: EnvReader, cores = availableParallelism()): Threads
   const pool = env.whole('UV_THREADPOOL_SIZE', LEAST_THREADS, MOST_THREADS, wanted + FILE_THREADS);
   return { pool, hashing: Math.min(wanted, pool - LEAST_FILE_THREADS) };
 }
-
-/** libuv reads the variable at the pool's first use, which no import makes: tests hold that. */
-export function sizeThreadPool({ pool }: Threads): void {
-  process.env['UV_THREADPOOL_SIZE'] = String(pool);
-}

@@ -2,10 +2,10 @@ import { outageReason } from '../kernel';
 import { MailNotTaken } from './mailer';
 
 interface SmtpError {
-  readonly code?: unknown;
-  readonly command?: unknown;
-  readonly response?: unknown;
-  readonly responseCode?: unknown;
+  readonly code?: string;
+  readonly command?: string | false;
+  readonly response?: string | false;
+  readonly responseCode?: number;
 }
 
 /** Steps whose errors nodemailer makes itself, before anything was sent: another try would end the same. */
@@ -21,7 +21,7 @@ export function notTaken(error: unknown): MailNotTaken {
   if (status !== undefined && status >= 400) {
     return new MailNotTaken(status >= 500 ? 'refused' : 'deferred', `${step(fault)} was answered ${reply(fault)}`);
   }
-  const code = String(fault.code ?? 'unknown');
+  const code = fault.code ?? 'unknown';
   if (OWN_REFUSALS.has(code)) return new MailNotTaken('refused', `the mail cannot be handed over (${code})`);
   if (code === 'EAUTH') {
     return new MailNotTaken('unreachable', 'it offers no login that SMTP_USERNAME and SMTP_PASSWORD serve for');
@@ -32,11 +32,11 @@ export function notTaken(error: unknown): MailNotTaken {
 
 /** The step as the protocol names it, without what followed the command's name. */
 function step({ command }: SmtpError): string {
-  const name = /^(CONN|EHLO|HELO|STARTTLS|AUTH|MAIL FROM|RCPT TO|DATA)\b/.exec(String(command ?? ''))?.[1];
+  const name = /^(CONN|EHLO|HELO|STARTTLS|AUTH|MAIL FROM|RCPT TO|DATA)\b/.exec(command || '')?.[1];
   if (name === 'AUTH') return 'the login (SMTP_USERNAME, SMTP_PASSWORD)';
   return name === undefined || name === 'CONN' ? 'the connection' : name;
 }
 
 /** The reply's code and its enhanced status code (RFC 3463), without its text. */
 const reply = ({ response, responseCode }: SmtpError): string =>
-  /^\d{3}(?:[ -]\d\.\d{1,3}\.\d{1,3}\b)?/.exec(String(response ?? ''))?.[0] ?? String(responseCode);
+  /^\d{3}(?:[ -]\d\.\d{1,3}\.\d{1,3}\b)?/.exec(response || '')?.[0] ?? String(responseCode);

@@ -28,22 +28,21 @@ export class SmtpMailer extends Mailer {
   /** Once the last line went out, whatever ends the connection but an answer leaves the mail sent (RFC 5321, 6.1). */
   async #deliver(mail: ComposedMail, { signal, handedOver }: SendOptions): Promise<'confirmed' | 'unconfirmed'> {
     const connection = new SMTPConnection(connectionOptions(this.config));
-    let isOut = false;
-    let isOver = false;
+    const mark = { isOut: false, isOver: false };
     const lastLine = (): void => {
-      isOut = true;
+      mark.isOut = true;
       handedOver?.();
     };
     try {
       await before(this.config, signal, conversation(connection, this.config, mail, lastLine));
-      isOver = true;
+      mark.isOver = true;
       return 'confirmed';
     } catch (error) {
       const fault = error instanceof MailNotTaken ? error : notTaken(error);
-      if (isOut && fault.fault === 'unreachable') return 'unconfirmed';
+      if (mark.isOut && fault.fault === 'unreachable') return 'unconfirmed';
       throw fault;
     } finally {
-      hangUp(connection, isOver);
+      hangUp(connection, mark.isOver);
     }
   }
 }
@@ -98,7 +97,10 @@ async function conversation(
 
 /** QUIT only after an answer to the mail: in the middle of one it would become a part of it. */
 function hangUp(connection: SMTPConnection, isOver: boolean): void {
-  if (!isOver) return connection.close();
+  if (!isOver) {
+    connection.close();
+    return;
+  }
   connection.quit();
   setTimeout(() => connection.close(), SECOND / 2).unref();
 }

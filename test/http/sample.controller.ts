@@ -2,7 +2,7 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Req
 import { Type } from 'class-transformer';
 import { IsInt, IsString, ValidateNested } from 'class-validator';
 import { FastifyReply, FastifyRequest } from 'fastify';
-import { Caller, MaxLength, OptionalCaller, PageQueryDto, Policy } from '../../src/http';
+import { type AskedCaller, Caller, MaxLength, OptionalCaller, PageQueryDto, Policy } from '../../src/http';
 import { DomainError, Principal } from '../../src/kernel';
 import { currentRequestId } from '../../src/observability';
 
@@ -51,8 +51,8 @@ export class SampleController {
 
   @Get('maybe')
   @Policy({ access: 'optional' })
-  maybe(@OptionalCaller() caller: Principal | undefined): object {
-    return { user: caller?.userId ?? null };
+  maybe(@OptionalCaller() caller: AskedCaller): object {
+    return { user: caller()?.userId ?? null };
   }
 
   @Post('admin')

@@ -22,7 +22,7 @@ export class MasterKeyHomes extends MasterKey {
   #spans: readonly HomeSpan[] | undefined;
   /** Whether the start has opened the backend, and what the last try to met. */
   #isOpen = false;
-  #openFault: unknown;
+  #openFault: Error | undefined;
 
   /** The first one is that of MASTER_KEY. */
   constructor(homes: readonly [MasterKey, ...MasterKey[]]) {
@@ -74,7 +74,7 @@ export class MasterKeyHomes extends MasterKey {
       await this.#homes.open(this.#homes.first, create);
       this.#isOpen = true;
     } catch (error) {
-      this.#openFault = error;
+      this.#openFault = error as Error;
       throw error;
     }
   }

@@ -36,7 +36,8 @@ async function nameOf(db: mongo.Db | undefined): Promise<string> {
   const ferretdb = info['ferretdb'] as { readonly version?: unknown } | undefined;
   const version = info['ferretdbVersion'] ?? ferretdb?.version;
   if (typeof version === 'string') return `FerretDB ${printable(version)}`;
-  return `The server (it says MongoDB ${printable(String(info['version'] ?? 'without a version'))})`;
+  return `The server (it says MongoDB ${printable(info['version'])})`;
 }
 
-const printable = (text: string): string => text.replace(/[^\w.+ -]/g, '').slice(0, 40);
+const printable = (text: unknown): string =>
+  typeof text === 'string' ? text.replace(/[^\w.+ -]/g, '').slice(0, 40) : 'of no version';
