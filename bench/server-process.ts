@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { request } from 'undici';
 
 /** The service with the baseline beside it, in a process of its own. */
 export interface BenchServer {
@@ -28,6 +30,7 @@ export async function startBenchServer(changes: Readonly<Record<string, string>>
     cwd: dataDir,
   });
   const url = await answered<string>(child, 'url');
+  await ready(url);
   return {
     url,
     memoryGrowth: async (work) => {
@@ -42,6 +45,16 @@ export async function startBenchServer(changes: Readonly<Record<string, string>>
       rmSync(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** It listens before its start is done, so that it can say what it waits for. */
+async function ready(url: string): Promise<void> {
+  for (;;) {
+    const answer = await request(`${url}/readyz`);
+    await answer.body.dump();
+    if (answer.statusCode === 200) return;
+    await sleep(20);
+  }
 }
 
 async function ask(child: ChildProcess, question: 'collect' | 'highest'): Promise<number> {
