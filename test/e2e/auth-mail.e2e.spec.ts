@@ -18,6 +18,9 @@ interface Letter {
   readonly user: unknown;
 }
 
+// A first start builds, and a machine under load takes its time for that.
+jest.setTimeout(180_000);
+
 class Postbox {
   readonly letters: Letter[] = [];
   readonly server: SMTPServer;
