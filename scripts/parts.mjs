@@ -6,10 +6,13 @@
 //   moto        a server of the S3 API                          moto[server]
 // With --bench also, built by Go where there is one, into .parts/bin:
 //   versitygw   an S3 server over a folder, fast enough to measure against
+// With --long also, what the long form of the tests uses where it can be had:
+//   node24      the runtime of the image, from npm, into .parts/node24    node@24
+//   nginx, caddy, prometheus (promtool), from Debian by apt-get download, unpacked into .parts/debian
 // Safe to repeat, and fast when nothing is left to do. Suites whose part is missing are skipped aloud; see test/support/parts.ts.
 // Exit code: 0 when all parts are there, 3 when some are missing (each named with the reason), so that callers may decide.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -28,6 +31,10 @@ export const PARTS = {
   'python-esdk': 'aws-encryption-sdk==4.0.7',
   moto: 'moto[server]==5.2.5',
 };
+
+/** The runtime of the image (Dockerfile). */
+const NODE_24 = 'node@24.21.0';
+const DEBIAN = { nginx: 'usr/sbin/nginx', caddy: 'usr/bin/caddy', prometheus: 'usr/bin/promtool' };
 
 const VERSITYGW = 'github.com/versity/versitygw/cmd/versitygw@v1.8.0';
 
@@ -102,6 +109,48 @@ function buildVersitygw() {
   return built.status === 0 ? undefined : `go could not build ${VERSITYGW}: ${lastLine(built)}`;
 }
 
+/** Outside node_modules: the tests' own packages stay those of the lock file. */
+function installNode24() {
+  const target = join(folder, 'node24');
+  if (readManifest().node24 === NODE_24 && existsSync(join(target, 'node_modules/node/bin/node'))) return undefined;
+  const args = ['install', '--prefix', target, '--no-save', '--no-audit', '--no-fund', '--silent', NODE_24];
+  const installed = spawnSync('npm', args, { encoding: 'utf8', timeout: 600_000, shell: process.platform === 'win32' });
+  const node = join(target, 'node_modules/node/bin/node');
+  const works = installed.status === 0 && spawnSync(node, ['--version'], { stdio: 'ignore' }).status === 0;
+  if (works) writeFileSync(manifest, `${JSON.stringify({ ...readManifest(), node24: NODE_24 }, undefined, 2)}\n`);
+  return works ? undefined : `npm could not install ${NODE_24}: ${lastLine(installed)}`;
+}
+
+/** Unpacked and not installed: it takes no rights, and starts no server. Whether a program runs shows whether its libraries are there. */
+function unpackDebian(name) {
+  const target = join(folder, 'debian');
+  const program = join(target, DEBIAN[name]);
+  if (existsSync(program)) return undefined;
+  const work = join(folder, `debian-${name}`);
+  mkdirSync(work, { recursive: true });
+  const fetched = spawnSync('apt-get', ['download', name], { cwd: work, encoding: 'utf8', timeout: 300_000 });
+  const packages = readdirSync(work).filter((file) => file.endsWith('.deb'));
+  const unpacked = packages.map((file) => spawnSync('dpkg', ['-x', join(work, file), target], { encoding: 'utf8' }));
+  rmSync(work, { recursive: true, force: true });
+  if (fetched.status !== 0 || unpacked.length === 0) return `apt-get could not download ${name}: ${lastLine(fetched)}`;
+  const asked = spawnSync(program, [name === 'nginx' ? '-v' : name === 'caddy' ? 'version' : '--version'], {
+    stdio: 'ignore',
+  });
+  if (asked.status === 0) return undefined;
+  rmSync(program, { force: true });
+  return `${name} of Debian does not run on this machine`;
+}
+
+/** Installs what the long form of the tests uses where it can be had. Returns what could not be had, each with its reason. */
+export function installLongParts(log = () => undefined) {
+  return locked(() => {
+    log('installing Node 24, nginx, caddy and promtool where they can be had ...');
+    const reasons = { node24: installNode24() };
+    for (const name of Object.keys(DEBIAN)) reasons[name] = unpackDebian(name);
+    return Object.fromEntries(Object.entries(reasons).filter(([, reason]) => reason !== undefined));
+  });
+}
+
 function lastLine(result) {
   const text = result.error?.message ?? `${result.stdout}\n${result.stderr}`;
   return text.trim().split('\n').at(-1) ?? 'no output';
@@ -134,6 +183,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const reason = buildVersitygw();
     if (reason) reasons.versitygw = reason;
   }
+  if (process.argv.includes('--long')) Object.assign(reasons, await installLongParts((line) => console.log(line)));
   for (const [part, reason] of Object.entries(reasons)) console.log(`missing: ${part} (${reason})`);
   if (Object.keys(reasons).length === 0) console.log(`parts are in place: ${Object.keys(PARTS).join(', ')}`);
   process.exitCode = Object.keys(reasons).length === 0 ? 0 : 3;

@@ -1,15 +1,15 @@
 #!/usr/bin/env node
 // `npm test`: installs the parts, runs the checks, builds, runs all jest suites and the Postman walk against a live service.
 // The last line is `N passed, N failed` (with `, N skipped` where suites were skipped; the lines above it say which and why).
-//   --long          the long forms of kills, fuzzing and soak, and the two commands in a fresh clone (npm run test:long)
+//   --long          the long forms of kills, fuzzing and soak, the suites on Node 24, and the two commands in a fresh clone (npm run test:long)
 //   CI=true         a missing part is a failure
 //   COFFER_VECTORS  folder of published test vectors; without it those suites are skipped
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from './lib/live-service.mjs';
-import { installParts } from './parts.mjs';
+import { installLongParts, installParts } from './parts.mjs';
 
 const long = process.argv.includes('--long');
 const strict = process.env.CI === 'true';
@@ -61,6 +61,9 @@ async function parts() {
     say(`missing part: ${part} (${reason})`);
     if (strict) count(`part ${part}`, false);
   }
+  if (!long) return;
+  const missing = await installLongParts(say);
+  for (const [part, reason] of Object.entries(missing)) say(`missing part of the long form: ${part} (${reason})`);
 }
 
 async function check(name, path, args) {
@@ -91,15 +94,15 @@ async function openApi() {
   count('check: the OpenAPI document', ok);
 }
 
-async function jest() {
-  say(`jest: unit, contract, architecture, end to end, faults (${long ? 'long' : 'short'} form)`);
+const SUITES = { COFFER_BUILT: '1', COFFER_LONG: long ? '1' : '', NODE_NO_WARNINGS: '1' };
+
+async function jest({ node = process.execPath, env = SUITES, label = '' } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'coffer-test-'));
   const file = join(folder, 'jest.json');
-  const env = { COFFER_BUILT: '1', COFFER_LONG: long ? '1' : '', NODE_NO_WARNINGS: '1' };
   const args = ['--ci', '--json', `--outputFile=${file}`, '--testLocationInResults=false'];
-  const code = await run(process.execPath, [bin('jest/bin/jest.js'), ...args], env);
+  const code = await run(node, [bin('jest/bin/jest.js'), ...args], env);
   try {
-    readJest(JSON.parse(readFileSync(file, 'utf8')));
+    readJest(JSON.parse(readFileSync(file, 'utf8')), label);
   } catch (error) {
     count(`jest gave no results: ${error.message}`, false);
   }
@@ -107,9 +110,9 @@ async function jest() {
   if (code !== 0 && failures.length === 0) count('jest ended with an error', false);
 }
 
-function readJest(results) {
+function readJest(results, label) {
   for (const file of results.testResults) {
-    const name = file.name.replace(`${root}/`, '');
+    const name = `${label}${file.name.replace(`${root}/`, '')}`;
     if (file.assertionResults.length === 0 && file.status === 'failed') count(`${name} could not run`, false);
     for (const test of file.assertionResults) {
       const title = `${name}: ${[...test.ancestorTitles, test.title].join(' > ')}`;
@@ -125,6 +128,19 @@ function skipped(title, file) {
   const reason = /\[skipped: ([^\]]+)\]/.exec(title)?.[1] ?? 'no reason given';
   if (!skips.has(reason)) skips.set(reason, new Set());
   skips.get(reason).add(file);
+}
+
+/** The suites once more on the runtime of the image, in their short form. */
+async function jestOnNode24() {
+  const node = join(root, '.parts/node24/node_modules/node/bin/node');
+  if (!existsSync(node)) {
+    say('skipped: the suites on Node 24, which is not there');
+    total.skipped += 1;
+    return;
+  }
+  say('jest on Node 24: the suites in their short form');
+  const env = { COFFER_BUILT: '1', COFFER_LONG: '', NODE_NO_WARNINGS: '1' };
+  await jest({ node, env, label: 'on Node 24: ' });
 }
 
 async function postman() {
@@ -161,8 +177,10 @@ await parts();
 await checks();
 if (await build()) {
   await openApi();
+  say(`jest: unit, contract, architecture, end to end, faults (${long ? 'long' : 'short'} form)`);
   await jest();
   await postman();
+  if (long) await jestOnNode24();
   if (long) await freshClone();
 }
 summary();

@@ -11,6 +11,7 @@ import { S3BlobStore } from './blobs/s3';
 import { BlobStoreName, CONFIG, Config, MasterKeyConfig } from './config';
 import { sha256Stream } from './crypto';
 import { FilesModule, OwnedFiles, OwnedUploads } from './files';
+import { ProcessFigures } from './figures';
 import { HealthModule } from './health';
 import { AnswerSealer, HttpModule, OwnedAnswers } from './http';
 import { JobsModule, Scheduler } from './jobs';
@@ -26,8 +27,8 @@ import { SystemKeys } from './keys/system';
 import { UserKeyHome, UserKeySweeper, UserKeysModule } from './keys/user';
 import { OwnerNames, UserKeyHomes } from './keys/user/homes';
 import { VaultUserKeyHome } from './keys/user/in-vault';
-import { Mailer, OutboxMailer, SmtpMailer } from './mail';
-import { ObservabilityModule } from './observability';
+import { CountedMailer, Mailer, OutboxMailer, SmtpMailer } from './mail';
+import { Metrics, ObservabilityModule } from './observability';
 import { OwnedRecords, SensitiveDataModule } from './sensitive-data';
 import { OwnedLinks, OwnedSharing, SharingModule } from './sharing';
 import { OpenedKeys, Startup } from './startup';
@@ -75,9 +76,9 @@ const engineOf = ({ store, dataDir }: Config, clock: Clock): Store =>
   store.engine === 'mongo' ? new MongoStore(store) : new EmbeddedStore(join(dataDir, 'store'), clock);
 
 /** What a process keeps in Vault shares one login. */
-function vaultOf({ masterKey, otherMasterKeys, userKeys }: Config): VaultSession | undefined {
-  if (userKeys.vault !== undefined) return openVault(userKeys.vault);
-  for (const home of [masterKey, ...otherMasterKeys]) if (home.home !== 'local') return openVault(home);
+function vaultOf({ masterKey, otherMasterKeys, userKeys }: Config, metrics: Metrics): VaultSession | undefined {
+  if (userKeys.vault !== undefined) return openVault(userKeys.vault, metrics.vault);
+  for (const home of [masterKey, ...otherMasterKeys]) if (home.home !== 'local') return openVault(home, metrics.vault);
   return undefined;
 }
 
@@ -108,8 +109,10 @@ const userKeyHomesOf = (
 ): UserKeyHomes =>
   new UserKeyHomes(store, vault && new VaultUserKeyHome(session ?? openVault(vault), vault.kvMount), names, masterKey);
 
-const mailerOf = ({ mail, dataDir }: Config, clock: Clock): Mailer =>
-  mail.kind === 'smtp' ? new SmtpMailer(mail) : new OutboxMailer(join(dataDir, 'outbox'), mail.from, clock);
+function mailerOf({ mail, dataDir }: Config, clock: Clock, metrics: Metrics): Mailer {
+  if (mail.kind === 'smtp') return new CountedMailer(new SmtpMailer(mail), metrics);
+  return new CountedMailer(new OutboxMailer(join(dataDir, 'outbox'), mail.from, clock), metrics);
+}
 
 /** All that this process is set up for: which of them holds the blobs is in the installation document. */
 function blobStoresOf({ dataDir, blobs, production }: Config, engine: Store): ReadonlyMap<string, BlobStore> {
@@ -123,7 +126,7 @@ function blobStoresOf({ dataDir, blobs, production }: Config, engine: Store): Re
 const adapters: readonly Provider[] = [
   { provide: Clock, useClass: SystemClock },
   { provide: ENGINE, inject: [CONFIG, Clock], useFactory: engineOf },
-  { provide: VAULT, inject: [CONFIG], useFactory: vaultOf },
+  { provide: VAULT, inject: [CONFIG, Metrics], useFactory: vaultOf },
   { provide: MasterKeyHomes, inject: [CONFIG, { token: VAULT, optional: true }], useFactory: masterKeysOf },
   { provide: MasterKey, useExisting: MasterKeyHomes },
   { provide: OwnerNames, useClass: AccountNames },
@@ -133,7 +136,7 @@ const adapters: readonly Provider[] = [
     useFactory: userKeyHomesOf,
   },
   { provide: UserKeyHome, useExisting: UserKeyHomes },
-  { provide: Mailer, inject: [CONFIG, Clock], useFactory: mailerOf },
+  { provide: Mailer, inject: [CONFIG, Clock, Metrics], useFactory: mailerOf },
   { provide: BlobPlans, useClass: InstalledBlobPlans },
   {
     provide: HomedBlobStore,
@@ -152,7 +155,7 @@ const adapters: readonly Provider[] = [
     provide: Store,
     inject: [ENGINE, SystemSecrets, ForgedRows],
     useFactory: (engine: Store, secrets: SystemSecrets, forged: ForgedRows) =>
-      new SealedStore(engine, secrets, { onForgedRow: forged.report }),
+      new SealedStore(engine, secrets, { onForgedRow: forged.report, onCollection: forged.watch }),
   },
   {
     provide: StoreCopy,
@@ -236,7 +239,7 @@ export class AppModule implements OnModuleInit {
     return {
       module: AppModule,
       imports: [...houses, ...features, lifecycle],
-      providers: [OpenedKeys, RegistrationSweep, Startup, FormerIndexes, userOwned],
+      providers: [OpenedKeys, RegistrationSweep, Startup, FormerIndexes, ProcessFigures, userOwned],
     };
   }
 

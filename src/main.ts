@@ -1,6 +1,6 @@
 import './config/thread-pool';
 import 'reflect-metadata';
-import { banner } from './banner';
+import { banner, warnOfStandIns } from './banner';
 import { loadConfig } from './config';
 import { randomSecret } from './crypto';
 import { armFailpoint } from './kernel';
@@ -17,6 +17,7 @@ async function main(): Promise<void> {
   const server = await CofferServer.create(config);
   stopOnSignals(server);
   process.stdout.write(banner(config, await server.start(refuse)));
+  warnOfStandIns(config, createLogger({ level: config.logLevel }));
 }
 
 function stopOnSignals(server: CofferServer): void {

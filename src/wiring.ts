@@ -34,6 +34,8 @@ export class ForgedRows {
     this.#sink = sink;
   }
 
+  readonly watch = (collection: string): void => this.metrics.watchForgedRows(collection);
+
   readonly report = (collection: string, id: string): void => {
     // A first start seals its rows as it goes on, and one that meets a forged row is refused with a line of its own.
     if (!this.lifecycle.hasStarted) return;

@@ -17,17 +17,16 @@ function s3Config(env: EnvReader, secrets: Secrets): S3Config | undefined {
   const endpoint = env.url('S3_ENDPOINT', ['https:', 'http:']);
   const region = env.text('S3_REGION', /^[A-Za-z0-9-]{1,64}$/, 'the name of a region') ?? 'us-east-1';
   const keys = s3Keys(secrets);
-  if (endpoint !== undefined && keys === undefined) {
-    throw refused('AWS_ACCESS_KEY_ID', 'must be set where S3_ENDPOINT is');
-  }
+  if (endpoint !== undefined && keys === undefined)
+    secrets.fault('AWS_ACCESS_KEY_ID', 'must be set where S3_ENDPOINT is');
   return { endpoint, bucket, region, keys };
 }
 
 function s3Keys(secrets: Secrets): S3Config['keys'] {
   const id = secrets.credential('AWS_ACCESS_KEY_ID');
   const secret = secrets.credential('AWS_SECRET_ACCESS_KEY');
-  if (id !== undefined && secret !== undefined) return { id, secret };
-  if (id !== undefined) throw refused('AWS_SECRET_ACCESS_KEY', 'must be set beside AWS_ACCESS_KEY_ID');
-  if (secret !== undefined) throw refused('AWS_ACCESS_KEY_ID', 'must be set beside AWS_SECRET_ACCESS_KEY');
-  return undefined;
+  if (id === undefined && secret === undefined) return undefined;
+  if (secret === undefined) secrets.fault('AWS_SECRET_ACCESS_KEY', 'must be set beside AWS_ACCESS_KEY_ID');
+  if (id === undefined) secrets.fault('AWS_ACCESS_KEY_ID', 'must be set beside AWS_SECRET_ACCESS_KEY');
+  return { id: id ?? '', secret: secret ?? '' };
 }

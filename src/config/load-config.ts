@@ -29,7 +29,7 @@ const MASTER_KEYS = ['transit', 'kv', 'local'] as const;
 
 /**
  * The configuration from the environment; below it stands the file that COFFER_ENV_FILE names, or `.env` in the working directory.
- * @throws StartRefused naming the variable and the rule.
+ * @throws StartRefused naming the variable and the rule; of secrets all that are missing or refused.
  */
 export function loadConfig(options: LoadOptions): Config {
   const env = new EnvReader(options.env ?? environment());
@@ -38,20 +38,17 @@ export function loadConfig(options: LoadOptions): Config {
   const secrets = new Secrets(env, { production, dataDir, newSecret: options.newSecret });
   const sources: Sources = { env, secrets, production };
   refuseLaterCapabilities(env);
-  const pool = threads(env);
   const config = {
     production,
     dataDir,
-    threads: pool,
+    threads: threads(env),
     ...listening(sources),
     ...storage(sources),
     ...identity(sources),
   };
-  return deepFreeze({
-    ...config,
-    ...operation(sources, config.host, config.port),
-    generatedSecrets: secrets.generated,
-  });
+  const complete = { ...config, ...operation(sources, config.host, config.port) };
+  secrets.refuseFaults();
+  return deepFreeze({ ...complete, generatedSecrets: secrets.generated });
 }
 
 /** The environment of this process over the file of variables. @throws StartRefused */
@@ -182,10 +179,11 @@ function vaultLogin(secrets: Secrets): VaultConfig['login'] {
   const roleId = secrets.credential('VAULT_ROLE_ID');
   const secretId = secrets.credential('VAULT_SECRET_ID');
   if (roleId !== undefined && secretId !== undefined) return { roleId, secretId };
-  if (roleId !== undefined) throw refused('VAULT_SECRET_ID', 'must be set beside VAULT_ROLE_ID');
-  if (secretId !== undefined) throw refused('VAULT_ROLE_ID', 'must be set beside VAULT_SECRET_ID');
-  if (token !== undefined) return { token };
-  throw refused('VAULT_TOKEN', 'must be set where VAULT_ADDR is, or VAULT_ROLE_ID and VAULT_SECRET_ID instead');
+  if (roleId !== undefined) secrets.fault('VAULT_SECRET_ID', 'must be set beside VAULT_ROLE_ID');
+  else if (secretId !== undefined) secrets.fault('VAULT_ROLE_ID', 'must be set beside VAULT_SECRET_ID');
+  else if (token === undefined)
+    secrets.fault('VAULT_TOKEN', 'must be set where VAULT_ADDR is, or VAULT_ROLE_ID and VAULT_SECRET_ID instead');
+  return { token: token ?? '' };
 }
 
 function readable(env: EnvReader, name: string): string | undefined {

@@ -21,9 +21,8 @@ export function mail(env: EnvReader, secrets: Secrets): MailConfig {
   const password = secrets.credential('SMTP_PASSWORD');
   const tls = tlsMode(env, port);
   const timeoutMs = env.whole('SMTP_TIMEOUT_SECONDS', 1, LONGEST_TIMEOUT_SECONDS, 60) * SECOND;
-  if ((user === undefined) !== (password === undefined)) {
-    throw refused(user === undefined ? 'SMTP_USERNAME' : 'SMTP_PASSWORD', 'must be set beside its counterpart');
-  }
+  if ((user === undefined) !== (password === undefined))
+    secrets.fault(user === undefined ? 'SMTP_USERNAME' : 'SMTP_PASSWORD', 'must be set beside its counterpart');
   const from = sender(env, user);
   if (host === undefined) return { kind: 'outbox', from };
   const login = user === undefined || password === undefined ? undefined : { user, password };

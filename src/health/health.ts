@@ -22,13 +22,24 @@ export class Health {
   /** The names of all parts, which serve. @throws DomainError (503) with the extension `down` where one does not. */
   async check(): Promise<readonly string[]> {
     if (this.lifecycle.stopping) throw new DomainError('shutting_down', { extensions: { down: [] } });
-    this.#round ??= this.probeAll().finally(() => (this.#round = undefined));
-    const down = await this.#round;
+    const down = await this.down();
     const waiting = this.lifecycle.refusal;
     if (down.length === 0 && waiting === undefined) return this.names;
     const code = CODES[down[0] ?? ''] ?? waiting?.code ?? 'store_unavailable';
     const detail = down.length === 0 ? 'The service is starting.' : `These do not serve: ${down.join(', ')}.`;
     throw new DomainError(code, { detail, extensions: { down } });
+  }
+
+  /** Whether each part serves, and whether requests do. Never throws. */
+  async state(): Promise<{ readonly ready: boolean; readonly up: ReadonlyMap<string, boolean> }> {
+    const down = await this.down();
+    const up = new Map(this.names.map((name) => [name, !down.includes(name)]));
+    return { ready: down.length === 0 && this.lifecycle.refusal === undefined, up };
+  }
+
+  private down(): Promise<readonly string[]> {
+    this.#round ??= this.probeAll().finally(() => (this.#round = undefined));
+    return this.#round;
   }
 
   private get names(): readonly string[] {

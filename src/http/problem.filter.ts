@@ -1,6 +1,6 @@
 import { ArgumentsHost, Catch, ExceptionFilter, Injectable, Logger } from '@nestjs/common';
 import { FastifyReply, FastifyRequest } from 'fastify';
-import { DomainError } from '../kernel';
+import { DomainError, ErrorCode } from '../kernel';
 import { problemHeaders } from './problem-headers';
 import { CODES, problemOf } from './problem';
 import { toDomainError } from './refusal';
@@ -48,7 +48,13 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
+const codes = new WeakMap<FastifyRequest, ErrorCode>();
+
+/** The code that a request was refused with. */
+export const refusalOf = (request: FastifyRequest): ErrorCode | undefined => codes.get(request);
+
 export function sendProblem(error: DomainError, request: FastifyRequest, reply: FastifyReply): void {
+  codes.set(request, error.code);
   for (const name of OF_THE_FAILED_ANSWER) void reply.removeHeader(name);
   if (policyOf(request.routeOptions.config)?.errors === 'tus') {
     sendTusRefusal(error, reply);

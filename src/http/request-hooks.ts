@@ -9,6 +9,7 @@ import { principalOf } from './caller';
 import { shownAddress } from './client-address';
 import { Gate } from './gate';
 import { Lifecycle } from './lifecycle';
+import { refusalOf } from './problem.filter';
 import { placeLocations } from './public-path';
 import { HELMET } from './security-headers';
 import { checkUndeclaredInput } from './strict-input';
@@ -100,6 +101,8 @@ function report(request: FastifyRequest, reply: FastifyReply, { http, metrics }:
   const ms = Math.round(reply.elapsedTime * 10) / 10;
   metrics.observeHttp(method, route, reply.statusCode, reply.elapsedTime / SECOND);
   const status = reply.statusCode;
+  const code = refusalOf(request);
+  if (code !== undefined) metrics.refusals.count(code);
   const who = status >= REFUSED ? clientOf(request, http) : {};
   logger.log({ request_id: request.id, method, route, status, ms, ...who, msg: 'request' });
 }

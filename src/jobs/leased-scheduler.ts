@@ -1,5 +1,6 @@
-import { BeforeApplicationShutdown, Injectable, Logger, OnApplicationBootstrap } from '@nestjs/common';
+import { BeforeApplicationShutdown, Injectable, Logger, OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Clock, SECOND } from '../kernel';
+import { Metrics } from '../observability';
 import { Collection, DuplicateKey, Store } from '../store';
 import { HeldLease } from './held-lease';
 import { TaskDoc, tasksCollection } from './jobs.collection';
@@ -32,6 +33,7 @@ export class LeasedScheduler extends Scheduler implements OnApplicationBootstrap
   constructor(
     store: Store,
     private readonly clock: Clock,
+    @Optional() private readonly metrics?: Metrics,
   ) {
     super();
     this.#rows = store.collection(tasksCollection);
@@ -42,6 +44,7 @@ export class LeasedScheduler extends Scheduler implements OnApplicationBootstrap
     if (this.#tasks.has(name)) throw new TypeError(`two periodic tasks are called ${name}`);
     const task = { name, intervalMs, run };
     this.#tasks.set(name, task);
+    this.metrics?.tasks.watch(name);
     if (this.#state === 'started') this.#arm(task, SHORTEST_WAIT);
   }
 
@@ -71,6 +74,7 @@ export class LeasedScheduler extends Scheduler implements OnApplicationBootstrap
       wait = await this.#attempt(task);
     } catch (error) {
       this.#logger.warn(`task ${task.name} failed: ${faultName(error)}`);
+      this.metrics?.tasks.count(task.name, 'failed');
       wait = Math.min(wait, AFTER_FAULT);
     }
     this.#arm(task, wait);
@@ -93,6 +97,7 @@ export class LeasedScheduler extends Scheduler implements OnApplicationBootstrap
   async #run(task: Task, lease: HeldLease<TaskDoc>): Promise<void> {
     try {
       await task.run({ signal: lease.signal, hold: () => lease.hold() });
+      this.metrics?.tasks.count(task.name, 'done');
     } catch (error) {
       const next_at = this.clock.now() + Math.min(task.intervalMs, AFTER_FAULT);
       await lease.end((row) => ({ ...row, next_at })).catch(() => lease.letGo());

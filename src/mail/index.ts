@@ -1,3 +1,4 @@
+export { CountedMailer } from './counted-mailer';
 export { type Mail, MailDelayed, Mailer } from './mailer';
 export { MailModule } from './mail.module';
 export { MailQueue } from './mail-queue';

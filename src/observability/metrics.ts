@@ -1,4 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { ERROR_CODES } from '../kernel';
+import { MailFigures, RefusalFigures, TaskFigures, VaultFigures } from './figures';
+import { WatchedFigures } from './watched-figures';
 
 const HTTP_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const FLUSH_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
@@ -6,6 +9,11 @@ const FLUSH_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
 /** All figures of one process, in one registry. Labels hold route templates and names, never an id or a value. */
 export class Metrics {
   readonly registry = new Registry();
+  readonly vault = new VaultFigures(this.registry);
+  readonly mails = new MailFigures(this.registry);
+  readonly tasks = new TaskFigures(this.registry);
+  readonly refusals = new RefusalFigures(this.registry, ERROR_CODES);
+  readonly watched = new WatchedFigures(this.registry);
   private readonly http = this.histogram(
     'http_server_request_duration_seconds',
     'Time from the headers of a request to the end of its answer.',
@@ -66,6 +74,7 @@ export class Metrics {
     // A counter that begins with its first rise is no rise to who watches it.
     for (const resource of ['file', 'record']) this.damaged.inc({ resource }, 0);
     for (const direction of ['download', 'upload']) this.aborted.inc({ direction }, 0);
+    for (const outcome of ['done', 'failed']) this.flush.zero({ outcome });
   }
 
   observeHttp(method: string, route: string, status: number, seconds: number): void {
@@ -74,6 +83,11 @@ export class Metrics {
 
   observeAuditFlush(seconds: number, outcome: 'done' | 'failed'): void {
     this.flush.observe({ outcome }, seconds);
+  }
+
+  /** Makes the counter of a collection, at 0. */
+  watchForgedRows(collection: string): void {
+    this.forged.inc({ collection }, 0);
   }
 
   countForgedRow(collection: string): void {

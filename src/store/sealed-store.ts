@@ -6,6 +6,8 @@ import { ForgedRowHook, SealedCollection } from './sealed-collection';
 export interface SealedStoreHooks {
   /** A row that does not hold its seal, or does not answer the query, was read. Must not throw: audit and metrics hang here. */
   readonly onForgedRow: ForgedRowHook;
+  /** A collection is handed out for the first time. */
+  readonly onCollection?: (name: string) => void;
 }
 
 /** Any engine, with its rows sealed where their definition says so (all but those that are read before the integrity key is there). */
@@ -25,6 +27,7 @@ export class SealedStore extends Store {
     const known = this.#collections.get(definition);
     if (known !== undefined) return known as unknown as Collection<T>;
     const made = new SealedCollection(definition, this.engine, this.secrets, this.hooks.onForgedRow);
+    this.hooks.onCollection?.(definition.name);
     this.#collections.set(definition, made as unknown as Collection<Doc>);
     return made;
   }

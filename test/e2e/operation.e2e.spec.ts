@@ -76,6 +76,11 @@ describe('a start that must not be', () => {
   it.each([
     ['without a secret in production', { ...PRODUCTION, PEPPER: '' }, /^coffer: PEPPER must be set in production.*$/],
     [
+      'without any',
+      { NODE_ENV: 'production', RATE_LIMITS: 'on' },
+      /^coffer: COFFER_ROOT_KEY, JWT_SECRET, PEPPER must be set in production.*$/,
+    ],
+    [
       'with a sample secret',
       { ...PRODUCTION, JWT_SECRET: 'change-me-change-me-change-me-change-me' },
       /^coffer: JWT_SECRET has a sample value.*$/,
@@ -107,6 +112,23 @@ describe('production', () => {
     for (const path of ['/docs', '/docs/swagger-ui.css', '/openapi.json', '/metrics'])
       expect((await client.get(path)).status).toBe(404);
     expect((await client.get('/')).status).toBe(200);
+  });
+
+  it('warns at its start of each stand-in that it runs on', async () => {
+    const service = await start({ env: PRODUCTION });
+    const warned = await waitFor('three warnings', () => {
+      const lines = service
+        .logs()
+        .split('\n')
+        .filter((line) => line.includes('"production runs on a stand-in"'));
+      return lines.length >= 3 && lines;
+    });
+    const named = warned.map((line) => JSON.parse(line) as { level: string; stand_in: string });
+    expect(named.map(({ level, stand_in: name }) => [level, name.split(';')[0]])).toEqual([
+      ['warn', 'embedded store, for one host'],
+      ['warn', 'local keyring'],
+      ['warn', 'mail goes to a folder'],
+    ]);
   });
 
   it('shows them to those who are meant to see them', async () => {

@@ -1,6 +1,6 @@
-import { hasPart, type Part } from './installed';
+import { hasPart, longProgram, type LongPart, type Part } from './installed';
 
-export { hasPart, type Part, partProgram } from './installed';
+export { hasPart, type LongPart, longProgram, type Part, partProgram } from './installed';
 export { type Bao, type BaoOptions, type BareBao, startBareBao, startOpenBao } from './openbao';
 export { type S3Server, startS3, startVersitygw } from './s3';
 export { type Secantus, startSecantus } from './secantus';
@@ -37,6 +37,13 @@ export function isLong(): boolean {
 export function describeWithExtra(part: Part, name: string, suite: () => void): void {
   if (hasPart(part)) describe(name, suite);
   else describe.skip(skippedName(name, `${part} not installed, run: node scripts/parts.mjs --bench`), suite);
+}
+
+/** For what only `scripts/parts.mjs --long` installs: skipped aloud where it is missing, under CI=true too. */
+export function describeWithLongPart(part: LongPart, name: string, suite: (program: string) => void): void {
+  const program = longProgram(part);
+  if (program !== undefined) describe(name, () => suite(program));
+  else describe.skip(skippedName(name, `${part} not installed, run: node scripts/parts.mjs --long`), () => suite(''));
 }
 
 function describeMissing(name: string, reason: string, suite: () => void): void {

@@ -1,5 +1,6 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Optional } from '@nestjs/common';
 import { Clock, SystemSecrets } from '../../kernel';
+import { Metrics } from '../../observability';
 import { Collection, Store, updateOrInsert } from '../../store';
 import {
   attempt,
@@ -21,6 +22,7 @@ import {
   withLockoutCounts,
 } from '../../users';
 import { tokenMac } from '../token-mac';
+import { CODES, countingLockouts, PASSWORDS } from './counted-lockouts';
 import { DecoyDoc, decoysCollection } from './decoy.collection';
 
 const SECOND_FACTOR = budget(SECOND_FACTOR_LIMITS);
@@ -40,6 +42,7 @@ export class Attempts {
     private readonly users: Users,
     private readonly secrets: SystemSecrets,
     private readonly clock: Clock,
+    @Optional() private readonly metrics?: Metrics,
   ) {
     this.#decoys = store.collection(decoysCollection);
   }
@@ -77,11 +80,13 @@ export class Attempts {
   }
 
   #passwords(user: UserDoc | undefined, name: string): Ledger<LockoutCounts> {
-    return user !== undefined && parseUsername(name) === user.username ? this.#account(user._id) : this.#decoy(name);
+    const isNamed = user !== undefined && parseUsername(name) === user.username;
+    const ledger = isNamed ? this.#account(user._id) : this.#decoy(name);
+    return countingLockouts(ledger, PASSWORDS, 'password', this.metrics);
   }
 
   #secondFactors(userId: string): Ledger<BudgetCounts> {
-    return {
+    const ledger: Ledger<BudgetCounts> = {
       change: async (edit) => {
         await this.users.change(userId, (user) => {
           const counts = edit({ failures: user.factor_failures, reservations: user.factor_attempts });
@@ -89,6 +94,7 @@ export class Attempts {
         });
       },
     };
+    return countingLockouts(ledger, CODES, 'second_factor', this.metrics);
   }
 
   #account(userId: string): Ledger<LockoutCounts> {

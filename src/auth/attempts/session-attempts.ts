@@ -1,6 +1,7 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Optional } from '@nestjs/common';
 import { Clock, HOUR } from '../../kernel';
 import { MailDelayed } from '../../mail';
+import { Metrics } from '../../observability';
 import {
   attempt,
   budget,
@@ -15,6 +16,7 @@ import {
   SECOND_FACTOR_LIMITS,
   tooManyAttempts,
 } from '../../users';
+import { CODES as COUNTED_CODES, countingLockouts, PASSWORDS } from './counted-lockouts';
 import { allowance } from './mail-allowance';
 import { SessionDoc } from '../sessions/session.collection';
 import { Sessions } from '../sessions/sessions';
@@ -36,6 +38,7 @@ export class SessionAttempts {
   constructor(
     private readonly sessions: Sessions,
     private readonly clock: Clock,
+    @Optional() private readonly metrics?: Metrics,
   ) {}
 
   /** One password attempt. @throws as `attempt`; DomainError `invalid_session`. */
@@ -78,23 +81,25 @@ export class SessionAttempts {
   }
 
   #passwords(sessionId: string): Ledger<LockoutCounts> {
-    return {
+    const ledger: Ledger<LockoutCounts> = {
       change: (edit) =>
         this.#change(sessionId, (session) => {
           const password_attempts = edit(session.password_attempts ?? NO_FAILURES);
           return password_attempts && { ...session, password_attempts };
         }),
     };
+    return countingLockouts(ledger, PASSWORDS, 'session_password', this.metrics);
   }
 
   #codes(sessionId: string): Ledger<BudgetCounts> {
-    return {
+    const ledger: Ledger<BudgetCounts> = {
       change: (edit) =>
         this.#change(sessionId, (session) => {
           const code_attempts = edit(session.code_attempts ?? NO_CODES);
           return code_attempts && { ...session, code_attempts };
         }),
     };
+    return countingLockouts(ledger, COUNTED_CODES, 'session_code', this.metrics);
   }
 
   #change(sessionId: string, edit: (session: SessionDoc) => SessionDoc | undefined): Promise<void> {

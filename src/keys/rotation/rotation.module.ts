@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { UserKeysModule } from '../user';
 import { KeyOverview } from './key-overview';
 import { Migrations } from './migrations';
+import { MasterKeyFigure } from './master-key-figure';
 import { OwnedHouses } from './owned-houses';
 import { Retirement } from './retirement';
 import { RotationJob } from './rotation-job';
@@ -16,6 +17,7 @@ import { UserKeyRotations } from './user-key-rotations';
 @Module({
   imports: [UserKeysModule],
   providers: [
+    MasterKeyFigure,
     Migrations,
     OwnedHouses,
     Retirement,

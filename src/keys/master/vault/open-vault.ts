@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { VaultConfig } from '../../../config';
 import { StartRefused } from '../../../kernel';
+import type { VaultFigures } from '../../../observability';
 import { VaultApi } from './vault-api';
 import { VaultSession } from './vault-session';
 import { VaultTransport } from './vault-transport';
@@ -9,8 +10,9 @@ import { VaultTransport } from './vault-transport';
  * One login, one renewer and one breaker for all that a process keeps in Vault. Nothing is sent yet.
  * @throws StartRefused where VAULT_CACERT cannot be read.
  */
-export function openVault({ address, namespace, caCert, login }: VaultConfig): VaultSession {
-  return new VaultSession(new VaultApi(address, namespace, new VaultTransport(authorities(caCert))), login);
+export function openVault({ address, namespace, caCert, login }: VaultConfig, figures?: VaultFigures): VaultSession {
+  const transport = new VaultTransport(authorities(caCert));
+  return new VaultSession(new VaultApi(address, namespace, transport, figures), login, figures);
 }
 
 function authorities(path: string | undefined): Buffer | undefined {

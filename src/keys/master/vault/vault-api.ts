@@ -1,5 +1,6 @@
 import vault from 'node-vault';
-import { DomainError, outageReason } from '../../../kernel';
+import { DomainError, SECOND, outageReason } from '../../../kernel';
+import type { VaultFigures, VaultOperation, VaultOutcome } from '../../../observability';
 import type { AnswerHeaders, VaultTransport } from './vault-transport';
 
 /** The node has not yet seen the state of the storage, or the token, that the request names. */
@@ -42,6 +43,7 @@ export class VaultApi {
     address: string,
     namespace: string | undefined,
     private readonly transport: VaultTransport,
+    private readonly figures?: VaultFigures,
   ) {
     this.#client = vault({
       endpoint: address,
@@ -56,6 +58,24 @@ export class VaultApi {
 
   /** @throws DomainError `kms_unavailable`: no answer in time, 429, 5xx, sealed, a redirect, or something that is not Vault. */
   async call(call: VaultCall): Promise<VaultReply> {
+    const begun = performance.now();
+    const count = (outcome: VaultOutcome): void =>
+      this.figures?.observe(operationOf(call.path), outcome, (performance.now() - begun) / SECOND);
+    try {
+      const reply = await this.#send(call);
+      count(outcomeOf(reply.status));
+      return reply;
+    } catch (error) {
+      count('unavailable');
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.transport.close();
+  }
+
+  async #send(call: VaultCall): Promise<VaultReply> {
     let headers: AnswerHeaders | undefined;
     const options = {
       timeout: call.timeoutMs,
@@ -74,10 +94,25 @@ export class VaultApi {
       return refusal;
     }
   }
+}
 
-  close(): void {
-    this.transport.close();
-  }
+const OPERATIONS: readonly (readonly [RegExp, VaultOperation])[] = [
+  [/^auth\/approle\/login$/, 'login'],
+  [/^auth\/token\/renew-self$/, 'renew'],
+  [/^auth\/token\/lookup-self$/, 'lookup'],
+  [/\/encrypt\/[^/]+$/, 'encrypt'],
+  [/\/decrypt\/[^/]+$/, 'decrypt'],
+  [/\/rewrap\/[^/]+$/, 'rewrap'],
+  [/\/keys\//, 'other'],
+  [/\/(data|metadata|destroy|delete|config)(\/|$)/, 'kv'],
+];
+
+/** By the form of the path alone: names of keys and documents are no labels. */
+const operationOf = (path: string): VaultOperation => OPERATIONS.find(([form]) => form.test(path))?.[1] ?? 'other';
+
+function outcomeOf(status: number): VaultOutcome {
+  if (status === 200) return 'done';
+  return status === 403 ? 'forbidden' : 'refused';
 }
 
 /** A node that lags behind hands the request on to the active one, where its operator allows that; else it answers 412. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import type { VaultConfig } from '../../../config';
 import { SECOND, StartRefused } from '../../../kernel';
+import type { VaultFigures } from '../../../observability';
 import { OPERATION_MS, operationDeadline } from '../operation-deadline';
 import { CircuitBreaker } from './circuit-breaker';
 import { TokenRenewer } from './token-renewer';
@@ -38,6 +39,7 @@ export class VaultSession {
   constructor(
     private readonly api: VaultApi,
     private readonly credentials: VaultConfig['login'],
+    private readonly figures?: VaultFigures,
   ) {
     this.#renewer = new TokenRenewer({ renew: () => this.#renew(), replace: () => this.#replace() });
   }
@@ -134,6 +136,7 @@ export class VaultSession {
     const issued = 'token' in credentials ? await this.#lookUp(credentials.token) : await this.#appRole(credentials);
     this.#token = issued.token;
     this.#renewer.watch(issued);
+    this.figures?.setTokenLife(issued.seconds);
     return issued.token;
   }
 
@@ -162,9 +165,11 @@ export class VaultSession {
   async #renew(): Promise<IssuedToken | undefined> {
     const token = this.#token;
     if (token === undefined) return undefined;
-    return issuedToken(
+    const issued = issuedToken(
       await this.api.call({ method: 'POST', path: 'auth/token/renew-self', token, timeoutMs: LOGIN_MS }),
     );
+    if (issued !== undefined) this.figures?.setTokenLife(issued.seconds);
+    return issued;
   }
 
   async #replace(): Promise<void> {

@@ -1,0 +1,34 @@
+import { LockoutKind, Metrics } from '../../observability';
+import { BudgetCounts, Ledger, LOCKOUT_LIMIT, LockoutCounts, SECOND_FACTOR_LIMITS } from '../../users';
+
+/** Counts that say how many failures in them bind. */
+interface Counted<Counts> {
+  readonly limit: number;
+  readonly failures: (counts: Counts) => number;
+}
+
+export const PASSWORDS: Counted<LockoutCounts> = { limit: LOCKOUT_LIMIT, failures: ({ failures }) => failures };
+export const CODES: Counted<BudgetCounts> = {
+  limit: SECOND_FACTOR_LIMITS.limit,
+  failures: ({ failures }) => failures.length,
+};
+
+/** A ledger that tells the metrics when a change of its counts begins a lockout. An edit may run again: its last run is the one stored. */
+export function countingLockouts<Counts>(
+  ledger: Ledger<Counts>,
+  { limit, failures }: Counted<Counts>,
+  kind: LockoutKind,
+  metrics: Metrics | undefined,
+): Ledger<Counts> {
+  return {
+    change: async (edit) => {
+      const last = { began: false };
+      await ledger.change((counts) => {
+        const changed = edit(counts);
+        last.began = changed !== undefined && failures(counts) < limit && failures(changed) >= limit;
+        return changed;
+      });
+      if (last.began) metrics?.refusals.countLockout(kind);
+    },
+  };
+}

@@ -1,0 +1,30 @@
+import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
+import { readFileSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CONFIG, Config } from './config';
+import { Metrics } from './observability';
+
+/** The release, by the package.json that lies above the sources as above the build. */
+function releaseVersion(): string {
+  const { version } = JSON.parse(readFileSync(join(__dirname, '../package.json'), 'utf8')) as { version: string };
+  return version;
+}
+
+/** Tells the metrics what belongs to no module: the build, the quota, and the room in the data folder. */
+@Injectable()
+export class ProcessFigures implements OnModuleInit {
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly metrics: Metrics,
+  ) {}
+
+  onModuleInit(): void {
+    const { dataDir, files } = this.config;
+    this.metrics.watched.constants({ version: releaseVersion(), node: process.versions.node }, files.userQuota);
+    this.metrics.watched.dataFolder(async () => {
+      const { bavail, bsize } = await statfs(dataDir);
+      return bavail * bsize;
+    });
+  }
+}
