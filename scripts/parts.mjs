@@ -4,6 +4,8 @@
 //   secantus    a server of the MongoDB wire protocol           secantusdb
 //   python-esdk an official AWS Encryption SDK, as an oracle    aws-encryption-sdk
 //   moto        a server of the S3 API                          moto[server]
+//   schemathesis  requests made of the OpenAPI document, to find faults   schemathesis
+//   openapi-python-client  a generator of clients in Python               openapi-python-client
 // With --bench also, built by Go where there is one, into .parts/bin:
 //   versitygw   an S3 server over a folder, fast enough to measure against
 // With --long also, what the long form of the tests uses where it can be had:
@@ -30,6 +32,8 @@ export const PARTS = {
   secantus: 'SecantusDB==0.7.0b3',
   'python-esdk': 'aws-encryption-sdk==4.0.7',
   moto: 'moto[server]==5.2.5',
+  schemathesis: 'schemathesis==4.32.5',
+  'openapi-python-client': 'openapi-python-client==0.29.1',
 };
 
 /** The runtime of the image (Dockerfile). */

@@ -1,10 +1,13 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsIn, IsInt, IsString, Min } from 'class-validator';
+import { IsIn, IsInt, IsString, Max, Min } from 'class-validator';
 import { MaxLength, MayBeAbsent, PageQueryDto, wholeNumber } from '../http';
 import { MAX_NAME_BYTES } from './file-name';
 import { FileView, ListedFile } from './file-view';
 import { MAX_EXPIRY_SECONDS, UploadField } from './upload-request';
+
+/** More than any file ever has. */
+const MAX_VERSION = 999_999_999;
 
 /** A stored file. */
 export class FileDto implements FileView {
@@ -158,6 +161,7 @@ export class VersionQueryDto {
   @Transform(wholeNumber)
   @IsInt()
   @Min(1)
+  @Max(MAX_VERSION)
   version?: number;
 }
 
@@ -200,7 +204,7 @@ export class ContentFieldsDto implements Partial<Record<Exclude<UploadField, 'na
   /**
    * `true` where the client has encrypted the content.
    */
-  @ApiProperty({ type: Boolean, required: false })
+  @ApiProperty({ enum: ['true', 'false'], required: false })
   @MayBeAbsent()
   @IsString()
   client_encrypted?: string;

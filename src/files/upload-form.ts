@@ -10,7 +10,11 @@ const CONTENT = {
   },
   content_type: { type: 'string', description: 'In place of the type of the part' },
   sha256: { type: 'string', pattern: '^[0-9a-fA-F]{64}$', description: 'What the content must have' },
-  client_encrypted: { type: 'boolean', description: 'Whether the client has encrypted the content' },
+  client_encrypted: {
+    type: 'string',
+    enum: ['true', 'false'],
+    description: 'Whether the client has encrypted the content',
+  },
   envelope: {
     type: 'string',
     maxLength: MAX_ENVELOPE_BYTES,

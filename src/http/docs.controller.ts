@@ -40,15 +40,34 @@ const PAGE = `<!doctype html>
 
 // A file of its own, since the page's policy forbids inline scripts. The token is not kept: it would lie in the browser's storage.
 // Calls go to the server that the page came from, whatever name of it PUBLIC_URL has: its policy allows no other.
-const START = `fetch('openapi.json')
+const START = `
+/** Swagger UI makes up a text for each field of a form that has no sample. */
+function blankForms(spec) {
+  for (const operation of Object.values(spec.paths).flatMap((item) => Object.values(item))) {
+    const { properties = {}, required = [] } = operation.requestBody?.content['multipart/form-data']?.schema ?? {};
+    for (const [name, field] of Object.entries(properties)) if (!required.includes(name)) field.example = '';
+  }
+}
+
+/** It also sends the fields of a form that nobody filled in. */
+function withoutBlanks(request) {
+  if (request.body instanceof FormData) {
+    for (const [name, value] of [...request.body]) if (value === '') request.body.delete(name);
+  }
+  return request;
+}
+
+fetch('openapi.json')
   .then((answer) => answer.json())
   .then((spec) => {
+    blankForms(spec);
     window.ui = SwaggerUIBundle({
       spec: { ...spec, servers: [{ url: new URL('.', document.baseURI).href.replace(/\\/$/, '') }] },
       dom_id: '#swagger-ui',
       deepLinking: true,
       persistAuthorization: false,
       displayRequestDuration: true,
+      requestInterceptor: withoutBlanks,
       presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset],
       layout: 'BaseLayout',
     });

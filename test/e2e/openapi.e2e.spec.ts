@@ -10,7 +10,7 @@ beforeAll(async () => {
   service = await startService({ env: { PUBLIC_URL: 'https://vault.example.org/coffer' } });
   document = (await new Client(service.url).get('/openapi.json')).json as ApiDocument;
   operations = operationsIn(document);
-}, 120_000);
+}, 300_000);
 afterAll(() => service.dispose());
 
 const operation = (id: string): NamedOperation => operations.find(({ operationId }) => operationId === id)!;

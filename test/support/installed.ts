@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { projectRoot } from './root';
 
 /** What `scripts/parts.mjs` installs. */
-export type Part = 'openbao' | 'secantus' | 'python-esdk' | 'moto' | 'versitygw';
+export type Part =
+  'openbao' | 'secantus' | 'python-esdk' | 'moto' | 'schemathesis' | 'openapi-python-client' | 'versitygw';
 
 /** What `scripts/parts.mjs --long` installs where it can be had. */
 export type LongPart = 'node24' | 'nginx' | 'caddy' | 'promtool';
@@ -11,7 +12,9 @@ export type LongPart = 'node24' | 'nginx' | 'caddy' | 'promtool';
 const folder = join(projectRoot(), '.parts');
 
 /** A program of the parts' virtual environment. */
-export function partProgram(name: 'bao' | 'secantusd-py' | 'python' | 'moto_server' | 'versitygw'): string {
+export function partProgram(
+  name: 'bao' | 'secantusd-py' | 'python' | 'moto_server' | 'schemathesis' | 'openapi-python-client' | 'versitygw',
+): string {
   if (name === 'versitygw') return join(folder, 'bin', name);
   return join(folder, 'venv', process.platform === 'win32' ? 'Scripts' : 'bin', name);
 }

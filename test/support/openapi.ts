@@ -36,6 +36,7 @@ export interface ApiOperation {
   readonly tags: readonly string[];
   readonly parameters?: readonly ApiParameter[];
   readonly requestBody?: {
+    readonly required?: boolean;
     readonly content: Readonly<Record<string, { readonly schema: ApiSchema; readonly example?: unknown }>>;
   };
   readonly responses: Readonly<Record<string, ApiResponse>>;

@@ -41,6 +41,8 @@ export function prefill(document: OpenAPIObject, operation: Operation): void {
   }
   for (const [type, content] of Object.entries(bodyOf(operation)?.content ?? {})) {
     if (type === 'application/json') content.example ??= exampleOf(resolve(document, content.schema));
+    // Without an example Swagger UI makes up a text for each field of a form.
+    if (type === 'multipart/form-data') content.example ??= { file: '' };
   }
 }
 
