@@ -40,7 +40,8 @@ const PAGE = `<!doctype html>
 
 // A file of its own, since the page's policy forbids inline scripts. The token is not kept: it would lie in the browser's storage.
 // Calls go to the server that the page came from, whatever name of it PUBLIC_URL has: its policy allows no other.
-const START = `
+const START = `const root = new URL('..', document.currentScript.src);
+
 /** Swagger UI makes up a text for each field of a form that has no sample. */
 function blankForms(spec) {
   for (const operation of Object.values(spec.paths).flatMap((item) => Object.values(item))) {
@@ -57,12 +58,12 @@ function withoutBlanks(request) {
   return request;
 }
 
-fetch('openapi.json')
+fetch(new URL('openapi.json', root))
   .then((answer) => answer.json())
   .then((spec) => {
     blankForms(spec);
     window.ui = SwaggerUIBundle({
-      spec: { ...spec, servers: [{ url: new URL('.', document.baseURI).href.replace(/\\/$/, '') }] },
+      spec: { ...spec, servers: [{ url: root.href.replace(/\\/$/, '') }] },
       dom_id: '#swagger-ui',
       deepLinking: true,
       persistAuthorization: false,
@@ -81,6 +82,9 @@ const ROOT = `<!doctype html>
 </html>
 `;
 
+/** As it stands at /docs/: a browser follows its paths from there. */
+const PAGE_IN_FOLDER = PAGE.replaceAll('="docs/', '="');
+
 /** Swagger UI and the OpenAPI document; absent (404) with DOCS=off. */
 @ApiExcludeController()
 @Controller()
@@ -91,30 +95,31 @@ export class DocsController {
   ) {}
 
   @Get()
-  @Policy({ access: 'public', always: true })
+  @Policy({ access: 'public', always: true, page: true })
   root(@Res() reply: FastifyReply): void {
     if (this.config.http.docs) void reply.code(302).header('location', '/docs').send();
     else void reply.type(HTML).send(ROOT);
   }
 
   @Get('openapi.json')
-  @Policy({ access: 'public', always: true })
+  @Policy({ access: 'public', always: true, page: true })
   document(@Res() reply: FastifyReply): void {
     this.checkOffered();
     void reply.type('application/json; charset=utf-8').send(JSON.stringify(this.openApi.document));
   }
 
   @Get('docs')
-  @Policy({ access: 'public', always: true })
+  @Policy({ access: 'public', always: true, page: true })
   page(@Res() reply: FastifyReply): void {
     this.checkOffered();
     this.loosen(reply).type(HTML).send(PAGE);
   }
 
   @Get('docs/:asset')
-  @Policy({ access: 'public', always: true })
+  @Policy({ access: 'public', always: true, page: true })
   async asset(@Param('asset') name: string, @Res() reply: FastifyReply): Promise<void> {
     this.checkOffered();
+    if (name === 'index.html') return void this.loosen(reply).type(HTML).send(PAGE_IN_FOLDER);
     const javascript = ASSETS['swagger-ui-bundle.js'] ?? '';
     if (name === 'start.js') return void this.loosen(reply).type(javascript).send(START);
     const type = Object.hasOwn(ASSETS, name) ? ASSETS[name] : undefined;

@@ -36,7 +36,7 @@ export class Gate {
       return;
     }
     this.checkServing(policy);
-    checkQuery(request);
+    if (policy.page !== true) checkQuery(request);
     if (policy.rateLimit !== undefined) await this.limits.take(policy.rateLimit, request.ip);
     const principal = await this.identify(policy, request);
     if (principal === undefined) return;

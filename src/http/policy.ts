@@ -31,6 +31,8 @@ export interface RoutePolicy {
   readonly idempotent?: 'replay' | 'secret';
   /** Answers also while the service starts or stops: probes, metrics, documentation. Reads neither store nor key. */
   readonly always?: boolean;
+  /** A page for people, or a file of one: parameters that mail programs and social networks add to its address are passed over. */
+  readonly page?: boolean;
   /** Bytes of body; default 1 MiB of JSON, 16 KiB where nobody has to sign in. `stream` leaves the limit to the handler, which counts as it reads. */
   readonly body?: number | 'stream';
   /** Refusals in the shape of another protocol instead of RFC 9457: tus 1.0.0 (http/tus.ts). */

@@ -17,6 +17,9 @@ const SANE_REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 // The longest file name, 255 bytes, with each byte percent-encoded.
 const MAX_PARAM_CHARS = 3 * 255;
 
+/** A page with a slash behind its path, which Nest cannot register: it is the index of its files. */
+const PAGE_FOLDER = /^(\/(?:docs|l))\/(?=$|\?)/;
+
 export interface ServerLimits {
   readonly headersTimeoutMs: number;
   readonly idleTimeoutMs: number;
@@ -46,6 +49,7 @@ export function createServerAdapter(http: HttpConfig, limits: ServerLimits = LIM
     return503OnClosing: false,
     skipMiddie: true,
     trustProxy: http.trustedProxies.length === 0 ? false : [...http.trustedProxies],
+    rewriteUrl: ({ url = '/' }) => url.replace(PAGE_FOLDER, '$1/index.html'),
     routerOptions: { maxParamLength: MAX_PARAM_CHARS },
     genReqId: requestId,
     frameworkErrors: answerFrameworkError as unknown as NonNullable<FastifyServerOptions['frameworkErrors']>,

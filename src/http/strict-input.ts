@@ -13,7 +13,9 @@ export function checkUndeclaredInput(request: FastifyRequest): void {
   checkUndeclaredIfMatch(request, rules);
   checkUndeclaredKey(request, rules);
   const faults = [
-    ...(rules.takesQuery ? [] : namesOf(request.query).map((name) => unknownMember(name, 'query'))),
+    ...(rules.takesQuery || rules.policy.page === true
+      ? []
+      : namesOf(request.query).map((name) => unknownMember(name, 'query'))),
     ...(rules.takesBody ? [] : namesOf(request.body).map((name) => unknownMember(name))),
   ];
   if (faults.length > 0) throw invalid(faults);

@@ -8,7 +8,7 @@ export { Links, type NewLink } from './links/links';
 export { OwnedLinks } from './links/owned-links';
 export { OwnedSharing } from './owned-sharing';
 export { SharingModule } from './sharing.module';
-export { TICKET_MS, Tickets, type NewTicket } from './links/tickets';
+export { LONGEST_TICKET_MS, TICKET_MS, Tickets, type NewTicket } from './links/tickets';
 export { type LinkDoc, type LinkKind } from './links/link.collection';
 export { type Resource } from './resource';
 export { SharedResources } from './shared-resources';

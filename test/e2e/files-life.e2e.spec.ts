@@ -262,14 +262,16 @@ function life(context: ProfileContext): void {
       const { url } = expectStatus(await alice.post(`/files/${id}/links`, {}), 200) as { url: string };
       const nobody = context.client.as(undefined);
       const open = (): Promise<Answer> => nobody.post('/links/open', { token: new URL(url).hash.slice(1) });
-      const holder = nobody.as(expectStatus(await open(), 200).ticket as string);
+      const { ticket, ticket_id } = expectStatus(await open(), 200) as Record<string, string>;
+      const holder = nobody.as(ticket);
+      const content = `/links/content/${ticket_id}`;
       const sharedWithBob = async (): Promise<readonly string[]> => {
         const { items } = expectStatus(await bob.get('/files?shared=true'), 200) as { items: { id: string }[] };
         return items.map((file) => file.id);
       };
 
       expectStatus(await alice.delete(`/files/${id}`), 204);
-      for (const answer of [await open(), await holder.get('/links/content'), await bob.get(`/files/${id}/content`)]) {
+      for (const answer of [await open(), await holder.get(content), await bob.get(`/files/${id}/content`)]) {
         expectProblem(answer, 404, 'file_not_found');
       }
       expect(await sharedWithBob()).not.toContain(id);
@@ -277,7 +279,7 @@ function life(context: ProfileContext): void {
 
       expectStatus(await alice.post(`/files/${id}/restore`), 200);
       expectStatus(await open(), 200);
-      for (const reader of [holder.get('/links/content'), bob.get(`/files/${id}/content`)]) {
+      for (const reader of [holder.get(content), bob.get(`/files/${id}/content`)]) {
         expect((await reader).text).toBe('shared');
       }
       expect(await sharedWithBob()).toContain(id);

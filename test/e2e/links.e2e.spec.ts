@@ -11,6 +11,8 @@ describeOnProfiles('Links', (context) => {
 
 const CONTENT = sampleBytes(200_000);
 const fragment = (url: string): string => new URL(url).hash.slice(1);
+/** Where the content behind a client's ticket is. */
+const contentOf = ({ token = '' }: Client): string => `/links/content/${token.split('.')[1] ?? 'none'}`;
 const digest = (bytes: Buffer | string): string => createHash('sha256').update(bytes).digest('hex');
 const times = <T>(count: number, work: (at: number) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: count }, (_, at) => work(at)));
@@ -50,14 +52,16 @@ function downloads(context: ProfileContext): void {
     const opened = await nobody().post('/links/open', { token });
     expect(expectStatus(opened, 200)).toEqual({
       ticket: expect.any(String),
+      ticket_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      url: expect.stringMatching(/^http.*\/links\/content\/[0-9a-f-]{36}$/),
       expires_in: 300,
       name: 'holiday ü.mp4',
       size: CONTENT.length,
       content_type: 'video/mp4',
     });
-    const content = await nobody()
-      .as(opened.json.ticket as string)
-      .get('/links/content');
+    const { ticket, ticket_id, url } = opened.json as Record<string, string>;
+    expect(new URL(url!).pathname).toBe(`/links/content/${ticket_id}`);
+    const content = await nobody().as(ticket).get(`/links/content/${ticket_id}`);
     expect(content.bytes.equals(CONTENT)).toBe(true);
     expect(content.headers).toMatchObject({ 'content-type': 'video/mp4', 'x-content-type-options': 'nosniff' });
     expect(content.headers['content-disposition']).toContain("filename*=UTF-8''holiday%20%C3%BC.mp4");
@@ -67,24 +71,44 @@ function downloads(context: ProfileContext): void {
     const { token } = await share();
     const opened = await nobody().post('/links/open', { token });
     const cookie = opened.headers['set-cookie'] ?? '';
-    expect(cookie).toMatch(/^coffer-ticket=[^;]+; Path=\/links\/content; Max-Age=300; HttpOnly; SameSite=Strict$/);
+    const path = `/links/content/${opened.json.ticket_id as string}`;
+    expect(cookie).toMatch(/^coffer-ticket=[^;]+; Path=[^;]+; Max-Age=3600; HttpOnly; SameSite=Strict$/);
+    expect(cookie).toContain(`; Path=${path};`);
     const headers = { cookie: `other=1; ${cookie.split(';')[0]}`, range: 'bytes=1000-1999' };
-    const part = await nobody().get('/links/content', { headers });
+    const part = await nobody().get(path, { headers });
     expect(part.status).toBe(206);
     expect(part.bytes.equals(CONTENT.subarray(1000, 2000))).toBe(true);
     expectProblem(await nobody().get('/me', { headers }), 401, 'unauthenticated');
   });
 
+  it('are open two at a time in one browser: each URL has its own file, whatever other cookies come along', async () => {
+    const [first, second] = [await opened('first'), await opened('second')];
+    for (const cookie of [first.cookie, `${second.cookie}; ${first.cookie}`, `${first.cookie}; ${second.cookie}`]) {
+      expect((await nobody().get(first.path, { headers: { cookie } })).text).toBe('first');
+    }
+    expectProblem(await nobody().get(first.path, { headers: { cookie: second.cookie } }), 401, 'unauthenticated');
+    expectProblem(await nobody().as(second.ticket).get(first.path), 401, 'unauthenticated');
+  });
+
+  async function opened(content: string): Promise<{ path: string; ticket: string; cookie: string }> {
+    const { id } = expectStatus(await alice.upload(`${content} ${(count += 1)}`, content), 201) as { id: string };
+    const { url } = expectStatus(await alice.post(`/files/${id}/links`, {}), 200) as { url: string };
+    const answer = await nobody().post('/links/open', { token: fragment(url) });
+    const { ticket } = expectStatus(answer, 200) as { ticket: string };
+    const [cookie = '', path = ''] = (answer.headers['set-cookie'] ?? '').split('; ');
+    return { path: path.slice('Path='.length), ticket, cookie };
+  }
+
   it('answer HEAD, conditions and ranges as any content', async () => {
     const holder = nobody().as(await ticketFor((await share()).token));
-    const head = await holder.head('/links/content');
+    const head = await holder.head(contentOf(holder));
     expect(head.headers['content-length']).toBe(String(CONTENT.length));
     const etag = head.headers['etag']!;
-    expect((await holder.get('/links/content', { headers: { 'if-none-match': etag } })).status).toBe(304);
-    const end = await holder.get('/links/content', { headers: { range: 'bytes=-1' } });
+    expect((await holder.get(contentOf(holder), { headers: { 'if-none-match': etag } })).status).toBe(304);
+    const end = await holder.get(contentOf(holder), { headers: { range: 'bytes=-1' } });
     expect(end.bytes.equals(CONTENT.subarray(-1))).toBe(true);
     expectProblem(
-      await holder.get('/links/content', { headers: { range: 'bytes=900000-' } }),
+      await holder.get(contentOf(holder), { headers: { range: 'bytes=900000-' } }),
       416,
       'range_not_satisfiable',
     );
@@ -134,7 +158,7 @@ function downloads(context: ProfileContext): void {
     const { token } = await share({ max_downloads: 1 });
     const holder = nobody().as(await ticketFor(token));
     expectProblem(await nobody().post('/links/open', { token }), 410, 'link_expired');
-    for (let round = 0; round < 3; round += 1) expect((await holder.get('/links/content')).status).toBe(200);
+    for (let round = 0; round < 3; round += 1) expect((await holder.get(contentOf(holder))).status).toBe(200);
   });
 
   it('end at once when their owner ends them, what they gave included', async () => {
@@ -142,7 +166,7 @@ function downloads(context: ProfileContext): void {
     const holder = nobody().as(await ticketFor(token));
     expectStatus(await alice.delete(`/files/${fileId}/links/${linkId}`), 204);
     for (let round = 0; round < 4; round += 1) {
-      expectProblem(await holder.get('/links/content'), 410, 'link_expired');
+      expectProblem(await holder.get(contentOf(holder)), 410, 'link_expired');
       expectProblem(await nobody().post('/links/open', { token }), 404, 'not_found');
     }
     expectProblem(await alice.delete(`/files/${fileId}/links/${linkId}`), 404, 'not_found');
@@ -153,7 +177,7 @@ function downloads(context: ProfileContext): void {
     const holder = nobody().as(await ticketFor(token));
     const headers = { 'content-type': 'application/octet-stream', 'if-match': '*' };
     expectStatus(await alice.send('PUT', `/files/${fileId}/content`, { headers, body: 'newer' }), 200);
-    expect((await holder.get('/links/content')).text).toBe('newer');
+    expect((await holder.get(contentOf(holder))).text).toBe('newer');
     expect(expectStatus(await nobody().post('/links/open', { token }), 200).size).toBe(5);
   });
 
@@ -161,7 +185,7 @@ function downloads(context: ProfileContext): void {
     const { fileId, token } = await share();
     const holder = nobody().as(await ticketFor(token));
     expectStatus(await alice.delete(`/files/${fileId}`), 204);
-    expect((await holder.get('/links/content')).status).toBeGreaterThanOrEqual(400);
+    expect((await holder.get(contentOf(holder))).status).toBeGreaterThanOrEqual(400);
     expectProblem(await nobody().post('/links/open', { token }), 404, 'not_found');
   });
 
@@ -198,13 +222,21 @@ function downloads(context: ProfileContext): void {
     ['a word', 'abc', 'unauthenticated'],
     ['a ticket that we never gave', `dt.${'0'.repeat(36)}.${'A'.repeat(43)}`, 'unauthenticated'],
   ])('show no content for %s', async (_what, ticket, code) => {
-    expectProblem(await nobody().as(ticket).get('/links/content'), 401, code);
+    expectProblem(
+      await nobody()
+        .as(ticket)
+        .get(contentOf(nobody().as(ticket))),
+      401,
+      code,
+    );
   });
 
   it('show no content for the link in place of a ticket, nor for an access token', async () => {
     const { token } = await share();
-    expectProblem(await nobody().as(token).get('/links/content'), 401, 'unauthenticated');
-    expectProblem(await alice.get('/links/content'), 401, 'unauthenticated');
+    const path = contentOf(nobody().as(await ticketFor(token)));
+    expectProblem(await nobody().as(token).get(path), 401, 'unauthenticated');
+    expectProblem(await alice.get(path), 401, 'unauthenticated');
+    expectProblem(await nobody().get('/links/content'), 404, 'not_found');
   });
 
   it('give tickets that are good for nothing but the content', async () => {
@@ -244,7 +276,8 @@ function downloads(context: ProfileContext): void {
       await nobody().post('/links/open', { token, password: 'a marker word 77fe' }),
       200,
     ) as { ticket: string };
-    await nobody().as(ticket).get('/links/content');
+    const holder = nobody().as(ticket);
+    expectStatus(await holder.head(contentOf(holder)), 200);
     for (const secret of [token.slice(39), ticket.slice(40), 'a marker word 77fe']) {
       expect(context.logs().includes(secret)).toBe(false);
     }
@@ -334,7 +367,7 @@ function uploads(context: ProfileContext): void {
 
   it('give tickets that read nothing', async () => {
     const from = await sender((await dropBox()).token);
-    for (const path of ['/files', '/me', '/links/content', '/upload-links']) {
+    for (const path of ['/files', '/me', contentOf(from), '/upload-links']) {
       expectProblem(await from.get(path), 401, 'unauthenticated');
     }
     expectProblem(await from.delete('/files/x'), 401, 'unauthenticated');

@@ -84,7 +84,10 @@ describe('with a path in PUBLIC_URL', () => {
       expectStatusText(await admin.get(follow(file!, '/l')));
     }
     const opened = await admin.as(undefined).post('/links/open', { token: new URL(url).hash.slice(1) });
-    expect(opened.headers['set-cookie']).toContain(`; Path=${PREFIX}/links/content`);
+    const { ticket, ticket_id, url: content } = expectStatus(opened, 200) as Record<string, string>;
+    expect(content).toBe(`${proxy.url}/links/content/${ticket_id}`);
+    expect(opened.headers['set-cookie']).toContain(`; Path=${PREFIX}/links/content/${ticket_id};`);
+    expectStatusText(await admin.as(ticket).get(content!));
   });
 
   it('a mail names the address that its reader can open', async () => {

@@ -11,7 +11,8 @@ export interface FaultProxy {
   /** Paths of requests that were handed on, with their methods. */
   readonly passed: string[];
   /**
-   * `pass`; `damage`: a bit of each body is another one; `cut`: each connection is reset; an answer of its own; or milliseconds to wait
+   * `pass`; `damage`: a bit of each body is another one; `cut`: each connection is reset; an answer of its own; a header that is
+   * taken away; or milliseconds to wait
    * before handing on, before the answer, or for each item of a batch (for a request without one, once), one request after the other.
    */
   mode:
@@ -19,6 +20,7 @@ export interface FaultProxy {
     | 'damage'
     | 'cut'
     | Refusal
+    | { readonly without: string; readonly of?: RegExp }
     | { readonly delayMs: number }
     | { readonly answerAfterMs: number }
     | { readonly itemMs: number };
@@ -44,7 +46,10 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     const { mode } = proxy;
     if (mode === 'cut') request.socket.resetAndDestroy();
     else if (mode === 'damage') handOn(request, response, damaged(request));
-    else if (typeof mode === 'object' && 'answerAfterMs' in mode)
+    else if (typeof mode === 'object' && 'without' in mode) {
+      if (mode.of?.test(nameOf(request)) !== false) delete request.headers[mode.without];
+      handOn(request, response);
+    } else if (typeof mode === 'object' && 'answerAfterMs' in mode)
       handOn(request, response, request, mode.answerAfterMs);
     else if (typeof mode === 'object' && 'itemMs' in mode) void slowByItem(request, response, mode.itemMs);
     else if (mode === 'pass' || ('status' in mode && !isFor(mode, request))) handOn(request, response);

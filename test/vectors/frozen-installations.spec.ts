@@ -176,7 +176,7 @@ async function readOwn(client: Client, { view, versions }: FrozenFile): Promise<
 
 async function openLink(client: Client, { link, files }: FrozenInstallation): Promise<void> {
   const { token, password } = link;
-  const { ticket } = expectStatus(await client.post('/links/open', { token, password }), 200) as { ticket: string };
-  const { bytes } = await client.as(ticket).get('/links/content');
+  const opened = expectStatus(await client.post('/links/open', { token, password }), 200) as Record<string, string>;
+  const { bytes } = await client.as(opened['ticket']).get(`/links/content/${opened['ticket_id']}`);
   expect(sha256Of(bytes)).toBe(files[link.file]!.versions.at(-1)!.sha256);
 }

@@ -31,11 +31,45 @@ export function s3Fault(error: unknown): DomainError {
   return error instanceof DomainError ? error : new DomainError(codeOf(error), { cause: error });
 }
 
-/** For what a start tries. @throws StartRefused where the credentials do not allow it, or the fault. */
+/** Statuses after which the same request may succeed later, below 500. */
+const PASSING = new Set([408, 425, 429]);
+const HINTS: Readonly<Record<string, string>> = {
+  NoSuchBucket: 'make the bucket first, production makes none',
+  NotImplemented: 'the server lacks what Coffer needs: conditional writes and checksums',
+  PermanentRedirect: 'S3_REGION or S3_ENDPOINT is not that of the bucket',
+  AuthorizationHeaderMalformed: 'S3_REGION is not that of the bucket',
+  IllegalLocationConstraintException: 'S3_REGION is not that of the bucket',
+};
+
+/**
+ * S3's own code of an answer that refuses for good, or its HTTP status where it names none; undefined where there is no answer, or one
+ * that may be another one later.
+ */
+export function finalCode(error: unknown): string | undefined {
+  const cause = error instanceof DomainError ? error.cause : error;
+  const status = answerStatus(cause);
+  if (status === undefined || (status >= 500 && status !== 501) || PASSING.has(status)) return undefined;
+  // The SDK makes names of its own for an answer without a code, which HEAD never has.
+  const code = nameOf(cause);
+  const isCode = /^[A-Za-z][A-Za-z0-9.]{2,63}$/.test(code) && !/^Unknown|Error$/.test(code);
+  return isCode ? `${code} (HTTP ${status})` : `HTTP ${status}`;
+}
+
+/** For what a start tries. @throws StartRefused with S3's own code where it refuses for good, or the fault. */
 export const refusedWith =
   (what: string) =>
   (error: unknown): never => {
-    const status = answerStatus(error instanceof DomainError ? error.cause : undefined);
-    if (status !== 403) throw error;
-    throw new StartRefused(`The S3 credentials (AWS_ACCESS_KEY_ID) may not ${what} in S3_BUCKET (docs/operations.md).`);
+    const code = finalCode(error);
+    if (code === undefined) throw error;
+    const hint = hintOf(error, code);
+    throw new StartRefused(`S3 refuses to ${what} S3_BUCKET: ${code}${hint} (docs/operations.md, "Blob stores").`);
   };
+
+function hintOf(error: unknown, code: string): string {
+  const hint = HINTS[code.split(' ', 1)[0] ?? ''];
+  if (hint !== undefined) return `, ${hint}`;
+  const status = answerStatus(error instanceof DomainError ? error.cause : error);
+  if (status === 403) return ', look at AWS_ACCESS_KEY_ID and its rights';
+  if (status === 501) return `, ${HINTS['NotImplemented'] ?? ''}`;
+  return status !== undefined && status < 400 ? `, ${HINTS['PermanentRedirect'] ?? ''}` : '';
+}

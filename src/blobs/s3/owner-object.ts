@@ -36,9 +36,9 @@ export class OwnerObject implements OwnerMark {
 
 function ifAbsent(error: unknown): undefined {
   if (isDomainError(error, 'not_found')) return undefined;
-  return refusedWith('read')(error);
+  return refusedWith('read from')(error);
 }
 
 function ifThere(error: unknown): void {
-  if (!isDomainError(error, 'conflict')) refusedWith('write')(error);
+  if (!isDomainError(error, 'conflict')) refusedWith('write to')(error);
 }

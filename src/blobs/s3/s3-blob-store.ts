@@ -1,7 +1,5 @@
 import {
-  AbortMultipartUploadCommand,
   CreateBucketCommand,
-  CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadBucketCommand,
@@ -14,7 +12,8 @@ import { isBlobId, requireBlobId } from '../blob-id';
 import { BlobStore, ByteRange, ListOptions } from '../blob-store';
 import { ExpectedMedium, LOCATION_NAME, OWNER_NAME, bindTo, missingBlobs } from '../owner';
 import { bodyStream } from './body-stream';
-import { answerStatus, refusedWith } from './faults';
+import { requireConditions } from './conditions';
+import { answerStatus, finalCode, refusedWith } from './faults';
 import { OwnerObject } from './owner-object';
 import { PartMemory } from './part-memory';
 import { PartSizes } from './part-plan';
@@ -23,8 +22,6 @@ import { S3Upload } from './s3-upload';
 import { UnfinishedUploads } from './unfinished-uploads';
 
 const PREFIX = 'blobs/';
-/** No blob id: the place at which a start tries what it may do. */
-const TRIAL_KEY = `${PREFIX}.trial`;
 
 export interface S3Options {
   /** Whether a bucket that is not there may be made. */
@@ -56,10 +53,11 @@ export class S3BlobStore extends BlobStore {
     } catch (error) {
       await this.#openBucket(error, expected);
     }
-    await this.#requireWritable();
     const mark = (name: string): OwnerObject => new OwnerObject(this.#s3, `${PREFIX}${name}`);
     const marks = { owner: mark(OWNER_NAME), location: mark(LOCATION_NAME) };
-    return bindTo({ installationId, expected, place: 'S3_BUCKET' }, marks);
+    const location = await bindTo({ installationId, expected, place: 'S3_BUCKET' }, marks);
+    await requireConditions(this.#s3, `${PREFIX}${OWNER_NAME}`, `${installationId}\n`);
+    return location;
   }
 
   async put(id: string, source: AsyncIterable<Uint8Array>): Promise<number> {
@@ -137,24 +135,28 @@ export class S3BlobStore extends BlobStore {
 
   /** What follows from a bucket that did not answer well. @throws StartRefused, or the fault where the server is away. */
   async #openBucket(fault: unknown, expected: ExpectedMedium): Promise<void> {
-    const status = answerStatus(fault instanceof DomainError ? fault.cause : undefined);
-    if (status === 403) throw new StartRefused('S3_BUCKET may not be used with these credentials (AWS_ACCESS_KEY_ID).');
-    if (status !== 404) throw fault;
-    if (expected !== 'new') throw missingBlobs('S3_BUCKET');
-    if (!this.options.createBucket) {
-      throw new StartRefused('S3_BUCKET names a bucket that is not there: make it first, production makes none.');
+    const code = finalCode(fault);
+    if (code === undefined) throw fault;
+    const isAbsent = answerStatus(fault instanceof DomainError ? fault.cause : undefined) === 404;
+    if (isAbsent && expected === 'new' && this.options.createBucket) {
+      const command = new CreateBucketCommand({ Bucket: this.#s3.bucket });
+      await this.#s3.quick((client, options) => client.send(command, options)).catch(refusedWith('make'));
+      return;
     }
-    const command = new CreateBucketCommand({ Bucket: this.#s3.bucket });
-    await this.#s3.quick((client, options) => client.send(command, options)).catch(refusedWith('make the bucket'));
+    const told = await this.#toldRefusal(fault);
+    if (isAbsent && expected !== 'new') throw missingBlobs(`S3_BUCKET (${finalCode(told) ?? code})`);
+    refusedWith('open')(told);
   }
 
-  /** Begins an upload and aborts it, which shows both rights and leaves nothing. */
-  async #requireWritable(): Promise<void> {
-    const place = { Bucket: this.#s3.bucket, Key: TRIAL_KEY };
-    const begin = new CreateMultipartUploadCommand(place);
-    const begun = await this.#s3.quick((client, options) => client.send(begin, options)).catch(refusedWith('write'));
-    const abort = new AbortMultipartUploadCommand({ ...place, UploadId: begun.UploadId });
-    await this.#s3.quick((client, options) => client.send(abort, options)).catch(refusedWith('abort uploads'));
+  /** The answer to HEAD has no code: a list is refused for the same reason, and says it. */
+  async #toldRefusal(fault: unknown): Promise<unknown> {
+    const list = new ListObjectsV2Command({ Bucket: this.#s3.bucket, Prefix: PREFIX, MaxKeys: 1 });
+    return this.#s3
+      .quick((client, options) => client.send(list, options))
+      .then(
+        () => fault,
+        (error: unknown) => (finalCode(error) === undefined ? fault : error),
+      );
   }
 }
 

@@ -64,10 +64,61 @@ describe('a form with a file', () => {
     expect([head.contentType, (await inOne(head.content)).toString()]).toEqual([undefined, 'x']);
   });
 
-  it('keeps a type that is given, without its parameters', async () => {
-    const head = await read(form(file('x', 'name="file"; filename="a"', 'Text/Plain; charset=utf-8'), END));
-    expect(head.contentType).toBe('text/plain');
+  it.each([
+    ['Text/Plain; charset=ISO-8859-1', 'text/plain; charset=ISO-8859-1'],
+    ['text/plain;charset="utf-8"', 'text/plain;charset="utf-8"'],
+    ['Text/Plain; charset', 'text/plain'],
+  ])('keeps the type %s, with the parameters that are in order', async (sent, expected) => {
+    const head = await read(form(file('x', 'name="file"; filename="a"', sent), END));
+    expect(head.contentType).toBe(expected);
     await inOne(head.content);
+  });
+
+  it('has its fields in the charset that each part says', async () => {
+    const part = (charset: string, value: Buffer): Buffer =>
+      Buffer.concat([
+        Buffer.from(
+          `--${BOUNDARY}\r\nContent-Disposition: form-data; name="name"\r\nContent-Type: text/plain; charset=${charset}\r\n\r\n`,
+        ),
+        value,
+        Buffer.from('\r\n'),
+      ]);
+    for (const [charset, value] of [
+      ['iso-8859-1', Buffer.from('\u00fc', 'latin1')],
+      ['"UTF-8"', Buffer.from('\u00fc')],
+      ['utf-16le', Buffer.from('\u00fc', 'utf16le')],
+    ] as const) {
+      const head = await read(form(part(charset, value), file('x'), END), 7);
+      expect(head.fields.get('name')).toBe('\u00fc');
+      await inOne(head.content);
+    }
+    await expectRefused(form(part('klingon', Buffer.from('a')), file('x'), END));
+  });
+
+  it.each([1, 1000])('without a file that was chosen is refused at /file, in pieces of %d bytes', async (size) => {
+    const nothing = file('', 'name="file"; filename=""', 'application/octet-stream');
+    const error = await refusalOf(form(field('name', 'a'), nothing, END), size);
+    expect(error).toMatchObject({ code: 'validation_failed', fields: [{ pointer: '/file' }] });
+    const head = await read(form(field('name', 'a'), file('x', 'name="file"; filename=""'), END), size);
+    expect([head.fileName, (await inOne(head.content)).toString()]).toEqual(['', 'x']);
+  });
+
+  it.each(['base64', 'quoted-printable', 'Base64', 'x-uuencode'])('is refused with a part in %s', async (encoding) => {
+    const packed = (name: string): string =>
+      `--${BOUNDARY}\r\nContent-Disposition: form-data; ${name}\r\nContent-Transfer-Encoding: ${encoding}\r\n\r\neA==\r\n`;
+    await expectRefused(form(packed('name="file"; filename="a"'), END));
+    await expectRefused(form(packed('name="name"'), file('x'), END));
+  });
+
+  it.each(['7bit', '8bit', 'binary', 'BINARY'])('may say that a part is in %s', async (encoding) => {
+    const head = `--${BOUNDARY}\r\nContent-Transfer-Encoding: ${encoding}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n`;
+    expect((await inOne((await read(form(head, 'x\r\n', END))).content)).toString()).toBe('x');
+  });
+
+  it.each([1, 7, 64 * 1024])('may end with a file and an epilogue, in pieces of %d bytes', async (size) => {
+    const content = randomBytes(10_000);
+    const head = await read(form(file(content), END, 'e'.repeat(5000)), size);
+    expect((await inOne(head.content)).equals(content)).toBe(true);
   });
 
   it('may hold an empty file', async () => {
@@ -112,6 +163,15 @@ describe('a form with a file', () => {
     ['name="file"; filename="日本.txt"', '日本.txt'],
     ['name="file"; filename="😀.txt"', '😀.txt'],
     ['name="file"', undefined],
+    ['name=file; filename=plain.txt', 'plain.txt'],
+    ["filename*=UTF-8''%E6%97%A5%E6%9C%AC.txt; name=file", '\u65e5\u672c.txt'],
+    ['name="file"; filename="??.txt"; filename*=UTF-8\'\'%E6%97%A5%E6%9C%AC.txt', '\u65e5\u672c.txt'],
+    ['name="file"; filename*=utf-8\'de\'%E6%97%A5%E6%9C%AC.txt; filename="??.txt"', '\u65e5\u672c.txt'],
+    ['name="file"; filename="??.txt"; filename*="UTF-8\'\'%E6%97%A5%E6%9C%AC.txt"', '\u65e5\u672c.txt'],
+    ['name="file"; FILENAME*="UTF-8\'\'%E6%97%A5%E6%9C%AC.txt"; filename="??.txt"', '\u65e5\u672c.txt'],
+    ['name="file"; filename="?.txt"; filename*=iso-8859-1\'\'%FC.txt', '\u00fc.txt'],
+    ['name="file"; filename="semi;colon=.txt"; other=1;', 'semi;colon=.txt'],
+    ['name="file"; filename="C:\\path\\x.txt"'.replaceAll('\\\\', '\\'), 'C:\\path\\x.txt'],
   ])('keeps the name of %s whole', async (disposition, expected) => {
     const head = await read(form(file('x', disposition), END));
     expect(head.fileName).toBe(expected);
@@ -138,6 +198,17 @@ describe('a form with a file', () => {
       'a part that is an attachment',
       form(`--${BOUNDARY}\r\nContent-Disposition: attachment; name="name"\r\n\r\nx\r\n`, file('x'), END),
     ],
+    ['a file name of no charset', form(file('x', 'name="file"; filename*=klingon\'\'a.txt; filename=a'), END)],
+    [
+      'a file name that is not in its charset',
+      form(file('x', 'name="file"; filename*=UTF-8\'\'%FC.txt; filename=a'), END),
+    ],
+    ['a file name with half an escape', form(file('x', 'name="file"; filename*=UTF-8\'\'%F.txt; filename=a'), END)],
+    ['a file name without a charset', form(file('x', 'name="file"; filename*=a.txt'), END)],
+    ['a file name in pieces', form(file('x', 'name="file"; filename*0="a"; filename*1=".txt"'), END)],
+    ['two file names', form(file('x', 'name="file"; filename="a"; filename="b"'), END)],
+    ['a quote that does not end', form(file('x', 'name="file"; filename="a'), END)],
+    ['a header beyond 8 KiB', form(file('x', `name="file"; filename="${'a'.repeat(9000)}"`), END)],
     ['no closing boundary', form(file('x'))],
     ['half a closing boundary', form(file('x'), `--${BOUNDARY}-`)],
     ['a file that is cut', form(file('x'.repeat(1000))).subarray(0, -500)],

@@ -1,35 +1,18 @@
-import { Busboy, BusboyInstance } from '@fastify/busboy';
-import { EventEmitter } from 'node:events';
+import { Dicer } from '@fastify/busboy';
 import { Readable } from 'node:stream';
 import { unknownMember } from '../../http';
 import { Burst, DomainError, FieldFault } from '../../kernel';
 import { Deferred } from './deferred';
 import { MAX_ENVELOPE_BYTES, UPLOAD_FIELDS } from '../upload-request';
+import { PartHeaders, RawPartHeaders, UnfitPart, boundaryOf, fieldText, partHeaders } from './part-headers';
 
 export const FILE_PART = 'file';
 /** What may come in a form beside the bytes of the file: fields, part headers, boundaries, and what a client sends after the end. */
 export const MAX_OVERHEAD_BYTES = 1024 * 1024;
 const BUFFER_BYTES = 256 * 1024;
+const MAX_PARTS = UPLOAD_FIELDS.length + 1;
 const MAX_PART_HEADERS = 20;
 const MAX_PART_HEADER_BYTES = 8 * 1024;
-
-/** RFC 7578, section 4.2. What has a line break in it is cut by the parser. */
-const NAMED = /^form-data[ \t]*;[^\r\n]*$/i;
-
-interface PartHeaders {
-  readonly 'content-disposition'?: readonly string[];
-  readonly 'content-type'?: readonly string[];
-}
-
-const LIMITS = {
-  fieldNameSize: 100,
-  fieldSize: MAX_ENVELOPE_BYTES,
-  fields: UPLOAD_FIELDS.length,
-  files: 1,
-  parts: UPLOAD_FIELDS.length + 1,
-  headerPairs: MAX_PART_HEADERS,
-  headerSize: MAX_PART_HEADER_BYTES,
-};
 
 /** A form up to the beginning of its file: the fields that came before it, and the file's bytes, which are still on their way. */
 export interface FormHead {
@@ -53,13 +36,16 @@ export async function readForm(contentType: string, body: AsyncIterable<Burst>):
 }
 
 class FormReader {
-  readonly #parser: BusboyInstance;
+  readonly #parser: Dicer;
   readonly #fields = new Map<string, string>();
+  /** Names of the fields that began, in the order of the form: a part ends later than the next one begins. */
+  readonly #names = new Set<string>();
+  readonly #texts: Promise<void>[] = [];
   readonly #head = new Deferred<FormHead>();
   readonly #end = new Deferred<void>();
-  #fileBegan = false;
+  #parts = 0;
+  #headless = 0;
   #stream: Readable | undefined;
-  #partType: string | undefined;
   #failed = false;
   #ended = false;
   #fileBytes = 0;
@@ -69,15 +55,10 @@ class FormReader {
 
   constructor(contentType: string) {
     this.#parser = parserFor(contentType)
-      .on('field', (name, value, _, truncated) => this.#field(name, value, truncated))
-      .on('file', (name, stream, fileName, _, type) => this.#file(name, stream, fileName, type))
-      .on('fieldsLimit', () => this.#refuse('', 'has too many fields'))
-      .on('partsLimit', () => this.#refuse('', 'has too many parts'))
-      .on('filesLimit', () => this.#refuse(`/${FILE_PART}`, 'may be given once'))
+      .on('part', (part) => this.#part(part))
       .on('error', () => this.#fail(broken()))
       .on('drain', () => this.#goOn())
       .on('finish', () => this.#finish());
-    eachPart(this.#parser, (headers) => this.#part(headers));
   }
 
   read(body: AsyncIterable<Burst>): Promise<FormHead> {
@@ -85,41 +66,81 @@ class FormReader {
     return this.#head.promise;
   }
 
-  /** What the parser would pass over in silence: a part that is no form data, and that a part does not say its type. */
-  #part({ 'content-disposition': disposition, 'content-type': type }: PartHeaders): void {
-    if (!NAMED.test(disposition?.[0] ?? '')) this.#fail(broken('A part of the form has no name.'));
-    this.#partType = type?.[0]?.split(';', 1)[0]?.trim().toLowerCase();
-  }
-
-  /** The parser gives `undefined` for a field without a name. */
-  #field(name: string | undefined, value: string, truncated: boolean): void {
-    if (name === undefined) this.#fail(broken());
-    else if (!(UPLOAD_FIELDS as readonly string[]).includes(name)) this.#refuseAll([unknownMember(name)]);
-    else if (this.#fileBegan) this.#refuse(`/${name}`, `must come before ${FILE_PART}`);
-    else if (this.#fields.has(name)) this.#refuse(`/${name}`, 'may be given once');
-    else if (truncated) this.#refuse(`/${name}`, 'is too long');
-    else this.#fields.set(name, value);
-  }
-
-  #file(name: string, stream: Readable, fileName: string | undefined, type: string): void {
-    const contentType = type === this.#partType ? type : undefined;
+  #part(part: Readable): void {
     // Without a listener an error of this stream would end the process; the parser reports the same one.
-    stream.on('error', () => this.#fail(broken()));
-    if (name === FILE_PART) {
-      this.#fileBegan = true;
-      this.#stream = stream;
-      const content = this.#content(stream);
-      this.#head.resolve({ fields: this.#fields, fileName, contentType, content, close: () => this.#close() });
-    } else {
-      stream.resume();
+    part.on('error', () => this.#fail(broken()));
+    this.#parts += 1;
+    this.#headless += 1;
+    if (this.#parts > MAX_PARTS) this.#refuse('', 'has too many parts');
+    part.once('header', (headers: RawPartHeaders) => {
+      this.#headless -= 1;
+      this.#begin(part, headers);
+    });
+  }
+
+  #begin(part: Readable, raw: RawPartHeaders): void {
+    const headers = this.#attempt(() => {
+      requireBounded(raw);
+      return partHeaders(raw);
+    });
+    if (headers === undefined || this.#failed) part.resume();
+    else if (headers.name === FILE_PART) this.#file(part, headers);
+    else if (headers.fileName === undefined) this.#field(part, headers);
+    else {
+      part.resume();
       this.#refuse('', 'has a file part that is not known');
     }
   }
 
+  #field(part: Readable, { name, charset }: PartHeaders): void {
+    if (!(UPLOAD_FIELDS as readonly string[]).includes(name)) this.#refuseAll([unknownMember(name)]);
+    else if (this.#stream !== undefined) this.#refuse(`/${name}`, `must come before ${FILE_PART}`);
+    else if (this.#names.has(name)) this.#refuse(`/${name}`, 'may be given once');
+    this.#names.add(name);
+    this.#texts.push(this.#text(part, name, charset));
+  }
+
+  async #text(part: Readable, name: string, charset: string): Promise<void> {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    try {
+      for await (const chunk of part as AsyncIterable<Buffer>) {
+        bytes += chunk.length;
+        if (bytes <= MAX_ENVELOPE_BYTES) chunks.push(chunk);
+        else this.#refuse(`/${name}`, 'is too long');
+      }
+    } catch {
+      this.#fail(broken());
+    }
+    const text = this.#attempt(() => fieldText(Buffer.concat(chunks), charset));
+    if (text !== undefined) this.#fields.set(name, text);
+  }
+
+  #file(part: Readable, { fileName, contentType }: PartHeaders): void {
+    if (this.#stream !== undefined) {
+      part.resume();
+      this.#refuse(`/${FILE_PART}`, 'may be given once');
+      return;
+    }
+    this.#stream = part;
+    const content = this.#content(part);
+    void this.#described(part, fileName).then(() =>
+      this.#head.resolve({ fields: this.#fields, fileName, contentType, content, close: () => this.#close() }),
+    );
+  }
+
+  /** Waits for the fields. A browser sends an empty file without a name where none was chosen. */
+  async #described(part: Readable, fileName: string | undefined): Promise<void> {
+    await Promise.all(this.#texts);
+    if (fileName === '' && (await isEmpty(part))) this.#refuse(`/${FILE_PART}`, 'must be chosen');
+  }
+
   #finish(): void {
-    if (!this.#fileBegan) this.#refuse(`/${FILE_PART}`, 'must be given');
+    if (this.#stream === undefined) this.#refuse(`/${FILE_PART}`, 'must be given');
+    else if (this.#headless > 0) this.#fail(broken());
     else if (!this.#failed) this.#end.resolve();
     this.#ended = true;
+    this.#goOn();
   }
 
   #close(): void {
@@ -145,18 +166,28 @@ class FormReader {
         await this.#write(chunk);
       }
     }
-    this.#parser.end();
+    if (this.#parser.writable) this.#parser.end();
   }
 
   async #write(chunk: Uint8Array): Promise<void> {
     this.#bytes += chunk.length;
     if (this.#bytes - this.#fileBytes > MAX_OVERHEAD_BYTES) throw new DomainError('too_large');
-    if (!this.#parser.write(chunk)) await this.#drained();
+    // After the closing boundary the parser takes nothing more: what follows it is an epilogue.
+    if (this.#parser.writable && !this.#parser.write(chunk)) await this.#drained();
   }
 
   async #drained(): Promise<void> {
-    if (!this.#parser.writableNeedDrain || this.#failed) return;
+    if (!this.#parser.writableNeedDrain || this.#failed || this.#ended) return;
     await new Promise<void>((resolve) => (this.#goOn = resolve));
+  }
+
+  #attempt<T>(work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      this.#fail(error instanceof UnfitPart ? broken(error.message) : (error as Error));
+      return undefined;
+    }
   }
 
   /** The first fault is the one that is told. */
@@ -179,26 +210,33 @@ class FormReader {
   }
 }
 
-function parserFor(contentType: string): BusboyInstance {
+function parserFor(contentType: string): Dicer {
   try {
-    return new Busboy({
-      headers: { 'content-type': contentType },
-      limits: LIMITS,
-      highWaterMark: BUFFER_BYTES,
-      fileHwm: BUFFER_BYTES,
-      // The name is kept as sent; one with a path in it is refused instead of cut.
-      preservePath: true,
-      isPartAFile: (name, _, fileName) => name === FILE_PART || fileName !== undefined,
-    });
+    // One more than is taken, so that what is beyond is seen and not passed over.
+    const bounds = { maxHeaderPairs: MAX_PART_HEADERS + 1, maxHeaderSize: 2 * MAX_PART_HEADER_BYTES };
+    const buffers = { partHwm: BUFFER_BYTES, highWaterMark: BUFFER_BYTES };
+    return new Dicer({ boundary: boundaryOf(contentType), ...bounds, ...buffers });
   } catch {
     throw broken();
   }
 }
 
-/** Hears the headers of each part before the parser acts on them: it tells no type from `text/plain`, and skips what has no name. */
-function eachPart(parser: BusboyInstance, hear: (headers: PartHeaders) => void): void {
-  const { parser: parts } = (parser as unknown as { readonly _parser: { readonly parser: EventEmitter } })._parser;
-  parts.on('part', (part: EventEmitter) => part.prependListener('header', hear));
+/** @throws UnfitPart */
+function requireBounded(headers: RawPartHeaders): void {
+  const values = Object.values(headers).flatMap((all) => all ?? []);
+  const bytes = values.reduce((sum, value) => sum + value.length, Object.keys(headers).join('').length);
+  if (values.length > MAX_PART_HEADERS || bytes > MAX_PART_HEADER_BYTES) {
+    throw new UnfitPart('A part of the form has too many headers.');
+  }
+}
+
+/** Whether a stream ends without a byte. Takes nothing from it. */
+async function isEmpty(stream: Readable): Promise<boolean> {
+  if (stream.readableLength > 0) return false;
+  return new Promise((resolve) => {
+    stream.once('readable', () => resolve(stream.readableLength === 0));
+    for (const event of ['end', 'close', 'error']) stream.once(event, () => resolve(true));
+  });
 }
 
 const broken = (detail = 'The body is not a whole multipart/form-data form.'): DomainError =>

@@ -73,12 +73,17 @@ export class FileLinks {
   }
 
   /** What a ticket shows: the file as it is now. @throws as Tickets.download; `file_not_found`. */
-  async content(ticket: string): Promise<ServedContent> {
+  async content(ticketId: string, ticket: string): Promise<ServedContent> {
     const { link, row } = await notedIfRefused(this.audit, { action: 'file.download', actor: ANYBODY }, async () => {
-      const found = await this.tickets.download(ticket);
+      const found = await this.tickets.download(ticketId, ticket);
       return { link: found, row: await this.access.linked(found.resource ?? '', found.owner_id) };
     });
     return this.files.contentOf(row, { actor: ANYBODY, details: { link: link._id } }, 'clear');
+  }
+
+  /** Keeps a ticket good while its content is sent, until the returned function is called. */
+  keepTicket(ticketId: string): () => void {
+    return this.tickets.keepAlive(ticketId);
   }
 }
 

@@ -1,10 +1,10 @@
-import { Body, Controller, Get, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CONFIG, Config } from '../../config';
-import { AnswerHeaders, ApiProblems, ContentAnswers, Policy, bearerToken, sendContent } from '../../http';
+import { AnswerHeaders, ApiProblems, ContentAnswers, Policy, bearerToken, publicPathOf, sendContent } from '../../http';
 import { DomainError, SECOND } from '../../kernel';
-import { TICKET_MS } from '../../sharing';
+import { LONGEST_TICKET_MS, TICKET_MS } from '../../sharing';
 import { FileLinks } from './file-links';
 import { DownloadTicketDto, OpenLinkDto } from './links.dto';
 
@@ -20,8 +20,9 @@ export class LinkContentController {
   ) {}
 
   /**
-   * Opens a link: spends one of its downloads, and gives a ticket for 5 minutes. The ticket is sent as a bearer token, or by the cookie
-   * that this answer sets; it is never part of a URL. Five wrong passwords in a row close the link for 15 minutes.
+   * Opens a link: spends one of its downloads, and gives a ticket for 5 minutes, which each use extends, to an hour at most. The ticket is
+   * sent as a bearer token, or by the cookie that this answer sets; it is never part of a URL. Five wrong passwords in a row close the link
+   * for 15 minutes.
    */
   @Post('open')
   @HttpCode(200)
@@ -32,42 +33,57 @@ export class LinkContentController {
     @Body() { token, password }: OpenLinkDto,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<DownloadTicketDto> {
-    const { token: ticket, file } = await this.links.open(token, password);
-    reply.header('set-cookie', this.cookie(ticket));
+    const { id, token: ticket, file } = await this.links.open(token, password);
+    reply.header('set-cookie', this.cookie(id, ticket));
+    const url = `${this.config.http.publicUrl}${PATH}/${id}`;
     const { name, size, content_type } = file;
-    return { ticket, expires_in: TICKET_MS / SECOND, name, size, content_type };
+    return { ticket, ticket_id: id, url, expires_in: TICKET_MS / SECOND, name, size, content_type };
   }
 
   /** The content behind a ticket, as a download; with one Range at a time. HEAD answers without a body. */
-  @Get('content')
+  @Get('content/:ticketId')
   @Policy({ access: 'public', rateLimit: 'tickets' })
   @ApiBearerAuth('ticket')
   @ContentAnswers()
   @ApiProblems('unauthenticated', 'token_expired', 'link_expired', 'file_not_found', 'precondition_failed')
   @ApiProblems('range_not_satisfiable', 'rate_limited', 'kms_unavailable', 'decryption_failed', 'integrity_failed')
-  async downloadLinkContent(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    await sendContent(request, reply, await this.links.content(ticketOf(request)));
+  async downloadLinkContent(
+    @Param('ticketId') ticketId: string,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const content = await this.links.content(ticketId, ticketOf(request, ticketId));
+    const release = this.links.keepTicket(ticketId);
+    if (reply.raw.destroyed) release();
+    else reply.raw.once('close', release);
+    await sendContent(request, reply, content);
   }
 
-  /** Never shown to scripts, nor sent from other sites or to other routes. */
-  private cookie(ticket: string): string {
-    const { protocol, pathname } = new URL(this.config.http.publicUrl);
-    const path = `${pathname.replace(/\/$/, '')}${PATH}`;
-    const secure = protocol === 'https:' ? '; Secure' : '';
-    return `${COOKIE}=${ticket}; Path=${path}; Max-Age=${TICKET_MS / SECOND}; HttpOnly; SameSite=Strict${secure}`;
+  /**
+   * Never shown to scripts, nor sent from other sites or for other tickets: each link that is open in a browser has its own. It lives as
+   * long as a ticket that is in use can; the ticket's row says when it ends.
+   */
+  private cookie(ticketId: string, ticket: string): string {
+    const { http } = this.config;
+    const path = `${publicPathOf(http)}${PATH}/${ticketId}`;
+    const secure = new URL(http.publicUrl).protocol === 'https:' ? '; Secure' : '';
+    return `${COOKIE}=${ticket}; Path=${path}; Max-Age=${LONGEST_TICKET_MS / SECOND}; HttpOnly; SameSite=Strict${secure}`;
   }
 }
 
 /** @throws DomainError `unauthenticated` */
-function ticketOf({ headers }: FastifyRequest): string {
-  const ticket = bearerToken(headers.authorization) ?? cookieNamed(COOKIE, headers.cookie ?? '');
+function ticketOf({ headers }: FastifyRequest, ticketId: string): string {
+  const ticket = bearerToken(headers.authorization) ?? cookieOf(ticketId, headers.cookie ?? '');
   if (ticket !== undefined) return ticket;
   throw new DomainError('unauthenticated', { detail: 'Open the link first, with POST /links/open.' });
 }
 
-const cookieNamed = (name: string, header: string): string | undefined =>
-  header
+/** A cookie of another path may have the same name: the ticket says whose it is. */
+function cookieOf(ticketId: string, header: string): string | undefined {
+  const tickets = header
     .split(';')
     .map((pair) => pair.trim())
-    .find((pair) => pair.startsWith(`${name}=`))
-    ?.slice(name.length + 1);
+    .filter((pair) => pair.startsWith(`${COOKIE}=`))
+    .map((pair) => pair.slice(COOKIE.length + 1));
+  return tickets.find((ticket) => ticket.split('.')[1] === ticketId) ?? tickets[0];
+}

@@ -33,17 +33,24 @@ const PAGE_POLICY = [
 @Controller('l')
 export class LinkPageController {
   @Get()
-  @Policy({ access: 'public', always: true })
+  @Policy({ access: 'public', always: true, page: true })
   async page(@Res() reply: FastifyReply): Promise<void> {
-    const page = await readFile(join(__dirname, 'page', 'link.html'));
-    await reply.header('content-security-policy', PAGE_POLICY).type('text/html; charset=utf-8').send(page);
+    await sendPage(reply, await pageText());
   }
 
   @Get(':asset')
-  @Policy({ access: 'public', always: true })
+  @Policy({ access: 'public', always: true, page: true })
   async asset(@Param('asset') name: string, @Res() reply: FastifyReply): Promise<void> {
+    // The page as it stands at /l/: a browser follows its paths from there.
+    if (name === 'index.html') return sendPage(reply, (await pageText()).replaceAll('="l/', '="'));
     const type = Object.hasOwn(ASSETS, name) ? ASSETS[name] : undefined;
     if (type === undefined) throw new DomainError('not_found');
     await reply.type(type).send(await readFile(join(__dirname, 'page', name)));
   }
+}
+
+const pageText = (): Promise<string> => readFile(join(__dirname, 'page', 'link.html'), 'utf8');
+
+async function sendPage(reply: FastifyReply, page: string): Promise<void> {
+  await reply.header('content-security-policy', PAGE_POLICY).type('text/html; charset=utf-8').send(page);
 }

@@ -175,14 +175,26 @@ class TicketDto {
   ticket!: string;
 
   /**
-   * Seconds that it lasts.
+   * Seconds that it lasts, if it is not used.
    * @example 300
    */
   expires_in!: number;
 }
 
-/** Good for GET and HEAD of /links/content, also as the cookie `coffer-ticket` that this answer sets. */
+/** Good for GET and HEAD of its `url`, also as the cookie `coffer-ticket` that this answer sets. */
 export class DownloadTicketDto extends TicketDto {
+  /**
+   * Names the ticket in URLs. It is no secret.
+   * @example "019ab2f0-7c11-7e55-b0f5-6f0a3c1d2e4f"
+   */
+  ticket_id!: string;
+
+  /**
+   * Where the content is.
+   * @example "https://vault.example.org/links/content/019ab2f0-7c11-7e55-b0f5-6f0a3c1d2e4f"
+   */
+  url!: string;
+
   /** The file's name; null for one without. */
   @ApiProperty({ type: String, nullable: true, example: 'report.pdf' })
   name!: string | null;

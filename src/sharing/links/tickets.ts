@@ -1,15 +1,21 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, DomainError, DropBox, MINUTE, Principal, UploadTickets, newId } from '../../kernel';
+import { Clock, DomainError, DropBox, HOUR, MINUTE, Principal, SECOND, UploadTickets, newId } from '../../kernel';
 import { Collection, Store, update } from '../../store';
 import { UserDoc, Users } from '../../users';
 import { LinkDoc, LinkKind, linkCollection } from './link.collection';
 import { newSecret, presentedSecret, secretMatches } from './link-secret';
 import { TicketDoc, ticketCollection } from './ticket.collection';
 
+/** How long a ticket lasts after it was given, and one for downloads after each use. */
 export const TICKET_MS = 5 * MINUTE;
+/** However often it is used. */
+export const LONGEST_TICKET_MS = HOUR;
+/** A use that would extend a ticket by less writes nothing: a player asks for many ranges a second. */
+const LEAST_EXTENSION = 10 * SECOND;
 
 export interface NewTicket {
   readonly link: LinkDoc;
+  readonly id: string;
   readonly token: string;
   /** ms since the epoch. */
   readonly expiresAt: number;
@@ -36,23 +42,42 @@ export class Tickets extends UploadTickets {
   async issue(link: LinkDoc): Promise<NewTicket> {
     const id = newId();
     const { token, secretHash } = newSecret(PREFIX[link.kind], id);
-    const expiresAt = this.clock.now() + TICKET_MS;
+    const now = this.clock.now();
+    const expiresAt = now + TICKET_MS;
     await this.#tickets.insert({
       _id: id,
       link_id: link._id,
       secret_hash: secretHash,
+      issued_at: now,
       expires_at: expiresAt,
       taken: false,
     });
-    return { link, token, expiresAt };
+    return { link, id, token, expiresAt };
   }
 
   /**
-   * The link behind a ticket for downloads. A count that is used up does not matter: this use was counted when the ticket was given.
+   * The link behind the ticket `ticketId` for downloads, which this use extends. A count that is used up does not matter: it was spent
+   * when the ticket was given.
    * @throws DomainError `unauthenticated` (no ticket of ours), `token_expired`, `link_expired` (ended, past its time, or its owner disabled).
    */
-  async download(token: string): Promise<LinkDoc> {
-    return (await this.behind('download', token)).link;
+  async download(ticketId: string, token: string): Promise<LinkDoc> {
+    if (presentedSecret(PREFIX.download, token)?.id !== ticketId) throw noTicket();
+    const { link } = await this.behind('download', token);
+    await this.extend(ticketId);
+    return link;
+  }
+
+  /**
+   * Extends a ticket while a long answer is sent, so that a download that breaks off then may go on. Ends when the returned function is
+   * called, which extends it a last time.
+   */
+  keepAlive(ticketId: string, intervalMs = MINUTE): () => void {
+    const begun = this.clock.now();
+    const timer = setInterval(() => void this.extend(ticketId), intervalMs).unref();
+    return () => {
+      clearInterval(timer);
+      if (this.clock.now() - begun >= LEAST_EXTENSION) void this.extend(ticketId);
+    };
   }
 
   override isTicket(token: string): boolean {
@@ -88,11 +113,20 @@ export class Tickets extends UploadTickets {
     await update(this.#tickets, ticketId, (ticket) => ({ ...ticket, taken: false }));
   }
 
+  /** A store that is away for a moment ends no download for this: the ticket keeps the time that it has. */
+  private async extend(ticketId: string): Promise<void> {
+    await update(this.#tickets, ticketId, (ticket) => {
+      const { issued_at = ticket.expires_at - TICKET_MS } = ticket;
+      const expires_at = Math.min(this.clock.now() + TICKET_MS, issued_at + LONGEST_TICKET_MS);
+      return expires_at - ticket.expires_at < LEAST_EXTENSION ? undefined : { ...ticket, issued_at, expires_at };
+    }).catch(() => undefined);
+  }
+
   private async behind(kind: LinkKind, token: string): Promise<{ ticket: TicketDoc; link: LinkDoc; owner: UserDoc }> {
     const presented = presentedSecret(PREFIX[kind], token);
     const ticket = presented && (await this.#tickets.find('_id', presented.id));
     if (presented === undefined || ticket === undefined || !secretMatches(presented.secret, ticket.secret_hash)) {
-      throw new DomainError('unauthenticated', { detail: 'Open the link first: this is no ticket.' });
+      throw noTicket();
     }
     const now = this.clock.now();
     if (ticket.expires_at <= now) throw new DomainError('token_expired', { detail: 'Open the link again.' });
@@ -103,5 +137,8 @@ export class Tickets extends UploadTickets {
     return { ticket, link, owner };
   }
 }
+
+const noTicket = (): DomainError =>
+  new DomainError('unauthenticated', { detail: 'Open the link first: this is no ticket for it.' });
 
 const ended = (): DomainError => new DomainError('link_expired', { detail: 'The link has been ended.' });
