@@ -118,7 +118,7 @@ export function fieldText(bytes: Buffer, charset: string): string {
   }
 }
 
-const decoder = (charset: string, fatal = false): TextDecoder => new TextDecoder(charset, { fatal, ignoreBOM: true });
+const decoder = (charset: string, fatal = false) => new TextDecoder(charset, { fatal, ignoreBOM: true });
 const utf8 = (latin1: string): string => decoder('utf-8').decode(Buffer.from(latin1, 'latin1'));
 const byte = (hex: string): string => String.fromCharCode(parseInt(hex, 16));
 const broken = (): UnfitPart => new UnfitPart('A part of the form has a Content-Disposition that cannot be read.');

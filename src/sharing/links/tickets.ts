@@ -116,8 +116,11 @@ export class Tickets extends UploadTickets {
   /** A store that is away for a moment ends no download for this: the ticket keeps the time that it has. */
   private async extend(ticketId: string): Promise<void> {
     await update(this.#tickets, ticketId, (ticket) => {
+      const now = this.clock.now();
+      // A process that slept does not bring back what has ended.
+      if (ticket.expires_at <= now) return undefined;
       const { issued_at = ticket.expires_at - TICKET_MS } = ticket;
-      const expires_at = Math.min(this.clock.now() + TICKET_MS, issued_at + LONGEST_TICKET_MS);
+      const expires_at = Math.min(now + TICKET_MS, issued_at + LONGEST_TICKET_MS);
       return expires_at - ticket.expires_at < LEAST_EXTENSION ? undefined : { ...ticket, issued_at, expires_at };
     }).catch(() => undefined);
   }
