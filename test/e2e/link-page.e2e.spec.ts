@@ -17,7 +17,7 @@ describeInBrowser('The page of a link, in a browser,', () => {
     service = await startService({});
     alice = (await signUp(new Client(service.url))).client;
     browser = await startBrowser();
-  }, 60_000);
+  }, 300_000);
   afterAll(async () => {
     await browser.close();
     await service.dispose();
@@ -63,10 +63,10 @@ describeInBrowser('The page of a link, in a browser,', () => {
   });
 
   it('gives each of two tabs its own file', async () => {
-    const other = await page.context().newPage();
+    const context = await browser.newContext();
     const tabs = [
-      { page, name: 'one.txt' },
-      { page: other, name: 'two.txt' },
+      { page: await context.newPage(), name: 'one.txt' },
+      { page: await context.newPage(), name: 'two.txt' },
     ];
     for (const tab of tabs) {
       await tab.page.goto(await share(tab.name, `the content of ${tab.name}`, 'text/plain'));
@@ -80,7 +80,7 @@ describeInBrowser('The page of a link, in a browser,', () => {
       ]);
       expect(await readFile(await download.path(), 'utf8')).toBe(`the content of ${tab.name}`);
     }
-    await other.close();
+    await context.close();
   });
 
   it('says that the link was ended, where a download is refused', async () => {

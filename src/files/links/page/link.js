@@ -15,6 +15,7 @@ function sized(bytes) {
   let unit = 0;
   let value = bytes;
   for (; value >= 1024 && unit < UNITS.length - 1; unit += 1) value /= 1024;
+  if (bytes === 1) return '1 byte';
   return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`;
 }
 
