@@ -47,7 +47,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     if (mode === 'cut') request.socket.resetAndDestroy();
     else if (mode === 'damage') handOn(request, response, damaged(request));
     else if (typeof mode === 'object' && 'without' in mode) {
-      if (mode.of?.test(nameOf(request)) !== false) delete request.headers[mode.without];
+      if (mode.of?.test(nameOf(request)) !== false) request.headers[mode.without] = undefined;
       handOn(request, response);
     } else if (typeof mode === 'object' && 'answerAfterMs' in mode)
       handOn(request, response, request, mode.answerAfterMs);
@@ -63,7 +63,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     answerAfterMs = 0,
   ): void => {
     proxy.passed.push(nameOf(request));
-    const onward = httpRequest(`${target}${request.url!}`, { method: request.method!, headers: request.headers });
+    const onward = httpRequest(`${target}${request.url!}`, { method: request.method!, headers: sent(request) });
     onward.on('response', (answer) => {
       setTimeout(() => {
         response.writeHead(answer.statusCode!, answer.headers);
@@ -119,6 +119,10 @@ function damaged(request: IncomingMessage): Readable {
   };
   return Readable.from(flip(), { objectMode: false });
 }
+
+/** Node refuses a header without a value. */
+const sent = ({ headers }: IncomingMessage): IncomingMessage['headers'] =>
+  Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined));
 
 const nameOf = ({ method, url }: IncomingMessage): string => `${method!} ${url!}`;
 
