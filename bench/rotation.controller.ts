@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Body, Controller, Post } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { IsInt } from 'class-validator';
@@ -31,12 +32,15 @@ export interface Run {
 const SAMPLE = 4_000;
 /** How late the end of a rotation may be noticed: little beside a second. */
 const LOOK_EVERY_MS = 10;
+/** A question for the result waits so long for it. */
+const RESULT_MS = 20_000;
 
 /** The rotation inside the server that is measured, and the two things that it consists of, bare: on the same rows, in the batches it sends. */
 @ApiExcludeController()
 @Controller('bench/rotation')
 export class RotationController {
   readonly #rows: Collection<UserKeyDoc>;
+  #running: Promise<Run> | undefined;
 
   constructor(
     private readonly store: Store,
@@ -78,7 +82,23 @@ export class RotationController {
 
   @Post('run')
   @Policy({ access: 'user' })
-  async run(): Promise<Run> {
+  run(): void {
+    this.#running = this.#rotate();
+    this.#running.catch(() => undefined);
+  }
+
+  /** How the rotation went; nothing while it goes on: beside readers it takes longer than a connection may be silent. */
+  @Post('result')
+  @Policy({ access: 'user' })
+  async result(): Promise<{ run?: Run }> {
+    const run = await Promise.race([
+      this.#running,
+      new Promise<undefined>((resolve) => setTimeout(resolve, RESULT_MS)),
+    ]);
+    return run === undefined ? {} : { run };
+  }
+
+  async #rotate(): Promise<Run> {
     let keys = 0;
     const seconds = await secondsOf(async () => {
       const { id } = await this.rotations.start('bench');
@@ -87,7 +107,7 @@ export class RotationController {
         if (state === 'done' && failed === 0) keys = done;
         else if (state !== 'running') throw new Error(`the rotation is ${state}, ${failed} failed`);
         if (state === 'done') return;
-        await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+        await sleep(LOOK_EVERY_MS);
       }
     });
     return { seconds, keys };

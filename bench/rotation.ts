@@ -66,7 +66,7 @@ class RotationBench {
     const bare = [await this.#rates()];
     const rotation: number[] = [];
     for (let done = 0; done < ROUNDS; done += 1) {
-      const { seconds, keys } = await this.#post<Run>('/bench/rotation/run');
+      const { seconds, keys } = await this.#run();
       rotation.push(keys / seconds);
       bare.push(await this.#rates());
     }
@@ -112,7 +112,7 @@ class RotationBench {
     let [isEnough, isOver] = [false, false];
     const rotate = async (): Promise<void> => {
       while (!isEnough) {
-        const { seconds, keys } = await this.#post<Run>('/bench/rotation/run');
+        const { seconds, keys } = await this.#run();
         rates.push(keys / seconds);
       }
     };
@@ -142,6 +142,14 @@ class RotationBench {
     await answer.body.dump();
     if (answer.statusCode !== 200) throw new Error(`GET ${path} answered ${answer.statusCode}`);
     times.push(performance.now() - sent);
+  }
+
+  async #run(): Promise<Run> {
+    await this.#post('/bench/rotation/run');
+    for (;;) {
+      const { run } = await this.#post<{ run?: Run }>('/bench/rotation/result');
+      if (run !== undefined) return run;
+    }
   }
 
   #rates(): Promise<Rates> {
