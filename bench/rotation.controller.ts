@@ -91,10 +91,7 @@ export class RotationController {
   @Post('result')
   @Policy({ access: 'user' })
   async result(): Promise<{ run?: Run }> {
-    const run = await Promise.race([
-      this.#running,
-      new Promise<undefined>((resolve) => setTimeout(resolve, RESULT_MS)),
-    ]);
+    const run = await Promise.race([this.#running, sleep(RESULT_MS, undefined)]);
     return run === undefined ? {} : { run };
   }
 
