@@ -107,7 +107,7 @@ describe('A refused guess', () => {
     await anonymous.post('/send-otp', { username, mfa_token: 'a'.repeat(43) });
     await anonymous.post('/token/refresh', { refresh_token: 'made-up' });
     await anonymous.post('/token/refresh', { refresh_token: second.refresh_token });
-    await anonymous.as('dt_made-up').get('/links/content');
+    await anonymous.as('dt_made-up').get('/links/content/made-up');
     const left = (await entries()).slice(before);
     expect(left.map(({ phase, action, actor, details }) => [phase, action, actor, details?.['code']])).toEqual([
       ['note', 'account.confirm', 'anonymous', 'no_pending_registration'],
