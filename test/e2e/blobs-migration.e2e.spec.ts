@@ -156,7 +156,7 @@ describe('npm run blobs', () => {
     'refuses the usage %j with exit code 2',
     async (args) => {
       const { code, said } = await run(...args);
-      expect(said).toContain('Usage: npm run blobs');
+      expect(said).toContain('Usage: coffer-server blobs');
       expect(code).toBe(2);
     },
     60_000,

@@ -64,7 +64,7 @@ describe('npm run keys', () => {
     async (...args) => {
       const run = await keys(service, ...args);
       expect([run.code, run.out]).toEqual([2, '']);
-      expect(run.err).toContain('Usage: npm run keys');
+      expect(run.err).toContain('Usage: coffer-server keys');
     },
   );
 
