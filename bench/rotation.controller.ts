@@ -82,9 +82,10 @@ export class RotationController {
 
   @Post('run')
   @Policy({ access: 'user' })
-  run(): void {
+  run(): object {
     this.#running = this.#rotate();
     this.#running.catch(() => undefined);
+    return {};
   }
 
   /** How the rotation went; nothing while it goes on: beside readers it takes longer than a connection may be silent. */
