@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { S3BlobStore } from '../../src/blobs/s3';
 import { startEndlessPut } from '../support/endless-puts';
+import { throughOutages } from '../support/outages';
 import { describeWithExtra, describeWithPart, startS3, startVersitygw, type S3Server } from '../support/parts';
 import { INSTALLATION, blobStoreContract } from './blob-store.contract';
 
@@ -24,7 +25,7 @@ function contractOn(name: string, start: () => Promise<S3Server>): void {
   blobStoreContract(name, async () => {
     const address = server.address(`b${randomBytes(8).toString('hex')}`);
     const store = new S3BlobStore(address, { createBucket: true });
-    await store.open(INSTALLATION);
+    await throughOutages(() => store.open(INSTALLATION));
     return {
       store,
       reopen: () => Promise.resolve(new S3BlobStore(address, { createBucket: false })),
@@ -42,7 +43,7 @@ function contractOn(name: string, start: () => Promise<S3Server>): void {
       const address = server.address(`b${randomBytes(8).toString('hex')}`);
       store = new S3BlobStore(address, { createBucket: true, parts: GROWING });
       plain = new S3BlobStore(address, { createBucket: false });
-      await store.open(INSTALLATION);
+      await throughOutages(() => store.open(INSTALLATION));
     });
 
     // Ends of parts: 5, 10, 16, 23 and 30 MiB.

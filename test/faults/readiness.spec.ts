@@ -43,6 +43,8 @@ describeWithParts(['secantus', 'openbao', 'moto'], 'While parts of a service do 
 
   const askedWhileDown = async (names: readonly (keyof Parts)[]): Promise<unknown[]> => {
     for (const name of names) parts[name].pause();
+    // A process stops when it is scheduled next; until then it may answer once more.
+    await sleep(250);
     const answers: unknown[] = [];
     try {
       // The first probes meet a silence, later ones whatever the process has concluded from it.
