@@ -3,7 +3,6 @@
 // BENCH_MIB sets the size of the file (default 4096; of the blob on S3 512), BENCH_DIR the disk that is measured (default the folder for temporary files),
 // BENCH_FILES the length of the list (default 10000), `--keys <number>` how many user keys are rotated (default 100000).
 import { spawnSync } from 'node:child_process';
-import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './lib/live-service.mjs';
 
@@ -16,6 +15,4 @@ function run(args) {
 
 run([join(root, 'scripts/build-if-stale.mjs')]);
 run([join(root, 'node_modules/typescript/bin/tsc'), '-p', 'bench/tsconfig.json', '--outDir', out]);
-// The service reads its version from the file beside its build.
-copyFileSync(join(root, 'package.json'), join(out, 'package.json'));
 run([join(out, 'bench/main.js'), root, ...process.argv.slice(2)]);

@@ -1,13 +1,15 @@
 import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CONFIG, Config } from './config';
 import { Metrics } from './observability';
 
-/** The release, by the package.json that lies above the sources as above the build. */
-function releaseVersion(): string {
-  const { version } = JSON.parse(readFileSync(join(__dirname, '../package.json'), 'utf8')) as { version: string };
+/** The release, by the nearest package.json above: the sources, the build and the benches lie at different depths. */
+function releaseVersion(folder = __dirname): string {
+  const path = join(folder, 'package.json');
+  if (!existsSync(path)) return releaseVersion(dirname(folder));
+  const { version } = JSON.parse(readFileSync(path, 'utf8')) as { version: string };
   return version;
 }
 

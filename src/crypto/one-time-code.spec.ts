@@ -31,7 +31,8 @@ describe('oneTimeCode', () => {
 
 describe('codeMatches', () => {
   it('takes the code itself', () => expect(codeMatches('012345', '012345')).toBe(true));
-  it.each(['', '12345', '0123456', '012345 '])('refuses %p', (given) =>
+  it('takes it with blanks around it', () => expect(codeMatches('012345', ' 012345 ')).toBe(true));
+  it.each(['', '12345', '0123456', '012345 6', '012346'])('refuses %p', (given) =>
     expect(codeMatches('012345', given)).toBe(false),
   );
 });
