@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { lacksFolderSync, newId, StartRefused } from '../kernel';
+import { newId, StartRefused, syncFolderNow } from '../kernel';
 import { EnvReader, refused } from './env-reader';
 
 const MIN_CHARS = 32;
@@ -141,20 +141,8 @@ function create(path: string, value: string): string {
   } finally {
     rmSync(aside, { force: true });
   }
-  syncFolder(join(path, '..'));
+  syncFolderNow(join(path, '..'));
   return existing(path) ?? value;
-}
-
-function syncFolder(folder: string): void {
-  let handle: number | undefined;
-  try {
-    handle = openSync(folder, 'r');
-    fsyncSync(handle);
-  } catch (error) {
-    if (!lacksFolderSync(error)) throw error;
-  } finally {
-    if (handle !== undefined) closeSync(handle);
-  }
 }
 
 const codeOf = (error: unknown): string =>

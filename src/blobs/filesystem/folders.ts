@@ -1,6 +1,6 @@
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { lacksFolderSync } from '../../kernel';
+import { syncFolder } from '../../kernel';
 import { errnoOf } from './faults';
 
 const FOLDER_MODE = 0o700;
@@ -38,18 +38,5 @@ async function makeDurable(folder: string): Promise<void> {
   for (let path = dirname(folder); path.length >= above.length; path = dirname(path)) {
     await syncFolder(path);
     if (path === dirname(path)) return;
-  }
-}
-
-/** Makes the names in a folder durable: fsync of a file does not cover its name. */
-export async function syncFolder(path: string): Promise<void> {
-  let handle: FileHandle | undefined;
-  try {
-    handle = await open(path, 'r');
-    await handle.sync();
-  } catch (error) {
-    if (!lacksFolderSync(error)) throw error;
-  } finally {
-    await handle?.close();
   }
 }

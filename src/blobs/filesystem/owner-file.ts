@@ -1,9 +1,8 @@
 import { link, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isDomainError, newId } from '../../kernel';
+import { isDomainError, newId, syncFolder } from '../../kernel';
 import { OwnerMark } from '../owner';
 import { errnoOf, translated } from './faults';
-import { syncFolder } from './folders';
 
 /** A mark as a file of the root, whose name no fan-out folder has. */
 export class OwnerFile implements OwnerMark {

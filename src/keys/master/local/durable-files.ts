@@ -1,23 +1,9 @@
-import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
+import { type FileHandle, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { lacksFolderSync } from '../../../kernel';
 import { errnoOf } from './errno';
 
 /** Owner only: what these files hold is sealed, and still nobody else's. */
 export const OWNER_ONLY = 0o600;
-
-/** Makes the names in a folder durable, as fsync of a file does it for its content. */
-export async function syncFolder(path: string): Promise<void> {
-  let folder: FileHandle | undefined;
-  try {
-    folder = await open(path, 'r');
-    await folder.sync();
-  } catch (error) {
-    if (!lacksFolderSync(error)) throw error;
-  } finally {
-    await folder?.close();
-  }
-}
 
 /** Removes the files of a folder whose name is `wanted`. One that another process removes first is no fault. */
 export async function removeFiles(folder: string, wanted: (name: string) => boolean): Promise<void> {

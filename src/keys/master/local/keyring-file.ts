@@ -1,8 +1,8 @@
 import { type BigIntStats, statSync } from 'node:fs';
 import { open, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { failpoint } from '../../../kernel';
-import { closed, removeFiles, syncFolder, unless } from './durable-files';
+import { failpoint, syncFolder } from '../../../kernel';
+import { closed, removeFiles, unless } from './durable-files';
 import { errnoOf } from './errno';
 import { destroyKeyring, type Keyring, openKeyring, sealKeyring } from './keyring';
 import { isDraft, type KeyringDraft } from './keyring-draft';
