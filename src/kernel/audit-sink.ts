@@ -44,15 +44,11 @@ export async function audited<T>(
   act: () => Promise<T>,
   detailsOf?: (result: T) => AuditIntent['details'],
 ): Promise<T> {
-  const open = await sink.begin(intent);
-  try {
-    const result = await act();
-    open.close('done', detailsOf?.(result));
-    return result;
-  } catch (error) {
-    open.close(isDomainError(error) ? 'refused' : 'failed', isDomainError(error) ? { code: error.code } : undefined);
-    throw error;
-  }
+  const begun = async (begin: BeginAct): Promise<T> => {
+    await begin();
+    return act();
+  };
+  return auditedAfterLook(sink, intent, begun, detailsOf);
 }
 
 /** Makes the intent durable, with more details where they are known by now. Called again it does nothing more. @throws as `AuditSink.begin` */
@@ -89,7 +85,7 @@ export async function auditedAfterLook<T>(
 }
 
 /** Runs a look that nothing is begun by. What it refuses leaves one entry, a note. */
-export async function notedIfRefused<T>(sink: AuditSink, intent: AuditIntent, look: () => Promise<T>): Promise<T> {
+export async function notedIfRefused<T>(sink: AuditSink, intent: AuditIntent, look: () => T | Promise<T>): Promise<T> {
   try {
     return await look();
   } catch (error) {

@@ -44,7 +44,7 @@ export class RefreshTokens {
    */
   async redeem(token: string): Promise<SessionDoc> {
     const what = { action: 'session.refresh', actor: 'anonymous' } as const;
-    const presented = await notedIfRefused(this.audit, what, () => Promise.resolve().then(() => this.#parse(token)));
+    const presented = await notedIfRefused(this.audit, what, () => this.#parse(token));
     for (;;) {
       const session = await this.sessions.alive(presented.sessionId);
       if (presented.generation !== session?.generation) return this.#replayed(presented, session);
