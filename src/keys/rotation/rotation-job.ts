@@ -8,8 +8,8 @@ import { NamedRows, type RewrapBatch, UserKeyRewrapper } from '../user';
 import { ROTATION_JOB, rotationData } from './rotation';
 import { RotationTarget } from './rotation-target';
 
-/** So many walks over all rows after which some did not hold still: somebody keeps writing them, and a new rotation is to be tried later. */
-const WALKS = 50;
+/** So many walks in a row in which no due row held still: somebody keeps writing them, and a new rotation is to be tried later. */
+const IDLE_WALKS = 50;
 /** User keys in a batch: by how it goes, and how much others want of this process. */
 const BATCH = { least: 25, first: MAX_BATCH, most: 10_000 };
 /** What is read, wrapped and written in one go: fewer, and each write pays for a commit of its own; more, and the event loop is late for the others. */
@@ -118,9 +118,9 @@ export class RotationJob implements OnModuleInit {
   async #rewrapUserKeys(job: RunningJob, target: number): Promise<number> {
     await this.#count(job, target, 0);
     const progress = new Progress(job);
-    for (let walks = 0; walks < WALKS; walks += 1) {
+    for (let idle = 0; idle < IDLE_WALKS;) {
       const { left, done, forged, lowest } = await this.#walk(job, target, progress);
-      if (done > 0) walks = 0;
+      idle = done > 0 ? 0 : idle + 1;
       if (left > 0) continue;
       if (forged.count > 0)
         this.#logger.error(`${forged.count} rows of user keys do not hold their seal: ${forged.first.join(', ')}`);
