@@ -5,8 +5,8 @@ import { Sealer } from '../keys/user';
 import { FileAccess } from './file-access';
 import { fileNotFound } from './file-cipher';
 import { FileRemoval } from './file-removal';
-import { Precondition, currentTags } from './file-tags';
-import { WholeFile, isInTrash, isVisible } from './file.collection';
+import { Precondition, requireHolds } from './file-tags';
+import { isInTrash, isVisible } from './file.collection';
 
 export interface Removal {
   /** The request's If-Match, where it has one. */
@@ -34,26 +34,21 @@ export class FileDeletion {
   async remove(caller: Principal, id: string, { holds, permanent = false }: Removal = {}): Promise<void> {
     const isForGood = permanent || this.#trashMs === 0;
     const trashed = await this.access.trashed(caller, id);
-    if (!isForGood && trashed !== undefined) return this.check(trashed, holds);
+    if (!isForGood && trashed !== undefined) return requireHolds(this.sealer, trashed, holds);
     const what = { actor: caller.userId, resource: `file/${id}` };
     await auditedAfterLook(this.audit, { action: isForGood ? 'file.delete' : 'file.trash', ...what }, async (begin) => {
       // An early look: the write itself asks `holds` again.
-      await this.check((isForGood ? trashed : undefined) ?? (await this.access.owned(caller, { id })), holds);
+      await requireHolds(this.sealer, trashed ?? (await this.access.owned(caller, { id })), holds);
       await begin();
       await (isForGood ? this.removeForGood(id, holds) : this.moveToTrash(caller, id, holds));
     });
-  }
-
-  /** Called on the row that a conditional write is about to replace, so nothing comes between the two. */
-  private async check(row: WholeFile, holds: Precondition | undefined): Promise<void> {
-    if (holds !== undefined) await this.sealer.with(row.owner_id, (keys) => holds(...currentTags(keys, row)));
   }
 
   private async removeForGood(id: string, holds: Precondition | undefined): Promise<void> {
     const row = await this.removal.begin(id, async (current) => {
       const now = this.clock.now();
       if (!isVisible(current, now) && !isInTrash(current, now)) return false;
-      await this.check(current, holds);
+      await requireHolds(this.sealer, current, holds);
       return true;
     });
     if (row === undefined) throw fileNotFound();
@@ -63,7 +58,7 @@ export class FileDeletion {
 
   private async moveToTrash(caller: Principal, id: string, holds: Precondition | undefined): Promise<void> {
     const purgeAt = this.clock.now() + this.#trashMs;
-    if (await this.removal.trash(id, purgeAt, (current) => this.check(current, holds))) return;
+    if (await this.removal.trash(id, purgeAt, (current) => requireHolds(this.sealer, current, holds))) return;
     // The same request once more, a moment ago.
     if ((await this.access.trashed(caller, id)) === undefined) throw fileNotFound();
   }

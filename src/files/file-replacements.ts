@@ -6,11 +6,11 @@ import { OwnerKeys, Sealer } from '../keys/user';
 import { FilledContent, Stamp, nextVersion, replaced, usageMark } from './content-versions';
 import { FileAccess } from './file-access';
 import { openFacts, sealFacts } from './file-cipher';
-import { Precondition, currentTags } from './file-tags';
+import { Precondition, currentTags, requireHolds } from './file-tags';
 import { checkDigest } from './file-uploads';
 import { ActiveFile, OtherContent } from './file.collection';
 import { IncomingContent, IncomingContents } from './incoming-contents';
-import { SizeLimits, checkSize, limited, whileAdmitted } from './limited';
+import { checkSize, limited, whileAdmitted } from './limited';
 import { ContentRequest } from './upload-request';
 import { UsageLedger } from './usage-ledger';
 
@@ -48,7 +48,7 @@ export class FileReplacements {
     const what = { action: 'file.replace', actor: caller.userId, resource: `file/${id}` } as const;
     await notedIfRefused(this.audit, what, async () => {
       const row = await this.access.owned(caller, { id });
-      await this.sealer.with(row.owner_id, (keys) => holds(...currentTags(keys, row)));
+      await requireHolds(this.sealer, row, holds);
     });
   }
 
@@ -67,10 +67,10 @@ export class FileReplacements {
     return auditedAfterLook(this.audit, what, async (begin) => {
       const row = await this.access.owned(caller, { id });
       const limits = { largest: this.largest, quota: await this.usage.left(row.owner_id) };
-      await this.sealer.with(row.owner_id, (keys) => holds(...currentTags(keys, row)));
+      await requireHolds(this.sealer, row, holds);
       checkSize(arriving.declaredBytes ?? 0, limits);
       await begin();
-      const incoming = await this.place(id, request, arriving, { limits, holds });
+      const incoming = await this.place(id, request, holds);
       try {
         const content = whileAdmitted(caller, limited(arriving.content, limits));
         return await this.fill(incoming, request, content, holds);
@@ -81,15 +81,9 @@ export class FileReplacements {
     });
   }
 
-  private async place(
-    id: string,
-    { clientEncrypted }: ContentRequest,
-    { declaredBytes = 0 }: ArrivingContent,
-    { limits, holds }: { readonly limits: SizeLimits; readonly holds: Precondition },
-  ): Promise<IncomingContent> {
+  private async place(id: string, { clientEncrypted }: ContentRequest, holds: Precondition): Promise<IncomingContent> {
     const incoming = await this.incoming.open(id, (keys, row) => {
       holds(...currentTags(keys, row));
-      checkSize(declaredBytes, limits);
       return { version: nextVersion(row), clientEncrypted, rekeyed: false };
     });
     if (incoming === undefined) throw new TypeError('a planned content without a place');

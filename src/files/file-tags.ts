@@ -1,5 +1,5 @@
 import { sha256 } from '../crypto';
-import { OwnerKeys } from '../keys/user';
+import { OwnerKeys, type Sealer } from '../keys/user';
 import { FileView, showFile } from './file-view';
 import { ActiveFile, WholeFile } from './file.collection';
 
@@ -27,5 +27,15 @@ export const currentTags = (keys: OwnerKeys, row: WholeFile): readonly string[] 
   contentTag(row),
   metadataTag(showFile(keys, row)),
 ];
+
+/** Asks `holds`, where there is one, with the tags that the row has now and with `more`. @throws DomainError `precondition_failed`. */
+export async function requireHolds(
+  sealer: Sealer,
+  row: WholeFile,
+  holds: Precondition | undefined,
+  ...more: readonly string[]
+): Promise<void> {
+  if (holds !== undefined) await sealer.with(row.owner_id, (keys) => holds(...more, ...currentTags(keys, row)));
+}
 
 const shortHash = (text: string): string => sha256(text).toString('hex', 0, 8);

@@ -7,7 +7,7 @@ import { fileNotFound, openFacts } from './file-cipher';
 import { FileContents } from './file-contents';
 import { FileRemoval } from './file-removal';
 import { FileReplacements } from './file-replacements';
-import { Precondition, contentTag, currentTags } from './file-tags';
+import { Precondition, contentTag, requireHolds } from './file-tags';
 import { ActiveFile } from './file.collection';
 
 /** One version of a file, as the API gives it. */
@@ -69,9 +69,7 @@ export class FileVersions {
   }
 
   private async check(row: ActiveFile, version: number, holds: Precondition | undefined): Promise<void> {
-    if (holds === undefined) return;
-    const own = contentTag({ _id: row._id, version });
-    await this.sealer.with(row.owner_id, (keys) => holds(own, ...currentTags(keys, row)));
+    await requireHolds(this.sealer, row, holds, contentTag({ _id: row._id, version }));
   }
 
   /** The content of an earlier version as a new one. @throws DomainError as FileReplacements.replace, `conflict` for the current one. */

@@ -71,7 +71,7 @@ export class UploadAccess {
 
   /** How far it is, and the metadata that it was created with. An attempt that hangs is ended first, so that what it got is told. */
   async look(caller: Principal, id: string): Promise<UploadView & { readonly metadata: string }> {
-    await this.locks.settled(await this.usable(caller, id));
+    await this.locks.settled(await this.owned(caller, id));
     const { row, metadata } = await this.described(caller, id);
     if (row.state === 'failed') throw new DomainError('decryption_failed');
     return { ...viewOf(row), metadata };
