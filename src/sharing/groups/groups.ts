@@ -57,8 +57,12 @@ export class Groups {
 
   /** An early look: the insert decides. */
   async #requireFreeName(ownerId: string, name: string): Promise<void> {
+    if ((await this.#byName(ownerId, name)) !== undefined) throw nameTaken();
+  }
+
+  async #byName(ownerId: string, name: string): Promise<GroupDoc | undefined> {
     const index = await this.sealer.with(ownerId, (keys) => groupNameIndex(keys, name));
-    if ((await this.#groups.find('name', ownerId, index)) !== undefined) throw nameTaken();
+    return this.#groups.find('name', ownerId, index);
   }
 
   /** Counts once more behind the row: requests at the same time do not go over the limit together. */
@@ -105,8 +109,7 @@ export class Groups {
   async named(ownerId: string, idOrName: string): Promise<GroupDoc> {
     const byId = await this.#groups.find('_id', idOrName);
     if (byId?.owner_id === ownerId && byId.state === 'active') return byId;
-    const index = await this.sealer.with(ownerId, (keys) => groupNameIndex(keys, idOrName));
-    const byName = await this.#groups.find('name', ownerId, index);
+    const byName = await this.#byName(ownerId, idOrName);
     if (byName?.state !== 'active') throw notFound();
     return byName;
   }

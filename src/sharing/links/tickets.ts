@@ -62,8 +62,9 @@ export class Tickets extends UploadTickets {
    */
   async download(ticketId: string, token: string): Promise<LinkDoc> {
     if (presentedSecret(PREFIX.download, token)?.id !== ticketId) throw noTicket();
-    const { link } = await this.behind('download', token);
-    await this.extend(ticketId);
+    const { ticket, link } = await this.behind('download', token);
+    // Of the many requests of a player most come too soon to extend it: those read the row once.
+    if (this.extended(ticket) !== undefined) await this.extend(ticketId);
     return link;
   }
 
@@ -92,9 +93,7 @@ export class Tickets extends UploadTickets {
   }
 
   override async requireLink({ linkId }: DropBox): Promise<void> {
-    const link = await this.#links.find('_id', linkId);
-    const owner = link && (await this.users.byId(link.owner_id));
-    if (owner?.state !== 'active') throw ended();
+    await this.ownerOf(await this.#links.find('_id', linkId));
   }
 
   /** One ticket is one file: of several uploads with it at the same time one goes on. @throws DomainError `conflict` */
@@ -115,14 +114,17 @@ export class Tickets extends UploadTickets {
 
   /** A store that is away for a moment ends no download for this: the ticket keeps the time that it has. */
   private async extend(ticketId: string): Promise<void> {
-    await update(this.#tickets, ticketId, (ticket) => {
-      const now = this.clock.now();
-      // A process that slept does not bring back what has ended.
-      if (ticket.expires_at <= now) return undefined;
-      const { issued_at = ticket.expires_at - TICKET_MS } = ticket;
-      const expires_at = Math.min(now + TICKET_MS, issued_at + LONGEST_TICKET_MS);
-      return expires_at - ticket.expires_at < LEAST_EXTENSION ? undefined : { ...ticket, issued_at, expires_at };
-    }).catch(() => undefined);
+    await update(this.#tickets, ticketId, (ticket) => this.extended(ticket)).catch(() => undefined);
+  }
+
+  /** The ticket with the time that a use now gives it; undefined where that is hardly more. */
+  private extended(ticket: TicketDoc): TicketDoc | undefined {
+    const now = this.clock.now();
+    // A process that slept does not bring back what has ended.
+    if (ticket.expires_at <= now) return undefined;
+    const { issued_at = ticket.expires_at - TICKET_MS } = ticket;
+    const expires_at = Math.min(now + TICKET_MS, issued_at + LONGEST_TICKET_MS);
+    return expires_at - ticket.expires_at < LEAST_EXTENSION ? undefined : { ...ticket, issued_at, expires_at };
   }
 
   private async behind(kind: LinkKind, token: string): Promise<{ ticket: TicketDoc; link: LinkDoc; owner: UserDoc }> {
@@ -135,9 +137,13 @@ export class Tickets extends UploadTickets {
     if (ticket.expires_at <= now) throw new DomainError('token_expired', { detail: 'Open the link again.' });
     const link = await this.#links.find('_id', ticket.link_id);
     if (link?.kind !== kind || (link.expires_at ?? Infinity) <= now) throw ended();
-    const owner = await this.users.byId(link.owner_id);
+    return { ticket, link, owner: await this.ownerOf(link) };
+  }
+
+  private async ownerOf(link: LinkDoc | undefined): Promise<UserDoc> {
+    const owner = link && (await this.users.byId(link.owner_id));
     if (owner?.state !== 'active') throw ended();
-    return { ticket, link, owner };
+    return owner;
   }
 }
 
