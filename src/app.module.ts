@@ -110,8 +110,9 @@ const userKeyHomesOf = (
   new UserKeyHomes(store, vault && new VaultUserKeyHome(session ?? openVault(vault), vault.kvMount), names, masterKey);
 
 function mailerOf({ mail, dataDir }: Config, clock: Clock, metrics: Metrics): Mailer {
-  if (mail.kind === 'smtp') return new CountedMailer(new SmtpMailer(mail), metrics);
-  return new CountedMailer(new OutboxMailer(join(dataDir, 'outbox'), mail.from, clock), metrics);
+  const mailer =
+    mail.kind === 'smtp' ? new SmtpMailer(mail) : new OutboxMailer(join(dataDir, 'outbox'), mail.from, clock);
+  return new CountedMailer(mailer, metrics);
 }
 
 /** All that this process is set up for: which of them holds the blobs is in the installation document. */

@@ -14,7 +14,7 @@ import { Startup } from './startup';
 import { Store } from './store';
 
 /** How long requests that are under way have. A client that sends half of one and waits has no longer. */
-export const GRACE = 15 * SECOND;
+const GRACE = 15 * SECOND;
 /** Orchestrators kill after 30 s: whatever hangs, the process ends before. */
 export const STOP_WITHIN = 24 * SECOND;
 /** How long a start waits for store and Vault before it listens without them. */

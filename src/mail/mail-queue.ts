@@ -105,7 +105,6 @@ export class MailQueue implements OnApplicationShutdown {
 
   async #attempt(delivery: Delivery): Promise<'sent' | MailNotTaken['fault']> {
     if (performance.now() - delivery.since > USEFUL_MS) return 'refused';
-    delivery.handedOver = false;
     const handedOver = (): void => {
       delivery.handedOver = true;
     };

@@ -10,7 +10,6 @@ const MAX_OTP = 64;
 /** Longer than any token of ours, so that one of another kind is refused as a token and not as input. */
 const MAX_TOKEN = 4_096;
 
-/** May be left out. `null` is no way to do that: IsOptional would let it pass as if it were the type that the field has. */
 export class LoginDto {
   /**
    * User name, or an e-mail address that the account has verified.
