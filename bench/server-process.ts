@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
+import { waitFor } from '../test/support/processes';
 
 /** The service with the baseline beside it, in a process of its own. */
 export interface BenchServer {
@@ -49,12 +49,15 @@ export async function startBenchServer(changes: Readonly<Record<string, string>>
 
 /** It listens before its start is done, so that it can say what it waits for. */
 async function ready(url: string): Promise<void> {
-  for (;;) {
-    const answer = await request(`${url}/readyz`);
-    await answer.body.dump();
-    if (answer.statusCode === 200) return;
-    await sleep(20);
-  }
+  await waitFor(
+    'the bench server to be ready',
+    async () => {
+      const answer = await request(`${url}/readyz`);
+      await answer.body.dump();
+      return answer.statusCode === 200;
+    },
+    120_000,
+  );
 }
 
 async function ask(child: ChildProcess, question: 'collect' | 'highest'): Promise<number> {

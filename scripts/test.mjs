@@ -68,16 +68,16 @@ async function parts() {
 
 async function check(name, path, args) {
   say(`check: ${name}`);
-  const ok = (await run(process.execPath, [bin(path), ...args])) === 0;
+  const ok = (await run(process.execPath, [path, ...args])) === 0;
   count(`check: ${name}`, ok);
   return ok;
 }
 
 async function checks() {
-  await check('formatting', 'prettier/bin/prettier.cjs', ['--check', '.', '--log-level', 'warn']);
+  await check('formatting', bin('prettier/bin/prettier.cjs'), ['--check', '.', '--log-level', 'warn']);
   await Promise.all([
-    check('types', 'typescript/bin/tsc', ['--noEmit', '-p', 'tsconfig.json']),
-    check('lint', 'eslint/bin/eslint.js', ['.', '--max-warnings', '0']),
+    check('types', bin('typescript/bin/tsc'), ['--noEmit', '-p', 'tsconfig.json']),
+    check('lint', bin('eslint/bin/eslint.js'), ['.', '--max-warnings', '0']),
   ]);
 }
 
@@ -86,12 +86,6 @@ async function build() {
   const ok = (await run(process.execPath, [join(root, 'scripts/build-if-stale.mjs')])) === 0;
   count('build', ok);
   return ok;
-}
-
-async function openApi() {
-  say('check: the OpenAPI document');
-  const ok = (await run(process.execPath, [join(root, 'scripts/check-openapi.mjs')])) === 0;
-  count('check: the OpenAPI document', ok);
 }
 
 const SUITES = { COFFER_BUILT: '1', COFFER_LONG: long ? '1' : '', NODE_NO_WARNINGS: '1' };
@@ -176,7 +170,7 @@ function summary() {
 await parts();
 await checks();
 if (await build()) {
-  await openApi();
+  await check('the OpenAPI document', join(root, 'scripts/check-openapi.mjs'), []);
   say(`jest: unit, contract, architecture, end to end, faults (${long ? 'long' : 'short'} form)`);
   await jest();
   await postman();

@@ -1,10 +1,10 @@
 import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { createServer } from 'node:net';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../test/support/processes';
 import { AppModule } from './app.module';
 import { loadConfig } from './config';
 import { createServerAdapter } from './http';
@@ -47,14 +47,6 @@ async function withApp(
   }
 }
 
-async function closedPort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 describe('A start that waits', () => {
   it.each([
     [
@@ -72,7 +64,7 @@ describe('A start that waits', () => {
   ])(
     'says %s, on each line and without the secret',
     async (said, env) => {
-      await withApp(env(await closedPort()), async (app) => {
+      await withApp(env(await freePort()), async (app) => {
         const startup = app.get(Startup);
         expect([await startup.attempt(), await startup.attempt()]).toEqual([false, false]);
         expect(startup.waitsFor).toContain(said);

@@ -229,7 +229,7 @@ describe('a lease', () => {
     release();
   });
 
-  it('refuses by the fencing number a runner whose own rig.clock still thinks that it holds', async () => {
+  it('refuses by the fencing number a runner whose own clock still thinks that it holds', async () => {
     const { handler, reached, release } = gate();
     const first = await runnerWith(handler).start('count', {});
     const sleeper = await reached;

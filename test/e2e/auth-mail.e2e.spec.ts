@@ -5,7 +5,7 @@ import { simpleParser } from 'mailparser';
 import { SMTPServer } from 'smtp-server';
 import { login, newPerson, signUp } from '../support/accounts';
 import { Client, expectProblem, expectStatus } from '../support/client';
-import { waitFor } from '../support/processes';
+import { freePort, waitFor } from '../support/processes';
 import { type Service, startService } from '../support/service';
 
 const CERTIFICATE = join(__dirname, '../support/tls/server-cert.pem');
@@ -121,7 +121,7 @@ describe('With a mail server that is down', () => {
   let service: Service;
   let client: Client;
   beforeAll(async () => {
-    const port = await closedPort();
+    const port = await freePort();
     service = await startService({ env: { ...smtp(port), EMAIL_VERIFICATION: 'off' } });
     client = new Client(service.url);
   });
@@ -183,11 +183,3 @@ describe('With a mail server that takes connections and stays silent', () => {
     expectProblem(await sending, 503, 'mail_unavailable');
   });
 });
-
-async function closedPort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

@@ -66,7 +66,7 @@ describe('Somebody who keeps an account locked', () => {
   it('stops logins by the name that was typed alone: sessions go on, and nobody else is refused', async () => {
     const { person, client } = await signUp(coffer.client);
     const tokens = await login(coffer.client, person);
-    const { record } = { record: (await client.post('/sensitive-data', RECORD)).json as Shown };
+    const record = (await client.post('/sensitive-data', RECORD)).json as Shown;
     for (let count = 0; count < 8; count += 1) await tryLogin(person.username, WRONG);
     expectProblem(await tryLogin(person.username, person.password), 429, 'too_many_attempts');
 

@@ -95,7 +95,6 @@ export function afterNextWrap(masterKey: MasterKey, act: () => Promise<unknown>)
   };
 }
 
-/** Makes a new master key version current, as a rotation does before it wraps anything again. */
 /** Walks the user keys in batches of `limit` until none is due. Resolves with the number of rows that were written. */
 export async function rewrapAll(
   { rewrapper }: Pick<KeyHouses, 'rewrapper'>,
@@ -116,6 +115,7 @@ export async function rewrapAll(
   return done;
 }
 
+/** Makes a new master key version current, as a rotation does before it wraps anything again. */
 export async function moveMasterKey({ masterKey, row }: Pick<KeyHouses, 'masterKey' | 'row'>): Promise<number> {
   const seen = await row.read();
   const target = await masterKey.rotate(seen.current);
