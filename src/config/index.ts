@@ -1,2 +1,3 @@
 export * from './config';
 export { loadConfig, type LoadOptions } from './load-config';
+export { releaseVersion } from './version';

@@ -1,3 +1,6 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Client } from '../support/client';
 import { type ApiDocument, type ApiSchema, type NamedOperation, operationsIn } from '../support/openapi';
 import { type Service, startService } from '../support/service';
@@ -23,7 +26,22 @@ function schemasIn(value: unknown, at: string): [string, ApiSchema][] {
   return [...own, ...Object.entries(value).flatMap(([name, inner]) => schemasIn(inner, `${at}/${name}`))];
 }
 
+const root = join(__dirname, '../..');
+
+describe('openapi.json', () => {
+  it('is the document that the service makes', () => {
+    const script = join(root, 'scripts/openapi.mjs');
+    const check = spawnSync(process.execPath, [script, '--check', '--url', service.url], { encoding: 'utf8' });
+    expect({ code: check.status, says: check.stderr }).toEqual({ code: 0, says: '' });
+  });
+});
+
 describe('the OpenAPI document', () => {
+  it('has the version of package.json', () => {
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+    expect(document.info.version).toBe(version);
+  });
+
   it('has an id for each operation that generated clients can rely on', () => {
     expect(operations.map((each) => `${each.operationId}  ${named(each)}`).sort()).toMatchSnapshot();
     expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(operations.length);

@@ -1,5 +1,6 @@
 /** The OpenAPI document as far as tests look into it. */
 export interface ApiDocument {
+  readonly info: { readonly version: string };
   readonly servers: readonly { readonly url: string }[];
   readonly tags: readonly { readonly name: string }[];
   readonly paths: Readonly<Record<string, Readonly<Record<string, ApiOperation>>>>;

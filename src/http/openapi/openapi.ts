@@ -1,6 +1,7 @@
 import { INestApplication, Inject, Injectable } from '@nestjs/common';
 import { DocumentBuilder, OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { CONFIG, Config } from '../../config/config';
+import { releaseVersion } from '../../config/version';
 import { RouteTable } from '../route-table';
 import { documentHeaders } from './answer-headers';
 import { Operation, bodyOf, operationOf, operationsOf, parametersOf, responsesOf } from './document';
@@ -66,7 +67,7 @@ function frame(publicUrl: string): Omit<OpenAPIObject, 'paths'> {
     .setOpenAPIVersion('3.0.3')
     .setTitle('Coffer')
     .setDescription(DESCRIPTION)
-    .setVersion('0.1.0')
+    .setVersion(releaseVersion())
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
     .addServer(publicUrl)
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'The `access_token` of a login.' }, BEARER)
