@@ -62,7 +62,7 @@ function envFile(env: Environment): string {
   return readable(new EnvReader(env), 'COFFER_ENV_FILE') ?? resolve('.env');
 }
 
-/** Values that API.md promises and this version does not serve: passing them over would be a false promise. */
+/** Refuses values of capabilities that this version does not have: to ignore one would promise it. */
 function refuseLaterCapabilities(env: EnvReader): void {
   env.notYet('JWT_ALG', ['ES256'], 'use HS256');
   env.oneOf('JWT_ALG', ['HS256'], 'HS256');

@@ -1,7 +1,8 @@
 import { SecretBytes } from './secret-bytes';
 
 /**
- * The keys of the installation itself, each wrapped by the master key and held for the life of the process (DESIGN section 3).
+ * The keys of the installation itself (docs/keys.md), each wrapped by the master key and held for
+ * the life of the process.
  * Implemented by keys/system; 32 bytes each.
  * @throws DomainError `kms_unavailable` from each getter until they have been opened.
  */

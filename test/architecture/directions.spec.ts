@@ -25,7 +25,7 @@ const files: readonly SourceFile[] = walk(src).map((path) => {
 });
 
 /**
- * The houses of DESIGN section 1: the first folder, below keys/ the second. Files of src itself are the composition, and so are those of a
+ * The modules of docs/architecture.md: the first folder, below keys/ the second. Files of src itself are the composition, and so are those of a
  * command-line tool that has a folder.
  */
 function houseOf(path: string): string {

@@ -1,5 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { loadConfig } from '../../src/config';
 
 const root = join(__dirname, '../..');
 const text = (name: string): string => readFileSync(join(root, name), 'utf8');
@@ -32,6 +34,37 @@ describe('The variables that the configuration reads', () => {
     const rows = text('docs/operations.md').match(/^\| `[A-Z][^|]*\|/gm) ?? [];
     const listed = rows.flatMap((row) => [...row.matchAll(/`([A-Z][A-Z0-9_]+)`/g)].map((match) => match[1]!));
     expect(sorted(listed)).toEqual(read);
+  });
+});
+
+describe('"Known, and not offered by this version" in docs/operations.md', () => {
+  let dataDir: string;
+  beforeAll(() => {
+    dataDir = mkdtempSync(join(tmpdir(), 'coffer-environment-'));
+  });
+  afterAll(() => rmSync(dataDir, { recursive: true, force: true }));
+
+  /** Whether some value of the variable is refused because a later version brings what it asks for. */
+  const isRefusedAsLater = (name: string): boolean =>
+    ['ES256', 'true', '7', 'https://vault.example.org', 'example.org'].some((value) => {
+      try {
+        loadConfig({
+          newSecret: () => 'a-secret-of-this-test-alone-'.repeat(2),
+          env: { DATA_DIR: dataDir, [name]: value },
+        });
+        return false;
+      } catch (error) {
+        return /not offer(ed)? (it )?yet/.test((error as Error).message);
+      }
+    });
+
+  it('lists exactly the variables that stop a start for that reason', () => {
+    const section =
+      /### Known, and not offered by this version\n([\s\S]*?)\n### /.exec(text('docs/operations.md'))?.[1] ?? '';
+    const rows = section.match(/^\| `[A-Z][^|]*\|/gm) ?? [];
+    const listed = rows.flatMap((row) => [...row.matchAll(/`([A-Z][A-Z0-9_]+)`/g)].map((match) => match[1]!));
+    expect(listed).toContain('JWT_ALG');
+    expect(sorted(listed)).toEqual(variablesRead().filter((name) => name !== 'DATA_DIR' && isRefusedAsLater(name)));
   });
 });
 

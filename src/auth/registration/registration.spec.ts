@@ -23,7 +23,7 @@ describe('POST /register', () => {
     expect([...roles].sort()).toEqual(['administrator', 'user', 'user', 'user']);
   });
 
-  it('keeps exactly what API.md names of a user, the password as an argon2id hash with a salt of its own', async () => {
+  it('keeps exactly what docs/api.md names of a user, the password as an argon2id hash with a salt of its own', async () => {
     const person = await register(coffer.client);
     expect(await row(person)).toMatchObject({
       username: person.username,

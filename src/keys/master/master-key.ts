@@ -44,7 +44,7 @@ export interface OpenOptions {
 
 /**
  * The master key: wraps keys and is never seen by the callers. Homes: Transit (the key never leaves Vault), local (a sealed keyring
- * file) and, with the issue on keys, kv. A DI token. Every method rejects with DomainError `kms_unavailable` within 2 seconds where
+ * file) and kv (a document in Vault). A DI token. Every method rejects with DomainError `kms_unavailable` within 2 seconds where
  * the home does not answer, is sealed or refuses us; a batch of background work that is done in parts, within that time for a part of it.
  * Batches hold 200 items at most.
  */

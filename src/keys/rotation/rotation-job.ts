@@ -18,7 +18,7 @@ const PART = 100;
 const SAVE_EVERY_MS = 500;
 
 /**
- * Rotates the master key, and moves it to another home, in the order of writes of DESIGN section 3. Each step looks at what is there before it does anything, so the
+ * Rotates the master key, and moves it to another home, in the order of writes of docs/keys.md. Each step looks at what is there before it does anything, so the
  * whole may be run again after a death at any point; the failpoints stand between the writes.
  */
 @Injectable()

@@ -1,6 +1,6 @@
 import { Ciphertext, isDomainError, Plaintext, SecretBytes } from '../../kernel';
 
-/** Which subkey of the user key a value is sealed under (DESIGN section 3): HKDF, one a purpose. */
+/** Which subkey of the user key a value is sealed under (docs/formats.md): HKDF, one a purpose. */
 export type SealPurpose = 'records' | 'file-keys' | 'secrets';
 
 /** Where a sealed value belongs. All of it is bound as additional data, so a value that was moved elsewhere does not open. */
@@ -32,7 +32,7 @@ export interface OwnerKeys {
 }
 
 /**
- * A new row by the wrap protocol (DESIGN section 3). `pending` seals and stores the row invisible; the key row is then read again, and
+ * A new row by the wrap protocol (docs/keys.md). `pending` seals and stores the row invisible; the key row is then read again, and
  * while its epoch has moved `again` seals anew from the plaintext still in hand and replaces; `activate` makes the row visible.
  * A replace of an existing row needs none of this if the row is read BEFORE `Sealer.with` reads the key row: a retire in between has
  * to rewrite the row, and the compare-and-set fails.
