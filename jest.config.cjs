@@ -17,6 +17,7 @@ module.exports = {
   },
   // otplib's default plug-ins are ES modules, which jest on Node 20 cannot require as Node itself does.
   transformIgnorePatterns: ['/node_modules/(?!@noble/|@scure/)'],
+  setupFiles: ['<rootDir>/test/support/setup.ts'],
   testTimeout: 60000,
   maxWorkers: 2,
 };

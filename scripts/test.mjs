@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // `npm test`: installs the parts, runs the checks, builds, runs all jest suites and the Postman walk against a live service.
+// A spec file that failed runs once more, alone; where it passes then, a line says so.
 // The last line is `N passed, N failed` (with `, N skipped` where suites were skipped; the lines above it say which and why).
 //   --long          the long forms of kills, fuzzing and soak, the suites on Node 24, and the two commands in a fresh clone (npm run test:long)
 //   CI=true         a missing part is a failure
@@ -16,6 +17,8 @@ const strict = process.env.CI === 'true';
 const begun = Date.now();
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
+/** Spec files that failed beside others and passed by themselves. */
+const passedAlone = [];
 /** reason → names of suites */
 const skips = new Map();
 
@@ -91,22 +94,46 @@ async function build() {
 const SUITES = { COFFER_BUILT: '1', COFFER_LONG: long ? '1' : '', NODE_NO_WARNINGS: '1' };
 
 async function jest({ node = process.execPath, env = SUITES, label = '' } = {}) {
-  const folder = mkdtempSync(join(tmpdir(), 'coffer-test-'));
-  const file = join(folder, 'jest.json');
-  const args = ['--ci', '--json', `--outputFile=${file}`, '--testLocationInResults=false'];
-  const code = await run(node, [bin('jest/bin/jest.js'), ...args], env);
-  try {
-    readJest(JSON.parse(readFileSync(file, 'utf8')), label);
-  } catch (error) {
-    count(`jest gave no results: ${error.message}`, false);
-  }
-  rmSync(folder, { recursive: true, force: true });
-  if (code !== 0 && failures.length === 0) count('jest ended with an error', false);
+  const all = await runJest(node, env, []);
+  if (all === undefined) return;
+  const failed = all.testResults.filter(({ status }) => status === 'failed').map(({ name }) => name);
+  const again = failed.length === 0 ? undefined : await runAlone(node, env, failed, label);
+  const isSeenAgain = ({ name }) => again?.testResults.some((file) => file.name === name);
+  readJest([...all.testResults.filter((file) => !isSeenAgain(file)), ...(again?.testResults ?? [])], label);
+  if (!all.success && failed.length === 0) count('jest ended with an error', false);
 }
 
-function readJest(results, label) {
-  for (const file of results.testResults) {
-    const name = `${label}${file.name.replace(`${root}/`, '')}`;
+/** What jest says in JSON; undefined, and counted as a failure, where it says nothing. */
+async function runJest(node, env, more) {
+  const folder = mkdtempSync(join(tmpdir(), 'coffer-test-'));
+  const file = join(folder, 'jest.json');
+  const args = ['--ci', '--json', `--outputFile=${file}`, '--testLocationInResults=false', ...more];
+  await run(node, [bin('jest/bin/jest.js'), ...args], env);
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    count(`jest gave no results: ${error.message}`, false);
+    return undefined;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A second look at spec files that failed beside others. One that fails again has failed; one that passes is named at the end. */
+async function runAlone(node, env, files, label) {
+  say(`jest once more, one file at a time: ${files.map(shortName).join(', ')}`);
+  const again = await runJest(node, env, ['-i', '--runTestsByPath', ...files]);
+  for (const { status, name } of again?.testResults ?? []) {
+    if (status === 'passed') passedAlone.push(`${label}${shortName(name)}`);
+  }
+  return again;
+}
+
+const shortName = (path) => path.replace(`${root}/`, '');
+
+function readJest(files, label) {
+  for (const file of files) {
+    const name = `${label}${shortName(file.name)}`;
     if (file.assertionResults.length === 0 && file.status === 'failed') count(`${name} could not run`, false);
     for (const test of file.assertionResults) {
       const title = `${name}: ${[...test.ancestorTitles, test.title].join(' > ')}`;
@@ -161,6 +188,7 @@ function summary() {
   if (process.env.COFFER_VECTORS && [...skips.keys()].some((reason) => reason.includes('COFFER_VECTORS'))) {
     count('COFFER_VECTORS is set, but suites over vectors were skipped', false);
   }
+  for (const file of passedAlone) console.log(`failed at first, passed alone: ${file}`);
   for (const failure of failures) console.log(`failed: ${failure}`);
   const rest = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
   console.log(`${total.passed} passed, ${total.failed} failed${rest}`);

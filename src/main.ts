@@ -3,7 +3,7 @@ import 'reflect-metadata';
 import { banner, warnOfStandIns } from './banner';
 import { loadConfig } from './config';
 import { randomSecret } from './crypto';
-import { armFailpoint } from './kernel';
+import { applyTestSettings } from './kernel';
 import { createLogger } from './observability';
 import { CofferServer } from './server';
 import { isForeseen, refusalLine } from './startup';
@@ -13,7 +13,7 @@ const ECHO_MS = 250;
 
 async function main(): Promise<void> {
   const config = loadConfig({ newSecret: () => randomSecret(32).toString('base64') });
-  armFailpoint(config.failpoint);
+  applyTestSettings(config);
   const server = await CofferServer.create(config);
   stopOnSignals(server);
   process.stdout.write(banner(config, await server.start(refuse)));

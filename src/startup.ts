@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { HomedBlobStore } from './blobs/homes';
 import { CONFIG, Config } from './config';
-import { pepperCheck } from './crypto';
+import { PASSWORD_COSTS, pepperCheck } from './crypto';
 import { Lifecycle } from './http';
 import { Clock, DomainError, SECOND, StartRefused, failpoint, isDomainError, outageReason } from './kernel';
 import { HOME_NAMES, MasterKeyHomes, MasterKeyRow } from './keys/master';
@@ -106,9 +106,12 @@ export class Startup {
   }
 
   private async checkPeppers(): Promise<PepperChecks> {
-    const { pepper, previousPepper } = this.config.passwords;
-    const previous = previousPepper === undefined ? undefined : await pepperCheck(previousPepper, this.installationId);
-    return { current: await pepperCheck(pepper, this.installationId), previous };
+    const { pepper, previousPepper, cost } = this.config.passwords;
+    const check = (of: string): Promise<string> => pepperCheck(of, this.installationId, PASSWORD_COSTS[cost]);
+    return {
+      current: await check(pepper),
+      previous: previousPepper === undefined ? undefined : await check(previousPepper),
+    };
   }
 
   private async open({ repair = false }: StartOptions): Promise<void> {

@@ -4,7 +4,7 @@ import { AppModule } from './app.module';
 import { Config, loadConfig } from './config';
 import { randomSecret } from './crypto';
 import { createServerAdapter } from './http';
-import { StartRefused, armFailpoint } from './kernel';
+import { StartRefused, applyTestSettings } from './kernel';
 import { MasterKey } from './keys/master';
 import { StartOptions, Startup } from './startup';
 import { Store } from './store';
@@ -15,7 +15,7 @@ export async function withService<T>(
   options: StartOptions = {},
 ): Promise<T> {
   const config: Config = loadConfig({ newSecret: () => randomSecret(32).toString('base64') });
-  armFailpoint(config.failpoint);
+  applyTestSettings(config);
   const adapter = createServerAdapter(config.http);
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.forConfig(config), adapter, {
     bodyParser: false,

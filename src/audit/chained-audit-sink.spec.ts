@@ -7,8 +7,11 @@ import { FaultyStore } from '../../test/support/faulty-store';
 import { sleepBefore } from '../../test/support/write-faults';
 import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-store';
 import { ChainedAuditSink, verifyChain } from '.';
+import { useRealDeadlines } from '../../test/support/settings';
 import { type AuditBatchDoc, auditBatchesCollection, auditWritersCollection } from './audit.collection';
 import { type AuditEntry } from './entry';
+
+useRealDeadlines();
 
 const intent: AuditIntent = { action: 'record.create', actor: 'user-1', resource: 'record/r-1' };
 

@@ -1,4 +1,4 @@
-import { Clock, DomainError, isDomainError, SECOND } from '../kernel';
+import { Clock, DomainError, isDomainError, SECOND, stretched } from '../kernel';
 import { BatchContent, ChainWriter } from './chain-writer';
 import { AuditEntry, outcomeOf } from './entry';
 
@@ -180,7 +180,7 @@ const storeUnavailable = (): DomainError => new DomainError('store_unavailable',
 async function withinPatience(work: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(storeUnavailable()), PATIENCE);
+    timer = setTimeout(() => reject(storeUnavailable()), stretched(PATIENCE));
   });
   try {
     await Promise.race([work, late]);

@@ -1,7 +1,7 @@
 import { Global, Module } from '@nestjs/common';
 import { JwtModule } from '@nestjs/jwt';
 import { CONFIG, Config } from '../config';
-import { hmacKeyObject, PasswordHasher } from '../crypto';
+import { hmacKeyObject, PASSWORD_COSTS, PasswordHasher } from '../crypto';
 import { Authenticator } from '../kernel';
 import { MailModule } from '../mail';
 import { Metrics } from '../observability';
@@ -62,7 +62,11 @@ const hasher = {
   provide: PasswordHasher,
   inject: [CONFIG, Metrics],
   useFactory: ({ passwords, threads }: Config, metrics: Metrics) => {
-    const made = new PasswordHasher({ ...passwords, concurrency: threads.hashing });
+    const made = new PasswordHasher({
+      ...passwords,
+      cost: PASSWORD_COSTS[passwords.cost],
+      concurrency: threads.hashing,
+    });
     metrics.watchPasswordQueue(() => made.waiting);
     return made;
   },

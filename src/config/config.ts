@@ -27,6 +27,8 @@ export interface Config {
     readonly pepper: string;
     readonly previousPepper: string | undefined;
     readonly rule: 'classic' | 'length';
+    /** What one hash costs; `low` in tests only. */
+    readonly cost: 'standard' | 'low';
   };
   readonly mail: MailConfig;
   readonly accounts: {
@@ -53,6 +55,8 @@ export interface Config {
   readonly auditReads: boolean;
   /** Name of a crash point to die at; fault builds of the tests only, refused in production. */
   readonly failpoint: string | undefined;
+  /** By how much the deadlines on store, blob store and KMS are longer than normal; above 1 in tests only. */
+  readonly deadlineFactor: number;
   /** Which secrets are not set but generated, by this start or an earlier one, and where they are. Said at start, never their values. */
   readonly generatedSecrets: readonly string[];
 }

@@ -51,7 +51,7 @@ describe('what holds where nothing is set', () => {
       masterKey: { home: 'local' },
       userKeys: { store: 'store', cacheSeconds: 300 },
       tokens: { ttlSeconds: 3600 },
-      passwords: { previousPepper: undefined, rule: 'classic' },
+      passwords: { previousPepper: undefined, rule: 'classic', cost: 'standard' },
       mail: { kind: 'outbox', from: { name: '', address: 'coffer@localhost' } },
       accounts: { bootstrapAdmin: 'first-user', emailVerification: 'off', registration: 'open', require2fa: 'off' },
       blobs: { store: 'filesystem' },
@@ -61,6 +61,7 @@ describe('what holds where nothing is set', () => {
       metricsToken: undefined,
       auditReads: true,
       failpoint: undefined,
+      deadlineFactor: 1,
     });
   });
 
@@ -200,7 +201,6 @@ describe('each variable', () => {
       { logLevel: 'silent', http: { docs: false, logAddresses: 'off' }, auditReads: false },
     ],
     [{ METRICS_TOKEN: GOOD }, { metricsToken: GOOD }],
-    [{ COFFER_FAILPOINT: 'rotation.after-rotate' }, { failpoint: 'rotation.after-rotate' }],
     [{ KEY_ROTATION_DAYS: '90' }, { masterKeyRotationDays: 90 }],
     [{ TWO_PERSON: 'true' }, { twoPerson: true }],
     [{ KEY_ROTATION_DAYS: '0', TWO_PERSON: 'false', TRASH_DAYS: '0' }, { twoPerson: false }],
@@ -417,8 +417,7 @@ describe('production', () => {
     },
   );
 
-  it('does not start with limits off or with a failpoint', () => {
+  it('does not start with limits off', () => {
     expect(refusal({ ...PRODUCTION, RATE_LIMITS: 'off' })).toBe('RATE_LIMITS must not be off in production.');
-    expect(refusal({ ...PRODUCTION, COFFER_FAILPOINT: 'x' })).toBe('COFFER_FAILPOINT must not be set in production.');
   });
 });

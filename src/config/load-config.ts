@@ -8,6 +8,7 @@ import { EnvReader, Environment, refused } from './env-reader';
 import { connectionLimits, isNetwork, rateLimits as rateLimitsOf } from './limits';
 import { mail } from './mail';
 import { Secrets } from './secrets';
+import { testSettings } from './test-settings';
 import { threads } from './threads';
 
 export interface LoadOptions {
@@ -205,6 +206,7 @@ function identity(sources: Sources): Identity {
       pepper: secrets.required('PEPPER', 16),
       previousPepper: secrets.credential('PEPPER_PREVIOUS'),
       rule: env.oneOf('PASSWORD_RULE', ['classic', 'length'], 'classic'),
+      cost: testSettings(env, production).cost,
     },
     mail: mail(env, secrets),
     accounts: {
@@ -216,18 +218,18 @@ function identity(sources: Sources): Identity {
   };
 }
 
-type Operation = Pick<Config, 'http' | 'logLevel' | 'metricsToken' | 'auditReads' | 'failpoint'>;
+type Operation = Pick<Config, 'http' | 'logLevel' | 'metricsToken' | 'auditReads' | 'failpoint' | 'deadlineFactor'>;
 
 function operation(sources: Sources, host: string, port: number): Operation {
   const { env, secrets, production } = sources;
-  const failpoint = env.text('COFFER_FAILPOINT');
-  if (production && failpoint !== undefined) throw refused('COFFER_FAILPOINT', 'must not be set in production');
+  const { failpoint, deadlineFactor } = testSettings(env, production);
   return {
     http: http(sources, host, port),
     logLevel: env.oneOf('LOG_LEVEL', ['fatal', 'error', 'warn', 'info', 'debug', 'silent'], 'info'),
     metricsToken: secrets.optional('METRICS_TOKEN', 16),
     auditReads: env.oneOf('AUDIT_READS', ['on', 'off'], 'on') === 'on',
     failpoint,
+    deadlineFactor,
   };
 }
 

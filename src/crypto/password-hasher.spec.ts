@@ -1,6 +1,6 @@
 import { argon2id, hash } from 'argon2';
 import { Requester, isDomainError, runFor } from '../kernel';
-import { PasswordHasher, PasswordOwner } from './password-hasher';
+import { PASSWORD_COSTS, PasswordHasher, PasswordOwner } from './password-hasher';
 
 const owner: PasswordOwner = { userId: 'u1', salt: Buffer.alloc(16, 5) };
 const hasher = new PasswordHasher({ pepper: 'pepper' });
@@ -64,6 +64,23 @@ describe('a password hash', () => {
   it('verifies with the former pepper and asks for a new hash', async () => {
     const renewed = new PasswordHasher({ pepper: 'new', previousPepper: 'pepper' });
     expect(await renewed.verify('Correct horse 1!', stored, owner)).toEqual({ ok: true, needsRehash: true });
+  });
+
+  it.each([
+    ['low', 'standard'],
+    ['standard', 'low'],
+  ] as const)('made at %s cost verifies at %s cost, and asks for a new hash', async (made, now) => {
+    const hashed = await new PasswordHasher({ pepper: 'pepper', cost: PASSWORD_COSTS[made] }).hash('Ab1!abcd', owner);
+    const other = new PasswordHasher({ pepper: 'pepper', cost: PASSWORD_COSTS[now] });
+    expect(await other.verify('Ab1!abcd', hashed, owner)).toEqual({ ok: true, needsRehash: true });
+    expect(await other.verify('Ab1!abce', hashed, owner)).toEqual({ ok: false, needsRehash: false });
+  });
+
+  it('made at the same cost asks for none', async () => {
+    const cheap = new PasswordHasher({ pepper: 'pepper', cost: PASSWORD_COSTS.low });
+    const hashed = await cheap.hash('Ab1!abcd', owner);
+    expect(hashed).toMatch(/^\$argon2id\$v=19\$m=64,t=1,p=1\$/);
+    expect(await cheap.verify('Ab1!abcd', hashed, owner)).toEqual({ ok: true, needsRehash: false });
   });
 
   it.each(['', 'x', '$argon2id$v=19$m=8,t=1,p=1$AAAA$AAAA', '$argon2i$v=19$m=65536,t=3,p=1$BQUFBQUFBQUFBQUFBQUFBQ$'])(

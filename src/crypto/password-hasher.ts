@@ -5,22 +5,32 @@ import { FairLine } from './fair-line';
 import { equalBytes } from './hash';
 import { randomSecret } from './random';
 
-const MEMORY_KIB = 64 * 1024;
-const PASSES = 3;
 const LANES = 1;
 const HASH_BYTES = 32;
 const VERSION = 0x13;
-/** What one guess costs. */
-export const PASSWORD_COST = {
+/** The same for every hash of ours. */
+export const ARGON2 = {
+  raw: true,
+  type: argon2id,
   version: VERSION,
-  memoryCost: MEMORY_KIB,
-  timeCost: PASSES,
   parallelism: LANES,
   hashLength: HASH_BYTES,
 } as const;
+
+/** What one guess costs: KiB of memory and passes over it. */
+export interface PasswordCost {
+  readonly memoryCost: number;
+  readonly timeCost: number;
+}
+
+/** A hash of each of these verifies, whatever new ones cost. `low` is for tests; config refuses it in production. */
+export const PASSWORD_COSTS = {
+  standard: { memoryCost: 64 * 1024, timeCost: 3 },
+  low: { memoryCost: 64, timeCost: 1 },
+} as const satisfies Record<string, PasswordCost>;
+
 const SALT_BYTES = 16;
 const MAX_PASSWORD_BYTES = 1024;
-const PREFIX = `$argon2id$v=${VERSION}$m=${MEMORY_KIB},t=${PASSES},p=${LANES}$`;
 /** How many may wait for each that runs: about 6 seconds of work, after which the caller had better come back. */
 const QUEUE_PER_SLOT = 64;
 
@@ -29,6 +39,8 @@ export interface PasswordHasherOptions {
   readonly pepper: string;
   /** Still accepted; its hashes are to be renewed. */
   readonly previousPepper?: string | undefined;
+  /** Of new hashes. @default `PASSWORD_COSTS.standard` */
+  readonly cost?: PasswordCost;
   /** Hashes at once, 64 MiB each. Each takes a thread of libuv's pool. @default all cores but one, two at most */
   readonly concurrency?: number;
   /** How many may wait before the next is refused. @default 64 for each that runs */
@@ -44,7 +56,7 @@ export interface PasswordOwner {
 
 export interface PasswordVerdict {
   readonly ok: boolean;
-  /** The password is right but its hash was made with the former pepper: hash it anew. */
+  /** The password is right but its hash was made with the former pepper or another cost: hash it anew. */
   readonly needsRehash: boolean;
 }
 
@@ -59,12 +71,13 @@ export interface HashingTurn {
 const NEW_PASSWORDS = 'new';
 
 /**
- * argon2id (RFC 9106; 64 MiB, 3 passes, 1 lane) off the event loop, a few at once (config/threads). Others wait in a fair line, by the address and the account that they are hashed for. Passwords are taken exactly as received (ASVS 6.2.8): no trimming, no
+ * argon2id (RFC 9106; 64 MiB, 3 passes, 1 lane by default) off the event loop, a few at once (config/threads). Others wait in a fair line, by the address and the account that they are hashed for. Passwords are taken exactly as received (ASVS 6.2.8): no trimming, no
  * folding, no normalization. A DI token; one for the process, or the bound is none.
  */
 export class PasswordHasher {
   readonly #pepper: Buffer;
   readonly #previousPepper: Buffer | undefined;
+  readonly #cost: PasswordCost;
   readonly #slots: number;
   readonly #line: FairLine;
   #running = 0;
@@ -79,6 +92,7 @@ export class PasswordHasher {
     this.#pepper = Buffer.from(options.pepper, 'utf8');
     this.#previousPepper =
       options.previousPepper === undefined ? undefined : Buffer.from(options.previousPepper, 'utf8');
+    this.#cost = options.cost ?? PASSWORD_COSTS.standard;
     this.#slots = options.concurrency ?? Math.min(2, Math.max(1, availableParallelism() - 1));
     this.#line = new FairLine(options.queue ?? this.#slots * QUEUE_PER_SLOT);
   }
@@ -139,23 +153,25 @@ export class PasswordHasher {
   async #hash(password: string, owner: PasswordOwner): Promise<string> {
     const bytes = passwordBytes(password);
     if (bytes === undefined) throw new DomainError('weak_password');
-    const digest = await argon2(bytes, owner, this.#pepper);
-    return `${PREFIX}${unpadded(owner.salt)}$${unpadded(digest)}`;
+    const digest = await argon2(bytes, owner, this.#pepper, this.#cost);
+    return `${prefixOf(this.#cost)}${unpadded(owner.salt)}$${unpadded(digest)}`;
   }
 
   async #verify(password: string, stored: string, owner: PasswordOwner): Promise<PasswordVerdict> {
     const sent = passwordBytes(password);
-    const expected = sent === undefined ? undefined : parseStored(stored, owner.salt);
+    const found = sent === undefined ? undefined : parseStored(stored, owner.salt);
+    const cost = found?.cost ?? this.#cost;
+    const isSo = async (pepper: Buffer): Promise<boolean> =>
+      matches(await argon2(bytes, owner, pepper, cost), found?.digest);
     // A password that nobody could have set costs what any other costs, and matches nothing.
     const bytes = sent ?? Buffer.alloc(0);
-    if (matches(await argon2(bytes, owner, this.#pepper), expected)) return { ok: true, needsRehash: false };
-    const ok =
-      this.#previousPepper !== undefined && matches(await argon2(bytes, owner, this.#previousPepper), expected);
+    if (await isSo(this.#pepper)) return { ok: true, needsRehash: prefixOf(cost) !== prefixOf(this.#cost) };
+    const ok = this.#previousPepper !== undefined && (await isSo(this.#previousPepper));
     return { ok, needsRehash: ok };
   }
 
   async #verifyNobody(password: string): Promise<PasswordVerdict> {
-    await this.#verify(password, `${PREFIX}$`, this.#nobody);
+    await this.#verify(password, `${prefixOf(this.#cost)}$`, this.#nobody);
     return { ok: false, needsRehash: false };
   }
 }
@@ -163,11 +179,13 @@ export class PasswordHasher {
 const overloaded = (): DomainError =>
   new DomainError('overloaded', { detail: 'Too many passwords are being checked.', retryAfterSeconds: 1 });
 
-const argon2 = (password: Buffer, owner: PasswordOwner, pepper: Buffer): Promise<Buffer> =>
+const prefixOf = ({ memoryCost, timeCost }: PasswordCost): string =>
+  `$argon2id$v=${VERSION}$m=${memoryCost},t=${timeCost},p=${LANES}$`;
+
+const argon2 = (password: Buffer, owner: PasswordOwner, pepper: Buffer, cost: PasswordCost): Promise<Buffer> =>
   hash(password, {
-    raw: true,
-    type: argon2id,
-    ...PASSWORD_COST,
+    ...ARGON2,
+    ...cost,
     salt: owner.salt,
     secret: pepper,
     associatedData: Buffer.from(owner.userId, 'utf8'),
@@ -180,10 +198,18 @@ function passwordBytes(password: string): Buffer | undefined {
   return bytes.length > MAX_PASSWORD_BYTES ? undefined : bytes;
 }
 
-/** The digest of a stored hash; undefined where it is not one that we make, for this salt. */
-function parseStored(stored: string, salt: Buffer): Buffer | undefined {
-  const start = `${PREFIX}${unpadded(salt)}$`;
-  return stored.startsWith(start) ? Buffer.from(stored.slice(start.length), 'base64') : undefined;
+interface StoredHash {
+  readonly cost: PasswordCost;
+  readonly digest: Buffer;
+}
+
+/** Undefined where it is not a hash that we make, for this salt. A cost out of a row alone is never paid: it could be any. */
+function parseStored(stored: string, salt: Buffer): StoredHash | undefined {
+  for (const cost of Object.values(PASSWORD_COSTS)) {
+    const start = `${prefixOf(cost)}${unpadded(salt)}$`;
+    if (stored.startsWith(start)) return { cost, digest: Buffer.from(stored.slice(start.length), 'base64') };
+  }
+  return undefined;
 }
 
 const matches = (digest: Buffer, expected: Buffer | undefined): boolean =>

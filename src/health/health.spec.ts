@@ -1,6 +1,9 @@
 import { Lifecycle } from '../http';
 import { DomainError, Readiness } from '../kernel';
 import { Health } from './health';
+import { useRealDeadlines } from '../../test/support/settings';
+
+useRealDeadlines();
 
 function healthOf(probes: Readonly<Record<string, () => Promise<void>>>): { health: Health; lifecycle: Lifecycle } {
   const readiness = new Readiness();

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Lifecycle } from '../http';
-import { DomainError, ErrorCode, Readiness, ReadinessProbe, SECOND } from '../kernel';
+import { DomainError, ErrorCode, Readiness, ReadinessProbe, SECOND, stretched } from '../kernel';
 
 const PROBE_TIMEOUT = SECOND;
 
@@ -58,7 +58,7 @@ export class Health {
 
 async function serves(probe: ReadinessProbe): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(false), PROBE_TIMEOUT)));
+  const late = new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(false), stretched(PROBE_TIMEOUT))));
   const answer = Promise.resolve()
     .then(() => probe.check())
     .then(

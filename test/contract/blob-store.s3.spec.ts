@@ -5,7 +5,10 @@ import { S3BlobStore } from '../../src/blobs/s3';
 import { startEndlessPut } from '../support/endless-puts';
 import { throughOutages } from '../support/outages';
 import { describeWithExtra, describeWithPart, startS3, startVersitygw, type S3Server } from '../support/parts';
+import { useRealDeadlines } from '../support/settings';
 import { INSTALLATION, blobStoreContract } from './blob-store.contract';
+
+useRealDeadlines();
 
 const MIB = 1024 * 1024;
 const SPARE = { patience: 60_000, spare: 5 * MIB };

@@ -4,7 +4,10 @@ import { INSTALLATION_ID, kvConfig, openKv, operatorToken, serviceToken } from '
 import { KvMasterKey } from '../../src/keys/master/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { startFaultProxy } from '../support/fault-proxy';
+import { useRealDeadlines } from '../support/settings';
 import { masterKeyContract } from './master-key.contract';
+
+useRealDeadlines();
 
 describeWithPart('openbao', 'the shipped policy in a real OpenBao', () => {
   masterKeyContract('a KV document', async () => {

@@ -1,6 +1,9 @@
 import { describeWithPart, startOpenBao } from '../support/parts';
+import { useRealDeadlines } from '../support/settings';
 import { openTransit } from '../support/transit';
 import { masterKeyContract } from './master-key.contract';
+
+useRealDeadlines();
 
 describeWithPart('openbao', 'the shipped policy in a real OpenBao', () => {
   masterKeyContract('Transit', async () => {

@@ -3,7 +3,10 @@ import type { MasterKey } from '../../src/keys/master';
 import { beginUserKeyMove, type Store } from '../../src/store';
 import { openUserKeyHome, openUserKeyHomes } from '../support/kv';
 import { describeWithPart, startOpenBao } from '../support/parts';
+import { useRealDeadlines } from '../support/settings';
 import { userKeyHomeContract } from './user-key-home.contract';
+
+useRealDeadlines();
 
 beforeAll(() => {
   Logger.overrideLogger(false);

@@ -1,7 +1,10 @@
 import { Logger } from '@nestjs/common';
 import { openUserKeyHome } from '../support/kv';
 import { describeWithPart, startOpenBao } from '../support/parts';
+import { useRealDeadlines } from '../support/settings';
 import { userKeyHomeContract } from './user-key-home.contract';
+
+useRealDeadlines();
 
 beforeAll(() => {
   Logger.overrideLogger(false);

@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { type BareBao, describeWithPart, partProgram, startBareBao } from '../support/parts';
+import { useRealDeadlines } from '../support/settings';
+
+useRealDeadlines();
 
 const script = join(__dirname, '../../deploy/compose/vault-init.sh');
 

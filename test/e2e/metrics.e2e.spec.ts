@@ -6,6 +6,9 @@ import { login, newPerson, register } from '../support/accounts';
 import { type Coffer, startCoffer } from '../support/coffer';
 import { type Figures, readFigures } from '../support/figures';
 import { describeWithLongPart, describeWithPart, startOpenBao } from '../support/parts';
+import { useRealDeadlines } from '../support/settings';
+
+useRealDeadlines();
 
 const root = join(__dirname, '../..');
 const text = (name: string): string => readFileSync(join(root, name), 'utf8');

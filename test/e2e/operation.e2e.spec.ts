@@ -9,6 +9,9 @@ import { Client } from '../support/client';
 import { describeWithPart, isLong, startOpenBao, startSecantus } from '../support/parts';
 import { bareEnvironment, freePort, waitFor } from '../support/processes';
 import { type Service, startService } from '../support/service';
+import { useRealDeadlines } from '../support/settings';
+
+useRealDeadlines();
 
 const LOGIN_HEAD = 'POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
 const SECRET = 'Zr8vQ2mX5tL0pW9sK4nB7yH1cJ6dF3gA';

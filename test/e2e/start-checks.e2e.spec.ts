@@ -7,6 +7,9 @@ import { Client, expectStatus } from '../support/client';
 import { describeWithParts, startOpenBao, startS3, startSecantus } from '../support/parts';
 import { bareEnvironment } from '../support/processes';
 import { type Service, startService } from '../support/service';
+import { useRealDeadlines } from '../support/settings';
+
+useRealDeadlines();
 
 jest.setTimeout(180_000);
 

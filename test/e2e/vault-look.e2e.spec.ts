@@ -3,6 +3,9 @@ import { Client, expectStatus } from '../support/client';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { waitFor } from '../support/processes';
 import { type Service, startService } from '../support/service';
+import { useRealDeadlines } from '../support/settings';
+
+useRealDeadlines();
 
 const HEX_KEY = /^[0-9a-f]{64}$/;
 const HEX_SEALED_KEY = /^[0-9a-f]{96}$/;

@@ -20,7 +20,12 @@ const TOKENS = {
 };
 
 /** The specification's walk: each step stands on the one before it, as a client's own steps do. */
-describeOnProfiles("The specification's walk", (context) => walk(context), { admin: false, kv: true });
+describeOnProfiles("The specification's walk", (context) => walk(context), {
+  admin: false,
+  kv: true,
+  // Passwords cost here what they cost in production.
+  env: { COFFER_PASSWORD_COST: 'standard' },
+});
 
 function walk(context: ProfileContext): void {
   const admin = newPerson('first');

@@ -8,7 +8,10 @@ import { pauseOutsideWrite, startActor } from '../support/actors';
 import { describeWithPart, isLong, type Secantus, startSecantus } from '../support/parts';
 import { waitFor } from '../support/processes';
 import { FixedSecrets, openSealedStore, type OpenStore, temporarySealedStore } from '../support/sealed-store';
+import { useRealDeadlines } from '../support/settings';
 import { describeWithSmallDisk, type SmallDisk, smallDisk } from '../support/small-disk';
+
+useRealDeadlines();
 
 jest.setTimeout(isLong() ? 600_000 : 120_000);
 

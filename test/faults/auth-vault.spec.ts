@@ -3,7 +3,10 @@ import { Client, expectProblem, expectStatus } from '../support/client';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { waitFor } from '../support/processes';
 import { type Service, startService } from '../support/service';
+import { useRealDeadlines } from '../support/settings';
 import { totpCode } from '../support/totp';
+
+useRealDeadlines();
 
 describeWithPart('openbao', 'While Vault is sealed', () => {
   let bao: Bao;

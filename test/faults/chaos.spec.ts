@@ -19,7 +19,10 @@ import {
 } from '../support/parts';
 import { vaultAndMongo } from '../support/profiles';
 import { Seeded } from '../support/seeded';
+import { useRealDeadlines } from '../support/settings';
 import { type WriteChoice, WriteFaults } from '../support/write-faults';
+
+useRealDeadlines();
 
 const ROUNDS = isLong() ? Number(process.env['COFFER_ROUNDS'] ?? 20) : 1;
 const ACTS = isLong() ? 250 : 90;

@@ -17,6 +17,9 @@ import { Client, expectStatus } from '../support/client';
 import { type Bao, describeWithParts, type Secantus, startOpenBao, startSecantus } from '../support/parts';
 import { vaultAndMongo } from '../support/profiles';
 import { type Service, startService } from '../support/service';
+import { useRealDeadlines } from '../support/settings';
+
+useRealDeadlines();
 
 const installations: CollectionDefinition<InstallationDoc> = { ...installationCollection, sealed: false };
 const users: CollectionDefinition<UserDoc> = { ...usersCollection, sealed: false };

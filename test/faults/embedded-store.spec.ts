@@ -8,7 +8,10 @@ import { thingDefinition, type ThingDoc } from '../contract/collection/things';
 import { startActor } from '../support/actors';
 import { isLong } from '../support/parts';
 import { type Managed, waitFor } from '../support/processes';
+import { useRealDeadlines } from '../support/settings';
 import { describeWithSmallDisk, type SmallDisk, smallDisk } from '../support/small-disk';
+
+useRealDeadlines();
 
 const LONG_RUN = 240_000;
 

@@ -10,7 +10,10 @@ import { describeWithExtra, describeWithPart, type S3Server, startS3, startVersi
 import { waitFor } from '../support/processes';
 import { type RawConnection, rawConnection } from '../support/raw-http';
 import { type Service, startService } from '../support/service';
+import { useRealDeadlines } from '../support/settings';
 import { describeWithSmallDisk, type SmallDisk, smallDisk } from '../support/small-disk';
+
+useRealDeadlines();
 
 const MIB = 1024 * 1024;
 /** One request. */

@@ -8,6 +8,9 @@ import { SealedStore } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 import { type KeyHouses, moveMasterKey, openKeyHouses, rewrapAll, ROOT_KEY, temporaryFolder } from '../support/keys';
 import { startProcess } from '../support/processes';
+import { useRealDeadlines } from '../support/settings';
+
+useRealDeadlines();
 
 const support = join(__dirname, '../support');
 

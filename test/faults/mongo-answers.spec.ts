@@ -6,6 +6,9 @@ import { type MongoProxy, startMongoProxy, type WireFault } from '../support/mon
 import type { Command } from '../support/mongo-wire';
 import { describeWithPart, type Secantus, startSecantus } from '../support/parts';
 import { FixedSecrets } from '../support/sealed-store';
+import { useRealDeadlines } from '../support/settings';
+
+useRealDeadlines();
 
 const unavailable = { code: 'store_unavailable' };
 /** Sorts behind U+FFFD, as bytes that are no UTF-8 may; has as many bytes as what takes its place in an answer. */

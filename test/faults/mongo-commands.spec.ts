@@ -8,6 +8,9 @@ import { sampleBytes } from '../support/messages';
 import { type MongoProxy, setUrl, startMongoProxy } from '../support/mongo-proxy';
 import type { Command } from '../support/mongo-wire';
 import { describeWithPart, type Secantus, startSecantus } from '../support/parts';
+import { useRealDeadlines } from '../support/settings';
+
+useRealDeadlines();
 
 const MIB = 1024 * 1024;
 const DURABLE = { w: 'majority', j: true, wtimeout: 1_500 };

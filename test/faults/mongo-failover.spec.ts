@@ -5,6 +5,9 @@ import { thingDefinition, type ThingDoc } from '../contract/collection/things';
 import { failOver, type MongoProxy, notWritablePrimary, setUrl, startMongoProxy } from '../support/mongo-proxy';
 import type { Command } from '../support/mongo-wire';
 import { describeWithPart, type Secantus, startSecantus } from '../support/parts';
+import { useRealDeadlines } from '../support/settings';
+
+useRealDeadlines();
 
 const definition = thingDefinition('things');
 const unavailable = { code: 'store_unavailable' };

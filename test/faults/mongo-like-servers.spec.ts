@@ -3,6 +3,9 @@ import { thingDefinition } from '../contract/collection/things';
 import { type MongoProxy, startMongoProxy } from '../support/mongo-proxy';
 import type { Command } from '../support/mongo-wire';
 import { describeWithPart, type Secantus, startSecantus } from '../support/parts';
+import { useRealDeadlines } from '../support/settings';
+
+useRealDeadlines();
 
 /** The answers of FerretDB 1.24 and of Amazon DocumentDB 4 to an index that is to hold for some rows only. */
 const NO_PARTIAL_INDEXES: readonly (readonly [string, Command, Command])[] = [

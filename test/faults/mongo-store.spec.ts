@@ -4,6 +4,9 @@ import { eachCall, thingDefinition, type ThingDoc } from '../contract/collection
 import { startActor } from '../support/actors';
 import { describeWithPart, type Secantus, startSecantus } from '../support/parts';
 import { type Managed, waitFor } from '../support/processes';
+import { useRealDeadlines } from '../support/settings';
+
+useRealDeadlines();
 
 /** Twice what the port promises: what is told apart here is an answer and none. */
 const PATIENCE = 4_000;

@@ -4,6 +4,9 @@ import { refuseOtherGuarantees } from '../../src/store/mongo/mongo-url';
 import { startMongoProxy } from '../support/mongo-proxy';
 import { describeWithPart, type Secantus, startSecantus } from '../support/parts';
 import { waitFor } from '../support/processes';
+import { useRealDeadlines } from '../support/settings';
+
+useRealDeadlines();
 
 const withOptions = (query: string): string => `mongodb://user:sec?ret@one:27017,two:27017/db?replicaSet=rs&${query}`;
 

@@ -12,6 +12,9 @@ import {
 } from '../support/parts';
 import { waitFor } from '../support/processes';
 import { type Service, startService } from '../support/service';
+import { useRealDeadlines } from '../support/settings';
+
+useRealDeadlines();
 
 interface Parts {
   readonly store: Secantus;

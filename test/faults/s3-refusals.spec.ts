@@ -3,6 +3,9 @@ import { S3BlobStore } from '../../src/blobs/s3';
 import { StartRefused, isDomainError } from '../../src/kernel';
 import { type FaultProxy, type Refusal, startFaultProxy } from '../support/fault-proxy';
 import { describeWithPart, type S3Server, startS3 } from '../support/parts';
+import { useRealDeadlines } from '../support/settings';
+
+useRealDeadlines();
 
 const INSTALLATION = 'an-installation';
 const coded = (code: string): string => `<Error><Code>${code}</Code><Message>secret-looking text</Message></Error>`;

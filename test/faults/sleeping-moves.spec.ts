@@ -26,6 +26,9 @@ import { MovingInstallation } from '../support/moving-installation';
 import { isStopped, waitFor } from '../support/processes';
 import { sleepBefore, type Write } from '../support/write-faults';
 import { complete } from '../support/installation';
+import { useRealDeadlines } from '../support/settings';
+
+useRealDeadlines();
 
 beforeAll(() => void Logger.overrideLogger(false));
 

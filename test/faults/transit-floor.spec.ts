@@ -6,7 +6,10 @@ import { TransitMasterKey } from '../../src/keys/master/transit';
 import { openVault, type VaultSession } from '../../src/keys/master/vault';
 import { userKeysCollection } from '../../src/keys/user';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
+import { useRealDeadlines } from '../support/settings';
 import { transitConfig } from '../support/transit';
+
+useRealDeadlines();
 
 const KEY = 'transit/keys/coffer-master';
 

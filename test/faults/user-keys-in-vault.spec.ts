@@ -8,6 +8,9 @@ import { type KeyHouses, moveMasterKey, openKeyHouses, rewrapAll, temporaryFolde
 import { INSTALLATION_ID, kvConfig, openUserKeyHome } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { startProcess } from '../support/processes';
+import { useRealDeadlines } from '../support/settings';
+
+useRealDeadlines();
 
 const support = join(__dirname, '../support');
 

@@ -3,6 +3,9 @@ import { Client, expectStatus } from '../support/client';
 import { type Bao, describeWithPart, isLong, startOpenBao } from '../support/parts';
 import { type Service, startService } from '../support/service';
 import { startFaultProxy, type FaultProxy } from '../support/fault-proxy';
+import { useRealDeadlines } from '../support/settings';
+
+useRealDeadlines();
 
 const TIMES = isLong() ? 1_000 : 200;
 

@@ -12,6 +12,9 @@ import { type Bao, describeWithPart, isLong, startOpenBao } from '../support/par
 import { waitFor } from '../support/processes';
 import { context, openTransit, servesAgain, unavailable, wrapOne } from '../support/transit';
 import { startFaultProxy, type FaultProxy } from '../support/fault-proxy';
+import { useRealDeadlines } from '../support/settings';
+
+useRealDeadlines();
 
 beforeAll(() => {
   Logger.overrideLogger(false);

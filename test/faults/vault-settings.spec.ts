@@ -2,7 +2,10 @@ import { Logger } from '@nestjs/common';
 import { isDomainError } from '../../src/kernel';
 import { openKv, openUserKeyHome } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
+import { useRealDeadlines } from '../support/settings';
 import { context, openTransit, wrapOne } from '../support/transit';
+
+useRealDeadlines();
 
 /** Settings of the operator that the service neither makes nor can undo. */
 describeWithPart('openbao', 'What Vault is set to is told at the start', () => {

@@ -13,7 +13,10 @@ import { partProgram } from '../support/installed';
 import { kvConfig, openKv, operatorToken, serviceToken } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { bareEnvironment, waitFor } from '../support/processes';
+import { useRealDeadlines } from '../support/settings';
 import { context, newKey, openTransit, transitConfig, unavailable, wrapOne } from '../support/transit';
+
+useRealDeadlines();
 
 beforeAll(() => {
   Logger.overrideLogger(false);

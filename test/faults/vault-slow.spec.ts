@@ -4,7 +4,10 @@ import type { UserKeyDoc } from '../../src/keys/user';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy';
 import { openUserKeyHome } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
+import { useRealDeadlines } from '../support/settings';
 import { context, newKey, openTransit } from '../support/transit';
+
+useRealDeadlines();
 
 beforeAll(() => {
   Logger.overrideLogger(false);

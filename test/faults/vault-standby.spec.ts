@@ -3,7 +3,10 @@ import type { MasterKey } from '../../src/keys/master';
 import { type LaggingStandby, startLaggingStandby } from '../support/lagging-standby';
 import { openKv } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
+import { useRealDeadlines } from '../support/settings';
 import { context, openTransit, unavailable, wrapOne } from '../support/transit';
+
+useRealDeadlines();
 
 beforeAll(() => {
   Logger.overrideLogger(false);

@@ -6,7 +6,10 @@ import { StartRefused, type WrappedKey } from '../../src/kernel';
 import type { MasterKey } from '../../src/keys/master';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { startProcess } from '../support/processes';
+import { useRealDeadlines } from '../support/settings';
 import { context, newKey, openTransit, servesAgain, unavailable, wrapOne } from '../support/transit';
+
+useRealDeadlines();
 
 beforeAll(() => {
   Logger.overrideLogger(false);

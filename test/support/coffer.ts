@@ -13,6 +13,7 @@ import { Startup } from '../../src/startup';
 import { Store } from '../../src/store';
 import { Client } from './client';
 import { codeIn, type ReceivedMail, readOutbox } from './mails';
+import { testSettings } from './settings';
 
 /** The whole service in this process, on its real parts and a real port, with a clock that a test moves. */
 export interface Coffer {
@@ -43,7 +44,10 @@ export interface CofferOptions {
 export async function startCoffer({ env = {}, dataDir, at }: CofferOptions = {}): Promise<Coffer> {
   const folder = dataDir ?? (await mkdtemp(join(tmpdir(), 'coffer-inside-')));
   const clock = { offset: at === undefined ? 0 : at - Date.now(), slept: 0 };
-  const app = await start({ RATE_LIMITS: 'off', LOG_LEVEL: 'silent', ...env, DATA_DIR: folder }, clock);
+  const app = await start(
+    { RATE_LIMITS: 'off', LOG_LEVEL: 'silent', ...testSettings(env), ...env, DATA_DIR: folder },
+    clock,
+  );
   const { port } = app.getHttpServer().address() as { port: number };
   const mails = async (): Promise<ReceivedMail[]> => {
     await app.get(MailQueue, { strict: false }).settled();

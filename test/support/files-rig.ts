@@ -7,7 +7,7 @@ import { AuditEntry } from '../../src/audit/entry';
 import { BlobStore } from '../../src/blobs';
 import { FilesystemBlobStore } from '../../src/blobs/filesystem';
 import { Config } from '../../src/config';
-import { FileMessages, newKey, PasswordHasher } from '../../src/crypto';
+import { FileMessages, newKey, PASSWORD_COSTS, PasswordHasher } from '../../src/crypto';
 import { BlobRefs } from '../../src/files/blob-refs';
 import { ContentCheck } from '../../src/files/content-check';
 import { FileAccess } from '../../src/files/file-access';
@@ -104,7 +104,7 @@ export async function openFilesRig(options: RigOptions = {}) {
   const messages = new FileMessages(noWorkers());
   const worker = new FileWorker();
   const usage = new UsageLedger(store, clock, ...usageParts(store, { clock, userQuota }));
-  const links = new Links(store, new PasswordHasher({ pepper: 'a pepper of a test' }), clock);
+  const links = new Links(store, new PasswordHasher({ pepper: 'a pepper of a test', cost: PASSWORD_COSTS.low }), clock);
   const refs = new BlobRefs(store);
   const traces = new FileTraces(new SharedResources(sharing.grants, links), refs);
   const removal = new FileRemoval(store, blobs, usage, worker, traces, clock);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { buildOnce } from './build';
 import { type ReceivedMail, readOutbox } from './mails';
 import { freePort, type Managed, startProcess, waitFor } from './processes';
+import { testSettings } from './settings';
 
 /** The built service as a process of its own, with an environment that holds what a test gives and nothing else. */
 export interface Service {
@@ -73,7 +74,14 @@ class RunningService {
     private readonly options: ServiceOptions,
   ) {
     this.url = `http://127.0.0.1:${port}`;
-    this.#env = { RATE_LIMITS: 'off', ...options.env, DATA_DIR: dataDir, HOST: '127.0.0.1', PORT: String(port) };
+    this.#env = {
+      RATE_LIMITS: 'off',
+      ...testSettings(options.env),
+      ...options.env,
+      DATA_DIR: dataDir,
+      HOST: '127.0.0.1',
+      PORT: String(port),
+    };
   }
 
   async launch(): Promise<void> {

@@ -13,6 +13,10 @@ require.extensions['.ts'] = (module, fileName) => {
   module._compile(translated(fileName), fileName);
 };
 
+// A program without a configuration of its own keeps the deadlines of the test that starts it.
+const factor = process.env['COFFER_DEADLINE_FACTOR'];
+if (factor) require('../../src/kernel/deadlines.ts').stretchDeadlines(Number(factor));
+
 function translated(fileName) {
   const source = readFileSync(fileName, 'utf8');
   const kept = join(cache, `${createHash('sha256').update(config).update('\0').update(source).digest('hex')}.js`);

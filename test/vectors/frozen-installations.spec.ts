@@ -26,7 +26,7 @@ describe.each(frozenNames())('the frozen installation %s', (name) => {
   let people: Record<'admin' | 'alice' | 'bob', Client>;
 
   const start = async (at: number): Promise<void> => {
-    coffer = await startCoffer({ env: frozen.env, dataDir: copy.dataDir, at });
+    coffer = await startCoffer({ env: { ...frozen.env, COFFER_PASSWORD_COST: 'standard' }, dataDir: copy.dataDir, at });
     const [admin, bob] = [await signedIn(frozen.people.admin), await signedIn(frozen.people.bob)];
     people = { admin, bob, alice: await withTotp(frozen.people.alice) };
   };

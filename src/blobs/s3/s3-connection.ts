@@ -1,5 +1,5 @@
 import { HeadBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import { DomainError, MINUTE, SECOND } from '../../kernel';
+import { DomainError, MINUTE, SECOND, stretched } from '../../kernel';
 import { answerStatus, s3Fault } from './faults';
 
 export interface S3Address {
@@ -53,7 +53,7 @@ export class S3Connection {
       expectContinueHeader: false,
       // Not bounded here: as many as there are transfers, and no probe ever waits behind them.
       requestHandler: {
-        connectionTimeout: SECOND,
+        connectionTimeout: stretched(SECOND),
         httpAgent: { keepAlive: true, maxSockets: Infinity },
         httpsAgent: { keepAlive: true, maxSockets: Infinity },
       },
@@ -62,7 +62,7 @@ export class S3Connection {
 
   /** @throws DomainError as the port says, `conflict` for what another put did. */
   quick<T>(call: S3Call<T>): Promise<T> {
-    return this.#run(call, QUICK_DEADLINE);
+    return this.#run(call, stretched(QUICK_DEADLINE));
   }
 
   /** The same without a short deadline; ends early by `signal`. */
@@ -119,7 +119,7 @@ export class S3Connection {
     const begun = performance.now();
     const ask: S3Call<unknown> = (client, options) =>
       client.send(new HeadBucketCommand({ Bucket: this.bucket }), options);
-    await this.#run(ask, PROBE_DEADLINE).catch(() => undefined);
+    await this.#run(ask, stretched(PROBE_DEADLINE)).catch(() => undefined);
     return this.#heardAt >= begun;
   }
 }

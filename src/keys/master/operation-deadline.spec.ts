@@ -1,4 +1,7 @@
 import { asOneOperation, OPERATION_MS, operationDeadline } from './operation-deadline';
+import { useRealDeadlines } from '../../../test/support/settings';
+
+useRealDeadlines();
 
 describe('The deadline of an operation', () => {
   beforeEach(() => void jest.useFakeTimers());

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { stretched } from '../../kernel';
 
 /**
  * How long one use of a key's home may take, whatever number of requests it makes: of the port's 2 seconds the rest is for what stands around
@@ -15,7 +16,10 @@ export const asOneOperation = <T>(work: () => Promise<T>): Promise<T> =>
 /** Whether somebody waits for an answer by a deadline that work done now is a part of. */
 export const isWithinOperation = (): boolean => deadlines.getStore() !== undefined;
 
-const asNewOperation = <T>(work: () => Promise<T>): Promise<T> => deadlines.run(performance.now() + OPERATION_MS, work);
+/** ms of the monotonic clock. */
+export const newDeadline = (): number => performance.now() + stretched(OPERATION_MS);
+
+const asNewOperation = <T>(work: () => Promise<T>): Promise<T> => deadlines.run(newDeadline(), work);
 
 /**
  * `attempt`, again from the start while it gives undefined, as `repeat` does it. The first one is part of the operation around it; where another
@@ -34,4 +38,4 @@ export function inAttempts<T>(
 }
 
 /** ms of the monotonic clock: by when a request that is made now has to be answered. */
-export const operationDeadline = (): number => deadlines.getStore() ?? performance.now() + OPERATION_MS;
+export const operationDeadline = (): number => deadlines.getStore() ?? newDeadline();

@@ -1,11 +1,12 @@
 import { Model, mongo } from 'mongoose';
+import { stretched } from '../../kernel';
 import { Collection, KeyPart, ListOptions, Page, Position } from '../collection';
 import { CollectionDefinition, Doc, Draft } from '../definition';
 import { OPERATION_DEADLINE } from '../deadline';
 import { firstRevision } from '../first-revision';
 import { checkBatch, checkLimit } from '../limits';
 import { FlatRow, PRIMARY, RowShape } from '../row-shape';
-import { LINEARIZABLE, MongoConnection, RowCollection } from './mongo-connection';
+import { linearizable, MongoConnection, RowCollection } from './mongo-connection';
 import { heldInSpiteOf } from './mongo-errors';
 import { Filter, MongoQuery } from './mongo-query';
 import { isReadable, nextPosition, pageStart } from './mongo-positions';
@@ -17,7 +18,7 @@ const BULK = 50;
 /** Index entries in one part of a count. */
 const COUNTED = 10_000;
 /** The server gives up when the caller has: a slow query must not go on for nobody. */
-const BOUNDED = { maxTimeMS: OPERATION_DEADLINE };
+const bounded = () => ({ maxTimeMS: stretched(OPERATION_DEADLINE) });
 
 /** With a read concern of its own: the driver writes the session's time into the object that it is given, here that of all reads. */
 const inSession = (session: mongo.ClientSession) => ({ session, readConcern: { level: 'majority' as const } });
@@ -48,14 +49,16 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
 
   async find(index: string, ...key: KeyPart[]): Promise<T | undefined> {
     const query = this.#query(index, key, true);
-    const found = await this.#run((documents) => documents.findOne(query.filter(), { sort: query.sort(), ...BOUNDED }));
+    const found = await this.#run((documents) =>
+      documents.findOne(query.filter(), { sort: query.sort(), ...bounded() }),
+    );
     return found === null ? undefined : this.#rows.fromBson(found);
   }
 
   /** By the id alone: the server promises it for a query that one document at most answers. */
   async findLinearizable(id: string): Promise<T | undefined> {
     const filter = this.#query(PRIMARY, [id], true).filter();
-    const found = await this.#run((documents) => documents.findOne(filter, LINEARIZABLE));
+    const found = await this.#run((documents) => documents.findOne(filter, linearizable()));
     return found === null ? undefined : this.#rows.fromBson(found);
   }
 
@@ -81,7 +84,7 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
     const start = pageStart(after);
     const filter = query.filter(start.after, reverse);
     const sizes = { skip: start.skip, limit: limit + 1, batchSize: limit + 1 };
-    const page = { sort: query.sort(reverse), ...sizes, ...BOUNDED };
+    const page = { sort: query.sort(reverse), ...sizes, ...bounded() };
     const found = await run((documents, session) =>
       documents.find(filter, { ...page, ...(session && inSession(session)) }).toArray(),
     );
@@ -96,7 +99,7 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
     const query = this.#query(index, prefix, false);
     for (let count = 0, after: Position | undefined, skip = 0; ;) {
       const part = Math.min(COUNTED, limit - count);
-      const [filter, options] = [query.filter(after), { skip, limit: part, ...BOUNDED }];
+      const [filter, options] = [query.filter(after), { skip, limit: part, ...bounded() }];
       const found = await this.#run((documents) => documents.countDocuments(filter, options));
       count += found;
       if (found < part || count >= limit) return count;
@@ -108,7 +111,7 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
 
   /** The position of the entry with this number behind `filter`. */
   async #positionAt(query: MongoQuery<T>, filter: Filter, number: number): Promise<Position | undefined> {
-    const options = { sort: query.sort(), skip: number - 1, limit: 1, projection: query.projection(), ...BOUNDED };
+    const options = { sort: query.sort(), skip: number - 1, limit: 1, projection: query.projection(), ...bounded() };
     const [last] = await this.#run((documents) => documents.find(filter, options).toArray());
     return last && query.position(last);
   }

@@ -1,5 +1,5 @@
 import { Connection, createConnection, Model, mongo } from 'mongoose';
-import { DomainError, SECOND, StartRefused } from '../../kernel';
+import { DomainError, SECOND, StartRefused, stretched } from '../../kernel';
 import { CLOSE_DEADLINE, OPERATION_DEADLINE, withDeadline } from '../deadline';
 import { BsonRow } from './mongo-rows';
 import { mongoFault } from './mongo-errors';
@@ -18,25 +18,23 @@ export interface MongoAddress {
  * How long the driver waits for what. Its per-operation `timeoutMS` does nothing any more in this version, and a socket timeout would cut
  * off the building of an index, so the promise of 2 seconds rests on `withDeadline`; these free what a dead server holds.
  */
-const TIMEOUTS = {
-  serverSelectionTimeoutMS: 1_200,
-  connectTimeoutMS: 1_000,
-  waitQueueTimeoutMS: 1_200,
+const timeouts = () => ({
+  serverSelectionTimeoutMS: stretched(1_200),
+  connectTimeoutMS: stretched(1_000),
+  waitQueueTimeoutMS: stretched(1_200),
   heartbeatFrequencyMS: 2 * SECOND,
-};
+});
 
-const GUARANTEES = {
-  writeConcern: { w: 'majority', journal: true, wtimeoutMS: 1_500 },
-  readConcern: { level: 'majority' },
-  readPreference: 'primary',
-} as const;
+const guarantees = () =>
+  ({
+    writeConcern: { w: 'majority', journal: true, wtimeoutMS: stretched(1_500) },
+    readConcern: { level: 'majority' },
+    readPreference: 'primary',
+  }) as const;
 
 /** Shorter than the deadline of an operation: a linearizable read has no end of its own while there is no majority. */
-export const LINEARIZABLE = {
-  readConcern: { level: 'linearizable' },
-  readPreference: 'primary',
-  maxTimeMS: 1_500,
-} as const;
+export const linearizable = () =>
+  ({ readConcern: { level: 'linearizable' }, readPreference: 'primary', maxTimeMS: stretched(1_500) }) as const;
 
 /** One mongoose connection, opened at the first use and again at the next one while the server has not answered yet. */
 export class MongoConnection {
@@ -60,7 +58,7 @@ export class MongoConnection {
   documents<T extends mongo.Document>(name: string): mongo.Collection<T> {
     const { db } = this.#connection;
     if (db === undefined) throw new DomainError('store_unavailable');
-    return db.collection<T>(name, GUARANTEES);
+    return db.collection<T>(name, guarantees());
   }
 
   /** Runs `act` once there is a server. Without a deadline: for the building of indexes, which takes what it takes. */
@@ -94,7 +92,7 @@ export class MongoConnection {
   async #linearizableTime(): Promise<mongo.Timestamp> {
     const documents = this.documents<{ _id: string }>('installation');
     const readIn = async (session: mongo.ClientSession): Promise<mongo.Timestamp | undefined> => {
-      await documents.findOne({ _id: 'installation' }, { ...LINEARIZABLE, projection: { _id: 1 }, session });
+      await documents.findOne({ _id: 'installation' }, { ...linearizable(), projection: { _id: 1 }, session });
       return session.operationTime;
     };
     // Again in another session: a primary that steps down refuses with a time, which the driver's own repetition would carry, and no
@@ -141,8 +139,8 @@ export class MongoConnection {
         bufferCommands: false,
         // A text that is no UTF-8 costs its own row, whose seal does not hold then, and not the page that the row is in.
         enableUtf8Validation: false,
-        ...TIMEOUTS,
-        ...GUARANTEES,
+        ...timeouts(),
+        ...guarantees(),
       });
     } catch (error) {
       throw connectFault(error);

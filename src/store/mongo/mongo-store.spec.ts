@@ -3,6 +3,7 @@ import { createConnection, Connection, Model, mongo, Types } from 'mongoose';
 import { describeWithPart, type Secantus, startSecantus } from '../../../test/support/parts';
 import { waitFor } from '../../../test/support/processes';
 import { FixedSecrets } from '../../../test/support/sealed-store';
+import { useRealDeadlines } from '../../../test/support/settings';
 import { defineCollection, Doc } from '../definition';
 import { SCHEMA } from '../schema';
 import { RowShape } from '../row-shape';
@@ -10,6 +11,8 @@ import { SealedStore } from '../sealed-store';
 import { formerIndexes } from './mongo-index-upkeep';
 import { BsonRow, schemaOf } from './mongo-rows';
 import { MongoStore } from './mongo-store';
+
+useRealDeadlines();
 
 interface TicketDoc extends Doc {
   readonly expires_at: number;

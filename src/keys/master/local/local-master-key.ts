@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DomainError, isDomainError, SECOND, SecretBytes, StartRefused } from '../../../kernel';
+import { DomainError, isDomainError, SECOND, SecretBytes, StartRefused, stretched } from '../../../kernel';
 import { checkRetirable } from '../batch';
 import { HeldMasterKey, type KeyLookup } from '../held-master-key';
 import { nextMasterVersion } from '../key-wrap';
@@ -57,7 +57,7 @@ export class LocalMasterKey extends HeldMasterKey {
 
   /** Made here, or by another process that was quicker. */
   async #first(): Promise<void> {
-    const until = performance.now() + WRITE_PATIENCE_MS;
+    const until = performance.now() + stretched(WRITE_PATIENCE_MS);
     do {
       await this.#keyrings.advance(0, () => newKeyring(Date.now()));
       if ((await this.#keyrings.reload()) !== undefined) return;
@@ -123,10 +123,10 @@ export class LocalMasterKey extends HeldMasterKey {
 
   /** The keyring as soon as it `isSo`, which one write of `next` makes it; again where another process wrote the file in between. */
   async #rewrite(isSo: (seen: Keyring) => boolean, next: (found: Keyring) => Keyring): Promise<Keyring> {
-    for (let until = performance.now() + WRITE_PATIENCE_MS, former = 0; ;) {
+    for (let until = performance.now() + stretched(WRITE_PATIENCE_MS), former = 0; ;) {
       const seen = await this.#fresh();
       if (isSo(seen)) return seen;
-      if (seen.generation !== former) until = performance.now() + WRITE_PATIENCE_MS;
+      if (seen.generation !== former) until = performance.now() + stretched(WRITE_PATIENCE_MS);
       else if (performance.now() > until) throw unavailable();
       former = seen.generation;
       const written = await this.#serving(() => this.#keyrings.advance(former, (found) => next(present(found))));

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import type { VaultConfig } from '../../../config';
-import { SECOND, StartRefused } from '../../../kernel';
+import { SECOND, StartRefused, stretched } from '../../../kernel';
 import type { VaultFigures } from '../../../observability';
-import { OPERATION_MS, operationDeadline } from '../operation-deadline';
+import { newDeadline, operationDeadline } from '../operation-deadline';
 import { CircuitBreaker } from './circuit-breaker';
 import { TokenRenewer } from './token-renewer';
 import { isTooSlow, LAGS_BEHIND, unavailable, VaultApi, VaultCall, VaultReply, VaultUnavailable } from './vault-api';
@@ -83,7 +83,7 @@ export class VaultSession {
 
   /** Goes the whole way of a request, login included, to something that every token may ask. */
   async #probe(): Promise<void> {
-    await this.#withToken({ method: 'GET', path: 'auth/token/lookup-self' }, performance.now() + OPERATION_MS);
+    await this.#withToken({ method: 'GET', path: 'auth/token/lookup-self' }, newDeadline());
   }
 
   async #withToken(request: Request, deadline: number): Promise<VaultReply> {
@@ -142,7 +142,12 @@ export class VaultSession {
 
   async #appRole(role: { readonly roleId: string; readonly secretId: string }): Promise<IssuedToken> {
     const body = { role_id: role.roleId, secret_id: role.secretId };
-    const reply = await this.api.call({ method: 'POST', path: 'auth/approle/login', body, timeoutMs: LOGIN_MS });
+    const reply = await this.api.call({
+      method: 'POST',
+      path: 'auth/approle/login',
+      body,
+      timeoutMs: stretched(LOGIN_MS),
+    });
     const issued = issuedToken(reply);
     if (issued === undefined) throw this.#loginRefused(reply);
     this.#logger.log('logged in by AppRole');
@@ -151,7 +156,12 @@ export class VaultSession {
 
   /** A token that was given to us: how long it lives. */
   async #lookUp(token: string): Promise<IssuedToken> {
-    const reply = await this.api.call({ method: 'GET', path: 'auth/token/lookup-self', token, timeoutMs: LOGIN_MS });
+    const reply = await this.api.call({
+      method: 'GET',
+      path: 'auth/token/lookup-self',
+      token,
+      timeoutMs: stretched(LOGIN_MS),
+    });
     if (reply.status !== 200) throw this.#loginRefused(reply);
     const { ttl, renewable } = (reply.body.data ?? {}) as { ttl?: unknown; renewable?: unknown };
     return { token, seconds: typeof ttl === 'number' ? ttl : 0, renewable: renewable === true };
@@ -166,7 +176,7 @@ export class VaultSession {
     const token = this.#token;
     if (token === undefined) return undefined;
     const issued = issuedToken(
-      await this.api.call({ method: 'POST', path: 'auth/token/renew-self', token, timeoutMs: LOGIN_MS }),
+      await this.api.call({ method: 'POST', path: 'auth/token/renew-self', token, timeoutMs: stretched(LOGIN_MS) }),
     );
     if (issued !== undefined) this.figures?.setTokenLife(issued.seconds);
     return issued;

@@ -1,0 +1,3 @@
+import { applyToThisProcess } from './settings';
+
+applyToThisProcess();
