@@ -51,7 +51,7 @@ export class LocalMasterKey extends HeldMasterKey {
     if (code === undefined) return;
     throw new StartRefused(
       `${this.dataDir} has no hard links (link: ${code}), which the local keyring is written with: put DATA_DIR on a file system ` +
-        'that has them (docs/operations.md, "Homes of the master key").',
+        'that has them (docs/operations.md, "Backends of the master key").',
     );
   }
 
