@@ -118,7 +118,8 @@ const OF_DEVELOPERS = ['bench', 'postman'];
 
 /** Of all pages and shipped files: what stands behind `coffer-server` and `npm run ... --`, `start` excepted. */
 function documentedCommands(): string[] {
-  const docs = readdirSync(join(root, 'docs')).map((name) => `docs/${name}`);
+  const all = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' });
+  const docs = all.filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`);
   const files = ['README.md', 'docker-compose.yml', '.env.example', 'deploy/vault/README.md', ...docs];
   const texts = files.map((name) => readFileSync(join(root, name), 'utf8')).join('\n');
   const named = [...texts.matchAll(/coffer-server ([a-z]+)\b|npm run ([a-z]+) --(?= [A-Za-z-])/g)];

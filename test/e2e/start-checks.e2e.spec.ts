@@ -7,7 +7,7 @@ import { Client, expectStatus } from '../support/client';
 import { describeWithParts, startOpenBao, startS3, startSecantus } from '../support/parts';
 import { bareEnvironment } from '../support/processes';
 import { type Service, startService } from '../support/service';
-import { useRealDeadlines } from '../support/settings';
+import { testSettings, useRealDeadlines } from '../support/settings';
 
 useRealDeadlines();
 
@@ -47,7 +47,7 @@ async function refusal(dataDir: string, env: Env): Promise<string> {
 
 function command(name: string, args: readonly string[], dataDir: string, env: Env): Promise<number> {
   return new Promise((resolve) => {
-    const options = { env: { ...bareEnvironment(), ...env, DATA_DIR: dataDir }, cwd: dataDir };
+    const options = { env: { ...bareEnvironment(), ...testSettings(env), ...env, DATA_DIR: dataDir }, cwd: dataDir };
     execFile(process.execPath, [join(root, 'dist', name), ...args], options, (error) =>
       resolve(error === null ? 0 : typeof error.code === 'number' ? error.code : -1),
     );
