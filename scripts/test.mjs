@@ -3,6 +3,7 @@
 // A spec file that failed runs once more, alone; where it passes then, a line says so.
 // The last line is `N passed, N failed` (with `, N skipped` where suites were skipped; the lines above it say which and why).
 //   --long          the long forms of kills, fuzzing and soak, the suites on Node 24, and the two commands in a fresh clone (npm run test:long)
+//   --durations     writes how long each spec file took to test/durations.json, by which they are ordered
 //   CI=true         a missing part is a failure
 //   COFFER_VECTORS  folder of published test vectors; without it those suites are skipped
 import { spawn } from 'node:child_process';
@@ -10,9 +11,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from './lib/live-service.mjs';
+import { keepDurations } from './lib/durations.mjs';
 import { installLongParts, installParts } from './parts.mjs';
 
 const long = process.argv.includes('--long');
+const keepsDurations = process.argv.includes('--durations');
 const strict = process.env.CI === 'true';
 const begun = Date.now();
 const total = { passed: 0, failed: 0, skipped: 0 };
@@ -96,6 +99,7 @@ const SUITES = { COFFER_BUILT: '1', COFFER_LONG: long ? '1' : '', NODE_NO_WARNIN
 async function jest({ node = process.execPath, env = SUITES, label = '' } = {}) {
   const all = await runJest(node, env, []);
   if (all === undefined) return;
+  if (keepsDurations) keepDurations(all.testResults);
   const failed = all.testResults.filter(({ status }) => status === 'failed').map(({ name }) => name);
   const again = failed.length === 0 ? undefined : await runAlone(node, env, failed, label);
   const isSeenAgain = ({ name }) => again?.testResults.some((file) => file.name === name);

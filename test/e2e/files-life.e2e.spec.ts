@@ -217,8 +217,8 @@ function life(context: ProfileContext): void {
         ['POST', '/verify'],
       ];
       for (const [method, path, options] of routes) {
-        for (const of of [id, missing]) {
-          expectProblem(await bob.send(method, `/files/${of}${path}`, options), 404, 'file_not_found');
+        for (const each of [id, missing]) {
+          expectProblem(await bob.send(method, `/files/${each}${path}`, options), 404, 'file_not_found');
         }
         const nobody = context.client.as(undefined);
         expectProblem(await nobody.send(method, `/files/${id}${path}`, options), 401, 'unauthenticated');

@@ -10,8 +10,8 @@ const fileKey = newKey();
 
 describe('a header', () => {
   it('has the size that its context foretells', () => {
-    for (const of of [context, { ...context, attempt: 12 }, { ...context, fileId: 'ü'.repeat(40) }]) {
-      expect(newHeader(fileKey, of).header).toHaveLength(headerSize(of));
+    for (const each of [context, { ...context, attempt: 12 }, { ...context, fileId: 'ü'.repeat(40) }]) {
+      expect(newHeader(fileKey, each).header).toHaveLength(headerSize(each));
     }
   });
 
