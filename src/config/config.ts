@@ -57,6 +57,8 @@ export interface Config {
   readonly failpoint: string | undefined;
   /** By how much the deadlines on store, blob store and KMS are longer than normal; above 1 in tests only. */
   readonly deadlineFactor: number;
+  /** How many times as often periodic tasks come; above 1 in tests only. */
+  readonly scheduleSpeed: number;
   /** Which secrets are not set but generated, by this start or an earlier one, and where they are. Said at start, never their values. */
   readonly generatedSecrets: readonly string[];
 }

@@ -62,6 +62,7 @@ describe('what holds where nothing is set', () => {
       auditReads: true,
       failpoint: undefined,
       deadlineFactor: 1,
+      scheduleSpeed: 1,
     });
   });
 

@@ -218,11 +218,14 @@ function identity(sources: Sources): Identity {
   };
 }
 
-type Operation = Pick<Config, 'http' | 'logLevel' | 'metricsToken' | 'auditReads' | 'failpoint' | 'deadlineFactor'>;
+type Operation = Pick<
+  Config,
+  'http' | 'logLevel' | 'metricsToken' | 'auditReads' | 'failpoint' | 'deadlineFactor' | 'scheduleSpeed'
+>;
 
 function operation(sources: Sources, host: string, port: number): Operation {
   const { env, secrets, production } = sources;
-  const { failpoint, deadlineFactor } = testSettings(env, production);
+  const { failpoint, deadlineFactor, scheduleSpeed } = testSettings(env, production);
   return {
     http: http(sources, host, port),
     logLevel: env.oneOf('LOG_LEVEL', ['fatal', 'error', 'warn', 'info', 'debug', 'silent'], 'info'),
@@ -230,6 +233,7 @@ function operation(sources: Sources, host: string, port: number): Operation {
     auditReads: env.oneOf('AUDIT_READS', ['on', 'off'], 'on') === 'on',
     failpoint,
     deadlineFactor,
+    scheduleSpeed,
   };
 }
 

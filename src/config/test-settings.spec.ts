@@ -5,7 +5,7 @@ const read = (env: Environment, production = false) => testSettings(new EnvReade
 
 describe('what only tests set', () => {
   it('is nothing by default', () => {
-    expect(read({})).toEqual({ failpoint: undefined, deadlineFactor: 1, cost: 'standard' });
+    expect(read({})).toEqual({ failpoint: undefined, deadlineFactor: 1, scheduleSpeed: 1, cost: 'standard' });
   });
 
   it('is read outside production', () => {
@@ -17,6 +17,7 @@ describe('what only tests set', () => {
   it.each([
     ['COFFER_FAILPOINT', 'x'],
     ['COFFER_DEADLINE_FACTOR', '1'],
+    ['COFFER_SCHEDULE_SPEED', '1'],
     ['COFFER_PASSWORD_COST', 'standard'],
   ])('is refused in production: %s=%s', (name, value) => {
     expect(() => read({ [name]: value }, true)).toThrow(`${name} must not be set in production.`);

@@ -2,13 +2,14 @@ import { Config } from './config';
 import { EnvReader, refused } from './env-reader';
 
 const LONGEST_FACTOR = 100;
+const NAMES = ['COFFER_FAILPOINT', 'COFFER_DEADLINE_FACTOR', 'COFFER_SCHEDULE_SPEED', 'COFFER_PASSWORD_COST'];
 
 /** What only tests set. Each of these weakens a promise of the service, so a production start refuses them. */
 export function testSettings(
   env: EnvReader,
   production: boolean,
-): Pick<Config, 'failpoint' | 'deadlineFactor'> & Pick<Config['passwords'], 'cost'> {
-  for (const name of ['COFFER_FAILPOINT', 'COFFER_DEADLINE_FACTOR', 'COFFER_PASSWORD_COST'])
+): Pick<Config, 'failpoint' | 'deadlineFactor' | 'scheduleSpeed'> & Pick<Config['passwords'], 'cost'> {
+  for (const name of NAMES)
     if (production && env.text(name) !== undefined) throw refused(name, 'must not be set in production');
   const cost = env.oneOf('COFFER_PASSWORD_COST', ['standard', 'low'], 'standard');
   // An installation that forgets NODE_ENV is a development one: a cheap hash needs more than that.
@@ -17,6 +18,7 @@ export function testSettings(
   return {
     failpoint: env.text('COFFER_FAILPOINT'),
     deadlineFactor: env.whole('COFFER_DEADLINE_FACTOR', 1, LONGEST_FACTOR, 1),
+    scheduleSpeed: env.whole('COFFER_SCHEDULE_SPEED', 1, LONGEST_FACTOR, 1),
     cost,
   };
 }

@@ -1,5 +1,5 @@
 import { BeforeApplicationShutdown, Injectable, Logger, OnApplicationBootstrap, Optional } from '@nestjs/common';
-import { Clock, SECOND } from '../kernel';
+import { Clock, hastened, SECOND } from '../kernel';
 import { Metrics } from '../observability';
 import { Collection, DuplicateKey, Store } from '../store';
 import { HeldLease } from './held-lease';
@@ -42,7 +42,7 @@ export class LeasedScheduler extends Scheduler implements OnApplicationBootstrap
 
   every(name: string, intervalMs: number, run: (turn: Turn) => Promise<void>): void {
     if (this.#tasks.has(name)) throw new TypeError(`two periodic tasks are called ${name}`);
-    const task = { name, intervalMs, run };
+    const task = { name, intervalMs: hastened(intervalMs), run };
     this.#tasks.set(name, task);
     this.metrics?.tasks.watch(name);
     if (this.#state === 'started') this.#arm(task, SHORTEST_WAIT);

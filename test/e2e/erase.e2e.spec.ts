@@ -227,17 +227,20 @@ describe('An erase that is killed', () => {
   let service: Service | undefined;
   afterEach(() => service?.dispose());
 
-  async function killedAt(failpoint: string) {
-    service = await startService();
+  /** What goes on by itself does so every half second here. */
+  const SOON = { COFFER_SCHEDULE_SPEED: '20' };
+
+  async function killedAt(failpoint: string, env: Record<string, string>) {
+    service = await startService({ env });
     const client = new Client(service.url);
     const { person: administrator } = await signUp(client);
     const made = await withData(client);
-    await service.restart({ COFFER_FAILPOINT: failpoint });
+    await service.arm(failpoint);
     const admin = client.as((await login(client, administrator)).access_token);
     const mine = client.as((await login(client, made.person)).access_token);
     await expect(mine.delete('/me')).rejects.toThrow();
     await service.ended();
-    await service.restart({ COFFER_FAILPOINT: undefined });
+    await service.restart();
     return { client, admin, administrator, made, own: mine };
   }
 
@@ -253,7 +256,7 @@ describe('An erase that is killed', () => {
   ])(
     'at %s is finished by itself, and meanwhile nobody gets in or takes the name',
     async (failpoint) => {
-      const { client, admin, made, own } = await killedAt(failpoint);
+      const { client, admin, made, own } = await killedAt(failpoint, SOON);
       await isGone(client, { person: made.person, own });
       const { username, email } = made.person;
       await waitFor('the end of the erase', async () => {
@@ -270,14 +273,14 @@ describe('An erase that is killed', () => {
   );
 
   it('at erase.withdrawn, as the last administrator is refused, gives the account back by itself', async () => {
-    service = await startService();
+    service = await startService({ env: SOON });
     const client = new Client(service.url);
     const { person } = await signUp(client);
-    await service.restart({ COFFER_FAILPOINT: 'erase.withdrawn' });
+    await service.arm('erase.withdrawn');
     const only = client.as((await login(client, person)).access_token);
     await expect(only.delete('/me')).rejects.toThrow();
     expect(await service.ended()).toBeNull();
-    await service.restart({ COFFER_FAILPOINT: undefined });
+    await service.restart();
     const back = await waitFor('the account to be given back', async () => {
       const { username, password } = person;
       const answer = await client.post('/login', { username, password });
@@ -290,7 +293,7 @@ describe('An erase that is killed', () => {
   it.each(['erase.claimed', 'erase.account-marked'])(
     'at %s, where nothing was decided, is not taken up by a second wish at once',
     async (failpoint) => {
-      const { admin, made } = await killedAt(failpoint);
+      const { admin, made } = await killedAt(failpoint, {});
       expectProblem(await admin.delete(`/users/${made.id}`), 409, 'conflict');
     },
     90_000,

@@ -111,10 +111,10 @@ function rotation(context: ProfileContext): void {
     async (point) => {
       const [dying] = context.services;
       const former = rotationOf(await rotate()).target_version!;
-      await dying!.restart({ COFFER_FAILPOINT: point });
+      await dying!.arm(point);
       await expect(rotate(new Client(dying!.url, context.admin.token))).rejects.toThrow();
       await dying!.ended();
-      await dying!.restart({ COFFER_FAILPOINT: undefined });
+      await dying!.restart();
       await expectAllReadable();
       const finished = await waitFor('the rotation to be finished', async () => {
         const list = expectStatus(await context.admin.get('/rotations?limit=1'), 200) as { items: RotationDto[] };

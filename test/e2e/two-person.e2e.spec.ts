@@ -106,17 +106,17 @@ describe('An approved act whose process is killed', () => {
   afterEach(() => service?.dispose());
 
   async function killedAt(failpoint: string, ask: (first: Client, victim: Actor) => Promise<Answer>) {
-    service = await startService({ env: { TWO_PERSON: 'true' } });
+    service = await startService({ env: { TWO_PERSON: 'true', COFFER_SCHEDULE_SPEED: '20' } });
     const client = new Client(service.url);
     const first = await someone(client);
     const [second, victim] = [await administrator(client, service), await someone(client)];
     expectStatus(await first.client.post('/rotate-master-key'), 200);
     const { id } = approvalIn(await ask(first.client, victim));
-    await service.restart({ COFFER_FAILPOINT: failpoint });
+    await service.arm(failpoint);
     const again = client.as((await login(client, second.person)).access_token);
     await expect(again.post(`/approvals/${id}`)).rejects.toThrow();
     await service.ended();
-    await service.restart({ COFFER_FAILPOINT: undefined });
+    await service.restart();
     await waitFor('the approved act', async () => (await again.get(`/approvals/${id}`)).json.state === 'done', 60_000);
     expectProblem(await again.post(`/approvals/${id}`), 409, 'conflict');
     return { second: again, victim };

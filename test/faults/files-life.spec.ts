@@ -12,7 +12,7 @@ const MIB = 1024 * 1024;
 const FIRST = sampleBytes(2 * MIB);
 const SECOND = sampleBytes(MIB);
 const QUOTA = 64 * MIB;
-/** The sweeper comes every 20 seconds. */
+/** The sweeper comes every 20 seconds, here every second. */
 const SWEEP = 60_000;
 
 interface Installed {
@@ -21,7 +21,9 @@ interface Installed {
 }
 
 async function install(env: Record<string, string> = {}): Promise<Installed> {
-  const service = await startService({ env: { TRASH_DAYS: '30', USER_QUOTA: String(QUOTA), ...env } });
+  const service = await startService({
+    env: { TRASH_DAYS: '30', USER_QUOTA: String(QUOTA), COFFER_SCHEDULE_SPEED: '20', ...env },
+  });
   const { client } = await signUp(new Client(service.url));
   return { service, client };
 }
@@ -54,10 +56,10 @@ describe('a service that is killed while a file changes', () => {
 
   async function killAt(point: string, act: (client: Client) => Promise<unknown>): Promise<void> {
     const { service, client } = installed;
-    await service.restart({ COFFER_FAILPOINT: point });
+    await service.arm(point);
     await expect(act(client)).rejects.toThrow();
     await service.ended();
-    await service.restart({ COFFER_FAILPOINT: undefined });
+    await service.restart();
   }
 
   function keeps(bytes: number, blobs: number): void {
@@ -134,14 +136,15 @@ describe('a service that is killed while it clears a content away', () => {
 
   // An installation each: the sweeper of a shared one would come by the same point before the client does.
   it.each(points)('at %s has what there is whole', async (point) => {
-    const installed = await install({ COFFER_FAILPOINT: point });
+    const installed = await install();
+    await installed.service.arm(point);
     const { service, client } = installed;
     const id = await uploaded(client, 'a');
     killed.set(point, { installed, id });
     expectStatus(await put(client, id, SECOND), 200);
     await expect(client.delete(`/files/${id}/versions/1`)).rejects.toThrow();
     await service.ended();
-    await service.restart({ COFFER_FAILPOINT: undefined });
+    await service.restart();
     expect(await versionsOf(client, id)).toBe(1);
     expectProblem(await client.get(`/files/${id}/content?version=1`), 404, 'file_not_found');
     expect((await contentOf(client, id)).equals(SECOND)).toBe(true);

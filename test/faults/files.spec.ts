@@ -18,7 +18,7 @@ interface Installed {
 }
 
 async function install(env: Record<string, string> = {}): Promise<Installed> {
-  const service = await startService({ env });
+  const service = await startService({ env: { COFFER_SCHEDULE_SPEED: '20', ...env } });
   const { client } = await signUp(new Client(service.url));
   return { service, client };
 }
@@ -41,10 +41,10 @@ describe('a service that is killed while it takes a file in', () => {
 
   const killAt = async (point: string, act: (client: Client) => Promise<unknown>): Promise<void> => {
     const { service, client } = installed;
-    await service.restart({ COFFER_FAILPOINT: point });
+    await service.arm(point);
     await expect(act(client)).rejects.toThrow();
     await service.ended();
-    await service.restart({ COFFER_FAILPOINT: undefined });
+    await service.restart();
   };
 
   it.each(['file.pending', 'file.blob-stored', 'file.counted'])('at %s has no file of it', async (point) => {
@@ -101,13 +101,14 @@ describe('a service that is killed while it removes a file', () => {
 
   // An installation each: the sweeper of a shared one would come by the same point before the client does.
   it.each(points)('at %s has removed it', async (point) => {
-    const installed = await install({ COFFER_FAILPOINT: point });
+    const installed = await install();
+    await installed.service.arm(point);
     killed.set(point, installed);
     const { service, client } = installed;
     const { id } = expectStatus(await client.upload('removed', CONTENT), 201);
     await expect(client.delete(`/files/${String(id)}`)).rejects.toThrow();
     await service.ended();
-    await service.restart({ COFFER_FAILPOINT: undefined });
+    await service.restart();
     expectProblem(await client.get(`/files/${String(id)}`), 404, 'file_not_found');
     expect(await names(client)).toEqual([]);
     expectStatus(await client.upload('removed', 'its name is free'), 201);

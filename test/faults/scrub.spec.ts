@@ -78,11 +78,11 @@ describe('a service that is killed in the middle of a scrub', () => {
     const bytes = await readFile(blob);
     bytes.writeUInt8(bytes.readUInt8(5_000) ^ 4, 5_000);
     await writeFile(blob, bytes);
-    await service.restart({ COFFER_FAILPOINT: 'scrub.file:3' });
+    await service.arm('scrub.file:3');
     // It may be answered before it dies, or not.
     await admin.post('/scrubs').catch(() => undefined);
     await service.ended();
-    await service.restart({ COFFER_FAILPOINT: undefined });
+    await service.restart();
     const page = expectStatus(await admin.get('/scrubs'), 200) as unknown as { items: ScrubAnswer[] };
     const [newest] = page.items;
     const scrub = await done(newest!.id);

@@ -36,10 +36,10 @@ describe('a service that is killed while a resumable upload ends', () => {
   const dieAt = async (point: string): Promise<string> => {
     const path = await newUpload(client, point, CONTENT.length);
     expect((await patchUpload(client, path, 0, CONTENT.subarray(0, HALF))).status).toBe(204);
-    await service.restart({ COFFER_FAILPOINT: point });
+    await service.arm(point);
     await expect(patchUpload(client, path, HALF, CONTENT.subarray(HALF))).rejects.toThrow();
     await service.ended();
-    await service.restart({ COFFER_FAILPOINT: undefined });
+    await service.restart();
     return path;
   };
 
@@ -72,10 +72,10 @@ describe('a service that is killed while a resumable upload ends', () => {
   it('at assembly.cleared has the file, whether or not it could still say so', async () => {
     const path = await newUpload(client, 'cleared', CONTENT.length);
     expect((await patchUpload(client, path, 0, CONTENT.subarray(0, HALF))).status).toBe(204);
-    await service.restart({ COFFER_FAILPOINT: 'assembly.cleared' });
+    await service.arm('assembly.cleared');
     await patchUpload(client, path, HALF, CONTENT.subarray(HALF)).catch(() => undefined);
     await service.ended();
-    await service.restart({ COFFER_FAILPOINT: undefined });
+    await service.restart();
     const answer = await patchUpload(client, path, CONTENT.length - 1, CONTENT.subarray(-1));
     expect(answer.status).toBe(204);
     await expectWhole(answer.headers['file-id']);
@@ -83,10 +83,10 @@ describe('a service that is killed while a resumable upload ends', () => {
 
   it('before the one message became the file has the file without anybody asking', async () => {
     const path = await newUpload(client, 'in one piece', CONTENT.length);
-    await service.restart({ COFFER_FAILPOINT: 'upload.segment-counted' });
+    await service.arm('upload.segment-counted');
     await expect(patchUpload(client, path, 0, CONTENT)).rejects.toThrow();
     await service.ended();
-    await service.restart({ COFFER_FAILPOINT: undefined });
+    await service.restart();
     const made = async (): Promise<boolean> => (await client.get('/files/by-name/in%20one%20piece')).status === 200;
     await waitFor('the sweep', made, SWEEP);
     const { id } = expectStatus(await client.get('/files/by-name/in%20one%20piece'), 200) as { id: string };
@@ -103,7 +103,7 @@ describe('a service that is killed while a resumable upload begins or is given u
   let client: Client;
 
   beforeAll(async () => {
-    service = await startService();
+    service = await startService({ env: { COFFER_SCHEDULE_SPEED: '20' } });
     client = (await signUp(new Client(service.url))).client;
   });
   afterAll(() => service.dispose());
@@ -197,7 +197,8 @@ describe('what lies on a disk of an upload that was resumed with other bytes', (
 
 describe('a whole piece that a kill left uncounted', () => {
   it('cannot be put in the place of the file that came of other bytes', async () => {
-    const service = await startService({ env: { COFFER_FAILPOINT: 'upload.segment-stored' } });
+    const service = await startService();
+    await service.arm('upload.segment-stored');
     try {
       const { client } = await signUp(new Client(service.url));
       const path = await newUpload(client, 'swapped', CONTENT.length);
@@ -205,7 +206,7 @@ describe('a whole piece that a kill left uncounted', () => {
       await service.ended();
       const [uncounted = ''] = await blobFiles(service.dataDir);
       const stray = await readFile(uncounted);
-      await service.restart({ COFFER_FAILPOINT: undefined });
+      await service.restart();
       const answer = await patchUpload(client, path, 0, CONTENT);
       expect(answer.status).toBe(204);
       const content = `/files/${answer.headers['file-id'] ?? ''}/content`;

@@ -10,6 +10,7 @@ import { StoreUserKeyHome } from '../support/store-user-key-home';
 import { newPerson, signUp } from '../support/accounts';
 import { startActor } from '../support/actors';
 import { Client, expectStatus } from '../support/client';
+import { drawn } from '../support/drawn';
 import { type KeyHouse } from '../support/key-house';
 import { type Bao, describeWithParts, type Secantus, startOpenBao, startSecantus } from '../support/parts';
 import { waitFor } from '../support/processes';
@@ -75,11 +76,11 @@ function killSuite(
 
   /** Sends a request on which the service dies; what answer it leaves, if any, does not matter. */
   async function dieOf(point: string, path: string): Promise<void> {
-    await service.restart({ COFFER_FAILPOINT: point });
+    await service.arm(point);
     const died = service.ended();
     await admin.post(path).catch(() => undefined);
     expect(await died).toBeNull();
-    await service.restart({ COFFER_FAILPOINT: undefined });
+    await service.restart();
   }
 
   it.each(points.keys)(
@@ -152,7 +153,10 @@ async function onVault(changes: Readonly<Record<string, string>> = {}): Promise<
 }
 
 describeWithParts(['secantus', 'openbao'], 'A service that is killed, on MongoDB and Transit,', () => {
-  killSuite(onVault, { keys: KEYS, retire: RETIRE });
+  killSuite(onVault, {
+    keys: drawn('user-key rotation on MongoDB', KEYS, 2),
+    retire: drawn('retire on MongoDB', RETIRE, 1),
+  });
 });
 
 describeWithParts(['secantus', 'openbao'], 'A service that is killed, on MongoDB with all keys in Vault KV,', () => {

@@ -2,8 +2,8 @@ import type { Service } from './service';
 
 /** Lets the service die by SIGKILL at a failpoint in the midst of `act`, and starts it again without one. */
 export async function diedAt(service: Service, point: string, act: () => Promise<unknown>): Promise<void> {
-  await service.restart({ COFFER_FAILPOINT: point });
+  await service.arm(point);
   await expect(act()).rejects.toThrow();
   await service.ended();
-  await service.restart({ COFFER_FAILPOINT: undefined });
+  await service.restart();
 }

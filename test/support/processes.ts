@@ -19,12 +19,16 @@ export interface Managed {
   /** SIGSTOP: it holds its connections and answers nothing. */
   pause(): void;
   resume(): void;
+  /** Sends a message over the channel; resolves with the answer to it, and rejects where the process ends before. */
+  ask(message: string): Promise<unknown>;
 }
 
 export interface SpawnOptions {
   /** The whole environment of the process: nothing of the tests' own environment is passed on. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** With a channel for `ask`. */
+  readonly channel?: boolean;
 }
 
 /** What no process can start without, and nothing that could configure the one under test. */
@@ -36,7 +40,7 @@ export function bareEnvironment(): Record<string, string> {
 export function startProcess(command: string, args: readonly string[], options: SpawnOptions = {}): Managed {
   const child = spawn(command, args, {
     env: { ...bareEnvironment(), ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', ...(options.channel === true ? (['ipc'] as const) : [])],
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   let output = '';
@@ -47,7 +51,7 @@ export function startProcess(command: string, args: readonly string[], options: 
     });
     child.once('close', (code) => resolve(code));
   });
-  for (const stream of [child.stdout, child.stderr]) {
+  for (const stream of [child.stdout!, child.stderr!]) {
     stream.setEncoding('utf8');
     stream.on('data', (text: string) => (output += text));
   }
@@ -78,7 +82,20 @@ function managed(child: ChildProcess, exited: Promise<number | null>, output: ()
     kill,
     pause: () => void child.kill('SIGSTOP'),
     resume: () => void child.kill('SIGCONT'),
+    ask: (message) => ask(child, message),
   };
+}
+
+function ask(child: ChildProcess, message: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const ended = (): void => reject(new Error('the process ended and did not answer'));
+    child.once('close', ended);
+    child.once('message', (answer) => {
+      child.off('close', ended);
+      resolve(answer);
+    });
+    child.send(message, (error) => error !== null && reject(error));
+  });
 }
 
 /**

@@ -26,6 +26,8 @@ export interface Service {
   resume(): void;
   /** Starts it again on the same port and data, with `env` over the former environment; kills it first if it runs. */
   restart(env?: Readonly<Record<string, string | undefined>>): Promise<void>;
+  /** From now on it dies where it passes this failpoint (or sleeps, with `:stop`). A restart disarms it. */
+  arm(point: string): Promise<void>;
   /** Resolves with the exit code when it ends by itself. */
   ended(): Promise<number | null>;
   /** Kills it and removes its data folder if this service made it. */
@@ -85,8 +87,13 @@ class RunningService {
   }
 
   async launch(): Promise<void> {
-    const args = ['--enable-source-maps', join(root, 'dist/main.js'), ...(this.options.args ?? [])];
-    const launched = startProcess(process.execPath, args, { env: this.#env, cwd: this.dataDir });
+    const args = [join(root, 'dist/main.js'), ...(this.options.args ?? [])];
+    const launched = startProcess(process.execPath, args, {
+      // Not in `env`, which the command line tools of a test get as well: they have no channel.
+      env: this.#env['NODE_ENV'] === 'production' ? this.#env : { COFFER_FAILPOINT: 'by-message', ...this.#env },
+      cwd: this.dataDir,
+      channel: true,
+    });
     this.#process = launched;
     if (this.options.ready === false) return;
     await waitFor(
@@ -125,6 +132,7 @@ class RunningService {
       kill: () => current().kill(),
       pause: () => current().pause(),
       resume: () => current().resume(),
+      arm: async (point) => void (await current().ask(point)),
       restart: (change) => this.#restart(change),
       ended: () => current().exited,
       dispose: () => this.dispose(ownDir),
