@@ -5,12 +5,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../test/support/processes';
+import { useRealDeadlines } from '../test/support/settings';
 import { AppModule } from './app.module';
 import { loadConfig } from './config';
 import { createServerAdapter } from './http';
 import { Startup } from './startup';
 import { Store } from './store';
 import { ForgedRows } from './wiring';
+
+useRealDeadlines();
 
 let folder: string;
 let lines: string[];
