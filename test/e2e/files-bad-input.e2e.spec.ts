@@ -26,6 +26,7 @@ const form = (...parts: (Buffer | string)[]): Buffer => Buffer.concat(parts.map(
 describeOnProfiles('Uploads that come to nothing', (context) => badInput(context), {
   env: { MAX_FILE_SIZE: String(MAX), USER_QUOTA: String(QUOTA) },
   s3: true,
+  longOn: ['mongoose'],
 });
 
 function badInput(context: ProfileContext): void {

@@ -7,7 +7,7 @@ import { describeOnProfiles, type ProfileContext } from '../support/profiles';
 const SIZE = 4 * 65_536 + 123;
 const CONTENT = sampleBytes(SIZE);
 
-describeOnProfiles('The content of a file', (context) => contents(context), { s3: true });
+describeOnProfiles('The content of a file', (context) => contents(context), { s3: true, longOn: ['s3'] });
 
 function contents(context: ProfileContext): void {
   let alice: Client;

@@ -5,7 +5,10 @@ import { describeOnProfiles, type ProfileContext } from '../support/profiles';
 const ROUNDS = 16;
 
 /** Changes and removals that hold the same ETag, sent at the same time: on one process, and on two that share a database. */
-describeOnProfiles('If-Match', (context) => preconditions(context), { env: { TRASH_DAYS: '30' } });
+describeOnProfiles('If-Match', (context) => preconditions(context), {
+  env: { TRASH_DAYS: '30' },
+  longOn: ['mongoose'],
+});
 
 function preconditions(context: ProfileContext): void {
   let alice: Client;

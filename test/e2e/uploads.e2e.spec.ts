@@ -28,7 +28,7 @@ const digest = (algorithm: string, bytes: Buffer): string =>
 
 jest.setTimeout(120_000);
 
-describeOnProfiles('resumable uploads', (context) => uploads(context), { s3: true });
+describeOnProfiles('resumable uploads', (context) => uploads(context), { s3: true, longOn: ['s3'] });
 
 function uploads(context: ProfileContext): void {
   const fresh = (): string => `file-${Math.random().toString(36).slice(2)}`;

@@ -16,7 +16,7 @@ interface UserKey {
   readonly versions: readonly { readonly version: number }[];
 }
 
-describeOnProfiles('A rotation of a user key', (context) => rotations(context), { kv: true });
+describeOnProfiles('A rotation of a user key', (context) => rotations(context), { kv: true, longOn: ['kv'] });
 
 function rotations(context: ProfileContext): void {
   const owner = async (): Promise<Owner> => {

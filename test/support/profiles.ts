@@ -7,6 +7,7 @@ import { codeMailedTo, type ReceivedMail, readOutbox } from './mails';
 import {
   type Bao,
   describeWithParts,
+  isLong,
   type S3Server,
   type Secantus,
   startOpenBao,
@@ -47,6 +48,8 @@ export interface ProfileOptions {
   readonly kv?: boolean;
   /** True runs the suite once more on the embedded store with blobs on S3. */
   readonly s3?: boolean;
+  /** Which of the further profiles are for the long form alone: those on which the suite proves the same once more. */
+  readonly longOn?: readonly ('mongoose' | 's3' | 'kv')[];
 }
 
 /** Runs a suite on the embedded store with the local keyring, and again on MongoDB with Transit behind two server processes. */
@@ -56,13 +59,16 @@ export function describeOnProfiles(
   options: ProfileOptions = {},
 ): void {
   describe(`${name} (embedded store, local keyring)`, () => runOn('embedded+local', suite, options));
-  describeWithParts(['secantus', 'openbao'], `${name} (MongoDB, Vault Transit, two processes)`, () =>
-    runOn('mongoose+vault', suite, options),
-  );
-  if (options.s3 === true) {
+  const runs = (on: 'mongoose' | 's3' | 'kv'): boolean => isLong() || options.longOn?.includes(on) !== true;
+  if (runs('mongoose')) {
+    describeWithParts(['secantus', 'openbao'], `${name} (MongoDB, Vault Transit, two processes)`, () =>
+      runOn('mongoose+vault', suite, options),
+    );
+  }
+  if (options.s3 === true && runs('s3')) {
     describeWithParts(['moto'], `${name} (embedded store, blobs on S3)`, () => runOn('embedded+s3', suite, options));
   }
-  if (options.kv !== true) return;
+  if (options.kv !== true || !runs('kv')) return;
   describeWithParts(['secantus', 'openbao'], `${name} (MongoDB, keys in Vault KV, two processes)`, () =>
     runOn('mongoose+kv', suite, options),
   );
