@@ -12,7 +12,8 @@ export function applyTestSettings(settings: {
 }): void {
   stretchDeadlines(settings.deadlineFactor);
   hastenSchedules(settings.scheduleSpeed);
-  if (settings.failpoint !== BY_MESSAGE) return armFailpoint(settings.failpoint);
+  armFailpoint(settings.failpoint);
+  if (settings.failpoint !== BY_MESSAGE) return;
   process.on('message', (point) => {
     armFailpoint(String(point));
     process.send?.('armed');

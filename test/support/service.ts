@@ -132,7 +132,9 @@ class RunningService {
       kill: () => current().kill(),
       pause: () => current().pause(),
       resume: () => current().resume(),
-      arm: async (point) => void (await current().ask(point)),
+      arm: async (point) => {
+        await current().ask(point);
+      },
       restart: (change) => this.#restart(change),
       ended: () => current().exited,
       dispose: () => this.dispose(ownDir),
