@@ -5,7 +5,10 @@ import { describeWithPart, type Secantus, startSecantus } from '../support/parts
 import { startEndlessPut } from '../support/endless-puts';
 import { sampleBytes } from '../support/messages';
 import { waitFor } from '../support/processes';
+import { useRealDeadlines } from '../support/settings';
 import { INSTALLATION, blobStoreContract } from './blob-store.contract';
+
+useRealDeadlines();
 
 const MIB = 1024 * 1024;
 const CHUNKS = 5;

@@ -224,16 +224,21 @@ describe('A receipt', () => {
 
 /** kill -9 at each point of an erase. */
 describe('An erase that is killed', () => {
-  let service: Service | undefined;
-  afterEach(() => service?.dispose());
+  /** What goes on by itself does so every half second there, where nothing waits for it to stay undone. */
+  let soon: Service;
+  let usual: Service;
+  const administrators = new Map<Service, Person>();
 
-  /** What goes on by itself does so every half second here. */
-  const SOON = { COFFER_SCHEDULE_SPEED: '20' };
+  beforeAll(async () => {
+    soon = await startService({ env: { COFFER_SCHEDULE_SPEED: '20' } });
+    usual = await startService();
+    for (const service of [soon, usual]) administrators.set(service, (await signUp(new Client(service.url))).person);
+  }, 120_000);
+  afterAll(() => Promise.all([soon.dispose(), usual.dispose()]));
 
-  async function killedAt(failpoint: string, env: Record<string, string>) {
-    service = await startService({ env });
+  async function killedAt(failpoint: string, service: Service) {
     const client = new Client(service.url);
-    const { person: administrator } = await signUp(client);
+    const administrator = administrators.get(service)!;
     const made = await withData(client);
     await service.arm(failpoint);
     const admin = client.as((await login(client, administrator)).access_token);
@@ -256,7 +261,7 @@ describe('An erase that is killed', () => {
   ])(
     'at %s is finished by itself, and meanwhile nobody gets in or takes the name',
     async (failpoint) => {
-      const { client, admin, made, own } = await killedAt(failpoint, SOON);
+      const { client, admin, made, own } = await killedAt(failpoint, soon);
       await isGone(client, { person: made.person, own });
       const { username, email } = made.person;
       await waitFor('the end of the erase', async () => {
@@ -273,7 +278,7 @@ describe('An erase that is killed', () => {
   );
 
   it('at erase.withdrawn, as the last administrator is refused, gives the account back by itself', async () => {
-    service = await startService({ env: SOON });
+    const service = await startService({ env: { COFFER_SCHEDULE_SPEED: '20' } });
     const client = new Client(service.url);
     const { person } = await signUp(client);
     await service.arm('erase.withdrawn');
@@ -288,12 +293,13 @@ describe('An erase that is killed', () => {
     });
     expectProblem(await back.delete('/me'), 409, 'conflict');
     expectStatus(await back.get('/keys'), 200);
+    await service.dispose();
   }, 90_000);
 
   it.each(['erase.claimed', 'erase.account-marked'])(
     'at %s, where nothing was decided, is not taken up by a second wish at once',
     async (failpoint) => {
-      const { admin, made } = await killedAt(failpoint, {});
+      const { admin, made } = await killedAt(failpoint, usual);
       expectProblem(await admin.delete(`/users/${made.id}`), 409, 'conflict');
     },
     90_000,

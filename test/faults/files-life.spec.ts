@@ -187,8 +187,8 @@ describeWithSmallDisk('a full disk under the blobs of files that change', () => 
 });
 
 describe('many files that expire at the same time', () => {
-  const count = isLong() ? 5_000 : 500;
-  const lifetime = (isLong() ? 300 : 45) * 1_000;
+  const most = isLong() ? 5_000 : 500;
+  const lifetime = (isLong() ? 300 : 20) * 1_000;
   let installed: Installed;
 
   beforeAll(async () => {
@@ -196,16 +196,18 @@ describe('many files that expire at the same time', () => {
   });
   afterAll(() => installed.service.dispose());
 
-  it(`are gone at once for readers, and within a minute from the disk, while requests go on (${count})`, async () => {
+  it(`are gone at once for readers, and within a minute from the disk, while requests go on (${most} at most)`, async () => {
     const { service, client } = installed;
     const end = Date.now() + lifetime;
     const stays = await uploaded(client, 'stays');
-    for (let at = 0; at < count; at += 20) {
+    let count = 0;
+    // A slow machine gets fewer of them written before their time.
+    for (; count < most && Date.now() < end - lifetime / 4; count += 20) {
       const upload = async (n: number): Promise<void> => {
         const expires_in = Math.ceil((end - Date.now()) / 1000);
         expectStatus(await client.uploadRaw(`file ${n}`, 'x', { expires_in }), 201);
       };
-      await Promise.all(Array.from({ length: Math.min(20, count - at) }, (_, n) => upload(at + n)));
+      await Promise.all(Array.from({ length: 20 }, (_, n) => upload(count + n)));
     }
     // The last ones may have a second more than the first.
     await waitFor('their end', () => Date.now() > end + 1_000, lifetime);

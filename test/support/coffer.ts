@@ -66,7 +66,10 @@ export async function startCoffer({ env = {}, dataDir, at }: CofferOptions = {})
     close: async () => {
       app.get(Lifecycle).stop();
       const store = app.get(Store);
+      // A connection on which no request came yet counts as busy: a close would wait for it for more than a minute.
+      const late = setTimeout(() => app.getHttpServer().closeAllConnections(), 1_000);
       await app.close();
+      clearTimeout(late);
       await store.close();
       if (dataDir === undefined) await rm(folder, { recursive: true, force: true });
     },
