@@ -149,8 +149,9 @@ function readJest(files, label) {
 }
 
 function skipped(title, file) {
+  const reason = /\[skipped: ([^\]]+)\]/.exec(title)?.[1];
+  if (reason === undefined) return count(`${title}: skipped, and its title gives no reason`, false);
   total.skipped += 1;
-  const reason = /\[skipped: ([^\]]+)\]/.exec(title)?.[1] ?? 'no reason given';
   if (!skips.has(reason)) skips.set(reason, new Set());
   skips.get(reason).add(file);
 }
