@@ -28,7 +28,8 @@ module.exports = {
   testSequencer: '<rootDir>/test/support/sequencer.cjs',
   setupFiles: ['<rootDir>/test/support/setup.ts'],
   testTimeout: 60000,
-  maxWorkers: 2,
+  // One more than the two processors of the smallest machine: many suites wait most of their time, for a deadline, a lease or a restart.
+  maxWorkers: 3,
   // A worker keeps something of each file that it ran. One that has grown starts anew, or collecting garbage takes most of its time.
   workerIdleMemoryLimit: '1GB',
 };
