@@ -5,7 +5,7 @@ import { IsInt } from 'class-validator';
 import { Policy } from '../src/http';
 import { MasterKey, MasterKeyRow, MAX_BATCH } from '../src/keys/master';
 import { Rotations } from '../src/keys/rotation';
-import { UserKeyHome, userKeysCollection } from '../src/keys/user';
+import { WrapStore, userKeysCollection } from '../src/keys/user';
 import { userKeyContext } from '../src/keys/user/user-key-wraps';
 import type { UserKeyDoc } from '../src/keys/user/user-keys.collection';
 import { Collection, Store } from '../src/store';
@@ -46,7 +46,7 @@ export class RotationController {
     private readonly store: Store,
     private readonly masterKey: MasterKey,
     private readonly row: MasterKeyRow,
-    private readonly home: UserKeyHome,
+    private readonly home: WrapStore,
     private readonly rotations: Rotations,
   ) {
     this.#rows = store.collection(userKeysCollection);

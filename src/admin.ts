@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { once } from 'node:events';
 import { Attempts } from './auth';
-import { AuditSink, DomainError, Role, StartRefused, audited, isoTime } from './kernel';
+import { AuditSink, DomainError, Role, StartupError, audited, isoTime } from './kernel';
 import { Startup } from './startup';
 import { SCHEMA, Store, raiseSchema, replacePeppers } from './store';
 import { WrongUsage, runTool } from './tool';
@@ -72,7 +72,7 @@ async function listUsers(app: NestFastifyApplication): Promise<string> {
 async function activeUser(app: NestFastifyApplication, name: string): Promise<UserDoc> {
   const username = parseUsername(name);
   const user = username && (await app.get(Users, { strict: false }).byUsername(username));
-  if (user?.state !== 'active') throw new StartRefused('There is no active account of this name.');
+  if (user?.state !== 'active') throw new StartupError('There is no active account of this name.');
   return user;
 }
 

@@ -2,46 +2,46 @@ import { DynamicModule, Global, Inject, Module, OnModuleInit, Provider } from '@
 import { join } from 'node:path';
 import { AccountLifecycleModule } from './account-lifecycle';
 import { AuditModule } from './audit';
-import { AuthModule, OwnedFactors, OwnedSessions } from './auth';
+import { AuthModule, FactorsUserData, SessionsUserData } from './auth';
 import { BlobStore } from './blobs';
 import { FilesystemBlobStore } from './blobs/filesystem';
 import { GridFsBlobStore } from './blobs/gridfs';
-import { BlobPlans, HomedBlobStore } from './blobs/homes';
+import { BlobRelocations, RelocatableBlobStore } from './blobs/homes';
 import { S3BlobStore } from './blobs/s3';
 import { BlobStoreName, CONFIG, Config, MasterKeyConfig } from './config';
 import { sha256Stream } from './crypto';
-import { FilesModule, OwnedFiles, OwnedUploads } from './files';
+import { FilesModule, FilesUserData, UploadsUserData } from './files';
 import { ProcessFigures } from './figures';
 import { HealthModule } from './health';
-import { AnswerSealer, HttpModule, OwnedAnswers } from './http';
+import { ResponseSealer, HttpModule, ResponsesUserData } from './http';
 import { JobsModule, Scheduler } from './jobs';
-import { AuditSink, Clock, HOUR, Readiness, SECOND, SystemClock, SystemSecrets, UserOwned } from './kernel';
-import { KeyAdministrationModule } from './key-administration';
-import { MasterKey, MasterKeyHomes, MasterKeyRow } from './keys/master';
+import { AuditSink, Clock, HOUR, Readiness, SECOND, SystemClock, SystemSecrets, UserDataHandler } from './kernel';
+import { KeyManagementModule } from './key-administration';
+import { MasterKey, RoutedMasterKey, MasterKeyRow } from './keys/master';
 import { KvMasterKey } from './keys/master/kv';
 import { LocalMasterKey } from './keys/master/local';
 import { TransitMasterKey } from './keys/master/transit';
 import { openVault, VaultSession } from './keys/master/vault';
 import { OwnedHouses, RotationModule } from './keys/rotation';
 import { SystemKeys } from './keys/system';
-import { UserKeyHome, UserKeySweeper, UserKeysModule } from './keys/user';
-import { OwnerNames, UserKeyHomes } from './keys/user/homes';
-import { VaultUserKeyHome } from './keys/user/in-vault';
+import { WrapStore, UserKeySweeper, UserKeysModule } from './keys/user';
+import { OwnerNames, RoutedWrapStore } from './keys/user/homes';
+import { VaultWrapStore } from './keys/user/in-vault';
 import { CountedMailer, Mailer, OutboxMailer, SmtpMailer } from './mail';
 import { Metrics, ObservabilityModule } from './observability';
-import { OwnedRecords, SensitiveDataModule } from './sensitive-data';
-import { OwnedLinks, OwnedSharing, SharingModule } from './sharing';
+import { RecordsUserData, SensitiveDataModule } from './sensitive-data';
+import { LinksUserData, SharingUserData, SharingModule } from './sharing';
 import { OpenedKeys, Startup } from './startup';
-import { SealedStore, Store } from './store';
+import { AuthenticatedStore, Store } from './store';
 import { EmbeddedStore } from './store/embedded';
 import { MongoStore } from './store/mongo';
 import { UsersModule } from './users';
 import {
   AccountNames,
-  ForgedRows,
+  TamperedRows,
   FormerIndexes,
-  InstalledBlobPlans,
-  OwnerAnswerSealer,
+  InstallationBlobRelocations,
+  OwnerResponseSealer,
   RegistrationSweep,
   StoreCopy,
   probesOf,
@@ -53,23 +53,23 @@ const ENGINE = Symbol('coffer:engine');
 const VAULT = Symbol('coffer:vault');
 
 /** All houses that hold data of users. Sessions first: an erase ends them before anything else. */
-const USER_HOUSES = [
-  OwnedSessions,
-  OwnedFactors,
-  OwnedRecords,
-  OwnedLinks,
-  OwnedSharing,
-  OwnedUploads,
-  OwnedFiles,
-  OwnedAnswers,
+const USER_DATA_HANDLERS = [
+  SessionsUserData,
+  FactorsUserData,
+  RecordsUserData,
+  LinksUserData,
+  SharingUserData,
+  UploadsUserData,
+  FilesUserData,
+  ResponsesUserData,
 ];
 
 const USER_OWNED = Symbol('coffer:user-owned');
 
 const userOwned: Provider = {
   provide: USER_OWNED,
-  inject: USER_HOUSES,
-  useFactory: (...houses: UserOwned[]) => houses,
+  inject: USER_DATA_HANDLERS,
+  useFactory: (...houses: UserDataHandler[]) => houses,
 };
 
 const engineOf = ({ store, dataDir }: Config, clock: Clock): Store =>
@@ -94,8 +94,8 @@ function masterKeyOf(home: MasterKeyConfig, { userKeys, dataDir }: Config, vault
 }
 
 /** That of MASTER_KEY first, then those that the environment describes as well: between them the key can move while this process serves. */
-const masterKeysOf = (config: Config, vault: VaultSession | undefined): MasterKeyHomes =>
-  new MasterKeyHomes([
+const masterKeysOf = (config: Config, vault: VaultSession | undefined): RoutedMasterKey =>
+  new RoutedMasterKey([
     masterKeyOf(config.masterKey, config, vault),
     ...config.otherMasterKeys.map((home) => masterKeyOf(home, config, vault)),
   ]);
@@ -106,8 +106,8 @@ const userKeyHomesOf = (
   names: OwnerNames,
   masterKey: MasterKey,
   session: VaultSession | undefined,
-): UserKeyHomes =>
-  new UserKeyHomes(store, vault && new VaultUserKeyHome(session ?? openVault(vault), vault.kvMount), names, masterKey);
+): RoutedWrapStore =>
+  new RoutedWrapStore(store, vault && new VaultWrapStore(session ?? openVault(vault), vault.kvMount), names, masterKey);
 
 function mailerOf({ mail, dataDir }: Config, clock: Clock, metrics: Metrics): Mailer {
   const mailer =
@@ -128,24 +128,24 @@ const adapters: readonly Provider[] = [
   { provide: Clock, useClass: SystemClock },
   { provide: ENGINE, inject: [CONFIG, Clock], useFactory: engineOf },
   { provide: VAULT, inject: [CONFIG, Metrics], useFactory: vaultOf },
-  { provide: MasterKeyHomes, inject: [CONFIG, { token: VAULT, optional: true }], useFactory: masterKeysOf },
-  { provide: MasterKey, useExisting: MasterKeyHomes },
+  { provide: RoutedMasterKey, inject: [CONFIG, { token: VAULT, optional: true }], useFactory: masterKeysOf },
+  { provide: MasterKey, useExisting: RoutedMasterKey },
   { provide: OwnerNames, useClass: AccountNames },
   {
-    provide: UserKeyHomes,
+    provide: RoutedWrapStore,
     inject: [CONFIG, Store, OwnerNames, MasterKey, { token: VAULT, optional: true }],
     useFactory: userKeyHomesOf,
   },
-  { provide: UserKeyHome, useExisting: UserKeyHomes },
+  { provide: WrapStore, useExisting: RoutedWrapStore },
   { provide: Mailer, inject: [CONFIG, Clock, Metrics], useFactory: mailerOf },
-  { provide: BlobPlans, useClass: InstalledBlobPlans },
+  { provide: BlobRelocations, useClass: InstallationBlobRelocations },
   {
-    provide: HomedBlobStore,
-    inject: [CONFIG, ENGINE, BlobPlans],
-    useFactory: (config: Config, engine: Store, plans: BlobPlans) =>
-      new HomedBlobStore(blobStoresOf(config, engine), plans, sha256Stream),
+    provide: RelocatableBlobStore,
+    inject: [CONFIG, ENGINE, BlobRelocations],
+    useFactory: (config: Config, engine: Store, plans: BlobRelocations) =>
+      new RelocatableBlobStore(blobStoresOf(config, engine), plans, sha256Stream),
   },
-  { provide: BlobStore, useExisting: HomedBlobStore },
+  { provide: BlobStore, useExisting: RelocatableBlobStore },
   {
     provide: SystemKeys,
     inject: [ENGINE, MasterKey],
@@ -154,9 +154,9 @@ const adapters: readonly Provider[] = [
   { provide: SystemSecrets, useExisting: SystemKeys },
   {
     provide: Store,
-    inject: [ENGINE, SystemSecrets, ForgedRows],
-    useFactory: (engine: Store, secrets: SystemSecrets, forged: ForgedRows) =>
-      new SealedStore(engine, secrets, { onForgedRow: forged.report, onCollection: forged.watch }),
+    inject: [ENGINE, SystemSecrets, TamperedRows],
+    useFactory: (engine: Store, secrets: SystemSecrets, forged: TamperedRows) =>
+      new AuthenticatedStore(engine, secrets, { onForgedRow: forged.report, onCollection: forged.watch }),
   },
   {
     provide: StoreCopy,
@@ -166,8 +166,8 @@ const adapters: readonly Provider[] = [
   },
   {
     provide: Readiness,
-    inject: [Store, MasterKey, UserKeyHome, BlobStore],
-    useFactory: (store: Store, masterKey: MasterKey, userKeys: UserKeyHome, blobs: BlobStore) => {
+    inject: [Store, MasterKey, WrapStore, BlobStore],
+    useFactory: (store: Store, masterKey: MasterKey, userKeys: WrapStore, blobs: BlobStore) => {
       const readiness = new Readiness();
       for (const probe of probesOf(store, [masterKey, userKeys], blobs)) readiness.register(probe);
       return readiness;
@@ -181,20 +181,20 @@ const adapters: readonly Provider[] = [
 class CoreModule {
   static forConfig(config: Config): DynamicModule {
     const configured = { provide: CONFIG, useValue: config };
-    const answers = { provide: AnswerSealer, useClass: OwnerAnswerSealer };
+    const answers = { provide: ResponseSealer, useClass: OwnerResponseSealer };
     const tokens = [
       CONFIG,
       Clock,
       MasterKey,
-      MasterKeyHomes,
+      RoutedMasterKey,
       MasterKeyRow,
       OwnerNames,
-      UserKeyHome,
-      UserKeyHomes,
+      WrapStore,
+      RoutedWrapStore,
       Mailer,
       BlobStore,
-      BlobPlans,
-      HomedBlobStore,
+      BlobRelocations,
+      RelocatableBlobStore,
       Readiness,
       Store,
       StoreCopy,
@@ -204,8 +204,8 @@ class CoreModule {
     return {
       module: CoreModule,
       imports: [UserKeysModule],
-      providers: [configured, ForgedRows, MasterKeyRow, answers, ...adapters],
-      exports: [...tokens, ForgedRows, AnswerSealer, UserKeysModule],
+      providers: [configured, TamperedRows, MasterKeyRow, answers, ...adapters],
+      exports: [...tokens, TamperedRows, ResponseSealer, UserKeysModule],
     };
   }
 }
@@ -214,12 +214,12 @@ class CoreModule {
 @Module({})
 export class AppModule implements OnModuleInit {
   constructor(
-    private readonly forged: ForgedRows,
+    private readonly forged: TamperedRows,
     private readonly audit: AuditSink,
     private readonly scheduler: Scheduler,
     private readonly sweeper: UserKeySweeper,
     private readonly houses: OwnedHouses,
-    @Inject(USER_OWNED) private readonly owned: readonly UserOwned[],
+    @Inject(USER_OWNED) private readonly owned: readonly UserDataHandler[],
   ) {}
 
   static forConfig(config: Config): DynamicModule {
@@ -232,10 +232,10 @@ export class AppModule implements OnModuleInit {
       RotationModule,
     ];
     const data = [SensitiveDataModule, SharingModule, FilesModule];
-    const features = [UsersModule, AuthModule, ...data, KeyAdministrationModule, HealthModule];
+    const features = [UsersModule, AuthModule, ...data, KeyManagementModule, HealthModule];
     const lifecycle = AccountLifecycleModule.over({
       imports: [AuthModule, ...data, HttpModule],
-      houses: USER_HOUSES,
+      houses: USER_DATA_HANDLERS,
     });
     return {
       module: AppModule,

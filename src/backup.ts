@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { chmod, copyFile, mkdir, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { CONFIG, Config } from './config';
-import { StartRefused } from './kernel';
+import { StartupError } from './kernel';
 import { MasterKeyRow } from './keys/master';
 import { NOTE_FILES } from './store';
 import { WrongUsage, runTool } from './tool';
@@ -42,9 +42,9 @@ async function backup(
   folder: string,
 ): Promise<string> {
   if (into === undefined)
-    throw new StartRefused('The documents lie in MongoDB: use mongodump (docs/operations.md, "Backup").');
+    throw new StartupError('The documents lie in MongoDB: use mongodump (docs/operations.md, "Backup").');
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  if ((await readdir(folder)).length > 0) throw new StartRefused(`${folder} is not empty.`);
+  if ((await readdir(folder)).length > 0) throw new StartupError(`${folder} is not empty.`);
   await into(join(folder, 'store'));
   const blobs = await copyTree(join(dataDir, 'blobs'), join(folder, 'blobs'));
   // Behind the documents, so that no document is wrapped with a version that the copied keyring does not have.

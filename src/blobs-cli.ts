@@ -1,9 +1,9 @@
 import 'reflect-metadata';
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { BlobMigration, BlobPlans, HomedBlobStore, MoveProgress } from './blobs/homes';
+import { BlobMigration, BlobRelocations, RelocatableBlobStore, MoveProgress } from './blobs/homes';
 import { BLOB_STORES } from './config';
 import { sha256Stream } from './crypto';
-import { AuditSink, SECOND, StartRefused, audited } from './kernel';
+import { AuditSink, SECOND, StartupError, audited } from './kernel';
 import { progressLine } from './progress-bar';
 import { Startup } from './startup';
 import { WrongUsage, runTool } from './tool';
@@ -34,20 +34,20 @@ async function main(args: readonly string[]): Promise<string> {
 async function adopt(app: NestFastifyApplication): Promise<string> {
   const intent = { action: 'blobs.adopt', actor: 'system:blobs-cli' } as const;
   const names = await audited(app.get(AuditSink), intent, () =>
-    app.get(HomedBlobStore).adopt(app.get(Startup).installationId),
+    app.get(RelocatableBlobStore).adopt(app.get(Startup).installationId),
   );
   const where = `${names.join(' and ')} as this environment names it`;
   return `The blobs of this installation lie in ${where}, whatever is there. Restart the service, then POST /scrubs.\n`;
 }
 
 async function migrate(app: NestFastifyApplication, to: string): Promise<string> {
-  const migration = new BlobMigration(app.get(HomedBlobStore), app.get(BlobPlans), sha256Stream);
+  const migration = new BlobMigration(app.get(RelocatableBlobStore), app.get(BlobRelocations), sha256Stream);
   const intent = { action: 'blobs.migrate', actor: 'system:blobs-cli', resource: `blob-store/${to}` } as const;
   const show = progressPrinter();
   return audited(app.get(AuditSink), intent, async () => {
     const { done, failed, bytes, from } = await migration.run(to, show);
     process.stderr.write(done > 0 && process.stderr.isTTY ? '\n' : '');
-    if (failed > 0) throw new StartRefused(`${failed} blobs could not be moved from ${from} to ${to}: run it again.`);
+    if (failed > 0) throw new StartupError(`${failed} blobs could not be moved from ${from} to ${to}: run it again.`);
     if (from === to) return `Blobs lie in ${to} already.\n`;
     return `Moved ${done} blobs of ${bytes} bytes from ${from} to ${to}. Set BLOB_STORE=${to} now.\n`;
   });

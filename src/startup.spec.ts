@@ -11,7 +11,7 @@ import { loadConfig } from './config';
 import { createServerAdapter } from './http';
 import { Startup } from './startup';
 import { Store } from './store';
-import { ForgedRows } from './wiring';
+import { TamperedRows } from './wiring';
 
 useRealDeadlines();
 
@@ -80,10 +80,10 @@ describe('A start that waits', () => {
 
   it('counts no row as forged before it is done', async () => {
     await withApp({}, async (app) => {
-      app.get(ForgedRows, { strict: false }).report('installation', 'installation');
+      app.get(TamperedRows, { strict: false }).report('installation', 'installation');
       expect(lines).toEqual([]);
       expect(await app.get(Startup).attempt()).toBe(true);
-      app.get(ForgedRows, { strict: false }).report('installation', 'installation');
+      app.get(TamperedRows, { strict: false }).report('installation', 'installation');
       expect(lines.join('\n')).toContain('does not hold its seal');
     });
   }, 60_000);

@@ -1,15 +1,15 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { HomedBlobStore } from './blobs/homes';
+import { RelocatableBlobStore } from './blobs/homes';
 import { CONFIG, Config } from './config';
 import { PASSWORD_COSTS, pepperCheck } from './crypto';
 import { Lifecycle } from './http';
-import { Clock, DomainError, SECOND, StartRefused, failpoint, isDomainError, outageReason } from './kernel';
-import { HOME_NAMES, MasterKeyHomes, MasterKeyRow } from './keys/master';
+import { Clock, DomainError, SECOND, StartupError, failpoint, isDomainError, outageReason } from './kernel';
+import { BACKEND_NAMES, RoutedMasterKey, MasterKeyRow } from './keys/master';
 import { SystemKeys, openKeys } from './keys/system';
-import { UserKeyHome } from './keys/user';
+import { WrapStore } from './keys/user';
 import {
   InstallationDoc,
-  InstallationPins,
+  InstallationPlacements,
   PepperChecks,
   Store,
   admitPeppers,
@@ -32,10 +32,10 @@ export interface StartOptions {
 @Injectable()
 export class OpenedKeys {
   constructor(
-    readonly masterKey: MasterKeyHomes,
+    readonly masterKey: RoutedMasterKey,
     readonly systemKeys: SystemKeys,
     readonly row: MasterKeyRow,
-    readonly userKeys: UserKeyHome,
+    readonly userKeys: WrapStore,
   ) {}
 }
 
@@ -56,7 +56,7 @@ export class Startup {
     private readonly keys: OpenedKeys,
     private readonly lifecycle: Lifecycle,
     private readonly clock: Clock,
-    private readonly blobs: HomedBlobStore,
+    private readonly blobs: RelocatableBlobStore,
   ) {}
 
   /** True when all is open; false where something does not answer now. @throws StartRefused where it must not start at all. */
@@ -117,7 +117,7 @@ export class Startup {
   private async open({ repair = false }: StartOptions): Promise<void> {
     const { store, masterKey, userKeys, blobs } = this.config;
     const kinds = { masterKey: masterKey.home, userKeys: userKeys.store, blobs: blobs.store };
-    const pins: InstallationPins = { store: store.engine, ...kinds };
+    const pins: InstallationPlacements = { store: store.engine, ...kinds };
     const { dataDir } = this.config;
     const remains = {
       hasSystemKeys: () => this.keys.systemKeys.areStored(),
@@ -148,7 +148,7 @@ export class Startup {
   /** Where the master key is stands in a sealed row: until the key of the seals is open, in the installation document, whose seal is checked then. */
   private followHomes(found: InstallationDoc): void {
     const { masterKey, systemKeys, row } = this.keys;
-    const admitted = HOME_NAMES.filter((home) => masterKeysOf(found).includes(home));
+    const admitted = BACKEND_NAMES.filter((home) => masterKeysOf(found).includes(home));
     masterKey.bindTo(found.installation_id);
     masterKey.follow(admitted, async () => (systemKeys.openSeals ? row.find() : undefined));
   }
@@ -160,7 +160,7 @@ const whyOf = ({ reason, detail, cause }: DomainError): string =>
 
 /** What stops a start, as one line for the operator. A fault that nobody foresaw keeps its kind, never its text. */
 export function refusalLine(error: unknown): string {
-  if (error instanceof StartRefused) return error.message.replaceAll(/\s*\n\s*/g, ' ');
+  if (error instanceof StartupError) return error.message.replaceAll(/\s*\n\s*/g, ' ');
   const listening = listenFault(error);
   if (listening !== undefined) return listening;
   const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
@@ -169,7 +169,7 @@ export function refusalLine(error: unknown): string {
 
 /** Whether the line says it all: what remains is a fault of ours, whose stack belongs into the log. */
 export const isForeseen = (error: unknown): boolean =>
-  error instanceof StartRefused || listenFault(error) !== undefined;
+  error instanceof StartupError || listenFault(error) !== undefined;
 
 function listenFault(error: unknown): string | undefined {
   const { code, syscall } = (error ?? {}) as { code?: unknown; syscall?: unknown };

@@ -2,24 +2,24 @@ import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { AbandonedAccounts } from './auth';
 import { BlobStore } from './blobs';
-import { BlobPlan, BlobPlans } from './blobs/homes';
+import { BlobRelocation, BlobRelocations } from './blobs/homes';
 import { envelopeVersion } from './crypto';
-import { AnswerSealer, Lifecycle } from './http';
+import { ResponseSealer, Lifecycle } from './http';
 import { Scheduler } from './jobs';
 import { AuditSink, HOUR, MINUTE, ReadinessProbe, ciphertext, isDomainError, plaintext } from './kernel';
 import { MasterKey } from './keys/master';
 import { OwnedHouses } from './keys/rotation';
-import { OrphanedKeys, Sealer, SealPlace, UserKeyHome, UserKeyRotator } from './keys/user';
+import { OrphanedKeys, Sealer, EncryptionContext, WrapStore, UserKeyRotator } from './keys/user';
 import { OwnerNames } from './keys/user/homes';
 import { Metrics } from './observability';
-import { Store, adoptBlobLocation, beginBlobMove, endBlobMove, readBlobPins, recordBlobLocation } from './store';
+import { Store, adoptBlobLocation, beginBlobMove, endBlobMove, readBlobPlacement, recordBlobLocation } from './store';
 import { usersCollection } from './users';
 
 /** Small joints between houses that do not know each other. No adapter is named here; app.module does that. */
 
 /** Takes in what the row seals find. The audit log lies on the sealed store itself, so it is connected once both are there. */
 @Injectable()
-export class ForgedRows {
+export class TamperedRows {
   private readonly logger = new Logger('store');
   /** A bad row that a poll or a page meets again and again is told once a minute: it must not fill the log. */
   private readonly told = new LRUCache<string, true>({ max: 1_000, ttl: MINUTE });
@@ -57,7 +57,7 @@ export class StoreCopy {
 
 /** Kept answers under the caller's own key: erasing the key erases them. */
 @Injectable()
-export class OwnerAnswerSealer extends AnswerSealer {
+export class OwnerResponseSealer extends ResponseSealer {
   constructor(private readonly sealer: Sealer) {
     super();
   }
@@ -82,7 +82,7 @@ export class OwnerAnswerSealer extends AnswerSealer {
   }
 }
 
-const place = (ownerId: string, resourceId: string): SealPlace => ({
+const place = (ownerId: string, resourceId: string): EncryptionContext => ({
   ownerId,
   resourceType: 'idempotency-key',
   resourceId,
@@ -91,28 +91,28 @@ const place = (ownerId: string, resourceId: string): SealPlace => ({
 
 /** Where blobs lie, by the installation document. */
 @Injectable()
-export class InstalledBlobPlans extends BlobPlans {
+export class InstallationBlobRelocations extends BlobRelocations {
   constructor(private readonly store: Store) {
     super();
   }
 
-  current(): Promise<BlobPlan> {
-    return readBlobPins(this.store);
+  current(): Promise<BlobRelocation> {
+    return readBlobPlacement(this.store);
   }
 
-  begin(to: string, location: string): Promise<BlobPlan> {
+  begin(to: string, location: string): Promise<BlobRelocation> {
     return beginBlobMove(this.store, to, location);
   }
 
-  end(to: string): Promise<BlobPlan> {
+  end(to: string): Promise<BlobRelocation> {
     return endBlobMove(this.store, to);
   }
 
-  record(name: string, location: string): Promise<BlobPlan> {
+  record(name: string, location: string): Promise<BlobRelocation> {
     return recordBlobLocation(this.store, name, location);
   }
 
-  adopt(name: string, location: string): Promise<BlobPlan> {
+  adopt(name: string, location: string): Promise<BlobRelocation> {
     return adoptBlobLocation(this.store, name, location);
   }
 }
@@ -153,7 +153,7 @@ export class RegistrationSweep implements OnModuleInit {
   private async isUsed(owner: string): Promise<boolean> {
     const versions = await this.versionsOf(owner);
     for (const house of this.houses.all)
-      if ((await house.countUnder(owner, versions)).some((count) => count > 0)) return true;
+      if ((await house.countByKeyVersion(owner, versions)).some((count) => count > 0)) return true;
     return false;
   }
 
@@ -171,7 +171,7 @@ export class RegistrationSweep implements OnModuleInit {
 /** What /readyz asks; audit registers its own. */
 export const probesOf = (
   store: Store,
-  keys: readonly (MasterKey | UserKeyHome)[],
+  keys: readonly (MasterKey | WrapStore)[],
   blobs: BlobStore,
 ): readonly ReadinessProbe[] => [
   { name: 'store', check: () => store.ping() },

@@ -4,7 +4,7 @@ import { AppModule } from './app.module';
 import { Config, loadConfig } from './config';
 import { randomSecret } from './crypto';
 import { createServerAdapter } from './http';
-import { StartRefused, applyTestSettings } from './kernel';
+import { StartupError, applyTestSettings } from './kernel';
 import { MasterKey } from './keys/master';
 import { StartOptions, Startup } from './startup';
 import { Store } from './store';
@@ -24,7 +24,7 @@ export async function withService<T>(
   });
   try {
     const startup = app.get(Startup);
-    if (!(await startup.attempt(options))) throw new StartRefused(`This does not serve: ${startup.waitsFor}.`);
+    if (!(await startup.attempt(options))) throw new StartupError(`This does not serve: ${startup.waitsFor}.`);
     return await act(app);
   } finally {
     await app.close();

@@ -6,7 +6,7 @@ import { MINUTE } from '../kernel';
 import { Store } from '../store';
 import { Users, usersCollection } from '../users';
 import { AccountErasure } from './account-erasure';
-import { EraseDecision } from './erase-decision';
+import { ErasureRequest } from './erase-decision';
 import { Erasures } from './erasures';
 
 let coffer: Coffer;
@@ -79,7 +79,7 @@ describe('An erase that was never decided', () => {
       expect(await erasures.find(id)).toBeUndefined();
       return change(...args);
     });
-    await expect(coffer.get(EraseDecision).reach(id, 'owner')).rejects.toMatchObject({ code: 'conflict' });
+    await expect(coffer.get(ErasureRequest).reach(id, 'owner')).rejects.toMatchObject({ code: 'conflict' });
     expect((await users.byId(id))!.state).toBe('active');
     expect((await login(coffer.client, person)).token_type).toBe('bearer');
   });
@@ -109,7 +109,7 @@ describe('Administrators', () => {
 
   it('are counted by rows that hold their seal: a planted one does not let the last one go', async () => {
     const first = await someone();
-    const rows = coffer.get(Store).collection({ ...usersCollection, sealed: false });
+    const rows = coffer.get(Store).collection({ ...usersCollection, authenticated: false });
     const { rev: _, ...row } = (await rows.find('_id', first.id))!;
     await rows.insert({ ...row, _id: 'planted', username: 'planted', email: 'planted@example.org' });
     expectProblem(await first.client.delete('/me'), 409, 'conflict');

@@ -2,9 +2,9 @@ import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
 import type { ApprovedRequest } from '../approvals';
 import { Scheduler } from '../jobs';
 import { audited, AuditIntent, AuditSink, isDomainError, Principal, SECOND } from '../kernel';
-import { EraseDecision } from './erase-decision';
+import { ErasureRequest } from './erase-decision';
 import { ErasureDoc } from './erasure.collection';
-import { ErasureRun } from './erasure-run';
+import { ErasureExecutor } from './erasure-run';
 import { Erasures } from './erasures';
 
 const RESUME_EVERY = 10 * SECOND;
@@ -18,8 +18,8 @@ export class AccountErasure implements OnModuleInit {
 
   constructor(
     private readonly erasures: Erasures,
-    private readonly decision: EraseDecision,
-    private readonly run: ErasureRun,
+    private readonly decision: ErasureRequest,
+    private readonly run: ErasureExecutor,
     private readonly audit: AuditSink,
     private readonly scheduler: Scheduler,
   ) {}

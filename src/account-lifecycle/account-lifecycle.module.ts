@@ -1,31 +1,31 @@
 import { DynamicModule, Module, ModuleMetadata, Type } from '@nestjs/common';
 import { ApprovalsModule } from '../approvals';
-import { UserOwned } from '../kernel';
+import { UserDataHandler } from '../kernel';
 import { UsersModule } from '../users';
 import { AccountErasure } from './account-erasure';
 import { AccountLifecycleController } from './account-lifecycle.controller';
 import { AdministratorErase } from './administrator-erase';
-import { EraseDecision } from './erase-decision';
-import { ERASED_HOUSES, ErasureRun } from './erasure-run';
+import { ErasureRequest } from './erase-decision';
+import { ERASED_USER_DATA, ErasureExecutor } from './erasure-run';
 import { Erasures } from './erasures';
 import { Receipts } from './receipts';
 
-export interface OwnedHouses {
+export interface UserDataHandlers {
   /** The modules that export the houses. */
   readonly imports: NonNullable<ModuleMetadata['imports']>;
   /** Sessions first. */
-  readonly houses: readonly Type<UserOwned>[];
+  readonly houses: readonly Type<UserDataHandler>[];
 }
 
 @Module({})
 export class AccountLifecycleModule {
-  static over({ imports, houses }: OwnedHouses): DynamicModule {
-    const owned = { provide: ERASED_HOUSES, inject: [...houses], useFactory: (...all: UserOwned[]) => all };
+  static over({ imports, houses }: UserDataHandlers): DynamicModule {
+    const owned = { provide: ERASED_USER_DATA, inject: [...houses], useFactory: (...all: UserDataHandler[]) => all };
     return {
       module: AccountLifecycleModule,
       imports: [UsersModule, ApprovalsModule, ...imports],
       controllers: [AccountLifecycleController],
-      providers: [owned, AccountErasure, AdministratorErase, EraseDecision, ErasureRun, Erasures, Receipts],
+      providers: [owned, AccountErasure, AdministratorErase, ErasureRequest, ErasureExecutor, Erasures, Receipts],
       exports: [Receipts],
     };
   }

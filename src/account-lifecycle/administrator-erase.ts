@@ -1,8 +1,14 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
-import { type ApprovalDoc, type ApprovedAct, ApprovedActs, type ApprovedRequest, TwoPerson } from '../approvals';
+import {
+  type ApprovalDoc,
+  type ApprovableAction,
+  ApprovableActions,
+  type ApprovedRequest,
+  DualControl,
+} from '../approvals';
 import { DomainError, Principal } from '../kernel';
 import { AccountErasure } from './account-erasure';
-import { EraseDecision, isDecided } from './erase-decision';
+import { ErasureRequest, isDecided } from './erase-decision';
 import { Erasures } from './erasures';
 import { Receipts, type SignedReceipt } from './receipts';
 
@@ -11,14 +17,14 @@ const RESOURCE = /^user\/(.+)$/s;
 
 /** An administrator's erase of an account: at once, or with TWO_PERSON when a second administrator approves it. */
 @Injectable()
-export class AdministratorErase implements ApprovedAct, OnModuleInit {
+export class AdministratorErase implements ApprovableAction, OnModuleInit {
   constructor(
     private readonly erasure: AccountErasure,
     private readonly erasures: Erasures,
-    private readonly decision: EraseDecision,
+    private readonly decision: ErasureRequest,
     private readonly receipts: Receipts,
-    private readonly acts: ApprovedActs,
-    private readonly twoPerson: TwoPerson,
+    private readonly acts: ApprovableActions,
+    private readonly twoPerson: DualControl,
   ) {}
 
   onModuleInit(): void {
@@ -29,7 +35,7 @@ export class AdministratorErase implements ApprovedAct, OnModuleInit {
   async request(caller: Principal, accountId: string): Promise<SignedReceipt | { readonly asked: ApprovalDoc }> {
     const asked = (await this.#isFree(caller, accountId))
       ? undefined
-      : await this.twoPerson.ask(caller, ACTION, `user/${accountId}`);
+      : await this.twoPerson.request(caller, ACTION, `user/${accountId}`);
     return asked === undefined ? this.receipts.issue(await this.erasure.erase(caller, accountId)) : { asked };
   }
 

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DomainError, failpoint, MINUTE } from '../kernel';
-import { untilHeld } from '../store';
+import { retryOnConflict } from '../store';
 import { UserDoc, Users } from '../users';
 import { ErasureDoc } from './erasure.collection';
 import { Erasures, underWay } from './erasures';
@@ -10,7 +10,7 @@ const CLAIM_MS = MINUTE;
 
 /** From the wish to erase an account to the point of no return, or back to where it was. */
 @Injectable()
-export class EraseDecision {
+export class ErasureRequest {
   constructor(
     private readonly erasures: Erasures,
     private readonly users: Users,
@@ -86,7 +86,7 @@ export class EraseDecision {
    * that question and changes the revision. Who slept in between takes nobody's mark away.
    */
   async #restore({ _id, former_state }: ErasureDoc, isMeant: () => Promise<boolean>): Promise<void> {
-    await untilHeld(async () => {
+    await retryOnConflict(async () => {
       const user = await this.users.byId(_id);
       if (user?.state !== 'erasing' || !(await isMeant())) return true;
       return (await this.users.replace({ ...user, state: former_state })) && true;

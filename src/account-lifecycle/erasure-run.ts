@@ -1,12 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { DomainError, failpoint, UserOwned } from '../kernel';
-import { ErasedKeys, UserKeys } from '../keys/user';
+import { DomainError, failpoint, UserDataHandler } from '../kernel';
+import { BackupExposure, UserKeys } from '../keys/user';
 import { Users } from '../users';
 import { ErasureDoc } from './erasure.collection';
 import { Erasures } from './erasures';
 
 /** All that owns rows of users, sessions first. Handed in by app.module. */
-export const ERASED_HOUSES = Symbol('coffer:erased-houses');
+export const ERASED_USER_DATA = Symbol('coffer:erased-houses');
 
 /** What began before the mark may store a last row behind a pass; each such writer ends when it finds its key gone. */
 const PASSES = 20;
@@ -17,13 +17,13 @@ const PASSES = 20;
  * free. Each step may be repeated, by this process or by two at once.
  */
 @Injectable()
-export class ErasureRun {
+export class ErasureExecutor {
   constructor(
     private readonly erasures: Erasures,
     private readonly users: Users,
     private readonly userKeys: UserKeys,
-    private readonly erasedKeys: ErasedKeys,
-    @Inject(ERASED_HOUSES) private readonly houses: readonly UserOwned[],
+    private readonly erasedKeys: BackupExposure,
+    @Inject(ERASED_USER_DATA) private readonly houses: readonly UserDataHandler[],
   ) {}
 
   /** The erase as it is at its end. The store has to answer, and Vault where it keeps the wraps of user keys. */
@@ -60,8 +60,8 @@ export class ErasureRun {
     throw new DomainError('conflict', { detail: 'Something still writes for this account.', retryAfterSeconds: 5 });
   }
 
-  async #erase(house: UserOwned, accountId: string): Promise<number> {
-    const rows = await house.erase(accountId);
+  async #erase(house: UserDataHandler, accountId: string): Promise<number> {
+    const rows = await house.eraseUser(accountId);
     failpoint('erase.rows-removed');
     await this.erasures.count(accountId, house.name, rows);
     return rows;

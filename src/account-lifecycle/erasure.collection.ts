@@ -36,8 +36,8 @@ export const erasuresCollection = defineCollection<ErasureDoc>({
     wraps: 'json',
     finished_at: 'time',
   },
-  clear: ['state', 'former_state', 'requested_by', 'requested_at', 'resumed', 'counts', 'wraps', 'finished_at'],
+  plaintext: ['state', 'former_state', 'requested_by', 'requested_at', 'resumed', 'counts', 'wraps', 'finished_at'],
   indexes: { state: { fields: ['state', 'requested_at'] } },
   reusesIds: true,
-  forged: 'refuse',
+  tampered: 'refuse',
 });

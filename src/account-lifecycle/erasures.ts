@@ -74,7 +74,7 @@ export class Erasures {
 
   /** Oldest first, a batch. */
   async inState(state: ErasureState): Promise<readonly ErasureDoc[]> {
-    return (await this.#rows.list('state', [state], { limit: BATCH, onForged: () => undefined })).items;
+    return (await this.#rows.list('state', [state], { limit: BATCH, onTampered: () => undefined })).items;
   }
 
   async #change(accountId: string, change: (row: ErasureDoc) => ErasureDoc | undefined): Promise<ErasureDoc> {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ed25519PublicKey } from '../crypto';
 import { Clock, DomainError, SystemSecrets } from '../kernel';
-import { ErasedKeys } from '../keys/user';
+import { BackupExposure } from '../keys/user';
 import { installed, Store } from '../store';
 import { ErasureDoc } from './erasure.collection';
 import { Erasures } from './erasures';
@@ -20,7 +20,7 @@ export class Receipts {
   constructor(
     private readonly store: Store,
     private readonly erasures: Erasures,
-    private readonly erasedKeys: ErasedKeys,
+    private readonly erasedKeys: BackupExposure,
     private readonly secrets: SystemSecrets,
     private readonly clock: Clock,
   ) {}

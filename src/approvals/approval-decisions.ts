@@ -4,7 +4,7 @@ import { audited, AuditSink, Clock, DomainError, failpoint, isDomainError, MINUT
 import { Users } from '../users';
 import { ApprovalDoc } from './approval.collection';
 import { APPROVAL_MS, Approvals } from './approvals';
-import { ApprovedActs } from './approved-acts';
+import { ApprovableActions } from './approved-acts';
 
 /** How often somebody looks for approved acts that are not done: their process died, or Vault or the store was away. */
 const RESUME_MS = 10 * SECOND;
@@ -20,7 +20,7 @@ export class ApprovalDecisions implements OnModuleInit {
 
   constructor(
     private readonly approvals: Approvals,
-    private readonly acts: ApprovedActs,
+    private readonly acts: ApprovableActions,
     private readonly users: Users,
     private readonly audit: AuditSink,
     private readonly clock: Clock,

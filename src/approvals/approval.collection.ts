@@ -50,7 +50,7 @@ export const approvalsCollection = defineCollection<ApprovalDoc>({
     fault: 'string',
     gone_at: 'time',
   },
-  clear: [
+  plaintext: [
     'action',
     'resource',
     'requested_by',
@@ -69,5 +69,5 @@ export const approvalsCollection = defineCollection<ApprovalDoc>({
   indexes: { open: { fields: ['open'], unique: true }, state: { fields: ['state'] } },
   expiry: 'gone_at',
   // Who forges a request or a decision gains nothing: it is as if it were not there.
-  forged: 'absent',
+  tampered: 'absent',
 });

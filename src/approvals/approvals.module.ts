@@ -3,13 +3,13 @@ import { UsersModule } from '../users';
 import { ApprovalDecisions } from './approval-decisions';
 import { Approvals } from './approvals';
 import { ApprovalsController } from './approvals.controller';
-import { ApprovedActs } from './approved-acts';
-import { TwoPerson } from './two-person';
+import { ApprovableActions } from './approved-acts';
+import { DualControl } from './two-person';
 
 @Module({
   imports: [UsersModule],
   controllers: [ApprovalsController],
-  providers: [Approvals, ApprovalDecisions, ApprovedActs, TwoPerson],
-  exports: [ApprovedActs, TwoPerson],
+  providers: [Approvals, ApprovalDecisions, ApprovableActions, DualControl],
+  exports: [ApprovableActions, DualControl],
 })
 export class ApprovalsModule {}

@@ -10,7 +10,7 @@ import { approvalsCollection } from './approval.collection';
 import { ApprovalDecisions } from './approval-decisions';
 import { Approvals } from './approvals';
 import type { ApprovalDto } from './approvals.dto';
-import { ApprovedActs } from './approved-acts';
+import { ApprovableActions } from './approved-acts';
 
 interface Actor {
   readonly client: Client;
@@ -94,7 +94,7 @@ describe('With TWO_PERSON, retiring a version', () => {
   it('is looked at again when it is approved', async () => {
     const approval = approvalIn(await retire(first));
     // Something was wrapped by the version between the look at the approval and the act.
-    Object.assign(coffer.get(ApprovedActs).of('master-key.retire'), {
+    Object.assign(coffer.get(ApprovableActions).of('master-key.retire'), {
       run: () => Promise.reject(new DomainError('version_in_use', { extensions: { count: 3 } })),
     });
     expectProblem(await approve(second, approval), 409, 'version_in_use');

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DAY, DomainError, newId } from '../kernel';
-import { Collection, DuplicateKey, ListOptions, Page, Store, everyRow, untilHeld, update } from '../store';
+import { Collection, DuplicateKey, ListOptions, Page, Store, scanRows, retryOnConflict, update } from '../store';
 import { ApprovalDoc, approvalsCollection, ApprovalState } from './approval.collection';
 
 /** How long an approval waits for its second person. */
@@ -37,13 +37,13 @@ export class Approvals {
 
   /** Those that were approved and are not over. */
   approved(): AsyncIterable<ApprovalDoc> {
-    return everyRow(this.#rows, 'state', ['approved']);
+    return scanRows(this.#rows, 'state', ['approved']);
   }
 
   /** The pending approval of this wish: the one that is there, or a new one. */
   open(wish: Wish): Promise<ApprovalDoc> {
     const open = JSON.stringify([wish.action, wish.resource, wish.requested_by]);
-    return untilHeld(async () => {
+    return retryOnConflict(async () => {
       const present = await this.#rows.find('open', open);
       if (present === undefined) return this.#insert(wish, open);
       if (!this.isExpired(present)) return present;

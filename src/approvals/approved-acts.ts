@@ -10,7 +10,7 @@ export interface ApprovedRequest {
 }
 
 /** An act that takes two administrators. The feature that owns it registers it; nothing here knows a feature. */
-export interface ApprovedAct {
+export interface ApprovableAction {
   /** Whether it could be done now, without doing it. Asked at the request and at the approval. @throws DomainError what stands against it. */
   check(resource: string): Promise<void>;
   /**
@@ -21,15 +21,15 @@ export interface ApprovedAct {
 }
 
 @Injectable()
-export class ApprovedActs {
-  readonly #acts = new Map<string, ApprovedAct>();
+export class ApprovableActions {
+  readonly #acts = new Map<string, ApprovableAction>();
 
-  register(action: AuditAction, act: ApprovedAct): void {
+  register(action: AuditAction, act: ApprovableAction): void {
     if (this.#acts.has(action)) throw new TypeError(`two acts are called ${action}`);
     this.#acts.set(action, act);
   }
 
-  of(action: string): ApprovedAct {
+  of(action: string): ApprovableAction {
     const act = this.#acts.get(action);
     if (act === undefined) throw new TypeError(`nothing is registered as ${action}`);
     return act;

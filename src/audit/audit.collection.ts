@@ -27,12 +27,12 @@ export const auditBatchesCollection = defineCollection<AuditBatchDoc>({
     prev_hash: 'string',
     hash: 'string',
   },
-  clear: ['writer', 'seq', 'first_at', 'last_at', 'count', 'entries'],
+  plaintext: ['writer', 'seq', 'first_at', 'last_at', 'count', 'entries'],
   indexes: {
     writer: { fields: ['writer', 'seq'], unique: true },
     time: { fields: ['first_at'] },
   },
-  forged: 'refuse',
+  tampered: 'refuse',
 });
 
 /** One row a writer, that is a process from its first entry to its end. Chained by number, so that no writer can be left out. */
@@ -47,7 +47,7 @@ export interface AuditWriterDoc extends Doc {
 export const auditWritersCollection = defineCollection<AuditWriterDoc>({
   name: 'audit_writers',
   fields: { number: 'number', writer: 'string', started_at: 'time', prev_hash: 'string', hash: 'string' },
-  clear: ['number', 'writer', 'started_at'],
+  plaintext: ['number', 'writer', 'started_at'],
   indexes: { writer: { fields: ['writer'], unique: true } },
-  forged: 'refuse',
+  tampered: 'refuse',
 });

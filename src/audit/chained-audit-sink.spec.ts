@@ -5,7 +5,7 @@ import { runInRequest } from '../observability';
 import { type Collection, type Doc, type Draft, type Store } from '../store';
 import { FaultyStore } from '../../test/support/faulty-store';
 import { sleepBefore } from '../../test/support/write-faults';
-import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-store';
+import { type OpenStore, temporaryAuthenticatedStore } from '../../test/support/sealed-store';
 import { ChainedAuditSink, verifyChain } from '.';
 import { useRealDeadlines } from '../../test/support/settings';
 import { type AuditBatchDoc, auditBatchesCollection, auditWritersCollection } from './audit.collection';
@@ -16,7 +16,7 @@ useRealDeadlines();
 const intent: AuditIntent = { action: 'record.create', actor: 'user-1', resource: 'record/r-1' };
 
 let open: OpenStore;
-beforeEach(async () => (open = await temporarySealedStore()));
+beforeEach(async () => (open = await temporaryAuthenticatedStore()));
 afterEach(() => open.close());
 
 const sinkOn = (store: Store, options: { reads?: boolean; readiness?: Readiness } = {}): ChainedAuditSink =>

@@ -2,7 +2,7 @@ import { Config } from '../config';
 import { AuditIntent, DomainError, MINUTE, Readiness, audited, isDomainError, runFor } from '../kernel';
 import { FaultyStore } from '../../test/support/faulty-store';
 import { MovableClock } from '../../test/support/http-app';
-import { OpenStore, temporarySealedStore } from '../../test/support/sealed-store';
+import { OpenStore, temporaryAuthenticatedStore } from '../../test/support/sealed-store';
 import { ChainedAuditSink, verifyChain } from '.';
 import { auditBatchesCollection } from './audit.collection';
 import { AuditEntry } from './entry';
@@ -19,7 +19,7 @@ let store: FaultyStore;
 let sink: ChainedAuditSink;
 
 beforeEach(async () => {
-  open = await temporarySealedStore();
+  open = await temporaryAuthenticatedStore();
   clock = new Time();
   store = new FaultyStore(open.store);
   sink = new ChainedAuditSink(store, clock, new Readiness(), { auditReads: true } as Config);

@@ -1,13 +1,13 @@
 import { type Config } from '../config';
 import { Readiness, SystemClock } from '../kernel';
 import { type Collection, type Doc } from '../store';
-import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-store';
+import { type OpenStore, temporaryAuthenticatedStore } from '../../test/support/sealed-store';
 import { ChainedAuditSink, verifyChain } from '.';
 import { type AuditBatchDoc, auditBatchesCollection, auditWritersCollection } from './audit.collection';
 import { batchHash } from './chain';
 
 let open: OpenStore;
-beforeEach(async () => (open = await temporarySealedStore()));
+beforeEach(async () => (open = await temporaryAuthenticatedStore()));
 afterEach(() => open.close());
 
 const sealedBatches = (): Collection<AuditBatchDoc> => open.store.collection(auditBatchesCollection);

@@ -97,7 +97,7 @@ class ChainWalk {
 
   async #isRegistered(writer: string): Promise<boolean> {
     // A row that does not hold its seal registers nobody.
-    const { items } = await this.#writers.list('writer', [writer], { limit: 1, onForged: () => undefined });
+    const { items } = await this.#writers.list('writer', [writer], { limit: 1, onTampered: () => undefined });
     return items.length > 0;
   }
 

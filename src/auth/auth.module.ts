@@ -13,19 +13,19 @@ import { EmailCodes } from './factors/email-codes';
 import { EnrolmentProof } from './factors/enrolment-proof';
 import { FactorNotices } from './factors/factor-notices';
 import { FactorOverview } from './factors/factor-overview';
-import { FactorProof } from './factors/factor-proof';
+import { MfaVerification } from './factors/factor-proof';
 import { FactorSettings } from './factors/factor-settings';
 import { FactorsController } from './factors/factors.controller';
-import { Mailboxes } from './factors/mailboxes';
+import { EmailFactor } from './factors/mailboxes';
 import { RecoveryCodes } from './factors/recovery-codes';
 import { SecondFactor } from './factors/second-factor';
 import { TotpFactor } from './factors/totp-factor';
 import { EmailEnrolment } from './login/email-enrolment';
-import { FactorRequests } from './login/factor-requests';
+import { MfaChallenges } from './login/factor-requests';
 import { Login } from './login/login';
 import { LoginController } from './login/login.controller';
 import { PasswordCheck } from './login/password-check';
-import { SecondStep } from './login/second-step';
+import { MfaLogin } from './login/second-step';
 import { SessionCodes } from './login/session-codes';
 import { SessionMail } from './login/session-mail';
 import { StepUp } from './login/step-up';
@@ -34,8 +34,8 @@ import { Invitations } from './invitations/invitations';
 import { InvitationsController } from './invitations/invitations.controller';
 import { Inviting } from './invitations/inviting';
 import { AddressMails } from './mails/address-mails';
-import { OwnedFactors } from './owned-factors';
-import { OwnedSessions } from './owned-sessions';
+import { FactorsUserData } from './owned-factors';
+import { SessionsUserData } from './owned-sessions';
 import { Passwords } from './passwords';
 import { AbandonedAccounts } from './registration/abandoned-accounts';
 import { AccountCreation } from './registration/account-creation';
@@ -101,14 +101,14 @@ const factors = [
   EnrolmentProof,
   FactorNotices,
   FactorOverview,
-  FactorProof,
+  MfaVerification,
   FactorSettings,
-  Mailboxes,
+  EmailFactor,
   RecoveryCodes,
   SecondFactor,
   TotpFactor,
 ];
-const login = [EmailEnrolment, FactorRequests, Login, SecondStep, SessionCodes, SessionMail, StepUp];
+const login = [EmailEnrolment, MfaChallenges, Login, MfaLogin, SessionCodes, SessionMail, StepUp];
 
 /** Global for its Authenticator, whom the gate in http/ asks, and for the one PasswordHasher of the process. */
 @Global()
@@ -122,10 +122,10 @@ const login = [EmailEnrolment, FactorRequests, Login, SecondStep, SessionCodes, 
     ...sessions,
     ...factors,
     ...login,
-    OwnedSessions,
-    OwnedFactors,
+    SessionsUserData,
+    FactorsUserData,
     { provide: Authenticator, useClass: BearerAuthenticator },
   ],
-  exports: [AbandonedAccounts, Authenticator, PasswordHasher, OwnedSessions, OwnedFactors],
+  exports: [AbandonedAccounts, Authenticator, PasswordHasher, SessionsUserData, FactorsUserData],
 })
 export class AuthModule {}

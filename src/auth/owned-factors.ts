@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { isDomainError, UserOwned } from '../kernel';
+import { isDomainError, UserDataHandler } from '../kernel';
 import { OwnerKeys, Sealer, versionIn } from '../keys/user';
 import { UserDoc, Users } from '../users';
 import { Challenges } from './factors/challenges';
@@ -11,7 +11,7 @@ const SEALED = ['totp_secret', 'totp_pending'] as const;
 
 /** What happens to a user's second factors when the user's key changes or the account goes. The account's row itself stays. */
 @Injectable()
-export class OwnedFactors implements UserOwned {
+export class FactorsUserData implements UserDataHandler {
   readonly name = 'second-factors';
 
   constructor(
@@ -30,7 +30,7 @@ export class OwnedFactors implements UserOwned {
    * A value that does not open is left as it is. A row with nothing that is sealed anew is stored again as it is: who has read it, and
    * seals a first secret under the former version, does not hold the compare-and-set then.
    */
-  async reseal(userId: string): Promise<number> {
+  async reencrypt(userId: string): Promise<number> {
     for (;;) {
       // Read before the key row; a change in between makes the replace fail, and it is done again.
       const user = await this.users.byId(userId);
@@ -45,7 +45,7 @@ export class OwnedFactors implements UserOwned {
     }
   }
 
-  async countUnder(userId: string, versions: readonly number[]): Promise<readonly number[]> {
+  async countByKeyVersion(userId: string, versions: readonly number[]): Promise<readonly number[]> {
     const user = await this.users.byId(userId);
     // An account whose row does not hold its seal may hold a secret under any version.
     if (user === undefined && (await this.users.isForged(userId))) return versions.map(() => 1);
@@ -53,7 +53,7 @@ export class OwnedFactors implements UserOwned {
     return versions.map((version) => named.filter((each) => each === version).length);
   }
 
-  async erase(userId: string): Promise<number> {
+  async eraseUser(userId: string): Promise<number> {
     await this.users.change(userId, (user) => withTwoFactor({ ...withoutTotp(user), email_factor: false }));
     return (await this.recoveryCodes.erase(userId)) + (await this.challenges.removeAll(userId));
   }

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { isDomainError, UserOwned } from '../kernel';
+import { isDomainError, UserDataHandler } from '../kernel';
 import { OwnerKeys, Sealer, VersionCounts, versionIn } from '../keys/user';
 import { openClient, sealClient } from './sessions/session-client';
 import { SessionDoc } from './sessions/session.collection';
@@ -9,7 +9,7 @@ const ALL = { limit: 2 * MAX_SESSIONS, onForged: () => undefined };
 
 /** What happens to a user's sessions when the user's key changes or the account goes. */
 @Injectable()
-export class OwnedSessions implements UserOwned {
+export class SessionsUserData implements UserDataHandler {
   readonly name = 'sessions';
 
   constructor(
@@ -23,7 +23,7 @@ export class OwnedSessions implements UserOwned {
   }
 
   /** Rescans until a pass finds nothing more to do. A value that does not open is left as it is. */
-  async reseal(userId: string): Promise<number> {
+  async reencrypt(userId: string): Promise<number> {
     await this.#touchBare(userId);
     let total = 0;
     for (;;) {
@@ -35,13 +35,13 @@ export class OwnedSessions implements UserOwned {
     }
   }
 
-  async countUnder(userId: string, versions: readonly number[]): Promise<readonly number[]> {
+  async countByKeyVersion(userId: string, versions: readonly number[]): Promise<readonly number[]> {
     const counts = new VersionCounts(versions);
     for await (const { client } of this.sessions.every(userId)) counts.add([versionIn(client)]);
     return counts.all;
   }
 
-  erase(userId: string): Promise<number> {
+  eraseUser(userId: string): Promise<number> {
     return this.sessions.endAll(userId);
   }
 

@@ -10,8 +10,8 @@ import { Store } from '../store';
 import { UserDoc, usersCollection } from '../users';
 import { challengesCollection } from './factors/challenge.collection';
 import { recoveryCodesCollection } from './factors/recovery-code.collection';
-import { OwnedFactors } from './owned-factors';
-import { OwnedSessions } from './owned-sessions';
+import { FactorsUserData } from './owned-factors';
+import { SessionsUserData } from './owned-sessions';
 import { sessionsCollection } from './sessions/session.collection';
 
 let coffer: Coffer;
@@ -33,9 +33,9 @@ describe('When the key of a user gets a new version', () => {
     await client.post('/2fa/totp');
     const { _id } = await user(person.username);
     await rotateUserKey(_id);
-    const factors = coffer.get(OwnedFactors);
-    expect(await factors.reseal(_id)).toBe(2);
-    expect(await factors.reseal(_id)).toBe(0);
+    const factors = coffer.get(FactorsUserData);
+    expect(await factors.reencrypt(_id)).toBe(2);
+    expect(await factors.reencrypt(_id)).toBe(0);
     const after = await user(person.username);
     expect([versionOf(after.totp_secret), versionOf(after.totp_pending)]).toEqual([2, 2]);
     const { mfa_token } = await firstStep(coffer.client, person);
@@ -48,9 +48,9 @@ describe('When the key of a user gets a new version', () => {
     const before = (await client.get('/sessions')).json;
     const { _id } = await user(person.username);
     await rotateUserKey(_id);
-    const sessions = coffer.get(OwnedSessions);
-    expect(await sessions.reseal(_id)).toBe(1);
-    expect(await sessions.reseal(_id)).toBe(0);
+    const sessions = coffer.get(SessionsUserData);
+    expect(await sessions.reencrypt(_id)).toBe(1);
+    expect(await sessions.reencrypt(_id)).toBe(0);
     const { items } = await store().collection(sessionsCollection).list('user', [_id], { limit: 5 });
     expect(items.map((session) => versionOf(session.client))).toEqual([2]);
     expect((await client.get('/sessions')).json).toEqual(before);
@@ -65,12 +65,12 @@ describe('When the key of a user gets a new version', () => {
       .replace({ ...row, totp_secret: broken });
     await client.post('/2fa/totp');
     await rotateUserKey(row._id);
-    expect(await coffer.get(OwnedFactors).reseal(row._id)).toBe(1);
+    expect(await coffer.get(FactorsUserData).reencrypt(row._id)).toBe(1);
     expect((await user(person.username)).totp_secret).toBe(broken);
   });
 
   it('there is nothing to wrap again: sessions and factors hold no keys', async () => {
-    expect([await coffer.get(OwnedSessions).rewrap(), await coffer.get(OwnedFactors).rewrap()]).toEqual([0, 0]);
+    expect([await coffer.get(SessionsUserData).rewrap(), await coffer.get(FactorsUserData).rewrap()]).toEqual([0, 0]);
   });
 });
 
@@ -78,10 +78,10 @@ describe('When an account is erased', () => {
   it('all its sessions end, and no other', async () => {
     const [{ person, client }, { client: other }] = [await signUp(coffer.client), await signUp(coffer.client)];
     const { _id } = await user(person.username);
-    expect(await coffer.get(OwnedSessions).erase(_id)).toBe(1);
+    expect(await coffer.get(SessionsUserData).eraseUser(_id)).toBe(1);
     expectProblem(await client.get('/me'), 401, 'invalid_session');
     expectStatus(await other.get('/me'), 200);
-    expect(await coffer.get(OwnedSessions).erase(_id)).toBe(0);
+    expect(await coffer.get(SessionsUserData).eraseUser(_id)).toBe(0);
   });
 
   it('its secrets, recovery codes and open challenges are gone, and no other', async () => {
@@ -90,13 +90,13 @@ describe('When an account is erased', () => {
     await firstStep(coffer.client, person);
     await firstStep(coffer.client, other.person);
     const { _id } = await user(person.username);
-    expect(await coffer.get(OwnedFactors).erase(_id)).toBe(11);
+    expect(await coffer.get(FactorsUserData).eraseUser(_id)).toBe(11);
     const after = await user(person.username);
     expect([after.totp_secret, after.totp_pending, after.two_factor_enabled]).toEqual([undefined, undefined, false]);
     expect(await store().collection(recoveryCodesCollection).count('user', [_id])).toBe(0);
     expect(await store().collection(challengesCollection).count('user', [_id])).toBe(0);
     const otherId = (await user(other.person.username))._id;
     expect(await store().collection(challengesCollection).count('user', [otherId])).toBeGreaterThan(0);
-    expect(await coffer.get(OwnedFactors).erase(_id)).toBe(0);
+    expect(await coffer.get(FactorsUserData).eraseUser(_id)).toBe(0);
   });
 });

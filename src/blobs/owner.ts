@@ -1,4 +1,4 @@
-import { DomainError, StartRefused, newId } from '../kernel';
+import { DomainError, StartupError, newId } from '../kernel';
 
 /** Where a medium says which installation its blobs belong to, beside the blobs. No blob id, so no listing shows it. */
 export const OWNER_NAME = '.installation';
@@ -55,14 +55,14 @@ async function claimed(mark: OwnerMark, text: string): Promise<string> {
   return found;
 }
 
-const ofAnother = (place: string): StartRefused =>
-  new StartRefused(
+const ofAnother = (place: string): StartupError =>
+  new StartupError(
     `${place} holds blobs of another installation: start with the database that goes with them, or give this installation a place of ` +
       'its own (docs/operations.md, "Blob stores").',
   );
 
-export const missingBlobs = (place: string): StartRefused =>
-  new StartRefused(
+export const missingBlobs = (place: string): StartupError =>
+  new StartupError(
     `${place} is not where the blobs of this installation lie, or they are gone: mount the volume or name the bucket that has them ` +
       '(all processes share one), restore it, or, where they are lost for good, run `npm run blobs -- adopt` ' +
       '(docs/operations.md, "Blob stores"). Nothing has been made anew.',

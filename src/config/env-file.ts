@@ -1,4 +1,4 @@
-import { StartRefused } from '../kernel';
+import { StartupError } from '../kernel';
 import { Environment } from './env-reader';
 
 const NAME = /^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=/;
@@ -16,7 +16,7 @@ export function parseEnvFile(bytes: Uint8Array, file = '.env'): Environment {
   lines.forEach((line, at) => {
     const text = line.trim();
     if (text === '' || text.startsWith('#')) return;
-    const refuse: Refuse = (fault) => new StartRefused(`Line ${at + 1} of ${file} ${fault}.`);
+    const refuse: Refuse = (fault) => new StartupError(`Line ${at + 1} of ${file} ${fault}.`);
     const name = NAME.exec(text);
     if (name?.[1] === undefined) throw refuse('is no NAME=value');
     found[name[1]] = valueOf(text.slice(name[0].length), refuse);
@@ -24,14 +24,14 @@ export function parseEnvFile(bytes: Uint8Array, file = '.env'): Environment {
   return found;
 }
 
-type Refuse = (fault: string) => StartRefused;
+type Refuse = (fault: string) => StartupError;
 
 function decoded(bytes: Uint8Array, file: string): string {
   try {
     // Takes a byte order mark off. UTF-16 has one that is no UTF-8.
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw new StartRefused(`${file} is not UTF-8: save it as UTF-8.`);
+    throw new StartupError(`${file} is not UTF-8: save it as UTF-8.`);
   }
 }
 

@@ -1,4 +1,4 @@
-import { StartRefused } from '../kernel';
+import { StartupError } from '../kernel';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -86,4 +86,4 @@ export class EnvReader {
   }
 }
 
-export const refused = (name: string, rule: string): StartRefused => new StartRefused(`${name} ${rule}.`);
+export const refused = (name: string, rule: string): StartupError => new StartupError(`${name} ${rule}.`);

@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { StartRefused } from '../kernel';
+import { StartupError } from '../kernel';
 import { Config } from './config';
 import { loadConfig } from './load-config';
 
@@ -34,7 +34,7 @@ function refusal(env: Record<string, string>): string {
   try {
     load(env);
   } catch (error) {
-    if (error instanceof StartRefused) return error.message;
+    if (error instanceof StartupError) return error.message;
     throw error;
   }
   throw new Error('the configuration was accepted');

@@ -1,9 +1,9 @@
 import { Ciphertext, ciphertext, plaintext } from '../kernel';
 import { wallOf } from './format-fault';
 import { newKey } from './random';
-import { EnvelopePlace, envelopeVersion, openRecord, sealRecord } from './record-envelope';
+import { EnvelopeContext, envelopeVersion, openRecord, sealRecord } from './record-envelope';
 
-const place: EnvelopePlace = {
+const place: EnvelopeContext = {
   purpose: 'records',
   ownerId: 'owner',
   resourceType: 'record',
@@ -13,7 +13,7 @@ const place: EnvelopePlace = {
 const value = plaintext(Buffer.from('4111111111111234'));
 const key = newKey();
 
-const wall = (envelope: Ciphertext, where: EnvelopePlace = place): string | undefined => {
+const wall = (envelope: Ciphertext, where: EnvelopeContext = place): string | undefined => {
   try {
     openRecord(key, where, envelope);
   } catch (error) {
@@ -32,7 +32,7 @@ describe('a record envelope', () => {
     expect(sealRecord(key, 1, place, value)).toHaveLength(value.length + 31);
   });
 
-  it.each<[string, Partial<EnvelopePlace>]>([
+  it.each<[string, Partial<EnvelopeContext>]>([
     ['another purpose', { purpose: 'secrets' }],
     ['another owner', { ownerId: 'other' }],
     ['another type of resource', { resourceType: 'file' }],

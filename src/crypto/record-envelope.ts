@@ -14,7 +14,7 @@ export const MAX_KEY_VERSION = 0xffff;
 export const ENVELOPE_OVERHEAD = HEAD_BYTES + AEAD_OVERHEAD;
 
 /** Where a sealed value belongs: all of it is additional data, so an envelope that was moved does not open. */
-export interface EnvelopePlace {
+export interface EnvelopeContext {
   /** The subkey's purpose: `records`, `file-keys`, `secrets`, ... */
   readonly purpose: string;
   readonly ownerId: string;
@@ -25,7 +25,7 @@ export interface EnvelopePlace {
 }
 
 /** Seals one value under a subkey of version `keyVersion` (1 to 65,535) of its owner's key. */
-export function sealRecord(key: SecretBytes, keyVersion: number, place: EnvelopePlace, value: Plaintext): Ciphertext {
+export function sealRecord(key: SecretBytes, keyVersion: number, place: EnvelopeContext, value: Plaintext): Ciphertext {
   return ciphertext(Buffer.concat([head(keyVersion), aeadSeal(key, value, additionalData(keyVersion, place))]));
 }
 
@@ -33,7 +33,7 @@ export function sealRecord(key: SecretBytes, keyVersion: number, place: Envelope
  * Opens an envelope with the subkey of the version that it names (`envelopeVersion`).
  * @throws DomainError `decryption_failed`.
  */
-export function openRecord(key: SecretBytes, place: EnvelopePlace, envelope: Ciphertext): Plaintext {
+export function openRecord(key: SecretBytes, place: EnvelopeContext, envelope: Ciphertext): Plaintext {
   const keyVersion = envelopeVersion(envelope);
   return plaintext(aeadOpen(key, envelope.subarray(HEAD_BYTES), additionalData(keyVersion, place)));
 }
@@ -60,7 +60,7 @@ function head(keyVersion: number): Buffer {
   return bytes;
 }
 
-const additionalData = (keyVersion: number, place: EnvelopePlace): Buffer =>
+const additionalData = (keyVersion: number, place: EnvelopeContext): Buffer =>
   encodeContext([
     FORMAT_NAME,
     place.purpose,

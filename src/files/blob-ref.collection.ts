@@ -14,7 +14,7 @@ export interface BlobRefDoc extends Doc {
 export const blobRefCollection = defineCollection<BlobRefDoc>({
   name: 'blob_refs',
   fields: { owner_id: 'string', holder: 'string', holder_id: 'string' },
-  clear: ['owner_id', 'holder', 'holder_id'],
+  plaintext: ['owner_id', 'holder', 'holder_id'],
   indexes: { owner: { fields: ['owner_id'] }, holder: { fields: ['holder', 'holder_id'] } },
-  forged: 'refuse',
+  tampered: 'refuse',
 });

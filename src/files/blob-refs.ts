@@ -12,7 +12,7 @@ type Holds = (blobId: string, holderId: string) => Promise<boolean>;
 
 /** Whose a blob is: the row whose current content it is, or who its reference names. */
 @Injectable()
-export class BlobRefs {
+export class BlobOwnership {
   readonly #refs: Collection<BlobRefDoc>;
   readonly #files: Collection<FileDoc>;
   readonly #holders = new Map<string, Holds>();
@@ -52,7 +52,7 @@ export class BlobRefs {
 
   /** Blobs that an upload holds, some of them: what is released or handed over is not among them any more. */
   async someOfUpload(uploadId: string): Promise<readonly string[]> {
-    const page = await this.#refs.list('holder', ['upload', uploadId], { limit: BATCH, onForged: () => undefined });
+    const page = await this.#refs.list('holder', ['upload', uploadId], { limit: BATCH, onTampered: () => undefined });
     return page.items.map(({ _id }) => _id);
   }
 

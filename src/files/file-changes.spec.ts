@@ -206,12 +206,12 @@ describe('the trash', () => {
     await rig.deletion.remove(owner, id);
     await rig.addUserKeyVersion(owner.userId);
     await rig.owned.rewrap(owner.userId);
-    await rig.owned.reseal(owner.userId);
-    expect(await rig.owned.countUnder(owner.userId, [1])).toEqual([0]);
+    await rig.owned.reencrypt(owner.userId);
+    expect(await rig.owned.countByKeyVersion(owner.userId, [1])).toEqual([0]);
     await restore(id);
     expect((await rig.download(owner, id)).toString()).toBe('x');
     await rig.deletion.remove(owner, id);
-    await rig.owned.erase(owner.userId);
+    await rig.owned.eraseUser(owner.userId);
     expect(await rig.isEmpty()).toBe(true);
   });
 

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AuditAction, AuditSink, BeginAct, Clock, Principal, auditedAfterLook, failpoint } from '../kernel';
 import { OwnerKeys, Sealer } from '../keys/user';
-import { untilHeld } from '../store';
+import { retryOnConflict } from '../store';
 import { FileChange } from './change-request';
 import { FileAccess } from './file-access';
 import { fileNotFound, openFacts, openName, sealFacts, sealName } from './file-cipher';
@@ -75,7 +75,7 @@ export class FileChanges {
     attempt: (begin: BeginAct) => Promise<unknown>,
   ): Promise<ActiveFile> {
     const what = { action, actor: caller.userId, resource: `file/${id}` };
-    return auditedAfterLook(this.audit, what, (begin) => untilHeld(() => attempt(begin)) as Promise<ActiveFile>);
+    return auditedAfterLook(this.audit, what, (begin) => retryOnConflict(() => attempt(begin)) as Promise<ActiveFile>);
   }
 }
 

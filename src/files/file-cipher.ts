@@ -1,5 +1,5 @@
 import { Ciphertext, DomainError, Plaintext, SecretBytes, ciphertext, plaintext } from '../kernel';
-import { OwnerKeys, SealPlace } from '../keys/user';
+import { OwnerKeys, EncryptionContext } from '../keys/user';
 import { FileDoc, OtherContent } from './file.collection';
 
 /** What a row keeps sealed about the content of one version. */
@@ -77,14 +77,14 @@ function withContents(row: FileDoc, renew: (content: FileDoc | OtherContent) => 
   return { ...row, ...renew(row), ...(others !== undefined && { others }) };
 }
 
-function seal(keys: OwnerKeys, place: SealPlace, text: string): string {
+function seal(keys: OwnerKeys, place: EncryptionContext, text: string): string {
   const bytes = plaintext(Buffer.from(text, 'utf8'));
   const envelope = keys.seal('records', place, bytes);
   bytes.fill(0);
   return envelope.toString('hex');
 }
 
-function open(keys: OwnerKeys, place: SealPlace, envelope: string): string {
+function open(keys: OwnerKeys, place: EncryptionContext, envelope: string): string {
   const bytes: Plaintext = keys.open('records', place, envelopeOf(envelope));
   const text = bytes.toString('utf8');
   bytes.fill(0);
@@ -95,14 +95,14 @@ function open(keys: OwnerKeys, place: SealPlace, envelope: string): string {
 const envelopeOf = (hex: string): Ciphertext => ciphertext(Buffer.from(hex, 'hex'));
 
 /** A name belongs to the file and stays when a version comes. */
-const namePlace = (ownerId: string, fileId: string): SealPlace => ({
+const namePlace = (ownerId: string, fileId: string): EncryptionContext => ({
   ownerId,
   resourceType: 'file',
   resourceId: fileId,
   field: 'name',
 });
 
-const versionPlace = (ownerId: string, file: FileRef, field: 'meta' | 'key'): SealPlace => ({
+const versionPlace = (ownerId: string, file: FileRef, field: 'meta' | 'key'): EncryptionContext => ({
   ownerId,
   resourceType: 'file',
   resourceId: file._id,

@@ -1,7 +1,7 @@
 import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ApiProblems, Caller, ContentAnswers, Policy, sendContent } from '../http';
+import { ApiProblems, Caller, ContentResponses, Policy, sendContent } from '../http';
 import type { Principal } from '../kernel';
 import { FileRef } from './file-access';
 import { ContentQueryDto } from './files.dto';
@@ -19,7 +19,7 @@ export class FileContentController {
    */
   @Get(':id/content')
   @Policy({ access: 'user' })
-  @ContentAnswers()
+  @ContentResponses()
   @ApiProblems('file_not_found', 'precondition_failed', 'range_not_satisfiable', 'kms_unavailable')
   @ApiProblems('decryption_failed', 'integrity_failed')
   async downloadFile(
@@ -35,7 +35,7 @@ export class FileContentController {
   /** The same by the file's name. */
   @Get('by-name/:name/content')
   @Policy({ access: 'user' })
-  @ContentAnswers()
+  @ContentResponses()
   @ApiProblems('file_not_found', 'precondition_failed', 'range_not_satisfiable', 'kms_unavailable')
   @ApiProblems('decryption_failed', 'integrity_failed')
   async downloadFileByName(

@@ -2,7 +2,7 @@ import { Injectable, Optional } from '@nestjs/common';
 import { Readable } from 'node:stream';
 import { BlobStore, ByteRange } from '../blobs';
 import { FileContext, FileMessages, FileSummary } from '../crypto';
-import { Burst, DomainError, SecretBytes, StaleEnvelope, isDomainError } from '../kernel';
+import { ChunkBatch, DomainError, SecretBytes, StaleKeyVersionError, isDomainError } from '../kernel';
 import { Sealer } from '../keys/user';
 import { DamageReports } from '../observability';
 import { Collection, Store } from '../store';
@@ -29,7 +29,7 @@ export class FileContents {
   }
 
   /** Encrypts a content into the row's blob, in constant memory. Resolves when the blob is durable. Destroys the key. */
-  async write(row: ContentPlace, key: SecretBytes, content: AsyncIterable<Burst>): Promise<FileSummary> {
+  async write(row: ContentPlace, key: SecretBytes, content: AsyncIterable<ChunkBatch>): Promise<FileSummary> {
     try {
       const message = this.messages.encrypt(key, contextOf(row), content);
       key.destroy();
@@ -111,7 +111,7 @@ export class FileContents {
     if (version === undefined) return fileNotFound();
     return version.blob_id === row.blob_id
       ? new DomainError('decryption_failed', { cause: error })
-      : new StaleEnvelope();
+      : new StaleKeyVersionError();
   }
 }
 

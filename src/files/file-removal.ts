@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { BlobStore } from '../blobs';
-import { Clock, FirstFault, failpoint } from '../kernel';
+import { Clock, ErrorCollector, failpoint } from '../kernel';
 import { Collection, Store, update } from '../store';
 import { Stamp, asDropped, droppedIn, dropping, usageMark, without } from './content-versions';
 import { FileTraces } from './file-traces';
-import { FileWorker } from './file-worker';
+import { ProcessIdentity } from './file-worker';
 import { ActiveFile, FileDoc, OtherContent, fileCollection, isVisible } from './file.collection';
-import { Share, UsageLedger } from './usage-ledger';
+import { Share, QuotaLedger } from './usage-ledger';
 
 /**
  * How a file goes, in an order that may stop anywhere and be taken up again: the row first, which ends each access and drops the keys, then the
@@ -19,8 +19,8 @@ export class FileRemoval {
   constructor(
     store: Store,
     private readonly blobs: BlobStore,
-    private readonly usage: UsageLedger,
-    private readonly worker: FileWorker,
+    private readonly usage: QuotaLedger,
+    private readonly worker: ProcessIdentity,
     private readonly traces: FileTraces,
     private readonly clock: Clock,
   ) {
@@ -44,17 +44,17 @@ export class FileRemoval {
 
   /** Takes rows that `begin` made to their end, past those where that fails. May be repeated, and by several at once. */
   async finish(...rows: readonly FileDoc[]): Promise<void> {
-    const faults = new FirstFault();
+    const faults = new ErrorCollector();
     const owners = new Set(rows.map(({ owner_id }) => owner_id));
     for (const ownerId of owners) {
-      await faults.keep(() =>
+      await faults.run(() =>
         this.finishOf(
           ownerId,
           rows.filter(({ owner_id }) => owner_id === ownerId),
         ),
       );
     }
-    faults.tell();
+    faults.throwFirst();
   }
 
   /**
@@ -138,15 +138,15 @@ export class FileRemoval {
   private async finishOf(ownerId: string, rows: readonly FileDoc[]): Promise<void> {
     await this.usage.releaseFound(ownerId, async () => (await this.stillThere(rows)).flatMap(sharesOf));
     failpoint('file.released');
-    const faults = new FirstFault();
+    const faults = new ErrorCollector();
     const gone: FileDoc[] = [];
     const erase = async (row: FileDoc): Promise<void> => {
       await this.erase(row);
       gone.push(row);
     };
-    await Promise.all(rows.map((row) => faults.keep(() => erase(row))));
+    await Promise.all(rows.map((row) => faults.run(() => erase(row))));
     await this.usage.settle(ownerId, ...gone.flatMap(marksOf));
-    faults.tell();
+    faults.throwFirst();
   }
 
   /** Who slept since the rows were read may find that others ended them, marks and all: their shares must not be given back once more. */

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
 import { FileSummary } from '../crypto';
-import { AuditSink, Burst, Principal, auditedAfterLook, failpoint, notedIfRefused } from '../kernel';
+import { AuditSink, ChunkBatch, Principal, auditedAfterLook, failpoint, notedIfRefused } from '../kernel';
 import { OwnerKeys, Sealer } from '../keys/user';
 import { FilledContent, Stamp, nextVersion, replaced, usageMark } from './content-versions';
 import { FileAccess } from './file-access';
@@ -12,11 +12,11 @@ import { ActiveFile, OtherContent } from './file.collection';
 import { IncomingContent, IncomingContents } from './incoming-contents';
 import { checkSize, limited, whileAdmitted } from './limited';
 import { ContentRequest } from './upload-request';
-import { UsageLedger } from './usage-ledger';
+import { QuotaLedger } from './usage-ledger';
 
 /** A content as it comes. `declaredBytes` is what the client says that it will be, where it does. */
 export interface ArrivingContent {
-  readonly content: AsyncIterable<Burst>;
+  readonly content: AsyncIterable<ChunkBatch>;
   readonly declaredBytes: number | undefined;
 }
 
@@ -30,7 +30,7 @@ export class FileReplacements {
     private readonly access: FileAccess,
     private readonly incoming: IncomingContents,
     private readonly sealer: Sealer,
-    private readonly usage: UsageLedger,
+    private readonly usage: QuotaLedger,
     private readonly audit: AuditSink,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
@@ -93,7 +93,7 @@ export class FileReplacements {
   private async fill(
     incoming: IncomingContent,
     request: ContentRequest,
-    content: AsyncIterable<Burst>,
+    content: AsyncIterable<ChunkBatch>,
     holds: Precondition,
   ): Promise<ActiveFile> {
     const summary = await this.incoming.write(incoming, content);

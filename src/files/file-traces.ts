@@ -1,13 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { SharedResources } from '../sharing';
-import { BlobRefs } from './blob-refs';
+import { BlobOwnership } from './blob-refs';
 
 /** What names a file or a blob besides the file's own row, and goes with it. Each may be repeated. */
 @Injectable()
 export class FileTraces {
   constructor(
     private readonly shared: SharedResources,
-    private readonly refs: BlobRefs,
+    private readonly refs: BlobOwnership,
   ) {}
 
   /** Grants and links: a file that nobody can have any more is shared with nobody. */

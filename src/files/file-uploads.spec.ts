@@ -212,7 +212,7 @@ describe('an upload', () => {
       yield await Promise.resolve(Buffer.from('before '));
       await rig.addUserKeyVersion(owner.userId);
       expect(await rig.owned.rewrap(owner.userId)).toBe(1);
-      expect(await rig.owned.reseal(owner.userId)).toBe(1);
+      expect(await rig.owned.reencrypt(owner.userId)).toBe(1);
       yield Buffer.from('after');
     }
     const view = await rig.upload(owner, 'a', rotated());
@@ -224,7 +224,7 @@ describe('an upload', () => {
     async function* erased(): AsyncGenerator<Buffer> {
       yield await Promise.resolve(Buffer.from('x'));
       await rig.userKeys.destroy(owner.userId);
-      await rig.owned.erase(owner.userId);
+      await rig.owned.eraseUser(owner.userId);
     }
     await expect(rig.upload(owner, 'a', erased())).rejects.toBeInstanceOf(DomainError);
     expect(await rig.isEmpty()).toBe(true);

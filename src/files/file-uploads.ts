@@ -1,7 +1,16 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
 import { FileSummary } from '../crypto';
-import { AuditIntent, AuditSink, Burst, DomainError, Principal, auditedAfterLook, failpoint, newId } from '../kernel';
+import {
+  AuditIntent,
+  AuditSink,
+  ChunkBatch,
+  DomainError,
+  Principal,
+  auditedAfterLook,
+  failpoint,
+  newId,
+} from '../kernel';
 import { ContentFacts } from './file-cipher';
 import { FileContents } from './file-contents';
 import { FileRemoval } from './file-removal';
@@ -9,7 +18,7 @@ import { FileView, viewOf } from './file-view';
 import { SizeLimits, checkSize, limited, whileAdmitted } from './limited';
 import { IfTaken, NewFiles, PendingFile } from './new-files';
 import { UploadRequest } from './upload-request';
-import { UsageLedger } from './usage-ledger';
+import { QuotaLedger } from './usage-ledger';
 
 /**
  * Upload, all or nothing: pending row, then the blob, durable, then the share of the quota, and only then the file under its name
@@ -20,7 +29,7 @@ export class FileUploads {
   constructor(
     private readonly newFiles: NewFiles,
     private readonly contents: FileContents,
-    private readonly usage: UsageLedger,
+    private readonly usage: QuotaLedger,
     private readonly removal: FileRemoval,
     private readonly audit: AuditSink,
     @Inject(CONFIG) private readonly config: Config,
@@ -34,7 +43,7 @@ export class FileUploads {
   upload(
     caller: Principal,
     request: UploadRequest,
-    content: AsyncIterable<Burst>,
+    content: AsyncIterable<ChunkBatch>,
     declaredBytes: number | undefined,
   ): Promise<FileView> {
     const fileId = newId();
@@ -63,7 +72,7 @@ export class FileUploads {
   private async fill(
     pending: PendingFile,
     { request, ifTaken }: { readonly request: UploadRequest; readonly ifTaken: IfTaken },
-    content: AsyncIterable<Burst>,
+    content: AsyncIterable<ChunkBatch>,
   ): Promise<FileView> {
     const { _id: fileId, owner_id: ownerId } = pending.row;
     const summary = await this.write(pending, content);
@@ -80,7 +89,7 @@ export class FileUploads {
     return viewOf(row, row.name_index === undefined ? null : request.name, facts);
   }
 
-  private async write({ row, key }: PendingFile, content: AsyncIterable<Burst>): Promise<FileSummary> {
+  private async write({ row, key }: PendingFile, content: AsyncIterable<ChunkBatch>): Promise<FileSummary> {
     const heartbeat = this.newFiles.keepAlive(row._id);
     try {
       return await this.contents.write(row, key, heartbeat.guard(content));

@@ -4,7 +4,7 @@ import {
   DomainError,
   ErrorCode,
   Principal,
-  StaleEnvelope,
+  StaleKeyVersionError,
   auditedAfterLook,
   isDomainError,
 } from '../kernel';
@@ -77,7 +77,7 @@ export class FileVerification {
         return await this.check(row);
       } catch (error) {
         if (isDomainError(error, 'file_not_found')) continue;
-        if (!(error instanceof StaleEnvelope)) throw error;
+        if (!(error instanceof StaleKeyVersionError)) throw error;
         if (tries === TRIES) return { bytes: 0, code: 'decryption_failed' };
       }
     }
@@ -90,7 +90,7 @@ export class FileVerification {
       return { bytes };
     } catch (error) {
       if (isDomainError(error, 'checksum_mismatch')) return { bytes: 0, code: 'decryption_failed' };
-      if (error instanceof StaleEnvelope || !isDomainError(error, 'decryption_failed')) throw error;
+      if (error instanceof StaleKeyVersionError || !isDomainError(error, 'decryption_failed')) throw error;
       return { bytes, code: error.code };
     }
   }

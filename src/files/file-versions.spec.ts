@@ -214,7 +214,7 @@ describe('earlier versions', () => {
   it('go with their owner', async () => {
     const { id } = await rig.upload(owner, 'a', 'first');
     await rig.replace(owner, id, 'second');
-    await rig.owned.erase(owner.userId);
+    await rig.owned.eraseUser(owner.userId);
     expect(await rig.isEmpty()).toBe(true);
   });
 
@@ -223,8 +223,8 @@ describe('earlier versions', () => {
     await rig.replace(owner, id, 'second');
     await rig.addUserKeyVersion(owner.userId);
     expect(await rig.owned.rewrap(owner.userId)).toBe(1);
-    expect(await rig.owned.reseal(owner.userId)).toBe(1);
-    expect(await rig.owned.countUnder(owner.userId, [1])).toEqual([0]);
+    expect(await rig.owned.reencrypt(owner.userId)).toBe(1);
+    expect(await rig.owned.countByKeyVersion(owner.userId, [1])).toEqual([0]);
     expect(await text(id, 1)).toBe('first');
     expect((await rig.versions.list(owner, id)).map(({ sha256: sum }) => sum)).toEqual([
       sha256('second').toString('hex'),
@@ -236,10 +236,10 @@ describe('earlier versions', () => {
     const { id } = await rig.upload(owner, 'a', 'first');
     await rig.addUserKeyVersion(owner.userId);
     await rig.replace(owner, id, 'second');
-    expect(await rig.owned.countUnder(owner.userId, [1])).not.toEqual([0]);
+    expect(await rig.owned.countByKeyVersion(owner.userId, [1])).not.toEqual([0]);
     await rig.owned.rewrap(owner.userId);
-    await rig.owned.reseal(owner.userId);
-    expect(await rig.owned.countUnder(owner.userId, [1])).toEqual([0]);
+    await rig.owned.reencrypt(owner.userId);
+    expect(await rig.owned.countByKeyVersion(owner.userId, [1])).toEqual([0]);
     expect([await text(id), await text(id, 1)]).toEqual(['second', 'first']);
   });
 

@@ -121,7 +121,7 @@ export const fileCollection = defineCollection<FileDoc>({
     wrap_version: 'number',
     seal_version: 'number',
   },
-  clear: [
+  plaintext: [
     'owner_id',
     'state',
     'version',
@@ -150,5 +150,5 @@ export const fileCollection = defineCollection<FileDoc>({
     wrap_version: { fields: ['owner_id', 'wrap_version'] },
     seal_version: { fields: ['owner_id', 'seal_version'] },
   },
-  forged: 'refuse',
+  tampered: 'refuse',
 });

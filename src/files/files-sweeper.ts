@@ -1,13 +1,13 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import { BlobStore } from '../blobs';
 import { Scheduler } from '../jobs';
-import { AuditAction, AuditSink, Clock, DAY, FirstFault, HOUR, MINUTE, SECOND, Unchanged } from '../kernel';
+import { AuditAction, AuditSink, Clock, DAY, ErrorCollector, HOUR, MINUTE, SECOND, Unchanged } from '../kernel';
 import { Collection, Store } from '../store';
-import { BlobRefs } from './blob-refs';
+import { BlobOwnership } from './blob-refs';
 import { FileRemoval } from './file-removal';
-import { FileWorker } from './file-worker';
+import { ProcessIdentity } from './file-worker';
 import { FileDoc, OtherContent, fileCollection, hasExpired, isPurged } from './file.collection';
-import { UsageLedger } from './usage-ledger';
+import { QuotaLedger } from './usage-ledger';
 
 /** Six heartbeats: an upload that this process saw silent for that long is dead, and one that is not finds its row gone and ends. */
 const DEAD_AFTER = 2 * MINUTE;
@@ -21,9 +21,9 @@ export class SweepTools {
   constructor(
     readonly blobs: BlobStore,
     readonly removal: FileRemoval,
-    readonly usage: UsageLedger,
-    readonly worker: FileWorker,
-    readonly refs: BlobRefs,
+    readonly usage: QuotaLedger,
+    readonly worker: ProcessIdentity,
+    readonly refs: BlobOwnership,
   ) {}
 }
 
@@ -51,12 +51,12 @@ export class FilesSweeper implements OnModuleInit {
 
   /** Within a minute of its time a file's key, blob and row are gone. */
   async sweep(): Promise<void> {
-    const faults = new FirstFault();
-    await faults.keep(() => this.sweepDead());
-    await faults.keep(() => this.sweepExpired());
-    await faults.keep(() => this.sweepTrash());
-    await faults.keep(() => this.tools.usage.prune(DEAD_AFTER));
-    faults.tell();
+    const faults = new ErrorCollector();
+    await faults.run(() => this.sweepDead());
+    await faults.run(() => this.sweepExpired());
+    await faults.run(() => this.sweepTrash());
+    await faults.run(() => this.tools.usage.prune(DEAD_AFTER));
+    faults.throwFirst();
   }
 
   /**
@@ -64,13 +64,12 @@ export class FilesSweeper implements OnModuleInit {
    * older than a day all the same: whoever started with the wrong database, or restored one, has that long to see it.
    */
   async sweepOrphans(): Promise<void> {
-    const faults = new FirstFault();
-    await faults.keep(async () => {
-      for await (const id of this.tools.blobs.list({ olderThanMs: DAY }))
-        await faults.keep(() => this.removeOrphan(id));
+    const faults = new ErrorCollector();
+    await faults.run(async () => {
+      for await (const id of this.tools.blobs.list({ olderThanMs: DAY })) await faults.run(() => this.removeOrphan(id));
     });
-    await faults.keep(() => this.tools.blobs.sweep(DAY));
-    faults.tell();
+    await faults.run(() => this.tools.blobs.sweep(DAY));
+    faults.throwFirst();
   }
 
   private async removeOrphan(id: string): Promise<void> {
@@ -117,7 +116,7 @@ export class FilesSweeper implements OnModuleInit {
    */
   private async sweepIndex(going: Going): Promise<void> {
     const { index, due, tidy } = going;
-    const faults = new FirstFault();
+    const faults = new ErrorCollector();
     for (let after: string | undefined; ;) {
       const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
       const page = await this.#files.list(index, [], options);
@@ -128,18 +127,18 @@ export class FilesSweeper implements OnModuleInit {
       if ((rows.length === 0 && tidy === undefined) || page.next === undefined) break;
       after = page.next;
     }
-    faults.tell();
+    faults.throwFirst();
   }
 
-  private async clear(rows: readonly FileDoc[], going: Going, faults: FirstFault): Promise<void> {
+  private async clear(rows: readonly FileDoc[], going: Going, faults: ErrorCollector): Promise<void> {
     const gone: FileDoc[] = [];
     const begin = async (row: FileDoc): Promise<void> => {
       if (going.tidy !== undefined && stays(row)) return going.tidy(row);
       const begun = row.state === 'deleting' ? row : await this.begin(row, going);
       if (begun !== undefined) gone.push(begun);
     };
-    await Promise.all(rows.map((row) => faults.keep(() => begin(row))));
-    await faults.keep(() => this.tools.removal.finish(...gone));
+    await Promise.all(rows.map((row) => faults.run(() => begin(row))));
+    await faults.run(() => this.tools.removal.finish(...gone));
   }
 
   /** With the intent durable first, where the log is to have it: those of rows that go at once are one commit. */

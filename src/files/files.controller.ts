@@ -19,7 +19,7 @@ import {
   VersionQueryDto,
 } from './files.dto';
 import { FilesService } from './files.service';
-import { DropBoxes, Sender, isSender } from './links/drop-boxes';
+import { UploadLinkRedemptions, Uploader, isUploader } from './links/drop-boxes';
 import { UPLOAD_FORM } from './upload-form';
 
 const PATH = '/files';
@@ -32,7 +32,7 @@ export class FilesController {
     private readonly files: FilesService,
     private readonly listing: FileListing,
     private readonly uploads: FileUploads,
-    private readonly dropBoxes: DropBoxes,
+    private readonly dropBoxes: UploadLinkRedemptions,
     private readonly deletion: FileDeletion,
     private readonly paging: Paging,
   ) {}
@@ -60,7 +60,7 @@ export class FilesController {
   ): Promise<FileDto | DroppedFileDto> {
     const upload = await openUpload(request.raw, query, this.uploads.largest(caller));
     try {
-      if (isSender(caller)) return await this.receive(caller, upload);
+      if (isUploader(caller)) return await this.receive(caller, upload);
       const file = await this.uploads.upload(caller, upload.request, upload.content, upload.declaredBytes);
       reply.header('location', `${PATH}/${file.id}`);
       return tagged(reply, file);
@@ -70,7 +70,10 @@ export class FilesController {
   }
 
   /** A taken name, and all else that the owner has, is never told to a sender. */
-  private async receive(sender: Sender, { request, content, declaredBytes }: IncomingUpload): Promise<DroppedFileDto> {
+  private async receive(
+    sender: Uploader,
+    { request, content, declaredBytes }: IncomingUpload,
+  ): Promise<DroppedFileDto> {
     const { size, sha256 } = await this.dropBoxes.receive(sender, request, content, declaredBytes);
     return { size, sha256 };
   }

@@ -2,7 +2,7 @@ import { Module, OnApplicationShutdown } from '@nestjs/common';
 import { FileMessages } from '../crypto';
 import { QuotaModule } from '../quota';
 import { SharingModule } from '../sharing';
-import { BlobRefs } from './blob-refs';
+import { BlobOwnership } from './blob-refs';
 import { ContentCheck } from './content-check';
 import { FileAccess } from './file-access';
 import { FileChanges } from './file-changes';
@@ -21,19 +21,19 @@ import { FileUploads } from './file-uploads';
 import { FileVerification } from './file-verification';
 import { FileVersions } from './file-versions';
 import { FileVersionsController } from './file-versions.controller';
-import { FileWorker } from './file-worker';
+import { ProcessIdentity } from './file-worker';
 import { FilesController } from './files.controller';
 import { FilesService } from './files.service';
 import { FilesSweeper, SweepTools } from './files-sweeper';
 import { IncomingContents } from './incoming-contents';
-import { DropBoxes } from './links/drop-boxes';
+import { UploadLinkRedemptions } from './links/drop-boxes';
 import { FileLinks } from './links/file-links';
 import { FileLinksController } from './links/file-links.controller';
 import { LinkContentController } from './links/link-content.controller';
 import { LinkPageController } from './links/link-page.controller';
 import { UploadLinksController } from './links/upload-links.controller';
 import { NewFiles } from './new-files';
-import { OwnedFiles } from './owned-files';
+import { FilesUserData } from './owned-files';
 import { ReceivedFiles } from './received-files';
 import { ReceivedGrantsController } from './received-grants.controller';
 import { FileScrubber } from './scrub/file-scrubber';
@@ -42,7 +42,7 @@ import { ScrubSchedule } from './scrub/scrub-schedule';
 import { Scrubs } from './scrub/scrubs';
 import { ScrubsController } from './scrub/scrubs.controller';
 import * as uploads from './uploads';
-import { UsageLedger } from './usage-ledger';
+import { QuotaLedger } from './usage-ledger';
 
 @Module({
   imports: [QuotaModule, SharingModule],
@@ -62,9 +62,9 @@ import { UsageLedger } from './usage-ledger';
   ],
   providers: [
     { provide: FileMessages, useFactory: () => new FileMessages() },
-    BlobRefs,
+    BlobOwnership,
     ContentCheck,
-    DropBoxes,
+    UploadLinkRedemptions,
     FileAccess,
     FileChanges,
     FileContents,
@@ -80,21 +80,21 @@ import { UsageLedger } from './usage-ledger';
     FileUploads,
     FileVerification,
     FileVersions,
-    FileWorker,
+    ProcessIdentity,
     FilesService,
     FilesSweeper,
     IncomingContents,
     NewFiles,
     SweepTools,
-    OwnedFiles,
+    FilesUserData,
     ReceivedFiles,
     ScrubJob,
     ScrubSchedule,
     Scrubs,
-    UsageLedger,
+    QuotaLedger,
     ...uploads.UPLOAD_PROVIDERS,
   ],
-  exports: [OwnedFiles, uploads.OwnedUploads],
+  exports: [FilesUserData, uploads.UploadsUserData],
 })
 export class FilesModule implements OnApplicationShutdown {
   constructor(private readonly messages: FileMessages) {}

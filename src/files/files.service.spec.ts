@@ -327,9 +327,9 @@ describe('files under a new version of their owner’s key', () => {
     for (let n = 0; n < 5; n += 1) made.push(await rig.upload(owner, `file-${n}`, `content ${n}`));
     await rig.addUserKeyVersion(owner.userId);
     expect(await rig.owned.rewrap(owner.userId)).toBe(5);
-    expect(await rig.owned.reseal(owner.userId)).toBe(5);
+    expect(await rig.owned.reencrypt(owner.userId)).toBe(5);
     expect(await rig.owned.rewrap(owner.userId)).toBe(0);
-    expect(await rig.owned.reseal(owner.userId)).toBe(0);
+    expect(await rig.owned.reencrypt(owner.userId)).toBe(0);
     const rows = (await rig.allRows()).filter((row) => row.owner_id === owner.userId);
     expect(rows.map((row) => [row.wrap_version, row.seal_version])).toEqual(Array(5).fill([2, 2]));
     expect((await list(10)).files).toEqual(made);
@@ -366,8 +366,8 @@ describe('files of an account that ends', () => {
     for (let n = 0; n < 5; n += 1) await rig.upload(owner, `file-${n}`, 'x');
     const before = (await rig.blobIds()).length;
     await rig.userKeys.destroy(owner.userId);
-    expect(await rig.owned.erase(owner.userId)).toBe(5);
-    expect(await rig.owned.erase(owner.userId)).toBe(0);
+    expect(await rig.owned.eraseUser(owner.userId)).toBe(5);
+    expect(await rig.owned.eraseUser(owner.userId)).toBe(0);
     expect((await rig.allRows()).filter((row) => row.owner_id === owner.userId)).toEqual([]);
     expect((await rig.blobIds()).length).toBe(before - 5);
     expect(await rig.usageOf(owner.userId)).toBeUndefined();

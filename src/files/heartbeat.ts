@@ -1,16 +1,17 @@
-import { Burst, DomainError, SECOND } from '../kernel';
+import { ChunkBatch, DomainError, SECOND } from '../kernel';
 import { Collection, update } from '../store';
 import { FileDoc } from './file.collection';
 
 const INTERVAL = 20 * SECOND;
 
 /** The row with a sign of life of one content; undefined where nobody waits for that any more. */
-export type Touch = (row: FileDoc, now: number) => FileDoc | undefined;
+export type KeepaliveTouch = (row: FileDoc, now: number) => FileDoc | undefined;
 
-const touchPending: Touch = (row, now) => (row.state === 'pending' ? { ...row, heartbeat_at: now } : undefined);
+const touchPending: KeepaliveTouch = (row, now) =>
+  row.state === 'pending' ? { ...row, heartbeat_at: now } : undefined;
 
 /** Keeps an upload alive while its content comes: the sweeper removes those that nobody keeps. */
-export class Heartbeat {
+export class Keepalive {
   #lost: DomainError | undefined;
   readonly #timer: NodeJS.Timeout;
 
@@ -18,14 +19,14 @@ export class Heartbeat {
     private readonly files: Collection<FileDoc>,
     private readonly fileId: string,
     private readonly now: () => number,
-    private readonly touch: Touch = touchPending,
+    private readonly touch: KeepaliveTouch = touchPending,
   ) {
     this.#timer = setInterval(() => void this.beat(), INTERVAL);
     this.#timer.unref();
   }
 
   /** Passes the bursts on, and ends them as soon as the upload has been given up by others: nobody would see what comes after. */
-  async *guard(content: AsyncIterable<Burst>): AsyncGenerator<Burst, void> {
+  async *guard(content: AsyncIterable<ChunkBatch>): AsyncGenerator<ChunkBatch, void> {
     for await (const burst of content) {
       if (this.#lost !== undefined) throw this.#lost;
       yield burst;

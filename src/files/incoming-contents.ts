@@ -1,15 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { FileSummary } from '../crypto';
-import { Burst, Clock, DomainError, SecretBytes, failpoint } from '../kernel';
+import { ChunkBatch, Clock, DomainError, SecretBytes, failpoint } from '../kernel';
 import { OwnerKeys, Sealer } from '../keys/user';
-import { Collection, Store, untilHeld } from '../store';
-import { BlobRefs } from './blob-refs';
+import { Collection, Store, retryOnConflict } from '../store';
+import { BlobOwnership } from './blob-refs';
 import { MAX_INCOMING, Stamp, droppedIn, incomingIn, namesBlob, touched, withIncoming } from './content-versions';
 import { fileNotFound, newFileKey } from './file-cipher';
 import { FileContents } from './file-contents';
 import { FileRemoval } from './file-removal';
 import { ActiveFile, FileDoc, OtherContent, fileCollection, isVisible } from './file.collection';
-import { Heartbeat, Touch, uploadGone } from './heartbeat';
+import { Keepalive, KeepaliveTouch, uploadGone } from './heartbeat';
 import { newBlobId } from './new-files';
 
 /** What is to come into a file: a new version, or (`rekeyed`) the content of a version once more, under another file key. */
@@ -45,7 +45,7 @@ export class IncomingContents {
     store: Store,
     private readonly sealer: Sealer,
     private readonly contents: FileContents,
-    private readonly refs: BlobRefs,
+    private readonly refs: BlobOwnership,
     private readonly removal: FileRemoval,
     private readonly clock: Clock,
   ) {
@@ -60,7 +60,7 @@ export class IncomingContents {
     fileId: string,
     plan: (keys: OwnerKeys, row: ActiveFile) => PlannedContent | undefined,
   ): Promise<IncomingContent | undefined> {
-    const { incoming } = await untilHeld(() => this.tryOpen(fileId, plan));
+    const { incoming } = await retryOnConflict(() => this.tryOpen(fileId, plan));
     if (incoming === undefined) return undefined;
     failpoint('file.incoming');
     try {
@@ -73,10 +73,10 @@ export class IncomingContents {
   }
 
   /** Encrypts the content into its blob, and says meanwhile that it still comes. Resolves when the blob is durable. Destroys the key. */
-  async write(incoming: IncomingContent, content: AsyncIterable<Burst>): Promise<FileSummary> {
+  async write(incoming: IncomingContent, content: AsyncIterable<ChunkBatch>): Promise<FileSummary> {
     const { fileId, ownerId, version, blobId, key } = incoming;
-    const touch: Touch = (row, now) => touched(row, blobId, now);
-    const heartbeat = new Heartbeat(this.#files, fileId, () => this.clock.now(), touch);
+    const touch: KeepaliveTouch = (row, now) => touched(row, blobId, now);
+    const heartbeat = new Keepalive(this.#files, fileId, () => this.clock.now(), touch);
     try {
       const place = { _id: fileId, owner_id: ownerId, version, blob_id: blobId };
       return await this.contents.write(place, key, heartbeat.guard(content));
@@ -90,7 +90,7 @@ export class IncomingContents {
    * @throws DomainError `file_not_found` (removed meanwhile), `conflict`; what `change` throws.
    */
   async swap(incoming: IncomingContent, change: Swap): Promise<ActiveFile | undefined> {
-    const { before, after } = await untilHeld(() => this.trySwap(incoming, change));
+    const { before, after } = await retryOnConflict(() => this.trySwap(incoming, change));
     failpoint('file.swapped');
     if (after === undefined) return undefined;
     const dropped = droppedIn(after).filter(({ blob_id }) => !droppedIn(before).some((old) => old.blob_id === blob_id));

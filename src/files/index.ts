@@ -1,3 +1,3 @@
 export { FilesModule } from './files.module';
-export { OwnedFiles } from './owned-files';
-export { OwnedUploads } from './uploads';
+export { FilesUserData } from './owned-files';
+export { UploadsUserData } from './uploads';

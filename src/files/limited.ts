@@ -1,4 +1,4 @@
-import { Burst, DomainError, Principal, bytesIn } from '../kernel';
+import { ChunkBatch, DomainError, Principal, bytesIn } from '../kernel';
 import { quotaExceeded } from '../quota';
 
 export interface SizeLimits {
@@ -16,7 +16,10 @@ export function checkSize(bytes: number, limits: SizeLimits): void {
 }
 
 /** A content, counted: what is beyond a limit is not read. */
-export async function* limited(content: AsyncIterable<Burst>, limits: SizeLimits): AsyncGenerator<Burst, void> {
+export async function* limited(
+  content: AsyncIterable<ChunkBatch>,
+  limits: SizeLimits,
+): AsyncGenerator<ChunkBatch, void> {
   let bytes = 0;
   for await (const burst of content) {
     bytes += bytesIn(burst);
@@ -31,8 +34,8 @@ export async function* limited(content: AsyncIterable<Burst>, limits: SizeLimits
  */
 export async function* whileAdmitted(
   { requireStillAdmitted }: Principal,
-  content: AsyncIterable<Burst>,
-): AsyncGenerator<Burst, void> {
+  content: AsyncIterable<ChunkBatch>,
+): AsyncGenerator<ChunkBatch, void> {
   yield* content;
   await requireStillAdmitted?.();
 }

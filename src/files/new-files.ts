@@ -5,9 +5,9 @@ import { OwnerKeys, Sealer } from '../keys/user';
 import { Collection, DuplicateKey, Store, update } from '../store';
 import { ContentFacts, newFileKey, sealFacts, sealName, wrapFileKey } from './file-cipher';
 import { FileRemoval } from './file-removal';
-import { FileWorker } from './file-worker';
+import { ProcessIdentity } from './file-worker';
 import { ActiveFile, FileDoc, fileCollection, hasExpired } from './file.collection';
-import { Heartbeat, uploadGone } from './heartbeat';
+import { Keepalive, uploadGone } from './heartbeat';
 import { UploadRequest } from './upload-request';
 
 /** A row that waits for its content, and the key to encrypt that with. */
@@ -50,7 +50,7 @@ export class NewFiles {
     store: Store,
     private readonly sealer: Sealer,
     private readonly removal: FileRemoval,
-    private readonly worker: FileWorker,
+    private readonly worker: ProcessIdentity,
     private readonly clock: Clock,
   ) {
     this.#files = store.collection(fileCollection);
@@ -108,8 +108,8 @@ export class NewFiles {
   }
 
   /** Says that the upload lives, until the caller stops it. */
-  keepAlive(fileId: string): Heartbeat {
-    return new Heartbeat(this.#files, fileId, () => this.clock.now());
+  keepAlive(fileId: string): Keepalive {
+    return new Keepalive(this.#files, fileId, () => this.clock.now());
   }
 
   /** Makes the file visible under its name. @throws DomainError `file_exists`, `conflict` (the upload was given up meanwhile). */

@@ -1,15 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import { AuditSink, UserOwned } from '../kernel';
+import { AuditSink, UserDataHandler } from '../kernel';
 import { Renewal, Sealer, renewRows, valuesUnder } from '../keys/user';
-import { Collection, Store, takeEvery } from '../store';
+import { Collection, Store, drain } from '../store';
 import { resealed, rewrapped } from './file-cipher';
 import { FileRemoval } from './file-removal';
 import { FileDoc, fileCollection } from './file.collection';
-import { UsageLedger } from './usage-ledger';
+import { QuotaLedger } from './usage-ledger';
 
 /** What happens to a user's files when the user's key changes or the account goes. Blobs are never rewritten: their keys are. */
 @Injectable()
-export class OwnedFiles implements UserOwned {
+export class FilesUserData implements UserDataHandler {
   readonly name = 'files';
   readonly #files: Collection<FileDoc>;
 
@@ -17,7 +17,7 @@ export class OwnedFiles implements UserOwned {
     store: Store,
     private readonly sealer: Sealer,
     private readonly removal: FileRemoval,
-    private readonly usage: UsageLedger,
+    private readonly usage: QuotaLedger,
     private readonly audit: AuditSink,
   ) {
     this.#files = store.collection(fileCollection);
@@ -27,11 +27,11 @@ export class OwnedFiles implements UserOwned {
     return this.renewAll(userId, 'wrap_version', rewrapped);
   }
 
-  reseal(userId: string): Promise<number> {
+  reencrypt(userId: string): Promise<number> {
     return this.renewAll(userId, 'seal_version', resealed);
   }
 
-  countUnder(userId: string, versions: readonly number[]): Promise<readonly number[]> {
+  countByKeyVersion(userId: string, versions: readonly number[]): Promise<readonly number[]> {
     return valuesUnder(userId, versions, {
       rows: this.#files,
       index: 'wrap_version',
@@ -44,8 +44,8 @@ export class OwnedFiles implements UserOwned {
   }
 
   /** Needs no key: it works after the user's key has been destroyed as well. Uploads under way lose their rows and end. */
-  async erase(userId: string): Promise<number> {
-    const erased = await takeEvery(this.#files, 'owner', [userId], {
+  async eraseUser(userId: string): Promise<number> {
+    const erased = await drain(this.#files, 'owner', [userId], {
       row: async (row) => {
         await this.removal.finish((await this.removal.begin(row._id, () => true)) ?? row);
         return 1;

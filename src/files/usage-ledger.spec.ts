@@ -4,7 +4,7 @@ import { type FilesRig, openFilesRig } from '../../test/support/files-rig';
 import { Collection } from '../store';
 import { usageParts } from '../../test/support/usage';
 import { type FileUsageDoc, fileUsageCollection, GatheredChanges } from '../quota';
-import { UsageLedger } from './usage-ledger';
+import { QuotaLedger } from './usage-ledger';
 
 const BYTES = 9;
 
@@ -66,7 +66,7 @@ describe('the sum of what an owner has', () => {
     gate = new Gate();
     const upload = rig.upload(owner, 'late', 'x');
     await gate.isReached;
-    await rig.owned.erase(owner.userId);
+    await rig.owned.eraseUser(owner.userId);
     gate.opened();
     await expect(upload).rejects.toMatchObject({ code: 'conflict' });
     expect(await rig.usageOf(owner.userId)).toBeUndefined();
@@ -78,10 +78,10 @@ describe('the sum of what an owner has', () => {
       const someone = await rig.newOwner();
       const upload = rig.upload(someone, 'racing', 'x').catch(() => undefined);
       for (let turn = 0; turn < round; turn += 1) await new Promise(setImmediate);
-      await rig.owned.erase(someone.userId);
+      await rig.owned.eraseUser(someone.userId);
       await upload;
       // As the erase of an account does: until a pass finds nothing.
-      while ((await rig.owned.erase(someone.userId)) > 0);
+      while ((await rig.owned.eraseUser(someone.userId)) > 0);
       expect(await rig.usageOf(someone.userId)).toBeUndefined();
     }
   });
@@ -156,7 +156,7 @@ describe('the sum of what an owner has', () => {
   it('is looked for anew where another process gave it back between the look and the write', async () => {
     await rig.upload(owner, 'kept', 'x'.repeat(20));
     const { id } = await rig.upload(owner, 'going', 'x'.repeat(BYTES));
-    const other = new UsageLedger(rig.store, rig.clock, ...usageParts(rig.store));
+    const other = new QuotaLedger(rig.store, rig.clock, ...usageParts(rig.store));
     let looks = 0;
     await rig.usage.releaseFound(owner.userId, async () => {
       looks += 1;

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, FirstFault, Unchanged } from '../kernel';
+import { Clock, ErrorCollector, Unchanged } from '../kernel';
 import { FileUsageDoc, GatheredChanges, OwnerUsage, RecordUsage, UsageMark, isEmptyUsage, takenOf } from '../quota';
-import { Collection, Store, everyRow } from '../store';
+import { Collection, Store, scanRows } from '../store';
 import { awaits, restOf } from './content-versions';
 import { FileDoc, fileCollection } from './file.collection';
 import { uploadGone } from './heartbeat';
@@ -21,7 +21,7 @@ export interface Share {
  * change that finds its mark has been made before. `settleAdded` and `settle` drop the mark once the file is at rest, and `prune` does so for processes that died.
  */
 @Injectable()
-export class UsageLedger {
+export class QuotaLedger {
   readonly #usage: Collection<FileUsageDoc>;
   readonly #files: Collection<FileDoc>;
   readonly #changes: GatheredChanges<FileUsageDoc>;
@@ -105,19 +105,19 @@ export class UsageLedger {
 
   /** Brings marks that this process has seen unchanged for `ms` to their end where the file is at rest, past those where that fails. For the sweeper. */
   async prune(ms: number): Promise<void> {
-    const faults = new FirstFault();
+    const faults = new ErrorCollector();
     const looked = new Set<string>();
     const isOld = (ownerId: string, name: string, { change, at }: UsageMark): boolean => {
       const id = `${ownerId} ${name}`;
       looked.add(id);
       return this.#watch.ms(id, `${change} ${at}`) >= ms;
     };
-    for await (const { _id: ownerId, marks } of everyRow(this.#usage, 'marked', [])) {
+    for await (const { _id: ownerId, marks } of scanRows(this.#usage, 'marked', [])) {
       const old = Object.entries(marks).filter(([name, mark]) => isOld(ownerId, name, mark));
-      for (const [name] of old) await faults.keep(() => this.pruneMark(ownerId, name));
+      for (const [name] of old) await faults.run(() => this.pruneMark(ownerId, name));
     }
     this.#watch.keepOnly(looked);
-    faults.tell();
+    faults.throwFirst();
   }
 
   /** For the end of an account. */

@@ -1,13 +1,13 @@
 import { startActor } from '../../test/support/actors';
-import { type OpenStore, openSealedStore, temporarySealedStore } from '../../test/support/sealed-store';
+import { type OpenStore, openAuthenticatedStore, temporaryAuthenticatedStore } from '../../test/support/sealed-store';
 import { usageParts } from '../../test/support/usage';
 import { SystemClock, newId } from '../kernel';
 import { fileUsageCollection } from '../quota';
-import { UsageLedger } from './usage-ledger';
+import { QuotaLedger } from './usage-ledger';
 
 let open: OpenStore;
 beforeEach(async () => {
-  open = await temporarySealedStore();
+  open = await temporaryAuthenticatedStore();
 });
 afterEach(() => open.close());
 
@@ -26,8 +26,8 @@ describe('the sum of an owner', () => {
   it('refuses no upload of a process for the others, and none of them passes the quota', async () => {
     const owner = newId();
     await rows().insert({ _id: owner, bytes: 100, marks: {} });
-    const ledgers = [open.store, openSealedStore(open.folder).store].map(
-      (store) => new UsageLedger(store, new SystemClock(), ...usageParts(store, { userQuota: 400 })),
+    const ledgers = [open.store, openAuthenticatedStore(open.folder).store].map(
+      (store) => new QuotaLedger(store, new SystemClock(), ...usageParts(store, { userQuota: 400 })),
     );
     const outcomes = await Promise.allSettled(
       Array.from({ length: 400 }, (_, at) => ledgers[at % 2]!.add(owner, `f${at}`, 1)),

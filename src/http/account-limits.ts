@@ -1,5 +1,5 @@
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
-import { HttpRefusal } from './refusal';
+import { HttpError } from './refusal';
 
 /** Costly routes of one account. */
 export type CostlyName = 'read-through' | 'password-links' | 'rotations';
@@ -53,9 +53,9 @@ export class AccountLimits {
   }
 }
 
-function limited(name: CostlyName, { wait, left }: { readonly wait: number; readonly left: number }): HttpRefusal {
+function limited(name: CostlyName, { wait, left }: { readonly wait: number; readonly left: number }): HttpError {
   const options = { detail: 'Too many such requests of this account.', retryAfterSeconds: wait };
-  return new HttpRefusal('rate_limited', options, {
+  return new HttpError('rate_limited', options, {
     'ratelimit-policy': `"${name}";q=${LIMITS[name].perMinute};w=${WINDOW_SECONDS}`,
     ratelimit: `"${name}";r=${left};t=${wait}`,
   });

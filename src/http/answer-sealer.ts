@@ -2,7 +2,7 @@
  * Seals kept answers under the user's own key, so that erasing the key erases them. Implemented in app.module over the Sealer, which
  * http/ does not know. `id` is the row that the answer belongs to and is bound to it.
  */
-export abstract class AnswerSealer {
+export abstract class ResponseSealer {
   abstract seal(userId: string, id: string, answer: string): Promise<string>;
   /** @throws DomainError `decryption_failed`, `kms_unavailable`, `not_found` */
   abstract open(userId: string, id: string, sealed: string): Promise<string>;

@@ -17,7 +17,7 @@ import { RouteTable, pathOf } from './route-table';
  * makes the service take in a body that it will refuse.
  */
 @Injectable()
-export class Gate {
+export class RequestGuard {
   constructor(
     private readonly routes: RouteTable,
     private readonly limits: RateLimits,
@@ -28,7 +28,7 @@ export class Gate {
   ) {}
 
   /** Lets the request pass, or throws the DomainError that refuses it. */
-  async admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  async authorize(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     checkHost(request.raw);
     const policy = policyOf(request.routeOptions.config);
     if (request.is404 || policy === undefined) {
@@ -40,7 +40,7 @@ export class Gate {
     if (policy.rateLimit !== undefined) await this.limits.take(policy.rateLimit, request.ip);
     const principal = await this.identify(policy, request);
     if (principal === undefined) return;
-    this.authorize(policy, principal);
+    this.requirePolicy(policy, principal);
     setPrincipal(request, policy.body === 'stream' ? this.asLongAsAdmitted(principal) : principal);
     if (policy.costly === undefined) return;
     const release = await this.limits.takeCostly(policy.costly, principal.userId);
@@ -99,7 +99,7 @@ export class Gate {
     }
   }
 
-  private authorize(policy: RoutePolicy, principal: Principal): void {
+  private requirePolicy(policy: RoutePolicy, principal: Principal): void {
     if (policy.access === 'administrator' && principal.role !== 'administrator') {
       throw new DomainError('permission_denied', { detail: 'Only an administrator may do this.' });
     }

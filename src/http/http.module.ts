@@ -1,15 +1,15 @@
 import { Global, Module } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE, HttpAdapterHost } from '@nestjs/core';
 import { DocsController } from './docs.controller';
-import { Gate } from './gate';
+import { RequestGuard } from './gate';
 import { Idempotency } from './idempotency';
 import { Lifecycle } from './lifecycle';
 import { OpenApi } from './openapi/openapi';
-import { OwnedAnswers } from './owned-answers';
+import { ResponsesUserData } from './owned-answers';
 import { Paging } from './paging';
 import { ProblemFilter } from './problem.filter';
 import { RateLimits } from './rate-limits';
-import { RereadInterceptor } from './reread.interceptor';
+import { RetryOnStaleKeyInterceptor } from './reread.interceptor';
 import { RouteTable } from './route-table';
 import { routesOf } from './server';
 import { InputPipe } from './validation';
@@ -26,17 +26,17 @@ const routeTable = {
   controllers: [DocsController],
   providers: [
     routeTable,
-    Gate,
+    RequestGuard,
     Idempotency,
     Lifecycle,
     OpenApi,
-    OwnedAnswers,
+    ResponsesUserData,
     Paging,
     RateLimits,
     { provide: APP_FILTER, useClass: ProblemFilter },
-    { provide: APP_INTERCEPTOR, useClass: RereadInterceptor },
+    { provide: APP_INTERCEPTOR, useClass: RetryOnStaleKeyInterceptor },
     { provide: APP_PIPE, useClass: InputPipe },
   ],
-  exports: [Idempotency, Lifecycle, OpenApi, OwnedAnswers, Paging, RouteTable],
+  exports: [Idempotency, Lifecycle, OpenApi, ResponsesUserData, Paging, RouteTable],
 })
 export class HttpModule {}

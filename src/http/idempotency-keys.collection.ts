@@ -23,9 +23,9 @@ export const idempotencyKeyCollection = defineCollection<IdempotencyKeyDoc>({
     answer: 'string',
     expires_at: 'time',
   },
-  clear: ['user_id', 'state', 'claimed_until', 'expires_at'],
+  plaintext: ['user_id', 'state', 'claimed_until', 'expires_at'],
   indexes: { user: { fields: ['user_id'] } },
   expiry: 'expires_at',
   reusesIds: true,
-  forged: 'absent',
+  tampered: 'absent',
 });

@@ -3,7 +3,7 @@ import { FastifyReply, FastifyRequest } from 'fastify';
 import { Observable, from, lastValueFrom } from 'rxjs';
 import { Principal } from '../kernel';
 import { principalOf } from './caller';
-import { Idempotency, KeptAnswer, KeyedRequest } from './idempotency';
+import { Idempotency, KeptResponse, KeyedRequest } from './idempotency';
 import { IdempotencyKeyDoc } from './idempotency-keys.collection';
 import { RoutePolicy } from './policy';
 import { policyOf } from './route-config';
@@ -62,7 +62,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
   }
 }
 
-function replay(answer: KeptAnswer, reply: FastifyReply): unknown {
+function replay(answer: KeptResponse, reply: FastifyReply): unknown {
   void reply.code(answer.status).headers(answer.headers);
   return answer.body === '' ? undefined : (JSON.parse(answer.body) as unknown);
 }

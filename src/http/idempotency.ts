@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { encodeContext, hkdf, hmacSha256 } from '../crypto';
 import { Clock, DAY, DomainError, MINUTE, SystemSecrets } from '../kernel';
 import { Collection, DuplicateKey, Store } from '../store/collection';
-import { AnswerSealer } from './answer-sealer';
+import { ResponseSealer } from './answer-sealer';
 import { IdempotencyKeyDoc, idempotencyKeyCollection } from './idempotency-keys.collection';
 
 export interface KeyedRequest {
@@ -14,7 +14,7 @@ export interface KeyedRequest {
   readonly body: unknown;
 }
 
-export interface KeptAnswer {
+export interface KeptResponse {
   readonly status: number;
   /** `location` and `etag`, where the first answer had them. */
   readonly headers: Readonly<Record<string, string>>;
@@ -24,7 +24,8 @@ export interface KeptAnswer {
 
 /** What to do with a request: run it and then `keep` or `release`, or give an answer again. */
 export type Claim =
-  { readonly kind: 'run'; readonly row: IdempotencyKeyDoc } | { readonly kind: 'replay'; readonly answer: KeptAnswer };
+  | { readonly kind: 'run'; readonly row: IdempotencyKeyDoc }
+  | { readonly kind: 'replay'; readonly answer: KeptResponse };
 
 const KEPT = DAY;
 const CLAIM = MINUTE;
@@ -42,7 +43,7 @@ export class Idempotency {
   constructor(
     store: Store,
     private readonly secrets: SystemSecrets,
-    private readonly sealer: AnswerSealer,
+    private readonly sealer: ResponseSealer,
     private readonly clock: Clock,
   ) {
     this.#rows = store.collection(idempotencyKeyCollection);
@@ -62,7 +63,7 @@ export class Idempotency {
   }
 
   /** Keeps the answer for replays. `undefined`: the act is done and its answer held a secret that is shown once. */
-  async keep(row: IdempotencyKeyDoc, answer: KeptAnswer | undefined): Promise<void> {
+  async keep(row: IdempotencyKeyDoc, answer: KeptResponse | undefined): Promise<void> {
     for (let claim: IdempotencyKeyDoc | undefined = row; claim !== undefined; claim = await this.sameClaim(row)) {
       const sealed: string | undefined =
         answer && (await this.sealer.seal(row.user_id, row._id, JSON.stringify(answer)));
@@ -102,12 +103,12 @@ export class Idempotency {
     return { kind: 'run', row: taken };
   }
 
-  private async answerOf({ user_id, _id, answer }: IdempotencyKeyDoc): Promise<KeptAnswer> {
+  private async answerOf({ user_id, _id, answer }: IdempotencyKeyDoc): Promise<KeptResponse> {
     if (answer === undefined) {
       const detail = 'The request was done. Its answer held a secret that is shown once and is not given again.';
       throw new DomainError('conflict', { detail });
     }
-    return JSON.parse(await this.sealer.open(user_id, _id, answer)) as KeptAnswer;
+    return JSON.parse(await this.sealer.open(user_id, _id, answer)) as KeptResponse;
   }
 
   private freshRow(request: KeyedRequest): Omit<IdempotencyKeyDoc, 'rev'> {

@@ -5,7 +5,7 @@ import { CONFIG, Config } from '../config/config';
 import { Metrics } from '../observability';
 import { installBodyParsers } from './body';
 import { BodyMemory } from './body-memory';
-import { Gate } from './gate';
+import { RequestGuard } from './gate';
 import { Lifecycle } from './lifecycle';
 import { OpenApi } from './openapi/openapi';
 import { RequestHooks, installRequestHooks } from './request-hooks';
@@ -25,7 +25,7 @@ export function installHttp(app: NestFastifyApplication, tuning: HttpTuning = {}
   const fastify = app.getHttpAdapter().getInstance();
   const hooks: RequestHooks = {
     http: app.get<Config>(CONFIG).http,
-    gate: app.get(Gate),
+    gate: app.get(RequestGuard),
     lifecycle: app.get(Lifecycle),
     metrics: app.get(Metrics),
   };

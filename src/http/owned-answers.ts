@@ -1,20 +1,20 @@
 import { Injectable } from '@nestjs/common';
 import { envelopeVersion } from '../crypto';
-import { ciphertext, isDomainError, UserOwned } from '../kernel';
+import { ciphertext, isDomainError, UserDataHandler } from '../kernel';
 import { Collection, Store } from '../store/collection';
-import { everyRow, everyScanned } from '../store/every-row';
-import { AnswerSealer } from './answer-sealer';
+import { scanRows, scanPages } from '../store/every-row';
+import { ResponseSealer } from './answer-sealer';
 import { IdempotencyKeyDoc, idempotencyKeyCollection } from './idempotency-keys.collection';
 
 /** What happens to the answers kept for replays when the user's key changes or the account goes. */
 @Injectable()
-export class OwnedAnswers implements UserOwned {
+export class ResponsesUserData implements UserDataHandler {
   readonly name = 'kept-answers';
   readonly #rows: Collection<IdempotencyKeyDoc>;
 
   constructor(
     store: Store,
-    private readonly sealer: AnswerSealer,
+    private readonly sealer: ResponseSealer,
   ) {
     this.#rows = store.collection(idempotencyKeyCollection);
   }
@@ -28,7 +28,7 @@ export class OwnedAnswers implements UserOwned {
    * Rows are read before the key row, and replaced only as they were read. A claim without an answer is stored again as it is: whoever is
    * about to keep one, sealed under the former version, does not hold the compare-and-set and seals again.
    */
-  async reseal(userId: string): Promise<number> {
+  async reencrypt(userId: string): Promise<number> {
     let resealed = 0;
     for await (const row of this.rowsOf(userId)) {
       if (row.answer === undefined) await this.#rows.replace(row);
@@ -38,16 +38,16 @@ export class OwnedAnswers implements UserOwned {
   }
 
   /** One that does not hold its seal is no answer to anybody, and keeps no version. */
-  async countUnder(userId: string, versions: readonly number[]): Promise<readonly number[]> {
+  async countByKeyVersion(userId: string, versions: readonly number[]): Promise<readonly number[]> {
     const counts = versions.map(() => 0);
-    for await (const { answer } of everyScanned(this.#rows, 'user', [userId])) {
+    for await (const { answer } of scanPages(this.#rows, 'user', [userId])) {
       const at = versions.indexOf(versionIn(answer));
       if (at >= 0) counts[at] = (counts[at] ?? 0) + 1;
     }
     return counts;
   }
 
-  async erase(userId: string): Promise<number> {
+  async eraseUser(userId: string): Promise<number> {
     let erased = 0;
     for await (const row of this.rowsOf(userId)) erased += (await this.#rows.remove(row._id)) ? 1 : 0;
     return erased;
@@ -64,7 +64,7 @@ export class OwnedAnswers implements UserOwned {
   }
 
   private rowsOf(userId: string): AsyncGenerator<IdempotencyKeyDoc> {
-    return everyRow(this.#rows, 'user', [userId]);
+    return scanRows(this.#rows, 'user', [userId]);
   }
 }
 

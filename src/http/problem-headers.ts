@@ -1,6 +1,6 @@
 import { DomainError, SECOND, STEP_UP_MS } from '../kernel';
 import { CODES, PROBLEM_TYPE } from './problem';
-import { HttpRefusal } from './refusal';
+import { HttpError } from './refusal';
 
 const REALM = 'Bearer realm="coffer"';
 const RETRY_SECONDS = 5;
@@ -14,7 +14,7 @@ export function problemHeaders(error: DomainError): Record<string, string> {
     ...(status === 429 && quota(error)),
     ...(status === 503 && { 'retry-after': seconds(error) }),
     ...(error.code === 'idempotency_running' && { 'retry-after': seconds(error) }),
-    ...(error instanceof HttpRefusal && error.headers),
+    ...(error instanceof HttpError && error.headers),
   };
 }
 

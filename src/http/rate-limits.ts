@@ -4,7 +4,7 @@ import { CONFIG, Config, RATE_LIMIT_NAMES, RateLimitName } from '../config/confi
 import { AccountLimits, CostlyName } from './account-limits';
 import { limitKey } from './client-address';
 import { Networks } from './networks';
-import { HttpRefusal } from './refusal';
+import { HttpError } from './refusal';
 
 const WINDOW_SECONDS = 60;
 
@@ -46,10 +46,10 @@ export class RateLimits {
     return this.config.http.rateLimits ? this.#accounts.take(name, userId) : Promise.resolve(() => undefined);
   }
 
-  #refusal(name: RateLimitName, { msBeforeNext, remainingPoints }: RateLimiterRes): HttpRefusal {
+  #refusal(name: RateLimitName, { msBeforeNext, remainingPoints }: RateLimiterRes): HttpError {
     const wait = Math.max(1, Math.ceil(msBeforeNext / 1000));
     const options = { detail: 'Too many requests from this address.', retryAfterSeconds: wait };
-    return new HttpRefusal('rate_limited', options, {
+    return new HttpError('rate_limited', options, {
       'ratelimit-policy': `"${name}";q=${this.config.http.ratesPerMinute[name]};w=${WINDOW_SECONDS}`,
       ratelimit: `"${name}";r=${remainingPoints};t=${wait}`,
     });

@@ -2,7 +2,7 @@ import { HttpException } from '@nestjs/common';
 import { DomainError, DomainErrorOptions, ErrorCode } from '../kernel';
 
 /** A refusal that needs headers of its own, as 405 with Allow. Made in http/ only. */
-export class HttpRefusal extends DomainError {
+export class HttpError extends DomainError {
   constructor(
     code: ErrorCode,
     options: DomainErrorOptions,
@@ -13,8 +13,8 @@ export class HttpRefusal extends DomainError {
 }
 
 /** The only way to make a 405: RFC 9110, 15.5.6, wants Allow in each. */
-export const methodNotAllowed = (allowed: readonly string[], options: DomainErrorOptions = {}): HttpRefusal =>
-  new HttpRefusal('method_not_allowed', options, { allow: allowed.join(', ') });
+export const methodNotAllowed = (allowed: readonly string[], options: DomainErrorOptions = {}): HttpError =>
+  new HttpError('method_not_allowed', options, { allow: allowed.join(', ') });
 
 const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   400: 'validation_failed',

@@ -7,7 +7,7 @@ import { SECOND, runFor } from '../kernel';
 import { Metrics, RequestContext, runInRequest } from '../observability';
 import { principalOf } from './caller';
 import { shownAddress } from './client-address';
-import { Gate } from './gate';
+import { RequestGuard } from './gate';
 import { Lifecycle } from './lifecycle';
 import { refusalOf } from './problem.filter';
 import { placeLocations } from './public-path';
@@ -16,7 +16,7 @@ import { checkUndeclaredInput } from './strict-input';
 
 export interface RequestHooks {
   readonly http: HttpConfig;
-  readonly gate: Gate;
+  readonly gate: RequestGuard;
   readonly lifecycle: Lifecycle;
   readonly metrics: Metrics;
 }
@@ -59,7 +59,7 @@ export async function installRequestHooks(fastify: FastifyInstance, hooks: Reque
   });
   await fastify.register(helmet, HELMET);
   if (hooks.http.corsOrigins.length > 0) await allowOrigins(fastify, hooks.http.corsOrigins);
-  fastify.addHook('onRequest', (request, reply) => hooks.gate.admit(request, reply));
+  fastify.addHook('onRequest', (request, reply) => hooks.gate.authorize(request, reply));
   // A body arrives in events of the socket, outside the context that the request began in.
   fastify.addHook('preValidation', (request, _reply, done) => {
     runInRequest(contextOf(request, hooks.http), () => runFor(hooks.gate.requesterOf(request), done));

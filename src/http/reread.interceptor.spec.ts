@@ -1,7 +1,7 @@
 import { CallHandler, ExecutionContext } from '@nestjs/common';
 import { defer, firstValueFrom } from 'rxjs';
-import { DomainError, StaleEnvelope } from '../kernel';
-import { RereadInterceptor } from './reread.interceptor';
+import { DomainError, StaleKeyVersionError } from '../kernel';
+import { RetryOnStaleKeyInterceptor } from './reread.interceptor';
 
 const contextOf = (method: string, sent = false): ExecutionContext =>
   ({
@@ -22,28 +22,28 @@ function handler(failures: number, error: Error): CallHandler & { runs: number }
 }
 
 const answer = (context: ExecutionContext, next: CallHandler): Promise<unknown> =>
-  firstValueFrom(new RereadInterceptor().intercept(context, next));
+  firstValueFrom(new RetryOnStaleKeyInterceptor().intercept(context, next));
 
 describe('A read that meets an envelope of a key version that is gone', () => {
   it.each(['GET', 'HEAD'])('is run again for %s', async (method) => {
-    expect(await answer(contextOf(method), handler(2, new StaleEnvelope()))).toBe('read');
+    expect(await answer(contextOf(method), handler(2, new StaleKeyVersionError()))).toBe('read');
   });
 
   it('is refused as decryption_failed where that goes on', async () => {
-    const next = handler(99, new StaleEnvelope());
+    const next = handler(99, new StaleKeyVersionError());
     await expect(answer(contextOf('GET'), next)).rejects.toMatchObject({ code: 'decryption_failed' });
     expect(next.runs).toBe(4);
   });
 
   it('is not run again after its answer has begun', async () => {
-    const next = handler(1, new StaleEnvelope());
-    await expect(answer(contextOf('GET', true), next)).rejects.toBeInstanceOf(StaleEnvelope);
+    const next = handler(1, new StaleKeyVersionError());
+    await expect(answer(contextOf('GET', true), next)).rejects.toBeInstanceOf(StaleKeyVersionError);
     expect(next.runs).toBe(1);
   });
 
   it('is not run again for a method that changes something', async () => {
-    const next = handler(1, new StaleEnvelope());
-    await expect(answer(contextOf('POST'), next)).rejects.toBeInstanceOf(StaleEnvelope);
+    const next = handler(1, new StaleKeyVersionError());
+    await expect(answer(contextOf('POST'), next)).rejects.toBeInstanceOf(StaleKeyVersionError);
     expect(next.runs).toBe(1);
   });
 

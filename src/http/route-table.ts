@@ -1,6 +1,6 @@
 import FindMyWay, { HTTPMethod } from 'find-my-way';
 import { RouteOptions } from 'fastify';
-import { StartRefused } from '../kernel';
+import { StartupError } from '../kernel';
 import { RoutePolicy } from './policy';
 import { policyOf } from './route-config';
 
@@ -29,7 +29,7 @@ export class RouteTable {
     // The hook of @fastify/cors registers it, and the gate takes what has no policy for unmatched: it opens nothing.
     if (options.method === 'OPTIONS' && options.url === '*') return;
     for (const method of [options.method].flat()) {
-      if (policy === undefined) throw new StartRefused(`The route ${method} ${options.url} declares no policy.`);
+      if (policy === undefined) throw new StartupError(`The route ${method} ${options.url} declares no policy.`);
       const known = this.#routes.some((route) => route.method === method && route.path === options.url);
       if (known) continue;
       this.#routes.push({ method, path: options.url, policy });

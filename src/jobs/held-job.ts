@@ -46,7 +46,7 @@ export class HeldJob implements RunningJob {
     this.#tell();
   }
 
-  hold(): Promise<void> {
+  assertLease(): Promise<void> {
     return this.lease.hold();
   }
 
@@ -65,8 +65,8 @@ export class HeldJob implements RunningJob {
   }
 
   /** Stops all further writes of the handler. */
-  letGo(): void {
-    this.lease.letGo();
+  abandon(): void {
+    this.lease.abandon();
   }
 
   /** Calls back after each stored change and when the job is let go. Returns how to stop that. */

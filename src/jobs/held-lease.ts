@@ -57,18 +57,18 @@ export class HeldLease<T extends Leased> {
   /** Stores the last change and gives the lease back by it. @throws LeaseLost */
   async end(change: (row: T) => T): Promise<void> {
     await this.#put((row) => ({ ...change(row), ...FREE }));
-    this.letGo();
+    this.abandon();
   }
 
   /** Gives the lease back, so that another process has it at once. Another one that has it by now is left alone. */
   async release(): Promise<void> {
-    this.letGo();
+    this.abandon();
     await this.#writes;
     if (this.#row.lease_owner === this.#owner) await this.rows.replace({ ...this.#row, ...FREE });
   }
 
   /** Stops all further writes. */
-  letGo(): void {
+  abandon(): void {
     this.#abort.abort();
   }
 
@@ -118,7 +118,7 @@ export class HeldLease<T extends Leased> {
   }
 
   #lost(): LeaseLost {
-    this.letGo();
+    this.abandon();
     return new LeaseLost(this.#row._id);
   }
 }

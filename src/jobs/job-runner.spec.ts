@@ -14,7 +14,7 @@ const { lapse, rowOf, runners, runnerWith, ended } = rig;
 describe('a job that is handed over', () => {
   it('is begun by whoever looks first, and not by who stored it', async () => {
     const tool = new ManualRunner(rig.store, rig.clock);
-    const job = await tool.handOver('count', { colour: 'red' });
+    const job = await tool.enqueue('count', { colour: 'red' });
     await tool.poll();
     expect(await rowOf(job.id)).toMatchObject({ state: 'running', lease_owner: '', data: { colour: 'red' } });
     const service = runnerWith(() => Promise.resolve());
@@ -24,8 +24,8 @@ describe('a job that is handed over', () => {
 
   it('takes the one place of its kind', async () => {
     const tool = new ManualRunner(rig.store, rig.clock);
-    const job = await tool.handOver('count', {});
-    await expect(tool.handOver('count', {})).rejects.toMatchObject({ job: { id: job.id } });
+    const job = await tool.enqueue('count', {});
+    await expect(tool.enqueue('count', {})).rejects.toMatchObject({ job: { id: job.id } });
     await expect(runnerWith(() => Promise.resolve()).start('count', {})).rejects.toBeInstanceOf(JobBusy);
   });
 });
@@ -76,7 +76,7 @@ describe('a job', () => {
     runner.register('hanging', handler, { keptMs: 5_000 });
     const [failing, hanging] = [await runner.start('failing', {}), await runner.start('hanging', {})];
     await ended(runner, failing);
-    expect(await runner.giveUp(hanging.id, 'conflict', () => true)).toBe(true);
+    expect(await runner.fail(hanging.id, 'conflict', () => true)).toBe(true);
     for (const { id } of [failing, hanging]) expect((await rowOf(id)).gone_at).toBe(rig.clock.now() + 5_000);
     release();
   });
@@ -223,7 +223,7 @@ describe('a lease', () => {
     await runner.poll();
     await ended(runner, first);
     const before = await rowOf(first.id);
-    const late = step === 'save' ? sleeper.save({ data: { late: true } }) : sleeper.hold();
+    const late = step === 'save' ? sleeper.save({ data: { late: true } }) : sleeper.assertLease();
     await expect(late).rejects.toBeInstanceOf(LeaseLost);
     expect(await rowOf(first.id)).toEqual(before);
     release();
@@ -239,7 +239,7 @@ describe('a lease', () => {
     await runner.poll();
     await taker.reached;
     rig.clock.ms -= 10_001;
-    await expect(sleeper.hold()).rejects.toBeInstanceOf(LeaseLost);
+    await expect(sleeper.assertLease()).rejects.toBeInstanceOf(LeaseLost);
     await expect(sleeper.save({ data: { late: true } })).rejects.toBeInstanceOf(LeaseLost);
     expect(sleeper.signal.aborted).toBe(true);
     expect(await rowOf(first.id)).toMatchObject({ fence: 2, data: {} });
@@ -292,7 +292,7 @@ describe('a paused job', () => {
     const { id } = await one.start('count', {});
     const job = await reached;
     expect(await two.pause(id)).toBe(true);
-    await expect(job.hold()).rejects.toBeInstanceOf(LeaseLost);
+    await expect(job.assertLease()).rejects.toBeInstanceOf(LeaseLost);
     rig.clock.ms += 60_000;
     await two.poll();
     expect(await rowOf(id)).toMatchObject({ state: 'paused' });
@@ -351,8 +351,8 @@ it('counts jobs that failed by their kind, from 0 on', async () => {
   const { handler, release } = gate();
   runner.register('hanging', handler);
   const hanging = await runner.start('hanging', {});
-  expect(await runner.giveUp(hanging.id, 'conflict', () => true)).toBe(true);
-  expect(await runner.giveUp(hanging.id, 'conflict', () => true)).toBe(false);
+  expect(await runner.fail(hanging.id, 'conflict', () => true)).toBe(true);
+  expect(await runner.fail(hanging.id, 'conflict', () => true)).toBe(false);
   expect(await metrics.registry.metrics()).toContain('coffer_jobs_failed_total{kind="hanging"} 1\n');
   release();
   await runner.beforeApplicationShutdown();

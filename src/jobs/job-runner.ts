@@ -1,7 +1,7 @@
 import { BeforeApplicationShutdown, Injectable, Logger, OnApplicationBootstrap, Optional } from '@nestjs/common';
-import { Clock, DomainError, ErrorCode, FirstFault, SECOND, isDomainError, newId } from '../kernel';
+import { Clock, DomainError, ErrorCode, ErrorCollector, SECOND, isDomainError, newId } from '../kernel';
 import { Metrics } from '../observability';
-import { Collection, DuplicateKey, ListOptions, Position, Store, everyRow, update } from '../store';
+import { Collection, DuplicateKey, ListOptions, Position, Store, scanRows, update } from '../store';
 import { HeldJob } from './held-job';
 import { HeldLease } from './held-lease';
 import { Job, JobBusy, JobFailed, JobHandler, JobKind, LeaseLost, endedAt, jobOf } from './job';
@@ -89,7 +89,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
    * As `start`, from a process that runs no jobs: the job is stored and nobody's, and the first replica of the service that sees it takes it,
    * within seconds. @throws JobBusy
    */
-  async handOver(kind: string, data: JobData): Promise<Job> {
+  async enqueue(kind: string, data: JobData): Promise<Job> {
     return jobOf(await this.#insert(kind, data, kind, NOBODY));
   }
 
@@ -131,7 +131,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
       fence: doc.fence + 1,
       ...NOBODY,
     }));
-    if (paused) this.#held.get(id)?.letGo();
+    if (paused) this.#held.get(id)?.abandon();
     return paused;
   }
 
@@ -146,7 +146,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
    * Ends a running or paused job as failed where `allowed` holds for what it saved last: for one whose handler can never go on. Who runs it
    * finds its next write refused. False where it is not so.
    */
-  async giveUp(id: string, fault: ErrorCode, allowed: (data: JobData) => boolean): Promise<boolean> {
+  async fail(id: string, fault: ErrorCode, allowed: (data: JobData) => boolean): Promise<boolean> {
     const end = { state: 'failed', fault, ...NOBODY } as const;
     let kind = '';
     const given = await this.#move(
@@ -158,7 +158,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
       },
     );
     if (!given) return false;
-    this.#held.get(id)?.letGo();
+    this.#held.get(id)?.abandon();
     this.metrics?.countFailedJob(kind);
     return true;
   }
@@ -173,7 +173,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     clearInterval(this.#poller);
     await this.#polling;
     const held = [...this.#held.values()];
-    for (const job of held) job.letGo();
+    for (const job of held) job.abandon();
     await Promise.race([Promise.allSettled(this.#drives), pauseFor(STOP_PATIENCE)]);
     await Promise.allSettled(held.map((job) => job.release()));
   }
@@ -196,12 +196,12 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   async #takeOverAll(): Promise<void> {
     const onForged = (id: string): void => this.#logger.error(`job ${id} does not hold its seal and is left alone`);
     const [free, ids]: [JobDoc[], Set<string>] = [[], new Set()];
-    for await (const doc of everyRow(this.#rows, 'state', ['running'], onForged)) {
+    for await (const doc of scanRows(this.#rows, 'state', ['running'], onForged)) {
       ids.add(doc._id);
       if (this.#isFree(doc)) free.push(doc);
     }
     this.#leases.watchOnly(ids);
-    const faults = new FirstFault();
+    const faults = new ErrorCollector();
     const crowded = new Set<string>();
     let taken = 0;
     for (const doc of inTurn(free, this.#last)) {
@@ -212,10 +212,10 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
       }
       taken += 1;
       this.#last = doc._id;
-      await faults.keep(() => this.#takeOver(doc));
+      await faults.run(() => this.#takeOver(doc));
     }
     this.#crowded = crowded;
-    faults.tell();
+    faults.throwFirst();
   }
 
   #isFree(doc: JobDoc): boolean {

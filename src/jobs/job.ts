@@ -32,7 +32,7 @@ export interface RunningJob {
   /** Stores progress and data, if the job is still ours. @throws LeaseLost */
   save(change: JobChange): Promise<void>;
   /** Asked before each write elsewhere: reads the row, so that a process that was stopped for a while writes nothing. @throws LeaseLost */
-  hold(): Promise<void>;
+  assertLease(): Promise<void>;
 }
 
 /**

@@ -46,7 +46,7 @@ export const jobsCollection = defineCollection<JobDoc>({
     gone_at: 'time',
     fault: 'string',
   },
-  clear: [
+  plaintext: [
     'kind',
     'state',
     'active_kind',
@@ -67,7 +67,7 @@ export const jobsCollection = defineCollection<JobDoc>({
     kind: { fields: ['kind'] },
   },
   expiry: 'gone_at',
-  forged: 'refuse',
+  tampered: 'refuse',
 });
 
 /** One row a periodic task, so that one replica at a time runs it. */
@@ -78,6 +78,6 @@ export interface TaskDoc extends Leased {
 export const tasksCollection = defineCollection<TaskDoc>({
   name: 'scheduled_tasks',
   fields: { lease_owner: 'string', lease_until: 'time', next_at: 'time' },
-  clear: ['lease_owner', 'lease_until', 'next_at'],
-  forged: 'refuse',
+  plaintext: ['lease_owner', 'lease_until', 'next_at'],
+  tampered: 'refuse',
 });

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { Clock, DomainError, MINUTE, SystemClock } from '../kernel';
 import { waitFor } from '../../test/support/processes';
-import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-store';
+import { type OpenStore, temporaryAuthenticatedStore } from '../../test/support/sealed-store';
 import { tasksCollection } from './jobs.collection';
 import { LeaseLost } from './job';
 import { LeasedScheduler } from './leased-scheduler';
@@ -11,7 +11,7 @@ beforeAll(() => void Logger.overrideLogger(false));
 
 let open: OpenStore;
 const schedulers: LeasedScheduler[] = [];
-beforeEach(async () => (open = await temporarySealedStore()));
+beforeEach(async () => (open = await temporaryAuthenticatedStore()));
 afterEach(async () => {
   await Promise.all(schedulers.splice(0).map((scheduler) => scheduler.beforeApplicationShutdown()));
   await open.close();
@@ -135,10 +135,10 @@ describe('a periodic task', () => {
     });
     one.onApplicationBootstrap();
     const begun = await waitFor('the run', () => turn);
-    await begun.hold();
+    await begun.assertLease();
     const row = (await rows.find('_id', 'sweep'))!;
     const taken = await rows.replace({ ...row, lease_owner: 'another-boot.1/7/x' });
-    await expect(begun.hold()).rejects.toBeInstanceOf(LeaseLost);
+    await expect(begun.assertLease()).rejects.toBeInstanceOf(LeaseLost);
     expect(begun.signal.aborted).toBe(true);
     release();
     await one.beforeApplicationShutdown();

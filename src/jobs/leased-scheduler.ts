@@ -96,14 +96,14 @@ export class LeasedScheduler extends Scheduler implements OnApplicationBootstrap
   /** Gives the lease back where it is still ours; where it cannot, it runs out by itself. */
   async #run(task: Task, lease: HeldLease<TaskDoc>): Promise<void> {
     try {
-      await task.run({ signal: lease.signal, hold: () => lease.hold() });
+      await task.run({ signal: lease.signal, assertLease: () => lease.hold() });
       this.metrics?.tasks.count(task.name, 'done');
     } catch (error) {
       const next_at = this.clock.now() + Math.min(task.intervalMs, AFTER_FAULT);
-      await lease.end((row) => ({ ...row, next_at })).catch(() => lease.letGo());
+      await lease.end((row) => ({ ...row, next_at })).catch(() => lease.abandon());
       throw error;
     }
-    await lease.end((row) => row).catch(() => lease.letGo());
+    await lease.end((row) => row).catch(() => lease.abandon());
   }
 
   async #row(task: Task): Promise<TaskDoc> {

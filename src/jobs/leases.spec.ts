@@ -60,12 +60,12 @@ describe('a lease, whatever the clocks of replicas say,', () => {
     await runner.start('count', {});
     wall += 3_600_000;
     elapsed += 9_000;
-    await (await reached).hold();
+    await (await reached).assertLease();
     wall -= 7_200_000;
     elapsed += 999;
     await expect((await reached).save({ data: { step: 1 } })).resolves.toBeUndefined();
     elapsed += 10_000;
-    await expect((await reached).hold()).rejects.toBeInstanceOf(LeaseLost);
+    await expect((await reached).assertLease()).rejects.toBeInstanceOf(LeaseLost);
     release();
   });
 });
@@ -84,7 +84,7 @@ describe('A job that is seen before the write that stored it has answered', () =
     });
     const { id } = await runner.start('count', {});
     answer.mockRestore();
-    await expect((await reached).hold()).resolves.toBeUndefined();
+    await expect((await reached).assertLease()).resolves.toBeUndefined();
     expect(run).toHaveBeenCalledTimes(1);
     expect((await rowOf(id)).fence).toBe(1);
     release();

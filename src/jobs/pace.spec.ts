@@ -1,4 +1,4 @@
-import { Pace, type Step } from './pace';
+import { AdaptiveBatcher, type BatchStep } from './pace';
 
 /** A job whose steps cost what the test says, in a time of its own. */
 function job(msPerItem: number, options: { served?: boolean; readonly fixedMs?: number } = {}) {
@@ -6,7 +6,7 @@ function job(msPerItem: number, options: { served?: boolean; readonly fixedMs?: 
   let requests = 7;
   const rests: number[] = [];
   const sizes: number[] = [];
-  const pace = new Pace(
+  const pace = new AdaptiveBatcher(
     { least: 25, most: 1000, first: 200 },
     {
       now: () => time,
@@ -20,7 +20,7 @@ function job(msPerItem: number, options: { served?: boolean; readonly fixedMs?: 
   );
   const serve = (): void => void (requests += 1);
   const pass = (ms: number): void => void (time += ms);
-  const work = ({ size }: Step): Promise<number> => {
+  const work = ({ size }: BatchStep): Promise<number> => {
     sizes.push(size);
     pass((options.fixedMs ?? 0) + size * msPerItem);
     if (options.served === true) serve();

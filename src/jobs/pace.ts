@@ -1,14 +1,14 @@
 import { requestActivity } from '../observability';
 import { pauseFor } from './retry';
 
-export interface PaceLimits {
+export interface BatchLimits {
   readonly least: number;
   readonly most: number;
   readonly first: number;
 }
 
 /** What a pace looks at; a spec moves these itself. */
-export interface PaceSenses {
+export interface BatchSenses {
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
   /** Rises when somebody else is served by this process. */
@@ -28,7 +28,7 @@ const LONGEST_REST_MS = 250;
 const COMPANY_MS = 1_000;
 
 /** What a step is asked to do. */
-export interface Step {
+export interface BatchStep {
   /** Items, at most. */
   readonly size: number;
   /** Asked by a long step in the midst of its work. False as soon as somebody is served, or the job is to stop: the rest is left to the next step. */
@@ -40,15 +40,15 @@ export interface Step {
  * works in small steps and rests longer than it works: background work that makes readers wait would make an administrator put a rotation
  * off, and a store or a Vault that is slow for others too is not the place for a large batch.
  */
-export class Pace {
+export class AdaptiveBatcher {
   #alone: number;
   #beside: number;
   #activity: number;
   #lastServed = -Infinity;
 
   constructor(
-    private readonly limits: PaceLimits,
-    private readonly senses: PaceSenses = { now: () => performance.now(), activity: requestActivity, rest: pauseFor },
+    private readonly limits: BatchLimits,
+    private readonly senses: BatchSenses = { now: () => performance.now(), activity: requestActivity, rest: pauseFor },
   ) {
     this.#alone = limits.first;
     this.#beside = limits.least;
@@ -57,7 +57,7 @@ export class Pace {
   }
 
   /** One step of the job, and the rest that follows it; the rest ends when the signal aborts. */
-  async step<T>(work: (step: Step) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async step<T>(work: (step: BatchStep) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const { now, rest } = this.senses;
     const begun = now();
     const isAlone = this.#isAlone();

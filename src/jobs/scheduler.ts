@@ -3,7 +3,7 @@ export interface Turn {
   /** Aborted when the lease is lost: another replica may run the task by now. */
   readonly signal: AbortSignal;
   /** Asked before a write that must not be done by two: reads the row. @throws LeaseLost */
-  hold(): Promise<void>;
+  assertLease(): Promise<void>;
 }
 
 /** Periodic work. A DI token; its one adapter is LeasedScheduler. */

@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { waitFor } from '../../test/support/processes';
-import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-store';
+import { type OpenStore, temporaryAuthenticatedStore } from '../../test/support/sealed-store';
 import { newId, SystemClock } from '../kernel';
 import { JobRunner } from '.';
 import { type LeaseTimings } from './leases';
@@ -17,7 +17,7 @@ beforeAll(() => void Logger.overrideLogger(false));
 let open: OpenStore;
 const runners: ManualRunner[] = [];
 
-beforeEach(async () => (open = await temporarySealedStore()));
+beforeEach(async () => (open = await temporaryAuthenticatedStore()));
 afterEach(async () => {
   await Promise.all(runners.splice(0).map((runner) => runner.beforeApplicationShutdown()));
   await open.close();

@@ -2,11 +2,11 @@
  * Bytes on their way that came together, in the pieces in which they came. Content goes through the process in bursts: each hop of a promise
  * costs as much as copying some 100 KiB, so a chunk of the socket alone is too small to hop, and joining chunks would be a copy.
  */
-export type Burst = readonly Uint8Array[];
+export type ChunkBatch = readonly Uint8Array[];
 
-export const bytesIn = (burst: Burst): number => burst.reduce((sum, { length }) => sum + length, 0);
+export const bytesIn = (burst: ChunkBatch): number => burst.reduce((sum, { length }) => sum + length, 0);
 
 /** The chunks of a stream that has large ones, each as a burst. */
-export async function* burstsOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<Burst, void> {
+export async function* burstsOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<ChunkBatch, void> {
   for await (const chunk of source) yield [chunk];
 }

@@ -1,8 +1,8 @@
 /** For work on many things at once of which none may stand in the way of another: goes on past faults, and tells the first one at the end. */
-export class FirstFault {
+export class ErrorCollector {
   #fault: { readonly error: unknown } | undefined;
 
-  async keep(act: () => Promise<unknown>): Promise<void> {
+  async run(act: () => Promise<unknown>): Promise<void> {
     try {
       await act();
     } catch (error) {
@@ -11,7 +11,7 @@ export class FirstFault {
   }
 
   /** @throws the first fault, if there was any */
-  tell(): void {
+  throwFirst(): void {
     if (this.#fault !== undefined) throw this.#fault.error;
   }
 }

@@ -12,12 +12,12 @@ export interface Principal {
   /** When this session last proved a password (and second factor), ms since the epoch: what step-up asks for. */
   readonly authTime: number;
   /** A sender into a drop box: acts for its owner, on the one route that takes tickets, and is told nothing about the owner's files. */
-  readonly dropBox?: DropBox;
+  readonly dropBox?: UploadLinkTarget;
   /** On routes whose body may come for hours. @throws DomainError where the session or the link that admitted the request has ended since. */
   readonly requireStillAdmitted?: () => Promise<void>;
 }
 
-export interface DropBox {
+export interface UploadLinkTarget {
   readonly linkId: string;
   readonly ticketId: string;
   /** Bytes that the file may have; undefined without a limit of the link's own. */
@@ -59,5 +59,5 @@ export abstract class UploadTickets {
   /** @throws DomainError `unauthenticated`, `token_expired`, `link_expired`. */
   abstract uploader(bearerToken: string): Promise<Principal>;
   /** Whether the link is still there and its owner enabled. @throws DomainError `link_expired`. */
-  abstract requireLink(dropBox: DropBox): Promise<void>;
+  abstract requireLink(dropBox: UploadLinkTarget): Promise<void>;
 }

@@ -3,18 +3,18 @@
  * implements it; app.module hands all of them to keys/rotation and account-lifecycle, so nothing below imports a feature.
  * Each call is resumable: it may be repeated after a crash at any point and goes on where it was.
  */
-export interface UserOwned {
+export interface UserDataHandler {
   readonly name: string;
   /** Wraps again, under the user's current key version, each key that an older version wraps. Returns how many. */
   rewrap(userId: string): Promise<number>;
   /** Seals again, under the user's current key version, each value that an older version sealed. Returns how many. */
-  reseal(userId: string): Promise<number>;
+  reencrypt(userId: string): Promise<number>;
   /**
    * How many rows here may need each of these versions of the user's key, in their order: pending rows, and what does not open, included.
    * From the rows and their envelopes, never from an index, and in one pass over them: a version ends, and what it sealed with it, as
    * soon as all say 0.
    */
-  countUnder(userId: string, versions: readonly number[]): Promise<readonly number[]>;
+  countByKeyVersion(userId: string, versions: readonly number[]): Promise<readonly number[]>;
   /** Removes all that the user owns here. Returns how many rows went. */
-  erase(userId: string): Promise<number>;
+  eraseUser(userId: string): Promise<number>;
 }

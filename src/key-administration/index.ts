@@ -1,1 +1,1 @@
-export { KeyAdministrationModule } from './key-administration.module';
+export { KeyManagementModule } from './key-administration.module';

@@ -16,7 +16,7 @@ import {
 @ApiTags('Keys')
 @ApiBearerAuth()
 @Controller()
-export class KeyAdministrationController {
+export class RotationsController {
   constructor(
     private readonly rotations: Rotations,
     private readonly paging: Paging,

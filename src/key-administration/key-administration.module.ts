@@ -1,13 +1,13 @@
 import { Module } from '@nestjs/common';
 import { ApprovalsModule } from '../approvals';
 import { RotationModule } from '../keys/rotation';
-import { KeyAdministrationController } from './key-administration.controller';
+import { RotationsController } from './key-administration.controller';
 import { KeysController } from './keys.controller';
 import { VersionRetirement } from './version-retirement';
 
 @Module({
   imports: [RotationModule, ApprovalsModule],
-  controllers: [KeyAdministrationController, KeysController],
+  controllers: [RotationsController, KeysController],
   providers: [VersionRetirement],
 })
-export class KeyAdministrationModule {}
+export class KeyManagementModule {}

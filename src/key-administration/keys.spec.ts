@@ -161,7 +161,7 @@ describe('POST /keys/rotate', () => {
     const { client } = await signUp(coffer.client);
     const id = await newRecord(client, 'a value');
     const isForged = 'data_type' in change;
-    const rows = coffer.get(Store).collection({ ...sensitiveDataCollection, sealed: !isForged });
+    const rows = coffer.get(Store).collection({ ...sensitiveDataCollection, authenticated: !isForged });
     const row = (await rows.find('_id', id))!;
     await rows.replace({ ...row, ...change });
     expect((await client.post('/keys/rotate')).json.rotation).toMatchObject({ state: 'done', failed: 1 });

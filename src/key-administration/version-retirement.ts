@@ -1,5 +1,11 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
-import { type ApprovalDoc, type ApprovedAct, ApprovedActs, type ApprovedRequest, TwoPerson } from '../approvals';
+import {
+  type ApprovalDoc,
+  type ApprovableAction,
+  ApprovableActions,
+  type ApprovedRequest,
+  DualControl,
+} from '../approvals';
 import { AuditSink, audited, DomainError, isDomainError, Principal } from '../kernel';
 import { KeyOverview, Retirement } from '../keys/rotation';
 import { MasterKeyDto, masterKeyDto } from './keys.dto';
@@ -9,12 +15,12 @@ const RESOURCE = /^master-key\/([1-9]\d{0,8})$/;
 
 /** Retiring a master key version: at once by one administrator, or with TWO_PERSON when a second one approves it. */
 @Injectable()
-export class VersionRetirement implements ApprovedAct, OnModuleInit {
+export class VersionRetirement implements ApprovableAction, OnModuleInit {
   constructor(
     private readonly retirement: Retirement,
     private readonly overview: KeyOverview,
-    private readonly acts: ApprovedActs,
-    private readonly twoPerson: TwoPerson,
+    private readonly acts: ApprovableActions,
+    private readonly twoPerson: DualControl,
     private readonly audit: AuditSink,
   ) {}
 
@@ -26,7 +32,7 @@ export class VersionRetirement implements ApprovedAct, OnModuleInit {
   async request(caller: Principal, version: string): Promise<MasterKeyDto | { readonly asked: ApprovalDoc }> {
     const resource = `master-key/${version}`;
     const number = versionIn(resource);
-    const asked = await this.twoPerson.ask(caller, ACTION, resource);
+    const asked = await this.twoPerson.request(caller, ACTION, resource);
     if (asked !== undefined) return { asked };
     const intent = { action: 'master-key.retire', actor: caller.userId, resource } as const;
     await audited(this.audit, intent, () => this.retirement.retire(number));

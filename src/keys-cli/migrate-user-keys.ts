@@ -1,17 +1,17 @@
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Job } from '../jobs';
-import { AuditSink, StartRefused, audited } from '../kernel';
+import { AuditSink, StartupError, audited } from '../kernel';
 import { UserKeyMoveJob, UserKeyMoves } from '../keys/rotation';
-import { UserKeyPlace } from '../store';
+import { WrapLocation } from '../store';
 import { unlessThere } from './unless-there';
 import { watchJob } from './watch-job';
 
 /** `migrate --user-keys PLACE`: moves the wrapped user keys, and stays until the move has ended, whoever does it. */
-export function migrateUserKeys(to: UserKeyPlace): Promise<string> {
+export function migrateUserKeys(to: WrapLocation): Promise<string> {
   return unlessThere({ variable: 'USER_KEY_STORE', value: to, there: there(to) }, (app) => migrateIn(app, to));
 }
 
-async function migrateIn(app: NestFastifyApplication, to: UserKeyPlace): Promise<string> {
+async function migrateIn(app: NestFastifyApplication, to: WrapLocation): Promise<string> {
   // The rest of the service's jobs stay with the service.
   app.get(UserKeyMoveJob, { strict: false }).register();
   const intent = { action: 'user-keys.migrate', actor: 'system:keys-cli', resource: 'user-keys' } as const;
@@ -20,7 +20,7 @@ async function migrateIn(app: NestFastifyApplication, to: UserKeyPlace): Promise
   );
   if (begun === undefined) return there(to);
   const ended = await watchJob(app, begun.id);
-  if (ended.state !== 'done') throw new StartRefused(unfinished(ended));
+  if (ended.state !== 'done') throw new StartupError(unfinished(ended));
   return (
     `The wrapped user keys are in ${to}; ${ended.progress.done} were moved. Running processes go on as they are.\n` +
     `Before the next start set USER_KEY_STORE=${to}.\n`
@@ -35,5 +35,5 @@ function unfinished({ progress: { failed }, fault }: Job): string {
   return `${why}. What was moved stays so and everything else opens where it was; run this again once the cause is mended.`;
 }
 
-const there = (to: UserKeyPlace): string =>
+const there = (to: WrapLocation): string =>
   `The wrapped user keys are in ${to} already; a start needs USER_KEY_STORE=${to}.\n`;

@@ -1,19 +1,19 @@
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { AuditSink, StartRefused, audited } from '../kernel';
-import { HOME_NAMES, HomeName, MasterKeyRow } from '../keys/master';
+import { AuditSink, StartupError, audited } from '../kernel';
+import { BACKEND_NAMES, BackendName, MasterKeyRow } from '../keys/master';
 import { Migrations, Rotation, RotationJob, Rotations, rotationData } from '../keys/rotation';
-import { UserKeyPlace } from '../store';
+import { WrapLocation } from '../store';
 import { WrongUsage } from '../tool';
 import { migrateUserKeys } from './migrate-user-keys';
 import { unlessThere } from './unless-there';
 import { watchJob } from './watch-job';
 
-const USER_KEY_PLACES: readonly UserKeyPlace[] = ['store', 'vault'];
+const USER_KEY_PLACES: readonly WrapLocation[] = ['store', 'vault'];
 
 export function migrate(args: readonly string[]): Promise<string> {
   const [option, value, ...rest] = args;
   if (rest.length > 0) throw new WrongUsage();
-  const home = HOME_NAMES.find((name) => name === value);
+  const home = BACKEND_NAMES.find((name) => name === value);
   if (option === '--to' && home !== undefined) return migrateMasterKey(home);
   const place = USER_KEY_PLACES.find((name) => name === value);
   if (option === '--user-keys' && place !== undefined) return migrateUserKeys(place);
@@ -21,11 +21,11 @@ export function migrate(args: readonly string[]): Promise<string> {
 }
 
 /** `migrate --to HOME`: moves the master key, and stays until the move has ended, whoever does it. */
-function migrateMasterKey(to: HomeName): Promise<string> {
+function migrateMasterKey(to: BackendName): Promise<string> {
   return unlessThere({ variable: 'MASTER_KEY', value: to, there: there(to) }, (app) => migrateIn(app, to));
 }
 
-async function migrateIn(app: NestFastifyApplication, to: HomeName): Promise<string> {
+async function migrateIn(app: NestFastifyApplication, to: BackendName): Promise<string> {
   // The rest of the service's jobs stay with the service.
   app.get(RotationJob, { strict: false }).register();
   const intent = { action: 'master-key.migrate', actor: 'system:keys-cli', resource: 'master-key' } as const;
@@ -35,7 +35,7 @@ async function migrateIn(app: NestFastifyApplication, to: HomeName): Promise<str
   if (begun === undefined) return there(to);
   await watchJob(app, begun.id, ({ data }) => rotationData(data).advanced);
   const ended = await app.get(Rotations, { strict: false }).find(begun.id);
-  if (ended.state !== 'done') throw new StartRefused(unfinished(ended));
+  if (ended.state !== 'done') throw new StartupError(unfinished(ended));
   return finished(to, ended, await formerVersions(app, to));
 }
 
@@ -45,15 +45,15 @@ function unfinished({ id, state, fault }: Rotation): string {
     : `The move failed (${fault ?? 'internal'}). What it wrapped again stays so and everything opens; run this again once the cause is mended.`;
 }
 
-async function formerVersions(app: NestFastifyApplication, to: HomeName): Promise<number> {
+async function formerVersions(app: NestFastifyApplication, to: BackendName): Promise<number> {
   const { homes = [] } = await app.get(MasterKeyRow).read();
   const since = homes.findLast(({ home }) => home === to)?.since ?? 1;
   return since - 1;
 }
 
-function finished(to: HomeName, { done, failed }: Rotation, former: number): string {
+function finished(to: BackendName, { done, failed }: Rotation, former: number): string {
   if (failed > 0) {
-    throw new StartRefused(
+    throw new StartupError(
       `The master key is in ${to}, but ${failed} user keys are in quarantine and stay where they were: look at the log, keep the former ` +
         `home, and set MASTER_KEY=${to} before the next start.`,
     );
@@ -65,4 +65,4 @@ function finished(to: HomeName, { done, failed }: Rotation, former: number): str
   );
 }
 
-const there = (to: HomeName): string => `The master key is in ${to} already; a start needs MASTER_KEY=${to}.\n`;
+const there = (to: BackendName): string => `The master key is in ${to} already; a start needs MASTER_KEY=${to}.\n`;

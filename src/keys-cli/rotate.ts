@@ -1,6 +1,6 @@
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AuditSink, StartRefused, audited, isDomainError } from '../kernel';
+import { AuditSink, StartupError, audited, isDomainError } from '../kernel';
 import { type Rotation, Rotations } from '../keys/rotation';
 import { WrongUsage } from '../tool';
 import { withService } from '../with-service';
@@ -47,7 +47,7 @@ async function watch(app: NestFastifyApplication, id: string, stop: AbortSignal)
       display.show(now);
       if (now.state === 'done' || now.state === 'failed') return now;
       await sleep(LOOK_EVERY_MS, undefined, { signal: stop }).catch(() => undefined);
-      if (stop.aborted) throw new StartRefused(LEFT_RUNNING);
+      if (stop.aborted) throw new StartupError(LEFT_RUNNING);
     }
   } finally {
     clearTimeout(untaken);
@@ -56,8 +56,8 @@ async function watch(app: NestFastifyApplication, id: string, stop: AbortSignal)
 }
 
 function outcome({ state, targetVersion, failed, fault }: Rotation): string {
-  if (state === 'failed') throw new StartRefused(`The rotation failed: ${fault ?? 'internal'}.`);
-  if (failed > 0) throw new StartRefused(`The rotation is done, and ${failed} keys are in quarantine (docs/keys.md).`);
+  if (state === 'failed') throw new StartupError(`The rotation failed: ${fault ?? 'internal'}.`);
+  if (failed > 0) throw new StartupError(`The rotation is done, and ${failed} keys are in quarantine (docs/keys.md).`);
   return `Everything is wrapped with master key version ${targetVersion ?? 0}.\n`;
 }
 

@@ -1,6 +1,6 @@
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { readFile } from 'node:fs/promises';
-import { AuditSink, StartRefused, audited } from '../kernel';
+import { AuditSink, StartupError, audited } from '../kernel';
 import { MasterKey, MasterKeyRow } from '../keys/master';
 import { Retirement } from '../keys/rotation';
 import { WrongUsage } from '../tool';
@@ -23,14 +23,14 @@ async function tokenIn(path: string): Promise<string> {
   } catch {
     // Falls through: what cannot be read holds no token.
   }
-  throw new StartRefused('There is no token in the file that --token-file names.');
+  throw new StartupError('There is no token in the file that --token-file names.');
 }
 
 async function destroy(app: NestFastifyApplication, version: number, token: string): Promise<string> {
   const intent = { action: 'master-key.trim', actor: 'system:keys-cli', resource: `master-key/${version}` } as const;
   await audited(app.get(AuditSink), intent, async () => {
     const { current } = await app.get(MasterKeyRow).read();
-    if (version >= current) throw new StartRefused(`Keys are wrapped by this version: the current one is ${current}.`);
+    if (version >= current) throw new StartupError(`Keys are wrapped by this version: the current one is ${current}.`);
     await app.get(Retirement, { strict: false }).requireUnused(version);
     await app.get(MasterKey).trim(version, token);
   });

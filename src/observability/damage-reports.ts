@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
-import { AuditSink, DomainError, MINUTE, StaleEnvelope, TransferAborted, isDomainError } from '../kernel';
+import { AuditSink, DomainError, MINUTE, StaleKeyVersionError, TransferAborted, isDomainError } from '../kernel';
 import { Metrics } from './metrics';
 import { currentRequestId } from './request-context';
 
@@ -34,7 +34,8 @@ export class DamageReports {
   /** Of a read that failed: does nothing where the error says nothing about what is stored. */
   met({ resource, id, version }: DamagedRead, error: unknown): void {
     const code = damageOf(error)?.code;
-    if (code === undefined || (error instanceof StaleEnvelope && !this.#isStaleForGood(`${resource}/${id}`))) return;
+    if (code === undefined || (error instanceof StaleKeyVersionError && !this.#isStaleForGood(`${resource}/${id}`)))
+      return;
     this.metrics.countDamagedRead(resource);
     const name = `${resource}/${id}`;
     const key = `${name} ${version ?? ''}`;

@@ -1,10 +1,10 @@
-import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-store';
+import { type OpenStore, temporaryAuthenticatedStore } from '../../test/support/sealed-store';
 import { GatheredChanges } from './gathered-changes';
 import { FileUsageDoc, fileUsageCollection } from './usage.collection';
 
 let open: OpenStore;
 beforeEach(async () => {
-  open = await temporarySealedStore();
+  open = await temporaryAuthenticatedStore();
 });
 afterEach(() => open.close());
 

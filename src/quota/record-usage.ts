@@ -1,7 +1,7 @@
 import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
 import { Scheduler } from '../jobs';
 import { Clock, DAY, MINUTE, Unchanged, failpoint, isDomainError, newId } from '../kernel';
-import { everyRow } from '../store';
+import { scanRows } from '../store';
 import { OwnerUsage } from './owner-usage';
 import { CountedRecords, FileUsageDoc, isEmptyUsage } from './usage.collection';
 
@@ -34,7 +34,7 @@ export class RecordUsage implements OnModuleInit {
 
   onModuleInit(): void {
     this.scheduler.every('quota.records', 5 * MINUTE, async (turn) => {
-      await this.sweep(() => turn.hold());
+      await this.sweep(() => turn.assertLease());
     });
   }
 
@@ -87,7 +87,7 @@ export class RecordUsage implements OnModuleInit {
     const isOff = this.usage.quota === Infinity;
     const now = this.clock.now();
     const looked = new Set<string>();
-    for await (const row of everyRow(this.usage.rows, 'records_due', [])) {
+    for await (const row of scanRows(this.usage.rows, 'records_due', [])) {
       const { _id, records, records_due = Infinity } = row;
       // In the order of the index: none behind it is due, or has a mark that is old enough to be watched.
       if (!isOff && records_due > now + DEAD_AFTER) break;

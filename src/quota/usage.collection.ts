@@ -41,9 +41,9 @@ export interface FileUsageDoc extends Doc {
 export const fileUsageCollection = defineCollection<FileUsageDoc>({
   name: 'file_usage',
   fields: { bytes: 'number', marks: 'json', marked_since: 'time', records: 'json', records_due: 'time' },
-  clear: ['bytes', 'marks', 'marked_since', 'records', 'records_due'],
+  plaintext: ['bytes', 'marks', 'marked_since', 'records', 'records_due'],
   indexes: { marked: { fields: ['marked_since'] }, records_due: { fields: ['records_due'] } },
-  forged: 'refuse',
+  tampered: 'refuse',
 });
 
 /** A sum of nothing is no row. */

@@ -1,2 +1,2 @@
-export { OwnedRecords } from './owned-records';
+export { RecordsUserData } from './owned-records';
 export { SensitiveDataModule } from './sensitive-data.module';

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { UserOwned } from '../kernel';
+import { UserDataHandler } from '../kernel';
 import { Sealer, renewRows, valuesUnder } from '../keys/user';
 import { Collection, Store, removeEvery } from '../store';
 import { openValue, sealValue } from './record-cipher';
@@ -7,7 +7,7 @@ import { SensitiveDataDoc, sensitiveDataCollection } from './sensitive-data.coll
 
 /** What happens to a user's records when the user's key changes or the account goes. */
 @Injectable()
-export class OwnedRecords implements UserOwned {
+export class RecordsUserData implements UserDataHandler {
   readonly name = 'sensitive-data';
   readonly #rows: Collection<SensitiveDataDoc>;
 
@@ -24,7 +24,7 @@ export class OwnedRecords implements UserOwned {
   }
 
   /** Pending rows included. A value that does not open is left as it is. */
-  async reseal(userId: string): Promise<number> {
+  async reencrypt(userId: string): Promise<number> {
     const { count } = await renewRows(this.sealer, userId, {
       rows: this.#rows,
       index: 'owner_version',
@@ -34,7 +34,7 @@ export class OwnedRecords implements UserOwned {
     return count;
   }
 
-  countUnder(userId: string, versions: readonly number[]): Promise<readonly number[]> {
+  countByKeyVersion(userId: string, versions: readonly number[]): Promise<readonly number[]> {
     return valuesUnder(userId, versions, {
       rows: this.#rows,
       index: 'owner_version',
@@ -43,7 +43,7 @@ export class OwnedRecords implements UserOwned {
     });
   }
 
-  erase(userId: string): Promise<number> {
+  eraseUser(userId: string): Promise<number> {
     return removeEvery(this.#rows, 'owner', [userId]);
   }
 }

@@ -29,7 +29,7 @@ export class PendingSweeper implements OnModuleInit {
 
   /** Returns how many rows went. The revision in the remove leaves alone what was activated meanwhile. */
   async sweep(): Promise<number> {
-    const page = await this.#rows.list('pending', [], { limit: BATCH, onForged: () => undefined });
+    const page = await this.#rows.list('pending', [], { limit: BATCH, onTampered: () => undefined });
     const abandoned = page.items.filter((row) => (row.pending_since ?? Infinity) < this.clock.now() - ABANDONED_AFTER);
     let removed = 0;
     for (const row of abandoned) removed += (await this.#rows.remove(row._id, row.rev)) ? 1 : 0;

@@ -1,5 +1,5 @@
 import { Ciphertext, Plaintext, ciphertext, plaintext } from '../kernel';
-import { ENVELOPE_OVERHEAD, OwnerKeys, SealPlace } from '../keys/user';
+import { ENVELOPE_OVERHEAD, OwnerKeys, EncryptionContext } from '../keys/user';
 import { SensitiveDataDoc } from './sensitive-data.collection';
 
 export type SealedFields = Pick<SensitiveDataDoc, 'encrypted_value' | 'key_version'>;
@@ -27,7 +27,7 @@ export const valueBytes = ({ encrypted_value }: SealedFields): number =>
 /** Characters that are no hex end the buffer early, so a damaged field arrives as a short envelope and fails like any other. */
 const envelopeOf = (row: SensitiveDataDoc): Ciphertext => ciphertext(Buffer.from(row.encrypted_value, 'hex'));
 
-const placeOf = (ownerId: string, recordId: string): SealPlace => ({
+const placeOf = (ownerId: string, recordId: string): EncryptionContext => ({
   ownerId,
   resourceType: 'record',
   resourceId: recordId,

@@ -27,7 +27,7 @@ export const sensitiveDataCollection = defineCollection<SensitiveDataDoc>({
     created_at: 'time',
     updated_at: 'time',
   },
-  clear: ['user_id', 'data_type', 'key_version', 'state', 'pending_since', 'created_at', 'updated_at'],
+  plaintext: ['user_id', 'data_type', 'key_version', 'state', 'pending_since', 'created_at', 'updated_at'],
   indexes: {
     // Ids are UUIDv7 and come last in each index, so both list oldest first.
     owner: { fields: ['user_id', 'state'] },
@@ -35,5 +35,5 @@ export const sensitiveDataCollection = defineCollection<SensitiveDataDoc>({
     owner_version: { fields: ['user_id', 'key_version'] },
     pending: { fields: ['pending_since'] },
   },
-  forged: 'refuse',
+  tampered: 'refuse',
 });

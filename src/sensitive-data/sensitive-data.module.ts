@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import { QuotaModule } from '../quota';
-import { OwnedRecords } from './owned-records';
+import { RecordsUserData } from './owned-records';
 import { PendingSweeper } from './pending-sweeper';
 import { RecordCount } from './record-count';
 import { SensitiveDataController } from './sensitive-data.controller';
@@ -9,7 +9,7 @@ import { SensitiveDataService } from './sensitive-data.service';
 @Module({
   imports: [QuotaModule],
   controllers: [SensitiveDataController],
-  providers: [SensitiveDataService, OwnedRecords, PendingSweeper, RecordCount],
-  exports: [OwnedRecords],
+  providers: [SensitiveDataService, RecordsUserData, PendingSweeper, RecordCount],
+  exports: [RecordsUserData],
 })
 export class SensitiveDataModule {}

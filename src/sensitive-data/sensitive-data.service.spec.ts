@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DomainError, MINUTE, SystemClock } from '../kernel';
 import { type Collection, type Doc } from '../store';
-import { type KeyHouse, openKeyHouse, principal } from '../../test/support/key-house';
+import { type KeyFixture, openKeyFixture, principal } from '../../test/support/key-house';
 import { noQuota } from '../../test/support/usage';
-import { OwnedRecords } from '.';
+import { RecordsUserData } from '.';
 import { PendingSweeper } from './pending-sweeper';
 import { masked, parseRecord } from './sensitive-data';
 import { type SensitiveDataDoc, sensitiveDataCollection } from './sensitive-data.collection';
@@ -18,14 +18,14 @@ const bob = principal('bob');
 const anyRevision = (): void => undefined;
 
 let folder: string;
-let house: KeyHouse;
+let house: KeyFixture;
 let metrics: Metrics;
 let service: SensitiveDataService;
 let rows: Collection<SensitiveDataDoc>;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'coffer-records-'));
-  house = await openKeyHouse(folder);
+  house = await openKeyFixture(folder);
   metrics = new Metrics();
   service = new SensitiveDataService(
     house.store,
@@ -280,16 +280,16 @@ describe('what else happens to records', () => {
     await create('kept', 'note', bob);
     const row = await rawRows().find('_id', forged.record.id);
     await rawRows().replace({ ...row!, encrypted_value: '00' });
-    const owned = new OwnedRecords(house.store, house.sealer);
-    expect(await owned.erase('alice')).toBe(121);
-    expect(await owned.erase('alice')).toBe(0);
+    const owned = new RecordsUserData(house.store, house.sealer);
+    expect(await owned.eraseUser('alice')).toBe(121);
+    expect(await owned.eraseUser('alice')).toBe(0);
     expect(await rows.count('owner', ['alice'])).toBe(0);
     expect(await rows.count('owner', ['bob'])).toBe(1);
   });
 
   it('has nothing to seal again while the key of its owner has one version', async () => {
     await create('a');
-    expect(await new OwnedRecords(house.store, house.sealer).reseal('alice')).toBe(0);
+    expect(await new RecordsUserData(house.store, house.sealer).reencrypt('alice')).toBe(0);
   });
 });
 

@@ -15,7 +15,7 @@ import {
 import { OwnerKeys, SealedInsert, Sealer } from '../keys/user';
 import { DamageReports } from '../observability';
 import { RecordUsage } from '../quota';
-import { Collection, Position, Store, untilHeld, update } from '../store';
+import { Collection, Position, Store, retryOnConflict, update } from '../store';
 import { SealedFields, openValue, sealValue, valueBytes } from './record-cipher';
 import { HIDDEN, RecordInput, RecordView, View, masked, showsPart } from './sensitive-data';
 import { SensitiveDataDoc, sensitiveDataCollection } from './sensitive-data.collection';
@@ -91,7 +91,7 @@ export class SensitiveDataService {
   /** @throws DomainError `not_found`, whatever `guard` throws, `conflict` where others keep changing the record. */
   async replace(caller: Principal, id: string, input: RecordInput, guard: RevisionGuard): Promise<Versioned> {
     const row = await auditedAfterLook(this.audit, intent('record.update', caller, id), (begin) =>
-      untilHeld(async () => {
+      retryOnConflict(async () => {
         // Read before Sealer.with reads the key row: a retire in between has to rewrite the row, and then the replace does not hold.
         const before = await this.#owned(caller, id);
         guard(before.rev);
@@ -107,7 +107,7 @@ export class SensitiveDataService {
   /** @throws as `replace`. */
   async remove(caller: Principal, id: string, guard: RevisionGuard): Promise<void> {
     await auditedAfterLook(this.audit, intent('record.delete', caller, id), (begin) =>
-      untilHeld(async () => {
+      retryOnConflict(async () => {
         const row = await this.#owned(caller, id);
         guard(row.rev);
         const remove = async () => ((await this.#rows.remove(id, row.rev)) ? row : undefined);

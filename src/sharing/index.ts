@@ -3,10 +3,10 @@ export { GrantDto, GrantPageDto, NewGrantDto, newGrant } from './grants/grants.d
 export { GrantedResources } from './grants/granted-resources';
 export { Grants, type GrantView, type NewGrant } from './grants/grants';
 export { ReceivedGrants, type ReceivedGrant } from './grants/received-grants';
-export { LinkOpening, type LinkKey } from './links/link-opening';
+export { LinkRedemption, type LinkKey } from './links/link-opening';
 export { Links, type NewLink } from './links/links';
-export { OwnedLinks } from './links/owned-links';
-export { OwnedSharing } from './owned-sharing';
+export { LinksUserData } from './links/owned-links';
+export { SharingUserData } from './owned-sharing';
 export { SharingModule } from './sharing.module';
 export { LONGEST_TICKET_MS, TICKET_MS, Tickets, type NewTicket } from './links/tickets';
 export { type LinkDoc, type LinkKind } from './links/link.collection';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { UserOwned } from '../kernel';
+import { UserDataHandler } from '../kernel';
 import { Sealer, renewRows, valuesUnder } from '../keys/user';
-import { Collection, Store, removeEvery, takeEvery } from '../store';
+import { Collection, Store, removeEvery, drain } from '../store';
 import { Users } from '../users';
 import { GrantDoc, grantCollection } from './grants/grant.collection';
 import { openGroupName, sealGroupName } from './groups/group-cipher';
@@ -10,7 +10,7 @@ import { GroupDoc, GroupMemberDoc, groupCollection, groupMemberCollection } from
 
 /** What happens to a user's grants and groups when the user's key changes or the account goes. */
 @Injectable()
-export class OwnedSharing implements UserOwned {
+export class SharingUserData implements UserDataHandler {
   readonly name = 'sharing';
   readonly #grants: Collection<GrantDoc>;
   readonly #groups: Collection<GroupDoc>;
@@ -33,7 +33,7 @@ export class OwnedSharing implements UserOwned {
   }
 
   /** Pending groups included. A name that does not open is left as it is. */
-  async reseal(userId: string): Promise<number> {
+  async reencrypt(userId: string): Promise<number> {
     const { count } = await renewRows(this.sealer, userId, {
       rows: this.#groups,
       index: 'owner_version',
@@ -43,7 +43,7 @@ export class OwnedSharing implements UserOwned {
     return count;
   }
 
-  countUnder(userId: string, versions: readonly number[]): Promise<readonly number[]> {
+  countByKeyVersion(userId: string, versions: readonly number[]): Promise<readonly number[]> {
     return valuesUnder(userId, versions, {
       rows: this.#groups,
       index: 'owner_version',
@@ -53,7 +53,7 @@ export class OwnedSharing implements UserOwned {
   }
 
   /** What the user granted and gathered, and what names the user: as grantee, by address, as member. */
-  async erase(userId: string): Promise<number> {
+  async eraseUser(userId: string): Promise<number> {
     let rows = await removeEvery(this.#grants, 'owner', [userId]);
     rows += await removeEvery(this.#grants, 'grantee', ['user', userId]);
     const address = (await this.users.byId(userId))?.verified_email;
@@ -65,6 +65,6 @@ export class OwnedSharing implements UserOwned {
 
   #eraseGroups(userId: string): Promise<number> {
     const finish = (id: string): Promise<number> => this.removal.finish(id);
-    return takeEvery(this.#groups, 'owner', [userId], { row: ({ _id }) => finish(_id), forged: finish });
+    return drain(this.#groups, 'owner', [userId], { row: ({ _id }) => finish(_id), forged: finish });
   }
 }

@@ -81,10 +81,10 @@ describe('An erase', () => {
 
   it('of an owner leaves no grant, group or membership, and opens nothing', async () => {
     const { owner, friend, resource } = await shared();
-    expect(await rig.sharing.owned.erase(owner.userId)).toBe(5);
+    expect(await rig.sharing.owned.eraseUser(owner.userId)).toBe(5);
     expect(await left()).toBe(0);
     expect(await sees(friend, resource)).toBe(false);
-    expect(await rig.sharing.owned.erase(owner.userId)).toBe(0);
+    expect(await rig.sharing.owned.eraseUser(owner.userId)).toBe(0);
   });
 
   it('of a grantee leaves nothing that names the grantee, not by address either', async () => {
@@ -93,7 +93,7 @@ describe('An erase', () => {
     await change(friend, { verified_email: undefined as never });
     await rig.sharing.grants.create(owner, pending, { email: 'friend@example.org' });
     await change(friend, { verified_email: 'friend@example.org' });
-    await rig.sharing.owned.erase(friend.userId);
+    await rig.sharing.owned.eraseUser(friend.userId);
     // The owner's group and the grant to it name nobody.
     expect(await left()).toBe(2);
     expect(await sees(friend, resource)).toBe(false);
@@ -106,7 +106,7 @@ describe('An erase', () => {
     const raw = rig.engine.collection(grantCollection);
     const row = (await raw.list('_id', [], { limit: 1 })).items[0]!;
     await raw.replace({ ...row, resource_id: 'other' });
-    await rig.sharing.owned.erase(owner.userId);
+    await rig.sharing.owned.eraseUser(owner.userId);
     expect(await left()).toBe(0);
   });
 });

@@ -14,18 +14,18 @@ import { GroupsSweeper } from './groups/groups-sweeper';
 import { Memberships } from './groups/memberships';
 import { MembershipsController } from './groups/memberships.controller';
 import { OwnMemberships } from './groups/own-memberships';
-import { LinkOpening } from './links/link-opening';
+import { LinkRedemption } from './links/link-opening';
 import { Links } from './links/links';
 import { LinksSweeper } from './links/links-sweeper';
-import { OwnedLinks } from './links/owned-links';
+import { LinksUserData } from './links/owned-links';
 import { Tickets } from './links/tickets';
-import { OwnedSharing } from './owned-sharing';
+import { SharingUserData } from './owned-sharing';
 import { SharedResources } from './shared-resources';
 
 const grants = [GrantAccess, GrantedResources, Grantees, Grants, ReceivedGrants];
 const groups = [GroupMembers, GroupRemoval, Groups, GroupsSweeper, Memberships, OwnMemberships];
-const links = [LinkOpening, Links, LinksSweeper, Tickets, { provide: UploadTickets, useExisting: Tickets }];
-const owned = [OwnedLinks, OwnedSharing];
+const links = [LinkRedemption, Links, LinksSweeper, Tickets, { provide: UploadTickets, useExisting: Tickets }];
+const owned = [LinksUserData, SharingUserData];
 
 /** Global for UploadTickets alone: the gate in http/ asks it, and http/ knows no feature. */
 @Global()
@@ -38,7 +38,7 @@ const owned = [OwnedLinks, OwnedSharing];
     GrantAccess,
     GrantedResources,
     Grants,
-    LinkOpening,
+    LinkRedemption,
     Links,
     ReceivedGrants,
     SharedResources,

@@ -313,9 +313,9 @@ describe('A group', () => {
   it('keeps its name when its owner has another key version', async () => {
     const { owner, group } = await withGroup();
     await rig.addUserKeyVersion(owner.userId);
-    expect(await rig.sharing.owned.countUnder(owner.userId, [1])).toEqual([1]);
-    expect(await rig.sharing.owned.reseal(owner.userId)).toBe(1);
-    expect(await rig.sharing.owned.countUnder(owner.userId, [1])).toEqual([0]);
+    expect(await rig.sharing.owned.countByKeyVersion(owner.userId, [1])).toEqual([1]);
+    expect(await rig.sharing.owned.reencrypt(owner.userId)).toBe(1);
+    expect(await rig.sharing.owned.countByKeyVersion(owner.userId, [1])).toEqual([0]);
     expect((await rig.sharing.groups.get(owner, group.id)).name).toBe('Friends');
     expect((await rig.sharing.groups.named(owner.userId, 'Friends'))._id).toBe(group.id);
   });

@@ -10,7 +10,7 @@ export interface ListOptions {
   readonly after?: Position;
   readonly reverse?: boolean;
   /** Given by jobs: rows that do not hold their seal are skipped and named here instead of failing the page. */
-  readonly onForged?: (id: string) => void;
+  readonly onTampered?: (id: string) => void;
 }
 
 export interface Page<T> {

@@ -20,13 +20,13 @@ export interface IndexDefinition<T extends Doc> {
 }
 
 /** What happens to a row whose seal does not hold: on authentication paths it counts as absent, on data it is refused. */
-export type ForgedRowPolicy = 'absent' | 'refuse';
+export type TamperedRowPolicy = 'absent' | 'refuse';
 
 export interface CollectionDefinition<T extends Doc> {
   readonly name: string;
   readonly fields: Readonly<Record<Exclude<keyof T & string, '_id' | 'rev'>, FieldKind>>;
   /** Fields that stand in clear in the store; each other one holds ciphertext, a hash or a MAC (docs/formats.md lists both). */
-  readonly clear: readonly (keyof T & string)[];
+  readonly plaintext: readonly (keyof T & string)[];
   readonly indexes: Readonly<Record<string, IndexDefinition<T>>>;
   /** Rows are removed some time after the time in this field. Only for rows that own nothing. */
   readonly expiry?: keyof T & string;
@@ -35,17 +35,17 @@ export interface CollectionDefinition<T extends Doc> {
    * a process that slept since it read the former row cannot replace or remove the new one.
    */
   readonly reusesIds?: boolean;
-  readonly forged: ForgedRowPolicy;
+  readonly tampered: TamperedRowPolicy;
   /** False for the rows of the system keys alone, which must be read before the integrity key is there. */
-  readonly sealed: boolean;
+  readonly authenticated: boolean;
 }
 
-export type CollectionOptions<T extends Doc> = Omit<CollectionDefinition<T>, 'sealed' | 'indexes'> & {
+export type CollectionOptions<T extends Doc> = Omit<CollectionDefinition<T>, 'authenticated' | 'indexes'> & {
   readonly indexes?: CollectionDefinition<T>['indexes'];
-  readonly sealed?: boolean;
+  readonly authenticated?: boolean;
 };
 
 /** Declares a collection, engine-neutral. Both engines build schema and indexes from it. */
 export function defineCollection<T extends Doc>(options: CollectionOptions<T>): CollectionDefinition<T> {
-  return Object.freeze({ sealed: true, ...options, indexes: options.indexes ?? {} });
+  return Object.freeze({ authenticated: true, ...options, indexes: options.indexes ?? {} });
 }

@@ -4,7 +4,7 @@ import { Doc } from './definition';
 const BATCH = 100;
 
 /** All rows under a prefix, page by page, those that do not hold their seal left out and named. Rows may be changed or removed on the way. */
-export function everyRow<T extends Doc>(
+export function scanRows<T extends Doc>(
   rows: Collection<T>,
   index: string,
   prefix: readonly KeyPart[],
@@ -18,7 +18,7 @@ export function everyRow<T extends Doc>(
  * As `everyRow`, from the rows themselves, in no order, and with each row at least once that stays where it is: for what may not be undone, which
  * must not rest on an index.
  */
-export function everyScanned<T extends Doc>(
+export function scanPages<T extends Doc>(
   rows: Collection<T>,
   index: string,
   prefix: readonly KeyPart[],
@@ -34,7 +34,7 @@ async function* everyPage<T>(
 ): AsyncGenerator<T> {
   let after: string | undefined;
   do {
-    const page = await read({ limit: BATCH, onForged, ...(after !== undefined && { after }) });
+    const page = await read({ limit: BATCH, onTampered: onForged, ...(after !== undefined && { after }) });
     yield* page.items;
     after = page.next;
   } while (after !== undefined);
@@ -48,7 +48,7 @@ export interface Taking<T extends Doc> {
 }
 
 /** Takes all rows under a prefix away, whether they hold their seal or not, until none is left. Returns how many went. */
-export async function takeEvery<T extends Doc>(
+export async function drain<T extends Doc>(
   rows: Collection<T>,
   index: string,
   prefix: readonly KeyPart[],
@@ -57,7 +57,7 @@ export async function takeEvery<T extends Doc>(
   let taken = 0;
   for (;;) {
     const forged: string[] = [];
-    const page = await rows.list(index, prefix, { limit: BATCH, onForged: (id) => forged.push(id) });
+    const page = await rows.list(index, prefix, { limit: BATCH, onTampered: (id) => forged.push(id) });
     for (const row of page.items) taken += await taking.row(row);
     for (const id of forged) taken += await taking.forged(id);
     if (page.items.length + forged.length === 0 && page.next === undefined) return taken;
@@ -71,5 +71,5 @@ export function removeEvery<T extends Doc>(
   prefix: readonly KeyPart[],
 ): Promise<number> {
   const remove = async (id: string): Promise<number> => ((await rows.remove(id)) ? 1 : 0);
-  return takeEvery(rows, index, prefix, { row: ({ _id }) => remove(_id), forged: remove });
+  return drain(rows, index, prefix, { row: ({ _id }) => remove(_id), forged: remove });
 }

@@ -1,6 +1,6 @@
 import { access, link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { newId, StartRefused } from '../kernel';
+import { newId, StartupError } from '../kernel';
 
 const FILE = 'installation.json';
 /** A container's root may be read-only when neither store nor blobs are kept in it: then there is nothing to confuse either. */
@@ -42,7 +42,7 @@ export function checkMarker(
   if (marker === undefined || marker.installation_id === found?.installation_id) return;
   const what =
     marker.store === store ? 'another installation than the store holds' : `an installation on ${marker.store}`;
-  throw new StartRefused(
+  throw new StartupError(
     `${folder} belongs to ${what}: start with that store, restore it, or give a new installation another DATA_DIR ` +
       '(docs/operations.md, "Moving an installation").',
   );
@@ -90,7 +90,7 @@ async function readOnce<T>(
     if (codeOf(error) === 'ENOENT') return undefined;
     if (!(error instanceof SyntaxError)) throw error;
   }
-  throw new StartRefused(`${path} cannot be read: ${advice}.`);
+  throw new StartupError(`${path} cannot be read: ${advice}.`);
 }
 
 async function writeOnce(folder: string, name: string, content: object): Promise<void> {

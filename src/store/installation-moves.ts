@@ -7,7 +7,7 @@ import { update } from './update';
  * Asked by each write of a job to this document, after the document has been read and before it is written. @throws where the job is no
  * longer held.
  */
-export type StillHeld = () => Promise<void>;
+export type AssertLease = () => Promise<void>;
 
 /**
  * The one form in which a job writes the document: read it, ask whether the job is still held, write it at the revision that was read. The
@@ -18,7 +18,7 @@ export type StillHeld = () => Promise<void>;
 export async function changeInstallation(
   store: Store,
   change: (doc: InstallationDoc) => InstallationDoc | undefined,
-  held: StillHeld,
+  held: AssertLease,
 ): Promise<InstallationDoc> {
   const doc = await update(store.collection(installationCollection), INSTALLATION, async (found) => {
     await held();
@@ -34,13 +34,13 @@ export async function fenceInstallation(store: Store): Promise<void> {
 }
 
 /** For acts that no job does. */
-export const unasked: StillHeld = () => Promise.resolve();
+export const unasked: AssertLease = () => Promise.resolve();
 
 /**
  * The master key begins to move to `home`. Safe to repeat; always a write, which fences what an earlier move may still want to write.
  * `store` is the sealed one, here and below.
  */
-export async function admitMasterKey(store: Store, home: string, held: StillHeld): Promise<void> {
+export async function admitMasterKey(store: Store, home: string, held: AssertLease): Promise<void> {
   await changeInstallation(
     store,
     (found) =>
@@ -55,7 +55,7 @@ export async function admitMasterKey(store: Store, home: string, held: StillHeld
  * The master key has moved to `home`, and each start from now on has to name it. Safe to repeat.
  * @throws DomainError `conflict` where the document does not say that the key moves there.
  */
-export async function settleMasterKey(store: Store, home: string, held: StillHeld): Promise<void> {
+export async function settleMasterKey(store: Store, home: string, held: AssertLease): Promise<void> {
   await changeInstallation(
     store,
     (found) => {

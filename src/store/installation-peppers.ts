@@ -1,4 +1,4 @@
-import { StartRefused } from '../kernel';
+import { StartupError } from '../kernel';
 import { Store } from './collection';
 import { INSTALLATION, InstallationDoc, installationCollection } from './installation';
 import { update } from './update';
@@ -34,7 +34,7 @@ export async function admitPeppers(store: Store, checks: PepperChecks): Promise<
   await record(store, (recorded) => {
     const admitted = admittedPeppers(recorded, checks);
     if (admitted !== undefined) return admitted;
-    throw new StartRefused(
+    throw new StartupError(
       'PEPPER is not the one of this installation, so no password would be right: set the one that passwords were hashed with. To change it, ' +
         'set the former one as PEPPER_PREVIOUS; where that is lost, run `npm run admin -- replace-pepper` (docs/operations.md, "Accounts").',
     );

@@ -1,14 +1,14 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type OpenStore, temporarySealedStore } from '../../test/support/sealed-store';
-import { newId, StartRefused, SystemClock } from '../kernel';
+import { type OpenStore, temporaryAuthenticatedStore } from '../../test/support/sealed-store';
+import { newId, StartupError, SystemClock } from '../kernel';
 import {
   claimFirstAdministrator,
   createInstallation,
   installationCollection,
   InstallationDoc,
-  InstallationPins,
+  InstallationPlacements,
   noteInstalled,
   openInstallation,
   raiseSchema,
@@ -17,7 +17,7 @@ import {
 import { complete } from '../../test/support/installation';
 import { FIRST_SCHEMA, notedStore, SCHEMA, SERVES_BESIDE } from './schema';
 
-const PINS: InstallationPins = { store: 'embedded', masterKey: 'local', userKeys: 'store', blobs: 'filesystem' };
+const PINS: InstallationPlacements = { store: 'embedded', masterKey: 'local', userKeys: 'store', blobs: 'filesystem' };
 const clock = new SystemClock();
 
 describe('the installation document', () => {
@@ -27,7 +27,7 @@ describe('the installation document', () => {
   let hasSystemKeys: boolean;
 
   beforeEach(async () => {
-    open = await temporarySealedStore();
+    open = await temporaryAuthenticatedStore();
     dataDir = await mkdtemp(join(tmpdir(), 'coffer-data-'));
     hasUsers = false;
     hasSystemKeys = false;
@@ -59,14 +59,14 @@ describe('the installation document', () => {
 
   /** The row as somebody past the seals would write it. */
   async function rewrite(change: Partial<InstallationDoc>): Promise<void> {
-    const rows = open.engine.collection({ ...installationCollection, sealed: false });
+    const rows = open.engine.collection({ ...installationCollection, authenticated: false });
     const row = (await rows.find('_id', 'installation'))!;
     await rows.replace({ ...row, ...change });
   }
 
   const expectRefused = async (start: Promise<unknown>, ...words: string[]): Promise<void> => {
     const refusal = await start.catch((error: unknown) => error);
-    expect(refusal).toBeInstanceOf(StartRefused);
+    expect(refusal).toBeInstanceOf(StartupError);
     for (const word of words) expect((refusal as Error).message).toContain(word);
     expect((refusal as Error).message).not.toContain('\n');
   };
@@ -225,7 +225,7 @@ describe('the installation document', () => {
   describe('and the data folder', () => {
     it('refuses a folder of an installation on another store, which would begin anew otherwise', async () => {
       await install();
-      const empty = await temporarySealedStore();
+      const empty = await temporaryAuthenticatedStore();
       const start = openInstallation(empty.store, {
         pins: { ...PINS, store: 'mongo' },
         clock,
@@ -275,7 +275,7 @@ describe('the installation document', () => {
     it('cannot be dethroned by who writes to the database', async () => {
       await install();
       await claimFirstAdministrator(open.store, newId(), dataDir);
-      const rows = open.engine.collection({ ...installationCollection, sealed: false });
+      const rows = open.engine.collection({ ...installationCollection, authenticated: false });
       const { first_administrator: _freed, ...row } = (await rows.find('_id', 'installation'))!;
       await rows.replace(row);
       await expect(
@@ -295,7 +295,7 @@ describe('the installation document', () => {
 
     it('is not freed by a document from before the claim that somebody put back', async () => {
       await install();
-      const rows = open.engine.collection({ ...installationCollection, sealed: false });
+      const rows = open.engine.collection({ ...installationCollection, authenticated: false });
       const before = (await rows.find('_id', 'installation'))!;
       expect(await claimFirstAdministrator(open.store, 'ada', dataDir)).toBe(true);
       await rows.remove('installation');

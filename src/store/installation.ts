@@ -1,4 +1,4 @@
-import { Clock, DomainError, newId, StartRefused } from '../kernel';
+import { Clock, DomainError, newId, StartupError } from '../kernel';
 import { Collection, DuplicateKey, Store } from './collection';
 import { defineCollection, Doc } from './definition';
 import { checkMarker, noted, readMarker, writeMarker, writeNote } from './installation-marker';
@@ -8,7 +8,7 @@ import { update } from './update';
 export { NOTE_FILES } from './installation-marker';
 
 /** What an installation is bound to from its first start. Each is moved by an act of its own, never by another value at a start. */
-export interface InstallationPins {
+export interface InstallationPlacements {
   readonly store: string;
   readonly masterKey: string;
   readonly userKeys: string;
@@ -65,7 +65,7 @@ export const installationCollection = defineCollection<InstallationDoc>({
     schema: 'number',
     lowest_schema: 'number',
   },
-  clear: [
+  plaintext: [
     'installation_id',
     'store',
     'master_key',
@@ -83,11 +83,11 @@ export const installationCollection = defineCollection<InstallationDoc>({
     'schema',
     'lowest_schema',
   ],
-  forged: 'refuse',
+  tampered: 'refuse',
 });
 
 /** The same rows without looking at the seals: the pins say which master key home would have to open the integrity key. */
-const unverifiedView = Object.freeze({ ...installationCollection, sealed: false });
+const unverifiedView = Object.freeze({ ...installationCollection, authenticated: false });
 
 /** What stands in the store beside the installation document. Both are asked before keys are there: by count, not by content. */
 export interface InstallationRemains {
@@ -115,7 +115,7 @@ export function present(found: InstallationDoc | undefined): InstallationDoc {
 }
 
 export interface InstallationStart {
-  readonly pins: InstallationPins;
+  readonly pins: InstallationPlacements;
   readonly dataDir: string;
   readonly clock: Clock;
   readonly remains: InstallationRemains;
@@ -159,7 +159,11 @@ async function readTogether(store: Store, remains: InstallationRemains): Promise
 }
 
 /** Writes the document in state `opening`, or finds that another process just did. */
-export async function createInstallation(store: Store, pins: InstallationPins, clock: Clock): Promise<InstallationDoc> {
+export async function createInstallation(
+  store: Store,
+  pins: InstallationPlacements,
+  clock: Clock,
+): Promise<InstallationDoc> {
   try {
     return await store.collection(unverifiedView).insert({
       _id: INSTALLATION,
@@ -187,7 +191,7 @@ const PINNED = [
 ] as const;
 
 /** A start names another part than the installation was set up with. */
-export class WrongPin extends StartRefused {
+export class WrongPin extends StartupError {
   constructor(
     readonly variable: string,
     readonly pinned: string,
@@ -201,7 +205,7 @@ export class WrongPin extends StartRefused {
 }
 
 /** @throws WrongPin where the configuration names other parts than the installation was set up with. */
-export function checkInstallation(found: InstallationDoc, pins: InstallationPins): void {
+export function checkInstallation(found: InstallationDoc, pins: InstallationPlacements): void {
   for (const { field, pin, variable } of PINNED) {
     const value = found[field] ?? 'store';
     const pinned = field === 'store' ? engineOf(value) : value;
@@ -242,7 +246,7 @@ export interface OpenedInstallation {
  */
 export async function completeInstallation(
   store: Store,
-  pins: InstallationPins,
+  pins: InstallationPlacements,
   opened: OpenedInstallation,
 ): Promise<InstallationDoc> {
   const open = await readInstallation(store);
@@ -258,8 +262,10 @@ export async function completeInstallation(
   return raiseSchema(store);
 }
 
-const located = ({ blobs }: InstallationPins, location: string | undefined): Pick<InstallationDoc, 'blob_locations'> =>
-  location === undefined ? {} : { blob_locations: { [blobs]: location } };
+const located = (
+  { blobs }: InstallationPlacements,
+  location: string | undefined,
+): Pick<InstallationDoc, 'blob_locations'> => (location === undefined ? {} : { blob_locations: { [blobs]: location } });
 
 /** Says that this release serves, and with `lowest` that no older one does from now on. @throws StartRefused where itself is older */
 export async function raiseSchema(store: Store, lowest?: number): Promise<InstallationDoc> {
@@ -297,7 +303,7 @@ export async function claimFirstAdministrator(
 }
 
 /** Of the unsealed document the revision alone is taken: whatever else stands there may have been put there. */
-const firstDocument = (rev: number, pins: InstallationPins, opened: OpenedInstallation): InstallationDoc => ({
+const firstDocument = (rev: number, pins: InstallationPlacements, opened: OpenedInstallation): InstallationDoc => ({
   _id: INSTALLATION,
   rev,
   installation_id: opened.installationId,
@@ -325,8 +331,8 @@ async function readSealed(installations: Collection<InstallationDoc>): Promise<I
   return sealed;
 }
 
-const gap = (what: string): StartRefused =>
-  new StartRefused(
+const gap = (what: string): StartupError =>
+  new StartupError(
     `The store holds an installation, but ${what}: restore the store from a backup (docs/operations.md, "Restoring"). ` +
       'Nothing has been made anew, because that would lose what the old keys open.',
   );

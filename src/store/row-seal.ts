@@ -15,7 +15,7 @@ const FORMER_LABEL = 'coffer-row-1';
 export const SEAL = 'seal';
 
 /** A flat row with its seal. */
-export interface SealedRow extends Doc {
+export interface AuthenticatedRow extends Doc {
   readonly seal: string;
   readonly [field: string]: string | number | boolean;
 }
@@ -29,7 +29,7 @@ export interface SealedRow extends Doc {
  * A row of the former form has the same text under its own label. Its writer stored no field that it did not seal, so a field more in
  * such a row was put there by somebody else, and the seal does not hold.
  */
-export class RowSeal<T extends Doc> {
+export class RowMac<T extends Doc> {
   readonly #names: readonly string[];
 
   constructor(
@@ -40,12 +40,12 @@ export class RowSeal<T extends Doc> {
     if (this.#names.includes(SEAL)) throw new TypeError(`${shape.definition.name}: the name ${SEAL} is taken`);
   }
 
-  seal(row: FlatRow): SealedRow {
+  seal(row: FlatRow): AuthenticatedRow {
     return { ...row, [SEAL]: MARK + this.#mac(LABEL, row).toString('hex') };
   }
 
   /** True where we wrote exactly this row: this id in this collection, at this revision, with these fields. */
-  holds(row: SealedRow): boolean {
+  holds(row: AuthenticatedRow): boolean {
     if (!this.#isWellTyped(row)) return false;
     const isFormer = !row.seal.startsWith(MARK);
     const seal = Buffer.from(isFormer ? row.seal : row.seal.slice(MARK.length), 'hex');
@@ -53,7 +53,7 @@ export class RowSeal<T extends Doc> {
   }
 
   /** Checked by itself: a Date of BSON, say, has the same JSON as the string that it replaced. */
-  #isWellTyped(row: SealedRow): boolean {
+  #isWellTyped(row: AuthenticatedRow): boolean {
     if (typeof row._id !== 'string' || typeof row.seal !== 'string' || !Number.isSafeInteger(row.rev)) return false;
     for (const [name, kind] of this.shape.fields) {
       const value: unknown = row[name];
@@ -89,9 +89,9 @@ function isStorable(value: unknown): boolean {
 const canonical = (value: UnknownValue | undefined): unknown => (value instanceof Date ? value.getTime() : value);
 
 /** How the engine under the seals sees a sealed collection: flat fields and the seal, the same name and indexes. */
-export function sealedDefinition<T extends Doc>(shape: RowShape<T>): CollectionDefinition<SealedRow> {
+export function authenticatedDefinition<T extends Doc>(shape: RowShape<T>): CollectionDefinition<AuthenticatedRow> {
   const flat = shape.fields.map(([name, kind]) => [name, kind === 'json' ? 'string' : kind] as const);
   const fields = { ...Object.fromEntries(flat), [SEAL]: 'string' };
   // The names stay, only their types are wider: each field of T is a field of the flat row.
-  return { ...shape.definition, fields } as unknown as CollectionDefinition<SealedRow>;
+  return { ...shape.definition, fields } as unknown as CollectionDefinition<AuthenticatedRow>;
 }

@@ -1,4 +1,4 @@
-import { StartRefused } from '../kernel';
+import { StartupError } from '../kernel';
 
 /**
  * Counts the releases that changed what is stored: fields, indexes or formats. A release that changes them raises it by one. The
@@ -29,7 +29,7 @@ export function admits(found: InstalledSchema, schema = SCHEMA): boolean {
 /** @throws StartRefused where the installation needs a newer release. */
 export function refuseOlderRelease(found: InstalledSchema | undefined, schema = SCHEMA): void {
   if (found === undefined || admits(found, schema)) return;
-  throw new StartRefused(
+  throw new StartupError(
     `This installation needs a newer release of Coffer: it was upgraded to schema ${String(found.lowest_schema)}, and this ` +
       `release has schema ${schema}. Start the newer release (docs/upgrading.md, "Rollback"). Nothing was changed.`,
   );

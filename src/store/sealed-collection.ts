@@ -2,29 +2,29 @@ import { DomainError, SystemSecrets } from '../kernel';
 import { Collection, KeyPart, ListOptions, Page, Position, Store } from './collection';
 import { CollectionDefinition, Doc, Draft } from './definition';
 import { firstRevision } from './first-revision';
-import { RowSeal, sealedDefinition, SealedRow } from './row-seal';
+import { RowMac, authenticatedDefinition, AuthenticatedRow } from './row-seal';
 import { PRIMARY, ResolvedIndex, RowShape } from './row-shape';
 
-export type ForgedRowHook = (collection: string, id: string) => void;
+export type TamperedRowHook = (collection: string, id: string) => void;
 
 /**
  * A collection whose rows carry seals: who can write to the database can remove a row or put an older one back, but not make, change
  * or swap one. `count` counts without looking into the rows: nothing may be granted on a count.
  */
-export class SealedCollection<T extends Doc> implements Collection<T> {
+export class AuthenticatedCollection<T extends Doc> implements Collection<T> {
   readonly #shape: RowShape<T>;
-  readonly #seal: RowSeal<T>;
-  readonly #rows: Collection<SealedRow>;
+  readonly #seal: RowMac<T>;
+  readonly #rows: Collection<AuthenticatedRow>;
 
   constructor(
     readonly definition: CollectionDefinition<T>,
     engine: Store,
     secrets: SystemSecrets,
-    private readonly onForgedRow: ForgedRowHook,
+    private readonly onForgedRow: TamperedRowHook,
   ) {
     this.#shape = new RowShape(definition);
-    this.#seal = new RowSeal(this.#shape, secrets);
-    this.#rows = engine.collection(sealedDefinition(this.#shape));
+    this.#seal = new RowMac(this.#shape, secrets);
+    this.#rows = engine.collection(authenticatedDefinition(this.#shape));
   }
 
   async insert(draft: Draft<T>, rev = firstRevision(this.definition)): Promise<T> {
@@ -52,7 +52,7 @@ export class SealedCollection<T extends Doc> implements Collection<T> {
     return this.#verified(await this.#rows.scan(index, parts, options), index, parts, options);
   }
 
-  #verified(page: Page<SealedRow>, index: string, parts: readonly KeyPart[], options: ListOptions): Page<T> {
+  #verified(page: Page<AuthenticatedRow>, index: string, parts: readonly KeyPart[], options: ListOptions): Page<T> {
     const place = this.#shape.index(index);
     const items: T[] = [];
     for (const row of page.items) {
@@ -67,7 +67,7 @@ export class SealedCollection<T extends Doc> implements Collection<T> {
   }
 
   position(index: string, length: number, doc: T): Position {
-    return this.#rows.position(index, length, this.#shape.flatten(doc, doc.rev) as unknown as SealedRow);
+    return this.#rows.position(index, length, this.#shape.flatten(doc, doc.rev) as unknown as AuthenticatedRow);
   }
 
   async replace(doc: T): Promise<T | undefined> {
@@ -83,40 +83,40 @@ export class SealedCollection<T extends Doc> implements Collection<T> {
     return this.#rows.remove(id, rev);
   }
 
-  #checked(row: SealedRow | undefined, place: ResolvedIndex, parts: readonly KeyPart[]): T | undefined {
+  #checked(row: AuthenticatedRow | undefined, place: ResolvedIndex, parts: readonly KeyPart[]): T | undefined {
     if (row === undefined) return undefined;
     if (this.#answers(row, place, parts)) return this.#restore(row);
     this.#report(row);
-    if (this.definition.forged === 'refuse') throw forged();
+    if (this.definition.tampered === 'refuse') throw forged();
     return undefined;
   }
 
-  #sealed(doc: Draft<T>, rev: number): SealedRow {
+  #sealed(doc: Draft<T>, rev: number): AuthenticatedRow {
     return this.#seal.seal(this.#shape.flatten(doc, rev));
   }
 
   /** What the engine stores when `doc.rev` still holds: it carries the revision read, and the seal of the one that follows. */
-  #successor(doc: T): SealedRow {
+  #successor(doc: T): AuthenticatedRow {
     return { ...this.#sealed(doc, doc.rev + 1), rev: doc.rev };
   }
 
   /** Sealed by us, and in truth what was asked for: a genuine row under another row's key is a forgery as well. */
-  #answers(row: SealedRow, index: ResolvedIndex, key: readonly KeyPart[]): boolean {
+  #answers(row: AuthenticatedRow, index: ResolvedIndex, key: readonly KeyPart[]): boolean {
     return this.#seal.holds(row) && key.every((part, at) => row[index.fields[at] ?? PRIMARY] === part);
   }
 
   /** Only after the seal held: `json` text is ours then. */
-  #restore(row: SealedRow): T {
+  #restore(row: AuthenticatedRow): T {
     return this.#shape.restore(row);
   }
 
-  #skip(row: SealedRow, { onForged }: ListOptions): void {
+  #skip(row: AuthenticatedRow, { onTampered: onForged }: ListOptions): void {
     this.#report(row);
     if (onForged !== undefined) onForged(nameOf(row));
-    else if (this.definition.forged === 'refuse') throw forged();
+    else if (this.definition.tampered === 'refuse') throw forged();
   }
 
-  #report(row: SealedRow): void {
+  #report(row: AuthenticatedRow): void {
     this.onForgedRow(this.definition.name, nameOf(row));
   }
 }

@@ -1,32 +1,32 @@
 import { SystemSecrets } from '../kernel';
 import { Collection, Store } from './collection';
 import { CollectionDefinition, Doc } from './definition';
-import { ForgedRowHook, SealedCollection } from './sealed-collection';
+import { TamperedRowHook, AuthenticatedCollection } from './sealed-collection';
 
-export interface SealedStoreHooks {
+export interface AuthenticatedStoreHooks {
   /** A row that does not hold its seal, or does not answer the query, was read. Must not throw: audit and metrics hang here. */
-  readonly onForgedRow: ForgedRowHook;
+  readonly onForgedRow: TamperedRowHook;
   /** A collection is handed out for the first time. */
   readonly onCollection?: (name: string) => void;
 }
 
 /** Any engine, with its rows sealed where their definition says so (all but those that are read before the integrity key is there). */
-export class SealedStore extends Store {
+export class AuthenticatedStore extends Store {
   readonly #collections = new Map<unknown, Collection<Doc>>();
 
   constructor(
     private readonly engine: Store,
     private readonly secrets: SystemSecrets,
-    private readonly hooks: SealedStoreHooks,
+    private readonly hooks: AuthenticatedStoreHooks,
   ) {
     super();
   }
 
   collection<T extends Doc>(definition: CollectionDefinition<T>): Collection<T> {
-    if (!definition.sealed) return this.engine.collection(definition);
+    if (!definition.authenticated) return this.engine.collection(definition);
     const known = this.#collections.get(definition);
     if (known !== undefined) return known as unknown as Collection<T>;
-    const made = new SealedCollection(definition, this.engine, this.secrets, this.hooks.onForgedRow);
+    const made = new AuthenticatedCollection(definition, this.engine, this.secrets, this.hooks.onForgedRow);
     this.hooks.onCollection?.(definition.name);
     this.#collections.set(definition, made as unknown as Collection<Doc>);
     return made;

@@ -13,7 +13,7 @@ const LONGEST_PAUSE = 64;
  * changes anew each time, and returns undefined where its write did not hold.
  * @throws DomainError `conflict` where it never held; what `attempt` throws.
  */
-export async function untilHeld<T>(attempt: () => Promise<T | undefined>): Promise<T> {
+export async function retryOnConflict<T>(attempt: () => Promise<T | undefined>): Promise<T> {
   for (let count = 0; count < ATTEMPTS; count += 1) {
     const held = await attempt();
     if (held !== undefined) return held;
@@ -33,7 +33,7 @@ export async function update<T extends Doc>(
   id: string,
   change: (doc: T) => T | undefined | Promise<T | undefined>,
 ): Promise<T | undefined> {
-  const { doc } = await untilHeld<{ readonly doc: T | undefined }>(async () => {
+  const { doc } = await retryOnConflict<{ readonly doc: T | undefined }>(async () => {
     const doc = await collection.find('_id', id);
     const changed = doc && (await change(doc));
     if (doc === undefined || changed === undefined) return { doc };
@@ -53,7 +53,7 @@ export async function updateOrInsert<T extends Doc>(
   id: string,
   change: (row: T | undefined) => Omit<Draft<T>, '_id'> | undefined,
 ): Promise<void> {
-  await untilHeld(async () => {
+  await retryOnConflict(async () => {
     const row = await collection.find('_id', id);
     const changed = change(row);
     if (changed === undefined) return true;

@@ -4,8 +4,8 @@ export {
   tooManyAttempts,
   type Admission,
   type Checked,
-  type Ledger,
-  type Meter,
+  type CounterStore,
+  type AttemptLimiter,
   type Settlement,
 } from './attempts/meter';
 export { budget, SECOND_FACTOR_LIMITS, type BudgetCounts, type BudgetLimits } from './attempts/budget';
@@ -20,7 +20,7 @@ export {
 } from './attempts/lockout';
 export { within } from './attempts/reservations';
 export { parseEmail, type EmailAddress } from './email-address';
-export { OneAtATime } from './one-at-a-time';
+export { KeyedMutex } from './one-at-a-time';
 export { UNTRIED, usersCollection, type Reservation, type UserDoc } from './user.collection';
 export { parseUsername, type Username } from './username';
 export { Users } from './users';

@@ -1,8 +1,8 @@
-import { OneAtATime } from './one-at-a-time';
+import { KeyedMutex } from './one-at-a-time';
 
 describe('OneAtATime', () => {
   it('runs work on one key one after the other, in the order it came', async () => {
-    const queue = new OneAtATime();
+    const queue = new KeyedMutex();
     const seen: string[] = [];
     const work = (name: string) => async () => {
       seen.push(`${name} begins`);
@@ -14,7 +14,7 @@ describe('OneAtATime', () => {
   });
 
   it('goes on after work that failed, and gives each caller its own outcome', async () => {
-    const queue = new OneAtATime();
+    const queue = new KeyedMutex();
     const failed = queue.run('key', () => Promise.reject(new Error('no')));
     const after = queue.run('key', () => Promise.resolve('yes'));
     await expect(failed).rejects.toThrow('no');
@@ -22,7 +22,7 @@ describe('OneAtATime', () => {
   });
 
   it('does not let one key wait for another', async () => {
-    const queue = new OneAtATime();
+    const queue = new KeyedMutex();
     let release = (): void => undefined;
     const held = queue.run('held', () => new Promise<void>((resolve) => (release = resolve)));
     await expect(queue.run('free', () => Promise.resolve('ran'))).resolves.toBe('ran');

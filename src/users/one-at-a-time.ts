@@ -2,7 +2,7 @@
  * Runs work on one key in the order it came, in this process. Compare-and-set keeps a row right without this; it only spares a hundred
  * parallel attempts on one account a hundred rounds of lost races. Other processes meet in the store as ever.
  */
-export class OneAtATime {
+export class KeyedMutex {
   readonly #tails = new Map<string, Promise<void>>();
 
   async run<T>(key: string, work: () => Promise<T>): Promise<T> {

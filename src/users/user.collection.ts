@@ -74,7 +74,7 @@ export const usersCollection = defineCollection<UserDoc>({
     factor_attempts: 'json',
     code_mails: 'json',
   },
-  clear: [
+  plaintext: [
     'username',
     'email',
     'verified_email',
@@ -100,7 +100,7 @@ export const usersCollection = defineCollection<UserDoc>({
     role: { fields: ['role', 'state'] },
   },
   // Who forges an account row gains nothing: it is as if it were not there.
-  forged: 'absent',
+  tampered: 'absent',
 });
 
 /** What an account begins with that nobody has tried anything on, and that has no factor yet. */

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { Collection, Draft, everyRow, Store, update } from '../store';
+import { Collection, Draft, scanRows, Store, update } from '../store';
 import { parseEmail } from './email-address';
-import { OneAtATime } from './one-at-a-time';
+import { KeyedMutex } from './one-at-a-time';
 import { UserDoc, usersCollection } from './user.collection';
 import { parseUsername, Username } from './username';
 
@@ -9,7 +9,7 @@ import { parseUsername, Username } from './username';
 @Injectable()
 export class Users {
   readonly #rows: Collection<UserDoc>;
-  readonly #queue = new OneAtATime();
+  readonly #queue = new KeyedMutex();
 
   constructor(store: Store) {
     this.#rows = store.collection(usersCollection);
@@ -22,7 +22,7 @@ export class Users {
   /** Whether there is a row of this id that does not hold its seal, which counts as none everywhere else. */
   async isForged(id: string): Promise<boolean> {
     let isForged = false;
-    await this.#rows.list('_id', [id], { limit: 1, onForged: () => (isForged = true) });
+    await this.#rows.list('_id', [id], { limit: 1, onTampered: () => (isForged = true) });
     return isForged;
   }
 
@@ -43,7 +43,7 @@ export class Users {
   /** How many administrators can log in, `limit` at most: each row is read, since one that somebody planted is no administrator. */
   async administrators(limit = 2): Promise<number> {
     let count = 0;
-    for await (const _ of everyRow(this.#rows, 'role', ['administrator', 'active'])) {
+    for await (const _ of scanRows(this.#rows, 'role', ['administrator', 'active'])) {
       count += 1;
       if (count === limit) break;
     }
@@ -52,12 +52,12 @@ export class Users {
 
   /** All accounts, by user name. `onForged` hears the ids of rows that do not hold their seal. */
   all(onForged: (id: string) => void): AsyncIterable<UserDoc> {
-    return everyRow(this.#rows, 'username', [], onForged);
+    return scanRows(this.#rows, 'username', [], onForged);
   }
 
   /** Accounts whose registration has not ended. */
   pending(): AsyncIterable<UserDoc> {
-    return everyRow(this.#rows, 'role', ['user', 'pending'], () => undefined);
+    return scanRows(this.#rows, 'role', ['user', 'pending'], () => undefined);
   }
 
   async #named(login: string): Promise<UserDoc | undefined> {

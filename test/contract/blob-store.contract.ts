@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { BlobStore, ByteRange } from '../../src/blobs';
-import { HomedBlobStore } from '../../src/blobs/homes';
-import { StartRefused } from '../../src/kernel';
+import { RelocatableBlobStore } from '../../src/blobs/homes';
+import { StartupError } from '../../src/kernel';
 import { waitFor } from '../support/processes';
 
 export interface BlobStoreFixture {
@@ -258,7 +258,7 @@ export function blobStoreContract(name: string, open: () => Promise<BlobStoreFix
     it('refuses to open for another installation than its own, and lists nothing but blobs', async () => {
       await store.open(INSTALLATION);
       const id = await stored(Buffer.from('ours'));
-      await expect((await fixture.reopen()).open(ANOTHER)).rejects.toThrow(StartRefused);
+      await expect((await fixture.reopen()).open(ANOTHER)).rejects.toThrow(StartupError);
       await expect((await fixture.reopen()).open(ANOTHER)).rejects.toThrow('holds blobs of another installation');
       await expect((await fixture.reopen()).open(INSTALLATION)).resolves.toEqual(expect.any(String));
       expect(await all()).toEqual([id]);
@@ -267,12 +267,12 @@ export function blobStoreContract(name: string, open: () => Promise<BlobStoreFix
     it('is the same medium at each start, and refuses one that does not show what the installation recorded', async () => {
       const location = await store.open(INSTALLATION);
       expect(await store.open(INSTALLATION, 'owned')).toBe(location);
-      if (fixture.store instanceof HomedBlobStore) return;
+      if (fixture.store instanceof RelocatableBlobStore) return;
       const again = await fixture.reopen();
       expect(await again.open(INSTALLATION, { location })).toBe(location);
       const other = again.open(INSTALLATION, { location: 'of another folder' });
       await expect(other).rejects.toThrow('is not where the blobs of this installation lie');
-      await expect(other).rejects.toThrow(StartRefused);
+      await expect(other).rejects.toThrow(StartupError);
     });
 
     it('lists blobs that are older than asked for, and those alone', async () => {

@@ -2,18 +2,18 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FilesystemBlobStore } from '../../src/blobs/filesystem';
-import { BlobPlan, BlobPlans, HomedBlobStore } from '../../src/blobs/homes';
+import { BlobRelocation, BlobRelocations, RelocatableBlobStore } from '../../src/blobs/homes';
 import { sha256Stream } from '../../src/crypto';
 import { startEndlessPut } from '../support/endless-puts';
 import { INSTALLATION, blobStoreContract } from './blob-store.contract';
 
-class MovingPlans extends BlobPlans {
+class MovingPlans extends BlobRelocations {
   readonly #locations: Record<string, string> = {};
 
-  current = (): Promise<BlobPlan> => Promise.resolve({ home: 'former', to: 'new', locations: this.#locations });
-  begin = (): Promise<BlobPlan> => this.current();
-  end = (): Promise<BlobPlan> => this.current();
-  record = (name: string, location: string): Promise<BlobPlan> => {
+  current = (): Promise<BlobRelocation> => Promise.resolve({ home: 'former', to: 'new', locations: this.#locations });
+  begin = (): Promise<BlobRelocation> => this.current();
+  end = (): Promise<BlobRelocation> => this.current();
+  record = (name: string, location: string): Promise<BlobRelocation> => {
     this.#locations[name] ??= location;
     return this.current();
   };
@@ -22,9 +22,9 @@ class MovingPlans extends BlobPlans {
 
 blobStoreContract('two folders between which blobs are moved', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'coffer-blobs-'));
-  const open = (): HomedBlobStore => {
+  const open = (): RelocatableBlobStore => {
     const stores = ['former', 'new'].map((name) => [name, new FilesystemBlobStore(join(folder, name))] as const);
-    return new HomedBlobStore(new Map(stores), new MovingPlans(), sha256Stream);
+    return new RelocatableBlobStore(new Map(stores), new MovingPlans(), sha256Stream);
   };
   const store = open();
   for (const name of ['former', 'new']) await store.claim(name, INSTALLATION);

@@ -4,7 +4,7 @@ import { collectionContract } from './collection.contract';
 import { sealedCollectionContract } from './sealed-collection.contract';
 
 describeWithPart('secantus', 'mongoose over the wire', () => {
-  collectionContract('MongoDB', () => temporaryMongo({ sealed: false }));
-  collectionContract('MongoDB with seals', () => temporaryMongo({ sealed: true }));
-  sealedCollectionContract('MongoDB', () => temporaryMongo({ sealed: false }));
+  collectionContract('MongoDB', () => temporaryMongo({ authenticated: false }));
+  collectionContract('MongoDB with seals', () => temporaryMongo({ authenticated: true }));
+  sealedCollectionContract('MongoDB', () => temporaryMongo({ authenticated: false }));
 });

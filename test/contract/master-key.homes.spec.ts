@@ -1,18 +1,18 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MasterKeyHomes } from '../../src/keys/master';
+import { RoutedMasterKey } from '../../src/keys/master';
 import { LocalMasterKey } from '../../src/keys/master/local';
-import { MemoryHome } from '../support/memory-home';
+import { MemoryWrapStore } from '../support/memory-home';
 import { masterKeyContract } from './master-key.contract';
 
 masterKeyContract('several homes, of which one holds the key', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'coffer-homes-'));
   return {
     open: async () => {
-      const homes = new MasterKeyHomes([
+      const homes = new RoutedMasterKey([
         new LocalMasterKey(folder, 'a root key of thirty-two characters'),
-        new MemoryHome(),
+        new MemoryWrapStore(),
       ]);
       homes.follow(['local'], () => Promise.resolve({ homes: [{ home: 'local', since: 1 }] }));
       await homes.open();

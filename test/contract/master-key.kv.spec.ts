@@ -1,4 +1,4 @@
-import { SecretBytes, StartRefused } from '../../src/kernel';
+import { SecretBytes, StartupError } from '../../src/kernel';
 import { wrapContext } from '../../src/keys/master';
 import { INSTALLATION_ID, kvConfig, openKv, operatorToken, serviceToken } from '../support/kv';
 import { KvMasterKey } from '../../src/keys/master/kv';
@@ -43,7 +43,7 @@ describeWithPart('openbao', 'A retired version in a KV document', () => {
     expect(await master.state()).toMatchObject({ versions: [{ version: 3 }], destroyedBelow: 0 });
     expect(await numbers(true)).toEqual(['1', '2', '3', '4']);
 
-    await expect(master.trim(2, 'no-such-token')).rejects.toThrow(StartRefused);
+    await expect(master.trim(2, 'no-such-token')).rejects.toThrow(StartupError);
     await expect(master.trim(2, await serviceToken(bao))).rejects.toThrow('Vault refuses this token at kv/destroy');
     await expect(master.trim(1, operator)).rejects.toThrow('are destroyed together: trim 2');
     expect(await numbers(true)).toEqual(['1', '2', '3', '4']);
@@ -156,7 +156,7 @@ describeWithPart('openbao', 'A KV document of one installation', () => {
     await openFor(INSTALLATION_ID);
     for (const create of [true, false]) {
       const refused = openFor('another', create);
-      await expect(refused).rejects.toThrow(StartRefused);
+      await expect(refused).rejects.toThrow(StartupError);
       await expect(refused).rejects.toThrow('kv/master_key in Vault is the master key of another installation');
     }
     expect(await owner()).toBe(INSTALLATION_ID);

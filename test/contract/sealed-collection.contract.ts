@@ -4,7 +4,7 @@ import {
   type CollectionDefinition,
   defineCollection,
   type Doc,
-  SealedStore,
+  AuthenticatedStore,
   type Store,
   update,
 } from '../../src/store';
@@ -68,7 +68,7 @@ export function sealedCollectionContract(name: string, open: () => Promise<Seale
     });
 
     const sealing = (secrets: FixedSecrets): Store =>
-      new SealedStore(fixture.engine, secrets, {
+      new AuthenticatedStore(fixture.engine, secrets, {
         onForgedRow: (collection, id) => forgeries.push(`${collection}/${id}`),
       });
 
@@ -77,10 +77,10 @@ export function sealedCollectionContract(name: string, open: () => Promise<Seale
         defineCollection<RawRow>({
           name: collection.definition.name,
           fields: RAW_FIELDS,
-          clear: [],
+          plaintext: [],
           indexes: collection.definition.indexes as never,
-          forged: 'refuse',
-          sealed: false,
+          tampered: 'refuse',
+          authenticated: false,
         }),
       );
 
@@ -342,7 +342,7 @@ export function sealedCollectionContract(name: string, open: () => Promise<Seale
 
       it('gives a job the good rows and names the bad ones', async () => {
         const named: string[] = [];
-        const page = await things.list('byOwner', ['ada'], { limit: 5, onForged: (id) => named.push(id) });
+        const page = await things.list('byOwner', ['ada'], { limit: 5, onTampered: (id) => named.push(id) });
         expect(page.items.map(({ _id }) => _id)).toEqual(['1', '3']);
         expect(named).toEqual(['2']);
         expect(forgeries).toEqual([`${things.definition.name}/2`]);
@@ -350,13 +350,13 @@ export function sealedCollectionContract(name: string, open: () => Promise<Seale
 
       it('goes on to the next page behind a bad row', async () => {
         const onForged = (): void => undefined;
-        const first = await things.list('byOwner', ['ada'], { limit: 2, onForged });
-        const second = await things.list('byOwner', ['ada'], { limit: 2, onForged, after: first.next! });
+        const first = await things.list('byOwner', ['ada'], { limit: 2, onTampered: onForged });
+        const second = await things.list('byOwner', ['ada'], { limit: 2, onTampered: onForged, after: first.next! });
         expect([...first.items, ...second.items].map(({ _id }) => _id)).toEqual(['1', '3']);
       });
 
       it('leaves the bad row out where it counts as absent', async () => {
-        const lenient = store.collection({ ...things.definition, forged: 'absent' });
+        const lenient = store.collection({ ...things.definition, tampered: 'absent' });
         const page = await lenient.list('byOwner', ['ada'], { limit: 5 });
         expect(page.items.map(({ _id }) => _id)).toEqual(['1', '3']);
         expect(forgeries).toEqual([`${things.definition.name}/2`]);
@@ -366,14 +366,14 @@ export function sealedCollectionContract(name: string, open: () => Promise<Seale
     it('counts a bad row as absent on authentication paths, and still reports it', async () => {
       await card();
       await tamper('card', (row) => ({ ...row, owner: 'eve' }));
-      const lenient = store.collection({ ...things.definition, forged: 'absent' });
+      const lenient = store.collection({ ...things.definition, tampered: 'absent' });
       expect(await lenient.find('_id', 'card')).toBeUndefined();
       expect(await lenient.find('byEmail', 'a@b')).toBeUndefined();
       expect(forgeries).toHaveLength(2);
     });
 
     it('leaves unsealed collections as the engine keeps them', async () => {
-      const plain = store.collection(defineCollection<ThingDoc>({ ...thingDefinition(), sealed: false }));
+      const plain = store.collection(defineCollection<ThingDoc>({ ...thingDefinition(), authenticated: false }));
       await plain.insert({ _id: '1', owner: 'ada' });
       expect(await rawView(plain).find('_id', '1')).toEqual({ _id: '1', rev: 1, owner: 'ada' });
     });

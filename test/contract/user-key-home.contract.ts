@@ -1,9 +1,9 @@
 import { newId, plaintext } from '../../src/kernel';
 import {
-  type KeyHouses,
+  type KeyFixtures,
   type KeysOptions,
   moveMasterKey,
-  openKeyHouses,
+  openKeyFixtures,
   rewrapAll,
   temporaryFolder,
 } from '../support/keys';
@@ -19,12 +19,12 @@ export function userKeyHomeContract(name: string, start: () => Promise<UserKeyHo
   describe(`wrapped user keys: ${name}`, () => {
     let parts: UserKeyHomeParts;
     let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-    let houses: KeyHouses;
+    let houses: KeyFixtures;
     let owner: string;
     let user: string;
 
-    const newHouses = async (): Promise<KeyHouses> =>
-      openKeyHouses(folder.path, { cacheMs: 0, home: await parts.open() });
+    const newHouses = async (): Promise<KeyFixtures> =>
+      openKeyFixtures(folder.path, { cacheMs: 0, home: await parts.open() });
 
     beforeAll(async () => {
       parts = await start();
@@ -71,7 +71,7 @@ export function userKeyHomeContract(name: string, start: () => Promise<UserKeyHo
       const target = await moveMasterKey(houses);
       expect(await houses.rewrapper.rewrapBatch(target)).toMatchObject({ done: 1, failed: [] });
       expect(await index()).toBe(before);
-      const [complete] = await houses.home.load([(await houses.rows.find('_id', owner))!]);
+      const [complete] = await houses.home.get([(await houses.rows.find('_id', owner))!]);
       expect(complete!.ok && complete!.value.versions[0]!.master_version).toBe(target);
     });
 
@@ -119,7 +119,7 @@ export function userKeyHomeContract(name: string, start: () => Promise<UserKeyHo
       await houses.strays.remove(owner);
       await expect(open()).rejects.toMatchObject({ code: 'decryption_failed' });
       expect([await index(other), await sealAndOpen()]).toEqual([before, 'x']);
-      expect(await houses.home.strays((await houses.rows.find('_id', owner))!)).toEqual([]);
+      expect(await houses.home.orphans((await houses.rows.find('_id', owner))!)).toEqual([]);
       const target = await moveMasterKey(houses);
       expect(await houses.rewrapper.rewrapBatch(target)).toMatchObject({ done: 1, failed: [] });
       expect(await index(other)).toBe(before);

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { MasterKey } from '../../src/keys/master';
 import { beginUserKeyMove, type Store } from '../../src/store';
-import { openUserKeyHome, openUserKeyHomes } from '../support/kv';
+import { openWrapStore, openRoutedWrapStore } from '../support/kv';
 import { describeWithPart, startOpenBao } from '../support/parts';
 import { useRealDeadlines } from '../support/settings';
 import { userKeyHomeContract } from './user-key-home.contract';
@@ -18,7 +18,7 @@ for (const place of ['store', 'vault'] as const) {
     userKeyHomeContract('in the store and in documents of Vault', async () => {
       const bao = await startOpenBao();
       const open = async (store: Store, masterKey: MasterKey) => {
-        const homes = await openUserKeyHomes(store, masterKey, await openUserKeyHome(bao), place);
+        const homes = await openRoutedWrapStore(store, masterKey, await openWrapStore(bao), place);
         await beginUserKeyMove(store, place === 'store' ? 'vault' : 'store');
         return homes;
       };

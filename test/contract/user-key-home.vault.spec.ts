@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { openUserKeyHome } from '../support/kv';
+import { openWrapStore } from '../support/kv';
 import { describeWithPart, startOpenBao } from '../support/parts';
 import { useRealDeadlines } from '../support/settings';
 import { userKeyHomeContract } from './user-key-home.contract';
@@ -13,6 +13,6 @@ beforeAll(() => {
 describeWithPart('openbao', 'the shipped policy in a real OpenBao', () => {
   userKeyHomeContract('in documents of Vault', async () => {
     const bao = await startOpenBao();
-    return { open: () => openUserKeyHome(bao), close: () => bao.stop() };
+    return { open: () => openWrapStore(bao), close: () => bao.stop() };
   });
 });

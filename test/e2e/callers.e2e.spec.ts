@@ -113,7 +113,7 @@ describe('A thief of a session', () => {
 const rawUsers = defineCollection<UserDoc & { seal: string }>({
   ...usersCollection,
   fields: { ...usersCollection.fields, seal: 'string' },
-  sealed: false,
+  authenticated: false,
 });
 
 describe('Somebody who writes to the database', () => {

@@ -336,7 +336,7 @@ function withGroup(context: ProfileContext): void {
 const rawGrants = defineCollection<GrantDoc & { seal: string }>({
   ...grantCollection,
   fields: { ...grantCollection.fields, seal: 'string' },
-  sealed: false,
+  authenticated: false,
 });
 
 const rawStore = ({ parts, dataDir }: ProfileContext): Store =>

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { approvalsCollection } from '../../src/approvals/approval.collection';
 import { SystemClock } from '../../src/kernel';
-import { SealedStore } from '../../src/store';
+import { AuthenticatedStore } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 import { login, type Person, signUp } from '../support/accounts';
 import { type Answer, Client, expectProblem, expectStatus } from '../support/client';
@@ -154,7 +154,7 @@ describe('An approved act whose process is killed', () => {
 describe('An approval that somebody wrote into the database', () => {
   it('is not there: nobody sees it, and nothing is done', async () => {
     const service = await startService({ env: { TWO_PERSON: 'true' } });
-    const store = new SealedStore(
+    const store = new AuthenticatedStore(
       new EmbeddedStore(join(service.dataDir, 'store'), new SystemClock()),
       new FixedSecrets(),
       { onForgedRow: () => undefined },

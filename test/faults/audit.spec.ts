@@ -2,12 +2,17 @@ import { type Config } from '../../src/config';
 import { type AuditIntent, Readiness, SystemClock } from '../../src/kernel';
 import { ChainedAuditSink, verifyChain } from '../../src/audit';
 import { auditBatchesCollection } from '../../src/audit/audit.collection';
-import { SealedStore, type Store } from '../../src/store';
+import { AuthenticatedStore, type Store } from '../../src/store';
 import { MongoStore } from '../../src/store/mongo';
 import { pauseOutsideWrite, startActor } from '../support/actors';
 import { describeWithPart, isLong, type Secantus, startSecantus } from '../support/parts';
 import { waitFor } from '../support/processes';
-import { FixedSecrets, openSealedStore, type OpenStore, temporarySealedStore } from '../support/sealed-store';
+import {
+  FixedSecrets,
+  openAuthenticatedStore,
+  type OpenStore,
+  temporaryAuthenticatedStore,
+} from '../support/sealed-store';
 import { useRealDeadlines } from '../support/settings';
 import { describeWithSmallDisk, type SmallDisk, smallDisk } from '../support/small-disk';
 
@@ -37,7 +42,7 @@ const acknowledged = (output: string): string[] => output.split('\n').slice(0, -
 
 describe('the audit log of processes that die', () => {
   let open: OpenStore;
-  beforeEach(async () => (open = await temporarySealedStore()));
+  beforeEach(async () => (open = await temporaryAuthenticatedStore()));
   afterEach(() => open.close());
 
   it('has lost no intent that was acknowledged, whichever instant two writers were killed at', async () => {
@@ -75,7 +80,7 @@ describeWithSmallDisk('the audit log on a disk that is full', () => {
   let open: OpenStore;
   beforeEach(() => {
     disk = smallDisk(16);
-    open = openSealedStore(disk.path);
+    open = openAuthenticatedStore(disk.path);
   });
   afterEach(async () => {
     await open.close();
@@ -112,7 +117,7 @@ describeWithPart('secantus', 'the audit log with its database standing still', (
   beforeEach(async () => {
     server = await startSecantus();
     const engine = new MongoStore({ url: server.url, dbName: 'audit' });
-    store = new SealedStore(engine, new FixedSecrets(), { onForgedRow: () => undefined });
+    store = new AuthenticatedStore(engine, new FixedSecrets(), { onForgedRow: () => undefined });
   });
   afterEach(async () => {
     await store.close();

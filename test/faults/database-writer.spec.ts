@@ -21,8 +21,8 @@ import { useRealDeadlines } from '../support/settings';
 
 useRealDeadlines();
 
-const installations: CollectionDefinition<InstallationDoc> = { ...installationCollection, sealed: false };
-const users: CollectionDefinition<UserDoc> = { ...usersCollection, sealed: false };
+const installations: CollectionDefinition<InstallationDoc> = { ...installationCollection, authenticated: false };
+const users: CollectionDefinition<UserDoc> = { ...usersCollection, authenticated: false };
 
 /** Somebody who may change every document of the database and has nothing else. */
 function playsTheFirstStartAgain(setUp: () => Promise<Installed>): void {

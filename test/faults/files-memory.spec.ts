@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { signUp } from '../support/accounts';
-import { type BlobPlace, describeOnBlobPlaces } from '../support/blob-places';
+import { type BlobLocationName, describeOnBlobPlaces } from '../support/blob-places';
 import { Client, expectStatus } from '../support/client';
 import { sampleBytes } from '../support/messages';
 import { waitFor } from '../support/processes';
@@ -15,7 +15,7 @@ const MOST_GROWTH = 96 * MIB;
 jest.setTimeout(300_000);
 
 describeOnBlobPlaces('memory, files and connections of a service with a heap of 256 MiB', (start) => {
-  let place: BlobPlace;
+  let place: BlobLocationName;
   let service: Service;
   let client: Client;
 

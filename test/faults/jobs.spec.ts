@@ -2,7 +2,7 @@ import { jobsCollection } from '../../src/jobs/jobs.collection';
 import { pauseOutsideWrite, startActor } from '../support/actors';
 import { stepsCollection } from '../support/job-steps';
 import { type Managed, waitFor } from '../support/processes';
-import { type OpenStore, temporarySealedStore } from '../support/sealed-store';
+import { type OpenStore, temporaryAuthenticatedStore } from '../support/sealed-store';
 
 jest.setTimeout(120_000);
 
@@ -12,7 +12,7 @@ const LONG_LEASE = '600000';
 
 let open: OpenStore;
 const workers: Managed[] = [];
-beforeEach(async () => (open = await temporarySealedStore()));
+beforeEach(async () => (open = await temporaryAuthenticatedStore()));
 afterEach(async () => {
   await Promise.all(workers.splice(0).map((worker) => worker.kill()));
   await open.close();

@@ -4,9 +4,16 @@ import { plaintext, SystemClock } from '../../src/kernel';
 import { MasterKeyRow } from '../../src/keys/master';
 import { LocalMasterKey } from '../../src/keys/master/local';
 import { openKeys, SystemKeys } from '../../src/keys/system';
-import { SealedStore } from '../../src/store';
+import { AuthenticatedStore } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
-import { type KeyHouses, moveMasterKey, openKeyHouses, rewrapAll, ROOT_KEY, temporaryFolder } from '../support/keys';
+import {
+  type KeyFixtures,
+  moveMasterKey,
+  openKeyFixtures,
+  rewrapAll,
+  ROOT_KEY,
+  temporaryFolder,
+} from '../support/keys';
 import { startProcess } from '../support/processes';
 import { useRealDeadlines } from '../support/settings';
 
@@ -35,7 +42,7 @@ async function killed(act: string, failpoint: string): Promise<string> {
 
 describe('A kill while a user key is made', () => {
   const recovered = async (): Promise<string> => {
-    const houses = await openKeyHouses(folder.path);
+    const houses = await openKeyFixtures(folder.path);
     try {
       await houses.userKeys.create('alice', 'alice');
       const place = { ownerId: 'alice', resourceType: 'record', resourceId: 'r', field: 'value' };
@@ -65,7 +72,7 @@ describe('A kill while a user key is made', () => {
 
   it('leaves nothing that is active, and a pending row that the sweeper takes', async () => {
     await killed('create', 'user-key.before-active');
-    const houses = await openKeyHouses(folder.path);
+    const houses = await openKeyFixtures(folder.path);
     await expect(houses.sealer.with('alice', () => 1)).rejects.toMatchObject({ code: 'not_found' });
     expect(await houses.sweeper.sweep(-1000)).toBe(1);
     await houses.close();
@@ -73,10 +80,10 @@ describe('A kill while a user key is made', () => {
 });
 
 describe('A kill between other writes of keys', () => {
-  let houses: KeyHouses;
+  let houses: KeyFixtures;
 
   beforeEach(async () => {
-    houses = await openKeyHouses(folder.path, { cacheMs: 0 });
+    houses = await openKeyFixtures(folder.path, { cacheMs: 0 });
     for (const owner of ['alice', 'bob', 'carol']) await houses.userKeys.create(owner, owner);
   });
   afterEach(() => houses.close());
@@ -118,7 +125,7 @@ describe('A kill during the first start', () => {
     const engine = new EmbeddedStore(join(folder.path, 'system'), new SystemClock());
     const masterKey = new LocalMasterKey(folder.path, ROOT_KEY);
     const systemKeys = new SystemKeys(engine, masterKey);
-    const row = new MasterKeyRow(new SealedStore(engine, systemKeys, { onForgedRow: () => undefined }));
+    const row = new MasterKeyRow(new AuthenticatedStore(engine, systemKeys, { onForgedRow: () => undefined }));
     try {
       await openKeys({ masterKey, systemKeys, row }, fresh);
       return [systemKeys.integrity, systemKeys.oneTimeCodes, systemKeys.receipts].map((key) =>

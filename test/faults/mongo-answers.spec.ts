@@ -1,5 +1,5 @@
 import { GridFsBlobStore } from '../../src/blobs/gridfs';
-import { type Collection, SealedStore } from '../../src/store';
+import { type Collection, AuthenticatedStore } from '../../src/store';
 import { MongoStore } from '../../src/store/mongo';
 import { eachCall, thingDefinition, type ThingDoc } from '../contract/collection/things';
 import { type MongoProxy, startMongoProxy, type WireFault } from '../support/mongo-proxy';
@@ -115,7 +115,7 @@ describeWithPart('secantus', 'What MongoDB answers', () => {
     beforeEach(() => {
       forgeries.length = 0;
       const hooks = { onForgedRow: (_: string, id: string): void => void forgeries.push(id) };
-      sealed = new SealedStore(store, new FixedSecrets(), hooks).collection(things.definition);
+      sealed = new AuthenticatedStore(store, new FixedSecrets(), hooks).collection(things.definition);
     });
 
     /** All that a job sees of the owner's rows, in pages of this size. */
@@ -123,7 +123,12 @@ describeWithPart('secantus', 'What MongoDB answers', () => {
       const found: string[] = [];
       for (let after: string | undefined, pages = 0; pages < 30; pages += 1) {
         const position = after === undefined ? {} : { after };
-        const page = await sealed.list('byOwner', ['ada'], { limit, reverse, onForged: () => undefined, ...position });
+        const page = await sealed.list('byOwner', ['ada'], {
+          limit,
+          reverse,
+          onTampered: () => undefined,
+          ...position,
+        });
         found.push(...page.items.map(({ _id }) => _id));
         if (page.next === undefined) return found;
         after = page.next;

@@ -2,7 +2,7 @@ import { GridFsBlobStore } from '../../src/blobs/gridfs';
 import { plaintext } from '../../src/kernel';
 import { MongoStore } from '../../src/store/mongo';
 import { thingDefinition } from '../contract/collection/things';
-import { openKeyHouse } from '../support/key-house';
+import { openKeyFixture } from '../support/key-house';
 import { temporaryFolder } from '../support/keys';
 import { sampleBytes } from '../support/messages';
 import { type MongoProxy, setUrl, startMongoProxy } from '../support/mongo-proxy';
@@ -129,7 +129,7 @@ describeWithPart('secantus', 'What MongoDB is asked', () => {
   it('is behind a linearizable read of its own for each page that a retire decides on', async () => {
     const folder = await temporaryFolder();
     const engine = new MongoStore({ url: setUrl([proxy]), dbName: 'retired' });
-    const house = await openKeyHouse(folder.path, { engine });
+    const house = await openKeyFixture(folder.path, { engine });
     try {
       for (let n = 0; n < 3; n += 1) await house.userKeys.create(`owner-${n}`, `owner-${n}`);
       await house.rotations.start('admin');
@@ -162,7 +162,7 @@ describeWithPart('secantus', 'What MongoDB is asked', () => {
 
   it('is linearizable in the reads that the wrap protocol decides on', async () => {
     const folder = await temporaryFolder();
-    const house = await openKeyHouse(folder.path, { engine: store });
+    const house = await openKeyFixture(folder.path, { engine: store });
     const last = (): Command =>
       sent(['find'])
         .filter(({ readConcern }) => (readConcern as { level: string }).level === 'linearizable')

@@ -1,4 +1,4 @@
-import { newId, StartRefused } from '../../src/kernel';
+import { newId, StartupError } from '../../src/kernel';
 import { MongoStore } from '../../src/store/mongo';
 import { refuseOtherGuarantees } from '../../src/store/mongo/mongo-url';
 import { startMongoProxy } from '../support/mongo-proxy';
@@ -28,7 +28,7 @@ describe('MONGODB_URL', () => {
     ['promoteValues', 'promoteValues=false'],
   ])('with the option %s (%s) is refused by a line that names it and no value', (name, query) => {
     const refusal = (): void => refuseOtherGuarantees(withOptions(query));
-    expect(refusal).toThrow(StartRefused);
+    expect(refusal).toThrow(StartupError);
     expect(refusal).toThrow(`MONGODB_URL has the option ${name},`);
     expect(refusal).not.toThrow(/sec\?ret|one:27017|false|local|dc:east/);
   });
@@ -55,7 +55,7 @@ describeWithPart('secantus', 'A store on MongoDB', () => {
 
   it.each(['readConcernLevel=local', 'journal=false', 'w=1'])('is refused with %s', async (option) => {
     const store = open(`${secantus.url}&${option}`);
-    await expect(store.ping()).rejects.toThrow(StartRefused);
+    await expect(store.ping()).rejects.toThrow(StartupError);
     await store.close();
   });
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createConnection, type Connection } from 'mongoose';
 import { MongoStore } from '../../src/store/mongo';
-import { type KeyHouse, openKeyHouse } from '../support/key-house';
+import { type KeyFixture, openKeyFixture } from '../support/key-house';
 import { describeWithPart, type Secantus, startSecantus } from '../support/parts';
 
 const DB = 'planted';
@@ -12,13 +12,13 @@ describeWithPart('secantus', 'Rows of user keys that somebody planted in MongoDB
   let server: Secantus;
   let beside: Connection;
   let folder: string;
-  let house: KeyHouse;
+  let house: KeyFixture;
 
   beforeAll(async () => {
     server = await startSecantus();
     beside = await createConnection(server.url, { dbName: DB }).asPromise();
     folder = await mkdtemp(join(tmpdir(), 'coffer-planted-'));
-    house = await openKeyHouse(folder, { engine: new MongoStore({ url: server.url, dbName: DB }), cacheMs: 0 });
+    house = await openKeyFixture(folder, { engine: new MongoStore({ url: server.url, dbName: DB }), cacheMs: 0 });
   }, 60_000);
   afterAll(async () => {
     await house.close();

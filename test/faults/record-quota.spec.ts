@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DAY, DomainError, HOUR, MINUTE } from '../../src/kernel';
 import { OwnerUsage, type RecordUsage } from '../../src/quota';
-import { OwnedRecords } from '../../src/sensitive-data';
+import { RecordsUserData } from '../../src/sensitive-data';
 import { RecordCount } from '../../src/sensitive-data/record-count';
 import { SensitiveDataService, type Versioned } from '../../src/sensitive-data/sensitive-data.service';
 import { signUp } from '../support/accounts';
 import { startActor } from '../support/actors';
 import { startCoffer } from '../support/coffer';
 import { MovingClock } from '../support/files-rig';
-import { type KeyHouse, openKeyHouse, principal } from '../support/key-house';
+import { type KeyFixture, openKeyFixture, principal } from '../support/key-house';
 import { noQuota, usageParts } from '../support/usage';
 
 const QUOTA = 1000;
@@ -18,7 +18,7 @@ const alice = principal('alice');
 const anyRevision = (): void => undefined;
 
 let folder: string;
-let house: KeyHouse;
+let house: KeyFixture;
 let clock: MovingClock;
 let sums: OwnerUsage;
 let usage: RecordUsage;
@@ -27,7 +27,7 @@ let records: SensitiveDataService;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'coffer-record-quota-'));
-  house = await openKeyHouse(folder);
+  house = await openKeyFixture(folder);
   clock = new MovingClock();
   [sums, usage] = usageParts(house.store, { clock, userQuota: QUOTA });
   count = new RecordCount(house.store, usage);
@@ -210,7 +210,7 @@ describe('The records of an owner', () => {
 
   it('leave no sum behind when their account is erased', async () => {
     await create(100);
-    await new OwnedRecords(house.store, house.sealer).erase('alice');
+    await new RecordsUserData(house.store, house.sealer).eraseUser('alice');
     await sums.rows.remove('alice');
     await house.userKeys.destroy('alice');
     await expect(create(1)).rejects.toMatchObject({ code: 'not_found' });

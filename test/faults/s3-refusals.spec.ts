@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { S3BlobStore } from '../../src/blobs/s3';
-import { StartRefused, isDomainError } from '../../src/kernel';
+import { StartupError, isDomainError } from '../../src/kernel';
 import { type FaultProxy, type Refusal, startFaultProxy } from '../support/fault-proxy';
 import { describeWithPart, type S3Server, startS3 } from '../support/parts';
 import { useRealDeadlines } from '../support/settings';
@@ -64,9 +64,9 @@ describeWithPart('moto', 'a start on an S3 server', () => {
   ])('that refuses %s for good is refused with its own code', async (_what, refusal, said) => {
     proxy.mode = refusal;
     const error = await fault();
-    expect(error).toBeInstanceOf(StartRefused);
-    expect((error as StartRefused).message).toMatch(said);
-    expect((error as StartRefused).message).not.toContain('secret-looking');
+    expect(error).toBeInstanceOf(StartupError);
+    expect((error as StartupError).message).toMatch(said);
+    expect((error as StartupError).message).not.toContain('secret-looking');
   });
 
   it.each<[string, FaultProxy['mode']]>([
@@ -84,11 +84,11 @@ describeWithPart('moto', 'a start on an S3 server', () => {
     const before = await server.read('blobs/.installation', bucket);
     proxy.mode = { without: 'if-none-match' };
     const error = await fault();
-    expect(error).toBeInstanceOf(StartRefused);
-    expect((error as StartRefused).message).toContain('ignores the condition If-None-Match of PutObject');
+    expect(error).toBeInstanceOf(StartupError);
+    expect((error as StartupError).message).toContain('ignores the condition If-None-Match of PutObject');
     expect(await server.read('blobs/.installation', bucket)).toEqual(before);
     proxy.mode = { without: 'if-none-match', of: /^POST / };
-    expect(((await fault()) as StartRefused).message).toContain('of CompleteMultipartUpload');
+    expect(((await fault()) as StartupError).message).toContain('of CompleteMultipartUpload');
     expect(await server.read('blobs/.installation', bucket)).toEqual(before);
     expect(await server.unfinished(bucket)).toEqual([]);
   });

@@ -6,21 +6,21 @@ import { JobRunner } from '../../src/jobs';
 import { type JobDoc, jobsCollection } from '../../src/jobs/jobs.collection';
 import { AuditSink, newId, SystemClock } from '../../src/kernel';
 import { Migrations, type Rotation, ROTATION_JOB, UserKeyMoveJob, UserKeyMoves } from '../../src/keys/rotation';
-import type { UserKeyHomes } from '../../src/keys/user/homes';
+import type { RoutedWrapStore } from '../../src/keys/user/homes';
 import {
   createInstallation,
   type InstallationDoc,
   readInstallation,
-  readUserKeyPins,
+  readWrapPlacement,
   type Store,
   update,
 } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 import { FaultyStore } from '../support/faulty-store';
-import { type KeyHouse, openKeyHouse } from '../support/key-house';
-import { type KeyHouses, openKeyHouses, temporaryFolder } from '../support/keys';
-import { openUserKeyHome, openUserKeyHomes } from '../support/kv';
-import { MemoryHome } from '../support/memory-home';
+import { type KeyFixture, openKeyFixture } from '../support/key-house';
+import { type KeyFixtures, openKeyFixtures, temporaryFolder } from '../support/keys';
+import { openWrapStore, openRoutedWrapStore } from '../support/kv';
+import { MemoryWrapStore } from '../support/memory-home';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { MovingInstallation } from '../support/moving-installation';
 import { isStopped, waitFor } from '../support/processes';
@@ -60,21 +60,21 @@ const PINS = { store: 'embedded', masterKey: 'local', userKeys: 'store', blobs: 
 
 describe('A process that moves the master key and sleeps before it writes the installation document', () => {
   let folder: string;
-  let sleeper: KeyHouse;
-  let other: KeyHouse;
+  let sleeper: KeyFixture;
+  let other: KeyFixture;
   let faulty: FaultyStore;
-  const begin = ({ jobs, masterKey, row, store }: KeyHouse, to: 'kv' | 'local'): Promise<Rotation | undefined> =>
+  const begin = ({ jobs, masterKey, row, store }: KeyFixture, to: 'kv' | 'local'): Promise<Rotation | undefined> =>
     new Migrations(jobs, masterKey, row, store).begin(to, 'operator');
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'coffer-sleeping-'));
     const engine = new EmbeddedStore(folder, new SystemClock());
-    const kv = new MemoryHome();
+    const kv = new MemoryWrapStore();
     faulty = new FaultyStore(engine);
-    sleeper = await openKeyHouse(folder, { engine: faulty, otherHomes: [kv] });
+    sleeper = await openKeyFixture(folder, { engine: faulty, otherHomes: [kv] });
     await createInstallation(sleeper.store, PINS, new SystemClock());
     await complete(sleeper.store, PINS);
-    other = await openKeyHouse(folder, { engine, otherHomes: [kv] });
+    other = await openKeyFixture(folder, { engine, otherHomes: [kv] });
   });
   afterEach(async () => {
     await sleeper.close();
@@ -128,8 +128,8 @@ describeWithPart(
   () => {
     let bao: Bao;
     let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-    let houses: KeyHouses;
-    let homes: UserKeyHomes;
+    let houses: KeyFixtures;
+    let homes: RoutedWrapStore;
     let faulty: FaultyStore;
     const runners: JobRunner[] = [];
 
@@ -138,9 +138,9 @@ describeWithPart(
     });
     beforeEach(async () => {
       folder = await temporaryFolder();
-      const vault = await openUserKeyHome(bao);
-      houses = await openKeyHouses(folder.path, {
-        home: async (store, masterKey) => (homes = await openUserKeyHomes(store, masterKey, vault, 'store')),
+      const vault = await openWrapStore(bao);
+      houses = await openKeyFixtures(folder.path, {
+        home: async (store, masterKey) => (homes = await openRoutedWrapStore(store, masterKey, vault, 'store')),
       });
       const alice = newId();
       await houses.userKeys.create(alice, alice);
@@ -171,7 +171,7 @@ describeWithPart(
       await jobEnded(other.jobs, id);
       pause.release();
       await letGo(sleeper.jobs, first.id);
-      expect(await readUserKeyPins(houses.store)).toEqual({ home: 'store', to: undefined });
+      expect(await readWrapPlacement(houses.store)).toEqual({ home: 'store', to: undefined });
     });
   },
 );

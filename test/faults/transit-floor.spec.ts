@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type KeyHouse, openKeyHouse } from '../support/key-house';
+import { type KeyFixture, openKeyFixture } from '../support/key-house';
 import { TransitMasterKey } from '../../src/keys/master/transit';
 import { openVault, type VaultSession } from '../../src/keys/master/vault';
 import { userKeysCollection } from '../../src/keys/user';
@@ -33,7 +33,7 @@ function sleeper(bao: Bao): { readonly session: VaultSession; readonly asleep: P
 describeWithPart('openbao', 'The floor of a Transit key', () => {
   let bao: Bao;
   let folder: string;
-  let houses: KeyHouse[];
+  let houses: KeyFixture[];
 
   beforeEach(async () => {
     bao = await startOpenBao();
@@ -46,9 +46,9 @@ describeWithPart('openbao', 'The floor of a Transit key', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  const open = async (session?: VaultSession): Promise<KeyHouse> => {
+  const open = async (session?: VaultSession): Promise<KeyFixture> => {
     const masterKey = new TransitMasterKey(transitConfig(bao), session);
-    const house = await openKeyHouse(folder, { masterKey, cacheMs: 0 });
+    const house = await openKeyFixture(folder, { masterKey, cacheMs: 0 });
     houses.push(house);
     return house;
   };

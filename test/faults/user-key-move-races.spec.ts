@@ -1,12 +1,12 @@
 import { Logger } from '@nestjs/common';
 import { newId } from '../../src/kernel';
-import { ErasedKeys, type UserKeyDoc } from '../../src/keys/user';
-import { Immovable, type UserKeyHomes } from '../../src/keys/user/homes';
-import type { VaultUserKeyHome } from '../../src/keys/user/in-vault';
+import { BackupExposure, type UserKeyDoc } from '../../src/keys/user';
+import { Immovable, type RoutedWrapStore } from '../../src/keys/user/homes';
+import type { VaultWrapStore } from '../../src/keys/user/in-vault';
 import { tombstone } from '../../src/keys/user/in-vault/user-key-document';
-import { beginUserKeyMove, endUserKeyMove, readUserKeyPins, type UserKeyPlace } from '../../src/store';
-import { afterNextWrap, type KeyHouses, moveMasterKey, openKeyHouses, temporaryFolder } from '../support/keys';
-import { openUserKeyHome, openUserKeyHomes } from '../support/kv';
+import { beginUserKeyMove, endUserKeyMove, readWrapPlacement, type WrapLocation } from '../../src/store';
+import { afterNextWrap, type KeyFixtures, moveMasterKey, openKeyFixtures, temporaryFolder } from '../support/keys';
+import { openWrapStore, openRoutedWrapStore } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 
 beforeAll(() => void Logger.overrideLogger(false));
@@ -14,9 +14,9 @@ beforeAll(() => void Logger.overrideLogger(false));
 describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
   let bao: Bao;
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-  let vault: VaultUserKeyHome;
-  let homes: UserKeyHomes;
-  let houses: KeyHouses;
+  let vault: VaultWrapStore;
+  let homes: RoutedWrapStore;
+  let houses: KeyFixtures;
   let alice: string;
 
   beforeAll(async () => {
@@ -24,10 +24,10 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
   });
   beforeEach(async () => {
     folder = await temporaryFolder();
-    vault = await openUserKeyHome(bao);
-    houses = await openKeyHouses(folder.path, {
+    vault = await openWrapStore(bao);
+    houses = await openKeyFixtures(folder.path, {
       cacheMs: 0,
-      home: async (store, masterKey) => (homes = await openUserKeyHomes(store, masterKey, vault, 'store')),
+      home: async (store, masterKey) => (homes = await openRoutedWrapStore(store, masterKey, vault, 'store')),
     });
     alice = newId();
     await houses.userKeys.create(alice, alice);
@@ -41,7 +41,7 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
 
   const row = async (owner = alice): Promise<UserKeyDoc> => (await houses.rows.find('_id', owner))!;
   const index = (owner = alice): Promise<string> => houses.sealer.with(owner, (keys) => keys.nameIndex('name'));
-  const move = async (to: UserKeyPlace, owner = alice): Promise<void> => {
+  const move = async (to: WrapLocation, owner = alice): Promise<void> => {
     await beginUserKeyMove(houses.store, to);
     while (!(await homes.move(await row(owner), to)));
   };
@@ -85,10 +85,10 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
   it('are read by who has read the row before they went', async () => {
     const key = await index();
     await move('vault');
-    const load = jest.spyOn(vault, 'load').mockImplementationOnce(async (rows) => {
+    const load = jest.spyOn(vault, 'get').mockImplementationOnce(async (rows) => {
       load.mockRestore();
       await move('store');
-      return vault.load(rows);
+      return vault.get(rows);
     });
     expect(await index()).toBe(key);
   });
@@ -107,7 +107,7 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
       await move('vault');
       expect([await index(), new Set(await wrapped())]).toEqual([key, new Set([false])]);
       expect((await row()).master_version).toBe((await houses.row.read()).current);
-      expect(await houses.home.strays(await row())).toEqual([]);
+      expect(await houses.home.orphans(await row())).toEqual([]);
     },
   );
 
@@ -172,9 +172,9 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
 
   it('are not given up by a move to Vault that was turned round before its last write', async () => {
     const key = await index();
-    const load = jest.spyOn(vault, 'load').mockImplementationOnce(async (rows) => {
+    const load = jest.spyOn(vault, 'get').mockImplementationOnce(async (rows) => {
       load.mockRestore();
-      const found = await vault.load(rows);
+      const found = await vault.get(rows);
       await move('store');
       return found;
     });
@@ -192,7 +192,7 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
     await houses.userKeys.create(bob, bob);
     expect((await row(bob)).versions.map((entry) => entry.wrapped)).toEqual(['']);
     expect(await index(bob)).toMatch(/^[0-9a-f]{64}$/);
-    expect(await readUserKeyPins(houses.store)).toEqual({ home: 'vault', to: undefined });
+    expect(await readWrapPlacement(houses.store)).toEqual({ home: 'vault', to: undefined });
   });
 
   it('stay where they are where Vault has lost them, and hold nobody up', async () => {
@@ -235,7 +235,7 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
     await move('vault');
     await houses.userKeys.create(bob, bob);
     for (const owner of [alice, bob]) await houses.userKeys.destroy(owner);
-    const erased = new ErasedKeys(houses.masterKey, houses.row, houses.store, homes);
+    const erased = new BackupExposure(houses.masterKey, houses.row, houses.store, homes);
     expect(await erased.wrapsUntilNow(alice)).toMatchObject({ keptIn: 'store', alsoInVault: true });
     const ofBob = await erased.wrapsUntilNow(bob);
     expect([ofBob.keptIn, ofBob.alsoInVault]).toEqual(['vault', undefined]);

@@ -1,10 +1,10 @@
 import { Logger } from '@nestjs/common';
 import { newId } from '../../src/kernel';
 import type { UserKeyDoc } from '../../src/keys/user';
-import { Immovable, type UserKeyHomes } from '../../src/keys/user/homes';
-import { beginUserKeyMove, endUserKeyMove, type UserKeyPlace } from '../../src/store';
-import { type KeyHouses, moveMasterKey, openKeyHouses, temporaryFolder } from '../support/keys';
-import { openUserKeyHome, openUserKeyHomes } from '../support/kv';
+import { Immovable, type RoutedWrapStore } from '../../src/keys/user/homes';
+import { beginUserKeyMove, endUserKeyMove, type WrapLocation } from '../../src/store';
+import { type KeyFixtures, moveMasterKey, openKeyFixtures, temporaryFolder } from '../support/keys';
+import { openWrapStore, openRoutedWrapStore } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 
 beforeAll(() => void Logger.overrideLogger(false));
@@ -12,8 +12,8 @@ beforeAll(() => void Logger.overrideLogger(false));
 describeWithPart('openbao', 'Wraps in Vault that are newer than a store that was restored', () => {
   let bao: Bao;
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-  let homes: UserKeyHomes;
-  let houses: KeyHouses;
+  let homes: RoutedWrapStore;
+  let houses: KeyFixtures;
   let alice: string;
   let beforeMove: UserKeyDoc;
   let key: string;
@@ -23,10 +23,10 @@ describeWithPart('openbao', 'Wraps in Vault that are newer than a store that was
   });
   beforeEach(async () => {
     folder = await temporaryFolder();
-    const vault = await openUserKeyHome(bao);
-    houses = await openKeyHouses(folder.path, {
+    const vault = await openWrapStore(bao);
+    houses = await openKeyFixtures(folder.path, {
       cacheMs: 0,
-      home: async (store, masterKey) => (homes = await openUserKeyHomes(store, masterKey, vault, 'store')),
+      home: async (store, masterKey) => (homes = await openRoutedWrapStore(store, masterKey, vault, 'store')),
     });
     alice = newId();
     await houses.userKeys.create(alice, alice);
@@ -43,7 +43,7 @@ describeWithPart('openbao', 'Wraps in Vault that are newer than a store that was
   const row = async (): Promise<UserKeyDoc> => (await houses.rows.find('_id', alice))!;
   /** The name key opens with whatever version seals it, and never changes. */
   const index = (): Promise<string> => houses.sealer.with(alice, (keys) => keys.nameIndex('name'));
-  const move = async (to: UserKeyPlace): Promise<void> => {
+  const move = async (to: WrapLocation): Promise<void> => {
     await beginUserKeyMove(houses.store, to);
     while (!(await homes.move(await row(), to)));
     await endUserKeyMove(houses.store, to);

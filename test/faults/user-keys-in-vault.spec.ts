@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
-import { DomainError, newId, plaintext, StartRefused } from '../../src/kernel';
+import { DomainError, newId, plaintext, StartupError } from '../../src/kernel';
 import { openVault } from '../../src/keys/master/vault';
-import { NameHeld, type OwnerKeys, storedRow } from '../../src/keys/user';
-import { VaultUserKeyHome } from '../../src/keys/user/in-vault';
-import { type KeyHouses, moveMasterKey, openKeyHouses, rewrapAll, temporaryFolder } from '../support/keys';
-import { INSTALLATION_ID, kvConfig, openUserKeyHome } from '../support/kv';
+import { WrapPathConflict, type OwnerKeys, storedRow } from '../../src/keys/user';
+import { VaultWrapStore } from '../../src/keys/user/in-vault';
+import { type KeyFixtures, moveMasterKey, openKeyFixtures, rewrapAll, temporaryFolder } from '../support/keys';
+import { INSTALLATION_ID, kvConfig, openWrapStore } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { startProcess } from '../support/processes';
 import { useRealDeadlines } from '../support/settings';
@@ -21,7 +21,7 @@ beforeAll(() => {
 describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
   let bao: Bao;
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-  let opened: KeyHouses | undefined;
+  let opened: KeyFixtures | undefined;
 
   beforeAll(async () => {
     bao = await startOpenBao();
@@ -38,8 +38,8 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
   });
   afterAll(() => bao.stop());
 
-  const houses = async (): Promise<KeyHouses> =>
-    (opened ??= await openKeyHouses(folder.path, { cacheMs: 0, home: await openUserKeyHome(bao) }));
+  const houses = async (): Promise<KeyFixtures> =>
+    (opened ??= await openKeyFixtures(folder.path, { cacheMs: 0, home: await openWrapStore(bao) }));
   const closed = async (): Promise<void> => {
     await opened?.close();
     opened = undefined;
@@ -200,13 +200,13 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
   it('that a rotation of the master key puts back, having slept across that of the user key, go in the next sweep', async () => {
     const { userKeys, home, rows, rotator, strays } = await houses();
     await userKeys.create('alice', 'alice');
-    const [asleep] = await home.load([(await rows.find('_id', 'alice'))!]);
+    const [asleep] = await home.get([(await rows.find('_id', 'alice'))!]);
     await rotator.advance('alice', 1);
     await rotator.drop('alice', new Set([1]));
     await strays.remove('alice');
     const before = await index('alice');
     if (asleep?.ok !== true) throw new Error('no wrap');
-    await home.keep(asleep.value);
+    await home.put(asleep.value);
     expect(await rows.replace(storedRow(asleep.value))).toBeUndefined();
     expect(await strays.sweep()).toBe(1);
     expect(await index('alice')).toBe(before);
@@ -216,19 +216,19 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
   it('do not come back by a rotation of the master key that read the row before its owner was erased', async () => {
     const { userKeys, home, rows } = await houses();
     await userKeys.create('alice', 'alice');
-    const [asleep] = await home.load([(await rows.find('_id', 'alice'))!]);
+    const [asleep] = await home.get([(await rows.find('_id', 'alice'))!]);
     await userKeys.destroy('alice');
     if (asleep?.ok !== true) throw new Error('no wrap');
-    await expect(home.keep(asleep.value)).rejects.toBeInstanceOf(NameHeld);
+    await expect(home.put(asleep.value)).rejects.toBeInstanceOf(WrapPathConflict);
     expect(await alive('alice')).toEqual([{ state: 'free' }]);
   });
 
   it('do not come back by a rotation of the user key that read the row before its owner was erased', async () => {
     const { userKeys, rotator, home } = await houses();
     await userKeys.create('alice', 'alice');
-    jest.spyOn(home, 'keep').mockImplementationOnce(async (row) => {
+    jest.spyOn(home, 'put').mockImplementationOnce(async (row) => {
       await userKeys.destroy('alice');
-      await VaultUserKeyHome.prototype.keep.call(home, row);
+      await VaultWrapStore.prototype.put.call(home, row);
     });
     await expect(rotator.advance('alice', 1)).rejects.toMatchObject({ code: 'not_found' });
     expect(await alive('alice')).toEqual([{ state: 'free' }]);
@@ -240,7 +240,7 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     await rows.replace({ ...(await rows.find('_id', 'alice'))!, state: 'pending' });
     jest.spyOn(home, 'erase').mockImplementationOnce(async (...args) => {
       await userKeys.create('alice', 'alice');
-      await VaultUserKeyHome.prototype.erase.call(home, ...args);
+      await VaultWrapStore.prototype.erase.call(home, ...args);
     });
     await sweeper.sweep(-1000);
     expect(await index('alice')).toMatch(/^[0-9a-f]{64}$/);
@@ -251,8 +251,8 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     let go = (): void => undefined;
     const gate = new Promise<void>((resolve) => (go = resolve));
     const kept = new Promise<void>((resolve) => {
-      jest.spyOn(home, 'keep').mockImplementationOnce(async (...args) => {
-        await VaultUserKeyHome.prototype.keep.call(home, ...args);
+      jest.spyOn(home, 'put').mockImplementationOnce(async (...args) => {
+        await VaultWrapStore.prototype.put.call(home, ...args);
         resolve();
         await gate;
       });
@@ -262,7 +262,7 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     jest.spyOn(home, 'erase').mockImplementationOnce(async (...args) => {
       go();
       await made;
-      await VaultUserKeyHome.prototype.erase.call(home, ...args);
+      await VaultWrapStore.prototype.erase.call(home, ...args);
     });
     await expect(userKeys.create('another-alice', 'alice')).rejects.toMatchObject({ code: 'conflict' });
     expect(await index('alice')).toMatch(/^[0-9a-f]{64}$/);
@@ -301,15 +301,15 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     await userKeys.create('alice', 'alice');
     await rotator.advance('alice', 1);
     const before = await index('alice');
-    const keep = jest.spyOn(home, 'keep').mockImplementationOnce(async (row) => {
-      await VaultUserKeyHome.prototype.keep.call(home, row);
+    const keep = jest.spyOn(home, 'put').mockImplementationOnce(async (row) => {
+      await VaultWrapStore.prototype.put.call(home, row);
       expect(await strays.sweep()).toBe(0);
     });
     expect(await rotator.advance('alice', 2)).toBe(3);
     expect(keep).toHaveBeenCalledTimes(1);
     expect(await index('alice')).toBe(before);
     const row = (await rows.find('_id', 'alice'))!;
-    expect([row.versions.length, await home.strays(row)]).toEqual([3, []]);
+    expect([row.versions.length, await home.orphans(row)]).toEqual([3, []]);
   });
 
   it('that were changed in Vault to those of another owner open nothing, and are never destroyed with that owner', async () => {
@@ -357,10 +357,10 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     await Promise.all(owners.map((owner) => userKeys.create(owner, owner)));
     const target = await moveMasterKey(await houses());
     let calls = 0;
-    jest.spyOn(home, 'keep').mockImplementation(async (row) => {
+    jest.spyOn(home, 'put').mockImplementation(async (row) => {
       calls += 1;
       if (calls % 40 === 0) throw new DomainError('kms_unavailable');
-      await VaultUserKeyHome.prototype.keep.call(home, row);
+      await VaultWrapStore.prototype.put.call(home, row);
     });
     expect((await rewrapper.rewrapBatch(target)).done).toBeGreaterThanOrEqual(16);
     await rewrapAll({ rewrapper }, target);
@@ -369,8 +369,8 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
   });
 
   it('of another installation are refused at the start, and let in who has the same id', async () => {
-    await openUserKeyHome(bao);
-    const others = new VaultUserKeyHome(openVault(kvConfig(bao)), 'kv');
+    await openWrapStore(bao);
+    const others = new VaultWrapStore(openVault(kvConfig(bao)), 'kv');
     await expect(others.open(newId())).rejects.toThrow('holds user keys of another installation');
     expect(await document('_installation')).toEqual({ installation_id: INSTALLATION_ID });
     await others.open(INSTALLATION_ID);
@@ -378,7 +378,7 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
 
   it('belong to one of many installations that start on a fresh mount at the same time, and to the next once an operator frees it', async () => {
     const ids = [newId(), newId(), newId()];
-    const open = (id: string): Promise<void> => new VaultUserKeyHome(openVault(kvConfig(bao)), 'kv').open(id);
+    const open = (id: string): Promise<void> => new VaultWrapStore(openVault(kvConfig(bao)), 'kv').open(id);
     const free = (path: string) => bao.request('DELETE', `kv/${path}/user_keys/_installation`);
     await free('metadata');
     const starts = await Promise.allSettled(ids.map(open));
@@ -386,6 +386,6 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     expect(first).toEqual([(await document('_installation'))['installation_id']]);
     await free('data');
     await open(INSTALLATION_ID);
-    await expect(open(first[0]!)).rejects.toThrow(StartRefused);
+    await expect(open(first[0]!)).rejects.toThrow(StartupError);
   });
 });

@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { isDomainError } from '../../src/kernel';
-import { openKv, openUserKeyHome } from '../support/kv';
+import { openKv, openWrapStore } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { useRealDeadlines } from '../support/settings';
 import { context, openTransit, wrapOne } from '../support/transit';
@@ -46,7 +46,7 @@ describeWithPart('openbao', 'What Vault is set to is told at the start', () => {
   }
   const startKv = async (): Promise<void> => {
     await (await openKv(bao)).close();
-    await openUserKeyHome(bao);
+    await openWrapStore(bao);
   };
   const startAll = async (): Promise<void> => {
     await (await openTransit(bao)).close();

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { Logger } from '@nestjs/common';
-import { isDomainError, StartRefused } from '../../src/kernel';
+import { isDomainError, StartupError } from '../../src/kernel';
 import { KvMasterKey } from '../../src/keys/master/kv';
 import { TransitMasterKey } from '../../src/keys/master/transit';
 import { partProgram } from '../support/installed';
@@ -123,7 +123,7 @@ describeWithPart('openbao', 'The shipped policy', () => {
   });
 
   it('does not let the service make an absent key, and the start says so', async () => {
-    await expect(openTransit(bao, { keyName: 'absent' })).rejects.toThrow(StartRefused);
+    await expect(openTransit(bao, { keyName: 'absent' })).rejects.toThrow(StartupError);
   });
 });
 
@@ -150,7 +150,7 @@ describeWithPart('openbao', 'The Transit key', () => {
 
   it('is not made beside an installation that has lost it', async () => {
     const home = new TransitMasterKey(transitConfig(bao, { keyName: 'lost' }));
-    await expect(home.open({ create: false })).rejects.toThrow(StartRefused);
+    await expect(home.open({ create: false })).rejects.toThrow(StartupError);
     await expect(bao.request('GET', 'transit/keys/lost')).rejects.toThrow('404');
     await home.close();
   });
@@ -165,7 +165,7 @@ describeWithPart('openbao', 'The Transit key', () => {
   });
 
   it('refuses the start where there is no Transit engine at the mount', async () => {
-    await expect(openTransit(bao, { transitMount: 'nowhere' })).rejects.toThrow(StartRefused);
+    await expect(openTransit(bao, { transitMount: 'nowhere' })).rejects.toThrow(StartupError);
   });
 
   it('makes items no worse where it is gone: that is an outage', async () => {
@@ -258,7 +258,7 @@ describeWithPart('openbao', 'The KV document of the master key', () => {
   });
 
   it('is not made beside an installation that has lost it', async () => {
-    await waitFor('the mount', async () => (await refusal('lost', false)) instanceof StartRefused);
+    await waitFor('the mount', async () => (await refusal('lost', false)) instanceof StartupError);
     expect(await refusal('lost', false)).toMatchObject({ message: expect.stringContaining('missing') });
     await expect(document('lost')).rejects.toThrow('404');
   });
@@ -328,7 +328,7 @@ describeWithPart('openbao', 'A Vault behind TLS', () => {
   });
 
   it('refuses the start where VAULT_CACERT cannot be read', async () => {
-    await expect(openTransit(bao, { address, caCert: '/nowhere.pem' })).rejects.toThrow(StartRefused);
+    await expect(openTransit(bao, { address, caCert: '/nowhere.pem' })).rejects.toThrow(StartupError);
   });
 });
 

@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { newId } from '../../src/kernel';
 import type { UserKeyDoc } from '../../src/keys/user';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy';
-import { openUserKeyHome } from '../support/kv';
+import { openWrapStore } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { useRealDeadlines } from '../support/settings';
 import { context, newKey, openTransit } from '../support/transit';
@@ -46,11 +46,11 @@ describeWithPart('openbao', 'A Vault that is slow an item', () => {
   }, 30_000);
 
   it('reads the user keys of a batch in parts that it gets through in time', async () => {
-    const home = await openUserKeyHome({ ...bao, address: proxy.address });
+    const home = await openWrapStore({ ...bao, address: proxy.address });
     const rows = Array.from({ length: 12 }, (_, at) => rowOf(`slow-${at}`));
-    for (const row of rows) await home.keep(row, true);
+    for (const row of rows) await home.put(row, true);
     proxy.mode = { itemMs: 250 };
-    const loaded = await home.load(rows);
+    const loaded = await home.get(rows);
     expect(loaded.map(({ ok }) => ok)).toEqual(rows.map(() => true));
   }, 30_000);
 });

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { Logger } from '@nestjs/common';
-import { StartRefused, type WrappedKey } from '../../src/kernel';
+import { StartupError, type WrappedKey } from '../../src/kernel';
 import type { MasterKey } from '../../src/keys/master';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { startProcess } from '../support/processes';
@@ -168,7 +168,7 @@ describeWithPart('openbao', 'Credentials of Vault', () => {
   it('that Vault does not take refuse the start in one line', async () => {
     const wrong = { login: { roleId: bao.roleId, secretId: 'not-the-secret-id' } };
     const error: unknown = await openTransit(bao, wrong).catch((fault: unknown) => fault);
-    expect(error).toEqual(new StartRefused('Vault does not accept VAULT_ROLE_ID and VAULT_SECRET_ID.'));
+    expect(error).toEqual(new StartupError('Vault does not accept VAULT_ROLE_ID and VAULT_SECRET_ID.'));
   });
 
   it('may be a token, and a wrong one refuses the start', async () => {

@@ -1,6 +1,6 @@
 import { Controller, Get } from '@nestjs/common';
 import { Policy } from '../../src/http';
-import { DomainError, StartRefused } from '../../src/kernel';
+import { DomainError, StartupError } from '../../src/kernel';
 import { HttpApp, startHttpApp } from '../support/http-app';
 import { SampleController } from './sample.controller';
 
@@ -25,7 +25,7 @@ describe('a route without a policy', () => {
       }
     }
     const started = startHttpApp({ controllers: [ForgetfulController] });
-    await expect(started).rejects.toThrow(StartRefused);
+    await expect(started).rejects.toThrow(StartupError);
     await expect(started).rejects.toThrow('The route GET /forgotten declares no policy.');
   });
 

@@ -3,7 +3,7 @@ import { describeWithParts, hasPart, isLong, startS3, startVersitygw } from './p
 import type { Service } from './service';
 
 /** Where the blobs of a service lie. */
-export interface BlobPlace {
+export interface BlobLocationName {
   /** What the service takes. */
   readonly env: Readonly<Record<string, string>>;
   /** How many MiB a test may send that sends many. */
@@ -14,12 +14,12 @@ export interface BlobPlace {
 }
 
 /** Runs a suite on the file system, and again on S3. */
-export function describeOnBlobPlaces(name: string, suite: (start: () => Promise<BlobPlace>) => void): void {
+export function describeOnBlobPlaces(name: string, suite: (start: () => Promise<BlobLocationName>) => void): void {
   describe(`${name}, with blobs on the file system`, () => suite(() => Promise.resolve(onFileSystem)));
   describeWithParts(['moto'], `${name}, with blobs on S3`, () => suite(onS3));
 }
 
-const onFileSystem: BlobPlace = {
+const onFileSystem: BlobLocationName = {
   env: {},
   muchMiB: isLong() ? 2048 : 512,
   held: ({ pid }) => openFiles(pid).filter((path) => path.includes('/blobs/')).length,
@@ -27,7 +27,7 @@ const onFileSystem: BlobPlace = {
 };
 
 /** versitygw where it is installed: moto is slow, and has all objects in memory. */
-async function onS3(): Promise<BlobPlace> {
+async function onS3(): Promise<BlobLocationName> {
   const fast = hasPart('versitygw');
   const server = await (fast ? startVersitygw() : startS3());
   const much = fast ? 256 : 64;

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SystemClock } from '../../src/kernel';
-import { SealedStore, type Store } from '../../src/store';
+import { AuthenticatedStore, type Store } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 import { MongoStore } from '../../src/store/mongo';
 import type { CollectionFixture } from '../contract/collection/things';
@@ -10,22 +10,22 @@ import { startSecantus } from './parts';
 import { FixedSecrets } from './sealed-store';
 
 interface Options {
-  readonly sealed: boolean;
+  readonly authenticated: boolean;
 }
 
-export async function temporaryEmbedded({ sealed }: Options): Promise<CollectionFixture> {
+export async function temporaryEmbedded({ authenticated }: Options): Promise<CollectionFixture> {
   const folder = await mkdtemp(join(tmpdir(), 'coffer-collection-'));
   const open = (): Store => new EmbeddedStore(folder, new SystemClock());
-  return fixture(open, sealed, () => rm(folder, { recursive: true, force: true }));
+  return fixture(open, authenticated, () => rm(folder, { recursive: true, force: true }));
 }
 
-export async function temporaryMongo({ sealed }: Options): Promise<CollectionFixture> {
+export async function temporaryMongo({ authenticated }: Options): Promise<CollectionFixture> {
   const server = await startSecantus();
   const open = (): Store => new MongoStore({ url: server.url, dbName: 'contract' });
-  return fixture(open, sealed, () => server.stop());
+  return fixture(open, authenticated, () => server.stop());
 }
 
-function fixture(open: () => Store, sealed: boolean, remove: () => Promise<void>): CollectionFixture {
+function fixture(open: () => Store, authenticated: boolean, remove: () => Promise<void>): CollectionFixture {
   const engines: Store[] = [];
   const engine = (): Store => {
     const opened = open();
@@ -33,7 +33,9 @@ function fixture(open: () => Store, sealed: boolean, remove: () => Promise<void>
     return opened;
   };
   const over = (raw: Store): Store =>
-    sealed ? new SealedStore(raw, new FixedSecrets(), { onForgedRow: (name, id) => reportForgery(name, id) }) : raw;
+    authenticated
+      ? new AuthenticatedStore(raw, new FixedSecrets(), { onForgedRow: (name, id) => reportForgery(name, id) })
+      : raw;
   const first = engine();
   return {
     engine: first,

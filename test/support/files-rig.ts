@@ -8,7 +8,7 @@ import { BlobStore } from '../../src/blobs';
 import { FilesystemBlobStore } from '../../src/blobs/filesystem';
 import { Config } from '../../src/config';
 import { FileMessages, newKey, PASSWORD_COSTS, PasswordHasher } from '../../src/crypto';
-import { BlobRefs } from '../../src/files/blob-refs';
+import { BlobOwnership } from '../../src/files/blob-refs';
 import { ContentCheck } from '../../src/files/content-check';
 import { FileAccess } from '../../src/files/file-access';
 import { FileChanges } from '../../src/files/file-changes';
@@ -24,30 +24,30 @@ import { FileTraces } from '../../src/files/file-traces';
 import { FileVerification } from '../../src/files/file-verification';
 import { FileVersions } from '../../src/files/file-versions';
 import { FileView } from '../../src/files/file-view';
-import { FileWorker } from '../../src/files/file-worker';
+import { ProcessIdentity } from '../../src/files/file-worker';
 import { FileDoc, fileCollection } from '../../src/files/file.collection';
 import { FilesSweeper } from '../../src/files/files-sweeper';
 import { FilesService } from '../../src/files/files.service';
 import { IncomingContents } from '../../src/files/incoming-contents';
 import { NewFiles } from '../../src/files/new-files';
-import { OwnedFiles } from '../../src/files/owned-files';
+import { FilesUserData } from '../../src/files/owned-files';
 import { UploadFields, parseContent, parseUpload } from '../../src/files/upload-request';
 import { FileUsageDoc, fileUsageCollection } from '../../src/quota';
 import { usageParts } from './usage';
-import { UsageLedger } from '../../src/files/usage-ledger';
+import { QuotaLedger } from '../../src/files/usage-ledger';
 import { LeasedScheduler } from '../../src/jobs/leased-scheduler';
 import { Clock, Principal, Readiness, burstsOf, newId } from '../../src/kernel';
 import { DamageReports, Metrics } from '../../src/observability';
 import { Links, SharedResources } from '../../src/sharing';
 import { MasterKeyRow } from '../../src/keys/master';
 import { LocalMasterKey } from '../../src/keys/master/local';
-import { StoreUserKeyHome } from './store-user-key-home';
+import { RowWrapStore } from './store-user-key-home';
 import { KeyCache } from '../../src/keys/user/key-cache';
-import { StoredUserKeys } from '../../src/keys/user/stored-user-keys';
+import { UserKeyService } from '../../src/keys/user/stored-user-keys';
 import { UserKeyAccess } from '../../src/keys/user/user-key-access';
 import { UserKeySealer } from '../../src/keys/user/user-key-sealer';
 import { noWorkers } from './messages';
-import { openSealedStore } from './sealed-store';
+import { openAuthenticatedStore } from './sealed-store';
 import { sharingParts } from './sharing-parts';
 import { addUserKeyVersion as addVersion } from './user-key-version';
 
@@ -82,15 +82,15 @@ export interface RigOptions {
 export async function openFilesRig(options: RigOptions = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'coffer-files-'));
   const clock = new MovingClock();
-  const opened = openSealedStore(join(folder, 'store'), clock);
+  const opened = openAuthenticatedStore(join(folder, 'store'), clock);
   const { store, engine } = opened;
   const masterKey = new LocalMasterKey(folder, newKey().bytes.toString('base64'));
   await masterKey.open();
   const masterRow = new MasterKeyRow(store);
   await masterRow.create((await masterKey.state()).current, masterKey.home);
   const cache = new KeyCache({ capacity: options.cachedKeys ?? 100, maxAgeMs: 60_000 });
-  const home = new StoreUserKeyHome();
-  const userKeys = new StoredUserKeys(store, masterKey, masterRow, cache, clock, home);
+  const home = new RowWrapStore();
+  const userKeys = new UserKeyService(store, masterKey, masterRow, cache, clock, home);
   const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache, home));
   const blobFolder = join(folder, 'blobs');
   const diskBlobs = new FilesystemBlobStore(blobFolder);
@@ -102,10 +102,10 @@ export async function openFilesRig(options: RigOptions = {}) {
   const damage = new DamageReports(metrics, audit);
   const sharing = sharingParts({ store, sealer, audit, clock });
   const messages = new FileMessages(noWorkers());
-  const worker = new FileWorker();
-  const usage = new UsageLedger(store, clock, ...usageParts(store, { clock, userQuota }));
+  const worker = new ProcessIdentity();
+  const usage = new QuotaLedger(store, clock, ...usageParts(store, { clock, userQuota }));
   const links = new Links(store, new PasswordHasher({ pepper: 'a pepper of a test', cost: PASSWORD_COSTS.low }), clock);
-  const refs = new BlobRefs(store);
+  const refs = new BlobOwnership(store);
   const traces = new FileTraces(new SharedResources(sharing.grants, links), refs);
   const removal = new FileRemoval(store, blobs, usage, worker, traces, clock);
   const newFiles = new NewFiles(store, sealer, removal, worker, clock);
@@ -129,7 +129,7 @@ export async function openFilesRig(options: RigOptions = {}) {
     clock,
     audit,
   );
-  const owned = new OwnedFiles(store, sealer, removal, usage, audit);
+  const owned = new FilesUserData(store, sealer, removal, usage, audit);
   const rows = store.collection(fileCollection);
 
   async function newOwner(): Promise<Principal> {

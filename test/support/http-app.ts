@@ -4,7 +4,7 @@ import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { connect } from 'node:net';
 import { CONFIG, Config, loadConfig } from '../../src/config';
 import {
-  AnswerSealer,
+  ResponseSealer,
   createServerAdapter,
   drain,
   HttpModule,
@@ -25,7 +25,7 @@ import {
 } from '../../src/kernel';
 import { Metrics } from '../../src/observability';
 import { Store } from '../../src/store';
-import { FixedSecrets, temporarySealedStore } from './sealed-store';
+import { FixedSecrets, temporaryAuthenticatedStore } from './sealed-store';
 
 /** The HTTP house with controllers of the test's own, on a real port and a real store, without the features. */
 export interface HttpApp {
@@ -76,7 +76,7 @@ class NamedTokens extends Authenticator {
 }
 
 /** Says whose answer it sealed, so that a test sees a mix-up. */
-class LabelSealer extends AnswerSealer {
+class LabelSealer extends ResponseSealer {
   seal(userId: string, id: string, answer: string): Promise<string> {
     return Promise.resolve(Buffer.from(`${userId}|${id}|${answer}`).toString('base64'));
   }
@@ -93,7 +93,7 @@ class LabelSealer extends AnswerSealer {
 }
 
 export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
-  const open = await temporarySealedStore();
+  const open = await temporaryAuthenticatedStore();
   const clock = new MovableClock();
   const env = { DATA_DIR: open.folder, ...options.env };
   const config = loadConfig({ newSecret: () => 'x'.repeat(43), env });
@@ -104,7 +104,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     { provide: SystemSecrets, useClass: FixedSecrets },
     { provide: Authenticator, useValue: new NamedTokens(clock) },
     { provide: UploadTickets, useValue: { isTicket: () => false } },
-    { provide: AnswerSealer, useClass: LabelSealer },
+    { provide: ResponseSealer, useClass: LabelSealer },
     Metrics,
   ];
 

@@ -2,7 +2,7 @@ import { SystemClock } from '../../src/kernel';
 import {
   completeInstallation,
   type InstallationDoc,
-  type InstallationPins,
+  type InstallationPlacements,
   type OpenedInstallation,
   readInstallation,
   type Store,
@@ -11,7 +11,7 @@ import {
 /** The second half of a start that found the document as it stands there now. */
 export async function complete(
   store: Store,
-  pins: InstallationPins,
+  pins: InstallationPlacements,
   opened: Partial<OpenedInstallation> = {},
 ): Promise<InstallationDoc> {
   const { installation_id: installationId = '' } = (await readInstallation(store)) ?? {};

@@ -9,7 +9,7 @@ export interface StepDoc extends Doc {
 export const stepsCollection = defineCollection<StepDoc>({
   name: 'steps',
   fields: { step: 'number', pid: 'number' },
-  clear: ['step', 'pid'],
+  plaintext: ['step', 'pid'],
   indexes: { step: { fields: ['step'] } },
-  forged: 'refuse',
+  tampered: 'refuse',
 });

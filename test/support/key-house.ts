@@ -2,30 +2,30 @@ import { type Config } from '../../src/config';
 import { ChainedAuditSink } from '../../src/audit';
 import { JobRunner } from '../../src/jobs';
 import { type AuditSink, type Principal, Readiness, SystemClock } from '../../src/kernel';
-import { type MasterKey, MasterKeyHomes, MasterKeyRow } from '../../src/keys/master';
+import { type MasterKey, RoutedMasterKey, MasterKeyRow } from '../../src/keys/master';
 import { LocalMasterKey } from '../../src/keys/master/local';
 import { Retirement, RotationJob, Rotations, RotationTarget } from '../../src/keys/rotation';
 import { openKeys, SystemKeys } from '../../src/keys/system';
-import { Sealer, type UserKeyHome, UserKeyRewrapper, type UserKeys } from '../../src/keys/user';
-import { StoreUserKeyHome } from './store-user-key-home';
+import { Sealer, type WrapStore, UserKeyRewrap, type UserKeys } from '../../src/keys/user';
+import { RowWrapStore } from './store-user-key-home';
 import { KeyCache } from '../../src/keys/user/key-cache';
-import { StoredUserKeys } from '../../src/keys/user/stored-user-keys';
+import { UserKeyService } from '../../src/keys/user/stored-user-keys';
 import { UserKeyAccess } from '../../src/keys/user/user-key-access';
 import { UserKeySealer } from '../../src/keys/user/user-key-sealer';
-import { SealedStore, type Store } from '../../src/store';
+import { AuthenticatedStore, type Store } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 
 /** The houses of keys, jobs and audit in this process, put together as app.module does it, without HTTP. */
-export interface KeyHouse {
+export interface KeyFixture {
   readonly engine: Store;
   readonly store: Store;
-  readonly masterKey: MasterKeyHomes;
+  readonly masterKey: RoutedMasterKey;
   readonly row: MasterKeyRow;
   readonly systemKeys: SystemKeys;
   readonly userKeys: UserKeys;
-  readonly home: UserKeyHome;
+  readonly home: WrapStore;
   readonly sealer: Sealer;
-  readonly rewrapper: UserKeyRewrapper;
+  readonly rewrapper: UserKeyRewrap;
   readonly cache: KeyCache;
   readonly audit: AuditSink;
   readonly jobs: JobRunner;
@@ -42,25 +42,25 @@ export interface KeyHouseParts {
   /** Default 5 minutes; 0 makes each read unwrap. */
   readonly cacheMs?: number;
   /** Where the wraps lie; in the rows unless told. */
-  readonly home?: UserKeyHome;
+  readonly home?: WrapStore;
 }
 
-export async function openKeyHouse(folder: string, parts: KeyHouseParts = {}): Promise<KeyHouse> {
+export async function openKeyFixture(folder: string, parts: KeyHouseParts = {}): Promise<KeyFixture> {
   const clock = new SystemClock();
   const engine = parts.engine ?? new EmbeddedStore(folder, clock);
-  const masterKey = new MasterKeyHomes([
+  const masterKey = new RoutedMasterKey([
     parts.masterKey ?? new LocalMasterKey(folder, 'a root key of thirty-two characters'),
     ...(parts.otherHomes ?? []),
   ]);
   const systemKeys = new SystemKeys(engine, masterKey);
-  const store = new SealedStore(engine, systemKeys, { onForgedRow: () => undefined });
+  const store = new AuthenticatedStore(engine, systemKeys, { onForgedRow: () => undefined });
   const row = new MasterKeyRow(store);
   const cache = new KeyCache({ capacity: 1000, maxAgeMs: parts.cacheMs ?? 300_000 });
   const audit = new ChainedAuditSink(store, clock, new Readiness(), { auditReads: true } as Config);
   const jobs = new JobRunner(store, clock);
-  const home = parts.home ?? new StoreUserKeyHome();
-  const rewrapper = new UserKeyRewrapper(store, masterKey, home);
-  const userKeys = new StoredUserKeys(store, masterKey, row, cache, clock, home);
+  const home = parts.home ?? new RowWrapStore();
+  const rewrapper = new UserKeyRewrap(store, masterKey, home);
+  const userKeys = new UserKeyService(store, masterKey, row, cache, clock, home);
   const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache, home));
   new RotationJob(jobs, new RotationTarget(masterKey, row, store), systemKeys, rewrapper, audit).onModuleInit();
   await store.prepare();

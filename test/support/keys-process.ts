@@ -4,25 +4,24 @@ import type { VaultConfig } from '../../src/config';
 import { LocalMasterKey } from '../../src/keys/master/local';
 import { openVault } from '../../src/keys/master/vault';
 import { openKeys, SystemKeys, systemKeysCollection } from '../../src/keys/system';
-import { VaultUserKeyHome } from '../../src/keys/user/in-vault';
-import { SealedStore } from '../../src/store';
+import { VaultWrapStore } from '../../src/keys/user/in-vault';
+import { AuthenticatedStore } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 import { type OwnerKeys, UserKeyRotator } from '../../src/keys/user';
-import { type KeyHouses, moveMasterKey, openKeyHouses, PausedMasterKey, ROOT_KEY } from './keys';
+import { type KeyFixtures, moveMasterKey, openKeyFixtures, PausedMasterKey, ROOT_KEY } from './keys';
 
 // A program for kill tests: does one act of the key houses in a folder, armed with a crash point. With the JSON of a connection the wraps
 // of user keys lie in Vault.
 const [folder, act, failpoint, vault] = process.argv.slice(2);
 
-const home =
-  vault === undefined ? {} : { home: new VaultUserKeyHome(openVault(JSON.parse(vault) as VaultConfig), 'kv') };
+const home = vault === undefined ? {} : { home: new VaultWrapStore(openVault(JSON.parse(vault) as VaultConfig), 'kv') };
 
 const acts: Readonly<Record<string, () => Promise<void>>> = {
   'fresh start': async () => {
     const engine = new EmbeddedStore(`${folder!}/system`, new SystemClock());
     const masterKey = new LocalMasterKey(folder!, ROOT_KEY);
     const systemKeys = new SystemKeys(engine, masterKey);
-    const row = new MasterKeyRow(new SealedStore(engine, systemKeys, { onForgedRow: () => undefined }));
+    const row = new MasterKeyRow(new AuthenticatedStore(engine, systemKeys, { onForgedRow: () => undefined }));
     armFailpoint(failpoint);
     await openKeys({ masterKey, systemKeys, row }, true);
     await systemKeys.endFirstStart();
@@ -32,7 +31,7 @@ const acts: Readonly<Record<string, () => Promise<void>>> = {
     const engine = new EmbeddedStore(`${folder!}/system`, new SystemClock());
     const masterKey = new LocalMasterKey(folder!, ROOT_KEY);
     const systemKeys = new SystemKeys(engine, masterKey);
-    const row = new MasterKeyRow(new SealedStore(engine, systemKeys, { onForgedRow: () => undefined }));
+    const row = new MasterKeyRow(new AuthenticatedStore(engine, systemKeys, { onForgedRow: () => undefined }));
     await openKeys({ masterKey, systemKeys, row }, true);
     // As an installation from before that key has it.
     await engine.collection(systemKeysCollection).remove('receipts');
@@ -40,37 +39,37 @@ const acts: Readonly<Record<string, () => Promise<void>>> = {
     await openKeys({ masterKey, systemKeys: new SystemKeys(engine, masterKey), row }, false);
   },
   create: async () => {
-    const houses = await openKeyHouses(folder!, home);
+    const houses = await openKeyFixtures(folder!, home);
     armFailpoint(failpoint);
     await houses.userKeys.create('alice', 'alice');
   },
   'create while the master key moves': async () => {
     const masterKey = new PausedMasterKey(folder!, ROOT_KEY);
-    const houses = await openKeyHouses(folder!, { masterKey, ...home });
+    const houses = await openKeyFixtures(folder!, { masterKey, ...home });
     masterKey.afterWrap = () => moveMasterKey(houses);
     armFailpoint(failpoint);
     await houses.userKeys.create('alice', 'alice');
   },
   destroy: async () => {
-    const houses = await openKeyHouses(folder!, home);
+    const houses = await openKeyFixtures(folder!, home);
     armFailpoint(failpoint);
     await houses.userKeys.destroy('alice');
   },
   rewrap: async () => {
-    const houses = await openKeyHouses(folder!, home);
+    const houses = await openKeyFixtures(folder!, home);
     armFailpoint(failpoint);
     await houses.rewrapper.rewrapBatch((await houses.row.read()).current, 2);
   },
   'rotate user key': async () => {
-    const { rotator, strays } = await openKeyHouses(folder!, home);
+    const { rotator, strays } = await openKeyFixtures(folder!, home);
     armFailpoint(failpoint);
     await rotator.advance('alice', 1);
     await rotator.drop('alice', new Set([1]));
     await strays.remove('alice');
   },
-  insert: async () => insert(await openKeyHouses(folder!, home), () => Promise.resolve()),
+  insert: async () => insert(await openKeyFixtures(folder!, home), () => Promise.resolve()),
   'insert while the user key moves': async () => {
-    const houses = await openKeyHouses(folder!, home);
+    const houses = await openKeyFixtures(folder!, home);
     const { store, masterKey, row } = houses;
     const rotator = new UserKeyRotator(store, masterKey, row, new SystemClock(), houses.home);
     await insert(houses, async () => {
@@ -80,7 +79,7 @@ const acts: Readonly<Record<string, () => Promise<void>>> = {
 };
 
 /** Stores a value of Alice in three steps, of which each says that it came; `meanwhile` happens after the first has read her key. */
-async function insert(houses: KeyHouses, meanwhile: () => Promise<void>): Promise<void> {
+async function insert(houses: KeyFixtures, meanwhile: () => Promise<void>): Promise<void> {
   armFailpoint(failpoint);
   const place = { ownerId: 'alice', resourceType: 'record', resourceId: 'r', field: 'value' };
   const say = (step: string, line: string): string => {

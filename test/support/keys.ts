@@ -6,19 +6,19 @@ import { type MasterKey, MasterKeyRow } from '../../src/keys/master';
 import { LocalMasterKey } from '../../src/keys/master/local';
 import {
   KeyCache,
-  StrayWraps,
-  StoredUserKeys,
+  OrphanedWraps,
+  UserKeyService,
   UserKeyAccess,
-  UserKeyHome,
+  WrapStore,
   userKeysCollection,
-  UserKeyRewrapper,
+  UserKeyRewrap,
   UserKeyRotator,
   UserKeySealer,
   UserKeySweeper,
 } from '../../src/keys/user';
-import { StoreUserKeyHome } from './store-user-key-home';
+import { RowWrapStore } from './store-user-key-home';
 import type { Position, Store } from '../../src/store';
-import { openSealedStore } from './sealed-store';
+import { openAuthenticatedStore } from './sealed-store';
 
 export const ROOT_KEY = 'a root key of thirty-two characters';
 
@@ -27,13 +27,13 @@ export interface KeysOptions {
   readonly clock?: Clock;
   readonly cacheMs?: number;
   /** Where the wraps lie; in the rows unless told. Some homes need the store. */
-  readonly home?: UserKeyHome | ((store: Store, masterKey: MasterKey) => Promise<UserKeyHome>);
+  readonly home?: WrapStore | ((store: Store, masterKey: MasterKey) => Promise<WrapStore>);
 }
 
 /** The key houses as one process of the service has them, over the embedded store and a local keyring. */
-export async function openKeyHouses(folder: string, options: KeysOptions = {}) {
+export async function openKeyFixtures(folder: string, options: KeysOptions = {}) {
   const clock = options.clock ?? new SystemClock();
-  const opened = openSealedStore(join(folder, 'store'), clock);
+  const opened = openAuthenticatedStore(join(folder, 'store'), clock);
   const { store, engine } = opened;
   const masterKey = options.masterKey ?? new LocalMasterKey(folder, ROOT_KEY);
   await masterKey.open();
@@ -43,14 +43,12 @@ export async function openKeyHouses(folder: string, options: KeysOptions = {}) {
   await row.create((await masterKey.state()).current, masterKey.home);
   const cache = new KeyCache({ capacity: 100, maxAgeMs: options.cacheMs ?? 300_000 });
   const home =
-    typeof options.home === 'function'
-      ? await options.home(store, masterKey)
-      : (options.home ?? new StoreUserKeyHome());
-  const userKeys = new StoredUserKeys(store, masterKey, row, cache, clock, home);
+    typeof options.home === 'function' ? await options.home(store, masterKey) : (options.home ?? new RowWrapStore());
+  const userKeys = new UserKeyService(store, masterKey, row, cache, clock, home);
   const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache, home));
-  const rewrapper = new UserKeyRewrapper(store, masterKey, home);
+  const rewrapper = new UserKeyRewrap(store, masterKey, home);
   const rotator = new UserKeyRotator(store, masterKey, row, clock, home);
-  const strays = new StrayWraps(store, home);
+  const strays = new OrphanedWraps(store, home);
   const sweeper = new UserKeySweeper(store, clock, home);
   const closeAll = async (): Promise<void> => {
     cache.clear();
@@ -64,7 +62,7 @@ export async function openKeyHouses(folder: string, options: KeysOptions = {}) {
   };
 }
 
-export type KeyHouses = Awaited<ReturnType<typeof openKeyHouses>>;
+export type KeyFixtures = Awaited<ReturnType<typeof openKeyFixtures>>;
 
 export async function temporaryFolder(): Promise<{ path: string; remove(): Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), 'coffer-keys-'));
@@ -97,7 +95,7 @@ export function afterNextWrap(masterKey: MasterKey, act: () => Promise<unknown>)
 
 /** Walks the user keys in batches of `limit` until none is due. Resolves with the number of rows that were written. */
 export async function rewrapAll(
-  { rewrapper }: Pick<KeyHouses, 'rewrapper'>,
+  { rewrapper }: Pick<KeyFixtures, 'rewrapper'>,
   target: number,
   limit?: number,
 ): Promise<number> {
@@ -116,7 +114,7 @@ export async function rewrapAll(
 }
 
 /** Makes a new master key version current, as a rotation does before it wraps anything again. */
-export async function moveMasterKey({ masterKey, row }: Pick<KeyHouses, 'masterKey' | 'row'>): Promise<number> {
+export async function moveMasterKey({ masterKey, row }: Pick<KeyFixtures, 'masterKey' | 'row'>): Promise<number> {
   const seen = await row.read();
   const target = await masterKey.rotate(seen.current);
   await row.advance(seen, target);

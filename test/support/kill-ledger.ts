@@ -2,7 +2,7 @@ import { type Client, expectStatus } from './client';
 import { sampleBytes } from './messages';
 
 /** A part of the sample: what a file holds. Different ones differ. */
-export interface Piece {
+export interface UploadChunk {
   readonly start: number;
   readonly size: number;
 }
@@ -28,7 +28,7 @@ export class KillLedger {
   readonly faults: string[] = [];
   acknowledged = 0;
   doubts = 0;
-  readonly #files = new Map<string, States<Piece>>();
+  readonly #files = new Map<string, States<UploadChunk>>();
   readonly #records = new Map<string, States<string>>();
   /** Values of records whose id nobody was told. */
   readonly #unanswered = new Set<string>();
@@ -37,7 +37,7 @@ export class KillLedger {
   constructor(private readonly sample: Buffer) {}
 
   /** Does something to a file: until it resolves the file may be as before or as after. */
-  async file(name: string, after: Piece | undefined, act: () => Promise<unknown>): Promise<void> {
+  async file(name: string, after: UploadChunk | undefined, act: () => Promise<unknown>): Promise<void> {
     const before = this.#files.get(name) ?? [undefined];
     this.#touched.add(name);
     this.#files.set(name, [...before, after]);
@@ -79,7 +79,7 @@ export class KillLedger {
     const states = this.#files.get(name)!;
     if (states.length > 1) this.doubts += 1;
     const answer = await client.get(`/files/by-name/${name}/content`);
-    const isIt = (piece: Piece | undefined): boolean =>
+    const isIt = (piece: UploadChunk | undefined): boolean =>
       piece === undefined ? answer.status === 404 : answer.status === 200 && answer.bytes.equals(this.#bytes(piece));
     const found = states.findIndex(isIt);
     if (found >= 0) this.#files.set(name, [states[found]]);
@@ -104,7 +104,7 @@ export class KillLedger {
     this.#unanswered.clear();
   }
 
-  #bytes({ start, size }: Piece): Buffer {
+  #bytes({ start, size }: UploadChunk): Buffer {
     return this.sample.subarray(start, start + size);
   }
 }

@@ -1,5 +1,5 @@
 import { type Answer, type Client, expectStatus } from './client';
-import { KillLedger, MARKER, type Piece } from './kill-ledger';
+import { KillLedger, MARKER, type UploadChunk } from './kill-ledger';
 import { Seeded } from './seeded';
 
 const FILES_EACH = 5;
@@ -100,14 +100,14 @@ export class KillWriter {
     await this.traffic.ledger.record(id, undefined, remove);
   }
 
-  #piece(): Piece {
+  #piece(): UploadChunk {
     const { largest, sample } = this.traffic;
     const top = 2 ** this.#random.below(Math.log2(largest) + 1);
     const size = Math.max(1, top - this.#random.below(top / 2 + 1));
     return { start: this.#random.below(sample.length - size), size };
   }
 
-  #bytes({ start, size }: Piece): Buffer {
+  #bytes({ start, size }: UploadChunk): Buffer {
     return this.traffic.sample.subarray(start, start + size);
   }
 

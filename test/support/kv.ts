@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import type { MasterKey } from '../../src/keys/master';
 import { type KvConfig, KvMasterKey } from '../../src/keys/master/kv';
 import { openVault, type VaultSession } from '../../src/keys/master/vault';
-import { VaultUserKeyHome } from '../../src/keys/user/in-vault';
+import { VaultWrapStore } from '../../src/keys/user/in-vault';
 import { SystemClock } from '../../src/kernel';
-import { type OwnerNames, UserKeyHomes } from '../../src/keys/user/homes';
-import { completeInstallation, createInstallation, type Store, type UserKeyPlace } from '../../src/store';
+import { type OwnerNames, RoutedWrapStore } from '../../src/keys/user/homes';
+import { completeInstallation, createInstallation, type Store, type WrapLocation } from '../../src/store';
 import type { Bao } from './parts';
 import { projectRoot } from './root';
 
@@ -59,8 +59,8 @@ interface Issued {
 export const INSTALLATION_ID = '0199a0b4-0000-7000-8000-000000000000';
 
 /** Where user keys lie in Vault, as one process of the service sees it, under the shipped policy. */
-export async function openUserKeyHome(bao: Bao): Promise<VaultUserKeyHome> {
-  const home = new VaultUserKeyHome(openVault(kvConfig(bao)), 'kv');
+export async function openWrapStore(bao: Bao): Promise<VaultWrapStore> {
+  const home = new VaultWrapStore(openVault(kvConfig(bao)), 'kv');
   await home.open(INSTALLATION_ID);
   return home;
 }
@@ -69,17 +69,17 @@ export async function openUserKeyHome(bao: Bao): Promise<VaultUserKeyHome> {
 const NAMES: OwnerNames = { nameOf: (ownerId) => Promise.resolve(ownerId) };
 
 /** Both homes of user keys, as one process of an installation that was set up with `place` has them. */
-export async function openUserKeyHomes(
+export async function openRoutedWrapStore(
   store: Store,
   masterKey: MasterKey,
-  vault: VaultUserKeyHome,
-  place: UserKeyPlace,
-): Promise<UserKeyHomes> {
+  vault: VaultWrapStore,
+  place: WrapLocation,
+): Promise<RoutedWrapStore> {
   const pins = { store: 'embedded', masterKey: 'local', userKeys: place, blobs: 'filesystem' };
   const clock = new SystemClock();
   const { installation_id: installationId } = await createInstallation(store, pins, clock);
   await completeInstallation(store, pins, { installationId, wasReady: false, clock });
-  const homes = new UserKeyHomes(store, vault, NAMES, masterKey);
+  const homes = new RoutedWrapStore(store, vault, NAMES, masterKey);
   await homes.open(INSTALLATION_ID);
   return homes;
 }

@@ -3,7 +3,7 @@ import { type Job, type JobHandler, JobRunner, type RunningJob } from '../../src
 import { type JobDoc, jobsCollection } from '../../src/jobs/jobs.collection';
 import { type LeaseTimings } from '../../src/jobs/leases';
 import { waitFor } from './processes';
-import { type OpenStore, temporarySealedStore } from './sealed-store';
+import { type OpenStore, temporaryAuthenticatedStore } from './sealed-store';
 
 export class MovableClock extends Clock {
   ms = 1_700_000_000_000;
@@ -53,7 +53,7 @@ export function useJobRig(): JobRig {
   let clock: MovableClock;
   const runners: JobRunner[] = [];
   beforeEach(async () => {
-    open = await temporarySealedStore();
+    open = await temporaryAuthenticatedStore();
     clock = new MovableClock();
   });
   afterEach(async () => {

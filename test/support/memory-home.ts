@@ -1,11 +1,11 @@
 import { newKey } from '../../src/crypto';
-import { DomainError, type SecretBytes, StartRefused } from '../../src/kernel';
+import { DomainError, type SecretBytes, StartupError } from '../../src/kernel';
 import { type MasterKeyState } from '../../src/keys/master';
 import { checkRetirable } from '../../src/keys/master/batch';
-import { HeldMasterKey, type KeyLookup } from '../../src/keys/master/held-master-key';
+import { SoftwareMasterKey, type KeyLookup } from '../../src/keys/master/held-master-key';
 
 /** A home of the kv form in this process: the wrapping is the real one, the document a map that a test can take away. */
-export class MemoryHome extends HeldMasterKey {
+export class MemoryWrapStore extends SoftwareMasterKey {
   readonly keys = new Map<number, SecretBytes>();
   /** Whether it answers. */
   up = true;
@@ -19,7 +19,7 @@ export class MemoryHome extends HeldMasterKey {
     return this.answer(() => {
       this.opened += 1;
       if (this.keys.size > 0) return;
-      if (!create) throw new StartRefused('The document is missing.');
+      if (!create) throw new StartupError('The document is missing.');
       this.keys.set(1, newKey());
     });
   }

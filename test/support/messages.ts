@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { FileContext, FileMessages, FramePool, FileSummary, Span, StoredFile } from '../../src/crypto';
-import { Burst, SecretBytes, burstsOf } from '../../src/kernel';
+import { ChunkBatch, SecretBytes, burstsOf } from '../../src/kernel';
 
 /** A pool whose workers load the sources as they are, so that a test exercises the worker without a build. */
 export const sourceWorkers = (workers = 1): FramePool =>
@@ -22,7 +22,7 @@ export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer
   return Buffer.concat(chunks);
 }
 
-export async function inOne(source: AsyncIterable<Burst>): Promise<Buffer> {
+export async function inOne(source: AsyncIterable<ChunkBatch>): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   for await (const burst of source) chunks.push(...burst);
   return Buffer.concat(chunks);

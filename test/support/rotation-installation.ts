@@ -7,7 +7,7 @@ import { Retirement, type Rotation } from '../../src/keys/rotation';
 import { systemKeysCollection } from '../../src/keys/system';
 import { userKeysCollection } from '../../src/keys/user/user-keys.collection';
 import { startActor } from './actors';
-import { type KeyHouse } from './key-house';
+import { type KeyFixture } from './key-house';
 import { throughOutages } from './outages';
 import type { Managed } from './processes';
 import { RotationLedger } from './rotation-ledger';
@@ -30,7 +30,7 @@ export class RotationInstallation {
 
   private constructor(
     readonly site: Site,
-    readonly house: KeyHouse,
+    readonly house: KeyFixture,
     readonly owners: readonly string[],
   ) {
     this.ledger = new RotationLedger(house);

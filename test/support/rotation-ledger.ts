@@ -1,7 +1,7 @@
 import { isDomainError, SystemClock } from '../../src/kernel';
 import { SensitiveDataService } from '../../src/sensitive-data/sensitive-data.service';
 import { noQuota } from './usage';
-import { type KeyHouse, principal } from './key-house';
+import { type KeyFixture, principal } from './key-house';
 import { isOutage } from './outages';
 
 const AT_ONCE = 8;
@@ -19,7 +19,7 @@ export class RotationLedger {
   readonly #erased = new Set<string>();
   #fresh: string[] = [];
 
-  constructor(private readonly house: KeyHouse) {
+  constructor(private readonly house: KeyFixture) {
     this.#records = new SensitiveDataService(
       house.store,
       house.sealer,

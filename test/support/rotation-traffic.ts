@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { newId, SystemClock } from '../../src/kernel';
 import { SensitiveDataService } from '../../src/sensitive-data/sensitive-data.service';
 import { noQuota } from './usage';
-import { type KeyHouse, principal } from './key-house';
+import { type KeyFixture, principal } from './key-house';
 import { isOutage } from './outages';
 
 /** What was acknowledged, a line each: `wrote <record> <owner>`, `made <owner>`, `erasing <owner>`, `erased <owner>`. */
 export type Acknowledge = (line: string) => void;
 
 export interface TrafficOptions {
-  readonly house: KeyHouse;
+  readonly house: KeyFixture;
   /** Owners who are there, and are not erased. */
   readonly owners: readonly string[];
   readonly acknowledge: Acknowledge;

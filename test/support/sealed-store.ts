@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Clock, SecretBytes, SystemClock, SystemSecrets } from '../../src/kernel';
-import { SealedStore, type Store } from '../../src/store';
+import { AuthenticatedStore, type Store } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 
 /** Keys that several processes of one test share. */
@@ -21,15 +21,15 @@ export interface OpenStore {
 }
 
 /** The embedded store with its seals, in a folder that may be shared with other processes of the test. */
-export function openSealedStore(folder: string, clock: Clock = new SystemClock()): OpenStore {
+export function openAuthenticatedStore(folder: string, clock: Clock = new SystemClock()): OpenStore {
   const engine = new EmbeddedStore(folder, clock);
-  const store = new SealedStore(engine, new FixedSecrets(), { onForgedRow: () => undefined });
+  const store = new AuthenticatedStore(engine, new FixedSecrets(), { onForgedRow: () => undefined });
   return { store, engine, folder, close: () => store.close() };
 }
 
-export async function temporarySealedStore(clock?: Clock): Promise<OpenStore> {
+export async function temporaryAuthenticatedStore(clock?: Clock): Promise<OpenStore> {
   const folder = await mkdtemp(join(tmpdir(), 'coffer-store-'));
-  const open = openSealedStore(folder, clock);
+  const open = openAuthenticatedStore(folder, clock);
   const close = async (): Promise<void> => {
     await open.close();
     await rm(folder, { recursive: true, force: true });

@@ -2,7 +2,7 @@ import { newKey } from '../../src/crypto';
 import { MAX_BATCH, type MasterKey, type MasterKeyRow } from '../../src/keys/master';
 import { pendingRow } from '../../src/keys/user/new-user-key';
 import { storedRow } from '../../src/keys/user/user-key-form';
-import type { UserKeyHome } from '../../src/keys/user/user-key-home';
+import type { WrapStore } from '../../src/keys/user/user-key-home';
 import { userKeyContext } from '../../src/keys/user/user-key-wraps';
 import { type UserKeyDoc, userKeysCollection } from '../../src/keys/user/user-keys.collection';
 import { type Draft, type Store } from '../../src/store';
@@ -11,7 +11,7 @@ export interface SeedParts {
   readonly store: Store;
   readonly masterKey: MasterKey;
   readonly row: MasterKeyRow;
-  readonly home: UserKeyHome;
+  readonly home: WrapStore;
 }
 
 /** Writes under way at once: more would wait for a connection for longer than a write may take. */
@@ -23,7 +23,7 @@ const AT_ONCE = 32;
  */
 export async function seedOwners(parts: SeedParts, ids: readonly string[]): Promise<void> {
   const { current, epoch } = await parts.row.read();
-  const isInVault = (await parts.home.place()) === 'vault';
+  const isInVault = (await parts.home.location()) === 'vault';
   for (let start = 0; start < ids.length; start += MAX_BATCH) {
     const batch = ids.slice(start, start + MAX_BATCH);
     await storeRows(parts, await wrappedRows(parts.masterKey, { current, epoch, isInVault }, batch));
@@ -56,7 +56,7 @@ async function storeRows({ store, home }: SeedParts, rows: readonly Draft<UserKe
   const users = store.collection(userKeysCollection);
   for (let start = 0; start < rows.length; start += AT_ONCE) {
     const part = rows.slice(start, start + AT_ONCE);
-    await Promise.all(part.map((row) => home.keep(row, true)));
+    await Promise.all(part.map((row) => home.put(row, true)));
     await Promise.all(part.map((row) => users.insert(storedRow(row))));
   }
 }

@@ -12,7 +12,7 @@ import { Groups } from '../../src/sharing/groups/groups';
 import { GroupsSweeper } from '../../src/sharing/groups/groups-sweeper';
 import { OwnMemberships } from '../../src/sharing/groups/own-memberships';
 import { Memberships } from '../../src/sharing/groups/memberships';
-import { OwnedSharing } from '../../src/sharing/owned-sharing';
+import { SharingUserData } from '../../src/sharing/owned-sharing';
 import { Store } from '../../src/store';
 import { Users } from '../../src/users';
 
@@ -37,6 +37,6 @@ export function sharingParts({ store, sealer, audit, clock }: Below) {
   const received = new ReceivedGrants(store, grantees, users, audit, clock);
   const ownMemberships = new OwnMemberships(store, sealer, users, audit);
   const sweeper = new GroupsSweeper(store, removal, new LeasedScheduler(store, clock), clock);
-  const owned = new OwnedSharing(store, sealer, users, removal);
+  const owned = new SharingUserData(store, sealer, users, removal);
   return { users, removal, groups, members, grants, access, granted, received, ownMemberships, sweeper, owned };
 }

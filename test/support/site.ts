@@ -2,8 +2,8 @@ import { MongoStore } from '../../src/store/mongo';
 import { KvMasterKey, type KvConfig } from '../../src/keys/master/kv';
 import { type TransitConfig, TransitMasterKey } from '../../src/keys/master/transit';
 import { openVault } from '../../src/keys/master/vault';
-import { VaultUserKeyHome } from '../../src/keys/user/in-vault';
-import { type KeyHouse, type KeyHouseParts, openKeyHouse } from './key-house';
+import { VaultWrapStore } from '../../src/keys/user/in-vault';
+import { type KeyFixture, type KeyHouseParts, openKeyFixture } from './key-house';
 
 /** Where an installation of a test lies: what each of its processes is told, as JSON. */
 export interface Site {
@@ -17,8 +17,8 @@ export interface Site {
 }
 
 /** One replica of the installation in this process. */
-export function openSite(site: Site, parts: KeyHouseParts = {}): Promise<KeyHouse> {
-  return openKeyHouse(site.folder, { ...partsOf(site, parts.cacheMs ?? 300_000), ...parts });
+export function openSite(site: Site, parts: KeyHouseParts = {}): Promise<KeyFixture> {
+  return openKeyFixture(site.folder, { ...partsOf(site, parts.cacheMs ?? 300_000), ...parts });
 }
 
 function partsOf({ mongo, masterKey, userKeysInVault }: Site, maxAgeMs: number): KeyHouseParts {
@@ -26,6 +26,6 @@ function partsOf({ mongo, masterKey, userKeysInVault }: Site, maxAgeMs: number):
     ...(mongo && { engine: new MongoStore(mongo) }),
     ...(masterKey?.home === 'transit' && { masterKey: new TransitMasterKey(masterKey) }),
     ...(masterKey?.home === 'kv' && { masterKey: new KvMasterKey(masterKey, { maxAgeMs }) }),
-    ...(userKeysInVault && masterKey && { home: new VaultUserKeyHome(openVault(masterKey), 'kv') }),
+    ...(userKeysInVault && masterKey && { home: new VaultWrapStore(openVault(masterKey), 'kv') }),
   };
 }

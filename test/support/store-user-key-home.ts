@@ -1,10 +1,10 @@
-import type { UserKeyPlace } from '../../src/store';
+import type { WrapLocation } from '../../src/store';
 import { accepted, type ItemResult } from '../../src/keys/master';
-import { UserKeyHome } from '../../src/keys/user';
+import { WrapStore } from '../../src/keys/user';
 import type { UserKeyDoc } from '../../src/keys/user';
 
 /** The wraps stand in the rows themselves, as with USER_KEY_STORE=store: for parts that have no installation document. */
-export class StoreUserKeyHome extends UserKeyHome {
+export class RowWrapStore extends WrapStore {
   open(): Promise<void> {
     return Promise.resolve();
   }
@@ -13,27 +13,27 @@ export class StoreUserKeyHome extends UserKeyHome {
     return Promise.resolve();
   }
 
-  place(): Promise<UserKeyPlace> {
+  location(): Promise<WrapLocation> {
     return Promise.resolve('store');
   }
 
-  settled(): Promise<boolean> {
+  isSettled(): Promise<boolean> {
     return Promise.resolve(true);
   }
 
-  load(rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]> {
+  get(rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]> {
     return Promise.resolve(rows.map(accepted));
   }
 
-  keep(): Promise<void> {
+  put(): Promise<void> {
     return Promise.resolve();
   }
 
-  strays(): Promise<readonly string[]> {
+  orphans(): Promise<readonly string[]> {
     return Promise.resolve([]);
   }
 
-  forget(): Promise<void> {
+  delete(): Promise<void> {
     return Promise.resolve();
   }
 

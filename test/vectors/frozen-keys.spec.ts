@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { encodeContext, type EnvelopePlace, openRecord } from '../../src/crypto';
+import { encodeContext, type EnvelopeContext, openRecord } from '../../src/crypto';
 import { type ContextPart } from '../../src/crypto/context';
 import { ciphertext, SecretBytes } from '../../src/kernel';
 import { wrapContext, type WrapPurpose } from '../../src/keys/master';
@@ -33,7 +33,7 @@ interface Samples {
     readonly version: number;
     readonly subkey: string;
   }[];
-  readonly record: { readonly place: EnvelopePlace; readonly value: string; readonly envelope: string };
+  readonly record: { readonly place: EnvelopeContext; readonly value: string; readonly envelope: string };
 }
 
 // Made by key_vectors.py beside this, from docs/formats.md and without a line of ours: what does not agree has lost somebody's data.

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  EnvelopePlace,
+  EnvelopeContext,
   envelopeVersion,
   FileMessages,
   keyExport,
@@ -38,7 +38,7 @@ interface RecordSamples {
   readonly envelopes: readonly {
     readonly key_version: number;
     readonly value: string;
-    readonly place: EnvelopePlace;
+    readonly place: EnvelopeContext;
     readonly envelope: string;
   }[];
 }

@@ -7,13 +7,13 @@ import {
   budget,
   BudgetCounts,
   Checked,
-  Ledger,
+  CounterStore,
   lockout,
   LOCKOUT_MS,
   lockoutCounts,
   LockoutCounts,
   NO_FAILURES,
-  OneAtATime,
+  KeyedMutex,
   parseUsername,
   requireAdmission,
   SECOND_FACTOR_LIMITS,
@@ -23,7 +23,7 @@ import {
 } from '../../users';
 import { tokenMac } from '../token-mac';
 import { CODES, countingLockouts, PASSWORDS } from './counted-lockouts';
-import { DecoyDoc, decoysCollection } from './decoy.collection';
+import { DummyAccountDoc, decoysCollection } from './decoy.collection';
 
 const SECOND_FACTOR = budget(SECOND_FACTOR_LIMITS);
 const NO_ATTEMPTS = { failed_attempts: 0, attempts_in_flight: [] };
@@ -34,8 +34,8 @@ const NO_ATTEMPTS = { failed_attempts: 0, attempts_in_flight: [] };
  */
 @Injectable()
 export class Attempts {
-  readonly #decoys: Collection<DecoyDoc>;
-  readonly #queue = new OneAtATime();
+  readonly #decoys: Collection<DummyAccountDoc>;
+  readonly #queue = new KeyedMutex();
 
   constructor(
     store: Store,
@@ -79,14 +79,14 @@ export class Attempts {
     await this.#secondFactors(user._id).change(() => ({ failures: [], reservations: [] }));
   }
 
-  #passwords(user: UserDoc | undefined, name: string): Ledger<LockoutCounts> {
+  #passwords(user: UserDoc | undefined, name: string): CounterStore<LockoutCounts> {
     const isNamed = user !== undefined && parseUsername(name) === user.username;
     const ledger = isNamed ? this.#account(user._id) : this.#decoy(name);
     return countingLockouts(ledger, PASSWORDS, 'password', this.metrics);
   }
 
-  #secondFactors(userId: string): Ledger<BudgetCounts> {
-    const ledger: Ledger<BudgetCounts> = {
+  #secondFactors(userId: string): CounterStore<BudgetCounts> {
+    const ledger: CounterStore<BudgetCounts> = {
       change: async (edit) => {
         await this.users.change(userId, (user) => {
           const counts = edit({ failures: user.factor_failures, reservations: user.factor_attempts });
@@ -97,7 +97,7 @@ export class Attempts {
     return countingLockouts(ledger, CODES, 'second_factor', this.metrics);
   }
 
-  #account(userId: string): Ledger<LockoutCounts> {
+  #account(userId: string): CounterStore<LockoutCounts> {
     return {
       change: async (edit) => {
         await this.users.change(userId, (user) => {
@@ -108,7 +108,7 @@ export class Attempts {
     };
   }
 
-  #decoy(name: string): Ledger<LockoutCounts> {
+  #decoy(name: string): CounterStore<LockoutCounts> {
     // As bytes: what was typed may be no well-formed text at all.
     const id = tokenMac(this.secrets, 'login-decoy', Buffer.from(name.toLowerCase(), 'utf8').toString('hex'));
     return { change: (edit) => this.#queue.run(id, () => this.#changeDecoy(id, edit)) };

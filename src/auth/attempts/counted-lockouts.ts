@@ -1,5 +1,5 @@
 import { LockoutKind, Metrics } from '../../observability';
-import { BudgetCounts, Ledger, LOCKOUT_LIMIT, LockoutCounts, SECOND_FACTOR_LIMITS } from '../../users';
+import { BudgetCounts, CounterStore, LOCKOUT_LIMIT, LockoutCounts, SECOND_FACTOR_LIMITS } from '../../users';
 
 /** Counts that say how many failures in them bind. */
 interface Counted<Counts> {
@@ -15,11 +15,11 @@ export const CODES: Counted<BudgetCounts> = {
 
 /** A ledger that tells the metrics when a change of its counts begins a lockout. An edit may run again: its last run is the one stored. */
 export function countingLockouts<Counts>(
-  ledger: Ledger<Counts>,
+  ledger: CounterStore<Counts>,
   { limit, failures }: Counted<Counts>,
   kind: LockoutKind,
   metrics: Metrics | undefined,
-): Ledger<Counts> {
+): CounterStore<Counts> {
   return {
     change: async (edit) => {
       const last = { began: false };

@@ -5,14 +5,14 @@ import { Doc, defineCollection } from '../../store';
  * Attempts on a name that does not exist, counted as on one that does. `_id` is an HMAC of the name: what people type into the wrong
  * field (their password) is not kept.
  */
-export interface DecoyDoc extends Doc {
+export interface DummyAccountDoc extends Doc {
   readonly failed_attempts: number;
   readonly last_failed_attempt_time?: number;
   readonly attempts_in_flight: readonly Reservation[];
   readonly expires_at: number;
 }
 
-export const decoysCollection = defineCollection<DecoyDoc>({
+export const decoysCollection = defineCollection<DummyAccountDoc>({
   name: 'login_decoys',
   fields: {
     failed_attempts: 'number',
@@ -20,8 +20,8 @@ export const decoysCollection = defineCollection<DecoyDoc>({
     attempts_in_flight: 'json',
     expires_at: 'time',
   },
-  clear: ['failed_attempts', 'last_failed_attempt_time', 'attempts_in_flight', 'expires_at'],
+  plaintext: ['failed_attempts', 'last_failed_attempt_time', 'attempts_in_flight', 'expires_at'],
   expiry: 'expires_at',
   reusesIds: true,
-  forged: 'absent',
+  tampered: 'absent',
 });

@@ -7,11 +7,11 @@ import {
   budget,
   BudgetCounts,
   Checked,
-  Ledger,
+  CounterStore,
   lockout,
   LockoutCounts,
   NO_FAILURES,
-  OneAtATime,
+  KeyedMutex,
   requireAdmission,
   SECOND_FACTOR_LIMITS,
   tooManyAttempts,
@@ -33,7 +33,7 @@ const NO_CODES: BudgetCounts = { failures: [], reservations: [] };
  */
 @Injectable()
 export class SessionAttempts {
-  readonly #queue = new OneAtATime();
+  readonly #queue = new KeyedMutex();
 
   constructor(
     private readonly sessions: Sessions,
@@ -80,8 +80,8 @@ export class SessionAttempts {
     }));
   }
 
-  #passwords(sessionId: string): Ledger<LockoutCounts> {
-    const ledger: Ledger<LockoutCounts> = {
+  #passwords(sessionId: string): CounterStore<LockoutCounts> {
+    const ledger: CounterStore<LockoutCounts> = {
       change: (edit) =>
         this.#change(sessionId, (session) => {
           const password_attempts = edit(session.password_attempts ?? NO_FAILURES);
@@ -91,8 +91,8 @@ export class SessionAttempts {
     return countingLockouts(ledger, PASSWORDS, 'session_password', this.metrics);
   }
 
-  #codes(sessionId: string): Ledger<BudgetCounts> {
-    const ledger: Ledger<BudgetCounts> = {
+  #codes(sessionId: string): CounterStore<BudgetCounts> {
+    const ledger: CounterStore<BudgetCounts> = {
       change: (edit) =>
         this.#change(sessionId, (session) => {
           const code_attempts = edit(session.code_attempts ?? NO_CODES);

@@ -34,8 +34,8 @@ export const challengesCollection = defineCollection<ChallengeDoc>({
     expires_at: 'time',
     by_address: 'boolean',
   },
-  clear: ['user_id', 'purpose', 'session_id', 'nonce', 'tries', 'mailed_at', 'expires_at', 'by_address'],
+  plaintext: ['user_id', 'purpose', 'session_id', 'nonce', 'tries', 'mailed_at', 'expires_at', 'by_address'],
   indexes: { user: { fields: ['user_id'] } },
   expiry: 'expires_at',
-  forged: 'absent',
+  tampered: 'absent',
 });

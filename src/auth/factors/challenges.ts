@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DomainError, MINUTE, newId, SystemSecrets } from '../../kernel';
 import { Collection, DuplicateKey, Store, update } from '../../store';
-import { OneAtATime } from '../../users';
+import { KeyedMutex } from '../../users';
 import { CODE_MS } from '../code-life';
 import { sameMac, tokenMac } from '../token-mac';
 import { ChallengeDoc, challengesCollection, CodePurpose } from './challenge.collection';
@@ -14,7 +14,7 @@ const MFA_TOKEN = /^mfa\.([0-9a-f-]{36})\.([A-Za-z0-9_-]{43})$/;
 @Injectable()
 export class Challenges {
   readonly #rows: Collection<ChallengeDoc>;
-  readonly #queue = new OneAtATime();
+  readonly #queue = new KeyedMutex();
 
   constructor(
     store: Store,

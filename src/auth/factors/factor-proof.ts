@@ -5,17 +5,17 @@ import { Attempts } from '../attempts/attempts';
 import { AuthMethod } from '../sessions/session.collection';
 import { ChallengeDoc } from './challenge.collection';
 import { FactorNotices } from './factor-notices';
-import { Mailboxes } from './mailboxes';
+import { EmailFactor } from './mailboxes';
 import { EnrolledFactors, factorsOf } from './methods';
 import { SecondFactor } from './second-factor';
 
 /** A second factor after a right password: proof, and what follows from it for the account. */
 @Injectable()
-export class FactorProof {
+export class MfaVerification {
   constructor(
     private readonly secondFactor: SecondFactor,
     private readonly attempts: Attempts,
-    private readonly mailboxes: Mailboxes,
+    private readonly mailboxes: EmailFactor,
     private readonly notices: FactorNotices,
     @Inject(CONFIG) private readonly config: Config,
   ) {}

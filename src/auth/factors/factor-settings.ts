@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { audited, AuditAction, AuditSink, DomainError, Principal } from '../../kernel';
 import { EnrolmentProof } from './enrolment-proof';
 import { FactorNotices } from './factor-notices';
-import { Mailboxes } from './mailboxes';
+import { EmailFactor } from './mailboxes';
 import { RecoveryCodes } from './recovery-codes';
 import { TotpEnrolment, TotpFactor } from './totp-factor';
 
@@ -11,7 +11,7 @@ import { TotpEnrolment, TotpFactor } from './totp-factor';
 export class FactorSettings {
   constructor(
     private readonly totp: TotpFactor,
-    private readonly mailboxes: Mailboxes,
+    private readonly mailboxes: EmailFactor,
     private readonly recoveryCodes: RecoveryCodes,
     private readonly enrolment: EnrolmentProof,
     private readonly notices: FactorNotices,

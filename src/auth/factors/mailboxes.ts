@@ -6,7 +6,7 @@ import { FactorNotices } from './factor-notices';
 
 /** What follows from a mailed code that came back: the address is its owner's, and may serve as a factor. */
 @Injectable()
-export class Mailboxes {
+export class EmailFactor {
   constructor(
     private readonly users: Users,
     private readonly notices: FactorNotices,

@@ -10,7 +10,7 @@ export interface RecoveryCodeDoc extends Doc {
 export const recoveryCodesCollection = defineCollection<RecoveryCodeDoc>({
   name: 'recovery_codes',
   fields: { user_id: 'string', batch: 'string' },
-  clear: ['user_id', 'batch'],
+  plaintext: ['user_id', 'batch'],
   indexes: { user: { fields: ['user_id', 'batch'] } },
-  forged: 'absent',
+  tampered: 'absent',
 });

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { toBuffer, toString as toSvg } from 'qrcode';
 import { CONFIG, Config } from '../../config';
 import { newTotpSecret, totpSecretText, totpStep, totpUri } from '../../crypto';
-import { Clock, DomainError, MINUTE, SecretBytes, StaleEnvelope } from '../../kernel';
+import { Clock, DomainError, MINUTE, SecretBytes, StaleKeyVersionError } from '../../kernel';
 import { Sealer } from '../../keys/user';
 import { UserDoc, Users } from '../../users';
 import { withoutPending, withoutTotp, withTwoFactor } from './factor-fields';
@@ -87,7 +87,7 @@ export class TotpFactor {
     try {
       return await this.#stepOf(user._id, user.totp_secret, code, user.totp_last_step);
     } catch (error) {
-      if (!(error instanceof StaleEnvelope)) throw error;
+      if (!(error instanceof StaleKeyVersionError)) throw error;
       const now = await this.users.byId(user._id);
       if (now?.totp_secret === user.totp_secret) throw error;
       return this.#acceptableStep(now, code);

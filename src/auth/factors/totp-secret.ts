@@ -1,8 +1,8 @@
 import { ciphertext, plaintext, SecretBytes } from '../../kernel';
-import { OwnerKeys, SealPlace } from '../../keys/user';
+import { OwnerKeys, EncryptionContext } from '../../keys/user';
 
 /** Pending and confirmed secrets have one place: confirming moves the envelope from one field to the other as it is. */
-const place = (userId: string): SealPlace => ({
+const place = (userId: string): EncryptionContext => ({
   ownerId: userId,
   resourceType: 'user',
   resourceId: userId,

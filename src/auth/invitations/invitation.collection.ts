@@ -27,8 +27,8 @@ export const invitationsCollection = defineCollection<InvitationDoc>({
     created_at: 'time',
     expires_at: 'time',
   },
-  clear: ['email', 'address', 'invited_by', 'created_at', 'expires_at'],
+  plaintext: ['email', 'address', 'invited_by', 'created_at', 'expires_at'],
   indexes: { address: { fields: ['address'] } },
   expiry: 'expires_at',
-  forged: 'absent',
+  tampered: 'absent',
 });

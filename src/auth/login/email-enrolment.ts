@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { audited, AuditSink, DomainError, Principal } from '../../kernel';
 import { Users } from '../../users';
 import { EnrolmentProof } from '../factors/enrolment-proof';
-import { Mailboxes } from '../factors/mailboxes';
+import { EmailFactor } from '../factors/mailboxes';
 import { TokenIssuer, TokenPair } from '../sessions/token-issuer';
 import { isNamed } from './named';
 
@@ -12,7 +12,7 @@ export class EmailEnrolment {
   constructor(
     private readonly users: Users,
     private readonly proof: EnrolmentProof,
-    private readonly mailboxes: Mailboxes,
+    private readonly mailboxes: EmailFactor,
     private readonly issuer: TokenIssuer,
     private readonly audit: AuditSink,
   ) {}

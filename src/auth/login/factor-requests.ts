@@ -18,7 +18,7 @@ export interface FactorRequest {
 
 /** Opens the second step of a login. */
 @Injectable()
-export class FactorRequests {
+export class MfaChallenges {
   constructor(
     private readonly challenges: Challenges,
     private readonly emailCodes: EmailCodes,

@@ -8,7 +8,7 @@ import { EmailEnrolment } from './email-enrolment';
 import { FactorRequest } from './factor-requests';
 import { Login } from './login';
 import { FactorRequestDto, LoginDto, SendOtpDto, StepUpDto, VerifyOtpDto } from './login.dto';
-import { SecondStep } from './second-step';
+import { MfaLogin } from './second-step';
 import { SessionCodes } from './session-codes';
 import { StepUp } from './step-up';
 
@@ -17,7 +17,7 @@ import { StepUp } from './step-up';
 export class LoginController {
   constructor(
     private readonly logins: Login,
-    private readonly secondStep: SecondStep,
+    private readonly secondStep: MfaLogin,
     private readonly sessionCodes: SessionCodes,
     private readonly enrolment: EmailEnrolment,
     private readonly stepUps: StepUp,

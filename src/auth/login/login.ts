@@ -4,7 +4,7 @@ import { UserDoc, Users } from '../../users';
 import { AccountCreation } from '../registration/account-creation';
 import { ClientInfo } from '../sessions/session-client';
 import { TokenIssuer, TokenPair } from '../sessions/token-issuer';
-import { FactorRequest, FactorRequests } from './factor-requests';
+import { FactorRequest, MfaChallenges } from './factor-requests';
 import { PasswordCheck } from './password-check';
 
 export interface LoginInput {
@@ -20,7 +20,7 @@ export class Login {
     private readonly users: Users,
     private readonly passwords: PasswordCheck,
     private readonly accounts: AccountCreation,
-    private readonly factorRequests: FactorRequests,
+    private readonly factorRequests: MfaChallenges,
     private readonly issuer: TokenIssuer,
     private readonly audit: AuditSink,
   ) {}

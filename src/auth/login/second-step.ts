@@ -4,7 +4,7 @@ import { UserDoc, Users } from '../../users';
 import { ChallengeDoc } from '../factors/challenge.collection';
 import { Challenges } from '../factors/challenges';
 import { EmailCodes } from '../factors/email-codes';
-import { FactorProof } from '../factors/factor-proof';
+import { MfaVerification } from '../factors/factor-proof';
 import { ClientInfo } from '../sessions/session-client';
 import { TokenIssuer, TokenPair } from '../sessions/token-issuer';
 import { isNamed } from './named';
@@ -16,12 +16,12 @@ interface OpenLogin {
 
 /** /send-otp and /verify-otp with the `mfa_token` that /login gave. */
 @Injectable()
-export class SecondStep {
+export class MfaLogin {
   constructor(
     private readonly users: Users,
     private readonly challenges: Challenges,
     private readonly emailCodes: EmailCodes,
-    private readonly proof: FactorProof,
+    private readonly proof: MfaVerification,
     private readonly issuer: TokenIssuer,
     private readonly audit: AuditSink,
   ) {}

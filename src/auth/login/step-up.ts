@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { audited, AuditSink, DomainError, Principal } from '../../kernel';
 import { UserDoc, Users } from '../../users';
 import { Challenges } from '../factors/challenges';
-import { FactorProof } from '../factors/factor-proof';
+import { MfaVerification } from '../factors/factor-proof';
 import { AuthMethod } from '../sessions/session.collection';
 import { TokenIssuer, TokenPair } from '../sessions/token-issuer';
 import { PasswordCheck } from './password-check';
@@ -20,7 +20,7 @@ export class StepUp {
     private readonly users: Users,
     private readonly passwords: PasswordCheck,
     private readonly challenges: Challenges,
-    private readonly proof: FactorProof,
+    private readonly proof: MfaVerification,
     private readonly issuer: TokenIssuer,
     private readonly audit: AuditSink,
   ) {}

@@ -10,7 +10,7 @@ export interface AddressMailsDoc extends Doc {
 export const addressMailsCollection = defineCollection<AddressMailsDoc>({
   name: 'address_mails',
   fields: { sent: 'json', expires_at: 'time' },
-  clear: ['sent', 'expires_at'],
+  plaintext: ['sent', 'expires_at'],
   expiry: 'expires_at',
-  forged: 'absent',
+  tampered: 'absent',
 });

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, currentRequester, HOUR, SystemSecrets } from '../../kernel';
 import { Collection, Store, updateOrInsert } from '../../store';
-import { OneAtATime } from '../../users';
+import { KeyedMutex } from '../../users';
 import { tokenMac } from '../token-mac';
 import { AddressMailsDoc, addressMailsCollection } from './address-mails.collection';
 import { AskedMail, decide, SentMail } from './mail-shares';
@@ -23,7 +23,7 @@ export interface ReservedMail {
 @Injectable()
 export class AddressMails {
   readonly #rows: Collection<AddressMailsDoc>;
-  readonly #queue = new OneAtATime();
+  readonly #queue = new KeyedMutex();
 
   constructor(
     store: Store,

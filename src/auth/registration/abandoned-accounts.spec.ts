@@ -1,4 +1,4 @@
-import { type KeyHouses, openKeyHouses, temporaryFolder } from '../../../test/support/keys';
+import { type KeyFixtures, openKeyFixtures, temporaryFolder } from '../../../test/support/keys';
 import { type Config } from '../../config';
 import { AuditSink, Clock, HOUR, MINUTE, newId } from '../../kernel';
 import { claimFirstAdministrator, INSTALLATION, installationCollection } from '../../store';
@@ -18,7 +18,7 @@ const audit = { begin: () => Promise.resolve({ close: () => undefined }) } as un
 
 describe('a pending account that resumes while abandoned ones are removed', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-  let houses: KeyHouses;
+  let houses: KeyFixtures;
   let clock: MovableClock;
   let users: Users;
   let creation: AccountCreation;
@@ -27,7 +27,7 @@ describe('a pending account that resumes while abandoned ones are removed', () =
   beforeEach(async () => {
     folder = await temporaryFolder();
     clock = new MovableClock();
-    houses = await openKeyHouses(folder.path, { clock });
+    houses = await openKeyFixtures(folder.path, { clock });
     users = new Users(houses.store);
     const config = { dataDir: folder.path, accounts: { bootstrapAdmin: 'first-user' } } as unknown as Config;
     creation = new AccountCreation(users, houses.userKeys, houses.store, clock, config);

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, currentRequester, HOUR, MINUTE, SystemSecrets } from '../../kernel';
 import { Collection, Store, updateOrInsert } from '../../store';
-import { attempt, budget, BudgetCounts, BudgetLimits, Checked, OneAtATime } from '../../users';
+import { attempt, budget, BudgetCounts, BudgetLimits, Checked, KeyedMutex } from '../../users';
 import { tokenMac } from '../token-mac';
 import { ConfirmingClientDoc, confirmingClientsCollection } from './pending-registration.collection';
 
@@ -15,7 +15,7 @@ type Counts = Pick<ConfirmingClientDoc, 'failures' | 'attempts'>;
 @Injectable()
 export class ConfirmingClients {
   readonly #rows: Collection<ConfirmingClientDoc>;
-  readonly #queue = new OneAtATime();
+  readonly #queue = new KeyedMutex();
 
   constructor(
     store: Store,

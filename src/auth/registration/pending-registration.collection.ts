@@ -36,10 +36,10 @@ export const pendingRegistrationsCollection = defineCollection<PendingRegistrati
     tries: 'json',
     mailed_at: 'time',
   },
-  clear: ['username', 'email', 'address', 'salt', 'expires_at', 'tries', 'mailed_at'],
+  plaintext: ['username', 'email', 'address', 'salt', 'expires_at', 'tries', 'mailed_at'],
   indexes: { address: { fields: ['address'] } },
   expiry: 'expires_at',
-  forged: 'absent',
+  tampered: 'absent',
 });
 
 /** Wrong codes by client. `_id` is an HMAC of its network. Rows of a former release have one of an e-mail address, and end by themselves. */
@@ -55,8 +55,8 @@ export interface ConfirmingClientDoc extends Doc {
 export const confirmingClientsCollection = defineCollection<ConfirmingClientDoc>({
   name: 'registration_addresses',
   fields: { failures: 'json', attempts: 'json', mails: 'json', expires_at: 'time' },
-  clear: ['failures', 'attempts', 'mails', 'expires_at'],
+  plaintext: ['failures', 'attempts', 'mails', 'expires_at'],
   expiry: 'expires_at',
   reusesIds: true,
-  forged: 'absent',
+  tampered: 'absent',
 });

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { codeMatches, oneTimeCode } from '../../crypto';
 import { Clock, currentRequester, MINUTE, SystemSecrets } from '../../kernel';
 import { Collection, Store, update } from '../../store';
-import { attempt, budget, BudgetCounts, Checked, EmailAddress, Ledger, OneAtATime, Username } from '../../users';
+import { attempt, budget, BudgetCounts, Checked, EmailAddress, CounterStore, KeyedMutex, Username } from '../../users';
 import { CODE_MS } from '../code-life';
 import { HashedPassword } from '../passwords';
 import { sameMac, tokenMac } from '../token-mac';
@@ -37,7 +37,7 @@ export interface NewRegistration extends HashedPassword {
 @Injectable()
 export class PendingRegistrations {
   readonly #rows: Collection<PendingRegistrationDoc>;
-  readonly #queue = new OneAtATime();
+  readonly #queue = new KeyedMutex();
 
   constructor(
     store: Store,
@@ -105,7 +105,7 @@ export class PendingRegistrations {
     const gone = new Error('the registration is gone');
     let admitted = false;
     const side = this.#isOwn(row) ? 'own' : 'others';
-    const ledger: Ledger<BudgetCounts> = {
+    const ledger: CounterStore<BudgetCounts> = {
       change: async (edit) => {
         const present = await this.#queue.run(row._id, () => this.#count(row._id, side, edit));
         if (present === undefined && !admitted) throw gone;

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
 import { audited, AuditSink, DomainError, FieldFault } from '../../kernel';
-import { OneAtATime, parseEmail, parseUsername, Users } from '../../users';
+import { KeyedMutex, parseEmail, parseUsername, Users } from '../../users';
 import { requireStrongPassword } from '../password-rules';
 import { Admission, Admissions } from './admissions';
 import { NewAccounts, ParsedRegistration } from './new-accounts';
@@ -21,7 +21,7 @@ export type RegistrationOutcome = 'registered' | 'pending';
 /** POST /register. */
 @Injectable()
 export class Registration {
-  readonly #queue = new OneAtATime();
+  readonly #queue = new KeyedMutex();
 
   constructor(
     private readonly users: Users,

@@ -1,5 +1,5 @@
 import { ciphertext, plaintext } from '../../kernel';
-import { OwnerKeys, SealPlace } from '../../keys/user';
+import { OwnerKeys, EncryptionContext } from '../../keys/user';
 
 /** From where a session was opened: shown to its owner, sealed in the store. */
 export interface ClientInfo {
@@ -9,7 +9,7 @@ export interface ClientInfo {
 
 const MAX_USER_AGENT = 256;
 
-const place = (userId: string, sessionId: string): SealPlace => ({
+const place = (userId: string, sessionId: string): EncryptionContext => ({
   ownerId: userId,
   resourceType: 'session',
   resourceId: sessionId,

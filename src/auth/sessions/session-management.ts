@@ -8,7 +8,7 @@ import {
   isDomainError,
   notedIfRefused,
   Principal,
-  StaleEnvelope,
+  StaleKeyVersionError,
 } from '../../kernel';
 import { OwnerKeys, Sealer } from '../../keys/user';
 import { Position } from '../../store';
@@ -88,7 +88,7 @@ function opened(keys: OwnerKeys, session: SessionDoc): ListedSession {
     return { session, client };
   } catch (error) {
     // A session is listed, so that it can be ended, whatever has become of where it came from.
-    if (isDomainError(error, 'decryption_failed') && !(error instanceof StaleEnvelope))
+    if (isDomainError(error, 'decryption_failed') && !(error instanceof StaleKeyVersionError))
       return { session, client: undefined };
     throw error;
   }

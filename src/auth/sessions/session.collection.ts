@@ -43,7 +43,7 @@ export const sessionsCollection = defineCollection<SessionDoc>({
     code_attempts: 'json',
     code_mails: 'json',
   },
-  clear: [
+  plaintext: [
     'user_id',
     'generation',
     'floor',
@@ -59,5 +59,5 @@ export const sessionsCollection = defineCollection<SessionDoc>({
   // Ids are UUIDv7 and come last: oldest first.
   indexes: { user: { fields: ['user_id'] } },
   expiry: 'expires_at',
-  forged: 'absent',
+  tampered: 'absent',
 });

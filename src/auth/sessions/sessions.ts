@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DAY, DomainError, isDomainError, newId } from '../../kernel';
 import { Sealer } from '../../keys/user';
-import { Collection, everyScanned, ListOptions, Page, Store, update } from '../../store';
+import { Collection, scanPages, ListOptions, Page, Store, update } from '../../store';
 import { ClientInfo, sealClient } from './session-client';
 import { AuthMethod, SessionDoc, sessionsCollection } from './session.collection';
 
@@ -55,7 +55,7 @@ export class Sessions {
 
   /** All of a user's that hold their seal, from the rows themselves. */
   every(userId: string): AsyncGenerator<SessionDoc> {
-    return everyScanned(this.#rows, 'user', [userId]);
+    return scanPages(this.#rows, 'user', [userId]);
   }
 
   /** Takes the next generation if `session` is still as it was read; undefined where another request was first. */

@@ -1,8 +1,8 @@
 import { failpoint } from '../../kernel';
 import { BlobStore } from '../blob-store';
 import { BlobMover, NewHash, turnedRound } from './blob-mover';
-import { BlobPlans } from './blob-plan';
-import { HomedBlobStore } from './homed-blob-store';
+import { BlobRelocations } from './blob-plan';
+import { RelocatableBlobStore } from './homed-blob-store';
 
 export interface MoveProgress {
   readonly from: string;
@@ -24,8 +24,8 @@ export class BlobMigration {
   #progress: MoveProgress | undefined;
 
   constructor(
-    private readonly blobs: HomedBlobStore,
-    private readonly plans: BlobPlans,
+    private readonly blobs: RelocatableBlobStore,
+    private readonly plans: BlobRelocations,
     private readonly newHash: NewHash,
   ) {}
 

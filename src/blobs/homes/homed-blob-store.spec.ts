@@ -4,32 +4,32 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { sha256Stream } from '../../crypto';
-import { StartRefused } from '../../kernel';
+import { StartupError } from '../../kernel';
 import { FilesystemBlobStore } from '../filesystem';
 import { BlobMigration } from './blob-migration';
-import { BlobPlan, BlobPlans } from './blob-plan';
-import { HomedBlobStore } from './homed-blob-store';
+import { BlobRelocation, BlobRelocations } from './blob-plan';
+import { RelocatableBlobStore } from './homed-blob-store';
 
 /** The document of an installation, which all its processes read. */
-class SharedPlans extends BlobPlans {
-  #plan: BlobPlan = { home: 'former', to: undefined, locations: {} };
+class SharedPlans extends BlobRelocations {
+  #plan: BlobRelocation = { home: 'former', to: undefined, locations: {} };
 
-  current(): Promise<BlobPlan> {
+  current(): Promise<BlobRelocation> {
     return Promise.resolve(this.#plan);
   }
-  async begin(to: string, location: string): Promise<BlobPlan> {
+  async begin(to: string, location: string): Promise<BlobRelocation> {
     this.#plan = { ...this.#plan, to };
     return this.adopt(to, location);
   }
-  end(to: string): Promise<BlobPlan> {
+  end(to: string): Promise<BlobRelocation> {
     const { [this.#plan.home]: _former, ...locations } = this.#plan.locations;
     this.#plan = { home: to, to: undefined, locations };
     return this.current();
   }
-  async record(name: string, location: string): Promise<BlobPlan> {
+  async record(name: string, location: string): Promise<BlobRelocation> {
     return this.#plan.locations[name] === undefined ? this.adopt(name, location) : this.current();
   }
-  adopt(name: string, location: string): Promise<BlobPlan> {
+  adopt(name: string, location: string): Promise<BlobRelocation> {
     this.#plan = { ...this.#plan, locations: { ...this.#plan.locations, [name]: location } };
     return this.current();
   }
@@ -40,8 +40,8 @@ describe('the blob store of an installation whose blobs are moved', () => {
   let plans: SharedPlans;
   let former: FilesystemBlobStore;
   let target: FilesystemBlobStore;
-  let process: HomedBlobStore;
-  let other: HomedBlobStore;
+  let process: RelocatableBlobStore;
+  let other: RelocatableBlobStore;
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'coffer-homes-'));
@@ -53,17 +53,18 @@ describe('the blob store of an installation whose blobs are moved', () => {
     await process.open('ours');
     await other.open('ours');
   });
-  const begin = async (): Promise<BlobPlan> => plans.begin('new', await target.open('ours'));
+  const begin = async (): Promise<BlobRelocation> => plans.begin('new', await target.open('ours'));
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
-  const homed = (): HomedBlobStore => {
+  const homed = (): RelocatableBlobStore => {
     const stores = new Map([
       ['former', former],
       ['new', target],
     ]);
-    return new HomedBlobStore(stores, plans, sha256Stream);
+    return new RelocatableBlobStore(stores, plans, sha256Stream);
   };
-  const put = (store: HomedBlobStore, id: string): Promise<number> => store.put(id, Readable.from([Buffer.from(id)]));
+  const put = (store: RelocatableBlobStore, id: string): Promise<number> =>
+    store.put(id, Readable.from([Buffer.from(id)]));
   const migrate = (): Promise<{ failed: number; done: number }> =>
     new BlobMigration(other, plans, sha256Stream).run('new', () => undefined);
 
@@ -158,7 +159,7 @@ describe('the blob store of an installation whose blobs are moved', () => {
 
   it('binds the place that a move goes to', async () => {
     await migrate();
-    await expect(new FilesystemBlobStore(join(folder, 'new')).open('others')).rejects.toThrow(StartRefused);
+    await expect(new FilesystemBlobStore(join(folder, 'new')).open('others')).rejects.toThrow(StartupError);
   });
 
   it('touches nothing in a process that takes a place of another installation for the new one', async () => {
@@ -169,7 +170,7 @@ describe('the blob store of an installation whose blobs are moved', () => {
       ['former', former],
       ['new', theirs],
     ]);
-    const mistaken = new HomedBlobStore(stores, plans, sha256Stream);
+    const mistaken = new RelocatableBlobStore(stores, plans, sha256Stream);
     await mistaken.open('ours');
     await plans.begin('new', 'a location of ours');
     const listed = async (): Promise<void> => {
@@ -193,7 +194,7 @@ describe('the blob store of an installation whose blobs are moved', () => {
   it('refuses where it is not set up for the place of the blobs, and never calls one missing', async () => {
     await put(process, 'a');
     await migrate();
-    const short = new HomedBlobStore(new Map([['former', former]]), plans, sha256Stream);
+    const short = new RelocatableBlobStore(new Map([['former', former]]), plans, sha256Stream);
     await expect(short.get('a')).rejects.toMatchObject({ code: 'store_unavailable' });
     await expect(short.size('a')).rejects.toMatchObject({ code: 'store_unavailable' });
     await expect(put(short, 'b')).rejects.toMatchObject({ code: 'store_unavailable' });
@@ -203,8 +204,8 @@ describe('the blob store of an installation whose blobs are moved', () => {
 
   describe('at a start', () => {
     const other = (): FilesystemBlobStore => new FilesystemBlobStore(join(folder, 'another'));
-    const processOn = (store: FilesystemBlobStore): HomedBlobStore =>
-      new HomedBlobStore(new Map([['former', store]]), plans, sha256Stream);
+    const processOn = (store: FilesystemBlobStore): RelocatableBlobStore =>
+      new RelocatableBlobStore(new Map([['former', store]]), plans, sha256Stream);
 
     it.each(['missing', 'empty'])('refuses a folder that is %s, and makes nothing in it', async (state) => {
       if (state === 'empty') await mkdir(join(folder, 'another'));
@@ -215,7 +216,7 @@ describe('the blob store of an installation whose blobs are moved', () => {
     it('refuses a folder of its own that another replica made at its first start', async () => {
       const mistaken = processOn(other());
       await mistaken.claim('former', 'ours');
-      await expect(mistaken.open('ours')).rejects.toThrow(StartRefused);
+      await expect(mistaken.open('ours')).rejects.toThrow(StartupError);
       expect((await processOn(former).open('ours')).length).toBeGreaterThan(0);
     });
 
@@ -229,7 +230,7 @@ describe('the blob store of an installation whose blobs are moved', () => {
 
     it('records the folder of an installation that has none, where it has the mark of its owner', async () => {
       await plans.end('former');
-      await expect(processOn(other()).open('ours')).rejects.toThrow(StartRefused);
+      await expect(processOn(other()).open('ours')).rejects.toThrow(StartupError);
       const location = await processOn(former).open('ours');
       expect((await plans.current()).locations).toEqual({ former: location });
     });
@@ -245,7 +246,7 @@ describe('the blob store of an installation whose blobs are moved', () => {
       const adopting = processOn(other());
       expect(await adopting.adopt('ours')).toEqual(['former']);
       await processOn(other()).open('ours');
-      await expect(processOn(former).open('ours')).rejects.toThrow(StartRefused);
+      await expect(processOn(former).open('ours')).rejects.toThrow(StartupError);
       // A process that serves on the former folder learns of it at its next write, and does not write there any more.
       await expect(put(process, 'late')).rejects.toMatchObject({ code: 'store_unavailable' });
     });
@@ -278,8 +279,8 @@ describe('the blob store of an installation whose blobs are moved', () => {
       ['former', former],
       ['new', elsewhere],
     ]);
-    const mistaken = new HomedBlobStore(stores, plans, sha256Stream);
-    await expect(mistaken.open('ours')).rejects.toThrow(StartRefused);
+    const mistaken = new RelocatableBlobStore(stores, plans, sha256Stream);
+    await expect(mistaken.open('ours')).rejects.toThrow(StartupError);
     await expect(put(mistaken, 'a')).rejects.toMatchObject({ code: 'store_unavailable' });
   });
 

@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
-import { DomainError, StartRefused, isDomainError } from '../../kernel';
+import { DomainError, StartupError, isDomainError } from '../../kernel';
 import { BlobStore, ByteRange, ListOptions } from '../blob-store';
 import { missingBlobs } from '../owner';
 import { BlobMover, NewHash } from './blob-mover';
-import { BlobPlan, BlobPlans } from './blob-plan';
+import { BlobRelocation, BlobRelocations } from './blob-plan';
 
 /**
  * The blob store of an installation, which says by its document where blobs lie. While they are moved from one store to another, each
@@ -19,15 +19,15 @@ import { BlobPlan, BlobPlans } from './blob-plan';
  *
  * A process without access to a place that the document names refuses with `store_unavailable`; it never says that a blob is not there.
  */
-export class HomedBlobStore extends BlobStore {
-  #known: BlobPlan | undefined;
+export class RelocatableBlobStore extends BlobStore {
+  #known: BlobRelocation | undefined;
   #installationId: string | undefined;
   /** By name and recorded location. A move may bring one that the start did not open: it is touched only when it is known to be ours. */
   readonly #opened = new Map<string, Promise<string>>();
 
   constructor(
     private readonly stores: ReadonlyMap<string, BlobStore>,
-    private readonly plans: BlobPlans,
+    private readonly plans: BlobRelocations,
     private readonly newHash: NewHash,
   ) {
     super();
@@ -138,7 +138,10 @@ export class HomedBlobStore extends BlobStore {
     return (await this.lookAt(plan, look)) ?? (plan.to === undefined ? undefined : this.lookAt(plan, look));
   }
 
-  private async lookAt<T>(plan: BlobPlan, look: (store: BlobStore) => Promise<T | undefined>): Promise<T | undefined> {
+  private async lookAt<T>(
+    plan: BlobRelocation,
+    look: (store: BlobStore) => Promise<T | undefined>,
+  ): Promise<T | undefined> {
     for (const name of placesOf(plan).reverse()) {
       const found = await look(await this.at(plan, name));
       if (found !== undefined) return found;
@@ -151,7 +154,7 @@ export class HomedBlobStore extends BlobStore {
     return Promise.all(placesOf(plan).map((name) => this.at(plan, name)));
   }
 
-  private async fresh(): Promise<BlobPlan> {
+  private async fresh(): Promise<BlobRelocation> {
     this.#known = await this.plans.current();
     return this.#known;
   }
@@ -162,7 +165,7 @@ export class HomedBlobStore extends BlobStore {
   }
 
   /** Single-flight, and tried anew after a failure. Resolves with the location id. @throws StartRefused */
-  private bound(plan: BlobPlan, name: string): Promise<string> {
+  private bound(plan: BlobRelocation, name: string): Promise<string> {
     const key = `${name} ${plan.locations[name] ?? ''}`;
     let opening = this.#opened.get(key);
     if (opening === undefined) {
@@ -174,7 +177,7 @@ export class HomedBlobStore extends BlobStore {
   }
 
   /** An installation from before there were location ids records that of the first process that opens the store. */
-  private async bind({ locations }: BlobPlan, name: string): Promise<string> {
+  private async bind({ locations }: BlobRelocation, name: string): Promise<string> {
     const recorded = locations[name];
     const store = this.configured(name);
     if (recorded !== undefined) return store.open(this.installationId(), { location: recorded });
@@ -184,10 +187,10 @@ export class HomedBlobStore extends BlobStore {
     return location;
   }
 
-  private async at(plan: BlobPlan, name: string): Promise<BlobStore> {
+  private async at(plan: BlobRelocation, name: string): Promise<BlobStore> {
     const store = this.present(name);
     await this.bound(plan, name).catch((error: unknown) => {
-      throw error instanceof StartRefused ? new DomainError('store_unavailable', { cause: error }) : error;
+      throw error instanceof StartupError ? new DomainError('store_unavailable', { cause: error }) : error;
     });
     return store;
   }
@@ -195,7 +198,7 @@ export class HomedBlobStore extends BlobStore {
   private configured(name: string): BlobStore {
     const store = this.stores.get(name);
     if (store !== undefined) return store;
-    throw new StartRefused(
+    throw new StartupError(
       `Blobs of this installation lie in ${name}: set ${VARIABLES.get(name) ?? 'BLOB_STORE'} too.`,
     );
   }
@@ -214,10 +217,10 @@ const VARIABLES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Where new blobs go. */
-const target = ({ home, to }: BlobPlan): string => to ?? home;
+const target = ({ home, to }: BlobRelocation): string => to ?? home;
 
 /** The former place first. */
-const placesOf = ({ home, to }: BlobPlan): string[] => (to === undefined ? [home] : [home, to]);
+const placesOf = ({ home, to }: BlobRelocation): string[] => (to === undefined ? [home] : [home, to]);
 
 function ifAbsent(error: unknown): undefined {
   if (isDomainError(error, 'not_found')) return undefined;

@@ -1,3 +1,3 @@
-export { type BlobPlan, BlobPlans } from './blob-plan';
+export { type BlobRelocation, BlobRelocations } from './blob-plan';
 export { BlobMigration, type MoveProgress } from './blob-migration';
-export { HomedBlobStore } from './homed-blob-store';
+export { RelocatableBlobStore } from './homed-blob-store';

@@ -5,7 +5,7 @@ import {
   PutObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { StartRefused, isDomainError } from '../../kernel';
+import { StartupError, isDomainError } from '../../kernel';
 import { refusedWith } from './faults';
 import { S3Connection } from './s3-connection';
 import { BEFORE_SIGNING, unsignedBody } from './unsigned-body';
@@ -80,7 +80,7 @@ async function refusedByCondition(write: () => Promise<unknown>, operation: stri
     if (!isDomainError(error, 'conflict')) refusedWith('write to')(error);
     return;
   }
-  throw new StartRefused(
+  throw new StartupError(
     `The S3 server ignores the condition If-None-Match of ${operation}, without which a blob could be replaced: use a server that holds it ` +
       '(docs/operations.md, "Blob stores").',
   );

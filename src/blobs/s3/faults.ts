@@ -1,4 +1,4 @@
-import { DomainError, ErrorCode, StartRefused } from '../../kernel';
+import { DomainError, ErrorCode, StartupError } from '../../kernel';
 
 const ABSENT = new Set(['NoSuchKey', 'NotFound']);
 /** Somebody else made the object first, or ended the upload. */
@@ -62,7 +62,7 @@ export const refusedWith =
     const code = finalCode(error);
     if (code === undefined) throw error;
     const hint = hintOf(error, code);
-    throw new StartRefused(`S3 refuses to ${what} S3_BUCKET: ${code}${hint} (docs/operations.md, "Blob stores").`);
+    throw new StartupError(`S3 refuses to ${what} S3_BUCKET: ${code}${hint} (docs/operations.md, "Blob stores").`);
   };
 
 function hintOf(error: unknown, code: string): string {

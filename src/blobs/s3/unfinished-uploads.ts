@@ -5,7 +5,7 @@ import {
   ListPartsCommand,
   MultipartUpload,
 } from '@aws-sdk/client-s3';
-import { FirstFault, isDomainError } from '../../kernel';
+import { ErrorCollector, isDomainError } from '../../kernel';
 import { S3Connection } from './s3-connection';
 
 /** Multipart uploads that nobody completed: invisible, and they cost space until they are aborted. */
@@ -20,14 +20,14 @@ export class UnfinishedUploads {
   /** Those to which nothing was added for `ageMs`, but for objects that this process is writing. */
   async sweep(prefix: string, ageMs: number, isWritten: (key: string) => boolean): Promise<void> {
     const before = Date.now() - ageMs;
-    const faults = new FirstFault();
+    const faults = new ErrorCollector();
     for await (const upload of this.#under(prefix)) {
       if (isWritten(upload.Key ?? '') || timeOf(upload.Initiated) >= before) continue;
-      await faults.keep(async () => {
+      await faults.run(async () => {
         if ((await this.#lastPartAt(upload)) < before) await this.#abort(upload);
       });
     }
-    faults.tell();
+    faults.throwFirst();
   }
 
   async *#under(prefix: string): AsyncIterable<MultipartUpload> {

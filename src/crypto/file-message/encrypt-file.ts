@@ -1,4 +1,4 @@
-import { Burst, DomainError, SecretBytes } from '../../kernel';
+import { ChunkBatch, DomainError, SecretBytes } from '../../kernel';
 import { FileContext } from './file-context';
 import { FrameJob, Sealed } from './frame-cipher';
 import { FrameEngine, InlineEngine, Returned } from './frame-engine';
@@ -21,7 +21,7 @@ export interface FileSummary {
  * for each, and a second iteration throws: the same frame numbers under one data key with other bytes would repeat nonces.
  */
 export class FileEncryption implements AsyncIterable<Buffer> {
-  readonly #source: AsyncIterable<Burst>;
+  readonly #source: AsyncIterable<ChunkBatch>;
   readonly #pool: FramePool;
   readonly #header: Buffer;
   #job: FrameJob | undefined;
@@ -30,7 +30,7 @@ export class FileEncryption implements AsyncIterable<Buffer> {
   #sha256: string | undefined;
 
   /** The file key is not needed once this has returned. */
-  constructor(fileKey: SecretBytes, context: FileContext, source: AsyncIterable<Burst>, pool: FramePool) {
+  constructor(fileKey: SecretBytes, context: FileContext, source: AsyncIterable<ChunkBatch>, pool: FramePool) {
     const { header, messageId, frameKey, frameBytes } = newHeader(fileKey, context);
     this.#source = source;
     this.#pool = pool;

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { Burst, SecretBytes } from '../../kernel';
+import { ChunkBatch, SecretBytes } from '../../kernel';
 import { FileEncryption } from './encrypt-file';
 import { FileContext } from './file-context';
 import { FramePool } from './frame-pool';
@@ -16,7 +16,7 @@ export class FileMessages {
   }
 
   /** A message over a source, encrypted as it is iterated. The file key may be destroyed at once. */
-  encrypt(fileKey: SecretBytes, context: FileContext, source: AsyncIterable<Burst>): FileEncryption {
+  encrypt(fileKey: SecretBytes, context: FileContext, source: AsyncIterable<ChunkBatch>): FileEncryption {
     return new FileEncryption(fileKey, context, source, this.#pool);
   }
 

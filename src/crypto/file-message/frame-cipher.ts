@@ -18,7 +18,7 @@ const FRAME_LABEL = Buffer.from('AWSKMSEncryptionClient Frame');
 const FINAL_LABEL = Buffer.from('AWSKMSEncryptionClient Final Frame');
 
 /** Room for `frames` frames, the last of them possibly the final one. */
-export const slabBytes = (frames: number, frameBytes: number): number =>
+export const frameBufferBytes = (frames: number, frameBytes: number): number =>
   frames * (frameBytes + FRAME_OVERHEAD) + FINAL_FRAME_OVERHEAD - FRAME_OVERHEAD;
 
 /** What it takes to work on one message's frames, as it is handed to a worker. */

@@ -1,10 +1,10 @@
-import { Burst } from '../../kernel';
-import { FRAME_HEAD_BYTES, slabBytes } from './frame-cipher';
+import { ChunkBatch } from '../../kernel';
+import { FRAME_HEAD_BYTES, frameBufferBytes } from './frame-cipher';
 import { FRAME_BYTES, FRAME_OVERHEAD } from './layout';
 
 /** Memory for a batch of frames, owned by itself alone, so that it can be transferred to a worker. */
-export const newSlab = (frames: number, frameBytes: number): Buffer =>
-  Buffer.allocUnsafeSlow(slabBytes(frames, frameBytes));
+export const newFrameBuffer = (frames: number, frameBytes: number): Buffer =>
+  Buffer.allocUnsafeSlow(frameBufferBytes(frames, frameBytes));
 
 /** Plaintext that stands in a slab as `FrameCipher.seal` wants it. */
 export class PlaintextBatch {
@@ -12,7 +12,7 @@ export class PlaintextBatch {
   readonly slab: Buffer;
 
   constructor(readonly frames: number) {
-    this.slab = newSlab(frames, FRAME_BYTES);
+    this.slab = newFrameBuffer(frames, FRAME_BYTES);
   }
 
   get full(): boolean {
@@ -54,7 +54,7 @@ export interface FilledBatch {
  * the last one is known to be final and the final frame is empty for an empty stream only. A small file costs one frame's memory.
  */
 export async function* plaintextBatches(
-  source: AsyncIterable<Burst>,
+  source: AsyncIterable<ChunkBatch>,
   frames: () => number,
 ): AsyncGenerator<FilledBatch, void> {
   let batch = new PlaintextBatch(1);

@@ -1,5 +1,5 @@
 import { IncomingMessage } from 'node:http';
-import { Burst } from '../../kernel';
+import { ChunkBatch } from '../../kernel';
 
 /** What may wait for its reader: few enough bytes to be in a core's cache still when they are copied to their frames. */
 const MOST_BYTES = 512 * 1024;
@@ -8,7 +8,7 @@ const MOST_BYTES = 512 * 1024;
  * What came of a request's body and has not been taken yet. Chunks come from the socket in bursts of 64 KiB, and each hop of a promise costs
  * as much as copying some 100 KiB, so a reader that waits is called once a turn of the event loop and given all of it.
  */
-export class Inbox {
+export class BodyReader {
   #chunks: Buffer[] = [];
   #bytes = 0;
   #over: 'ended' | 'broken' | undefined;
@@ -23,7 +23,7 @@ export class Inbox {
   }
 
   /** All that is there, or what comes next; undefined at the end. @throws Error where the body breaks off, once what came before is taken. */
-  async next(): Promise<Burst | undefined> {
+  async next(): Promise<ChunkBatch | undefined> {
     if (this.#bytes === 0 && this.#over === undefined) await new Promise<void>((resolve) => (this.#wake = resolve));
     if (this.#bytes > 0) return this.#taken();
     if (this.#over === 'broken') throw new Error('the body broke off');
@@ -38,7 +38,7 @@ export class Inbox {
     this.request.resume();
   }
 
-  #taken(): Burst {
+  #taken(): ChunkBatch {
     const chunks = this.#chunks;
     this.#chunks = [];
     this.#bytes = 0;

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { inOne } from '../../../test/support/messages';
-import { Burst, bytesIn, isDomainError } from '../../kernel';
+import { ChunkBatch, bytesIn, isDomainError } from '../../kernel';
 import { FormHead, readForm } from './multipart';
 
 const BOUNDARY = 'xYzZY';
@@ -20,7 +20,7 @@ const END = `--${BOUNDARY}--\r\n`;
 
 const form = (...parts: (Buffer | string)[]): Buffer => Buffer.concat(parts.map((part) => Buffer.from(part)));
 
-async function* inPieces(bytes: Buffer, size: number): AsyncGenerator<Burst> {
+async function* inPieces(bytes: Buffer, size: number): AsyncGenerator<ChunkBatch> {
   for (let at = 0; at < bytes.length; at += size) {
     await Promise.resolve();
     yield [bytes.subarray(at, at + size)];

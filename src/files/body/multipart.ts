@@ -1,7 +1,7 @@
 import { Dicer } from '@fastify/busboy';
 import { Readable } from 'node:stream';
 import { unknownMember } from '../../http';
-import { Burst, DomainError, FieldFault } from '../../kernel';
+import { ChunkBatch, DomainError, FieldFault } from '../../kernel';
 import { Deferred } from './deferred';
 import { MAX_ENVELOPE_BYTES, UPLOAD_FIELDS } from '../upload-request';
 import { PartHeaders, RawPartHeaders, UnfitPart, boundaryOf, fieldText, partHeaders } from './part-headers';
@@ -22,7 +22,7 @@ export interface FormHead {
   /** Undefined where the part does not say it. */
   readonly contentType: string | undefined;
   /** Ends only when the whole form has been read and holds nothing wrong, the closing boundary included; else it throws. */
-  readonly content: AsyncIterable<Burst>;
+  readonly content: AsyncIterable<ChunkBatch>;
   /** Says that nobody reads on, so that the rest of the body is dropped. Does nothing after the end. */
   close(): void;
 }
@@ -31,7 +31,7 @@ export interface FormHead {
  * Reads a multipart/form-data body (RFC 7578): fields first, then one part `file`. Resolves when the part `file` begins.
  * @throws DomainError `validation_failed` (broken, or anything in it that does not belong there), `too_large` (all but the file's bytes).
  */
-export async function readForm(contentType: string, body: AsyncIterable<Burst>): Promise<FormHead> {
+export async function readForm(contentType: string, body: AsyncIterable<ChunkBatch>): Promise<FormHead> {
   return await new FormReader(contentType).read(body);
 }
 
@@ -61,7 +61,7 @@ class FormReader {
       .on('finish', () => this.#finish());
   }
 
-  read(body: AsyncIterable<Burst>): Promise<FormHead> {
+  read(body: AsyncIterable<ChunkBatch>): Promise<FormHead> {
     void this.#pump(body).catch((fault: unknown) => this.#fail(fault as Error));
     return this.#head.promise;
   }
@@ -147,7 +147,7 @@ class FormReader {
     if (!this.#ended) this.#fail(broken());
   }
 
-  async *#content(stream: Readable): AsyncGenerator<Burst, void> {
+  async *#content(stream: Readable): AsyncGenerator<ChunkBatch, void> {
     try {
       for await (const chunk of stream as AsyncIterable<Uint8Array>) {
         this.#fileBytes += chunk.length;
@@ -159,7 +159,7 @@ class FormReader {
     await this.#end.promise;
   }
 
-  async #pump(body: AsyncIterable<Burst>): Promise<void> {
+  async #pump(body: AsyncIterable<ChunkBatch>): Promise<void> {
     for await (const burst of body) {
       for (const chunk of burst) {
         if (this.#failed) return;

@@ -1,5 +1,5 @@
 import { IncomingMessage } from 'node:http';
-import { Burst, DomainError } from '../../kernel';
+import { ChunkBatch, DomainError } from '../../kernel';
 import {
   ContentRequest,
   FieldSource,
@@ -16,7 +16,7 @@ import { lent, received } from './received';
 /** An upload whose description has been read and parsed, and whose content is still to come. */
 export interface IncomingUpload<Request extends ContentRequest = UploadRequest> {
   readonly request: Request;
-  readonly content: AsyncIterable<Burst>;
+  readonly content: AsyncIterable<ChunkBatch>;
   /** At least so many bytes are announced; undefined for a body without Content-Length. */
   readonly declaredBytes: number | undefined;
   /** To be called when the upload has ended, in whatever way: what was not read of the body is dropped. */

@@ -1,6 +1,6 @@
 import { IncomingMessage } from 'node:http';
-import { Burst, DomainError, SECOND, TransferAborted, bytesIn, release } from '../../kernel';
-import { Inbox } from './inbox';
+import { ChunkBatch, DomainError, SECOND, TransferAborted, bytesIn, release } from '../../kernel';
+import { BodyReader } from './inbox';
 
 /** How slow a client may be, looked at only while we could take more. */
 export interface Patience {
@@ -17,8 +17,8 @@ const PATIENCE: Patience = { silenceMs: 60 * SECOND, inAllMs: 60 * SECOND, slowe
  * The bytes of a request as they come. An early end leaves the request alone (the socket is still needed for the answer).
  * @throws DomainError `request_timeout` for a client that is too slow, `validation_failed` where the body breaks off.
  */
-export async function* received(request: IncomingMessage, patience = PATIENCE): AsyncGenerator<Burst, void> {
-  const inbox = new Inbox(request);
+export async function* received(request: IncomingMessage, patience = PATIENCE): AsyncGenerator<ChunkBatch, void> {
+  const inbox = new BodyReader(request);
   let waited = 0;
   let bytes = 0;
   try {
@@ -40,7 +40,7 @@ export async function* received(request: IncomingMessage, patience = PATIENCE): 
  * As `received`, for a reader that has taken what it needs of a burst when it asks for the next one: the memory of a burst is given back
  * then. Many uploads at once would otherwise hold what nobody reads any more until the garbage collector comes.
  */
-export async function* lent(request: IncomingMessage): AsyncGenerator<Burst, void> {
+export async function* lent(request: IncomingMessage): AsyncGenerator<ChunkBatch, void> {
   for await (const burst of received(request)) {
     yield burst;
     for (const chunk of burst) release(chunk);

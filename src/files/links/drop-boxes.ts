@@ -3,13 +3,13 @@ import {
   AuditAction,
   AuditIntent,
   AuditSink,
-  Burst,
-  DropBox,
+  ChunkBatch,
+  UploadLinkTarget,
   Principal,
   audited,
   auditedAfterLook,
 } from '../../kernel';
-import { LinkDoc, LinkOpening, Links, NewLink, NewTicket, Tickets } from '../../sharing';
+import { LinkDoc, LinkRedemption, Links, NewLink, NewTicket, Tickets } from '../../sharing';
 import { Page, Position } from '../../store';
 import { FileUploads } from '../file-uploads';
 import { FileView } from '../file-view';
@@ -17,16 +17,16 @@ import { UploadRequest } from '../upload-request';
 import { openingIntent } from './file-links';
 
 /** Somebody with a drop box's ticket, in the place of its owner. */
-export type Sender = Principal & { readonly dropBox: DropBox };
+export type Uploader = Principal & { readonly dropBox: UploadLinkTarget };
 
-export const isSender = (caller: Principal): caller is Sender => caller.dropBox !== undefined;
+export const isUploader = (caller: Principal): caller is Uploader => caller.dropBox !== undefined;
 
 /** Links through which files come in. */
 @Injectable()
-export class DropBoxes {
+export class UploadLinkRedemptions {
   constructor(
     private readonly links: Links,
-    private readonly opening: LinkOpening,
+    private readonly opening: LinkRedemption,
     private readonly tickets: Tickets,
     private readonly uploads: FileUploads,
     private readonly audit: AuditSink,
@@ -65,9 +65,9 @@ export class DropBoxes {
    * `conflict` where the ticket has been used.
    */
   async receive(
-    owner: Sender,
+    owner: Uploader,
     request: UploadRequest,
-    content: AsyncIterable<Burst>,
+    content: AsyncIterable<ChunkBatch>,
     declaredBytes: number | undefined,
   ): Promise<FileView> {
     const { ticketId } = owner.dropBox;

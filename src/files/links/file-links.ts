@@ -8,7 +8,7 @@ import {
   auditedAfterLook,
   notedIfRefused,
 } from '../../kernel';
-import { LinkDoc, LinkOpening, Links, NewLink, NewTicket, Tickets } from '../../sharing';
+import { LinkDoc, LinkRedemption, Links, NewLink, NewTicket, Tickets } from '../../sharing';
 import { Page, Position } from '../../store';
 import { FileAccess } from '../file-access';
 import { FileView } from '../file-view';
@@ -25,7 +25,7 @@ export class FileLinks {
     private readonly access: FileAccess,
     private readonly files: FilesService,
     private readonly links: Links,
-    private readonly opening: LinkOpening,
+    private readonly opening: LinkRedemption,
     private readonly tickets: Tickets,
     private readonly audit: AuditSink,
   ) {}

@@ -2,7 +2,15 @@ import { Body, Controller, Get, HttpCode, Inject, Param, Post, Req, Res } from '
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CONFIG, Config } from '../../config';
-import { AnswerHeaders, ApiProblems, ContentAnswers, Policy, bearerToken, publicPathOf, sendContent } from '../../http';
+import {
+  AnswerHeaders,
+  ApiProblems,
+  ContentResponses,
+  Policy,
+  bearerToken,
+  publicPathOf,
+  sendContent,
+} from '../../http';
 import { DomainError, SECOND } from '../../kernel';
 import { LONGEST_TICKET_MS, TICKET_MS } from '../../sharing';
 import { FileLinks } from './file-links';
@@ -44,7 +52,7 @@ export class LinkContentController {
   @Get('content/:ticketId')
   @Policy({ access: 'public', rateLimit: 'tickets' })
   @ApiBearerAuth('ticket')
-  @ContentAnswers()
+  @ContentResponses()
   @ApiProblems('unauthenticated', 'token_expired', 'link_expired', 'file_not_found', 'precondition_failed')
   @ApiProblems('range_not_satisfiable', 'rate_limited', 'kms_unavailable', 'decryption_failed', 'integrity_failed')
   async downloadLinkContent(

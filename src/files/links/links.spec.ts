@@ -181,7 +181,7 @@ describe('A link', () => {
 
 describe('A forged row', () => {
   /** Writes as somebody with the database alone: past the row seals, with what another row's seal was. */
-  const unsealed = { ...linkCollection, sealed: false };
+  const unsealed = { ...linkCollection, authenticated: false };
 
   it('of a link opens nothing, and counts as absent', async () => {
     const { linkId, token } = await share({ max_downloads: 1 });
@@ -197,7 +197,7 @@ describe('A forged row', () => {
   it('of a ticket shows nothing', async () => {
     const { token } = await share();
     const { ticket } = expectStatus(await open(token), 200) as { ticket: string };
-    const tickets = coffer.get(Store).collection({ ...ticketCollection, sealed: false });
+    const tickets = coffer.get(Store).collection({ ...ticketCollection, authenticated: false });
     const row = (await tickets.find('_id', ticket.split('.')[1]!))!;
     await tickets.replace({ ...row, expires_at: row.expires_at + DAY });
     expectProblem(await contentFor(ticket), 401, 'unauthenticated');

@@ -5,7 +5,7 @@ import { ApiProblems, Caller, DEFAULT_LIMIT, PageQueryDto, Paging, Policy } from
 import { SECOND } from '../../kernel';
 import type { Principal } from '../../kernel';
 import { TICKET_MS } from '../../sharing';
-import { DropBoxes } from './drop-boxes';
+import { UploadLinkRedemptions } from './drop-boxes';
 import { limitsOf, uploadLinkView } from './link-views';
 import { CreatedLinkDto, NewUploadLinkDto, OpenLinkDto, UploadLinkPageDto, UploadTicketDto } from './links.dto';
 
@@ -13,7 +13,7 @@ import { CreatedLinkDto, NewUploadLinkDto, OpenLinkDto, UploadLinkPageDto, Uploa
 @Controller('upload-links')
 export class UploadLinksController {
   constructor(
-    private readonly dropBoxes: DropBoxes,
+    private readonly dropBoxes: UploadLinkRedemptions,
     private readonly paging: Paging,
     @Inject(CONFIG) private readonly config: Config,
   ) {}

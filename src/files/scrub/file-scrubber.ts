@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, DomainError, StaleEnvelope, isDomainError } from '../../kernel';
+import { Clock, DomainError, StaleKeyVersionError, isDomainError } from '../../kernel';
 import { damageOf } from '../../observability';
 import { Collection, Store } from '../../store';
 import { ContentCheck, OnBytes } from '../content-check';
@@ -82,7 +82,7 @@ export class FileScrubber {
       return 'sound';
     } catch (error) {
       // Wrapped or sealed again since the row was read: as it is now it opens.
-      const current = error instanceof StaleEnvelope ? await this.current(content) : undefined;
+      const current = error instanceof StaleKeyVersionError ? await this.current(content) : undefined;
       if (current !== undefined) return this.readContent(current, onBytes);
       const damage = faultOf(error);
       if (damage === undefined) throw error;

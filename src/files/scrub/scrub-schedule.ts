@@ -45,6 +45,6 @@ export class ScrubSchedule implements OnModuleInit {
 
   /** Ids are in the order of time. */
   private async oldestFile(): Promise<number | undefined> {
-    return (await this.#files.list('_id', [], { limit: 1, onForged: () => undefined })).items[0]?.created_at;
+    return (await this.#files.list('_id', [], { limit: 1, onTampered: () => undefined })).items[0]?.created_at;
   }
 }

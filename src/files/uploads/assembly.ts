@@ -9,7 +9,7 @@ import { contextOf } from '../file-contents';
 import { FileName } from '../file-name';
 import { FileDoc, fileCollection } from '../file.collection';
 import { NewFiles, StoredContent, newBlobId } from '../new-files';
-import { StagedSegments } from './staged-segments';
+import { StagedParts } from './staged-segments';
 import { blobIdOf, hasStrayMessage, uploadNotFound } from './upload';
 import { openDetails, openDigest } from './upload-cipher';
 import { UploadDoc } from './upload.collection';
@@ -20,7 +20,7 @@ export class AssemblyTools {
   constructor(
     readonly blobs: BlobStore,
     readonly messages: FileMessages,
-    readonly segments: StagedSegments,
+    readonly segments: StagedParts,
   ) {}
 }
 

@@ -1,5 +1,5 @@
 import { Clock, SECOND, Unchanged } from '../../kernel';
-import { FileWorker } from '../file-worker';
+import { ProcessIdentity } from '../file-worker';
 import { UploadDoc } from './upload.collection';
 
 /** An attempt that moved within this time is alive, and nobody takes its upload away. */
@@ -42,7 +42,7 @@ export class AttemptWatch {
 
   constructor(
     private readonly own: OwnAttempts,
-    private readonly worker: FileWorker,
+    private readonly worker: ProcessIdentity,
     private readonly clock: Clock,
   ) {
     this.#seen = new Unchanged(clock);

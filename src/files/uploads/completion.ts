@@ -2,10 +2,19 @@ import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CONFIG, Config } from '../../config';
 import { JobBusy, JobRunner, RunningJob } from '../../jobs';
-import { Clock, DAY, DomainError, ErrorCode, SECOND, StaleEnvelope, failpoint, isDomainError } from '../../kernel';
+import {
+  Clock,
+  DAY,
+  DomainError,
+  ErrorCode,
+  SECOND,
+  StaleKeyVersionError,
+  failpoint,
+  isDomainError,
+} from '../../kernel';
 import { Collection, Store, update } from '../../store';
 import { Assembly } from './assembly';
-import { StagedSegments } from './staged-segments';
+import { StagedParts } from './staged-segments';
 import { isOneMessage, uploadNotFound } from './upload';
 import { UploadDoc, uploadCollection } from './upload.collection';
 
@@ -29,7 +38,7 @@ export class UploadCompletion implements OnModuleInit {
   constructor(
     store: Store,
     private readonly assembly: Assembly,
-    private readonly segments: StagedSegments,
+    private readonly segments: StagedParts,
     private readonly jobs: JobRunner,
     private readonly clock: Clock,
     @Inject(CONFIG) private readonly config: Config,
@@ -71,7 +80,7 @@ export class UploadCompletion implements OnModuleInit {
     const upload = await this.#rows.find('_id', id);
     if (upload?.state === 'done') await this.segments.dropAll(id);
     if (upload?.state !== 'whole') return;
-    await this.make(upload, () => job.hold());
+    await this.make(upload, () => job.assertLease());
   }
 
   private async make(upload: UploadDoc, hold: () => Promise<void>): Promise<void> {
@@ -90,7 +99,7 @@ export class UploadCompletion implements OnModuleInit {
     try {
       await (isOneMessage(upload) ? this.assembly.promote(upload) : this.assembly.assemble(upload, hold));
     } catch (error) {
-      if (!(error instanceof StaleEnvelope)) throw error;
+      if (!(error instanceof StaleKeyVersionError)) throw error;
       // Sealed again since it was read: the row as it is now opens.
       const current = await this.#rows.find('_id', upload._id);
       if (current?.state === 'whole') await this.file(current, hold);

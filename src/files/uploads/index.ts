@@ -2,8 +2,8 @@ import { Provider } from '@nestjs/common';
 import { Assembly, AssemblyTools } from './assembly';
 import { UploadCompletion } from './completion';
 import { NewUploads } from './new-uploads';
-import { OwnedUploads } from './owned-uploads';
-import { StagedSegments } from './staged-segments';
+import { UploadsUserData } from './owned-uploads';
+import { StagedParts } from './staged-segments';
 import { UploadAccess } from './upload-access';
 import { UploadAttempts } from './upload-attempts';
 import { UploadBlobs } from './upload-blobs';
@@ -12,15 +12,15 @@ import { UploadRemoval } from './upload-removal';
 import { UploadsService } from './uploads.service';
 import { UploadsSweeper, UploadSweepTools } from './uploads-sweeper';
 
-export { OwnedUploads } from './owned-uploads';
+export { UploadsUserData } from './owned-uploads';
 export { UploadsController } from './uploads.controller';
 
 export const UPLOAD_PROVIDERS: readonly Provider[] = [
   Assembly,
   AssemblyTools,
   NewUploads,
-  OwnedUploads,
-  StagedSegments,
+  UploadsUserData,
+  StagedParts,
   UploadAccess,
   UploadAttempts,
   UploadBlobs,

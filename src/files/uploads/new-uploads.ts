@@ -7,7 +7,7 @@ import { Collection, Store, update } from '../../store';
 import { FileDoc, fileCollection } from '../file.collection';
 import { checkSize } from '../limited';
 import { NewFiles } from '../new-files';
-import { UsageLedger } from '../usage-ledger';
+import { QuotaLedger } from '../usage-ledger';
 import { NewUpload } from './tus-request';
 import { uploadNotFound } from './upload';
 import { sealDetails } from './upload-cipher';
@@ -29,7 +29,7 @@ export class NewUploads {
   constructor(
     store: Store,
     private readonly newFiles: NewFiles,
-    private readonly usage: UsageLedger,
+    private readonly usage: QuotaLedger,
     private readonly sealer: Sealer,
     private readonly clock: Clock,
     @Inject(CONFIG) private readonly config: Config,

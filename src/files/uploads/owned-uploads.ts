@@ -1,15 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import { AuditSink, UserOwned } from '../../kernel';
+import { AuditSink, UserDataHandler } from '../../kernel';
 import { Sealer, renewRows, valuesUnder } from '../../keys/user';
-import { Collection, Store, takeEvery } from '../../store';
-import { StagedSegments } from './staged-segments';
+import { Collection, Store, drain } from '../../store';
+import { StagedParts } from './staged-segments';
 import { resealedUpload } from './upload-cipher';
 import { UploadRemoval } from './upload-removal';
 import { UploadDoc, uploadCollection } from './upload.collection';
 
 /** What happens to a user's uploads when the user's key changes or the account goes. Names and file keys are in the rows of files. */
 @Injectable()
-export class OwnedUploads implements UserOwned {
+export class UploadsUserData implements UserDataHandler {
   readonly name = 'uploads';
   readonly #rows: Collection<UploadDoc>;
 
@@ -17,7 +17,7 @@ export class OwnedUploads implements UserOwned {
     store: Store,
     private readonly sealer: Sealer,
     private readonly removal: UploadRemoval,
-    private readonly segments: StagedSegments,
+    private readonly segments: StagedParts,
     private readonly audit: AuditSink,
   ) {
     this.#rows = store.collection(uploadCollection);
@@ -28,7 +28,7 @@ export class OwnedUploads implements UserOwned {
     return Promise.resolve(0);
   }
 
-  async reseal(userId: string): Promise<number> {
+  async reencrypt(userId: string): Promise<number> {
     const { count, failed } = await renewRows(this.sealer, userId, {
       rows: this.#rows,
       index: 'seal_version',
@@ -39,7 +39,7 @@ export class OwnedUploads implements UserOwned {
     return count;
   }
 
-  countUnder(userId: string, versions: readonly number[]): Promise<readonly number[]> {
+  countByKeyVersion(userId: string, versions: readonly number[]): Promise<readonly number[]> {
     return valuesUnder(userId, versions, {
       rows: this.#rows,
       index: 'seal_version',
@@ -49,8 +49,8 @@ export class OwnedUploads implements UserOwned {
   }
 
   /** Needs no key. Attempts under way find their row gone. */
-  erase(userId: string): Promise<number> {
-    return takeEvery(this.#rows, 'owner', [userId], {
+  eraseUser(userId: string): Promise<number> {
+    return drain(this.#rows, 'owner', [userId], {
       row: async (row) => {
         await this.removal.finish((await this.removal.begin(row._id, () => true)) ?? row);
         return 1;

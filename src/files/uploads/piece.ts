@@ -1,13 +1,13 @@
 import { HashStream, equalBytes } from '../../crypto';
-import { Burst, DomainError, bytesIn, isDomainError } from '../../kernel';
+import { ChunkBatch, DomainError, bytesIn, isDomainError } from '../../kernel';
 import { Checksum } from './tus-request';
 import { isRepeated, wrongOffset } from './upload';
 import { UploadDoc } from './upload.collection';
 
 /** The body of one request, as the upload takes it. */
-export interface IncomingPiece {
+export interface IncomingChunk {
   readonly offset: number;
-  readonly content: AsyncIterable<Burst>;
+  readonly content: AsyncIterable<ChunkBatch>;
   /** Bytes that are announced; undefined where they are not. */
   readonly announced: number | undefined;
   readonly checksum: Checksum | undefined;
@@ -24,7 +24,7 @@ export class PieceBytes {
   #moved = false;
 
   constructor(
-    private readonly piece: IncomingPiece,
+    private readonly piece: IncomingChunk,
     private readonly room: number,
   ) {}
 
@@ -41,7 +41,7 @@ export class PieceBytes {
   }
 
   /** @throws DomainError `too_large`, `checksum_mismatch` */
-  async *read(): AsyncGenerator<Burst, void> {
+  async *read(): AsyncGenerator<ChunkBatch, void> {
     const hash = this.piece.checksum?.hash();
     let bytes = 0;
     try {
@@ -70,7 +70,7 @@ export class PieceBytes {
  * Reads a piece that was sent although all is there, as a client does whose answer was lost: it has to be one that ends the content, and to
  * have its checksum. What came the first time stays. @throws DomainError `conflict`, and as `PieceBytes.read`
  */
-export async function checkRepeated(upload: UploadDoc, piece: IncomingPiece): Promise<void> {
+export async function checkRepeated(upload: UploadDoc, piece: IncomingChunk): Promise<void> {
   if (!isRepeated(upload, piece.offset)) throw wrongOffset();
   const room = upload.length - piece.offset;
   if ((piece.announced ?? 0) > room) throw tooMuch();

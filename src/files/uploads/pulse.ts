@@ -3,7 +3,7 @@ import { UploadLocks } from './upload-locks';
 
 const INTERVAL = 1.5 * SECOND;
 
-export interface PulseOptions {
+export interface UploadKeepaliveOptions {
   readonly uploadId: string;
   readonly attempt: number;
   /** Whether anything moved since this was last asked. */
@@ -13,14 +13,14 @@ export interface PulseOptions {
 }
 
 /** Tells others that an attempt moves, and learns from them that it is to end. */
-export class Pulse {
+export class UploadKeepalive {
   readonly #timer: NodeJS.Timeout;
   #finishing = false;
   #beating: Promise<void> | undefined;
 
   constructor(
     private readonly locks: UploadLocks,
-    private readonly options: PulseOptions,
+    private readonly options: UploadKeepaliveOptions,
   ) {
     this.#timer = setInterval(() => void this.#once(), INTERVAL);
     this.#timer.unref();

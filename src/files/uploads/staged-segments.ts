@@ -1,25 +1,25 @@
 import { Injectable } from '@nestjs/common';
 import { BlobStore } from '../../blobs';
 import { FileMessages, FileSummary } from '../../crypto';
-import { Burst, DomainError, SecretBytes, StaleEnvelope, burstsOf, isDomainError } from '../../kernel';
+import { ChunkBatch, DomainError, SecretBytes, StaleKeyVersionError, burstsOf, isDomainError } from '../../kernel';
 import { Sealer } from '../../keys/user';
 import { Collection, Store } from '../../store';
-import { BlobRefs } from '../blob-refs';
+import { BlobOwnership } from '../blob-refs';
 import { namesBlob } from '../content-versions';
 import { openFileKey } from '../file-cipher';
 import { FileDoc, fileCollection } from '../file.collection';
-import { Segment, blobIdOf, contextOf, segmentsOf } from './upload';
+import { UploadPart, blobIdOf, contextOf, segmentsOf } from './upload';
 import { UploadDoc } from './upload.collection';
 
 /** The blobs of uploads: one message an attempt, each under a data key of its own, all under the key of the file to come. */
 @Injectable()
-export class StagedSegments {
+export class StagedParts {
   readonly #files: Collection<FileDoc>;
 
   constructor(
     store: Store,
     private readonly blobs: BlobStore,
-    private readonly refs: BlobRefs,
+    private readonly refs: BlobOwnership,
     private readonly messages: FileMessages,
     private readonly sealer: Sealer,
   ) {
@@ -32,7 +32,7 @@ export class StagedSegments {
       return await this.openFileKey(uploadId);
     } catch (error) {
       // The row was wrapped again between the two reads; the new wrap opens.
-      if (error instanceof StaleEnvelope) return this.openFileKey(uploadId);
+      if (error instanceof StaleKeyVersionError) return this.openFileKey(uploadId);
       throw error;
     }
   }
@@ -43,7 +43,12 @@ export class StagedSegments {
   }
 
   /** Resolves when the message is durable. Destroys the key. */
-  async write(upload: UploadDoc, attempt: number, key: SecretBytes, bytes: AsyncIterable<Burst>): Promise<FileSummary> {
+  async write(
+    upload: UploadDoc,
+    attempt: number,
+    key: SecretBytes,
+    bytes: AsyncIterable<ChunkBatch>,
+  ): Promise<FileSummary> {
     try {
       const message = this.messages.encrypt(key, contextOf(upload, attempt), bytes);
       key.destroy();
@@ -54,12 +59,12 @@ export class StagedSegments {
     }
   }
 
-  encryptedSize(upload: UploadDoc, { attempt, size }: Segment): number {
+  encryptedSize(upload: UploadDoc, { attempt, size }: UploadPart): number {
     return this.messages.encryptedSize(contextOf(upload, attempt), size);
   }
 
   /** All that counts, in clear, in its order. @throws DomainError `decryption_failed` where a segment is not what was stored. */
-  async *content(upload: UploadDoc, key: SecretBytes): AsyncGenerator<Burst, void> {
+  async *content(upload: UploadDoc, key: SecretBytes): AsyncGenerator<ChunkBatch, void> {
     for (const segment of segmentsOf(upload)) yield* burstsOf(await this.open(upload, segment, key));
   }
 
@@ -95,7 +100,7 @@ export class StagedSegments {
     return this.sealer.with(row.owner_id, (keys) => openFileKey(keys, { ...row, file_key }));
   }
 
-  private async open(upload: UploadDoc, segment: Segment, fileKey: SecretBytes): Promise<AsyncIterable<Buffer>> {
+  private async open(upload: UploadDoc, segment: UploadPart, fileKey: SecretBytes): Promise<AsyncIterable<Buffer>> {
     const blobId = blobIdOf(upload, segment.attempt);
     const storedSize = await this.blobs.size(blobId);
     if (storedSize === undefined) throw new DomainError('decryption_failed');

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, DomainError, Principal, StaleEnvelope } from '../../kernel';
+import { Clock, DomainError, Principal, StaleKeyVersionError } from '../../kernel';
 import { Sealer } from '../../keys/user';
 import { Collection, Store } from '../../store';
 import { FileDoc, fileCollection, isVisible } from '../file.collection';
@@ -84,7 +84,7 @@ export class UploadAccess {
     };
     // Sealed again between the two reads: the new row opens.
     return open().catch((error: unknown) => {
-      if (error instanceof StaleEnvelope) return open();
+      if (error instanceof StaleKeyVersionError) return open();
       throw error;
     });
   }

@@ -2,13 +2,13 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
 import { FileSummary } from '../../crypto';
 import { UploadLocked } from '../../http';
-import { Burst, Clock, failpoint } from '../../kernel';
+import { ChunkBatch, Clock, failpoint } from '../../kernel';
 import { Sealer } from '../../keys/user';
 import { Collection, Store, update } from '../../store';
-import { IncomingPiece, PieceBytes, tooMuch } from './piece';
-import { Pulse } from './pulse';
-import { StagedSegments } from './staged-segments';
-import { hasSegment, isOneMessage, uploadNotFound, withSegment } from './upload';
+import { IncomingChunk, PieceBytes, tooMuch } from './piece';
+import { UploadKeepalive } from './pulse';
+import { StagedParts } from './staged-segments';
+import { hasPart, isOneMessage, uploadNotFound, withPart } from './upload';
 import { sealDigest } from './upload-cipher';
 import { Attempt, AttemptStart, UploadLocks } from './upload-locks';
 import { UploadDoc, uploadCollection } from './upload.collection';
@@ -24,7 +24,7 @@ export class UploadAttempts {
   constructor(
     store: Store,
     private readonly locks: UploadLocks,
-    private readonly segments: StagedSegments,
+    private readonly segments: StagedParts,
     private readonly sealer: Sealer,
     private readonly clock: Clock,
     @Inject(CONFIG) private readonly config: Config,
@@ -37,7 +37,7 @@ export class UploadAttempts {
    * @returns the row afterwards; `whole` where that was the last of it.
    * @throws UploadLocked; DomainError `conflict`, `too_large`, `checksum_mismatch`, `request_timeout`, `storage_full`, ...
    */
-  async take(upload: UploadDoc, piece: IncomingPiece): Promise<UploadDoc> {
+  async take(upload: UploadDoc, piece: IncomingChunk): Promise<UploadDoc> {
     if (piece.offset + (piece.announced ?? 0) > upload.length) throw tooMuch();
     const attempt = await this.locks.begin(upload._id, startOf(upload, piece));
     try {
@@ -51,7 +51,7 @@ export class UploadAttempts {
     }
   }
 
-  private async fill(attempt: Attempt, piece: IncomingPiece): Promise<UploadDoc> {
+  private async fill(attempt: Attempt, piece: IncomingChunk): Promise<UploadDoc> {
     const { upload, number } = attempt;
     const bytes = new PieceBytes(piece, upload.length - upload.offset);
     const pulse = this.pulse(attempt, piece, bytes);
@@ -72,8 +72,8 @@ export class UploadAttempts {
     }
   }
 
-  private pulse({ upload, number }: Attempt, piece: IncomingPiece, bytes: PieceBytes): Pulse {
-    return new Pulse(this.locks, {
+  private pulse({ upload, number }: Attempt, piece: IncomingChunk, bytes: PieceBytes): UploadKeepalive {
+    return new UploadKeepalive(this.locks, {
       uploadId: upload._id,
       attempt: number,
       moved: () => bytes.takeMoved(),
@@ -88,11 +88,11 @@ export class UploadAttempts {
     const row = await update(this.#rows, upload._id, (current) => {
       outcome.counted = current.state === 'open' && current.running === number;
       if (!outcome.counted || (size === 0 && current.length > 0)) return undefined;
-      return this.counted(withSegment(current, number, size), summary);
+      return this.counted(withPart(current, number, size), summary);
     });
     if (row === undefined) throw uploadNotFound();
     if (!outcome.counted) throw new UploadLocked();
-    return hasSegment(row, number) ? row : this.withdrawn(row, number);
+    return hasPart(row, number) ? row : this.withdrawn(row, number);
   }
 
   private async withdrawn(row: UploadDoc, number: number): Promise<UploadDoc> {
@@ -121,7 +121,7 @@ export class UploadAttempts {
   private async abandon({ upload, number }: Attempt): Promise<void> {
     try {
       const row = await this.locks.release(upload._id, number);
-      if (row === undefined || !hasSegment(row, number)) await this.segments.drop(upload, number);
+      if (row === undefined || !hasPart(row, number)) await this.segments.drop(upload, number);
     } catch {
       return;
     }
@@ -129,12 +129,12 @@ export class UploadAttempts {
 }
 
 /** A piece with a checksum may be dropped whole, so its message never stands for the file. */
-function startOf(upload: UploadDoc, { offset, announced, checksum }: IncomingPiece): AttemptStart {
+function startOf(upload: UploadDoc, { offset, announced, checksum }: IncomingChunk): AttemptStart {
   const mayBeWhole = checksum === undefined && (announced === undefined || announced === upload.length);
   return { offset, mayBeWhole };
 }
 
-async function* finishing(bytes: AsyncIterable<Burst>, pulse: Pulse): AsyncGenerator<Burst, void> {
+async function* finishing(bytes: AsyncIterable<ChunkBatch>, pulse: UploadKeepalive): AsyncGenerator<ChunkBatch, void> {
   yield* bytes;
   pulse.finishing();
 }

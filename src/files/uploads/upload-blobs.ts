@@ -1,6 +1,6 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import { Collection, Store } from '../../store';
-import { BlobRefs } from '../blob-refs';
+import { BlobOwnership } from '../blob-refs';
 import { namesBlob } from '../content-versions';
 import { FileDoc, fileCollection } from '../file.collection';
 import { UploadDoc, uploadCollection } from './upload.collection';
@@ -13,7 +13,7 @@ export class UploadBlobs implements OnModuleInit {
 
   constructor(
     store: Store,
-    private readonly refs: BlobRefs,
+    private readonly refs: BlobOwnership,
   ) {
     this.#rows = store.collection(uploadCollection);
     this.#files = store.collection(fileCollection);

@@ -1,5 +1,5 @@
 import { Ciphertext, ciphertext, plaintext } from '../../kernel';
-import { OwnerKeys, SealPlace } from '../../keys/user';
+import { OwnerKeys, EncryptionContext } from '../../keys/user';
 import { UploadDoc } from './upload.collection';
 
 /** What an upload keeps sealed besides the file's name. */
@@ -33,14 +33,14 @@ export function resealedUpload(keys: OwnerKeys, row: UploadDoc): UploadDoc {
   return { ...row, details, ...digest, seal_version: keys.version };
 }
 
-function seal(keys: OwnerKeys, place: SealPlace, text: string): string {
+function seal(keys: OwnerKeys, place: EncryptionContext, text: string): string {
   const bytes = plaintext(Buffer.from(text, 'utf8'));
   const envelope = keys.seal('records', place, bytes);
   bytes.fill(0);
   return envelope.toString('hex');
 }
 
-function open(keys: OwnerKeys, place: SealPlace, hex: string): string {
+function open(keys: OwnerKeys, place: EncryptionContext, hex: string): string {
   const envelope: Ciphertext = ciphertext(Buffer.from(hex, 'hex'));
   const bytes = keys.open('records', place, envelope);
   const text = bytes.toString('utf8');
@@ -48,7 +48,7 @@ function open(keys: OwnerKeys, place: SealPlace, hex: string): string {
   return text;
 }
 
-const placeOf = (keys: OwnerKeys, upload: UploadRef, field: string): SealPlace => ({
+const placeOf = (keys: OwnerKeys, upload: UploadRef, field: string): EncryptionContext => ({
   ownerId: keys.ownerId,
   resourceType: 'upload',
   resourceId: upload._id,

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { UploadLocked } from '../../http';
 import { Clock, DomainError, SECOND, failpoint } from '../../kernel';
 import { Collection, Store, update } from '../../store';
-import { FileWorker } from '../file-worker';
+import { ProcessIdentity } from '../file-worker';
 import { AttemptWatch, OwnAttempts } from './attempt-watch';
 import { atRest, hasTooManyPieces, uploadNotFound, wrongOffset } from './upload';
 import { UploadDoc, uploadCollection } from './upload.collection';
@@ -45,7 +45,7 @@ export class UploadLocks {
 
   constructor(
     store: Store,
-    private readonly worker: FileWorker,
+    private readonly worker: ProcessIdentity,
     private readonly clock: Clock,
   ) {
     this.#rows = store.collection(uploadCollection);

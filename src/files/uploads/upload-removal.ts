@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Clock, failpoint } from '../../kernel';
 import { Collection, Store, update } from '../../store';
 import { FileRemoval } from '../file-removal';
-import { StagedSegments } from './staged-segments';
+import { StagedParts } from './staged-segments';
 import { atRest } from './upload';
 import { UploadDoc, uploadCollection } from './upload.collection';
 
@@ -17,7 +17,7 @@ export class UploadRemoval {
   constructor(
     store: Store,
     private readonly removal: FileRemoval,
-    private readonly segments: StagedSegments,
+    private readonly segments: StagedParts,
     private readonly clock: Clock,
   ) {
     this.#rows = store.collection(uploadCollection);

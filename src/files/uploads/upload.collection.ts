@@ -69,7 +69,7 @@ export const uploadCollection = defineCollection<UploadDoc>({
     expires_at: 'time',
     seal_version: 'number',
   },
-  clear: [
+  plaintext: [
     'owner_id',
     'state',
     'length',
@@ -94,5 +94,5 @@ export const uploadCollection = defineCollection<UploadDoc>({
     touched: { fields: ['touched_at'] },
     seal_version: { fields: ['owner_id', 'seal_version'] },
   },
-  forged: 'refuse',
+  tampered: 'refuse',
 });

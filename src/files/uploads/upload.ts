@@ -8,28 +8,28 @@ const MAX_RUNS = 5_000;
 const BLOB_ID_CHARS = 32;
 
 /** What one attempt brought. */
-export interface Segment {
+export interface UploadPart {
   readonly attempt: number;
   readonly size: number;
 }
 
 /** The segments that count, in the order of the content. */
-export function* segmentsOf({ runs }: Pick<UploadDoc, 'runs'>): Generator<Segment, void> {
+export function* segmentsOf({ runs }: Pick<UploadDoc, 'runs'>): Generator<UploadPart, void> {
   for (const { first, count, size } of runs) {
     for (let attempt = first; attempt < first + count; attempt += 1) yield { attempt, size };
   }
 }
 
-export const hasSegment = ({ runs }: UploadDoc, attempt: number): boolean =>
+export const hasPart = ({ runs }: UploadDoc, attempt: number): boolean =>
   runs.some(({ first, count }) => attempt >= first && attempt < first + count);
 
 /** The row with one more segment, and without the attempt that brought it. */
-export function withSegment(row: UploadDoc, attempt: number, size: number): UploadDoc {
+export function withPart(row: UploadDoc, attempt: number, size: number): UploadDoc {
   const offset = row.offset + size;
   return { ...atRest(row), runs: appended(row.runs, { attempt, size }), offset, last_offset: row.offset };
 }
 
-function appended(runs: readonly Run[], { attempt, size }: Segment): readonly Run[] {
+function appended(runs: readonly Run[], { attempt, size }: UploadPart): readonly Run[] {
   const last = runs.at(-1);
   if (last?.size === size && last.first + last.count === attempt) {
     return [...runs.slice(0, -1), { ...last, count: last.count + 1 }];
@@ -55,7 +55,7 @@ export const isOneMessage = (row: UploadDoc): boolean => {
  * True where the message of attempt 1 may lie somewhere, whole, with the very context that the file's message will have, and did not count.
  * The file then gets a key of its own, or who writes to the blob store could put the one in the place of the other.
  */
-export const hasStrayMessage = (row: UploadDoc): boolean => row.unnumbered && !hasSegment(row, 1);
+export const hasStrayMessage = (row: UploadDoc): boolean => row.unnumbered && !hasPart(row, 1);
 
 /** Random for who does not have the row. */
 export const blobIdOf = ({ blob_seed: seed }: UploadDoc, attempt: number): string =>

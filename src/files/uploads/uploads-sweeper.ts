@@ -1,12 +1,12 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import { Scheduler } from '../../jobs';
-import { Clock, FirstFault, MINUTE, SECOND, Unchanged } from '../../kernel';
+import { Clock, ErrorCollector, MINUTE, SECOND, Unchanged } from '../../kernel';
 import { Collection, ListOptions, Store } from '../../store';
-import { FileWorker } from '../file-worker';
+import { ProcessIdentity } from '../file-worker';
 import { lifeSign } from './attempt-watch';
 import { UploadCompletion } from './completion';
-import { StagedSegments } from './staged-segments';
-import { hasSegment } from './upload';
+import { StagedParts } from './staged-segments';
+import { hasPart } from './upload';
 import { UploadLocks } from './upload-locks';
 import { UploadRemoval } from './upload-removal';
 import { UploadDoc, uploadCollection } from './upload.collection';
@@ -30,8 +30,8 @@ export class UploadSweepTools {
     readonly removal: UploadRemoval,
     readonly completion: UploadCompletion,
     readonly locks: UploadLocks,
-    readonly segments: StagedSegments,
-    readonly worker: FileWorker,
+    readonly segments: StagedParts,
+    readonly worker: ProcessIdentity,
   ) {}
 }
 
@@ -56,13 +56,13 @@ export class UploadsSweeper implements OnModuleInit {
   }
 
   async sweep(): Promise<void> {
-    const faults = new FirstFault();
+    const faults = new ErrorCollector();
     const expired = { index: 'expiry', due: (row: UploadDoc) => this.hasExpired(row), ordered: true };
     const whole = { index: 'state', prefix: ['whole'], due: () => true, ordered: true };
-    await faults.keep(() => this.sweepDead());
-    await faults.keep(() => this.each(expired, (row) => this.end(row)));
-    await faults.keep(() => this.each(whole, (row) => this.tools.completion.begin(row)));
-    faults.tell();
+    await faults.run(() => this.sweepDead());
+    await faults.run(() => this.each(expired, (row) => this.end(row)));
+    await faults.run(() => this.each(whole, (row) => this.tools.completion.begin(row)));
+    faults.throwFirst();
   }
 
   private async sweepDead(): Promise<void> {
@@ -86,7 +86,7 @@ export class UploadsSweeper implements OnModuleInit {
     if (row.running === undefined) return;
     const current = await this.tools.locks.release(row._id, row.running, (now) => this.isDead(now));
     if (current?.running === row.running) return;
-    if (current === undefined || !hasSegment(current, row.running)) await this.tools.segments.drop(row, row.running);
+    if (current === undefined || !hasPart(current, row.running)) await this.tools.segments.drop(row, row.running);
   }
 
   private hasExpired(row: UploadDoc): boolean {
@@ -102,15 +102,15 @@ export class UploadsSweeper implements OnModuleInit {
 
   /** Rows in the order of an index, page by page, past those that cannot be helped now. */
   private async each({ index, prefix = [], due, ordered }: Due, act: (row: UploadDoc) => Promise<void>): Promise<void> {
-    const faults = new FirstFault();
+    const faults = new ErrorCollector();
     for (let after: string | undefined; ;) {
-      const options: ListOptions = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
+      const options: ListOptions = { limit: BATCH, onTampered: () => undefined, ...(after !== undefined && { after }) };
       const page = await this.#rows.list(index, prefix, options);
       const rows = page.items.filter(due);
-      for (const row of rows) await faults.keep(() => act(row));
+      for (const row of rows) await faults.run(() => act(row));
       if ((rows.length === 0 && ordered) || page.next === undefined) break;
       after = page.next;
     }
-    faults.tell();
+    faults.throwFirst();
   }
 }

@@ -19,7 +19,7 @@ import { AnswerHeaders, Caller, Policy, TUS_HEADERS, TUS_VERSION, methodNotAllow
 import { DomainError } from '../../kernel';
 import type { Principal } from '../../kernel';
 import { lent } from '../body/received';
-import { IncomingPiece } from './piece';
+import { IncomingChunk } from './piece';
 import { TusCount, TusPiece, TusRequest } from './tus-document';
 import * as tus from './tus-request';
 import { UploadView } from './upload-access';
@@ -175,7 +175,7 @@ function requireVersion({ headers }: FastifyRequest): void {
   throw new DomainError('precondition_failed', { detail: `Send Tus-Resumable: ${TUS_VERSION}.` });
 }
 
-function pieceOf({ headers, raw }: FastifyRequest, offset: number): IncomingPiece {
+function pieceOf({ headers, raw }: FastifyRequest, offset: number): IncomingChunk {
   if (tus.mediaTypeOf(headers) !== tus.OFFSET_MEDIA_TYPE) {
     throw new DomainError('unsupported_media_type', { detail: `Send the bytes as ${tus.OFFSET_MEDIA_TYPE}.` });
   }

@@ -3,7 +3,7 @@ import {
   AuditAction,
   AuditIntent,
   AuditSink,
-  Burst,
+  ChunkBatch,
   Principal,
   auditedAfterLook,
   isDomainError,
@@ -12,7 +12,7 @@ import {
 import { whileAdmitted } from '../limited';
 import { UploadCompletion } from './completion';
 import { NewUploads } from './new-uploads';
-import { IncomingPiece, checkRepeated } from './piece';
+import { IncomingChunk, checkRepeated } from './piece';
 import { NewUpload } from './tus-request';
 import { uploadNotFound } from './upload';
 import { UploadAccess, UploadView, viewOf } from './upload-access';
@@ -36,7 +36,7 @@ export class UploadsService {
    * Makes an upload, and takes the first piece where one came with it. Where that fails nothing stays: its client was told no address.
    * @throws DomainError `file_exists`, `too_large`, `quota_exceeded`, and as `append`.
    */
-  async create(caller: Principal, request: NewUpload, piece: IncomingPiece | undefined): Promise<UploadView> {
+  async create(caller: Principal, request: NewUpload, piece: IncomingChunk | undefined): Promise<UploadView> {
     const created = await this.created(caller, request);
     // The file of no bytes has no PATCH to wait for.
     const first = piece ?? (request.length === 0 ? NO_BYTES : undefined);
@@ -52,7 +52,7 @@ export class UploadsService {
    * Takes a piece. The last one is answered when the file is there; sent once more, it is answered the same.
    * @throws UploadLocked; DomainError `not_found`, `conflict`, `too_large`, `checksum_mismatch`, `storage_full`, `store_unavailable`, ...
    */
-  async append(caller: Principal, id: string, piece: IncomingPiece): Promise<UploadView> {
+  async append(caller: Principal, id: string, piece: IncomingChunk): Promise<UploadView> {
     const row = await this.access.usable(caller, id);
     if (row.state !== 'open') await checkRepeated(row, piece);
     const after = row.state === 'open' ? await this.attempts.take(row, heldBy(caller, piece)) : row;
@@ -117,12 +117,12 @@ const intent = (action: AuditAction, caller: Principal, id: string): AuditIntent
 });
 
 /** A piece counts only where its sender was not shut out while it came. */
-const heldBy = (caller: Principal, piece: IncomingPiece): IncomingPiece => ({
+const heldBy = (caller: Principal, piece: IncomingChunk): IncomingChunk => ({
   ...piece,
   content: whileAdmitted(caller, piece.content),
 });
 
-const NO_BYTES: IncomingPiece = {
+const NO_BYTES: IncomingChunk = {
   offset: 0,
   content: { [Symbol.asyncIterator]: nothing },
   announced: 0,
@@ -130,4 +130,4 @@ const NO_BYTES: IncomingPiece = {
   interrupt: () => undefined,
 };
 
-async function* nothing(): AsyncGenerator<Burst, void> {}
+async function* nothing(): AsyncGenerator<ChunkBatch, void> {}

@@ -12,13 +12,13 @@ import { Store, update } from '../../store';
 import { blobRefCollection } from '../blob-ref.collection';
 import { fileCollection } from '../file.collection';
 import { FilesSweeper } from '../files-sweeper';
-import { OwnedFiles } from '../owned-files';
+import { FilesUserData } from '../owned-files';
 import { fileUsageCollection } from '../../quota';
 import { UploadCompletion } from './completion';
 import { NewUploads } from './new-uploads';
-import { OwnedUploads } from './owned-uploads';
-import { IncomingPiece } from './piece';
-import { StagedSegments } from './staged-segments';
+import { UploadsUserData } from './owned-uploads';
+import { IncomingChunk } from './piece';
+import { StagedParts } from './staged-segments';
 import { parseCreation } from './tus-request';
 import { UploadAttempts } from './upload-attempts';
 import { uploadCollection, UploadDoc } from './upload.collection';
@@ -155,7 +155,7 @@ describe('an attempt that was taken for dead', () => {
       await gate;
       yield Buffer.from('late');
     }
-    const piece: IncomingPiece = {
+    const piece: IncomingChunk = {
       offset: 0,
       content: burstsOf(asleep()),
       announced: 8,
@@ -341,8 +341,8 @@ describe('what is stored of an upload', () => {
     const path = await newUpload(client, 'f', 20);
     await patchUpload(client, path, 0, bytes(10));
     const owner = await userId();
-    expect(await coffer.get(OwnedUploads).erase(owner)).toBe(1);
-    await coffer.get(OwnedFiles).erase(owner);
+    expect(await coffer.get(UploadsUserData).eraseUser(owner)).toBe(1);
+    await coffer.get(FilesUserData).eraseUser(owner);
     expect([await rowOf(path), await fileRowOf(path), await refsOf(path)]).toEqual([undefined, undefined, 0]);
     expect(await blobFiles(coffer.dataDir)).toEqual(before);
   });
@@ -357,7 +357,7 @@ describe('what is stored of an upload', () => {
     const file = `/files/${idIn(path)}`;
     const headers = { 'if-match': `"${idIn(path)}.1"`, 'content-type': 'application/octet-stream' };
     expectStatus(await client.send('PUT', `${file}/content`, { headers, body: bytes(5) }), 200);
-    await coffer.get(StagedSegments).dropAll(idIn(path));
+    await coffer.get(StagedParts).dropAll(idIn(path));
     await sweepOldBlobs();
     expect((await client.get(`${file}/content?version=1`)).bytes.equals(bytes(10))).toBe(true);
     expect(await refs.find('_id', blob_id)).toMatchObject({ holder: 'file', holder_id: idIn(path) });

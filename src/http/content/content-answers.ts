@@ -5,7 +5,7 @@ import { AnswerHeaders } from '../openapi/answer-headers';
 const BYTES = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
 
 /** Documents what `sendContent` answers and which headers it heeds; what a route may refuse with is for ApiProblems. */
-export const ContentAnswers = (): MethodDecorator =>
+export const ContentResponses = (): MethodDecorator =>
   applyDecorators(
     ApiProduces('application/octet-stream'),
     ApiHeader({ name: 'Range', required: false, description: 'One range of bytes, as `bytes=0-1023`' }),

@@ -2,7 +2,7 @@ import { HttpStatus } from '@nestjs/common';
 import { create as contentDisposition } from 'content-disposition';
 import { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
-import { HttpRefusal } from '../refusal';
+import { HttpError } from '../refusal';
 import { ByteRange, chooseRange } from './byte-range';
 import { evaluate, rangeApplies, Validators } from './preconditions';
 
@@ -45,7 +45,7 @@ function rangeOf(request: FastifyRequest, content: Content): ByteRange | undefin
   const choice = chooseRange(request.headers.range, content.size);
   if (choice.kind === 'unsatisfiable') {
     const detail = 'The range lies beyond the end of the content.';
-    throw new HttpRefusal('range_not_satisfiable', { detail }, { 'content-range': `bytes */${content.size}` });
+    throw new HttpError('range_not_satisfiable', { detail }, { 'content-range': `bytes */${content.size}` });
   }
   return choice.kind === 'part' ? choice.range : undefined;
 }

@@ -1,23 +1,23 @@
 import { Logger } from '@nestjs/common';
-import { DomainError, StartRefused } from '../../kernel';
-import type { HomeName } from './home-spans';
+import { DomainError, StartupError } from '../../kernel';
+import type { BackendName } from './home-spans';
 import type { MasterKey } from './master-key';
 
 /** The homes that the environment of this process configures, each opened when it is first needed. */
-export class ConfiguredHomes {
+export class ConfiguredBackends {
   readonly #logger = new Logger('MasterKey');
-  readonly #opened = new Map<HomeName, { readonly home: Promise<MasterKey>; readonly create: boolean }>();
+  readonly #opened = new Map<BackendName, { readonly home: Promise<MasterKey>; readonly create: boolean }>();
   #told = '';
   #installationId: string | undefined;
 
   /** The first one is that of MASTER_KEY. */
   constructor(private readonly homes: readonly [MasterKey, ...MasterKey[]]) {}
 
-  get first(): HomeName {
+  get first(): BackendName {
     return this.homes[0].home;
   }
 
-  has(name: HomeName): boolean {
+  has(name: BackendName): boolean {
     return this.homes.some(({ home }) => home === name);
   }
 
@@ -27,7 +27,7 @@ export class ConfiguredHomes {
   }
 
   /** Single-flight, and tried anew after a failure. @throws StartRefused, DomainError `kms_unavailable`. */
-  open(name: HomeName, create = false): Promise<MasterKey> {
+  open(name: BackendName, create = false): Promise<MasterKey> {
     const present = this.#opened.get(name);
     if (present === undefined) return this.#begin(name, create);
     // Who may make what is not there does not fail with a caller who may not.
@@ -35,11 +35,11 @@ export class ConfiguredHomes {
   }
 
   /** As `open`, for a process that serves already: a home that cannot be opened is an outage of it. @throws DomainError `kms_unavailable`. */
-  async serving(name: HomeName, create = false): Promise<MasterKey> {
+  async serving(name: BackendName, create = false): Promise<MasterKey> {
     try {
       return await this.open(name, create);
     } catch (error) {
-      if (!(error instanceof StartRefused)) throw error;
+      if (!(error instanceof StartupError)) throw error;
       if (this.#told !== error.message) this.#logger.error(`keys need the home ${name}: ${error.message}`);
       this.#told = error.message;
       throw new DomainError('kms_unavailable', { detail: 'A home of the master key cannot be opened.' });
@@ -50,7 +50,7 @@ export class ConfiguredHomes {
     await Promise.all(this.homes.map((home) => home.close()));
   }
 
-  #begin(name: HomeName, create: boolean): Promise<MasterKey> {
+  #begin(name: BackendName, create: boolean): Promise<MasterKey> {
     const opening = { home: this.#open(name, create), create };
     this.#opened.set(name, opening);
     opening.home.catch(() => {
@@ -59,15 +59,15 @@ export class ConfiguredHomes {
     return opening.home;
   }
 
-  async #open(name: HomeName, create: boolean): Promise<MasterKey> {
+  async #open(name: BackendName, create: boolean): Promise<MasterKey> {
     const found = this.homes.find(({ home }) => home === name);
-    if (found === undefined) throw new StartRefused(`MASTER_KEY ${name} is not configured: ${NEEDS[name]}.`);
+    if (found === undefined) throw new StartupError(`MASTER_KEY ${name} is not configured: ${NEEDS[name]}.`);
     await found.open({ create, ...(this.#installationId !== undefined && { installationId: this.#installationId }) });
     return found;
   }
 }
 
-const NEEDS: Readonly<Record<HomeName, string>> = {
+const NEEDS: Readonly<Record<BackendName, string>> = {
   transit: 'set VAULT_ADDR and VAULT_ROLE_ID with VAULT_SECRET_ID (or VAULT_TOKEN)',
   kv: 'set VAULT_ADDR and VAULT_ROLE_ID with VAULT_SECRET_ID (or VAULT_TOKEN)',
   local: 'set COFFER_ROOT_KEY',

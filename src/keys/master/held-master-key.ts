@@ -9,7 +9,7 @@ export type KeyLookup = (version: number) => SecretBytes | undefined;
 export type KeyUse = 'wrap' | 'unwrap';
 
 /** A home that hands its keys to this process (a keyring file, a KV document), which wraps with them itself. */
-export abstract class HeldMasterKey extends MasterKey {
+export abstract class SoftwareMasterKey extends MasterKey {
   readonly #wraps: KeyWrap;
 
   constructor(override readonly home: 'local' | 'kv') {

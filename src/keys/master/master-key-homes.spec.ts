@@ -2,9 +2,9 @@ import { Logger } from '@nestjs/common';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MemoryHome } from '../../../test/support/memory-home';
-import { DomainError, SecretBytes, StartRefused, type WrappedKey } from '../../kernel';
-import { type HomeSpan, type MasterKey, MasterKeyHomes, type UnwrapItem, wrapContext } from '.';
+import { MemoryWrapStore } from '../../../test/support/memory-home';
+import { DomainError, SecretBytes, StartupError, type WrappedKey } from '../../kernel';
+import { type VersionRange, type MasterKey, RoutedMasterKey, type UnwrapItem, wrapContext } from '.';
 import { LocalMasterKey } from './local';
 
 beforeAll(() => void Logger.overrideLogger(false));
@@ -16,15 +16,15 @@ const unavailable = { code: 'kms_unavailable' };
 
 let folder: string;
 let local: LocalMasterKey;
-let kv: MemoryHome;
-let homes: MasterKeyHomes;
+let kv: MemoryWrapStore;
+let homes: RoutedMasterKey;
 /** What the row says; undefined while nobody can read it. */
-let spans: readonly HomeSpan[] | undefined;
+let spans: readonly VersionRange[] | undefined;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'coffer-homes-'));
   local = new LocalMasterKey(folder, 'a root key of thirty-two characters');
-  kv = new MemoryHome();
+  kv = new MemoryWrapStore();
   spans = [{ home: 'local', since: 1 }];
   homes = following(local, kv);
   await homes.open();
@@ -34,8 +34,8 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-function following(...all: [MasterKey, ...MasterKey[]]): MasterKeyHomes {
-  const made = new MasterKeyHomes(all);
+function following(...all: [MasterKey, ...MasterKey[]]): RoutedMasterKey {
+  const made = new RoutedMasterKey(all);
   made.follow(['local', 'kv'], () => Promise.resolve(spans && { homes: spans }));
   return made;
 }
@@ -234,7 +234,7 @@ describe('a home that is not there', () => {
     kv.keys.clear();
     const later = following(local, kv);
     const refusal = await later.prepareMove('kv').catch((error: unknown) => error);
-    expect(refusal).toBeInstanceOf(StartRefused);
+    expect(refusal).toBeInstanceOf(StartupError);
     await expect(later.inHome('kv')).rejects.toMatchObject(unavailable);
     await expect(later.wrap(target, [{ key: newKey(), context }])).rejects.toMatchObject(unavailable);
     expect(kv.keys.size).toBe(0);
@@ -261,7 +261,7 @@ describe('before the row can be read', () => {
   it('opens nothing of a home that the installation does not name', async () => {
     await move();
     const fresh = await wrapOne(kv, 2);
-    const starting = new MasterKeyHomes([local, kv]);
+    const starting = new RoutedMasterKey([local, kv]);
     starting.follow(['local'], () => Promise.resolve(undefined));
     expect(await opens(starting, fresh)).toBe(false);
   });
@@ -270,7 +270,7 @@ describe('before the row can be read', () => {
 describe('While a first start has not opened the key yet', () => {
   it('a probe asks for no keyring, and does not keep the start from making it', async () => {
     const empty = await mkdtemp(join(tmpdir(), 'coffer-homes-'));
-    const starting = new MasterKeyHomes([new LocalMasterKey(empty, 'a root key of thirty-two characters')]);
+    const starting = new RoutedMasterKey([new LocalMasterKey(empty, 'a root key of thirty-two characters')]);
     starting.follow(['local'], () => Promise.resolve(undefined));
     const said = jest.spyOn(Logger.prototype, 'error');
     try {

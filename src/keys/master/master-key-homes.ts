@@ -1,25 +1,33 @@
 import { Logger } from '@nestjs/common';
 import { DomainError, isDomainError, SecretBytes, type WrappedKey } from '../../kernel';
 import { checkBatch, refusedItem } from './batch';
-import { ConfiguredHomes } from './configured-homes';
-import { formOf, type HomeName, type HomeSpan, lastVersionOf, newestHome, onlyHome, spanOf } from './home-spans';
+import { ConfiguredBackends } from './configured-homes';
+import {
+  formOf,
+  type BackendName,
+  type VersionRange,
+  lastVersionOf,
+  newestBackend,
+  onlyBackend,
+  rangeOf,
+} from './home-spans';
 import { type ItemResult, MasterKey, type MasterKeyState, type UnwrapItem, type WrapItem } from './master-key';
 import { mergedState } from './merged-state';
 
 /** What the master key row says of the homes; undefined while it cannot be read yet, or on a fresh installation. */
-export type SpansSource = () => Promise<{ readonly homes?: readonly HomeSpan[] } | undefined>;
+export type VersionRangesSource = () => Promise<{ readonly homes?: readonly VersionRange[] } | undefined>;
 
 /**
  * The master key of an installation that may have moved: each version is asked of the home that holds it, by the master key row, whatever
  * MASTER_KEY says. So a move changes nothing for a process that is configured for both homes, and a wrap of a home that the row does not name
  * for its version is refused: who got hold of a former home cannot speak for the present one.
  */
-export class MasterKeyHomes extends MasterKey {
+export class RoutedMasterKey extends MasterKey {
   readonly #logger = new Logger('MasterKeyHomes');
-  readonly #homes: ConfiguredHomes;
-  #source: SpansSource = () => Promise.resolve(undefined);
-  #admitted: readonly HomeName[];
-  #spans: readonly HomeSpan[] | undefined;
+  readonly #homes: ConfiguredBackends;
+  #source: VersionRangesSource = () => Promise.resolve(undefined);
+  #admitted: readonly BackendName[];
+  #spans: readonly VersionRange[] | undefined;
   /** Whether the start has opened the backend, and what the last try to met. */
   #isOpen = false;
   #openFault: Error | undefined;
@@ -27,19 +35,19 @@ export class MasterKeyHomes extends MasterKey {
   /** The first one is that of MASTER_KEY. */
   constructor(homes: readonly [MasterKey, ...MasterKey[]]) {
     super();
-    this.#homes = new ConfiguredHomes(homes);
+    this.#homes = new ConfiguredBackends(homes);
     this.#admitted = [this.#homes.first];
   }
 
   /** The home of all that is new, as this process last heard. */
-  get home(): HomeName {
-    return newestHome(this.#spans ?? onlyHome(this.#homes.first));
+  get home(): BackendName {
+    return newestBackend(this.#spans ?? onlyBackend(this.#homes.first));
   }
 
   /**
    * `admitted`: which homes may open the system keys while the row cannot be read, since they open its seal. `source` reads the row.
    */
-  follow(admitted: readonly HomeName[], source: SpansSource): void {
+  follow(admitted: readonly BackendName[], source: VersionRangesSource): void {
     this.#admitted = admitted;
     this.#source = source;
   }
@@ -49,7 +57,7 @@ export class MasterKeyHomes extends MasterKey {
     this.#homes.bindTo(installationId);
   }
 
-  isConfigured(home: HomeName): boolean {
+  isConfigured(home: BackendName): boolean {
     return this.#homes.has(home);
   }
 
@@ -57,14 +65,14 @@ export class MasterKeyHomes extends MasterKey {
    * Opens `target`, which is made where the installation keeps nothing there, and every home that still holds versions: what a move needs.
    * @throws StartRefused naming what is missing; DomainError `kms_unavailable`.
    */
-  async prepareMove(target: HomeName): Promise<void> {
+  async prepareMove(target: BackendName): Promise<void> {
     const live = (await this.#read()).filter(({ ended }) => ended !== true);
     for (const { home } of live) await (await this.#homes.open(home)).ping();
     await (await this.#homes.open(target, !live.some(({ home }) => home === target))).ping();
   }
 
   /** One home by itself, for a move. @throws DomainError `kms_unavailable`. */
-  async inHome(home: HomeName): Promise<MasterKey> {
+  async inHome(home: BackendName): Promise<MasterKey> {
     const isLive = (await this.#read()).some((span) => span.home === home && span.ended !== true);
     return this.#homes.serving(home, !isLive);
   }
@@ -115,7 +123,7 @@ export class MasterKeyHomes extends MasterKey {
   }
 
   async rotate(expected: number): Promise<number> {
-    const home = newestHome(await this.#read());
+    const home = newestBackend(await this.#read());
     return (await this.#homes.serving(home)).rotate(expected);
   }
 
@@ -150,7 +158,7 @@ export class MasterKeyHomes extends MasterKey {
    * @throws DomainError `kms_unavailable` that names the homes which were away.
    */
   async assertFloors(): Promise<void> {
-    const away = new Map<HomeName, unknown>();
+    const away = new Map<BackendName, unknown>();
     for (let asserted = ''; ;) {
       const spans = await this.#read();
       const floors = JSON.stringify(spans.map(({ floor }) => floor));
@@ -169,13 +177,13 @@ export class MasterKeyHomes extends MasterKey {
   }
 
   /** A home that was left for good is not asked: it may have been taken away. */
-  async #keepEnded(home: HomeName, spans: readonly HomeSpan[]): Promise<void> {
+  async #keepEnded(home: BackendName, spans: readonly VersionRange[]): Promise<void> {
     const floor = Math.max(0, ...spans.filter((span) => span.home === home).map((span) => span.floor ?? 0));
     if (floor > 0) await (await this.#homes.serving(home)).keepEnded(floor);
   }
 
   override async trim(version: number, operatorToken: string): Promise<void> {
-    const { home } = required(spanOf(await this.#read(), version));
+    const { home } = required(rangeOf(await this.#read(), version));
     await (await this.#homes.open(home)).trim(version, operatorToken);
   }
 
@@ -194,15 +202,15 @@ export class MasterKeyHomes extends MasterKey {
   }
 
   /** From the store, so that a wrap is never made by where the key was a moment ago. */
-  async #read(): Promise<readonly HomeSpan[]> {
+  async #read(): Promise<readonly VersionRange[]> {
     const row = await this.#source();
-    if (row === undefined) return this.#spans ?? onlyHome(this.#homes.first);
-    this.#spans = row.homes ?? onlyHome(this.#homes.first);
+    if (row === undefined) return this.#spans ?? onlyBackend(this.#homes.first);
+    this.#spans = row.homes ?? onlyBackend(this.#homes.first);
     return this.#spans;
   }
 
   async #holding(version: number): Promise<MasterKey> {
-    const { home } = required(spanOf(await this.#read(), version));
+    const { home } = required(rangeOf(await this.#read(), version));
     return this.#homes.serving(home);
   }
 
@@ -211,7 +219,7 @@ export class MasterKeyHomes extends MasterKey {
     act: (home: MasterKey, part: readonly UnwrapItem[]) => Promise<ItemResult<T>[]>,
   ): Promise<ItemResult<T>[]> {
     const places = await this.#placesOf(items);
-    const answers = new Map<HomeName | undefined, Iterator<ItemResult<T>>>();
+    const answers = new Map<BackendName | undefined, Iterator<ItemResult<T>>>();
     for (const place of new Set(places)) {
       if (place === undefined) continue;
       const part = items.filter((_, at) => places[at] === place);
@@ -224,7 +232,7 @@ export class MasterKeyHomes extends MasterKey {
   }
 
   /** For each item the home that opens it; undefined where none does any more. */
-  async #placesOf(items: readonly UnwrapItem[]): Promise<(HomeName | undefined)[]> {
+  async #placesOf(items: readonly UnwrapItem[]): Promise<(BackendName | undefined)[]> {
     let spans = this.#spans;
     if (spans === undefined || items.some((item) => this.#isNews(item, spans ?? []))) {
       await this.#read();
@@ -234,20 +242,20 @@ export class MasterKeyHomes extends MasterKey {
   }
 
   /** Whether an item does not go with what this process last heard: the key may have moved, or a home may have ended. */
-  #isNews(item: UnwrapItem, spans: readonly HomeSpan[]): boolean {
+  #isNews(item: UnwrapItem, spans: readonly VersionRange[]): boolean {
     const place = placeIn(spans, item);
     const form = formOf(item.wrapped.ciphertext);
     return place !== undefined && ((form !== undefined && form !== place) || !this.#homes.has(place));
   }
 
-  #admittedFor({ wrapped }: UnwrapItem): HomeName {
+  #admittedFor({ wrapped }: UnwrapItem): BackendName {
     const form = formOf(wrapped.ciphertext);
     return form !== undefined && this.#admitted.includes(form) ? form : this.#homes.first;
   }
 }
 
-function placeIn(spans: readonly HomeSpan[], { wrapped }: UnwrapItem): HomeName | undefined {
-  const span = spanOf(spans, wrapped.masterVersion);
+function placeIn(spans: readonly VersionRange[], { wrapped }: UnwrapItem): BackendName | undefined {
+  const span = rangeOf(spans, wrapped.masterVersion);
   return span?.ended === true ? undefined : span?.home;
 }
 
@@ -271,7 +279,7 @@ async function carry(
   }
 }
 
-function floorsNotAsserted(away: ReadonlyMap<HomeName, unknown>): DomainError {
+function floorsNotAsserted(away: ReadonlyMap<BackendName, unknown>): DomainError {
   const [cause] = away.values();
   const detail = `The retired versions in ${[...away.keys()].join(', ')} could not be looked at.`;
   return new DomainError('kms_unavailable', { detail, cause });

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DomainError } from '../../kernel';
 import { type Collection, defineCollection, type Doc, DuplicateKey, Store } from '../../store';
-import { type HomeName, type HomeSpan, onlyHome } from './home-spans';
+import { type BackendName, type VersionRange, onlyBackend } from './home-spans';
 
 export interface MasterKeyDoc extends Doc {
   /** The master key version that everything new is wrapped with. */
@@ -9,14 +9,14 @@ export interface MasterKeyDoc extends Doc {
   /** Rises with each rotation and each retire: what a wrapper compares before it lets a row become visible. */
   readonly epoch: number;
   /** Which home holds which versions, oldest first. Missing in rows from before a key could move: then one home has them all. */
-  readonly homes?: readonly HomeSpan[];
+  readonly homes?: readonly VersionRange[];
 }
 
 export const masterKeyCollection = defineCollection<MasterKeyDoc>({
   name: 'master_key',
   fields: { current: 'number', epoch: 'number', homes: 'json' },
-  clear: ['current', 'epoch', 'homes'],
-  forged: 'refuse',
+  plaintext: ['current', 'epoch', 'homes'],
+  tampered: 'refuse',
 });
 
 const ID = 'master';
@@ -49,9 +49,9 @@ export class MasterKeyRow {
   }
 
   /** The first row, on a fresh installation. Safe to repeat and to race: the row that is there stays. */
-  async create(current: number, home: HomeName): Promise<MasterKeyDoc> {
+  async create(current: number, home: BackendName): Promise<MasterKeyDoc> {
     try {
-      return await this.#rows.insert({ _id: ID, current, epoch: 1, homes: onlyHome(home) });
+      return await this.#rows.insert({ _id: ID, current, epoch: 1, homes: onlyBackend(home) });
     } catch (error) {
       if (!(error instanceof DuplicateKey)) throw error;
       return this.read();
@@ -68,7 +68,7 @@ export class MasterKeyRow {
   }
 
   /** Compare-and-set of the homes alone: undefined where `seen` is no longer the row that is stored. Wrappers need not look again. */
-  note(seen: MasterKeyDoc, homes: readonly HomeSpan[]): Promise<MasterKeyDoc | undefined> {
+  note(seen: MasterKeyDoc, homes: readonly VersionRange[]): Promise<MasterKeyDoc | undefined> {
     return this.#rows.replace({ ...seen, homes });
   }
 }

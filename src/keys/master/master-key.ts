@@ -1,4 +1,4 @@
-import { SecretBytes, StartRefused, WrappedKey } from '../../kernel';
+import { SecretBytes, StartupError, WrappedKey } from '../../kernel';
 
 export interface MasterKeyVersion {
   readonly version: number;
@@ -87,7 +87,7 @@ export abstract class MasterKey {
    */
   trim(_version: number, _operatorToken: string): Promise<void> {
     const said = `MASTER_KEY is ${this.home}: a retired version is dropped there, and nothing is left to be trimmed.`;
-    return Promise.reject(new StartRefused(said));
+    return Promise.reject(new StartupError(said));
   }
 
   /** Rejects where the home does not serve. */

@@ -1,23 +1,23 @@
 import { isDomainError } from '../../kernel';
-import { type HomeName, type HomeSpan, lastVersionOf, newestHome } from './home-spans';
+import { type BackendName, type VersionRange, lastVersionOf, newestBackend } from './home-spans';
 import type { MasterKey, MasterKeyState, MasterKeyVersion } from './master-key';
 
 /** One span's part of the whole; undefined where its home does not answer this process. */
-type Part = { readonly span: HomeSpan; readonly last: number; readonly state: MasterKeyState | undefined };
+type Part = { readonly span: VersionRange; readonly last: number; readonly state: MasterKeyState | undefined };
 
 /**
  * The state of the master key over all homes that hold versions of it. Only the newest home has to answer; versions of the others are
  * `unseen` meanwhile. @throws DomainError `kms_unavailable` where the newest home does not answer.
  */
 export async function mergedState(
-  spans: readonly HomeSpan[],
-  open: (home: HomeName) => Promise<MasterKey>,
-  isConfigured: (home: HomeName) => boolean,
+  spans: readonly VersionRange[],
+  open: (home: BackendName) => Promise<MasterKey>,
+  isConfigured: (home: BackendName) => boolean,
 ): Promise<MasterKeyState> {
-  const newest = await (await open(newestHome(spans))).state();
+  const newest = await (await open(newestBackend(spans))).state();
   const parts: Part[] = [];
   for (const span of spans) {
-    const state = span.home === newestHome(spans) ? newest : await stateOf(span, open, isConfigured);
+    const state = span.home === newestBackend(spans) ? newest : await stateOf(span, open, isConfigured);
     parts.push({ span, last: Math.min(lastVersionOf(spans, span), newest.current), state });
   }
   const unseen = parts.filter(({ span, state }) => state === undefined && !isGone(span));
@@ -30,12 +30,12 @@ export async function mergedState(
 }
 
 /** The keyring drops what it retires for good, so it need not be asked. In Vault a retired version may have been trimmed, or not. */
-const isGone = ({ home, ended }: HomeSpan): boolean => ended === true && home === 'local';
+const isGone = ({ home, ended }: VersionRange): boolean => ended === true && home === 'local';
 
 async function stateOf(
-  span: HomeSpan,
-  open: (home: HomeName) => Promise<MasterKey>,
-  isConfigured: (home: HomeName) => boolean,
+  span: VersionRange,
+  open: (home: BackendName) => Promise<MasterKey>,
+  isConfigured: (home: BackendName) => boolean,
 ): Promise<MasterKeyState | undefined> {
   // A home that has ended may have been taken away: that is no fault to be told.
   if (isGone(span) || (span.ended === true && !isConfigured(span.home))) return undefined;

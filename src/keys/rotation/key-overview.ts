@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { isDomainError } from '../../kernel';
 import { MasterKey, MasterKeyRow } from '../master';
 import { SystemKeys } from '../system';
-import { UserKeyRewrapper, UserKeyRotator, type UserKeyState } from '../user';
+import { UserKeyRewrap, UserKeyRotator, type UserKeyState } from '../user';
 
 export interface MasterKeyOverview {
   readonly home: MasterKey['home'];
@@ -23,7 +23,7 @@ export class KeyOverview {
     private readonly masterKey: MasterKey,
     private readonly row: MasterKeyRow,
     private readonly systemKeys: SystemKeys,
-    private readonly userKeys: UserKeyRewrapper,
+    private readonly userKeys: UserKeyRewrap,
     private readonly rotator: UserKeyRotator,
   ) {}
 

@@ -2,12 +2,12 @@ import { Logger } from '@nestjs/common';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type KeyHouse, openKeyHouse } from '../../../test/support/key-house';
-import { MemoryHome } from '../../../test/support/memory-home';
+import { type KeyFixture, openKeyFixture } from '../../../test/support/key-house';
+import { MemoryWrapStore } from '../../../test/support/memory-home';
 import { waitFor } from '../../../test/support/processes';
-import { plaintext, StartRefused, SystemClock } from '../../kernel';
+import { plaintext, StartupError, SystemClock } from '../../kernel';
 import { createInstallation, readInstallation, type Doc } from '../../store';
-import { type HomeName, masterKeyCollection } from '../master';
+import { type BackendName, masterKeyCollection } from '../master';
 import { systemKeysCollection } from '../system';
 import { userKeysCollection } from '../user/user-keys.collection';
 import { Migrations, type Rotation } from '.';
@@ -18,13 +18,13 @@ beforeAll(() => void Logger.overrideLogger(false));
 const PINS = { store: 'embedded', masterKey: 'local', userKeys: 'store', blobs: 'filesystem' };
 
 let folder: string;
-let kv: MemoryHome;
-let house: KeyHouse;
+let kv: MemoryWrapStore;
+let house: KeyFixture;
 let migrations: Migrations;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'coffer-migrations-'));
-  kv = new MemoryHome();
-  house = await openKeyHouse(folder, { cacheMs: 0, otherHomes: [kv] });
+  kv = new MemoryWrapStore();
+  house = await openKeyFixture(folder, { cacheMs: 0, otherHomes: [kv] });
   await createInstallation(house.store, PINS, new SystemClock());
   await complete(house.store, PINS);
   migrations = new Migrations(house.jobs, house.masterKey, house.row, house.store);
@@ -46,7 +46,7 @@ const ended = ({ id }: Rotation): Promise<Rotation> =>
     return now.state === 'done' || now.state === 'failed' ? now : undefined;
   });
 
-async function move(to: HomeName): Promise<Rotation> {
+async function move(to: BackendName): Promise<Rotation> {
   const begun = await migrations.begin(to, 'operator');
   if (begun === undefined) throw new Error('nothing to move');
   return ended(begun);
@@ -125,7 +125,7 @@ describe('A move of the master key', () => {
   });
 
   it('to a home that is not configured, or does not answer, is not begun', async () => {
-    await expect(migrations.begin('transit', 'operator')).rejects.toBeInstanceOf(StartRefused);
+    await expect(migrations.begin('transit', 'operator')).rejects.toBeInstanceOf(StartupError);
     kv.up = false;
     await expect(migrations.begin('kv', 'operator')).rejects.toMatchObject({ code: 'kms_unavailable' });
     expect((await house.rotations.list({ limit: 1 })).items).toEqual([]);
@@ -147,7 +147,7 @@ describe('A move of the master key', () => {
   });
 
   it('whose target is gone for good is ended by a move to where the key still is', async () => {
-    const stuck = await house.jobs.handOver('master-key.rotation', {
+    const stuck = await house.jobs.enqueue('master-key.rotation', {
       requested_by: 'operator',
       to: 'transit',
       from: 1,
@@ -161,7 +161,7 @@ describe('A move of the master key', () => {
 
   it('that is in effect is not ended by a move back', async () => {
     const data = { requested_by: 'operator', to: 'transit', from: 1, target: 2, advanced: true };
-    const { id } = await house.jobs.handOver('master-key.rotation', data);
+    const { id } = await house.jobs.enqueue('master-key.rotation', data);
     await expect(migrations.begin('local', 'operator')).rejects.toMatchObject({ code: 'rotation_running' });
     expect(await house.rotations.find(id)).toMatchObject({ state: 'running' });
   });
@@ -226,7 +226,7 @@ describe('A move of the master key', () => {
   it('cannot be forged by a row that names another home', async () => {
     const raw = house.engine.collection<Doc & { readonly homes?: unknown }>({
       ...masterKeyCollection,
-      sealed: false,
+      authenticated: false,
     } as never);
     const row = (await raw.find('_id', 'master'))!;
     await kv.open();

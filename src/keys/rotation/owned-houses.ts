@@ -1,17 +1,17 @@
 import { Injectable } from '@nestjs/common';
-import type { UserOwned } from '../../kernel';
+import type { UserDataHandler } from '../../kernel';
 
 /** The houses that hold data of users. app.module, which knows the features, hands them in before any job runs. */
 @Injectable()
 export class OwnedHouses {
-  #houses: readonly UserOwned[] = [];
+  #houses: readonly UserDataHandler[] = [];
 
-  connect(houses: readonly UserOwned[]): void {
+  connect(houses: readonly UserDataHandler[]): void {
     this.#houses = houses;
   }
 
   /** @throws TypeError where none is connected: a rotation without them would drop keys that are in use. */
-  get all(): readonly UserOwned[] {
+  get all(): readonly UserDataHandler[] {
     if (this.#houses.length === 0) throw new TypeError('no house with data of users is connected');
     return this.#houses;
   }

@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
-import { type KeyHouse, openKeyHouse } from '../../../test/support/key-house';
+import { type KeyFixture, openKeyFixture } from '../../../test/support/key-house';
 import { PausedMasterKey, ROOT_KEY } from '../../../test/support/keys';
 import { loseIndex } from '../../../test/support/lost-index';
-import { StoreUserKeyHome } from '../../../test/support/store-user-key-home';
+import { RowWrapStore } from '../../../test/support/store-user-key-home';
 import { newKey } from '../../crypto';
 import { DomainError, plaintext, SystemClock } from '../../kernel';
 import { wrapContext } from '../master';
@@ -17,13 +17,13 @@ import { UserKeyRotator } from '../user';
 beforeAll(() => void Logger.overrideLogger(false));
 
 let folder: string;
-let house: KeyHouse;
+let house: KeyFixture;
 let masterKey: PausedMasterKey;
 let retirement: Retirement;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'coffer-retire-'));
   masterKey = new PausedMasterKey(folder, ROOT_KEY);
-  house = await openKeyHouse(folder, { cacheMs: 0, masterKey });
+  house = await openKeyFixture(folder, { cacheMs: 0, masterKey });
   retirement = new Retirement(masterKey, house.row, house.systemKeys, house.rewrapper);
 });
 afterEach(async () => {
@@ -175,7 +175,7 @@ describe('Retiring a master key version', () => {
   describe('rests on the rows and wraps themselves', () => {
     const system = () => house.engine.collection(systemKeysCollection);
     const systemRow = async () => (await system().find('_id', 'integrity'))!;
-    const raw = () => house.engine.collection({ ...userKeysCollection, sealed: false });
+    const raw = () => house.engine.collection({ ...userKeysCollection, authenticated: false });
 
     it('whatever the column of a system key says: it is wrapped anew, and opens afterwards', async () => {
       await system().replace({ ...(await systemRow()), master_version: 99 });
@@ -270,7 +270,7 @@ describe('Retiring a master key version', () => {
 
   it('lets a new version of a user key, wrapped before it and stored after it, be one that opens', async () => {
     await house.userKeys.create('a', 'a');
-    const rotator = new UserKeyRotator(house.store, masterKey, house.row, new SystemClock(), new StoreUserKeyHome());
+    const rotator = new UserKeyRotator(house.store, masterKey, house.row, new SystemClock(), new RowWrapStore());
     const index = await house.sealer.with('a', (keys) => keys.nameIndex('x'));
     masterKey.afterWrap = async () => {
       await house.rotations.start('admin');
@@ -291,7 +291,7 @@ describe('Retiring a master key version', () => {
 
   it('is told by GET /keys without a count: where the store does not say in time, a version may be in use', async () => {
     await house.userKeys.create('a', 'a');
-    const rotator = new UserKeyRotator(house.store, masterKey, house.row, new SystemClock(), new StoreUserKeyHome());
+    const rotator = new UserKeyRotator(house.store, masterKey, house.row, new SystemClock(), new RowWrapStore());
     const overview = new KeyOverview(masterKey, house.row, house.systemKeys, house.rewrapper, rotator);
     await house.rotations.start('admin');
     const limits: unknown[] = [];
@@ -306,7 +306,7 @@ describe('Retiring a master key version', () => {
   it('is told by GET /keys with one deadline for all versions, some of them asked for at once', async () => {
     await house.userKeys.create('a', 'a');
     for (let n = 0; n < 11; n += 1) await house.rotations.start('admin');
-    const rotator = new UserKeyRotator(house.store, masterKey, house.row, new SystemClock(), new StoreUserKeyHome());
+    const rotator = new UserKeyRotator(house.store, masterKey, house.row, new SystemClock(), new RowWrapStore());
     const overview = new KeyOverview(masterKey, house.row, house.systemKeys, house.rewrapper, rotator);
     const [asked, released]: [number[], (() => void)[]] = [[], []];
     jest.spyOn(house.rewrapper, 'countWrappedBy').mockImplementation((version) => {
@@ -324,7 +324,7 @@ describe('Retiring a master key version', () => {
 
   it('is what GET /keys says: in use is what cannot be retired', async () => {
     await house.userKeys.create('a', 'a');
-    const rotator = new UserKeyRotator(house.store, masterKey, house.row, new SystemClock(), new StoreUserKeyHome());
+    const rotator = new UserKeyRotator(house.store, masterKey, house.row, new SystemClock(), new RowWrapStore());
     const overview = new KeyOverview(masterKey, house.row, house.systemKeys, house.rewrapper, rotator);
     await house.rotations.start('admin');
     expect((await overview.masterKeyNow()).versions.map(({ inUse }) => inUse)).toEqual([false, true]);

@@ -1,10 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import { DomainError, failpoint, isDomainError } from '../../kernel';
-import { untilHeld } from '../../store';
-import { endedThrough, flooredThrough, MasterKey, type MasterKeyDoc, MasterKeyRow, onlyHome, spanOf } from '../master';
+import { retryOnConflict } from '../../store';
+import {
+  endedThrough,
+  flooredThrough,
+  MasterKey,
+  type MasterKeyDoc,
+  MasterKeyRow,
+  onlyBackend,
+  rangeOf,
+} from '../master';
 import { SystemKeys } from '../system';
 import { RetireWalk } from './retire-walk';
-import { type NamedRows, UserKeyRewrapper } from '../user';
+import { type NamedRows, UserKeyRewrap } from '../user';
 
 /** Where something is in use, so many are counted for whoever asked. */
 const COUNTED = 1_000;
@@ -20,7 +28,7 @@ export class Retirement {
     private readonly masterKey: MasterKey,
     private readonly row: MasterKeyRow,
     private readonly systemKeys: SystemKeys,
-    private readonly userKeys: UserKeyRewrapper,
+    private readonly userKeys: UserKeyRewrap,
   ) {}
 
   /**
@@ -47,10 +55,10 @@ export class Retirement {
   async requireRetirable(version: number): Promise<void> {
     const { current: named, homes = [] } = await this.row.read();
     const { current, versions, unseen = [] } = await this.masterKey.state();
-    if (spanOf(homes, version)?.ended === true) throw new DomainError('not_found');
+    if (rangeOf(homes, version)?.ended === true) throw new DomainError('not_found');
     if (unseen.includes(version)) throw awayHome();
     // Numbers that a move left out end with what its former home holds below them.
-    const since = version < named ? (spanOf(homes, version)?.since ?? version) : version;
+    const since = version < named ? (rangeOf(homes, version)?.since ?? version) : version;
     const known = versions.some((listed) => listed.version >= since && listed.version <= version);
     if (!known) throw new DomainError('not_found');
     // The row decides what is used: a version that the home has beyond it may become current at any time.
@@ -75,7 +83,7 @@ export class Retirement {
     const until = this.walk.deadline;
     for (let attempt = 0; attempt < DECISIONS; attempt += 1) {
       const raised = await this.walk.row(version, until, () => this.walked(version));
-      const homes = flooredThrough(raised.homes ?? onlyHome(this.masterKey.home), version);
+      const homes = flooredThrough(raised.homes ?? onlyBackend(this.masterKey.home), version);
       if ((await this.row.note(raised, homes)) !== undefined) return;
     }
     throw new DomainError('conflict', { detail: 'The master key keeps changing meanwhile.', retryAfterSeconds: 5 });
@@ -89,7 +97,7 @@ export class Retirement {
   }
 
   private raiseEpoch(): Promise<MasterKeyDoc> {
-    return untilHeld(async () => {
+    return retryOnConflict(async () => {
       const seen = await this.row.read();
       return this.row.advance(seen, seen.current);
     });
@@ -120,7 +128,7 @@ export class Retirement {
 
   /** A home that the master key left is not needed any more once all its versions are retired. */
   private async markEnded(version: number): Promise<void> {
-    await untilHeld(async () => {
+    await retryOnConflict(async () => {
       const seen = await this.row.read();
       const homes = seen.homes && endedThrough(seen.homes, version);
       const isNews = homes?.some(({ ended }, at) => ended !== seen.homes?.[at]?.ended) === true;

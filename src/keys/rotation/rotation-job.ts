@@ -1,10 +1,10 @@
 import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
-import { JobFailed, JobProgress, JobRunner, Pace, RunningJob, Step } from '../../jobs';
+import { JobFailed, JobProgress, JobRunner, AdaptiveBatcher, RunningJob, BatchStep } from '../../jobs';
 import { AuditAction, AuditIntent, AuditSink, failpoint, isDomainError } from '../../kernel';
 import type { Position } from '../../store';
 import { MAX_BATCH } from '../master';
 import { SystemKeys } from '../system';
-import { NamedRows, type RewrapBatch, UserKeyRewrapper } from '../user';
+import { NamedRows, type RewrapBatch, UserKeyRewrap } from '../user';
 import { ROTATION_JOB, rotationData } from './rotation';
 import { RotationTarget } from './rotation-target';
 
@@ -29,7 +29,7 @@ export class RotationJob implements OnModuleInit {
     private readonly jobs: JobRunner,
     private readonly target: RotationTarget,
     private readonly systemKeys: SystemKeys,
-    private readonly userKeys: UserKeyRewrapper,
+    private readonly userKeys: UserKeyRewrap,
     private readonly audit: AuditSink,
   ) {}
 
@@ -49,7 +49,7 @@ export class RotationJob implements OnModuleInit {
     await this.#advance(job, target);
     await this.#rewrapSystemKeys(job, target);
     const lowest = await this.#rewrapUserKeys(job, target);
-    await this.target.settle(rotationData(job.data).to, () => job.hold());
+    await this.target.settle(rotationData(job.data).to, () => job.assertLease());
     await this.target.assertFloors(lowest);
     failpoint('rotation.before-done');
     this.#note('rotation.finished', job, { target, ...job.progress });
@@ -61,7 +61,7 @@ export class RotationJob implements OnModuleInit {
     if (target !== undefined) return target;
     const from = await this.#atOnce(job, () => this.#intent(job));
     failpoint('rotation.intent-written');
-    await job.hold();
+    await job.assertLease();
     const made = await this.#atOnce(job, () => this.target.make(from, rotationData(job.data).to));
     failpoint('rotation.key-rotated');
     await job.save({ data: { target: made } });
@@ -92,14 +92,14 @@ export class RotationJob implements OnModuleInit {
   }
 
   async #advance(job: RunningJob, target: number): Promise<void> {
-    await this.target.advance(target, rotationData(job.data).to, () => job.hold());
+    await this.target.advance(target, rotationData(job.data).to, () => job.assertLease());
     failpoint('rotation.row-advanced');
     if (!rotationData(job.data).advanced) await job.save({ data: { advanced: true } });
   }
 
   /** They seal every row and every code: one that does not unwrap is for the operator to look at, before anything else is touched. */
   async #rewrapSystemKeys(job: RunningJob, target: number): Promise<void> {
-    await job.hold();
+    await job.assertLease();
     const { failed } = await this.systemKeys.rewrapAll(target);
     this.#requireSound(failed);
     failpoint('rotation.system-keys');
@@ -131,11 +131,11 @@ export class RotationJob implements OnModuleInit {
   }
 
   async #walk(job: RunningJob, target: number, progress: Progress): Promise<Walked> {
-    const pace = new Pace(BATCH);
+    const pace = new AdaptiveBatcher(BATCH);
     const walked: Walked = { left: 0, done: 0, forged: new NamedRows(), lowest: Infinity };
     let after: Position | undefined;
     do {
-      await job.hold();
+      await job.assertLease();
       const from = after;
       const batch = await pace.step((step) => this.#rewrapBatch(job, target, from, step), job.signal);
       failpoint('rotation.mid-batch');
@@ -154,14 +154,14 @@ export class RotationJob implements OnModuleInit {
     await progress.add(batch);
   }
 
-  #rewrapBatch(job: RunningJob, target: number, after: Position | undefined, step: Step): Promise<RewrapBatch> {
+  #rewrapBatch(job: RunningJob, target: number, after: Position | undefined, step: BatchStep): Promise<RewrapBatch> {
     const options = { after, part: Math.min(step.size, PART), goesOn: this.#goesOn(job, step) };
     return this.userKeys.rewrapBatch(target, step.size, options);
   }
 
-  #goesOn(job: RunningJob, { goesOn }: Step): () => Promise<boolean> {
+  #goesOn(job: RunningJob, { goesOn }: BatchStep): () => Promise<boolean> {
     return async () => {
-      await job.hold();
+      await job.assertLease();
       return goesOn();
     };
   }

@@ -51,7 +51,7 @@ export class RotationSchedule implements OnModuleInit {
     const least = this.config.masterKeyRotationDays * DAY;
     const now = this.clock.now();
     if (this.currentForMs(version) < least || createdAt === 0 || now - createdAt < least) return false;
-    const { items } = await this.rotations.list({ limit: LOOKED_AT, onForged: () => undefined });
+    const { items } = await this.rotations.list({ limit: LOOKED_AT, onTampered: () => undefined });
     // One of a replica whose clock is fast proves nothing to the others.
     const past = items.filter(({ inEffect, startedAt }) => inEffect && startedAt <= now);
     return past.every(({ startedAt }) => now - startedAt >= least);

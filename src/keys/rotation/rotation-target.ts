@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { failpoint, isDomainError } from '../../kernel';
-import { admitMasterKey, settleMasterKey, Store, untilHeld } from '../../store';
-import { type HomeName, MasterKeyHomes, MasterKeyRow, movedTo, onlyHome } from '../master';
+import { admitMasterKey, settleMasterKey, Store, retryOnConflict } from '../../store';
+import { type BackendName, RoutedMasterKey, MasterKeyRow, movedTo, onlyBackend } from '../master';
 
 /**
  * The version that a rotation leads to. A move to another home is a rotation whose version is made there: the former home stays where older
@@ -12,13 +12,13 @@ export class RotationTarget {
   readonly #logger = new Logger('RotationTarget');
 
   constructor(
-    private readonly homes: MasterKeyHomes,
+    private readonly homes: RoutedMasterKey,
     private readonly row: MasterKeyRow,
     private readonly store: Store,
   ) {}
 
   /** Whether this process can take part in a rotation to `home`. */
-  isReachable(home: HomeName | undefined): boolean {
+  isReachable(home: BackendName | undefined): boolean {
     return home === undefined || this.homes.isConfigured(home);
   }
 
@@ -26,7 +26,7 @@ export class RotationTarget {
    * The version that the new one has to be beyond. For a move beyond all that either home has, used or not: a number that both know could
    * not say whose it is. @throws DomainError `kms_unavailable`.
    */
-  async follows(home: HomeName | undefined): Promise<number> {
+  async follows(home: BackendName | undefined): Promise<number> {
     const { current } = await this.row.read();
     if (home === undefined) return current;
     const [source, target] = [await this.homes.state(), await (await this.homes.inHome(home)).state()];
@@ -34,22 +34,22 @@ export class RotationTarget {
   }
 
   /** Makes the version, or finds the one that a dead process made. @throws DomainError `kms_unavailable`. */
-  async make(from: number, home: HomeName | undefined): Promise<number> {
+  async make(from: number, home: BackendName | undefined): Promise<number> {
     return home === undefined ? this.homes.rotate(from) : (await this.homes.inHome(home)).rotate(from);
   }
 
   /** From here on everything new is wrapped with the target. A retire in between moves the epoch alone and is no obstacle. */
-  async advance(target: number, home: HomeName | undefined, hold: () => Promise<void>): Promise<void> {
+  async advance(target: number, home: BackendName | undefined, hold: () => Promise<void>): Promise<void> {
     if (home !== undefined) await this.#announce(home, hold);
     for (let seen = await this.row.read(); seen.current < target; seen = await this.row.read()) {
       await hold();
-      const spans = home === undefined ? seen.homes : movedTo(seen.homes ?? onlyHome(this.homes.home), home, target);
+      const spans = home === undefined ? seen.homes : movedTo(seen.homes ?? onlyBackend(this.homes.home), home, target);
       await this.row.advance(seen, target, spans);
     }
   }
 
   /** The end of a move: from now on a start has to name the new home. */
-  async settle(home: HomeName | undefined, hold: () => Promise<void>): Promise<void> {
+  async settle(home: BackendName | undefined, hold: () => Promise<void>): Promise<void> {
     if (home === undefined) return;
     await settleMasterKey(this.store, home, hold);
     failpoint('migration.settled');
@@ -73,11 +73,11 @@ export class RotationTarget {
    * Before the first wrap of the new home a start may name either, and whoever does reads from the row which home holds what: so the row
    * names the former home first.
    */
-  async #announce(home: HomeName, hold: () => Promise<void>): Promise<void> {
-    await untilHeld(async () => {
+  async #announce(home: BackendName, hold: () => Promise<void>): Promise<void> {
+    await retryOnConflict(async () => {
       const seen = await this.row.read();
       await hold();
-      return seen.homes === undefined ? this.row.advance(seen, seen.current, onlyHome(this.homes.home)) : seen;
+      return seen.homes === undefined ? this.row.advance(seen, seen.current, onlyBackend(this.homes.home)) : seen;
     });
     failpoint('migration.home-named');
     await admitMasterKey(this.store, home, hold);

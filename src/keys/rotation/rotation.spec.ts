@@ -5,7 +5,7 @@ import { Logger } from '@nestjs/common';
 import { auditBatchesCollection } from '../../audit/audit.collection';
 import { DomainError, plaintext } from '../../kernel';
 import { type Doc } from '../../store';
-import { type KeyHouse, openKeyHouse } from '../../../test/support/key-house';
+import { type KeyFixture, openKeyFixture } from '../../../test/support/key-house';
 import { loseIndex } from '../../../test/support/lost-index';
 import { waitFor } from '../../../test/support/processes';
 import { systemKeysCollection } from '../system';
@@ -15,10 +15,10 @@ import { ROTATION_JOB, type Rotation } from '.';
 beforeAll(() => void Logger.overrideLogger(false));
 
 let folder: string;
-let house: KeyHouse;
+let house: KeyFixture;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'coffer-rotation-'));
-  house = await openKeyHouse(folder, { cacheMs: 0 });
+  house = await openKeyFixture(folder, { cacheMs: 0 });
 });
 afterEach(async () => {
   await house.close();
@@ -134,7 +134,7 @@ describe('a rotation of the master key', () => {
 
 describe('a second rotation while one is under way', () => {
   it('is refused with the id of the first, whichever process asks', async () => {
-    const other = await openKeyHouse(folder, { engine: house.engine, masterKey: house.masterKey });
+    const other = await openKeyFixture(folder, { engine: house.engine, masterKey: house.masterKey });
     const first = house.rotations.start('admin');
     const second = other.rotations.start('admin');
     const [won] = await Promise.allSettled([first, second]).then((all) =>

@@ -1,6 +1,6 @@
 import { ErrorCode } from '../../kernel';
 import { Job, JobData, JobState } from '../../jobs';
-import { HOME_NAMES, HomeName } from '../master';
+import { BACKEND_NAMES, BackendName } from '../master';
 
 export const ROTATION_JOB = 'master-key.rotation';
 
@@ -13,7 +13,7 @@ export interface Rotation {
   /** Undefined until the new version is made and pinned. */
   readonly targetVersion: number | undefined;
   /** The home that a move leads to; undefined for a rotation within the home. */
-  readonly to: HomeName | undefined;
+  readonly to: BackendName | undefined;
   /** User keys to be wrapped again, those that are, and those in quarantine. */
   readonly total: number;
   readonly done: number;
@@ -35,7 +35,7 @@ export interface RotationData {
   /** True once the number of keys to be wrapped again has been taken. */
   readonly counted: boolean;
   /** The home that the new version is made in; undefined: the one that holds the current version. */
-  readonly to: HomeName | undefined;
+  readonly to: BackendName | undefined;
 }
 
 export const rotationData = (data: JobData): RotationData => ({
@@ -43,7 +43,7 @@ export const rotationData = (data: JobData): RotationData => ({
   target: typeof data['target'] === 'number' ? data['target'] : undefined,
   advanced: data['advanced'] === true,
   counted: data['counted'] === true,
-  to: HOME_NAMES.find((home) => home === data['to']),
+  to: BACKEND_NAMES.find((home) => home === data['to']),
 });
 
 export function rotationOf(job: Job): Rotation {

@@ -48,7 +48,7 @@ export class Rotations {
   /** Stores the wish, for whichever replica of the service takes it first: for commands beside the service. @throws DomainError `rotation_running`. */
   async handOver(requestedBy: string): Promise<Rotation> {
     const data = { requested_by: requestedBy };
-    return rotationOf(await this.#begin(() => this.jobs.handOver(ROTATION_JOB, data)));
+    return rotationOf(await this.#begin(() => this.jobs.enqueue(ROTATION_JOB, data)));
   }
 
   /** A rotation of the master key or of a user's key. @throws DomainError `not_found`. */

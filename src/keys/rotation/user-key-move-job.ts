@@ -1,9 +1,9 @@
 import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
-import { JobFailed, JobRunner, Pace, RunningJob } from '../../jobs';
+import { JobFailed, JobRunner, AdaptiveBatcher, RunningJob } from '../../jobs';
 import { AuditSink, failpoint } from '../../kernel';
 import { beginUserKeyMove, endUserKeyMove, Store } from '../../store';
 import type { UserKeyDoc } from '../user';
-import { Immovable, UserKeyHomes } from '../user/homes';
+import { Immovable, RoutedWrapStore } from '../user/homes';
 import { USER_KEY_MOVE_JOB, userKeyMoveData } from './user-key-move';
 
 /** So many passes in a row in which rows changed under the move's hands: it is to be tried later. */
@@ -31,7 +31,7 @@ export class UserKeyMoveJob implements OnModuleInit {
 
   constructor(
     private readonly jobs: JobRunner,
-    private readonly homes: UserKeyHomes,
+    private readonly homes: RoutedWrapStore,
     private readonly store: Store,
     private readonly audit: AuditSink,
   ) {}
@@ -48,10 +48,10 @@ export class UserKeyMoveJob implements OnModuleInit {
   async run(job: RunningJob): Promise<void> {
     const { to } = userKeyMoveData(job.data);
     await this.homes.prepareMove();
-    await beginUserKeyMove(this.store, to, () => job.hold());
+    await beginUserKeyMove(this.store, to, () => job.assertLease());
     failpoint('user-key-move.begun');
     await this.#moveAll(job);
-    const pins = await endUserKeyMove(this.store, to, () => job.hold());
+    const pins = await endUserKeyMove(this.store, to, () => job.assertLease());
     // Turned round meanwhile: what is true of the rows is for that one to say.
     if (pins.home !== to || pins.to !== undefined) throw new JobFailed('conflict');
     failpoint('user-key-move.settled');
@@ -89,10 +89,10 @@ export class UserKeyMoveJob implements OnModuleInit {
 
   /** True where no row changed meanwhile. */
   async #pass(job: RunningJob, tally: Tally): Promise<boolean> {
-    const pace = new Pace(STEP);
+    const pace = new AdaptiveBatcher(STEP);
     const due = this.homes.due(userKeyMoveData(job.data).to, (id) => tally.failed.add(id));
     for (let isWhole = true; ;) {
-      await job.hold();
+      await job.assertLease();
       const step = await pace.step(async ({ size }) => {
         const rows = await taken(due, size);
         return { count: rows.length, isWhole: await this.#moveSome(job, rows, tally) };

@@ -1,10 +1,10 @@
 import type { JobData } from '../../jobs';
-import type { UserKeyPlace } from '../../store';
+import type { WrapLocation } from '../../store';
 
 export const USER_KEY_MOVE_JOB = 'user-keys.move';
 
 export interface UserKeyMoveData {
-  readonly to: UserKeyPlace;
+  readonly to: WrapLocation;
   /** True once the number of keys to be moved has been taken. */
   readonly counted: boolean;
 }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { type Job, JobBusy, JobRunner } from '../../jobs';
-import { fenceInstallation, readUserKeyPins, Store, type UserKeyPlace } from '../../store';
-import { UserKeyHomes } from '../user/homes';
+import { fenceInstallation, readWrapPlacement, Store, type WrapLocation } from '../../store';
+import { RoutedWrapStore } from '../user/homes';
 import { USER_KEY_MOVE_JOB, userKeyMoveData } from './user-key-move';
 
 /** Moves wrapped user keys between their rows and Vault while everybody serves. */
@@ -9,7 +9,7 @@ import { USER_KEY_MOVE_JOB, userKeyMoveData } from './user-key-move';
 export class UserKeyMoves {
   constructor(
     private readonly jobs: JobRunner,
-    private readonly homes: UserKeyHomes,
+    private readonly homes: RoutedWrapStore,
     private readonly store: Store,
   ) {}
 
@@ -18,7 +18,7 @@ export class UserKeyMoves {
    * turned round: what it has moved comes back. Nothing is begun that this process could not do.
    * @throws StartRefused naming what is not configured; DomainError `kms_unavailable`.
    */
-  async begin(to: UserKeyPlace, requestedBy: string): Promise<Job | undefined> {
+  async begin(to: WrapLocation, requestedBy: string): Promise<Job | undefined> {
     const active = await this.jobs.active(USER_KEY_MOVE_JOB);
     if (active === undefined) {
       // A move that has ended may have left a process that sleeps before its write.
@@ -27,7 +27,7 @@ export class UserKeyMoves {
     }
     await this.homes.prepareMove();
     if (active !== undefined && userKeyMoveData(active.data).to === to) return active;
-    if (active !== undefined) await this.jobs.giveUp(active.id, 'conflict', () => true);
+    if (active !== undefined) await this.jobs.fail(active.id, 'conflict', () => true);
     try {
       return await this.jobs.start(USER_KEY_MOVE_JOB, { requested_by: requestedBy, to });
     } catch (error) {
@@ -36,8 +36,8 @@ export class UserKeyMoves {
     }
   }
 
-  async #isSettled(to: UserKeyPlace): Promise<boolean> {
-    const pins = await readUserKeyPins(this.store);
+  async #isSettled(to: WrapLocation): Promise<boolean> {
+    const pins = await readWrapPlacement(this.store);
     if (pins.home !== to || pins.to !== undefined) return false;
     // Rows that a move which was turned round and died has left half-way; without Vault there is no way to move them.
     if (!this.homes.reachesVault) return true;

@@ -1,7 +1,7 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import { JobRunner, RunningJob, Scheduler } from '../../jobs';
-import { AuditAction, AuditSink, DAY, failpoint, HOUR, UserOwned } from '../../kernel';
-import { StrayWraps, UserKeyRotator } from '../user';
+import { AuditAction, AuditSink, DAY, failpoint, HOUR, UserDataHandler } from '../../kernel';
+import { OrphanedWraps, UserKeyRotator } from '../user';
 import { OwnedHouses } from './owned-houses';
 import { USER_KEY_ROTATION_JOB, userKeyRotationData } from './user-key-rotation';
 
@@ -18,7 +18,7 @@ export class UserKeyRotationJob implements OnModuleInit {
     private readonly jobs: JobRunner,
     private readonly scheduler: Scheduler,
     private readonly keys: UserKeyRotator,
-    private readonly strays: StrayWraps,
+    private readonly strays: OrphanedWraps,
     private readonly houses: OwnedHouses,
     private readonly audit: AuditSink,
   ) {}
@@ -34,7 +34,7 @@ export class UserKeyRotationJob implements OnModuleInit {
     const target = await this.#newVersion(job);
     await this.#moveAll(job);
     const left = await this.#dropUnused(job, target);
-    await job.hold();
+    await job.assertLease();
     await this.strays.remove(userKeyRotationData(job.data).owner);
     await job.save({ progress: { ...job.progress, total: job.progress.done + left, failed: left } });
     failpoint('user-key-rotation.before-done');
@@ -44,7 +44,7 @@ export class UserKeyRotationJob implements OnModuleInit {
   async #newVersion(job: RunningJob): Promise<number> {
     const { owner, from, target } = userKeyRotationData(job.data);
     if (target !== undefined) return target;
-    await job.hold();
+    await job.assertLease();
     const made = await this.keys.advance(owner, from);
     failpoint('user-key-rotation.version-added');
     await job.save({ data: { target: made } });
@@ -61,13 +61,13 @@ export class UserKeyRotationJob implements OnModuleInit {
       moved = 0;
       for (const house of this.houses.all) moved += await this.#move(job, (owner) => house.rewrap(owner));
       failpoint('user-key-rotation.rewrapped');
-      for (const house of this.houses.all) moved += await this.#move(job, (owner) => house.reseal(owner));
+      for (const house of this.houses.all) moved += await this.#move(job, (owner) => house.reencrypt(owner));
       failpoint('user-key-rotation.resealed');
     }
   }
 
   async #move(job: RunningJob, act: (owner: string) => Promise<number>): Promise<number> {
-    await job.hold();
+    await job.assertLease();
     const moved = await act(userKeyRotationData(job.data).owner);
     const done = job.progress.done + moved;
     if (moved > 0) await job.save({ progress: { ...job.progress, total: done, done } });
@@ -86,7 +86,7 @@ export class UserKeyRotationJob implements OnModuleInit {
     const counts = await countUnder(this.houses.all, owner, former);
     const unused = new Set(former.filter((_, at) => counts[at] === 0));
     const left = counts.reduce((sum, count) => sum + count, 0);
-    await job.hold();
+    await job.assertLease();
     const dropped = await this.keys.drop(owner, unused);
     failpoint('user-key-rotation.dropped');
     if (dropped > 0) this.#note('user-key.dropped', job, { versions: dropped });
@@ -102,12 +102,12 @@ export class UserKeyRotationJob implements OnModuleInit {
 
 /** For each version, in all of them together. */
 async function countUnder(
-  houses: readonly UserOwned[],
+  houses: readonly UserDataHandler[],
   owner: string,
   versions: readonly number[],
 ): Promise<readonly number[]> {
   if (versions.length === 0) return [];
-  const counts = await Promise.all(houses.map((house) => house.countUnder(owner, versions)));
+  const counts = await Promise.all(houses.map((house) => house.countByKeyVersion(owner, versions)));
   return versions.map((_, at) => counts.reduce((sum, count) => sum + required(count[at]), 0));
 }
 

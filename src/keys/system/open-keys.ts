@@ -1,4 +1,4 @@
-import { StartRefused } from '../../kernel';
+import { StartupError } from '../../kernel';
 import { MasterKey, MasterKeyRow } from '../master';
 import { SystemKeys } from './system-keys';
 import { VITAL_SYSTEM_KEYS } from './system-keys.collection';
@@ -17,11 +17,11 @@ export async function openKeys(
   const missing = await systemKeys.open();
   const vital = missing.find((name) => VITAL_SYSTEM_KEYS.includes(name));
   if (vital !== undefined && !fresh) {
-    throw new StartRefused(`The system key ${vital} is missing: restore the store from a backup.`);
+    throw new StartupError(`The system key ${vital} is missing: restore the store from a backup.`);
   }
   if (missing.length > 0 && fresh) await systemKeys.create();
   if ((await row.find()) === undefined) {
-    if (!fresh) throw new StartRefused('The master key row is missing: restore the store from a backup.');
+    if (!fresh) throw new StartupError('The master key row is missing: restore the store from a backup.');
     await row.create((await masterKey.state()).current, masterKey.home);
   }
   await systemKeys.supplement(row);

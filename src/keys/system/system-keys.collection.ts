@@ -21,8 +21,8 @@ export interface SystemKeyDoc extends Doc {
 export const systemKeysCollection = defineCollection<SystemKeyDoc>({
   name: 'system_keys',
   fields: { wrapped: 'string', state: 'string', master_version: 'number' },
-  clear: ['state', 'master_version'],
+  plaintext: ['state', 'master_version'],
   indexes: { master_version: { fields: ['master_version'] } },
-  forged: 'refuse',
-  sealed: false,
+  tampered: 'refuse',
+  authenticated: false,
 });

@@ -1,8 +1,8 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ROOT_KEY, temporaryFolder } from '../../../test/support/keys';
-import { SecretBytes, StartRefused, SystemClock } from '../../kernel';
-import { SealedStore } from '../../store';
+import { SecretBytes, StartupError, SystemClock } from '../../kernel';
+import { AuthenticatedStore } from '../../store';
 import { EmbeddedStore } from '../../store/embedded';
 import { INSTALLATION, masterKeyCollection, MasterKeyRow, wrapContext } from '../master';
 import { LocalMasterKey } from '../master/local';
@@ -15,12 +15,12 @@ function process(folder: string) {
   const engine = new EmbeddedStore(join(folder, 'store'), new SystemClock());
   const masterKey = new LocalMasterKey(folder, ROOT_KEY);
   const systemKeys = new SystemKeys(engine, masterKey);
-  const row = new MasterKeyRow(new SealedStore(engine, systemKeys, { onForgedRow: () => undefined }));
+  const row = new MasterKeyRow(new AuthenticatedStore(engine, systemKeys, { onForgedRow: () => undefined }));
   return { engine, masterKey, systemKeys, row, rows: engine.collection(systemKeysCollection) };
 }
 
 /** The row as somebody with write access to the database sees it. */
-const unsealedMasterRows = { ...masterKeyCollection, sealed: false };
+const unsealedMasterRows = { ...masterKeyCollection, authenticated: false };
 
 describe('System keys', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -74,7 +74,7 @@ describe('System keys', () => {
     async (name) => {
       const first = await start(true);
       await first.rows.remove(name);
-      await expect(start(false)).rejects.toThrow(StartRefused);
+      await expect(start(false)).rejects.toThrow(StartupError);
       expect(await first.rows.find('_id', name)).toBeUndefined();
     },
   );
@@ -165,7 +165,7 @@ describe('System keys', () => {
   it('that were changed in the database refuse the start', async () => {
     const { rows } = await start(true);
     await rows.replace({ ...(await rows.find('_id', 'integrity'))!, wrapped: 'local:v1:AAAA' });
-    await expect(start(false)).rejects.toThrow(StartRefused);
+    await expect(start(false)).rejects.toThrow(StartupError);
   });
 
   it('are wrapped again by a rotation, once, and stay what they are', async () => {

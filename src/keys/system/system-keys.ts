@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { equalBytes, newKey } from '../../crypto';
-import { DomainError, failpoint, SecretBytes, StartRefused, SystemSecrets } from '../../kernel';
-import { type Collection, DuplicateKey, everyScanned, Store } from '../../store';
+import { DomainError, failpoint, SecretBytes, StartupError, SystemSecrets } from '../../kernel';
+import { type Collection, DuplicateKey, scanPages, Store } from '../../store';
 import { INSTALLATION, MasterKey, type MasterKeyRow, type UnwrapItem, wrapContext, wrapVersion } from '../master';
 import {
   SYSTEM_KEY_NAMES,
@@ -90,7 +90,7 @@ export class SystemKeys extends SystemSecrets {
       failpoint('system-keys.one-stored');
     }
     const [missing] = await this.open();
-    if (missing !== undefined) throw new StartRefused(`The system key ${missing} could not be stored.`);
+    if (missing !== undefined) throw new StartupError(`The system key ${missing} could not be stored.`);
   }
 
   /**
@@ -184,7 +184,7 @@ export class SystemKeys extends SystemSecrets {
   /** Those of this release, and those that another release has stored beside them. */
   async #names(): Promise<readonly string[]> {
     const names = new Set<string>(SYSTEM_KEY_NAMES);
-    for await (const { _id } of everyScanned(this.#rows, '_id', [])) names.add(_id);
+    for await (const { _id } of scanPages(this.#rows, '_id', [])) names.add(_id);
     return [...names];
   }
 
@@ -233,7 +233,7 @@ export class SystemKeys extends SystemSecrets {
     closed.forEach(({ _id: name, state }, at) => {
       const result = results[at];
       if (result?.ok !== true) {
-        throw new StartRefused(
+        throw new StartupError(
           `The master key does not open the system key ${name}: this is not the store that belongs to it.`,
         );
       }

@@ -1,7 +1,7 @@
-import { type EnvelopePlace, envelopeVersion, hmacSha256, newKey, openRecord, sealRecord } from '../../crypto';
+import { type EnvelopeContext, envelopeVersion, hmacSha256, newKey, openRecord, sealRecord } from '../../crypto';
 import { type Ciphertext, DomainError, plaintext, type Plaintext, SecretBytes } from '../../kernel';
 import { OpenedUserKey } from './opened-user-key';
-import type { OwnerKeys, SealPlace, SealPurpose } from './sealer';
+import type { OwnerKeys, EncryptionContext, SealPurpose } from './sealer';
 
 const FILE_KEY_BYTES = 32;
 
@@ -21,13 +21,13 @@ export class BoundOwnerKeys implements OwnerKeys {
     return this.#live().current;
   }
 
-  seal(purpose: SealPurpose, place: SealPlace, value: Plaintext): Ciphertext {
+  seal(purpose: SealPurpose, place: EncryptionContext, value: Plaintext): Ciphertext {
     const key = this.#live();
     if (place.ownerId !== key.ownerId) throw new TypeError('a value is sealed under the key of its own owner');
     return sealRecord(key.subkey(key.current, purpose), key.current, envelopePlace(purpose, place), value);
   }
 
-  open(purpose: SealPurpose, place: SealPlace, envelope: Ciphertext): Plaintext {
+  open(purpose: SealPurpose, place: EncryptionContext, envelope: Ciphertext): Plaintext {
     const key = this.#live();
     // Another owner's place under this owner's key would fail at the tag; it must not look any different.
     const subkey = key.subkey(envelopeVersion(envelope), purpose);
@@ -38,7 +38,7 @@ export class BoundOwnerKeys implements OwnerKeys {
     return hmacSha256(this.#live().nameKey(), name).toString('hex');
   }
 
-  newFileKey(place: SealPlace): { readonly key: SecretBytes; readonly envelope: Ciphertext } {
+  newFileKey(place: EncryptionContext): { readonly key: SecretBytes; readonly envelope: Ciphertext } {
     const key = newKey();
     try {
       return { key, envelope: this.seal('file-keys', place, plaintext(key.bytes)) };
@@ -48,7 +48,7 @@ export class BoundOwnerKeys implements OwnerKeys {
     }
   }
 
-  openFileKey(place: SealPlace, envelope: Ciphertext): SecretBytes {
+  openFileKey(place: EncryptionContext, envelope: Ciphertext): SecretBytes {
     const key = new SecretBytes(this.open('file-keys', place, envelope));
     if (key.length === FILE_KEY_BYTES) return key;
     key.destroy();
@@ -66,7 +66,7 @@ export class BoundOwnerKeys implements OwnerKeys {
   }
 }
 
-const envelopePlace = (purpose: SealPurpose, place: SealPlace): EnvelopePlace => ({
+const envelopePlace = (purpose: SealPurpose, place: EncryptionContext): EnvelopeContext => ({
   purpose,
   ownerId: place.ownerId,
   resourceType: place.resourceType,

@@ -5,7 +5,7 @@ import { isConsistent } from './user-key-wraps';
 import type { UserKeyDoc } from './user-keys.collection';
 
 /** A walk over the rows of user keys in the order of their ids, which finds those that a rotation still has to wrap again. */
-export class DueUserKeys {
+export class RewrapCursor {
   /** Ids of rows that do not hold their seal, met so far. */
   readonly forged: string[] = [];
   /** The lowest master key version that rows need which were not due; Infinity where there are none. */
@@ -25,7 +25,11 @@ export class DueUserKeys {
   async next(limit: number): Promise<readonly UserKeyDoc[]> {
     const onForged = (id: string): void => void this.forged.push(id);
     const after = this.position;
-    const page = await this.rows.list('_id', [], { limit, onForged, ...(after !== undefined && { after }) });
+    const page = await this.rows.list('_id', [], {
+      limit,
+      onTampered: onForged,
+      ...(after !== undefined && { after }),
+    });
     this.position = page.next;
     this.isOver = page.next === undefined;
     this.seen += limit;

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { isDomainError } from '../../kernel';
-import { Store, type UserKeyPlace } from '../../store';
-import { type HomeName, MasterKey, MasterKeyRow, type MasterKeyState } from '../master';
-import { UserKeyHome } from './user-key-home';
+import { Store, type WrapLocation } from '../../store';
+import { type BackendName, MasterKey, MasterKeyRow, type MasterKeyState } from '../master';
+import { WrapStore } from './user-key-home';
 import { userKeysCollection } from './user-keys.collection';
 
 /**
@@ -13,11 +13,11 @@ export type VersionFate = 'opens' | 'disabled' | 'destroyed' | 'unknown';
 
 /** Which master key versions may have wrapped a key that is gone, by number: all that can open a backup of it. */
 export interface FormerWraps {
-  readonly home: HomeName;
+  readonly home: BackendName;
   /** Homes that the master key had moved away from before. */
-  readonly formerHomes?: readonly HomeName[];
+  readonly formerHomes?: readonly BackendName[];
   /** Where the wraps lay: beside the documents or in Vault. Of both, where they were moved, the documents: backups of them reach further. */
-  readonly keptIn: UserKeyPlace;
+  readonly keptIn: WrapLocation;
   /** Whether Vault had them for a time as well. */
   readonly alsoInVault?: boolean;
   readonly versions: readonly number[];
@@ -30,12 +30,12 @@ export interface WrapFate {
 
 /** What is left of erased keys outside this installation: which backups of them still open. */
 @Injectable()
-export class ErasedKeys {
+export class BackupExposure {
   constructor(
     private readonly masterKey: MasterKey,
     private readonly masterRow: MasterKeyRow,
     private readonly store: Store,
-    private readonly home: UserKeyHome,
+    private readonly home: WrapStore,
   ) {}
 
   /**
@@ -54,9 +54,9 @@ export class ErasedKeys {
   }
 
   /** By what is left of the owner's row. What an older version left does not say it, and to name too much claims too little. */
-  async #traces(ownerId: string): Promise<UserKeyPlace | 'both'> {
+  async #traces(ownerId: string): Promise<WrapLocation | 'both'> {
     const row = await this.store.collection(userKeysCollection).find('_id', ownerId);
-    return row === undefined ? this.home.place() : (row.kept_in ?? 'both');
+    return row === undefined ? this.home.location() : (row.kept_in ?? 'both');
   }
 
   /** What has become of these versions by now. Never rejects because the key's home is away. */

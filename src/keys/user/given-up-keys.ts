@@ -1,6 +1,6 @@
 import type { Collection } from '../../store';
 import { tracesOf } from './user-key-form';
-import type { UserKeyHome } from './user-key-home';
+import type { WrapStore } from './user-key-home';
 import type { UserKeyDoc } from './user-keys.collection';
 
 /** A tombstone without keys. It stays: an owner's id must never get a key again. */
@@ -21,7 +21,7 @@ const isWithoutKey = (row: UserKeyDoc | undefined): boolean => row === undefined
  */
 export async function giveUp(
   rows: Collection<UserKeyDoc>,
-  home: Pick<UserKeyHome, 'erase'>,
+  home: Pick<WrapStore, 'erase'>,
   row: UserKeyDoc,
 ): Promise<boolean> {
   const { name, ...ended } = erased(row);
@@ -33,7 +33,7 @@ export async function giveUp(
 /** Destroys what lies under `name` for an owner who has no key. */
 export const eraseUnlessKept = (
   rows: Collection<UserKeyDoc>,
-  home: Pick<UserKeyHome, 'erase'>,
+  home: Pick<WrapStore, 'erase'>,
   name: string,
   ownerId: string,
 ): Promise<void> => home.erase(name, ownerId, async () => isWithoutKey(await rows.find('_id', ownerId)));

@@ -1,7 +1,7 @@
 import { DomainError } from '../../kernel';
 import type { Collection } from '../../store';
 import { eraseUnlessKept, giveUp } from './given-up-keys';
-import type { NameHeld, UserKeyHome } from './user-key-home';
+import type { WrapPathConflict, WrapStore } from './user-key-home';
 import type { UserKeyDoc } from './user-keys.collection';
 
 /**
@@ -9,10 +9,10 @@ import type { UserKeyDoc } from './user-keys.collection';
  * asked all the same, and ended first if it is pending, so that it can never become active without its wraps.
  * @throws DomainError `conflict` where the other owner is there.
  */
-export async function makeRoom(
+export async function releaseStalePath(
   rows: Collection<UserKeyDoc>,
-  home: Pick<UserKeyHome, 'erase'>,
-  { username, ownerId, erasing }: NameHeld,
+  home: Pick<WrapStore, 'erase'>,
+  { username, ownerId, erasing }: WrapPathConflict,
 ): Promise<void> {
   const other = erasing ? undefined : await rows.find('_id', ownerId);
   if (other?.state === 'active')

@@ -1,5 +1,5 @@
-import { encodeContext, type EnvelopePlace, envelopeVersion, hkdf, openRecord } from '../../crypto';
-import { type Ciphertext, DomainError, SecretBytes, StaleEnvelope } from '../../kernel';
+import { encodeContext, type EnvelopeContext, envelopeVersion, hkdf, openRecord } from '../../crypto';
+import { type Ciphertext, DomainError, SecretBytes, StaleKeyVersionError } from '../../kernel';
 import type { SealPurpose } from './sealer';
 
 const NO_SALT = Buffer.alloc(0);
@@ -8,7 +8,7 @@ const NO_SALT = Buffer.alloc(0);
 export const subkeyOf = (key: SecretBytes, purpose: SealPurpose, ownerId: string, version: number): SecretBytes =>
   hkdf(key, NO_SALT, encodeContext(['coffer:user-key:1', purpose, ownerId, version]));
 
-export const nameKeyPlace = (ownerId: string): EnvelopePlace => ({
+export const nameKeyPlace = (ownerId: string): EnvelopeContext => ({
   purpose: 'secrets',
   ownerId,
   resourceType: 'user-key',
@@ -54,7 +54,8 @@ export class OpenedUserKey {
     const known = this.#subkeys.get(id);
     if (known !== undefined) return known;
     const key = this.#keys.get(version);
-    if (key === undefined) throw version < this.current ? new StaleEnvelope() : new DomainError('decryption_failed');
+    if (key === undefined)
+      throw version < this.current ? new StaleKeyVersionError() : new DomainError('decryption_failed');
     const derived = subkeyOf(key, purpose, this.ownerId, version);
     this.#subkeys.set(id, derived);
     return derived;

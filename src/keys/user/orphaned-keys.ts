@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { audited, AuditSink, Clock, DAY, MINUTE } from '../../kernel';
-import { type Collection, everyRow, Store } from '../../store';
+import { type Collection, scanRows, Store } from '../../store';
 import { erased } from './given-up-keys';
 import { OwnerNames } from './homes/owner-names';
 import { UserKeys } from './sealer';
@@ -65,7 +65,7 @@ export class OrphanedKeys {
   async #found(): Promise<Found> {
     const now = this.clock.now();
     const found: Found = { orphans: [], count: 0, owned: 0 };
-    for await (const row of everyRow(this.#rows, 'state', ['active'], undefined, { reverse: true })) {
+    for await (const row of scanRows(this.#rows, 'state', ['active'], undefined, { reverse: true })) {
       const age = now - row.created_at;
       if (age > OLDEST) break;
       if (age >= REGISTRATION_LIFE) await this.#look(row, found);

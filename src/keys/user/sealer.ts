@@ -4,7 +4,7 @@ import { Ciphertext, isDomainError, Plaintext, SecretBytes } from '../../kernel'
 export type SealPurpose = 'records' | 'file-keys' | 'secrets';
 
 /** Where a sealed value belongs. All of it is bound as additional data, so a value that was moved elsewhere does not open. */
-export interface SealPlace {
+export interface EncryptionContext {
   readonly ownerId: string;
   /** `record`, `file`, `user`, ... */
   readonly resourceType: string;
@@ -22,13 +22,13 @@ export interface OwnerKeys {
   readonly ownerId: string;
   /** The current user key version: what `seal` uses. `open` uses the one that the envelope names. */
   readonly version: number;
-  seal(purpose: SealPurpose, place: SealPlace, value: Plaintext): Ciphertext;
-  open(purpose: SealPurpose, place: SealPlace, envelope: Ciphertext): Plaintext;
+  seal(purpose: SealPurpose, place: EncryptionContext, value: Plaintext): Ciphertext;
+  open(purpose: SealPurpose, place: EncryptionContext, envelope: Ciphertext): Plaintext;
   /** HMAC-SHA256 of a file name under the owner's name key, lowercase hex: the blind index of names. */
   nameIndex(name: string): string;
   /** A new random file key (32 bytes) and its envelope under `file-keys`. The caller destroys the key. */
-  newFileKey(place: SealPlace): { readonly key: SecretBytes; readonly envelope: Ciphertext };
-  openFileKey(place: SealPlace, envelope: Ciphertext): SecretBytes;
+  newFileKey(place: EncryptionContext): { readonly key: SecretBytes; readonly envelope: Ciphertext };
+  openFileKey(place: EncryptionContext, envelope: Ciphertext): SecretBytes;
 }
 
 /**

@@ -1,7 +1,7 @@
 import {
-  type KeyHouses,
+  type KeyFixtures,
   moveMasterKey,
-  openKeyHouses,
+  openKeyFixtures,
   PausedMasterKey,
   ROOT_KEY,
   temporaryFolder,
@@ -19,14 +19,14 @@ class MovableClock extends Clock {
 
 describe('User keys', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-  let houses: KeyHouses;
+  let houses: KeyFixtures;
   let masterKey: PausedMasterKey;
   const clock = new MovableClock();
 
   beforeEach(async () => {
     folder = await temporaryFolder();
     masterKey = new PausedMasterKey(folder.path, ROOT_KEY);
-    houses = await openKeyHouses(folder.path, { masterKey, clock });
+    houses = await openKeyFixtures(folder.path, { masterKey, clock });
   });
   afterEach(async () => {
     await houses.close();
@@ -56,12 +56,12 @@ describe('User keys', () => {
   });
 
   it('are made once by two processes that are asked at the same time, and both can use them', async () => {
-    const other = await openKeyHouses(folder.path);
+    const other = await openKeyFixtures(folder.path);
     const creators = Array.from({ length: 20 }, (_, at) =>
       (at % 2 === 0 ? houses : other).userKeys.create('alice', 'alice'),
     );
     await Promise.all(creators);
-    const index = (from: KeyHouses) => from.sealer.with('alice', (keys) => keys.nameIndex('name'));
+    const index = (from: KeyFixtures) => from.sealer.with('alice', (keys) => keys.nameIndex('name'));
     expect(await index(houses)).toBe(await index(other));
     await other.close();
   });

@@ -6,16 +6,16 @@ import { asOneOperation, MasterKey, MasterKeyRow } from '../master';
 import { erased, giveUp } from './given-up-keys';
 import { KeyCache } from './key-cache';
 import { FIRST_VERSION, type NewRow, pendingRow } from './new-user-key';
-import { makeRoom } from './name-room';
+import { releaseStalePath } from './name-room';
 import { UserKeys } from './sealer';
 import { storedRow } from './user-key-form';
-import { NameHeld, UserKeyHome } from './user-key-home';
+import { WrapPathConflict, WrapStore } from './user-key-home';
 import { rewrapStored, wrapFirst } from './user-key-wraps';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
 /** User keys: a row each in the store, and the wraps of the master key in their home. */
 @Injectable()
-export class StoredUserKeys extends UserKeys {
+export class UserKeyService extends UserKeys {
   readonly #rows: Collection<UserKeyDoc>;
 
   constructor(
@@ -24,7 +24,7 @@ export class StoredUserKeys extends UserKeys {
     private readonly masterRow: MasterKeyRow,
     private readonly cache: KeyCache,
     private readonly clock: Clock,
-    private readonly home: UserKeyHome,
+    private readonly home: WrapStore,
   ) {
     super();
     this.#rows = store.collection(userKeysCollection);
@@ -76,7 +76,7 @@ export class StoredUserKeys extends UserKeys {
   /** Steps 1 to 3 of the wrap protocol, over the tombstone of a key that was given up if there is one. Undefined where another was quicker. */
   async #insertPending(ownerId: string, name: string, former?: UserKeyDoc): Promise<UserKeyDoc | undefined> {
     const { current, epoch } = await this.masterRow.read();
-    const isNamed = (await this.home.place()) === 'vault';
+    const isNamed = (await this.home.location()) === 'vault';
     const key = newKey();
     try {
       const row = { _id: ownerId, ...(isNamed && { name }), master_epoch: epoch, created_at: this.clock.now() };
@@ -103,7 +103,7 @@ export class StoredUserKeys extends UserKeys {
       return row;
     }
     // This process alone knew that key.
-    await this.home.forget(
+    await this.home.delete(
       draft,
       draft.versions.flatMap(({ key_id }) => key_id ?? []),
     );
@@ -123,11 +123,11 @@ export class StoredUserKeys extends UserKeys {
   /** False where the place had to be made free first, or where the wraps of a row that was found are gone: that row goes too. */
   async #keep(row: Draft<UserKeyDoc>, isNew: boolean): Promise<boolean> {
     try {
-      await this.home.keep(row, isNew);
+      await this.home.put(row, isNew);
       return true;
     } catch (error) {
-      if (!(error instanceof NameHeld)) throw error;
-      await makeRoom(this.#rows, this.home, error);
+      if (!(error instanceof WrapPathConflict)) throw error;
+      await releaseStalePath(this.#rows, this.home, error);
       return false;
     }
   }
@@ -137,9 +137,9 @@ export class StoredUserKeys extends UserKeys {
    * the wraps of all are being moved the same argument holds: the move sees the row, or this look sees the move.
    */
   async #settle(row: UserKeyDoc): Promise<boolean> {
-    if (!(await this.home.settled(row))) return false;
+    if (!(await this.home.isSettled(row))) return false;
     const { current, epoch } = await this.masterRow.read();
-    const [found] = await this.home.load([row]);
+    const [found] = await this.home.get([row]);
     if (found?.ok !== true) return this.#discard(row);
     if (row.master_epoch === epoch) {
       // The document once more, behind the row: who gave an earlier key of this owner up does not end this one (given-up-keys.ts).

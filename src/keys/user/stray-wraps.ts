@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { failpoint } from '../../kernel';
-import { type Collection, Store, untilHeld } from '../../store';
-import { UserKeyHome } from './user-key-home';
+import { type Collection, Store, retryOnConflict } from '../../store';
+import { WrapStore } from './user-key-home';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
 const PAGE = 200;
@@ -12,13 +12,13 @@ const PAGE = 200;
  * A wrap above the row's current version is never one: a store that was restored from a backup is behind Vault.
  */
 @Injectable()
-export class StrayWraps {
+export class OrphanedWraps {
   readonly #logger = new Logger('StrayWraps');
   readonly #rows: Collection<UserKeyDoc>;
 
   constructor(
     store: Store,
-    private readonly home: UserKeyHome,
+    private readonly home: WrapStore,
   ) {
     this.#rows = store.collection(userKeysCollection);
   }
@@ -29,16 +29,16 @@ export class StrayWraps {
    * @throws DomainError `kms_unavailable`.
    */
   async remove(ownerId: string): Promise<number> {
-    const { marked, strays } = await untilHeld(async () => {
+    const { marked, strays } = await retryOnConflict(async () => {
       const row = await this.#rows.find('_id', ownerId);
       if (row?.state !== 'active' || row.name === undefined) return { marked: undefined, strays: [] };
-      const found = await this.home.strays(row);
+      const found = await this.home.orphans(row);
       const held = await this.#rows.replace({ ...row, strays: true });
       return held === undefined ? undefined : { marked: held, strays: found };
     });
     if (marked === undefined) return 0;
     failpoint('user-key.strays-marked');
-    await this.home.forget(marked, strays);
+    await this.home.delete(marked, strays);
     failpoint('user-key.strays-removed');
     const { strays: _, ...row } = marked;
     // Where this does not hold, the next sweep looks again.
@@ -65,7 +65,7 @@ export class StrayWraps {
   async #sweepOne(row: UserKeyDoc): Promise<number> {
     try {
       if (row.name === undefined) return 0;
-      const isDue = row.strays === true || (await this.home.strays(row)).length > 0;
+      const isDue = row.strays === true || (await this.home.orphans(row)).length > 0;
       return isDue ? await this.remove(row._id) : 0;
     } catch (error) {
       this.#logger.warn({ code: (error as { code?: unknown }).code, msg: 'stray wraps of an owner stay for now' });

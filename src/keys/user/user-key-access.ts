@@ -6,7 +6,7 @@ import { BoundOwnerKeys } from './bound-owner-keys';
 import { KeyCache } from './key-cache';
 import { OpenedUserKey } from './opened-user-key';
 import type { OwnerKeys } from './sealer';
-import { UserKeyHome } from './user-key-home';
+import { WrapStore } from './user-key-home';
 import { unwrapVersions } from './user-key-wraps';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
@@ -19,7 +19,7 @@ export class UserKeyAccess {
     store: Store,
     private readonly masterKey: MasterKey,
     private readonly cache: KeyCache,
-    private readonly home: UserKeyHome,
+    private readonly home: WrapStore,
   ) {
     this.#rows = store.collection(userKeysCollection);
   }
@@ -79,7 +79,7 @@ export class UserKeyAccess {
   }
 
   async #unwrap(row: UserKeyDoc): Promise<Map<number, SecretBytes> | undefined> {
-    const [complete] = await this.home.load([row]);
+    const [complete] = await this.home.get([row]);
     return complete?.ok === true ? unwrapVersions(this.masterKey, complete.value) : undefined;
   }
 }

@@ -1,4 +1,4 @@
-import type { Draft, UserKeyPlace } from '../../store';
+import type { Draft, WrapLocation } from '../../store';
 import type { UserKeyDoc, UserKeyVersion } from './user-keys.collection';
 
 /**
@@ -19,6 +19,6 @@ const withoutWrap = (entry: UserKeyVersion): UserKeyVersion => ({ ...entry, wrap
 const withoutKeyId = ({ key_id: _, ...entry }: UserKeyVersion): UserKeyVersion => entry;
 
 /** Where a key's wraps have lain: what backups of that place may hold. */
-export function tracesOf({ name, kept_in }: Pick<UserKeyDoc, 'name' | 'kept_in'>): UserKeyPlace | 'both' {
+export function tracesOf({ name, kept_in }: Pick<UserKeyDoc, 'name' | 'kept_in'>): WrapLocation | 'both' {
   return kept_in ?? (name === undefined ? 'store' : 'vault');
 }

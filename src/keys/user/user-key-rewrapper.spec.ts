@@ -1,6 +1,12 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type KeyHouses, moveMasterKey, openKeyHouses, rewrapAll, temporaryFolder } from '../../../test/support/keys';
+import {
+  type KeyFixtures,
+  moveMasterKey,
+  openKeyFixtures,
+  rewrapAll,
+  temporaryFolder,
+} from '../../../test/support/keys';
 import { newKey } from '../../crypto';
 import { Metrics } from '../../observability';
 import type { Position } from '../../store';
@@ -10,12 +16,12 @@ import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
 describe('Wrapping user keys again', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-  let houses: KeyHouses;
+  let houses: KeyFixtures;
   const owners = ['a', 'b', 'c', 'd', 'e'];
 
   beforeEach(async () => {
     folder = await temporaryFolder();
-    houses = await openKeyHouses(folder.path, { cacheMs: 0 });
+    houses = await openKeyFixtures(folder.path, { cacheMs: 0 });
     for (const owner of owners) await houses.userKeys.create(owner, owner);
   });
   afterEach(async () => {
@@ -193,7 +199,7 @@ describe('Wrapping user keys again', () => {
   });
 
   it('names a row that does not hold its seal, writes nothing to it and moves its neighbours', async () => {
-    const rows = houses.engine.collection({ ...houses.rows.definition, sealed: false });
+    const rows = houses.engine.collection({ ...houses.rows.definition, authenticated: false });
     await rows.replace({ ...(await rows.find('_id', 'b'))!, epoch: 9 });
     const before = await rows.find('_id', 'b');
     const target = await moveMasterKey(houses);
@@ -207,7 +213,7 @@ describe('Wrapping user keys again', () => {
   });
 
   it('is shared by processes that work at the same time: each row once, none lost', async () => {
-    const other = await openKeyHouses(folder.path, { cacheMs: 0 });
+    const other = await openKeyFixtures(folder.path, { cacheMs: 0 });
     const target = await moveMasterKey(houses);
     const done = await Promise.all([houses, other, houses, other].map((from) => rewrapAll(from, target, 3)));
     expect(done.reduce((sum, written) => sum + written, 0)).toBe(5);

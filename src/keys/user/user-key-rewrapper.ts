@@ -3,9 +3,9 @@ import { Injectable } from '@nestjs/common';
 import { failpoint, isDomainError } from '../../kernel';
 import { type Collection, type Position, Store } from '../../store';
 import { type ItemResult, MasterKey, MAX_BATCH, refusedItem } from '../master';
-import { DueUserKeys } from './due-user-keys';
+import { RewrapCursor } from './due-user-keys';
 import { isInVault, storedRow } from './user-key-form';
-import { NameHeld, UserKeyHome } from './user-key-home';
+import { WrapPathConflict, WrapStore } from './user-key-home';
 import { type WrapUse, wrapsUpTo } from './user-key-walk';
 import { rewrapStored } from './user-key-wraps';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
@@ -56,13 +56,13 @@ const ELSEWHERE_AT_ONCE = 16;
  * than it names, is marked for its target and not attempted again for that one.
  */
 @Injectable()
-export class UserKeyRewrapper {
+export class UserKeyRewrap {
   readonly #rows: Collection<UserKeyDoc>;
 
   constructor(
     store: Store,
     private readonly masterKey: MasterKey,
-    private readonly home: UserKeyHome,
+    private readonly home: WrapStore,
   ) {
     this.#rows = store.collection(userKeysCollection);
   }
@@ -74,7 +74,7 @@ export class UserKeyRewrapper {
    */
   async rewrapBatch(target: number, limit = MAX_BATCH, options: RewrapOptions = {}): Promise<RewrapBatch> {
     const { after, part = MAX_BATCH, goesOn = () => Promise.resolve(true) } = options;
-    const walk = new DueUserKeys(this.#rows, target, after);
+    const walk = new RewrapCursor(this.#rows, target, after);
     const parts: Promise<void>[] = [];
     const written: Written = { done: 0, failed: [] };
     let attempted = 0;
@@ -164,10 +164,10 @@ export class UserKeyRewrapper {
   async #keepOne(result: ItemResult<UserKeyDoc>): Promise<ItemResult<UserKeyDoc>> {
     if (!result.ok) return result;
     try {
-      await this.home.keep(result.value);
+      await this.home.put(result.value);
       return result;
     } catch (error) {
-      if (error instanceof NameHeld) return refusedItem('the place of the wrap is taken');
+      if (error instanceof WrapPathConflict) return refusedItem('the place of the wrap is taken');
       throw error;
     }
   }

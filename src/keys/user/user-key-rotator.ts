@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { envelopeVersion, MAX_KEY_VERSION, newKey, openRecord, sealRecord } from '../../crypto';
 import { ciphertext, Clock, DomainError, failpoint, newId, SecretBytes } from '../../kernel';
-import { type Collection, Store, untilHeld } from '../../store';
+import { type Collection, Store, retryOnConflict } from '../../store';
 import { MasterKey, MasterKeyRow } from '../master';
 import { nameKeyPlace, subkeyOf } from './opened-user-key';
 import { storedRow } from './user-key-form';
-import { NameHeld, UserKeyHome } from './user-key-home';
+import { WrapPathConflict, WrapStore } from './user-key-home';
 import { lowestMasterVersion, unwrapVersions, userKeyContext } from './user-key-wraps';
 import { type UserKeyDoc, type UserKeyVersion, userKeysCollection } from './user-keys.collection';
 import { versionIn } from './values-under';
@@ -26,7 +26,7 @@ export class UserKeyRotator {
     private readonly masterKey: MasterKey,
     private readonly masterRow: MasterKeyRow,
     private readonly clock: Clock,
-    private readonly home: UserKeyHome,
+    private readonly home: WrapStore,
   ) {
     this.#rows = store.collection(userKeysCollection);
   }
@@ -46,7 +46,7 @@ export class UserKeyRotator {
    * versions do not open.
    */
   advance(ownerId: string, from: number): Promise<number> {
-    return untilHeld(async () => {
+    return retryOnConflict(async () => {
       const row = await this.#row(ownerId);
       if (row.current > from) return row.current;
       const complete = await this.#complete(row);
@@ -56,7 +56,7 @@ export class UserKeyRotator {
       // The wraps first: a row that names a version has it.
       if (!(await this.#keep(made))) return undefined;
       const stored = await this.#rows.replace(storedRow(made));
-      if (stored === undefined) await this.home.forget(row, keyIdsOf(made, made.current));
+      if (stored === undefined) await this.home.delete(row, keyIdsOf(made, made.current));
       return stored?.current;
     });
   }
@@ -66,7 +66,7 @@ export class UserKeyRotator {
    * wraps are to go from their home: `StrayWraps` does that, and does it again until it has ended.
    */
   drop(ownerId: string, versions: ReadonlySet<number>): Promise<number> {
-    return untilHeld(async () => {
+    return retryOnConflict(async () => {
       const row = await this.#row(ownerId);
       const named = versionIn(row.wrapped_name_key);
       const isNeeded = (version: number): boolean => version === row.current || version === named;
@@ -90,10 +90,10 @@ export class UserKeyRotator {
   /** False where the wraps went elsewhere in between, and the row with them. @throws DomainError `not_found` where an erase took them. */
   async #keep(row: UserKeyDoc): Promise<boolean> {
     try {
-      await this.home.keep(row);
+      await this.home.put(row);
       return true;
     } catch (error) {
-      if (!(error instanceof NameHeld)) throw error;
+      if (!(error instanceof WrapPathConflict)) throw error;
       if (await this.#isUnchanged(row)) throw new DomainError('not_found');
       return false;
     }
@@ -101,7 +101,7 @@ export class UserKeyRotator {
 
   /** Undefined where the wraps went elsewhere in between, and the row with them. */
   async #complete(row: UserKeyDoc): Promise<UserKeyDoc | undefined> {
-    const [found] = await this.home.load([row]);
+    const [found] = await this.home.get([row]);
     if (found?.ok === true) return found.value;
     if (await this.#isUnchanged(row)) throw new DomainError('decryption_failed');
     return undefined;

@@ -1,11 +1,11 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openKeyHouses, type KeyHouses, temporaryFolder } from '../../../test/support/keys';
+import { openKeyFixtures, type KeyFixtures, temporaryFolder } from '../../../test/support/keys';
 import { ciphertext, type Ciphertext, plaintext } from '../../kernel';
 import { UserKeyAccess } from './user-key-access';
-import type { OwnerKeys, SealPlace, SealPurpose } from './sealer';
+import type { OwnerKeys, EncryptionContext, SealPurpose } from './sealer';
 
-const place = (changes: Partial<SealPlace> = {}): SealPlace => ({
+const place = (changes: Partial<EncryptionContext> = {}): EncryptionContext => ({
   ownerId: 'alice',
   resourceType: 'record',
   resourceId: 'r1',
@@ -16,11 +16,11 @@ const value = plaintext(Buffer.from('4111111111111111'));
 
 describe('The sealer', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-  let houses: KeyHouses;
+  let houses: KeyFixtures;
 
   beforeEach(async () => {
     folder = await temporaryFolder();
-    houses = await openKeyHouses(folder.path);
+    houses = await openKeyFixtures(folder.path);
     await Promise.all([houses.userKeys.create('alice', 'alice'), houses.userKeys.create('bob', 'bob')]);
   });
   afterEach(async () => {
@@ -101,7 +101,7 @@ describe('The sealer', () => {
       const { key, envelope } = keys.newFileKey(at);
       return { hex: key.bytes.toString('hex'), envelope };
     });
-    const reopen = (where: SealPlace) =>
+    const reopen = (where: EncryptionContext) =>
       houses.sealer.with('alice', (keys) => keys.openFileKey(where, made.envelope).bytes.toString('hex'));
     expect(await reopen(at)).toBe(made.hex);
     const elsewhere = [{ fileVersion: 2 }, { resourceId: 'r2' }, { resourceType: 'record' }, { field: 'value' }];
@@ -170,7 +170,7 @@ describe('The sealer', () => {
   });
 
   it('does not believe a key row that was changed in the database', async () => {
-    const definition = { ...houses.rows.definition, sealed: false };
+    const definition = { ...houses.rows.definition, authenticated: false };
     const rows = houses.engine.collection(definition);
     const row = (await rows.find('_id', 'alice'))!;
     await rows.replace({ ...row, epoch: 9 });

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, HOUR } from '../../kernel';
-import { type Collection, everyRow, Store } from '../../store';
+import { type Collection, scanRows, Store } from '../../store';
 import { giveUp } from './given-up-keys';
-import { UserKeyHome } from './user-key-home';
+import { WrapStore } from './user-key-home';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
 /** Ends pending user keys whose writer died: nothing is sealed under them. To be run now and then by one replica. */
@@ -13,7 +13,7 @@ export class UserKeySweeper {
   constructor(
     store: Store,
     private readonly clock: Clock,
-    private readonly home: UserKeyHome,
+    private readonly home: WrapStore,
   ) {
     this.#rows = store.collection(userKeysCollection);
   }
@@ -25,7 +25,7 @@ export class UserKeySweeper {
   async sweep(graceMs = HOUR): Promise<number> {
     const before = this.clock.now() - graceMs;
     let removed = 0;
-    for await (const row of everyRow(this.#rows, 'state', ['pending'])) {
+    for await (const row of scanRows(this.#rows, 'state', ['pending'])) {
       if (row.created_at > before) break;
       if (await giveUp(this.#rows, this.home, row)) removed += 1;
     }

@@ -3,7 +3,7 @@ import { isDomainError } from '../../kernel';
 import type { Collection, Position } from '../../store';
 import { type ItemResult, wrapVersion } from '../master';
 import { isInVault } from './user-key-form';
-import type { UserKeyHome } from './user-key-home';
+import type { WrapStore } from './user-key-home';
 import { isConsistent, lowestMasterVersion } from './user-key-wraps';
 import type { UserKeyDoc } from './user-keys.collection';
 
@@ -40,14 +40,18 @@ export interface WrapUse {
 export async function wrapsUpTo(
   version: number,
   rows: Collection<UserKeyDoc>,
-  home: UserKeyHome,
+  home: WrapStore,
   limit: number,
 ): Promise<WrapUse> {
   const doubtful = new NamedRows();
   const onForged = (id: string): void => doubtful.add(id);
   let count = 0;
   for (let after: Position | undefined; ;) {
-    const page = await rows.scan('_id', [], { limit: PAGE, onForged, ...(after !== undefined && { after }) });
+    const page = await rows.scan('_id', [], {
+      limit: PAGE,
+      onTampered: onForged,
+      ...(after !== undefined && { after }),
+    });
     for (const [at, found] of (await complete(home, page.items)).entries()) {
       const row = page.items[at];
       if (row === undefined || row.versions.length === 0) continue;
@@ -72,10 +76,10 @@ function isSound(row: UserKeyDoc, found: ItemResult<UserKeyDoc>): boolean {
   return isInVault(row) ? claimed <= wrapped : claimed === wrapped;
 }
 
-async function complete(home: UserKeyHome, rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]> {
+async function complete(home: WrapStore, rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await home.load(rows);
+      return await home.get(rows);
     } catch (error) {
       if (attempt === LOADS || !isDomainError(error, 'kms_unavailable')) throw error;
       await sleep(PAUSE_MS * attempt);

@@ -1,7 +1,7 @@
 import { equalBytes } from '../../crypto';
 import { DomainError, newId, SecretBytes } from '../../kernel';
 import { type ItemResult, MasterKey, MAX_BATCH, type UnwrapItem, wrapContext, wrapVersion } from '../master';
-import type { UserKeyHome } from './user-key-home';
+import type { WrapStore } from './user-key-home';
 import type { UserKeyDoc, UserKeyVersion } from './user-keys.collection';
 
 export const userKeyContext = (ownerId: string, version: number): Buffer => wrapContext('user-key', ownerId, version);
@@ -94,12 +94,12 @@ export async function rewrapVersions(
 
 /** As `rewrapVersions`, of rows as the store keeps them; the results are complete. Rows whose wraps are not to be found are refused. */
 export async function rewrapStored(
-  home: UserKeyHome,
+  home: WrapStore,
   masterKey: MasterKey,
   target: number,
   rows: readonly UserKeyDoc[],
 ): Promise<ItemResult<UserKeyDoc>[]> {
-  const loaded = await home.load(rows);
+  const loaded = await home.get(rows);
   const complete = loaded.flatMap((result) => (result.ok ? [result.value] : []));
   const results = (await rewrapVersions(masterKey, target, complete)).values();
   return loaded.map((result) => (result.ok ? required(results.next().value) : result));

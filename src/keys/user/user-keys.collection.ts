@@ -1,4 +1,4 @@
-import { defineCollection, type Doc, type UserKeyPlace } from '../../store';
+import { defineCollection, type Doc, type WrapLocation } from '../../store';
 
 /** One version of an owner's key. Older ones stay as long as something is sealed under them. */
 export interface UserKeyVersion {
@@ -17,9 +17,9 @@ export interface UserKeyDoc extends Doc {
   /** The user name under which the wraps lie in Vault; absent where they are here, and once an erase has ended. */
   readonly name?: string;
   /** On the way there: the wraps are here, and there may be a document in Vault under the name as well. */
-  readonly moving?: UserKeyPlace;
+  readonly moving?: WrapLocation;
   /** Where the wraps have lain: in rows whose wraps were moved, and in those of erased owners. */
-  readonly kept_in?: UserKeyPlace | 'both';
+  readonly kept_in?: WrapLocation | 'both';
   readonly state: 'pending' | 'active' | 'erased';
   /**
    * True in the tombstone of a pending row that was given up: its owner may still get a key. The row is never removed, since a row that came
@@ -65,7 +65,7 @@ export const userKeysCollection = defineCollection<UserKeyDoc>({
     quarantine_target: 'number',
     strays: 'boolean',
   },
-  clear: [
+  plaintext: [
     'name',
     'moving',
     'kept_in',
@@ -87,5 +87,5 @@ export const userKeysCollection = defineCollection<UserKeyDoc>({
     due: { fields: ['quarantined', 'master_version'] },
     quarantine: { fields: ['quarantine_target'] },
   },
-  forged: 'refuse',
+  tampered: 'refuse',
 });

@@ -1,15 +1,15 @@
 import { Module } from '@nestjs/common';
 import { Config, CONFIG } from '../../config';
 import { SECOND } from '../../kernel';
-import { ErasedKeys } from './erased-keys';
+import { BackupExposure } from './erased-keys';
 import { KeyCache } from './key-cache';
 import { OrphanedKeys } from './orphaned-keys';
 import { Sealer, UserKeys } from './sealer';
 import { QuarantineFigure } from './quarantine-figure';
-import { StrayWraps } from './stray-wraps';
-import { StoredUserKeys } from './stored-user-keys';
+import { OrphanedWraps } from './stray-wraps';
+import { UserKeyService } from './stored-user-keys';
 import { UserKeyAccess } from './user-key-access';
-import { UserKeyRewrapper } from './user-key-rewrapper';
+import { UserKeyRewrap } from './user-key-rewrapper';
 import { UserKeyRotator } from './user-key-rotator';
 import { UserKeySealer } from './user-key-sealer';
 import { UserKeySweeper } from './user-key-sweeper';
@@ -25,24 +25,24 @@ const CACHE_CAPACITY = 50_000;
       useFactory: (config: Config) =>
         new KeyCache({ capacity: CACHE_CAPACITY, maxAgeMs: config.userKeys.cacheSeconds * SECOND }),
     },
-    ErasedKeys,
+    BackupExposure,
     OrphanedKeys,
     QuarantineFigure,
-    StrayWraps,
+    OrphanedWraps,
     UserKeyAccess,
-    UserKeyRewrapper,
+    UserKeyRewrap,
     UserKeyRotator,
     UserKeySweeper,
     { provide: Sealer, useClass: UserKeySealer },
-    { provide: UserKeys, useClass: StoredUserKeys },
+    { provide: UserKeys, useClass: UserKeyService },
   ],
   exports: [
-    ErasedKeys,
+    BackupExposure,
     OrphanedKeys,
     Sealer,
-    StrayWraps,
+    OrphanedWraps,
     UserKeys,
-    UserKeyRewrapper,
+    UserKeyRewrap,
     UserKeyRotator,
     UserKeySweeper,
     KeyCache,

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { envelopeVersion } from '../../crypto';
 import { ciphertext, isDomainError } from '../../kernel';
-import { type Collection, type Doc, everyScanned } from '../../store';
+import { type Collection, type Doc, scanPages } from '../../store';
 import { NamedRows } from './user-key-walk';
 
 /** Rows that hold something under a version of their owner's key. */
@@ -51,7 +51,7 @@ export async function valuesUnder<T extends Doc>(
   if (versions.length === 0) return [];
   const forged = new NamedRows();
   const counts = new VersionCounts(versions);
-  for await (const row of everyScanned(rows, index, [ownerId], (id) => forged.add(id)))
+  for await (const row of scanPages(rows, index, [ownerId], (id) => forged.add(id)))
     counts.add([...versionsOf(row), ...envelopesOf(row).map(versionIn)]);
   if (forged.count > 0) {
     const { name } = rows.definition;

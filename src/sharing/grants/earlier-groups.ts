@@ -1,5 +1,5 @@
 import { Clock, Turns } from '../../kernel';
-import { Collection, everyRow } from '../../store';
+import { Collection, scanRows } from '../../store';
 import { Memberships } from '../groups/memberships';
 import { Resource } from '../resource';
 import { GrantAccess } from './grant-access';
@@ -40,7 +40,7 @@ export class EarlierGroups {
     const { userId, until } = this.member;
     for await (const _own of this.parts.access.granted(resource, 'user', userId)) return true;
     const { type, id, ownerId } = resource;
-    for await (const other of everyRow(this.parts.rows, 'access', [type, id, 'group'])) {
+    for await (const other of scanRows(this.parts.rows, 'access', [type, id, 'group'])) {
       this.#looks += 1;
       await this.#turns.pause();
       const holds = other.owner_id === ownerId && isLive(other, this.parts.clock.now());

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, Turns } from '../../kernel';
-import { Collection, Store, everyRow } from '../../store';
+import { Collection, Store, scanRows } from '../../store';
 import { Users } from '../../users';
 import { Memberships } from '../groups/memberships';
 import { Resource } from '../resource';
@@ -41,7 +41,7 @@ export class GrantAccess {
 
   /** Of the grants on a resource to this grantee, those that hold: oldest first. */
   async *granted({ type, id, ownerId }: Resource, kind: GranteeKind, granteeId: string): AsyncGenerator<GrantDoc> {
-    for await (const grant of everyRow(this.#grants, 'access', [type, id, kind, granteeId])) {
+    for await (const grant of scanRows(this.#grants, 'access', [type, id, kind, granteeId])) {
       if (grant.owner_id === ownerId && isLive(grant, this.clock.now())) yield grant;
     }
   }
@@ -63,7 +63,7 @@ export class GrantAccess {
   async #hasGroup({ type, id, ownerId }: Resource, userId: string): Promise<boolean> {
     if (!(await this.memberships.isInAny(userId))) return false;
     const turns = new Turns();
-    for await (const grant of everyRow(this.#grants, 'access', [type, id, 'group'])) {
+    for await (const grant of scanRows(this.#grants, 'access', [type, id, 'group'])) {
       await turns.pause();
       if (grant.owner_id !== ownerId || grant.grantee_id === undefined || !isLive(grant, this.clock.now())) continue;
       if (await this.memberships.isIn({ id: grant.grantee_id, ownerId }, userId)) return true;

@@ -41,7 +41,7 @@ export const grantCollection = defineCollection<GrantDoc>({
     created_at: 'time',
     expires_at: 'time',
   },
-  clear: [
+  plaintext: [
     'owner_id',
     'resource_type',
     'resource_id',
@@ -64,7 +64,7 @@ export const grantCollection = defineCollection<GrantDoc>({
   },
   expiry: 'expires_at',
   // A grant that somebody wrote into the database is as if it were not there.
-  forged: 'absent',
+  tampered: 'absent',
 });
 
 /** False from the moment it expires, whenever the row goes. */

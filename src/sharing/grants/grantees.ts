@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DomainError, FieldFault, Turns } from '../../kernel';
-import { Collection, Store, everyRow } from '../../store';
+import { Collection, Store, scanRows } from '../../store';
 import { UserDoc, Users, parseEmail, parseUsername } from '../../users';
 import { isThere } from '../groups/group-members';
 import { Groups } from '../groups/groups';
@@ -54,7 +54,7 @@ export class Grantees {
     if (address === undefined) return;
     const turns = new Turns();
     let left = MOST_BOUND;
-    for await (const grant of everyRow(this.#grants, 'pending', [address])) {
+    for await (const grant of scanRows(this.#grants, 'pending', [address])) {
       await this.bind(grant);
       await turns.pause();
       if ((left -= 1) === 0) return;

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditSink, BeginAct, Clock, DomainError, Principal, auditedAfterLook, isoTime, newId } from '../../kernel';
-import { Collection, DuplicateKey, Position, Store, untilHeld, removeEvery } from '../../store';
+import { Collection, DuplicateKey, Position, Store, retryOnConflict, removeEvery } from '../../store';
 import { UserDoc, Users } from '../../users';
 import { isThere } from '../groups/group-members';
 import { Groups } from '../groups/groups';
@@ -78,7 +78,7 @@ export class Grants {
 
   async #store(resource: Resource, fields: GranteeFields, expiresInMs: number | undefined): Promise<GrantDoc> {
     const asked = [resource.type, resource.id, fields.asked_kind, fields.asked_for];
-    return untilHeld(async () => {
+    return retryOnConflict(async () => {
       const now = this.clock.now();
       const expiry = expiresInMs === undefined ? {} : { expires_at: now + expiresInMs };
       const before = await this.#grants.find('asked', ...asked);

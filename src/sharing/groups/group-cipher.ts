@@ -1,5 +1,5 @@
 import { ciphertext, plaintext } from '../../kernel';
-import { OwnerKeys, SealPlace } from '../../keys/user';
+import { OwnerKeys, EncryptionContext } from '../../keys/user';
 import { GroupDoc } from './group.collection';
 
 export type SealedName = Pick<GroupDoc, 'name' | 'key_version'>;
@@ -22,7 +22,7 @@ export function openGroupName(keys: OwnerKeys, row: GroupDoc): string {
 /** No file's name holds NUL, so no file and group share an index. */
 export const groupNameIndex = (keys: OwnerKeys, name: string): string => keys.nameIndex(`\0group\0${name}`);
 
-const placeOf = (ownerId: string, groupId: string): SealPlace => ({
+const placeOf = (ownerId: string, groupId: string): EncryptionContext => ({
   ownerId,
   resourceType: 'group',
   resourceId: groupId,

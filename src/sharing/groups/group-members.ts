@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditSink, BeginAct, Clock, DomainError, Principal, auditedAfterLook, isoTime, newId } from '../../kernel';
-import { Collection, DuplicateKey, Store, everyRow, untilHeld } from '../../store';
+import { Collection, DuplicateKey, Store, scanRows, retryOnConflict } from '../../store';
 import { UserDoc, Users, parseUsername } from '../../users';
 import { GroupMemberDoc, groupMemberCollection } from './group.collection';
 import { Groups, groupIntent, notFound, tooMany } from './groups';
@@ -38,7 +38,7 @@ export class GroupMembers {
   async list(caller: Principal, groupId: string): Promise<MemberView[]> {
     await this.groups.owned(caller.userId, groupId);
     const members: MemberView[] = [];
-    for await (const row of everyRow(this.#members, 'group', [groupId])) {
+    for await (const row of scanRows(this.#members, 'group', [groupId])) {
       const user = await this.users.byId(row.user_id);
       if (isThere(user)) members.push({ username: user.username, added_at: isoTime(row.created_at) });
     }
@@ -50,7 +50,7 @@ export class GroupMembers {
     await auditedAfterLook(this.audit, groupIntent('group.member-add', caller, groupId), async (begin) => {
       const user = await this.#known(caller, groupId, username);
       const member = { groupId, ownerId: caller.userId, userId: user._id };
-      await untilHeld(() => this.#added(member, () => begin({ member: user._id })));
+      await retryOnConflict(() => this.#added(member, () => begin({ member: user._id })));
       // A group that went meanwhile may have left this row behind.
       await this.groups.owned(caller.userId, groupId).catch(async (gone: unknown) => {
         await this.#remove(groupId, user._id);

@@ -29,14 +29,14 @@ export const groupCollection = defineCollection<GroupDoc>({
     created_at: 'time',
     changing_since: 'time',
   },
-  clear: ['owner_id', 'state', 'key_version', 'created_at', 'changing_since'],
+  plaintext: ['owner_id', 'state', 'key_version', 'created_at', 'changing_since'],
   indexes: {
     owner: { fields: ['owner_id', 'state', 'created_at'] },
     name: { fields: ['owner_id', 'name_index'], unique: true },
     owner_version: { fields: ['owner_id', 'key_version'] },
     changing: { fields: ['changing_since'] },
   },
-  forged: 'absent',
+  tampered: 'absent',
 });
 
 /** One account in one group. */
@@ -51,12 +51,12 @@ export interface GroupMemberDoc extends Doc {
 export const groupMemberCollection = defineCollection<GroupMemberDoc>({
   name: 'group_members',
   fields: { group_id: 'string', owner_id: 'string', user_id: 'string', created_at: 'time' },
-  clear: ['group_id', 'owner_id', 'user_id', 'created_at'],
+  plaintext: ['group_id', 'owner_id', 'user_id', 'created_at'],
   indexes: {
     member: { fields: ['group_id', 'user_id'], unique: true },
     group: { fields: ['group_id', 'created_at'] },
     user: { fields: ['user_id'] },
     owner: { fields: ['owner_id'] },
   },
-  forged: 'absent',
+  tampered: 'absent',
 });

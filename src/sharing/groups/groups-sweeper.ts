@@ -1,7 +1,7 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import { Scheduler } from '../../jobs';
 import { Clock, MINUTE } from '../../kernel';
-import { Collection, Store, everyRow } from '../../store';
+import { Collection, Store, scanRows } from '../../store';
 import { GroupDoc, groupCollection } from './group.collection';
 import { GroupRemoval } from './group-removal';
 
@@ -28,7 +28,7 @@ export class GroupsSweeper implements OnModuleInit {
 
   async sweep(): Promise<void> {
     const before = this.clock.now() - ABANDONED_AFTER;
-    for await (const group of everyRow(this.#groups, 'changing', [])) {
+    for await (const group of scanRows(this.#groups, 'changing', [])) {
       if (group.state === 'deleting') await this.removal.finish(group._id);
       // The revision leaves alone what was activated meanwhile.
       else if ((group.changing_since ?? Infinity) < before) await this.#groups.remove(group._id, group.rev);

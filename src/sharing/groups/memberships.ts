@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Turns } from '../../kernel';
-import { Collection, Position, Store, everyRow } from '../../store';
+import { Collection, Position, Store, scanRows } from '../../store';
 import { GroupDoc, GroupMemberDoc, groupCollection, groupMemberCollection } from './group.collection';
 
 /** Groups looked up at once. */
@@ -35,7 +35,7 @@ export class Memberships {
 
   /** Whether the user is in any group at all: spares the look into each of a resource's groups. */
   async isInAny(userId: string): Promise<boolean> {
-    for await (const _row of everyRow(this.#members, 'user', [userId])) return true;
+    for await (const _row of scanRows(this.#members, 'user', [userId])) return true;
     return false;
   }
 

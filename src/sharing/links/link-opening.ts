@@ -5,7 +5,7 @@ import { Collection, Store, update } from '../../store';
 import {
   attempt,
   Checked,
-  Ledger,
+  CounterStore,
   lockout,
   LockoutCounts,
   lockoutCounts,
@@ -29,7 +29,7 @@ export interface LinkKey {
  * the count is spent, by one conditional write: of a hundred at the same time as many get a ticket as there were left.
  */
 @Injectable()
-export class LinkOpening {
+export class LinkRedemption {
   readonly #rows: Collection<LinkDoc>;
 
   constructor(
@@ -105,7 +105,7 @@ export class LinkOpening {
     if (link === undefined) throw noLink();
   }
 
-  private ledger(linkId: string): Ledger<LockoutCounts> {
+  private ledger(linkId: string): CounterStore<LockoutCounts> {
     return {
       change: async (edit) => {
         await update(this.#rows, linkId, (row) => {

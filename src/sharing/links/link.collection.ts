@@ -47,7 +47,7 @@ export const linkCollection = defineCollection<LinkDoc>({
     last_failed_attempt_time: 'time',
     attempts_in_flight: 'json',
   },
-  clear: [
+  plaintext: [
     'kind',
     'owner_id',
     'resource',
@@ -67,5 +67,5 @@ export const linkCollection = defineCollection<LinkDoc>({
     expiry: { fields: ['expires_at'] },
   },
   // Who forges a link has none.
-  forged: 'absent',
+  tampered: 'absent',
 });

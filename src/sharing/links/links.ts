@@ -77,7 +77,7 @@ export class Links {
   /** Expired links stay a while, so that their owner sees what became of them. */
   async sweep(): Promise<void> {
     for (;;) {
-      const page = await this.#rows.list('expiry', [], { limit: BATCH, onForged: () => undefined });
+      const page = await this.#rows.list('expiry', [], { limit: BATCH, onTampered: () => undefined });
       const due = page.items.filter(({ expires_at = Infinity }) => expires_at < this.clock.now() - 24 * HOUR);
       for (const row of due) await this.#rows.remove(row._id);
       if (due.length < BATCH) return;

@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { UserOwned } from '../../kernel';
+import { UserDataHandler } from '../../kernel';
 import { Links } from './links';
 
 /** What happens to a user's links when the account goes. They hold nothing that is sealed or wrapped. */
 @Injectable()
-export class OwnedLinks implements UserOwned {
+export class LinksUserData implements UserDataHandler {
   readonly name = 'links';
 
   constructor(private readonly links: Links) {}
@@ -13,15 +13,15 @@ export class OwnedLinks implements UserOwned {
     return Promise.resolve(0);
   }
 
-  reseal(): Promise<number> {
+  reencrypt(): Promise<number> {
     return Promise.resolve(0);
   }
 
-  countUnder(_userId: string, versions: readonly number[]): Promise<readonly number[]> {
+  countByKeyVersion(_userId: string, versions: readonly number[]): Promise<readonly number[]> {
     return Promise.resolve(versions.map(() => 0));
   }
 
-  erase(userId: string): Promise<number> {
+  eraseUser(userId: string): Promise<number> {
     return this.links.eraseOwner(userId);
   }
 }

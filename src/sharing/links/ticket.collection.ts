@@ -15,8 +15,8 @@ export interface TicketDoc extends Doc {
 export const ticketCollection = defineCollection<TicketDoc>({
   name: 'link_tickets',
   fields: { link_id: 'string', secret_hash: 'string', issued_at: 'time', expires_at: 'time', taken: 'boolean' },
-  clear: ['link_id', 'issued_at', 'expires_at', 'taken'],
+  plaintext: ['link_id', 'issued_at', 'expires_at', 'taken'],
   indexes: { link: { fields: ['link_id'] } },
   expiry: 'expires_at',
-  forged: 'absent',
+  tampered: 'absent',
 });

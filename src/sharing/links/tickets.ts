@@ -1,5 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, DomainError, DropBox, HOUR, MINUTE, Principal, SECOND, UploadTickets, newId } from '../../kernel';
+import {
+  Clock,
+  DomainError,
+  UploadLinkTarget,
+  HOUR,
+  MINUTE,
+  Principal,
+  SECOND,
+  UploadTickets,
+  newId,
+} from '../../kernel';
 import { Collection, Store, update } from '../../store';
 import { UserDoc, Users } from '../../users';
 import { LinkDoc, LinkKind, linkCollection } from './link.collection';
@@ -92,7 +102,7 @@ export class Tickets extends UploadTickets {
     return { userId: owner._id, username: owner.username, role: 'user', sessionId: '', authTime: 0, dropBox };
   }
 
-  override async requireLink({ linkId }: DropBox): Promise<void> {
+  override async requireLink({ linkId }: UploadLinkTarget): Promise<void> {
     await this.ownerOf(await this.#links.find('_id', linkId));
   }
 

@@ -1,7 +1,7 @@
 import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Clock, StartRefused } from '../../kernel';
+import { Clock, StartupError } from '../../kernel';
 import { Collection, DuplicateKey } from '../collection';
 import { defineCollection, Doc } from '../definition';
 import { INSTALLATION, installationCollection } from '../installation';
@@ -18,10 +18,10 @@ interface TicketDoc extends Doc {
 const tickets = defineCollection<TicketDoc>({
   name: 'tickets',
   fields: { expires_at: 'time', number: 'string' },
-  clear: ['expires_at', 'number'],
+  plaintext: ['expires_at', 'number'],
   indexes: { byNumber: { fields: ['number'], unique: true } },
   expiry: 'expires_at',
-  forged: 'refuse',
+  tampered: 'refuse',
 });
 
 class SetClock extends Clock {
@@ -147,7 +147,7 @@ describe('the embedded store', () => {
   it('refuses to start where its folder is a file', async () => {
     const file = join(folder, 'file');
     await writeFile(file, 'x');
-    expect(() => new EmbeddedStore(join(file, 'store'), clock)).toThrow(StartRefused);
+    expect(() => new EmbeddedStore(join(file, 'store'), clock)).toThrow(StartupError);
   });
 
   it('refuses to start on a file that is no database, and leaves it as it is', async () => {
@@ -158,7 +158,7 @@ describe('the embedded store', () => {
     await store.close();
     await writeFile(join(other, 'data.mdb'), Buffer.alloc(65_536, 7));
     await chmod(join(other, 'data.mdb'), 0o600);
-    expect(() => new EmbeddedStore(other, clock)).toThrow(StartRefused);
+    expect(() => new EmbeddedStore(other, clock)).toThrow(StartupError);
     expect((await stat(join(other, 'data.mdb'))).size).toBe(65_536);
   });
 
@@ -245,7 +245,7 @@ describe('the embedded store', () => {
       for (let attempt = 0; attempt < 2; attempt += 1) {
         const next = another();
         next.collection(unique);
-        await expect(next.prepare()).rejects.toThrow(StartRefused);
+        await expect(next.prepare()).rejects.toThrow(StartupError);
       }
       await before.insert({ _id: 'zz', number: 'n1' });
       await before.remove('z');
@@ -264,7 +264,7 @@ describe('the embedded store', () => {
         return each.prepare();
       });
       const ends = await Promise.allSettled(starts);
-      const refused = expect.objectContaining({ status: 'rejected', reason: expect.any(StartRefused) as unknown });
+      const refused = expect.objectContaining({ status: 'rejected', reason: expect.any(StartupError) as unknown });
       expect(ends).toEqual([refused, refused, refused]);
     });
 
@@ -319,7 +319,7 @@ describe('the embedded store', () => {
       const old = another(SCHEMA - 1);
       const rows = old.collection(plain);
       await rows.insert({ _id: 'before' });
-      const documents = store.collection({ ...installationCollection, sealed: false });
+      const documents = store.collection({ ...installationCollection, authenticated: false });
       const doc = { _id: INSTALLATION, installation_id: 'i', store: 's', master_key: 'm', blobs: 'b', created_at: 1 };
       await documents.insert({ ...doc, state: 'ready', schema: SCHEMA, lowest_schema: SCHEMA });
       await expect(rows.insert({ _id: 'after' })).rejects.toMatchObject({ code: 'store_unavailable' });

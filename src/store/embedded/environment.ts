@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { open, RootDatabase } from 'lmdb';
-import { DomainError, StartRefused } from '../../kernel';
+import { DomainError, StartupError } from '../../kernel';
 import { CLOSE_DEADLINE, OPERATION_DEADLINE, withDeadline } from '../deadline';
 import { checkDatabaseFile } from './database-file';
 import { watchWrite } from './exit-guard';
@@ -35,7 +35,7 @@ export class Environment {
         eventTurnBatching: false,
       });
     } catch (error) {
-      throw new StartRefused(`The embedded store in ${folder} cannot be opened (${reasonOf(error)}).`, {
+      throw new StartupError(`The embedded store in ${folder} cannot be opened (${reasonOf(error)}).`, {
         cause: error,
       });
     }

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { failpoint, StartRefused } from '../../kernel';
+import { failpoint, StartupError } from '../../kernel';
 import { Doc } from '../definition';
 import { Environment, Rows } from './environment';
 import { IndexTable, isFor, Slot } from './index-table';
@@ -44,12 +44,12 @@ export async function buildIndexes<T extends Doc>(environment: Environment, inde
     const step = await environment.write(() => buildStep(environment.rows, indexed, part));
     if (step === 'lost') {
       if ((lost += 1) > REGISTRATIONS)
-        throw new StartRefused(`Other processes give up new indexes of ${indexed.name}: look at their logs.`);
+        throw new StartupError(`Other processes give up new indexes of ${indexed.name}: look at their logs.`);
     } else if (step !== undefined) {
       await environment.write(() => {
         giveUp(environment.rows, indexed, step);
       });
-      throw new StartRefused(`Two rows of ${indexed.name} share a key of its new unique index ${step.name}.`);
+      throw new StartupError(`Two rows of ${indexed.name} share a key of its new unique index ${step.name}.`);
     }
     failpoint('index.step-stored');
     await turn();

@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import { DomainError, StartRefused } from '../../kernel';
+import { DomainError, StartupError } from '../../kernel';
 import { withDeadline } from '../deadline';
 
 const FULL_DISK = ['ENOSPC', 'EDQUOT', 'No space left', 'Disk quota', 'MDB_MAP_FULL'];
@@ -21,7 +21,7 @@ export function silenceCommitError(error: unknown): void {
 
 /** The port's error for one of LMDB's in `folder`; programmers' mistakes and our own errors pass. */
 export async function storeFault(error: unknown, folder: string): Promise<unknown> {
-  if (error instanceof DomainError || error instanceof StartRefused || error instanceof TypeError) return error;
+  if (error instanceof DomainError || error instanceof StartupError || error instanceof TypeError) return error;
   const cause = (await rootCause(error)) ?? error;
   const code = (await isFullDisk(reasonOf(cause), folder)) ? 'storage_full' : 'store_unavailable';
   return new DomainError(code, { detail: 'The store could not do this.', cause });

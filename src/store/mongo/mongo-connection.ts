@@ -1,5 +1,5 @@
 import { Connection, createConnection, Model, mongo } from 'mongoose';
-import { DomainError, SECOND, StartRefused, stretched } from '../../kernel';
+import { DomainError, SECOND, StartupError, stretched } from '../../kernel';
 import { CLOSE_DEADLINE, OPERATION_DEADLINE, withDeadline } from '../deadline';
 import { BsonRow } from './mongo-rows';
 import { mongoFault } from './mongo-errors';
@@ -156,7 +156,7 @@ export class MongoConnection {
     const { w, journal } = writeConcern;
     const isWritten = w === 'majority' && journal === true && retryWrites;
     if (isWritten && readConcern.level === 'majority' && readPreference.mode === 'primary') return;
-    throw new StartRefused('MONGODB_URL has an option that overrides what Coffer promises of its store: leave it out.');
+    throw new StartupError('MONGODB_URL has an option that overrides what Coffer promises of its store: leave it out.');
   }
 
   /**
@@ -166,10 +166,10 @@ export class MongoConnection {
   async #requirePrimary(): Promise<void> {
     const hello: Hello = (await this.#connection.db?.command({ hello: 1 })) ?? {};
     if (hello['setName'] === undefined && hello['msg'] !== 'isdbgrid')
-      throw new StartRefused('MONGODB_URL must name a replica set; one server is enough for one (rs.initiate()).');
+      throw new StartupError('MONGODB_URL must name a replica set; one server is enough for one (rs.initiate()).');
     const client = this.#connection.getClient();
     if (!isWritable(hello) && client.options.directConnection && hasPeers(hello))
-      throw new StartRefused(
+      throw new StartupError(
         'MONGODB_URL ties Coffer with directConnection to a server that is not the primary: leave the option out and name the members.',
       );
     if (!isWritable(hello)) throw notPrimary();
@@ -191,7 +191,7 @@ const notPrimary = (): DomainError =>
 function connectFault(cause: unknown): Error {
   // By name: the driver and its URL parser each have a class of this name.
   if (cause instanceof Error && ['MongoParseError', 'MongoInvalidArgumentError'].includes(cause.name)) {
-    return new StartRefused('MONGODB_URL is no connection string of MongoDB.', { cause });
+    return new StartupError('MONGODB_URL is no connection string of MongoDB.', { cause });
   }
   const reason = mongoReason(cause);
   return new DomainError('store_unavailable', { detail: 'The store cannot be reached.', reason, cause });

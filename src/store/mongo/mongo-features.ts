@@ -1,5 +1,5 @@
 import { mongo } from 'mongoose';
-import { StartRefused } from '../../kernel';
+import { StartupError } from '../../kernel';
 
 /** CommandNotFound, CommandNotSupported, NotImplemented, and what Amazon's server calls an unsupported feature. */
 const LACKS: ReadonlySet<unknown> = new Set([59, 115, 238, 303]);
@@ -16,9 +16,9 @@ export const lacksFeature = (error: unknown): boolean =>
   (LACKS.has(error.code) || /^Index option "\w+" is (not implemented yet|unknown)/.test(error.message));
 
 /** The one line for the operator, with the server's own name. */
-export async function lackingServer(error: unknown, db: mongo.Db | undefined): Promise<StartRefused> {
+export async function lackingServer(error: unknown, db: mongo.Db | undefined): Promise<StartupError> {
   const feature = featureOf(error instanceof Error ? error.message : '');
-  return new StartRefused(
+  return new StartupError(
     `${await nameOf(db)} at MONGODB_URL lacks ${feature}, which Coffer needs: ` +
       'use MongoDB 7 or later (docs/operations.md lists what was tried).',
     { cause: error },

@@ -7,7 +7,7 @@ import { useRealDeadlines } from '../../../test/support/settings';
 import { defineCollection, Doc } from '../definition';
 import { SCHEMA } from '../schema';
 import { RowShape } from '../row-shape';
-import { SealedStore } from '../sealed-store';
+import { AuthenticatedStore } from '../sealed-store';
 import { formerIndexes } from './mongo-index-upkeep';
 import { BsonRow, schemaOf } from './mongo-rows';
 import { MongoStore } from './mongo-store';
@@ -23,10 +23,10 @@ interface TicketDoc extends Doc {
 const tickets = defineCollection<TicketDoc>({
   name: 'tickets',
   fields: { expires_at: 'time', number: 'string', notes: 'json' },
-  clear: ['expires_at', 'number', 'notes'],
+  plaintext: ['expires_at', 'number', 'notes'],
   indexes: { byNumber: { fields: ['number'], unique: true }, byTime: { fields: ['expires_at', 'number'] } },
   expiry: 'expires_at',
-  forged: 'refuse',
+  tampered: 'refuse',
 });
 
 const sealedTickets = defineCollection<TicketDoc>({ ...tickets, name: 'sealed_tickets', indexes: {} });
@@ -91,7 +91,7 @@ describeWithPart('secantus', 'the MongoDB store as the server sees it', () => {
     ['null', null, 'null'],
     ['a big number', mongo.Long.fromString('9007199254740993'), '9007199254740993'],
   ])('refuses %s where a newer release sealed a text', async (_what, planted, text) => {
-    const sealed = new SealedStore(store, new FixedSecrets(), { onForgedRow: () => undefined });
+    const sealed = new AuthenticatedStore(store, new FixedSecrets(), { onForgedRow: () => undefined });
     const rows = sealed.collection(sealedTickets);
     const fields = { ...sealedTickets.fields, later: 'string' } as const;
     const newer = sealed.collection({ ...sealedTickets, fields });
@@ -152,9 +152,9 @@ describeWithPart('secantus', 'the MongoDB store as the server sees it', () => {
     const levels = defineCollection<Doc & { readonly flag: boolean; readonly level: number }>({
       name: 'levels',
       fields: { flag: 'boolean', level: 'number' },
-      clear: ['flag', 'level'],
+      plaintext: ['flag', 'level'],
       indexes: { due: { fields: ['flag', 'level'] } },
-      forged: 'refuse',
+      tampered: 'refuse',
     });
 
     it.each(['due', '_id'])('lists and counts by %s to the end, whatever the page', async (index) => {

@@ -1,4 +1,4 @@
-import { StartRefused } from '../../kernel';
+import { StartupError } from '../../kernel';
 
 /** Options that may stand in the URL with the value that Coffer sets anyway. Names as the driver compares them, in lower case. */
 const GUARANTEED: ReadonlyMap<string, string> = new Map([
@@ -45,5 +45,5 @@ export function refuseOtherGuarantees(url: string): void {
   }
 }
 
-const refused = (name: string, says: string): StartRefused =>
-  new StartRefused(`MONGODB_URL has the option ${name}, which overrides what Coffer promises of its store: ${says}.`);
+const refused = (name: string, says: string): StartupError =>
+  new StartupError(`MONGODB_URL has the option ${name}, which overrides what Coffer promises of its store: ${says}.`);

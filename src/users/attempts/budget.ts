@@ -1,6 +1,6 @@
 import { MINUTE, SECOND } from '../../kernel';
 import { Reservation } from '../user.collection';
-import { Meter } from './meter';
+import { AttemptLimiter } from './meter';
 import { inFlight, within, without } from './reservations';
 
 /** Failures in a sliding window. */
@@ -18,7 +18,7 @@ export interface BudgetLimits {
 export const SECOND_FACTOR_LIMITS: BudgetLimits = { limit: 10, windowMs: 15 * MINUTE };
 
 /** At most `limit` failures in any window; then a wait until the oldest of them falls out of it. */
-export function budget({ limit, windowMs }: BudgetLimits): Meter<BudgetCounts> {
+export function budget({ limit, windowMs }: BudgetLimits): AttemptLimiter<BudgetCounts> {
   const standing = (counts: BudgetCounts, now: number) => {
     const { live, dead } = inFlight(counts.reservations, now);
     const times = [...counts.failures, ...dead.map(({ at }) => at)];

@@ -1,6 +1,6 @@
 import { MINUTE, SECOND } from '../../kernel';
 import { Reservation, UserDoc } from '../user.collection';
-import { Meter } from './meter';
+import { AttemptLimiter } from './meter';
 import { inFlight, within, without } from './reservations';
 
 /** Wrong passwords in a row on one account (or on one name that does not exist). */
@@ -41,7 +41,7 @@ const folded = ({ failures, lastFailure }: Standing, reservations: readonly Rese
 });
 
 /** 5 failures in a row, then nothing for 15 minutes from the last of them, not even the right password. */
-export const lockout: Meter<LockoutCounts> = {
+export const lockout: AttemptLimiter<LockoutCounts> = {
   admit(counts, id, now) {
     const now_ = standing(counts, now);
     if (now_.failures >= LOCKOUT_LIMIT) {

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError, SystemClock } from '../../kernel';
 import { lockout, LockoutCounts } from './lockout';
-import { attempt, Checked, Ledger } from './meter';
+import { attempt, Checked, CounterStore } from './meter';
 
 const clock = new SystemClock();
 
-class Counts implements Ledger<LockoutCounts> {
+class Counts implements CounterStore<LockoutCounts> {
   now: LockoutCounts = { failures: 0, lastFailure: undefined, reservations: [] };
 
   change(edit: (counts: LockoutCounts) => LockoutCounts | undefined): Promise<void> {

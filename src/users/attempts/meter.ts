@@ -14,7 +14,7 @@ export type Admission<Counts> =
  * Counts attempts and decides about the next one. Pure: each method gives the counts to be stored. Attempts are reserved before the
  * check, so that a hundred parallel guesses get no more tries than one after the other.
  */
-export interface Meter<Counts> {
+export interface AttemptLimiter<Counts> {
   admit(counts: Counts, id: string, now: number): Admission<Counts>;
   /** The check said no. */
   failed(counts: Counts, id: string, now: number): Counts;
@@ -27,7 +27,7 @@ export interface Meter<Counts> {
 export type Settlement = 'failed' | 'released' | 'cleared';
 
 /** Where counts are kept: changes them by compare-and-set. `edit` may run again, and leaves them alone by returning undefined. */
-export interface Ledger<Counts> {
+export interface CounterStore<Counts> {
   change(edit: (counts: Counts) => Counts | undefined): Promise<void>;
 }
 
@@ -45,8 +45,8 @@ const POLL_MS = 30;
  * @throws DomainError `too_many_attempts`; what `check` and the ledger throw.
  */
 export async function attempt<Counts, T>(
-  meter: Meter<Counts>,
-  ledger: Ledger<Counts>,
+  meter: AttemptLimiter<Counts>,
+  ledger: CounterStore<Counts>,
   clock: Clock,
   check: () => Promise<Checked<T>>,
 ): Promise<T> {
@@ -61,7 +61,11 @@ export async function attempt<Counts, T>(
   }
 }
 
-async function admitted<Counts>(meter: Meter<Counts>, ledger: Ledger<Counts>, clock: Clock): Promise<string> {
+async function admitted<Counts>(
+  meter: AttemptLimiter<Counts>,
+  ledger: CounterStore<Counts>,
+  clock: Clock,
+): Promise<string> {
   const id = newId();
   // The patience is a length of time and not a point in time: it holds while the wall clock jumps.
   let giveUpAt = performance.now() + PATIENCE_MS;
@@ -81,8 +85,8 @@ async function admitted<Counts>(meter: Meter<Counts>, ledger: Ledger<Counts>, cl
 
 /** Changes nothing. @throws DomainError `too_many_attempts` where an attempt would be refused, whatever becomes of those in flight. */
 export async function requireAdmission<Counts>(
-  meter: Meter<Counts>,
-  ledger: Ledger<Counts>,
+  meter: AttemptLimiter<Counts>,
+  ledger: CounterStore<Counts>,
   clock: Clock,
 ): Promise<void> {
   let refusedFor: number | undefined;
@@ -95,8 +99,8 @@ export async function requireAdmission<Counts>(
 }
 
 async function ask<Counts>(
-  meter: Meter<Counts>,
-  ledger: Ledger<Counts>,
+  meter: AttemptLimiter<Counts>,
+  ledger: CounterStore<Counts>,
   clock: Clock,
   id: string,
 ): Promise<Admission<Counts>> {

@@ -45,7 +45,7 @@ export function findingContract(at: Prepared): void {
       expect(await at.things.find('_id', _id)).not.toHaveProperty('smuggled');
       const wider = at.fixture.engine.collection({
         ...at.things.definition,
-        sealed: false,
+        authenticated: false,
         fields: { ...at.things.definition.fields, smuggled: 'string' },
       } as never);
       expect(await wider.find('_id', _id)).not.toHaveProperty('smuggled');

@@ -105,7 +105,7 @@ export function sharingContract(at: Prepared): void {
 
       it('drops nothing while the installation document does not say that all are of one release', async () => {
         expect(await next.store.dropFormerIndexes()).toBe(0);
-        const rows = at.fixture.engine.collection({ ...installationCollection, sealed: false });
+        const rows = at.fixture.engine.collection({ ...installationCollection, authenticated: false });
         const numbers = {
           _id: INSTALLATION,
           installation_id: 'i',

@@ -33,7 +33,7 @@ export const thingDefinition = (name = `things_${randomUUID().slice(0, 8)}`) =>
       email: 'string',
       notes: 'json',
     },
-    clear: ['_id', 'owner', 'kind', 'size', 'open', 'at', 'email', 'notes'],
+    plaintext: ['_id', 'owner', 'kind', 'size', 'open', 'at', 'email', 'notes'],
     indexes: {
       byEmail: { fields: ['email'], unique: true },
       byOwner: { fields: ['owner'] },
@@ -43,7 +43,7 @@ export const thingDefinition = (name = `things_${randomUUID().slice(0, 8)}`) =>
       byTime: { fields: ['at'] },
       byOwnerKind: { fields: ['kind', 'owner'], unique: true },
     },
-    forged: 'refuse',
+    tampered: 'refuse',
   });
 
 /** What a client may send where a key is expected, and what engines might take for something other than text. */

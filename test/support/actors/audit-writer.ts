@@ -5,10 +5,10 @@
 import { type Config } from '../../../src/config';
 import { DomainError, newId, Readiness, SystemClock } from '../../../src/kernel';
 import { ChainedAuditSink } from '../../../src/audit';
-import { openSealedStore } from '../sealed-store';
+import { openAuthenticatedStore } from '../sealed-store';
 
 const [, , folder = '', width = '8'] = process.argv;
-const sink = new ChainedAuditSink(openSealedStore(folder).store, new SystemClock(), new Readiness(), {
+const sink = new ChainedAuditSink(openAuthenticatedStore(folder).store, new SystemClock(), new Readiness(), {
   auditReads: true,
 } as Config);
 

@@ -8,7 +8,7 @@ import { SystemClock } from '../../../src/kernel';
 import { JobRunner, LeaseLost, type RunningJob } from '../../../src/jobs';
 import { type LeaseTimings } from '../../../src/jobs/leases';
 import { stepsCollection } from '../job-steps';
-import { openSealedStore } from '../sealed-store';
+import { openAuthenticatedStore } from '../sealed-store';
 
 const [, , folder = '', leaseMs = '1000', command = '', steps = '0'] = process.argv;
 
@@ -22,7 +22,7 @@ class QuickRunner extends JobRunner {
 
 Logger.overrideLogger(false);
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
-const { store } = openSealedStore(folder);
+const { store } = openAuthenticatedStore(folder);
 const rows = store.collection(stepsCollection);
 const runner = new QuickRunner(store, new SystemClock());
 
@@ -30,7 +30,7 @@ async function run(job: RunningJob): Promise<void> {
   say(job.resumed ? 'resumed' : 'begun');
   const total = Number(job.data['steps']);
   for (let step = job.progress.done + 1; step <= total; step += 1) {
-    await job.hold();
+    await job.assertLease();
     await rows.insert({ _id: `${step}/${process.pid}`, step, pid: process.pid });
     await job.save({ progress: { total, done: step, failed: 0 } });
     say(`step ${step}`);

@@ -5,13 +5,13 @@
 import { armFailpoint, DomainError, SystemClock } from '../../../src/kernel';
 import { RecordCount } from '../../../src/sensitive-data/record-count';
 import { SensitiveDataService } from '../../../src/sensitive-data/sensitive-data.service';
-import { openKeyHouse, principal } from '../key-house';
+import { openKeyFixture, principal } from '../key-house';
 import { usageParts } from '../usage';
 
 const [, , folder = '', owner = '', count = '100', quota = '', point] = process.argv;
 
 async function main(): Promise<void> {
-  const house = await openKeyHouse(folder);
+  const house = await openKeyFixture(folder);
   const [, usage] = usageParts(house.store, { userQuota: Number(quota) });
   new RecordCount(house.store, usage).onModuleInit();
   const records = new SensitiveDataService(house.store, house.sealer, house.audit, new SystemClock(), usage);

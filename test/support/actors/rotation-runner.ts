@@ -7,7 +7,7 @@
 import { Logger } from '@nestjs/common';
 import { armFailpoint, isDomainError } from '../../../src/kernel';
 import { type Rotation } from '../../../src/keys/rotation';
-import { type KeyHouse } from '../key-house';
+import { type KeyFixture } from '../key-house';
 import { waitFor } from '../processes';
 import { isOutage, throughOutages } from '../outages';
 import { RotationTraffic } from '../rotation-traffic';
@@ -21,7 +21,7 @@ Logger.overrideLogger(false);
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /** Undefined in an outage: whatever runs the service starts it again. */
-async function open(): Promise<KeyHouse | undefined> {
+async function open(): Promise<KeyFixture | undefined> {
   try {
     return await openSite(JSON.parse(site) as Site);
   } catch (error) {
@@ -31,7 +31,7 @@ async function open(): Promise<KeyHouse | undefined> {
 }
 
 /** Where the answer got lost there is a rotation all the same. */
-async function begin({ rotations }: KeyHouse): Promise<string> {
+async function begin({ rotations }: KeyFixture): Promise<string> {
   try {
     return (await throughOutages(() => rotations.start('admin'))).id;
   } catch (error) {

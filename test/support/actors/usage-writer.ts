@@ -2,14 +2,14 @@
  * A process whose argv[5] uploads at a time count and settle contents of the owner argv[3] in the store in argv[2], argv[4] of them in
  * all. Prints `counted <how many> refused <codes of the others>` at the end.
  */
-import { UsageLedger } from '../../../src/files/usage-ledger';
+import { QuotaLedger } from '../../../src/files/usage-ledger';
 import { DomainError, newId, SystemClock } from '../../../src/kernel';
-import { openSealedStore } from '../sealed-store';
+import { openAuthenticatedStore } from '../sealed-store';
 import { usageParts } from '../usage';
 
 const [, , folder = '', owner = '', count = '100', width = '32'] = process.argv;
-const open = openSealedStore(folder);
-const ledger = new UsageLedger(open.store, new SystemClock(), ...usageParts(open.store));
+const open = openAuthenticatedStore(folder);
+const ledger = new QuotaLedger(open.store, new SystemClock(), ...usageParts(open.store));
 
 async function main(): Promise<void> {
   const refused: string[] = [];

@@ -1,7 +1,7 @@
 import { SecretBytes } from '../../../kernel';
 
 /** The copy of the master key that this process works with: zeroed when its time is over, and when a newer one takes its place. */
-export class HeldKeys {
+export class SoftwareKeys {
   #keys = new Map<number, SecretBytes>();
   #timer: NodeJS.Timeout | undefined;
 

@@ -1,8 +1,8 @@
 import { Logger } from '@nestjs/common';
 import type { MasterKeyConfig } from '../../../config';
-import { failpoint, StartRefused } from '../../../kernel';
+import { failpoint, StartupError } from '../../../kernel';
 import { checkRetirable } from '../batch';
-import { HeldMasterKey, type KeyLookup, type KeyUse } from '../held-master-key';
+import { SoftwareMasterKey, type KeyLookup, type KeyUse } from '../held-master-key';
 import type { MasterKeyState, OpenOptions } from '../master-key';
 import { asOneOperation, inAttempts } from '../operation-deadline';
 import {
@@ -15,7 +15,7 @@ import {
   VaultNoEngine,
   type VaultSession,
 } from '../vault';
-import { HeldKeys } from './held-keys';
+import { SoftwareKeys } from './held-keys';
 import {
   destroyedBefore,
   holdsDropped,
@@ -45,10 +45,10 @@ const UNREADABLE =
  * The master key as a document of Vault's KV engine, version 2: all live versions in `kv/master_key`. Unlike with Transit the key is in the
  * memory of each process, for `maxAgeMs` at most. Written by check-and-set alone.
  */
-export class KvMasterKey extends HeldMasterKey {
+export class KvMasterKey extends SoftwareMasterKey {
   readonly #logger = new Logger('KvMasterKey');
   readonly #documents: KvDocuments;
-  readonly #held: HeldKeys;
+  readonly #held: SoftwareKeys;
   #flight: Promise<MasterDocument> | undefined;
 
   constructor(
@@ -58,7 +58,7 @@ export class KvMasterKey extends HeldMasterKey {
   ) {
     super('kv');
     this.#documents = new KvDocuments(session, config.kvMount);
-    this.#held = new HeldKeys(options.maxAgeMs);
+    this.#held = new SoftwareKeys(options.maxAgeMs);
   }
 
   async open({ create = true, installationId }: OpenOptions = {}): Promise<void> {
@@ -132,17 +132,17 @@ export class KvMasterKey extends HeldMasterKey {
     const document = this.#served(data);
     const lowest = lowestVersion(document);
     if (lowest <= version)
-      throw new StartRefused(`Version ${version} is not retired: POST /keys/versions/${version}/retire first.`);
+      throw new StartupError(`Version ${version} is not retired: POST /keys/versions/${version}/retire first.`);
     if (!holdsDropped(document)) return at;
     // They lie in the same versions of the document, and the caller has counted up to `version` alone.
     if (version < lowest - 1)
-      throw new StartRefused(
+      throw new StartupError(
         `Versions up to ${lowest - 1} are retired and are destroyed together: trim ${lowest - 1}.`,
       );
     await this.#requireAllKept(document, at);
     await operator.destroyBefore(PATH, at).catch((error: unknown) => {
       if (!(error instanceof VaultForbidden)) throw error;
-      throw new StartRefused(`Vault refuses this token at ${operator.mount}/destroy/${PATH} (${error.reason}).`);
+      throw new StartupError(`Vault refuses this token at ${operator.mount}/destroy/${PATH} (${error.reason}).`);
     });
     return this.#documents.write(PATH, { ...destroyedBefore(document) }, at);
   }
@@ -152,7 +152,7 @@ export class KvMasterKey extends HeldMasterKey {
     for (let each = 1; each < at; each += 1) {
       const former = (await this.#documents.readVersion(PATH, each)) ?? {};
       if (isKeptIn(document, parseMasterDocument(former))) continue;
-      throw new StartRefused(
+      throw new StartupError(
         `Version ${each} of ${this.#place} holds a key that the current version lacks and that was not retired: nothing was destroyed.`,
       );
     }
@@ -205,8 +205,8 @@ export class KvMasterKey extends HeldMasterKey {
       this.#check(data);
       return;
     }
-    if (version > 0) throw new StartRefused(`${this.#place} in Vault was deleted: undelete it (bao kv undelete).`);
-    if (!create) throw new StartRefused(`${this.#place} in Vault is missing: restore the Vault of this installation.`);
+    if (version > 0) throw new StartupError(`${this.#place} in Vault was deleted: undelete it (bao kv undelete).`);
+    if (!create) throw new StartupError(`${this.#place} in Vault is missing: restore the Vault of this installation.`);
     const made = withNewVersion(undefined, Date.now());
     await this.#documents.write(PATH, installationId === undefined ? { ...made } : owned(made, installationId), 0);
     // Ours, or that of another process that was quicker.
@@ -224,7 +224,7 @@ export class KvMasterKey extends HeldMasterKey {
       return written === undefined ? undefined : installationId;
     });
     if (owner === installationId) return;
-    throw new StartRefused(
+    throw new StartupError(
       `${this.#place} in Vault is the master key of another installation: start with the store that goes with it, or give this ` +
         'installation a KV mount of its own (VAULT_KV_MOUNT; docs/operations.md, "Whose keys they are").',
     );
@@ -241,14 +241,14 @@ export class KvMasterKey extends HeldMasterKey {
   }
 
   #check(data: Readonly<Record<string, unknown>>): void {
-    if (parseMasterDocument(data) === undefined) throw new StartRefused(`${this.#place} in Vault ${UNREADABLE}`);
+    if (parseMasterDocument(data) === undefined) throw new StartupError(`${this.#place} in Vault ${UNREADABLE}`);
   }
 
   #startRefusal(error: unknown): unknown {
     const { mount } = this.#documents;
     if (error instanceof VaultForbidden)
-      return new StartRefused(`Vault's policy does not let Coffer read and write ${mount}/data/${PATH}.`);
-    if (error instanceof VaultNoEngine) return new StartRefused(`Vault has no KV engine of version 2 at ${mount}.`);
+      return new StartupError(`Vault's policy does not let Coffer read and write ${mount}/data/${PATH}.`);
+    if (error instanceof VaultNoEngine) return new StartupError(`Vault has no KV engine of version 2 at ${mount}.`);
     return error;
   }
 

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeWithForgetfulDisk, type ForgetfulDisk, forgetfulDisk } from '../../../../test/support/forgetful-disk';
-import { StartRefused } from '../../../kernel';
+import { StartupError } from '../../../kernel';
 import { linkRefusal } from './hard-links';
 import { LocalMasterKey } from './local-master-key';
 
@@ -26,8 +26,8 @@ describeWithForgetfulDisk('A data folder without hard links', () => {
   });
 
   const expectRefused = (refusal: unknown): void => {
-    expect(refusal).toBeInstanceOf(StartRefused);
-    const { message } = refusal as StartRefused;
+    expect(refusal).toBeInstanceOf(StartupError);
+    const { message } = refusal as StartupError;
     expect(message).toContain(`${disk.path} has no hard links (link: EPERM)`);
     expect(message).not.toContain('\n');
   };

@@ -1,7 +1,7 @@
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SecretBytes, StartRefused, type WrappedKey } from '../../../kernel';
+import { SecretBytes, StartupError, type WrappedKey } from '../../../kernel';
 import { wrapContext } from '../wrap-context';
 import { LocalMasterKey } from './local-master-key';
 
@@ -39,9 +39,9 @@ const opens = async (home: LocalMasterKey, wrap: WrappedKey): Promise<boolean> =
 async function refusal(home: LocalMasterKey): Promise<string> {
   const before = await readFile(path);
   const error: unknown = await home.open().catch((fault: unknown) => fault);
-  expect(error).toBeInstanceOf(StartRefused);
+  expect(error).toBeInstanceOf(StartupError);
   expect(await readFile(path)).toEqual(before);
-  return (error as StartRefused).message;
+  return (error as StartupError).message;
 }
 
 describe('The keyring file', () => {
@@ -117,7 +117,7 @@ describe('A start with a keyring that does not open', () => {
   });
 
   it('is refused where the file is missing although an installation exists, and none is made', async () => {
-    await expect(new LocalMasterKey(folder, ROOT_KEY).open({ create: false })).rejects.toThrow(StartRefused);
+    await expect(new LocalMasterKey(folder, ROOT_KEY).open({ create: false })).rejects.toThrow(StartupError);
     expect(await readdir(folder)).toEqual([]);
   });
 

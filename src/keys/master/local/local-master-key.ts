@@ -1,9 +1,9 @@
 import { Logger } from '@nestjs/common';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DomainError, isDomainError, SECOND, SecretBytes, StartRefused, stretched } from '../../../kernel';
+import { DomainError, isDomainError, SECOND, SecretBytes, StartupError, stretched } from '../../../kernel';
 import { checkRetirable } from '../batch';
-import { HeldMasterKey, type KeyLookup } from '../held-master-key';
+import { SoftwareMasterKey, type KeyLookup } from '../held-master-key';
 import { nextMasterVersion } from '../key-wrap';
 import type { MasterKeyState } from '../master-key';
 import { type Keyring, newKeyring, withNewVersion, withoutVersions } from './keyring';
@@ -20,7 +20,7 @@ const RETRY_MS = 5;
  * The master key in a file of DATA_DIR, sealed with COFFER_ROOT_KEY: for one host, where there is no Vault. The processes of the host
  * share the file; each reads it again where another one has written it, so that a retired version opens and wraps nothing anywhere.
  */
-export class LocalMasterKey extends HeldMasterKey {
+export class LocalMasterKey extends SoftwareMasterKey {
   readonly #logger = new Logger('LocalMasterKey');
   readonly #keyrings: KeyringStore;
   #flight: Promise<Keyring> | undefined;
@@ -37,7 +37,7 @@ export class LocalMasterKey extends HeldMasterKey {
     try {
       const found = await this.#keyrings.reload();
       if (found === undefined && !create)
-        throw new StartRefused(`${this.#keyrings.path} is missing: put the keyring of this installation back.`);
+        throw new StartupError(`${this.#keyrings.path} is missing: put the keyring of this installation back.`);
       await this.#requireLinks();
       if (found === undefined) await this.#first();
     } catch (error) {
@@ -49,7 +49,7 @@ export class LocalMasterKey extends HeldMasterKey {
   async #requireLinks(): Promise<void> {
     const code = await linkRefusal(this.dataDir);
     if (code === undefined) return;
-    throw new StartRefused(
+    throw new StartupError(
       `${this.dataDir} has no hard links (link: ${code}), which the local keyring is written with: put DATA_DIR on a file system ` +
         'that has them (docs/operations.md, "Backends of the master key").',
     );
@@ -155,9 +155,9 @@ export class LocalMasterKey extends HeldMasterKey {
 
   #startRefusal(error: unknown): unknown {
     const path = this.#keyrings.path;
-    if (error instanceof KeyringFault) return new StartRefused(faultLine(error, join(dirname(path), error.file)));
+    if (error instanceof KeyringFault) return new StartupError(faultLine(error, join(dirname(path), error.file)));
     const code = errnoOf(error);
-    return code === 'unknown' ? error : new StartRefused(`${path} cannot be written (${code}).`);
+    return code === 'unknown' ? error : new StartupError(`${path} cannot be written (${code}).`);
   }
 }
 

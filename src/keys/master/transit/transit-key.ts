@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { StartRefused } from '../../../kernel';
+import { StartupError } from '../../../kernel';
 import type { MasterKeyState } from '../master-key';
 import { unavailable, type VaultReply, type VaultSession } from '../vault';
 import type { TransitConfig } from './transit-config';
@@ -23,11 +23,11 @@ export class TransitKey {
   /** @throws StartRefused */
   async ensure(create: boolean): Promise<void> {
     const found = await this.#read();
-    if (found.status === 403) throw new StartRefused(`Vault's policy does not let Coffer read ${this.path}.`);
+    if (found.status === 403) throw new StartupError(`Vault's policy does not let Coffer read ${this.path}.`);
     const key = found.status === 404 ? await this.#make(create) : found;
     const { type, derived } = keyData(key);
     if (type !== TYPE || derived !== true) {
-      throw new StartRefused(`The Vault key ${this.path} must be of type ${TYPE} with derived=true.`);
+      throw new StartupError(`The Vault key ${this.path} must be of type ${TYPE} with derived=true.`);
     }
     this.#tell(keyData(key));
   }
@@ -104,7 +104,7 @@ export class TransitKey {
   async trimBelow(version: number): Promise<void> {
     const { min_decryption_version: minimum, min_encryption_version: least } = keyData(await this.#permitted('GET'));
     if (typeof minimum !== 'number' || minimum < version) {
-      throw new StartRefused(`Version ${version - 1} is not retired: POST /keys/versions/${version - 1}/retire first.`);
+      throw new StartupError(`Version ${version - 1} is not retired: POST /keys/versions/${version - 1}/retire first.`);
     }
     const isPinned = typeof least === 'number' && least >= minimum;
     if (!isPinned) await this.#permitted('POST', '/config', { min_encryption_version: minimum });
@@ -116,7 +116,7 @@ export class TransitKey {
     const path = `${this.path}${below}`;
     const reply = await this.session.request(body === undefined ? { method, path } : { method, path, body });
     if (reply.status === 200 || reply.status === 204) return reply;
-    throw new StartRefused(`Vault refuses this token at ${path} (status ${reply.status}).`);
+    throw new StartupError(`Vault refuses this token at ${path} (status ${reply.status}).`);
   }
 
   #read(): Promise<VaultReply> {
@@ -125,10 +125,10 @@ export class TransitKey {
 
   async #make(create: boolean): Promise<VaultReply> {
     if (!create)
-      throw new StartRefused(`The Vault key ${this.path} is missing: restore the Vault of this installation.`);
+      throw new StartupError(`The Vault key ${this.path} is missing: restore the Vault of this installation.`);
     const made = await this.session.request({ method: 'POST', path: this.path, body: { type: TYPE, derived: true } });
     if (made.status !== 200) {
-      throw new StartRefused(
+      throw new StartupError(
         made.status === 404
           ? `Vault has no Transit engine at ${this.config.transitMount}.`
           : `The Vault key ${this.path} is absent and the policy does not let Coffer make it (type ${TYPE}, derived=true).`,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { VaultConfig } from '../../../config';
-import { StartRefused } from '../../../kernel';
+import { StartupError } from '../../../kernel';
 import type { VaultFigures } from '../../../observability';
 import { VaultApi } from './vault-api';
 import { VaultSession } from './vault-session';
@@ -20,6 +20,6 @@ function authorities(path: string | undefined): Buffer | undefined {
   try {
     return readFileSync(path);
   } catch {
-    throw new StartRefused(`VAULT_CACERT: ${path} cannot be read.`);
+    throw new StartupError(`VAULT_CACERT: ${path} cannot be read.`);
   }
 }

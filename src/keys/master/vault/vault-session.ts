@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import type { VaultConfig } from '../../../config';
-import { SECOND, StartRefused, stretched } from '../../../kernel';
+import { SECOND, StartupError, stretched } from '../../../kernel';
 import type { VaultFigures } from '../../../observability';
 import { newDeadline, operationDeadline } from '../operation-deadline';
 import { CircuitBreaker } from './circuit-breaker';
@@ -51,7 +51,7 @@ export class VaultSession {
     } catch (error) {
       if (!(error instanceof LoginRefused)) throw error;
       const names = 'token' in this.credentials ? 'VAULT_TOKEN' : 'VAULT_ROLE_ID and VAULT_SECRET_ID';
-      throw new StartRefused(`Vault does not accept ${names}.`);
+      throw new StartupError(`Vault does not accept ${names}.`);
     }
   }
 

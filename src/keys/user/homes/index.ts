@@ -1,3 +1,3 @@
 export { OwnerNames } from './owner-names';
 export { Immovable } from './user-key-mover';
-export { UserKeyHomes } from './user-key-homes';
+export { RoutedWrapStore } from './user-key-homes';

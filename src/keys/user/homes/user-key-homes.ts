@@ -1,17 +1,17 @@
 import { Logger } from '@nestjs/common';
-import { DomainError, StartRefused } from '../../../kernel';
+import { DomainError, StartupError } from '../../../kernel';
 import {
   type Collection,
   type Draft,
-  newestPlace,
-  readUserKeyPins,
+  newestLocation,
+  readWrapPlacement,
   type Store,
-  type UserKeyPins,
-  type UserKeyPlace,
+  type WrapPlacement,
+  type WrapLocation,
 } from '../../../store';
 import { accepted, type ItemResult, type MasterKey } from '../../master';
 import { isInVault } from '../user-key-form';
-import { UserKeyHome, type VaultPlace } from '../user-key-home';
+import { WrapStore, type MovableWrapStore } from '../user-key-home';
 import { type UserKeyDoc, userKeysCollection } from '../user-keys.collection';
 import type { OwnerNames } from './owner-names';
 import { UserKeyMover } from './user-key-mover';
@@ -23,25 +23,25 @@ const NEEDS = 'set VAULT_ADDR and VAULT_ROLE_ID with VAULT_SECRET_ID (or VAULT_T
  * where the installation document says. So a move changes nothing for a process that can reach Vault, and one that cannot refuses with
  * `kms_unavailable` what lies there: it never takes a key for missing.
  */
-export class UserKeyHomes extends UserKeyHome {
+export class RoutedWrapStore extends WrapStore {
   readonly #logger = new Logger('UserKeys');
   readonly #rows: Collection<UserKeyDoc>;
   readonly #mover: UserKeyMover | undefined;
   #installationId: string | undefined;
-  #opening: Promise<VaultPlace> | undefined;
-  #known: UserKeyPins | undefined;
+  #opening: Promise<MovableWrapStore> | undefined;
+  #known: WrapPlacement | undefined;
   #told = '';
 
   /** `vault`: undefined where this process is not set up for it. */
   constructor(
     private readonly store: Store,
-    private readonly vault: VaultPlace | undefined,
+    private readonly vault: MovableWrapStore | undefined,
     names: OwnerNames,
     masterKey: MasterKey,
   ) {
     super();
     this.#rows = store.collection(userKeysCollection);
-    this.#mover = vault && new UserKeyMover(this.#rows, vault, names, masterKey, () => this.place());
+    this.#mover = vault && new UserKeyMover(this.#rows, vault, names, masterKey, () => this.location());
   }
 
   get reachesVault(): boolean {
@@ -59,12 +59,12 @@ export class UserKeyHomes extends UserKeyHome {
   }
 
   /** One row, as `UserKeyMover.move` does it. */
-  async move(row: UserKeyDoc, to: UserKeyPlace): Promise<boolean> {
+  async move(row: UserKeyDoc, to: WrapLocation): Promise<boolean> {
     await this.#serving();
     return this.#moving().move(row, to);
   }
 
-  due(to: UserKeyPlace, onForged: (id: string) => void): AsyncGenerator<UserKeyDoc> {
+  due(to: WrapLocation, onForged: (id: string) => void): AsyncGenerator<UserKeyDoc> {
     return this.#moving().due(to, onForged);
   }
 
@@ -73,42 +73,42 @@ export class UserKeyHomes extends UserKeyHome {
     if (usesVault(this.#known)) await (await this.#serving()).ping();
   }
 
-  async place(): Promise<UserKeyPlace> {
-    return newestPlace(await this.#pins());
+  async location(): Promise<WrapLocation> {
+    return newestLocation(await this.#pins());
   }
 
-  async settled(row: UserKeyDoc): Promise<boolean> {
-    const place = await this.place();
+  async isSettled(row: UserKeyDoc): Promise<boolean> {
+    const place = await this.location();
     if (row.moving === undefined && isInVault(row) === (place === 'vault')) return true;
     await this.move(row, place);
     return false;
   }
 
-  async load(rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]> {
+  async get(rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]> {
     const elsewhere = rows.filter(isInVault);
     if (elsewhere.length === 0) return rows.map(accepted);
-    const loaded = (await (await this.#serving()).load(elsewhere)).values();
+    const loaded = (await (await this.#serving()).get(elsewhere)).values();
     return rows.map((row) => (isInVault(row) ? required(loaded.next().value) : accepted(row)));
   }
 
-  async keep(row: Draft<UserKeyDoc>, isNew = false): Promise<void> {
-    if (isInVault(row)) await (await this.#serving()).keep(row, isNew);
+  async put(row: Draft<UserKeyDoc>, isNew = false): Promise<void> {
+    if (isInVault(row)) await (await this.#serving()).put(row, isNew);
   }
 
-  async strays(row: UserKeyDoc): Promise<readonly string[]> {
-    return row.name === undefined ? [] : (await this.#serving()).strays(row);
+  async orphans(row: UserKeyDoc): Promise<readonly string[]> {
+    return row.name === undefined ? [] : (await this.#serving()).orphans(row);
   }
 
-  async forget(row: Draft<UserKeyDoc>, keyIds: readonly string[]): Promise<void> {
-    if (row.name !== undefined) await (await this.#serving()).forget(row, keyIds);
+  async delete(row: Draft<UserKeyDoc>, keyIds: readonly string[]): Promise<void> {
+    if (row.name !== undefined) await (await this.#serving()).delete(row, keyIds);
   }
 
   async erase(name: string, ownerId: string, isMeant?: () => Promise<boolean>): Promise<void> {
     await (await this.#serving()).erase(name, ownerId, isMeant);
   }
 
-  async #pins(): Promise<UserKeyPins> {
-    this.#known = await readUserKeyPins(this.store);
+  async #pins(): Promise<WrapPlacement> {
+    this.#known = await readWrapPlacement(this.store);
     return this.#known;
   }
 
@@ -118,7 +118,7 @@ export class UserKeyHomes extends UserKeyHome {
   }
 
   /** Opened when it is first needed, and bound to the installation: a move may begin long after the start. Tried anew after a failure. */
-  #opened(): Promise<VaultPlace> {
+  #opened(): Promise<MovableWrapStore> {
     let opening = this.#opening;
     if (opening === undefined) {
       opening = this.#opening = this.#open();
@@ -127,8 +127,8 @@ export class UserKeyHomes extends UserKeyHome {
     return opening;
   }
 
-  async #open(): Promise<VaultPlace> {
-    if (this.vault === undefined) throw new StartRefused(`User keys of this installation lie in Vault: ${NEEDS}.`);
+  async #open(): Promise<MovableWrapStore> {
+    if (this.vault === undefined) throw new StartupError(`User keys of this installation lie in Vault: ${NEEDS}.`);
     if (this.#installationId === undefined)
       throw new DomainError('kms_unavailable', { detail: 'The service is starting.' });
     await this.vault.open(this.#installationId);
@@ -136,11 +136,11 @@ export class UserKeyHomes extends UserKeyHome {
   }
 
   /** As `#opened`, for a process that serves already: what the operator has to mend is an outage. */
-  async #serving(): Promise<VaultPlace> {
+  async #serving(): Promise<MovableWrapStore> {
     try {
       return await this.#opened();
     } catch (error) {
-      if (!(error instanceof StartRefused)) throw error;
+      if (!(error instanceof StartupError)) throw error;
       if (this.#told !== error.message) this.#logger.error(error.message);
       this.#told = error.message;
       throw unreachable();
@@ -148,7 +148,7 @@ export class UserKeyHomes extends UserKeyHome {
   }
 }
 
-const usesVault = (pins: UserKeyPins | undefined): boolean => pins?.home === 'vault' || pins?.to === 'vault';
+const usesVault = (pins: WrapPlacement | undefined): boolean => pins?.home === 'vault' || pins?.to === 'vault';
 
 const unreachable = (): DomainError =>
   new DomainError('kms_unavailable', { detail: 'Vault, where user keys lie, cannot be opened.' });

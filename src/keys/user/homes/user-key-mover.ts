@@ -1,10 +1,16 @@
 import { Logger } from '@nestjs/common';
 import { DomainError, failpoint, newId } from '../../../kernel';
-import { type Collection, everyScanned, type UserKeyPlace } from '../../../store';
+import { type Collection, scanPages, type WrapLocation } from '../../../store';
 import type { MasterKey } from '../../master';
-import { makeRoom } from '../name-room';
+import { releaseStalePath } from '../name-room';
 import { isInVault, storedRow } from '../user-key-form';
-import { ForeignWraps, type KeptWrap, NameHeld, UnreadableDocument, type VaultPlace } from '../user-key-home';
+import {
+  ForeignWraps,
+  type StoredWrap,
+  WrapPathConflict,
+  UnreadableWrapDocument,
+  type MovableWrapStore,
+} from '../user-key-home';
 import { holdSameKey, lowestMasterVersion } from '../user-key-wraps';
 import type { UserKeyDoc, UserKeyVersion } from '../user-keys.collection';
 import type { OwnerNames } from './owner-names';
@@ -26,27 +32,27 @@ export class UserKeyMover {
 
   constructor(
     private readonly rows: Collection<UserKeyDoc>,
-    private readonly vault: VaultPlace,
+    private readonly vault: MovableWrapStore,
     private readonly names: OwnerNames,
     private readonly masterKey: MasterKey,
-    private readonly newest: () => Promise<UserKeyPlace>,
+    private readonly newest: () => Promise<WrapLocation>,
   ) {}
 
   /** All rows that are not in their form there yet, pending ones included; towards the store those of erases that have not ended too. */
-  async *due(to: UserKeyPlace, onForged: (id: string) => void): AsyncGenerator<UserKeyDoc> {
-    for await (const row of everyScanned(this.rows, '_id', [], onForged)) if (isDue(row, to)) yield row;
+  async *due(to: WrapLocation, onForged: (id: string) => void): AsyncGenerator<UserKeyDoc> {
+    for await (const row of scanPages(this.rows, '_id', [], onForged)) if (isDue(row, to)) yield row;
   }
 
   /**
    * False where the row changed meanwhile: it is to be read again. @throws Immovable; DomainError `kms_unavailable`, `store_unavailable`.
    */
-  async move(row: UserKeyDoc, to: UserKeyPlace): Promise<boolean> {
+  async move(row: UserKeyDoc, to: WrapLocation): Promise<boolean> {
     if (!isDue(row, to)) return true;
     try {
       if (row.state === 'erased') return await this.#endErase(row);
       return to === 'vault' ? await this.#toVault(row) : await this.#toStore(row);
     } catch (error) {
-      if (error instanceof UnreadableDocument) throw new Immovable('the document in Vault cannot be read');
+      if (error instanceof UnreadableWrapDocument) throw new Immovable('the document in Vault cannot be read');
       throw error;
     }
   }
@@ -68,8 +74,8 @@ export class UserKeyMover {
       return await this.vault.fill(moving, () => this.#isStill(moving));
     } catch (error) {
       if (error instanceof ForeignWraps) return this.#adopt(moving, error.entries);
-      if (!(error instanceof NameHeld)) throw error;
-      await makeRoom(this.rows, this.vault, error).catch((held: unknown) => {
+      if (!(error instanceof WrapPathConflict)) throw error;
+      await releaseStalePath(this.rows, this.vault, error).catch((held: unknown) => {
         throw held instanceof DomainError && held.code === 'conflict' ? new Immovable('the name is taken') : held;
       });
       return false;
@@ -81,7 +87,7 @@ export class UserKeyMover {
    * that a later backup of the store still opens with it. Nothing is written over a key that is another one: which of them is needed only an
    * operator can say. False: the row is to be read again.
    */
-  async #adopt(moving: UserKeyDoc, entries: readonly KeptWrap[]): Promise<false> {
+  async #adopt(moving: UserKeyDoc, entries: readonly StoredWrap[]): Promise<false> {
     const versions: UserKeyVersion[] = [];
     for (const own of moving.versions) {
       const rivals = entries.filter(({ version }) => version === own.version);
@@ -97,14 +103,14 @@ export class UserKeyMover {
     return false;
   }
 
-  async #sameAs(ownerId: string, own: UserKeyVersion, rivals: readonly KeptWrap[]): Promise<KeptWrap | undefined> {
+  async #sameAs(ownerId: string, own: UserKeyVersion, rivals: readonly StoredWrap[]): Promise<StoredWrap | undefined> {
     for (const rival of rivals) if (await holdSameKey(this.masterKey, ownerId, [own, rival])) return rival;
     return undefined;
   }
 
   /** Read back, before the row gives its own wraps up. A wrap under a newer master version may have come from a rotation. */
   async #isThere(row: UserKeyDoc): Promise<boolean> {
-    const [kept] = await this.vault.load([row]);
+    const [kept] = await this.vault.get([row]);
     if (kept?.ok !== true) return false;
     return row.versions.every(({ key_id, wrapped, master_version }) =>
       kept.value.versions.some(
@@ -132,7 +138,7 @@ export class UserKeyMover {
    * was turned round meanwhile is not gone on with: the one that came after it may have passed this row by. Either that one sees the row
    * announced, or the look behind it sees that one.
    */
-  async #announce(row: UserKeyDoc, changed: UserKeyDoc, to: UserKeyPlace): Promise<UserKeyDoc | undefined> {
+  async #announce(row: UserKeyDoc, changed: UserKeyDoc, to: WrapLocation): Promise<UserKeyDoc | undefined> {
     const announced = await this.rows.replace({ ...changed, moving: to, kept_in: 'both' });
     failpoint('user-key-move.announced');
     if (announced === undefined || (await this.newest()) === to) return announced;
@@ -150,7 +156,7 @@ export class UserKeyMover {
   /** Undefined where the row changed meanwhile. */
   async #complete(row: UserKeyDoc): Promise<UserKeyDoc | undefined> {
     if (!isInVault(row)) return row;
-    const [found] = await this.vault.load([row]);
+    const [found] = await this.vault.get([row]);
     if (found?.ok === true) return { ...found.value, master_version: lowestMasterVersion(found.value.versions) };
     if (await this.#isStill(row)) throw new Immovable('the wraps are not in Vault');
     return undefined;
@@ -169,7 +175,7 @@ export class UserKeyMover {
   }
 }
 
-function isDue(row: UserKeyDoc, to: UserKeyPlace): boolean {
+function isDue(row: UserKeyDoc, to: WrapLocation): boolean {
   if (to === 'store') return row.name !== undefined;
   return row.state !== 'erased' && !isInVault(row);
 }

@@ -1,1 +1,1 @@
-export { VaultUserKeyHome } from './vault-user-key-home';
+export { VaultWrapStore } from './vault-user-key-home';

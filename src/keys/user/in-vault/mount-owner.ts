@@ -1,4 +1,4 @@
-import { StartRefused } from '../../../kernel';
+import { StartupError } from '../../../kernel';
 import { type KvDocuments, unavailable } from '../../master/vault';
 
 /** No user name, which begins with a letter or a digit; under the path that the service's policy has for user keys anyway. */
@@ -16,7 +16,7 @@ export async function bindMount(documents: KvDocuments, installationId: string):
   const owner = data?.['installation_id'];
   if (owner === undefined) throw unavailable('no mark of the mount');
   if (owner === installationId) return;
-  throw new StartRefused(
+  throw new StartupError(
     `${documents.mount}/user_keys in Vault holds user keys of another installation: start with the store that goes with them, or give ` +
       'this installation a KV mount of its own (VAULT_KV_MOUNT; docs/operations.md, "Whose keys they are").',
   );

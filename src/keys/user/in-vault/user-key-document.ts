@@ -1,11 +1,11 @@
 import { isoTime } from '../../../kernel';
-import type { KeptWrap } from '../user-key-home';
+import type { StoredWrap } from '../user-key-home';
 
 /** `kv/user_keys/<username>` as the program sees it. */
 export type UserKeyDocument =
   | { readonly state: 'free' }
   | { readonly state: 'erasing'; readonly userId: string }
-  | { readonly state: 'active'; readonly userId: string; readonly entries: readonly KeptWrap[] };
+  | { readonly state: 'active'; readonly userId: string; readonly entries: readonly StoredWrap[] };
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -18,7 +18,7 @@ export const tombstone = (userId: string): Json => ({ user_id: userId, state: 'e
 export const claim = (userId: string): Json => ({ user_id: userId, state: 'claimed' });
 
 /** The newest version at the top, where a person looks; former ones below it. */
-export function documentOf(userId: string, entries: readonly KeptWrap[]): Json {
+export function documentOf(userId: string, entries: readonly StoredWrap[]): Json {
   const [newest, ...others] = entries.toSorted((a, b) => b.version - a.version || a.created_at - b.created_at);
   const shown = newest === undefined ? {} : entryJson(newest);
   return { user_id: userId, ...shown, ...(others.length === 0 ? {} : { others: others.map(entryJson) }) };
@@ -37,7 +37,7 @@ export function parseDocument(data: Json | undefined): UserKeyDocument | undefin
   return sound.length === entries.length ? { state: 'active', userId, entries: sound } : undefined;
 }
 
-function entryJson(entry: KeptWrap): Json {
+function entryJson(entry: StoredWrap): Json {
   const { version, key_id, master_version, created_at, wrapped } = entry;
   return { version, key_id, master_version, created_at: isoTime(created_at), ...wrapJson(wrapped) };
 }
@@ -51,7 +51,7 @@ function wrapJson(wrapped: string): Json {
   return { wrapped_by: home, key: bytes.subarray(NONCE_BYTES).toString('hex'), nonce };
 }
 
-function parseEntry(value: unknown): KeptWrap | undefined {
+function parseEntry(value: unknown): StoredWrap | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const entry = value as Json;
   const { version, key_id, master_version, created_at } = entry;

@@ -1,9 +1,15 @@
 import { Logger } from '@nestjs/common';
-import { failpoint, StartRefused } from '../../../kernel';
-import { type Draft, untilHeld, type UserKeyPlace } from '../../../store';
+import { failpoint, StartupError } from '../../../kernel';
+import { type Draft, retryOnConflict, type WrapLocation } from '../../../store';
 import { accepted, asOneOperation, inAttempts, type ItemResult, PartSize, refusedItem } from '../../master';
 import { KvDocuments, tellKvSettings, VaultForbidden, VaultNoEngine, type VaultSession } from '../../master/vault';
-import { ForeignWraps, type KeptWrap, NameHeld, UnreadableDocument, VaultPlace } from '../user-key-home';
+import {
+  ForeignWraps,
+  type StoredWrap,
+  WrapPathConflict,
+  UnreadableWrapDocument,
+  MovableWrapStore,
+} from '../user-key-home';
 import type { UserKeyDoc } from '../user-keys.collection';
 import { bindMount, MOUNT_MARK } from './mount-owner';
 import { claim, documentOf, FREE, parseDocument, tombstone, type UserKeyDocument } from './user-key-document';
@@ -25,7 +31,7 @@ interface Found {
  * owner, versions, epoch and state. A document is never deleted, since a late deletion would hit whoever has the name by then: it is
  * overwritten by check-and-set and its former versions are destroyed by their numbers.
  */
-export class VaultUserKeyHome extends VaultPlace {
+export class VaultWrapStore extends MovableWrapStore {
   readonly #logger = new Logger('VaultUserKeyHome');
   readonly #documents: KvDocuments;
   readonly #atOnce = new PartSize(AT_ONCE);
@@ -44,9 +50,9 @@ export class VaultUserKeyHome extends VaultPlace {
     await this.session.open();
     await bindMount(this.#documents, installationId).catch((error: unknown) => {
       if (error instanceof VaultForbidden)
-        throw new StartRefused(`Vault's policy does not let Coffer read and write ${mount}/data/user_keys/.`);
+        throw new StartupError(`Vault's policy does not let Coffer read and write ${mount}/data/user_keys/.`);
       throw error instanceof VaultNoEngine
-        ? new StartRefused(`Vault has no KV engine of version 2 at ${mount}.`)
+        ? new StartupError(`Vault has no KV engine of version 2 at ${mount}.`)
         : error;
     });
     await tellKvSettings(this.session, mount, MOUNT_MARK);
@@ -56,28 +62,29 @@ export class VaultUserKeyHome extends VaultPlace {
     await this.#documents.read(pathOf(NOBODY));
   }
 
-  place(): Promise<UserKeyPlace> {
+  location(): Promise<WrapLocation> {
     return Promise.resolve('vault');
   }
 
-  settled(): Promise<boolean> {
+  isSettled(): Promise<boolean> {
     return Promise.resolve(true);
   }
 
-  async load(rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]> {
+  async get(rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]> {
     return this.#atOnce.inParts(rows, (together) =>
       asOneOperation(() => Promise.all(together.map((row) => this.#complete(row)))),
     );
   }
 
-  async keep(row: Draft<UserKeyDoc>, isNew = false): Promise<void> {
+  async put(row: Draft<UserKeyDoc>, isNew = false): Promise<void> {
     const name = nameOf(row);
-    await inAttempts(untilHeld, async () => {
+    await inAttempts(retryOnConflict, async () => {
       const { document, version } = await this.#read(name);
-      if (document.state === 'erasing') throw new NameHeld(name, document.userId, true);
-      if (document.state === 'active' && document.userId !== row._id) throw new NameHeld(name, document.userId, false);
+      if (document.state === 'erasing') throw new WrapPathConflict(name, document.userId, true);
+      if (document.state === 'active' && document.userId !== row._id)
+        throw new WrapPathConflict(name, document.userId, false);
       // Whoever read the row before an erase comes too late: that owner's wraps must not come back.
-      if (document.state === 'free' && !isNew) throw new NameHeld(name, row._id, false);
+      if (document.state === 'free' && !isNew) throw new WrapPathConflict(name, row._id, false);
       const former = document.state === 'active' ? document.entries : [];
       return this.#write(name, documentOf(row._id, merged(former, keptWraps(row))), version);
     });
@@ -86,10 +93,11 @@ export class VaultUserKeyHome extends VaultPlace {
 
   async fill(row: UserKeyDoc, isMeant: () => Promise<boolean>): Promise<boolean> {
     const name = nameOf(row);
-    const { at } = await inAttempts<{ readonly at: number | undefined }>(untilHeld, async () => {
+    const { at } = await inAttempts<{ readonly at: number | undefined }>(retryOnConflict, async () => {
       const { document, version } = await this.#read(name);
-      if (document.state === 'erasing') throw new NameHeld(name, document.userId, true);
-      if (document.state === 'active' && document.userId !== row._id) throw new NameHeld(name, document.userId, false);
+      if (document.state === 'erasing') throw new WrapPathConflict(name, document.userId, true);
+      if (document.state === 'active' && document.userId !== row._id)
+        throw new WrapPathConflict(name, document.userId, false);
       const filled = this.#filled(document.state === 'active' ? document.entries : [], row);
       const ours = document.state === 'free' ? await this.#write(name, claim(row._id), version) : version;
       if (ours === undefined) return undefined;
@@ -113,7 +121,7 @@ export class VaultUserKeyHome extends VaultPlace {
   }
 
   /** What a fill leaves in the document. @throws ForeignWraps where nobody can say yet which of two keys of one version is the owner's. */
-  #filled(there: readonly KeptWrap[], row: UserKeyDoc): readonly KeptWrap[] {
+  #filled(there: readonly StoredWrap[], row: UserKeyDoc): readonly StoredWrap[] {
     const wraps = keptWraps(row);
     const foreign = there.filter((entry) => isForeign(entry, there, wraps));
     if (foreign.length > 0) throw new ForeignWraps(foreign);
@@ -127,7 +135,7 @@ export class VaultUserKeyHome extends VaultPlace {
     return [...newer, ...newest(former, wraps)];
   }
 
-  strays(row: UserKeyDoc): Promise<readonly string[]> {
+  orphans(row: UserKeyDoc): Promise<readonly string[]> {
     return asOneOperation(async () => {
       const { document } = await this.#read(nameOf(row));
       if (document.state !== 'active' || document.userId !== row._id) return [];
@@ -137,9 +145,9 @@ export class VaultUserKeyHome extends VaultPlace {
     });
   }
 
-  async forget(row: Draft<UserKeyDoc>, keyIds: readonly string[]): Promise<void> {
+  async delete(row: Draft<UserKeyDoc>, keyIds: readonly string[]): Promise<void> {
     const name = nameOf(row);
-    const written = await inAttempts(untilHeld, async () => {
+    const written = await inAttempts(retryOnConflict, async () => {
       const { document, version } = await this.#read(name);
       if (document.state !== 'active' || document.userId !== row._id) return 0;
       const left = document.entries.filter(({ key_id }) => !keyIds.includes(key_id));
@@ -165,7 +173,7 @@ export class VaultUserKeyHome extends VaultPlace {
 
   /** The number of the tombstone that stands there now; undefined where nothing of this owner is there, or where it is to stay. */
   async #takeBack(name: string, ownerId: string, isMeant: () => Promise<boolean>): Promise<number | undefined> {
-    const { at } = await inAttempts<{ readonly at: number | undefined }>(untilHeld, async () => {
+    const { at } = await inAttempts<{ readonly at: number | undefined }>(retryOnConflict, async () => {
       const { document, version } = await this.#read(name);
       if (document.state === 'free' || document.userId !== ownerId) return { at: undefined };
       if (document.state === 'erasing') return { at: version };
@@ -191,7 +199,7 @@ export class VaultUserKeyHome extends VaultPlace {
   async #read(name: string): Promise<Found> {
     const { document, version } = await this.#look(name);
     if (document !== undefined) return { document, version };
-    throw new UnreadableDocument();
+    throw new UnreadableWrapDocument();
   }
 
   /** Without a document where somebody deleted it by hand, or wrote something else there. */
@@ -216,7 +224,7 @@ function nameOf({ name }: Draft<UserKeyDoc>): string {
   return name;
 }
 
-const keptWraps = (row: Draft<UserKeyDoc>): readonly KeptWrap[] =>
+const keptWraps = (row: Draft<UserKeyDoc>): readonly StoredWrap[] =>
   row.versions.map((entry) => {
     if (entry.key_id === undefined || entry.wrapped === '') throw new TypeError('an incomplete row');
     return { ...entry, key_id: entry.key_id };
@@ -226,20 +234,20 @@ const keptWraps = (row: Draft<UserKeyDoc>): readonly KeptWrap[] =>
  * A wrap of a version that the row has, by another id. Where the row's own id is there as well it is of a writer that came too late, since a
  * fill puts nothing beside what is foreign to it.
  */
-const isForeign = (entry: KeptWrap, there: readonly KeptWrap[], wraps: readonly KeptWrap[]): boolean => {
+const isForeign = (entry: StoredWrap, there: readonly StoredWrap[], wraps: readonly StoredWrap[]): boolean => {
   const own = wraps.find(({ version }) => version === entry.version);
   return own !== undefined && !there.some(({ key_id }) => key_id === own.key_id);
 };
 
 /** What comes, with the wrap that is there where that is under a newer master version. */
-const newest = (former: readonly KeptWrap[], fresh: readonly KeptWrap[]): readonly KeptWrap[] =>
+const newest = (former: readonly StoredWrap[], fresh: readonly StoredWrap[]): readonly StoredWrap[] =>
   fresh.map((entry) => {
     const there = former.find(({ key_id }) => key_id === entry.key_id);
     return there !== undefined && there.master_version > entry.master_version ? there : entry;
   });
 
 /** All that is there and all that comes; of one key the wrap under the newer master version, whoever writes last. */
-function merged(former: readonly KeptWrap[], fresh: readonly KeptWrap[]): readonly KeptWrap[] {
+function merged(former: readonly StoredWrap[], fresh: readonly StoredWrap[]): readonly StoredWrap[] {
   const byKey = new Map(former.map((entry) => [entry.key_id, entry]));
   for (const entry of fresh) {
     const there = byKey.get(entry.key_id);
