@@ -3,11 +3,11 @@ import { Body, Controller, Post } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { IsInt } from 'class-validator';
 import { Policy } from '../src/http';
-import { MasterKey, MasterKeyRow, MAX_BATCH } from '../src/keys/master';
+import { MasterKey, MasterKeyRow, MAX_BATCH } from '../src/keys/master-key/index';
 import { Rotations } from '../src/keys/rotation';
-import { WrapStore, userKeysCollection } from '../src/keys/user';
-import { userKeyContext } from '../src/keys/user/user-key-wraps';
-import type { UserKeyDoc } from '../src/keys/user/user-keys.collection';
+import { WrapStore, userKeysCollection } from '../src/keys/user-keys/index';
+import { userKeyContext } from '../src/keys/user-keys/user-key-wraps';
+import type { UserKeyDoc } from '../src/keys/user-keys/user-keys.collection';
 import { Collection, Store } from '../src/store';
 import { seedOwners } from '../test/support/seed-owners';
 

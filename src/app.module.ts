@@ -6,7 +6,7 @@ import { AuthModule, FactorsUserData, SessionsUserData } from './auth';
 import { BlobStore } from './blobs';
 import { FilesystemBlobStore } from './blobs/filesystem';
 import { GridFsBlobStore } from './blobs/gridfs';
-import { BlobRelocations, RelocatableBlobStore } from './blobs/homes';
+import { BlobRelocations, RelocatableBlobStore } from './blobs/relocation/index';
 import { S3BlobStore } from './blobs/s3';
 import { BlobStoreName, CONFIG, Config, MasterKeyConfig } from './config';
 import { sha256Stream } from './crypto';
@@ -16,17 +16,17 @@ import { HealthModule } from './health';
 import { ResponseSealer, HttpModule, ResponsesUserData } from './http';
 import { JobsModule, Scheduler } from './jobs';
 import { AuditSink, Clock, HOUR, Readiness, SECOND, SystemClock, SystemSecrets, UserDataHandler } from './kernel';
-import { KeyManagementModule } from './key-administration';
-import { MasterKey, RoutedMasterKey, MasterKeyRow } from './keys/master';
-import { KvMasterKey } from './keys/master/kv';
-import { LocalMasterKey } from './keys/master/local';
-import { TransitMasterKey } from './keys/master/transit';
-import { openVault, VaultSession } from './keys/master/vault';
-import { OwnedHouses, RotationModule } from './keys/rotation';
-import { SystemKeys } from './keys/system';
-import { WrapStore, UserKeySweeper, UserKeysModule } from './keys/user';
-import { OwnerNames, RoutedWrapStore } from './keys/user/homes';
-import { VaultWrapStore } from './keys/user/in-vault';
+import { KeyManagementModule } from './key-management/index';
+import { MasterKey, RoutedMasterKey, MasterKeyRow } from './keys/master-key/index';
+import { KvMasterKey } from './keys/master-key/kv/index';
+import { LocalMasterKey } from './keys/master-key/local/index';
+import { TransitMasterKey } from './keys/master-key/transit/index';
+import { openVault, VaultSession } from './vault-client/index';
+import { UserDataHandlers, RotationModule } from './keys/rotation';
+import { SystemKeys } from './keys/system-keys/index';
+import { WrapStore, UserKeySweeper, UserKeysModule } from './keys/user-keys/index';
+import { OwnerNames, RoutedWrapStore } from './keys/user-keys/wrap-stores/index';
+import { VaultWrapStore } from './keys/user-keys/in-vault/index';
 import { CountedMailer, Mailer, OutboxMailer, SmtpMailer } from './mail';
 import { Metrics, ObservabilityModule } from './observability';
 import { RecordsUserData, SensitiveDataModule } from './sensitive-data';
@@ -218,7 +218,7 @@ export class AppModule implements OnModuleInit {
     private readonly audit: AuditSink,
     private readonly scheduler: Scheduler,
     private readonly sweeper: UserKeySweeper,
-    private readonly houses: OwnedHouses,
+    private readonly houses: UserDataHandlers,
     @Inject(USER_OWNED) private readonly owned: readonly UserDataHandler[],
   ) {}
 

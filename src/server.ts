@@ -8,7 +8,7 @@ import { AppModule } from './app.module';
 import { Config } from './config';
 import { InFlight, Lifecycle, createServerAdapter, drain, installHttp } from './http';
 import { SECOND } from './kernel';
-import { MasterKey } from './keys/master';
+import { MasterKey } from './keys/master-key/index';
 import { BootFilter } from './observability';
 import { Startup } from './startup';
 import { Store } from './store';
@@ -34,7 +34,7 @@ export class CofferServer {
     this.inFlight.watch(this.httpServer);
   }
 
-  /** Builds everything and opens nothing yet. `root` lets a bench put baseline routes beside the service. @throws StartRefused */
+  /** Builds everything and opens nothing yet. `root` lets a bench put baseline routes beside the service. @throws StartupError */
   static async create(config: Config, root: Type | DynamicModule = AppModule.forConfig(config)): Promise<CofferServer> {
     const adapter = createServerAdapter(config.http);
     const app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
@@ -50,7 +50,7 @@ export class CofferServer {
 
   /**
    * Opens the installation and listens; resolves with the port. Where store or Vault do not answer it listens all the same, refuses with
-   * 503 and goes on trying: `failed` hears if that ends in a refusal. @throws StartRefused
+   * 503 and goes on trying: `failed` hears if that ends in a refusal. @throws StartupError
    */
   async start(failed: (error: unknown) => void): Promise<number> {
     const startup = this.app.get(Startup);

@@ -1,12 +1,12 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { RelocatableBlobStore } from './blobs/homes';
+import { RelocatableBlobStore } from './blobs/relocation/index';
 import { CONFIG, Config } from './config';
 import { PASSWORD_COSTS, pepperCheck } from './crypto';
 import { Lifecycle } from './http';
 import { Clock, DomainError, SECOND, StartupError, failpoint, isDomainError, outageReason } from './kernel';
-import { BACKEND_NAMES, RoutedMasterKey, MasterKeyRow } from './keys/master';
-import { SystemKeys, openKeys } from './keys/system';
-import { WrapStore } from './keys/user';
+import { BACKEND_NAMES, RoutedMasterKey, MasterKeyRow } from './keys/master-key/index';
+import { SystemKeys, openKeys } from './keys/system-keys/index';
+import { WrapStore } from './keys/user-keys/index';
 import {
   InstallationDoc,
   InstallationPlacements,
@@ -59,7 +59,7 @@ export class Startup {
     private readonly blobs: RelocatableBlobStore,
   ) {}
 
-  /** True when all is open; false where something does not answer now. @throws StartRefused where it must not start at all. */
+  /** True when all is open; false where something does not answer now. @throws StartupError where it must not start at all. */
   async attempt(options: StartOptions = {}): Promise<boolean> {
     try {
       await this.open(options);
@@ -74,7 +74,7 @@ export class Startup {
     }
   }
 
-  /** Repeats `attempt` until it succeeds or the service stops. @throws StartRefused */
+  /** Repeats `attempt` until it succeeds or the service stops. @throws StartupError */
   async keepTrying(): Promise<void> {
     for (let pause = FIRST_PAUSE; !this.lifecycle.stopping; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       if (await this.attempt()) return;

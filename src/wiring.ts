@@ -2,15 +2,15 @@ import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { AbandonedAccounts } from './auth';
 import { BlobStore } from './blobs';
-import { BlobRelocation, BlobRelocations } from './blobs/homes';
+import { BlobRelocation, BlobRelocations } from './blobs/relocation/index';
 import { envelopeVersion } from './crypto';
 import { ResponseSealer, Lifecycle } from './http';
 import { Scheduler } from './jobs';
 import { AuditSink, HOUR, MINUTE, ReadinessProbe, ciphertext, isDomainError, plaintext } from './kernel';
-import { MasterKey } from './keys/master';
-import { OwnedHouses } from './keys/rotation';
-import { OrphanedKeys, Sealer, EncryptionContext, WrapStore, UserKeyRotator } from './keys/user';
-import { OwnerNames } from './keys/user/homes';
+import { MasterKey } from './keys/master-key/index';
+import { UserDataHandlers } from './keys/rotation';
+import { OrphanedKeys, Sealer, EncryptionContext, WrapStore, UserKeyRotator } from './keys/user-keys/index';
+import { OwnerNames } from './keys/user-keys/wrap-stores/index';
 import { Metrics } from './observability';
 import { Store, adoptBlobLocation, beginBlobMove, endBlobMove, readBlobPlacement, recordBlobLocation } from './store';
 import { usersCollection } from './users';
@@ -137,7 +137,7 @@ export class RegistrationSweep implements OnModuleInit {
     private readonly accounts: AbandonedAccounts,
     private readonly keys: OrphanedKeys,
     private readonly rotator: UserKeyRotator,
-    private readonly houses: OwnedHouses,
+    private readonly houses: UserDataHandlers,
   ) {}
 
   onModuleInit(): void {

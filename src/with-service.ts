@@ -5,11 +5,11 @@ import { Config, loadConfig } from './config';
 import { randomSecret } from './crypto';
 import { createServerAdapter } from './http';
 import { StartupError, applyTestSettings } from './kernel';
-import { MasterKey } from './keys/master';
+import { MasterKey } from './keys/master-key/index';
 import { StartOptions, Startup } from './startup';
 import { Store } from './store';
 
-/** For commands: the service's own composition, opened in the same order, without a port, jobs and schedules. @throws StartRefused */
+/** For commands: the service's own composition, opened in the same order, without a port, jobs and schedules. @throws StartupError */
 export async function withService<T>(
   act: (app: NestFastifyApplication) => Promise<T>,
   options: StartOptions = {},

@@ -6,7 +6,7 @@ import { MINUTE } from '../kernel';
 import { Store } from '../store';
 import { Users, usersCollection } from '../users';
 import { AccountErasure } from './account-erasure';
-import { ErasureRequest } from './erase-decision';
+import { ErasureRequest } from './erasure-request';
 import { Erasures } from './erasures';
 
 let coffer: Coffer;

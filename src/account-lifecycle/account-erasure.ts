@@ -2,9 +2,9 @@ import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
 import type { ApprovedRequest } from '../approvals';
 import { Scheduler } from '../jobs';
 import { audited, AuditIntent, AuditSink, isDomainError, Principal, SECOND } from '../kernel';
-import { ErasureRequest } from './erase-decision';
+import { ErasureRequest } from './erasure-request';
 import { ErasureDoc } from './erasure.collection';
-import { ErasureExecutor } from './erasure-run';
+import { ErasureExecutor } from './erasure-executor';
 import { Erasures } from './erasures';
 
 const RESUME_EVERY = 10 * SECOND;

@@ -5,12 +5,12 @@ import { UsersModule } from '../users';
 import { AccountErasure } from './account-erasure';
 import { AccountLifecycleController } from './account-lifecycle.controller';
 import { AdministratorErase } from './administrator-erase';
-import { ErasureRequest } from './erase-decision';
-import { ERASED_USER_DATA, ErasureExecutor } from './erasure-run';
+import { ErasureRequest } from './erasure-request';
+import { ERASED_USER_DATA, ErasureExecutor } from './erasure-executor';
 import { Erasures } from './erasures';
 import { Receipts } from './receipts';
 
-export interface UserDataHandlers {
+export interface AccountLifecycleOptions {
   /** The modules that export the houses. */
   readonly imports: NonNullable<ModuleMetadata['imports']>;
   /** Sessions first. */
@@ -19,7 +19,7 @@ export interface UserDataHandlers {
 
 @Module({})
 export class AccountLifecycleModule {
-  static over({ imports, houses }: UserDataHandlers): DynamicModule {
+  static over({ imports, houses }: AccountLifecycleOptions): DynamicModule {
     const owned = { provide: ERASED_USER_DATA, inject: [...houses], useFactory: (...all: UserDataHandler[]) => all };
     return {
       module: AccountLifecycleModule,

@@ -8,7 +8,7 @@ import {
 } from '../approvals';
 import { DomainError, Principal } from '../kernel';
 import { AccountErasure } from './account-erasure';
-import { ErasureRequest, isDecided } from './erase-decision';
+import { ErasureRequest, isDecided } from './erasure-request';
 import { Erasures } from './erasures';
 import { Receipts, type SignedReceipt } from './receipts';
 

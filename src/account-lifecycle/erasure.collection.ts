@@ -1,4 +1,4 @@
-import { FormerWraps } from '../keys/user';
+import { FormerWraps } from '../keys/user-keys/index';
 import { Doc, defineCollection } from '../store';
 import { UserDoc } from '../users';
 

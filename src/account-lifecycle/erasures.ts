@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DomainError } from '../kernel';
-import { FormerWraps } from '../keys/user';
+import { FormerWraps } from '../keys/user-keys/index';
 import { Collection, DuplicateKey, Store, update } from '../store';
 import { UserDoc } from '../users';
 import { ErasureDoc, erasuresCollection, ErasureState } from './erasure.collection';

@@ -4,7 +4,7 @@ import { audited, AuditSink, Clock, DomainError, failpoint, isDomainError, MINUT
 import { Users } from '../users';
 import { ApprovalDoc } from './approval.collection';
 import { APPROVAL_MS, Approvals } from './approvals';
-import { ApprovableActions } from './approved-acts';
+import { ApprovableActions } from './approvable-actions';
 
 /** How often somebody looks for approved acts that are not done: their process died, or Vault or the store was away. */
 const RESUME_MS = 10 * SECOND;

@@ -3,8 +3,8 @@ import { UsersModule } from '../users';
 import { ApprovalDecisions } from './approval-decisions';
 import { Approvals } from './approvals';
 import { ApprovalsController } from './approvals.controller';
-import { ApprovableActions } from './approved-acts';
-import { DualControl } from './two-person';
+import { ApprovableActions } from './approvable-actions';
+import { DualControl } from './dual-control';
 
 @Module({
   imports: [UsersModule],

@@ -3,14 +3,14 @@ import { type Answer, type Client, expectProblem, expectStatus } from '../../tes
 import { type Coffer, startCoffer } from '../../test/support/coffer';
 import { auditBatchesCollection } from '../audit/audit.collection';
 import { DAY, DomainError, HOUR, MINUTE, newId } from '../kernel';
-import { MasterKey } from '../keys/master';
+import { MasterKey } from '../keys/master-key/index';
 import { Store } from '../store';
 import { Users } from '../users';
 import { approvalsCollection } from './approval.collection';
 import { ApprovalDecisions } from './approval-decisions';
 import { Approvals } from './approvals';
 import type { ApprovalDto } from './approvals.dto';
-import { ApprovableActions } from './approved-acts';
+import { ApprovableActions } from './approvable-actions';
 
 interface Actor {
   readonly client: Client;

@@ -5,13 +5,13 @@ import { codeOf, firstStep, recoveryCodes, withEmailFactor, withTotp } from '../
 import { addUserKeyVersion } from '../../test/support/user-key-version';
 import { envelopeVersion } from '../crypto';
 import { ciphertext } from '../kernel';
-import { MasterKey } from '../keys/master';
+import { MasterKey } from '../keys/master-key/index';
 import { Store } from '../store';
 import { UserDoc, usersCollection } from '../users';
 import { challengesCollection } from './factors/challenge.collection';
 import { recoveryCodesCollection } from './factors/recovery-code.collection';
-import { FactorsUserData } from './owned-factors';
-import { SessionsUserData } from './owned-sessions';
+import { FactorsUserData } from './factors-user-data';
+import { SessionsUserData } from './sessions-user-data';
 import { sessionsCollection } from './sessions/session.collection';
 
 let coffer: Coffer;

@@ -40,7 +40,7 @@ export abstract class BlobStore {
   abstract sweep(ageMs: number): Promise<void>;
   /**
    * Makes ready what the store needs on its medium, and binds the medium to this installation. Resolves with the id of the medium.
-   * `expected`: what the medium has to show; `new` unless told. Safe to repeat. @throws StartRefused where the medium is not what it
+   * `expected`: what the medium has to show; `new` unless told. Safe to repeat. @throws StartupError where the medium is not what it
    * should be, belongs to another installation, or does not show what is expected; then nothing is made on it.
    */
   abstract open(installationId: string, expected?: ExpectedMedium): Promise<string>;

@@ -37,7 +37,7 @@ export interface Binding {
  * Binds a medium to the installation that comes first, and resolves with its location id. To any other installation each blob on it is
  * one that nobody names: its sweep would remove them all, by a database name that was mistyped or a copy of the variables. A medium
  * without the marks that the installation left is an unmounted volume or an emptied one, and gets no new ones.
- * @throws StartRefused where it belongs to another installation, or is not the one that the blobs lie on
+ * @throws StartupError where it belongs to another installation, or is not the one that the blobs lie on
  */
 export async function bindTo({ installationId, expected, place }: Binding, marks: MediumMarks): Promise<string> {
   const owner = await marks.owner.read();

@@ -8,7 +8,7 @@ const QUOTED = /^(['"`])(.*?)\1[ \t]*(?:#.*)?$/;
  * What a file `.env` says: one `NAME=value` a line, with LF, CRLF or CR, with or without a byte order mark. A `#` begins a comment
  * at the start of a line and behind a blank, and is itself anywhere else, as shells and Docker Compose have it. Quotes hold a
  * value as it is. What may mean two things is refused, with the number of its line and never with the value: it may be a secret.
- * @throws StartRefused
+ * @throws StartupError
  */
 export function parseEnvFile(bytes: Uint8Array, file = '.env'): Environment {
   const found: Record<string, string> = {};

@@ -30,7 +30,7 @@ const MASTER_KEYS = ['transit', 'kv', 'local'] as const;
 
 /**
  * The configuration from the environment; below it stands the file that COFFER_ENV_FILE names, or `.env` in the working directory.
- * @throws StartRefused naming the variable and the rule; of secrets all that are missing or refused.
+ * @throws StartupError naming the variable and the rule; of secrets all that are missing or refused.
  */
 export function loadConfig(options: LoadOptions): Config {
   const env = new EnvReader(options.env ?? environment());
@@ -52,7 +52,7 @@ export function loadConfig(options: LoadOptions): Config {
   return deepFreeze({ ...complete, generatedSecrets: secrets.generated });
 }
 
-/** The environment of this process over the file of variables. @throws StartRefused */
+/** The environment of this process over the file of variables. @throws StartupError */
 export function environment(): Environment {
   const file = envFile(process.env);
   return { ...(existsSync(file) ? parseEnvFile(readFileSync(file), basename(file)) : {}), ...process.env };

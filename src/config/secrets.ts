@@ -59,7 +59,7 @@ export class Secrets {
     this.#faults.set(rule, (this.#faults.get(rule) ?? new Set()).add(name));
   }
 
-  /** @throws StartRefused that names every secret with a fault. */
+  /** @throws StartupError that names every secret with a fault. */
   refuseFaults(): void {
     if (this.#faults.size === 0) return;
     const lines = [...this.#faults].map(([rule, names]) => refused([...names].join(', '), rule).message);

@@ -4,9 +4,9 @@ import { Clock, ErrorCollector, failpoint } from '../kernel';
 import { Collection, Store, update } from '../store';
 import { Stamp, asDropped, droppedIn, dropping, usageMark, without } from './content-versions';
 import { FileTraces } from './file-traces';
-import { ProcessIdentity } from './file-worker';
+import { ProcessIdentity } from './process-identity';
 import { ActiveFile, FileDoc, OtherContent, fileCollection, isVisible } from './file.collection';
-import { Share, QuotaLedger } from './usage-ledger';
+import { Share, QuotaLedger } from './quota-ledger';
 
 /**
  * How a file goes, in an order that may stop anywhere and be taken up again: the row first, which ends each access and drops the keys, then the

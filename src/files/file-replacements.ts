@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
 import { FileSummary } from '../crypto';
 import { AuditSink, ChunkBatch, Principal, auditedAfterLook, failpoint, notedIfRefused } from '../kernel';
-import { OwnerKeys, Sealer } from '../keys/user';
+import { OwnerKeys, Sealer } from '../keys/user-keys/index';
 import { FilledContent, Stamp, nextVersion, replaced, usageMark } from './content-versions';
 import { FileAccess } from './file-access';
 import { openFacts, sealFacts } from './file-cipher';
@@ -12,7 +12,7 @@ import { ActiveFile, OtherContent } from './file.collection';
 import { IncomingContent, IncomingContents } from './incoming-contents';
 import { checkSize, limited, whileAdmitted } from './limited';
 import { ContentRequest } from './upload-request';
-import { QuotaLedger } from './usage-ledger';
+import { QuotaLedger } from './quota-ledger';
 
 /** A content as it comes. `declaredBytes` is what the client says that it will be, where it does. */
 export interface ArrivingContent {

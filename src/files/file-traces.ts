@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { SharedResources } from '../sharing';
-import { BlobOwnership } from './blob-refs';
+import { BlobOwnership } from './blob-ownership';
 
 /** What names a file or a blob besides the file's own row, and goes with it. Each may be repeated. */
 @Injectable()

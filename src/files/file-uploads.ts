@@ -18,7 +18,7 @@ import { FileView, viewOf } from './file-view';
 import { SizeLimits, checkSize, limited, whileAdmitted } from './limited';
 import { IfTaken, NewFiles, PendingFile } from './new-files';
 import { UploadRequest } from './upload-request';
-import { QuotaLedger } from './usage-ledger';
+import { QuotaLedger } from './quota-ledger';
 
 /**
  * Upload, all or nothing: pending row, then the blob, durable, then the share of the quota, and only then the file under its name

@@ -3,11 +3,11 @@ import { BlobStore } from '../blobs';
 import { Scheduler } from '../jobs';
 import { AuditAction, AuditSink, Clock, DAY, ErrorCollector, HOUR, MINUTE, SECOND, Unchanged } from '../kernel';
 import { Collection, Store } from '../store';
-import { BlobOwnership } from './blob-refs';
+import { BlobOwnership } from './blob-ownership';
 import { FileRemoval } from './file-removal';
-import { ProcessIdentity } from './file-worker';
+import { ProcessIdentity } from './process-identity';
 import { FileDoc, OtherContent, fileCollection, hasExpired, isPurged } from './file.collection';
-import { QuotaLedger } from './usage-ledger';
+import { QuotaLedger } from './quota-ledger';
 
 /** Six heartbeats: an upload that this process saw silent for that long is dead, and one that is not finds its row gone and ends. */
 const DEAD_AFTER = 2 * MINUTE;

@@ -19,7 +19,7 @@ import {
   VersionQueryDto,
 } from './files.dto';
 import { FilesService } from './files.service';
-import { UploadLinkRedemptions, Uploader, isUploader } from './links/drop-boxes';
+import { UploadLinkRedemptions, Uploader, isUploader } from './links/upload-link-redemptions';
 import { UPLOAD_FORM } from './upload-form';
 
 const PATH = '/files';

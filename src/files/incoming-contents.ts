@@ -1,15 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { FileSummary } from '../crypto';
 import { ChunkBatch, Clock, DomainError, SecretBytes, failpoint } from '../kernel';
-import { OwnerKeys, Sealer } from '../keys/user';
+import { OwnerKeys, Sealer } from '../keys/user-keys/index';
 import { Collection, Store, retryOnConflict } from '../store';
-import { BlobOwnership } from './blob-refs';
+import { BlobOwnership } from './blob-ownership';
 import { MAX_INCOMING, Stamp, droppedIn, incomingIn, namesBlob, touched, withIncoming } from './content-versions';
 import { fileNotFound, newFileKey } from './file-cipher';
 import { FileContents } from './file-contents';
 import { FileRemoval } from './file-removal';
 import { ActiveFile, FileDoc, OtherContent, fileCollection, isVisible } from './file.collection';
-import { Keepalive, KeepaliveTouch, uploadGone } from './heartbeat';
+import { Keepalive, KeepaliveTouch, uploadGone } from './keepalive';
 import { newBlobId } from './new-files';
 
 /** What is to come into a file: a new version, or (`rekeyed`) the content of a version once more, under another file key. */

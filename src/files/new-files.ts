@@ -1,13 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { randomSecret } from '../crypto';
 import { Clock, DomainError, SecretBytes, failpoint } from '../kernel';
-import { OwnerKeys, Sealer } from '../keys/user';
+import { OwnerKeys, Sealer } from '../keys/user-keys/index';
 import { Collection, DuplicateKey, Store, update } from '../store';
 import { ContentFacts, newFileKey, sealFacts, sealName, wrapFileKey } from './file-cipher';
 import { FileRemoval } from './file-removal';
-import { ProcessIdentity } from './file-worker';
+import { ProcessIdentity } from './process-identity';
 import { ActiveFile, FileDoc, fileCollection, hasExpired } from './file.collection';
-import { Keepalive, uploadGone } from './heartbeat';
+import { Keepalive, uploadGone } from './keepalive';
 import { UploadRequest } from './upload-request';
 
 /** A row that waits for its content, and the key to encrypt that with. */

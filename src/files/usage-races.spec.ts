@@ -3,7 +3,7 @@ import { type OpenStore, openAuthenticatedStore, temporaryAuthenticatedStore } f
 import { usageParts } from '../../test/support/usage';
 import { SystemClock, newId } from '../kernel';
 import { fileUsageCollection } from '../quota';
-import { QuotaLedger } from './usage-ledger';
+import { QuotaLedger } from './quota-ledger';
 
 let open: OpenStore;
 beforeEach(async () => {

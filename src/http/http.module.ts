@@ -1,15 +1,15 @@
 import { Global, Module } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE, HttpAdapterHost } from '@nestjs/core';
 import { DocsController } from './docs.controller';
-import { RequestGuard } from './gate';
+import { RequestGuard } from './request-guard';
 import { Idempotency } from './idempotency';
 import { Lifecycle } from './lifecycle';
 import { OpenApi } from './openapi/openapi';
-import { ResponsesUserData } from './owned-answers';
+import { ResponsesUserData } from './responses-user-data';
 import { Paging } from './paging';
 import { ProblemFilter } from './problem.filter';
 import { RateLimits } from './rate-limits';
-import { RetryOnStaleKeyInterceptor } from './reread.interceptor';
+import { RetryOnStaleKeyInterceptor } from './retry-on-stale-key.interceptor';
 import { RouteTable } from './route-table';
 import { routesOf } from './server';
 import { InputPipe } from './validation';

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { encodeContext, hkdf, hmacSha256 } from '../crypto';
 import { Clock, DAY, DomainError, MINUTE, SystemSecrets } from '../kernel';
 import { Collection, DuplicateKey, Store } from '../store/collection';
-import { ResponseSealer } from './answer-sealer';
+import { ResponseSealer } from './response-sealer';
 import { IdempotencyKeyDoc, idempotencyKeyCollection } from './idempotency-keys.collection';
 
 export interface KeyedRequest {

@@ -1,4 +1,4 @@
-export { ResponseSealer } from './answer-sealer';
+export { ResponseSealer } from './response-sealer';
 export { ApiProblems } from './api-problems';
 export { bearerToken, requireToken } from './bearer';
 export { type AskedCaller, Caller, ClientAddress, OptionalCaller } from './caller';
@@ -13,7 +13,7 @@ export { AnswerHeaders } from './openapi/answer-headers';
 export { OpenApi } from './openapi/openapi';
 export { tusRefusal } from './openapi/policies';
 export { MayBeAbsent, MayBeNull } from './optional-fields';
-export { ResponsesUserData } from './owned-answers';
+export { ResponsesUserData } from './responses-user-data';
 export { ARRAY_LIMIT, DEFAULT_LIMIT, MAX_LIMIT, PageQueryDto, wholeNumber } from './page-query.dto';
 export { Paging, type PageScope } from './paging';
 export { Policy, type RoutePolicy } from './policy';

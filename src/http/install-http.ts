@@ -5,7 +5,7 @@ import { CONFIG, Config } from '../config/config';
 import { Metrics } from '../observability';
 import { installBodyParsers } from './body';
 import { BodyMemory } from './body-memory';
-import { RequestGuard } from './gate';
+import { RequestGuard } from './request-guard';
 import { Lifecycle } from './lifecycle';
 import { OpenApi } from './openapi/openapi';
 import { RequestHooks, installRequestHooks } from './request-hooks';

@@ -7,7 +7,7 @@ import { SECOND, runFor } from '../kernel';
 import { Metrics, RequestContext, runInRequest } from '../observability';
 import { principalOf } from './caller';
 import { shownAddress } from './client-address';
-import { RequestGuard } from './gate';
+import { RequestGuard } from './request-guard';
 import { Lifecycle } from './lifecycle';
 import { refusalOf } from './problem.filter';
 import { placeLocations } from './public-path';

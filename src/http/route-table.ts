@@ -23,7 +23,7 @@ export class RouteTable {
     return this.#routes;
   }
 
-  /** Fastify's onRoute hook. @throws StartRefused for a route whose policy nobody declared. */
+  /** Fastify's onRoute hook. @throws StartupError for a route whose policy nobody declared. */
   register(options: RouteOptions): void {
     const policy = policyOf(options.config);
     // The hook of @fastify/cors registers it, and the gate takes what has no policy for unmatched: it opens nothing.

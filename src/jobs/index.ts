@@ -5,4 +5,4 @@ export { isGone, newLeaseOwner } from './lease-owner';
 export { JobsModule } from './jobs.module';
 export { pauseFor } from './retry';
 export { Scheduler } from './scheduler';
-export { AdaptiveBatcher, type BatchLimits, type BatchStep } from './pace';
+export { AdaptiveBatcher, type BatchLimits, type BatchStep } from './adaptive-batcher';

@@ -63,7 +63,7 @@ const SPEAKING = new Set([
   'ReferenceError',
   'AssertionError',
   'DomainError',
-  'StartRefused',
+  'StartupError',
 ]);
 const MAX_CAUSES = 3;
 

@@ -1,2 +1,2 @@
-export { RecordsUserData } from './owned-records';
+export { RecordsUserData } from './records-user-data';
 export { SensitiveDataModule } from './sensitive-data.module';

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import { QuotaModule } from '../quota';
-import { RecordsUserData } from './owned-records';
+import { RecordsUserData } from './records-user-data';
 import { PendingSweeper } from './pending-sweeper';
 import { RecordCount } from './record-count';
 import { SensitiveDataController } from './sensitive-data.controller';

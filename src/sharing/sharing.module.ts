@@ -14,12 +14,12 @@ import { GroupsSweeper } from './groups/groups-sweeper';
 import { Memberships } from './groups/memberships';
 import { MembershipsController } from './groups/memberships.controller';
 import { OwnMemberships } from './groups/own-memberships';
-import { LinkRedemption } from './links/link-opening';
-import { Links } from './links/links';
-import { LinksSweeper } from './links/links-sweeper';
-import { LinksUserData } from './links/owned-links';
-import { Tickets } from './links/tickets';
-import { SharingUserData } from './owned-sharing';
+import { LinkRedemption } from '../links/link-redemption';
+import { Links } from '../links/links';
+import { LinksSweeper } from '../links/links-sweeper';
+import { LinksUserData } from '../links/links-user-data';
+import { Tickets } from '../links/tickets';
+import { SharingUserData } from './sharing-user-data';
 import { SharedResources } from './shared-resources';
 
 const grants = [GrantAccess, GrantedResources, Grantees, Grants, ReceivedGrants];

@@ -1,7 +1,7 @@
 // The engines are not here: only the composition root names them (store/embedded, store/mongo).
 export * from './collection';
 export * from './definition';
-export * from './every-row';
+export * from './scan-rows';
 export * from './first-administrator';
 export * from './installation';
 export * from './installation-blobs';
@@ -9,5 +9,5 @@ export * from './installation-moves';
 export * from './installation-peppers';
 export * from './installation-user-keys';
 export * from './schema';
-export * from './sealed-store';
+export * from './authenticated-store';
 export * from './update';

@@ -24,7 +24,7 @@ export async function readBlobPlacement(store: Store): Promise<BlobPlacement> {
 
 /**
  * From here on new blobs go to `to`, at that location. May be repeated; a move that is under way may be turned round.
- * @throws StartRefused while blobs are on their way to a third place, and where those in `to` lie at another location
+ * @throws StartupError while blobs are on their way to a third place, and where those in `to` lie at another location
  */
 export function beginBlobMove(store: Store, to: string, location: string): Promise<BlobPlacement> {
   return changed(store, (doc) => {

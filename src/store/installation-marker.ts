@@ -16,7 +16,7 @@ export interface Marker {
 /**
  * What the data folder says about the installation that it belongs to. The document itself lies in the store, so a start with another
  * store, by a MONGODB_URL that came or went, finds an empty one and would quietly begin anew: the folder still knows better.
- * @throws StartRefused where it cannot be read
+ * @throws StartupError where it cannot be read
  */
 export function readMarker(folder: string): Promise<Marker | undefined> {
   const advice = 'restore it, or remove it if you know which store this folder goes with';
@@ -31,7 +31,7 @@ export function readMarker(folder: string): Promise<Marker | undefined> {
 /**
  * Compares the folder with what `store` holds. The marker must have been read before the document: another process writes them the
  * other way round at its first start.
- * @throws StartRefused
+ * @throws StartupError
  */
 export function checkMarker(
   folder: string,
@@ -60,7 +60,7 @@ const fileOf = (note: Note): string => `installation.${note}.json`;
 /** The names of all notes, for a backup. */
 export const NOTE_FILES: readonly string[] = [fileOf('ready'), fileOf('first_administrator')];
 
-/** Undefined where the folder does not know. @throws StartRefused where it cannot be read */
+/** Undefined where the folder does not know. @throws StartupError where it cannot be read */
 export function noted(folder: string, note: Note): Promise<string | undefined> {
   return readOnce(join(folder, fileOf(note)), 'restore it from a backup', (content) => {
     const value = (content as { value?: unknown } | null)?.value;
@@ -77,7 +77,7 @@ export async function removeNote(folder: string, note: Note, value: string): Pro
   if ((await noted(folder, note)) === value) await rm(join(folder, fileOf(note)), { force: true });
 }
 
-/** What `pick` finds in the JSON of a file; undefined where there is no file. @throws StartRefused where it finds nothing */
+/** What `pick` finds in the JSON of a file; undefined where there is no file. @throws StartupError where it finds nothing */
 async function readOnce<T>(
   path: string,
   advice: string,

@@ -29,7 +29,7 @@ export function admittedPeppers(
   return recorded.includes(current) ? recorded : undefined;
 }
 
-/** Checks the peppers of this start against the installation's, and records a change. `store` is the sealed one. @throws StartRefused */
+/** Checks the peppers of this start against the installation's, and records a change. `store` is the sealed one. @throws StartupError */
 export async function admitPeppers(store: Store, checks: PepperChecks): Promise<void> {
   await record(store, (recorded) => {
     const admitted = admittedPeppers(recorded, checks);

@@ -124,7 +124,7 @@ export interface InstallationStart {
 /**
  * The first half of a start, before any key is opened: refuses what does not fit together, and writes the document at the very first
  * start. It makes nothing anew beside what is there already.
- * @throws StartRefused
+ * @throws StartupError
  */
 export async function openInstallation(store: Store, start: InstallationStart): Promise<InstallationDoc> {
   const { pins, dataDir, clock } = start;
@@ -242,7 +242,7 @@ export interface OpenedInstallation {
 /**
  * The second half of a start, once the integrity key is open: seals the document at the first start and checks its seal and its pins
  * at each later one. `store` is the sealed one.
- * @throws StartRefused
+ * @throws StartupError
  */
 export async function completeInstallation(
   store: Store,
@@ -267,7 +267,7 @@ const located = (
   location: string | undefined,
 ): Pick<InstallationDoc, 'blob_locations'> => (location === undefined ? {} : { blob_locations: { [blobs]: location } });
 
-/** Says that this release serves, and with `lowest` that no older one does from now on. @throws StartRefused where itself is older */
+/** Says that this release serves, and with `lowest` that no older one does from now on. @throws StartupError where itself is older */
 export async function raiseSchema(store: Store, lowest?: number): Promise<InstallationDoc> {
   const doc = await update(store.collection(installationCollection), INSTALLATION, (found) => {
     refuseOlderRelease(found);

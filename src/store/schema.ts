@@ -26,7 +26,7 @@ export function admits(found: InstalledSchema, schema = SCHEMA): boolean {
   return typeof lowest !== 'number' || lowest <= schema;
 }
 
-/** @throws StartRefused where the installation needs a newer release. */
+/** @throws StartupError where the installation needs a newer release. */
 export function refuseOlderRelease(found: InstalledSchema | undefined, schema = SCHEMA): void {
   if (found === undefined || admits(found, schema)) return;
   throw new StartupError(

@@ -7,7 +7,7 @@ export {
   type CounterStore,
   type AttemptLimiter,
   type Settlement,
-} from './attempts/meter';
+} from './attempts/attempt-limiter';
 export { budget, SECOND_FACTOR_LIMITS, type BudgetCounts, type BudgetLimits } from './attempts/budget';
 export {
   lockout,
@@ -20,7 +20,7 @@ export {
 } from './attempts/lockout';
 export { within } from './attempts/reservations';
 export { parseEmail, type EmailAddress } from './email-address';
-export { KeyedMutex } from './one-at-a-time';
+export { KeyedMutex } from './keyed-mutex';
 export { UNTRIED, usersCollection, type Reservation, type UserDoc } from './user.collection';
 export { parseUsername, type Username } from './username';
 export { Users } from './users';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Collection, Draft, scanRows, Store, update } from '../store';
 import { parseEmail } from './email-address';
-import { KeyedMutex } from './one-at-a-time';
+import { KeyedMutex } from './keyed-mutex';
 import { UserDoc, usersCollection } from './user.collection';
 import { parseUsername, Username } from './username';
 

@@ -1,5 +1,5 @@
 import { isDomainError, SecretBytes, type WrappedKey } from '../../src/kernel';
-import { type MasterKey, MAX_BATCH, type UnwrapItem, wrapContext } from '../../src/keys/master';
+import { type MasterKey, MAX_BATCH, type UnwrapItem, wrapContext } from '../../src/keys/master-key/index';
 
 export interface MasterKeyHome {
   /** The home as one more process sees it, opened. */

@@ -56,7 +56,7 @@ describeWithPart('secantus', 'A server that speaks the protocol of MongoDB', () 
       { command: 'createIndexes', act: answer, times: Infinity },
     );
     const { name, message } = await refusal(proxy.url);
-    expect(name).toBe('StartRefused');
+    expect(name).toBe('StartupError');
     expect(message.startsWith(`${line}: use MongoDB`)).toBe(true);
     expect(message).not.toContain('\n');
   });

@@ -98,7 +98,7 @@ describeWithPart('secantus', 'the MongoDB store under faults', () => {
   it('refuses to start with a URL that is none, without repeating it', async () => {
     const wrong = new MongoStore({ url: 'mongodb://user:hunter2@', dbName: 'faults' });
     const refusal = await wrong.ping().catch((error: unknown) => error);
-    expect(refusal).toMatchObject({ name: 'StartRefused' });
+    expect(refusal).toMatchObject({ name: 'StartupError' });
     expect((refusal as Error).message).not.toContain('hunter2');
     await wrong.close();
   });

@@ -1,9 +1,9 @@
 import { Logger } from '@nestjs/common';
 import { newId } from '../../src/kernel';
-import { BackupExposure, type UserKeyDoc } from '../../src/keys/user';
-import { Immovable, type RoutedWrapStore } from '../../src/keys/user/homes';
-import type { VaultWrapStore } from '../../src/keys/user/in-vault';
-import { tombstone } from '../../src/keys/user/in-vault/user-key-document';
+import { BackupExposure, type UserKeyDoc } from '../../src/keys/user-keys/index';
+import { Immovable, type RoutedWrapStore } from '../../src/keys/user-keys/wrap-stores/index';
+import type { VaultWrapStore } from '../../src/keys/user-keys/in-vault/index';
+import { tombstone } from '../../src/keys/user-keys/in-vault/user-key-document';
 import { beginUserKeyMove, endUserKeyMove, readWrapPlacement, type WrapLocation } from '../../src/store';
 import { afterNextWrap, type KeyFixtures, moveMasterKey, openKeyFixtures, temporaryFolder } from '../support/keys';
 import { openWrapStore, openRoutedWrapStore } from '../support/kv';

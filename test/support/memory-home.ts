@@ -1,8 +1,8 @@
 import { newKey } from '../../src/crypto';
 import { DomainError, type SecretBytes, StartupError } from '../../src/kernel';
-import { type MasterKeyState } from '../../src/keys/master';
-import { checkRetirable } from '../../src/keys/master/batch';
-import { SoftwareMasterKey, type KeyLookup } from '../../src/keys/master/held-master-key';
+import { type MasterKeyState } from '../../src/keys/master-key/index';
+import { checkRetirable } from '../../src/keys/master-key/batch';
+import { SoftwareMasterKey, type KeyLookup } from '../../src/keys/master-key/software-master-key';
 
 /** A home of the kv form in this process: the wrapping is the real one, the document a map that a test can take away. */
 export class MemoryWrapStore extends SoftwareMasterKey {

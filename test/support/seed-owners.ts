@@ -1,10 +1,10 @@
 import { newKey } from '../../src/crypto';
-import { MAX_BATCH, type MasterKey, type MasterKeyRow } from '../../src/keys/master';
-import { pendingRow } from '../../src/keys/user/new-user-key';
-import { storedRow } from '../../src/keys/user/user-key-form';
-import type { WrapStore } from '../../src/keys/user/user-key-home';
-import { userKeyContext } from '../../src/keys/user/user-key-wraps';
-import { type UserKeyDoc, userKeysCollection } from '../../src/keys/user/user-keys.collection';
+import { MAX_BATCH, type MasterKey, type MasterKeyRow } from '../../src/keys/master-key/index';
+import { pendingRow } from '../../src/keys/user-keys/new-user-key';
+import { storedRow } from '../../src/keys/user-keys/row-mapping';
+import type { WrapStore } from '../../src/keys/user-keys/wrap-store';
+import { userKeyContext } from '../../src/keys/user-keys/user-key-wraps';
+import { type UserKeyDoc, userKeysCollection } from '../../src/keys/user-keys/user-keys.collection';
 import { type Draft, type Store } from '../../src/store';
 
 export interface SeedParts {

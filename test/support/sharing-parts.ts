@@ -1,6 +1,6 @@
 import { LeasedScheduler } from '../../src/jobs/leased-scheduler';
 import { AuditSink, Clock } from '../../src/kernel';
-import { Sealer } from '../../src/keys/user';
+import { Sealer } from '../../src/keys/user-keys/index';
 import { GrantAccess } from '../../src/sharing/grants/grant-access';
 import { GrantedResources } from '../../src/sharing/grants/granted-resources';
 import { Grantees } from '../../src/sharing/grants/grantees';
@@ -12,7 +12,7 @@ import { Groups } from '../../src/sharing/groups/groups';
 import { GroupsSweeper } from '../../src/sharing/groups/groups-sweeper';
 import { OwnMemberships } from '../../src/sharing/groups/own-memberships';
 import { Memberships } from '../../src/sharing/groups/memberships';
-import { SharingUserData } from '../../src/sharing/owned-sharing';
+import { SharingUserData } from '../../src/sharing/sharing-user-data';
 import { Store } from '../../src/store';
 import { Users } from '../../src/users';
 

@@ -1,6 +1,6 @@
 import { isDomainError, SecretBytes, type WrappedKey } from '../../src/kernel';
-import { type MasterKey, wrapContext } from '../../src/keys/master';
-import { type TransitConfig, TransitMasterKey } from '../../src/keys/master/transit';
+import { type MasterKey, wrapContext } from '../../src/keys/master-key/index';
+import { type TransitConfig, TransitMasterKey } from '../../src/keys/master-key/transit/index';
 import type { Bao } from './parts';
 import { waitFor } from './processes';
 

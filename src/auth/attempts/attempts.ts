@@ -23,7 +23,7 @@ import {
 } from '../../users';
 import { tokenMac } from '../token-mac';
 import { CODES, countingLockouts, PASSWORDS } from './counted-lockouts';
-import { DummyAccountDoc, decoysCollection } from './decoy.collection';
+import { DummyAccountDoc, decoysCollection } from './dummy-account.collection';
 
 const SECOND_FACTOR = budget(SECOND_FACTOR_LIMITS);
 const NO_ATTEMPTS = { failed_attempts: 0, attempts_in_flight: [] };

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { audited, AuditAction, AuditSink, DomainError, Principal } from '../../kernel';
 import { EnrolmentProof } from './enrolment-proof';
 import { FactorNotices } from './factor-notices';
-import { EmailFactor } from './mailboxes';
+import { EmailFactor } from './email-factor';
 import { RecoveryCodes } from './recovery-codes';
 import { TotpEnrolment, TotpFactor } from './totp-factor';
 

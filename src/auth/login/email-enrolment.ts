@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { audited, AuditSink, DomainError, Principal } from '../../kernel';
 import { Users } from '../../users';
 import { EnrolmentProof } from '../factors/enrolment-proof';
-import { EmailFactor } from '../factors/mailboxes';
+import { EmailFactor } from '../factors/email-factor';
 import { TokenIssuer, TokenPair } from '../sessions/token-issuer';
 import { isNamed } from './named';
 

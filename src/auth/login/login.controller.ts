@@ -5,10 +5,10 @@ import { DomainError, Principal } from '../../kernel';
 import { TokenPair } from '../sessions/token-issuer';
 import { MessageDto, TokensDto } from '../tokens.dto';
 import { EmailEnrolment } from './email-enrolment';
-import { FactorRequest } from './factor-requests';
+import { FactorRequest } from './mfa-challenges';
 import { Login } from './login';
 import { FactorRequestDto, LoginDto, SendOtpDto, StepUpDto, VerifyOtpDto } from './login.dto';
-import { MfaLogin } from './second-step';
+import { MfaLogin } from './mfa-login';
 import { SessionCodes } from './session-codes';
 import { StepUp } from './step-up';
 

@@ -5,7 +5,7 @@ import { firstStep, withEmailFactor } from '../../../test/support/second-factors
 import { MINUTE } from '../../kernel';
 import { Store } from '../../store';
 import { UserDoc, usersCollection } from '../../users';
-import { decoysCollection } from '../attempts/decoy.collection';
+import { decoysCollection } from '../attempts/dummy-account.collection';
 
 const WRONG = 'Wrong-Horse-7-Battery';
 

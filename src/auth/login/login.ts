@@ -4,7 +4,7 @@ import { UserDoc, Users } from '../../users';
 import { AccountCreation } from '../registration/account-creation';
 import { ClientInfo } from '../sessions/session-client';
 import { TokenIssuer, TokenPair } from '../sessions/token-issuer';
-import { FactorRequest, MfaChallenges } from './factor-requests';
+import { FactorRequest, MfaChallenges } from './mfa-challenges';
 import { PasswordCheck } from './password-check';
 
 export interface LoginInput {

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { audited, AuditSink, DomainError, Principal } from '../../kernel';
 import { UserDoc, Users } from '../../users';
 import { Challenges } from '../factors/challenges';
-import { MfaVerification } from '../factors/factor-proof';
+import { MfaVerification } from '../factors/mfa-verification';
 import { AuthMethod } from '../sessions/session.collection';
 import { TokenIssuer, TokenPair } from '../sessions/token-issuer';
 import { PasswordCheck } from './password-check';

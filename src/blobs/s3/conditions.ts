@@ -15,7 +15,7 @@ const CREATE_ONLY = '*';
 /**
  * Tries to write an object that is there, in both ways in which blobs are written: the server must refuse each for its condition. One that
  * passes over conditions would let two writes of a blob replace each other. It is then given the bytes that it has, so nothing changes.
- * @throws StartRefused
+ * @throws StartupError
  */
 export async function requireConditions(s3: S3Connection, key: string, content: string): Promise<void> {
   const place = { Bucket: s3.bucket, Key: key };

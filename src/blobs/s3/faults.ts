@@ -55,7 +55,7 @@ export function finalCode(error: unknown): string | undefined {
   return isCode ? `${code} (HTTP ${status})` : `HTTP ${status}`;
 }
 
-/** For what a start tries. @throws StartRefused with S3's own code where it refuses for good, or the fault. */
+/** For what a start tries. @throws StartupError with S3's own code where it refuses for good, or the fault. */
 export const refusedWith =
   (what: string) =>
   (error: unknown): never => {

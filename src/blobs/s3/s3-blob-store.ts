@@ -133,7 +133,7 @@ export class S3BlobStore extends BlobStore {
     return head.then(({ ContentLength: size }) => size ?? 0, ifAbsent);
   }
 
-  /** What follows from a bucket that did not answer well. @throws StartRefused, or the fault where the server is away. */
+  /** What follows from a bucket that did not answer well. @throws StartupError, or the fault where the server is away. */
   async #openBucket(fault: unknown, expected: ExpectedMedium): Promise<void> {
     const code = finalCode(fault);
     if (code === undefined) throw fault;

@@ -1,6 +1,6 @@
 import { IncomingMessage } from 'node:http';
 import { ChunkBatch, DomainError, SECOND, TransferAborted, bytesIn, release } from '../../kernel';
-import { BodyReader } from './inbox';
+import { BodyReader } from './body-reader';
 
 /** How slow a client may be, looked at only while we could take more. */
 export interface Patience {

@@ -57,7 +57,7 @@ export class FileLinks {
     });
   }
 
-  /** @throws as LinkOpening.open; `file_not_found` where the file is gone: then nothing is spent. */
+  /** @throws as LinkRedemption.open; `file_not_found` where the file is gone: then nothing is spent. */
   async open(token: string, password: string | undefined): Promise<OpenedLink> {
     const key = { kind: 'download', token, password } as const;
     const what = openingIntent('link.open', this.opening.claimedId(key));

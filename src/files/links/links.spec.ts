@@ -4,8 +4,8 @@ import { type Coffer, startCoffer } from '../../../test/support/coffer';
 import { waitFor } from '../../../test/support/processes';
 import { DAY, MINUTE, SECOND } from '../../kernel';
 import { Links, Tickets } from '../../sharing';
-import { linkCollection } from '../../sharing/links/link.collection';
-import { ticketCollection } from '../../sharing/links/ticket.collection';
+import { linkCollection } from '../../links/link.collection';
+import { ticketCollection } from '../../links/ticket.collection';
 import { Store } from '../../store';
 import { Users } from '../../users';
 

@@ -5,7 +5,7 @@ import { ApiProblems, Caller, DEFAULT_LIMIT, PageQueryDto, Paging, Policy } from
 import { SECOND } from '../../kernel';
 import type { Principal } from '../../kernel';
 import { TICKET_MS } from '../../sharing';
-import { UploadLinkRedemptions } from './drop-boxes';
+import { UploadLinkRedemptions } from './upload-link-redemptions';
 import { limitsOf, uploadLinkView } from './link-views';
 import { CreatedLinkDto, NewUploadLinkDto, OpenLinkDto, UploadLinkPageDto, UploadTicketDto } from './links.dto';
 

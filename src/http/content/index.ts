@@ -1,3 +1,3 @@
 export type { ByteRange } from './byte-range';
-export { ContentResponses } from './content-answers';
+export { ContentResponses } from './content-responses';
 export { type Content, sendContent } from './send-content';

@@ -1,6 +1,6 @@
 export { KeyOverview, type MasterKeyOverview } from './key-overview';
 export { Migrations } from './migrations';
-export { OwnedHouses } from './owned-houses';
+export { UserDataHandlers } from './user-data-handlers';
 export { Retirement } from './retirement';
 export { type Rotation, ROTATION_JOB, rotationData } from './rotation';
 export { RotationJob } from './rotation-job';

@@ -7,9 +7,9 @@ import { MemoryWrapStore } from '../../../test/support/memory-home';
 import { waitFor } from '../../../test/support/processes';
 import { plaintext, StartupError, SystemClock } from '../../kernel';
 import { createInstallation, readInstallation, type Doc } from '../../store';
-import { type BackendName, masterKeyCollection } from '../master';
-import { systemKeysCollection } from '../system';
-import { userKeysCollection } from '../user/user-keys.collection';
+import { type BackendName, masterKeyCollection } from '../master-key/index';
+import { systemKeysCollection } from '../system-keys/index';
+import { userKeysCollection } from '../user-keys/user-keys.collection';
 import { Migrations, type Rotation } from '.';
 import { complete } from '../../../test/support/installation';
 

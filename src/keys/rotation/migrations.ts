@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Job, JobBusy, JobRunner } from '../../jobs';
 import { DomainError } from '../../kernel';
 import { fenceInstallation, installed, masterKeysOf, Store } from '../../store';
-import { BackendName, RoutedMasterKey, MasterKeyRow, newestBackend } from '../master';
+import { BackendName, RoutedMasterKey, MasterKeyRow, newestBackend } from '../master-key/index';
 import { ROTATION_JOB, Rotation, rotationData, rotationOf } from './rotation';
 
 /** Moves the master key from one home to another while everybody serves: a rotation whose version is made in the other home. */
@@ -18,7 +18,7 @@ export class Migrations {
   /**
    * Begins a move, or finds the one to the same home that is under way; undefined where the key is there already. A move that failed half-way
    * is begun anew, by a further version; one that has no effect yet is ended by a move to where the key is. Nothing is begun that this process could not do.
-   * @throws StartRefused naming what is not configured; DomainError `kms_unavailable`, `rotation_running` where something else is under way.
+   * @throws StartupError naming what is not configured; DomainError `kms_unavailable`, `rotation_running` where something else is under way.
    */
   async begin(to: BackendName, requestedBy: string): Promise<Rotation | undefined> {
     const active = await this.jobs.active(ROTATION_JOB);

@@ -9,10 +9,10 @@ import {
   MasterKeyRow,
   onlyBackend,
   rangeOf,
-} from '../master';
-import { SystemKeys } from '../system';
+} from '../master-key/index';
+import { SystemKeys } from '../system-keys/index';
 import { RetireWalk } from './retire-walk';
-import { type NamedRows, UserKeyRewrap } from '../user';
+import { type NamedRows, UserKeyRewrap } from '../user-keys/index';
 
 /** Where something is in use, so many are counted for whoever asked. */
 const COUNTED = 1_000;

@@ -1,9 +1,9 @@
 import { Module } from '@nestjs/common';
-import { UserKeysModule } from '../user';
+import { UserKeysModule } from '../user-keys/index';
 import { KeyOverview } from './key-overview';
 import { Migrations } from './migrations';
 import { MasterKeyFigure } from './master-key-figure';
-import { OwnedHouses } from './owned-houses';
+import { UserDataHandlers } from './user-data-handlers';
 import { Retirement } from './retirement';
 import { RotationJob } from './rotation-job';
 import { RotationSchedule } from './rotation-schedule';
@@ -19,7 +19,7 @@ import { UserKeyRotations } from './user-key-rotations';
   providers: [
     MasterKeyFigure,
     Migrations,
-    OwnedHouses,
+    UserDataHandlers,
     Retirement,
     RotationJob,
     Rotations,
@@ -33,7 +33,7 @@ import { UserKeyRotations } from './user-key-rotations';
   ],
   exports: [
     Migrations,
-    OwnedHouses,
+    UserDataHandlers,
     Retirement,
     RotationJob,
     Rotations,

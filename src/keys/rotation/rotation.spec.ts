@@ -8,8 +8,8 @@ import { type Doc } from '../../store';
 import { type KeyFixture, openKeyFixture } from '../../../test/support/key-house';
 import { loseIndex } from '../../../test/support/lost-index';
 import { waitFor } from '../../../test/support/processes';
-import { systemKeysCollection } from '../system';
-import { type UserKeyDoc, userKeysCollection } from '../user/user-keys.collection';
+import { systemKeysCollection } from '../system-keys/index';
+import { type UserKeyDoc, userKeysCollection } from '../user-keys/user-keys.collection';
 import { ROTATION_JOB, type Rotation } from '.';
 
 beforeAll(() => void Logger.overrideLogger(false));

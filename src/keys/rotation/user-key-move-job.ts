@@ -2,8 +2,8 @@ import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
 import { JobFailed, JobRunner, AdaptiveBatcher, RunningJob } from '../../jobs';
 import { AuditSink, failpoint } from '../../kernel';
 import { beginUserKeyMove, endUserKeyMove, Store } from '../../store';
-import type { UserKeyDoc } from '../user';
-import { Immovable, RoutedWrapStore } from '../user/homes';
+import type { UserKeyDoc } from '../user-keys/index';
+import { Immovable, RoutedWrapStore } from '../user-keys/wrap-stores/index';
 import { USER_KEY_MOVE_JOB, userKeyMoveData } from './user-key-move';
 
 /** So many passes in a row in which rows changed under the move's hands: it is to be tried later. */
@@ -61,7 +61,7 @@ export class UserKeyMoveJob implements OnModuleInit {
 
   /**
    * One whole pass after the document names the new place finds each row that was stored before, pending ones included; whoever stores one
-   * later sees the document (`UserKeyHome.settled`). Further passes are for rows that changed under this one's hands.
+   * later sees the document (`WrapStore.settled`). Further passes are for rows that changed under this one's hands.
    */
   async #moveAll(job: RunningJob): Promise<void> {
     const tally = await this.#counted(job);

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { type Job, JobBusy, JobRunner } from '../../jobs';
 import { fenceInstallation, readWrapPlacement, Store, type WrapLocation } from '../../store';
-import { RoutedWrapStore } from '../user/homes';
+import { RoutedWrapStore } from '../user-keys/wrap-stores/index';
 import { USER_KEY_MOVE_JOB, userKeyMoveData } from './user-key-move';
 
 /** Moves wrapped user keys between their rows and Vault while everybody serves. */
@@ -16,7 +16,7 @@ export class UserKeyMoves {
   /**
    * Begins a move, or finds the one to the same place that is under way; undefined where the keys are there already. A move the other way is
    * turned round: what it has moved comes back. Nothing is begun that this process could not do.
-   * @throws StartRefused naming what is not configured; DomainError `kms_unavailable`.
+   * @throws StartupError naming what is not configured; DomainError `kms_unavailable`.
    */
   async begin(to: WrapLocation, requestedBy: string): Promise<Job | undefined> {
     const active = await this.jobs.active(USER_KEY_MOVE_JOB);

@@ -1,8 +1,8 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import { JobRunner, RunningJob, Scheduler } from '../../jobs';
 import { AuditAction, AuditSink, DAY, failpoint, HOUR, UserDataHandler } from '../../kernel';
-import { OrphanedWraps, UserKeyRotator } from '../user';
-import { OwnedHouses } from './owned-houses';
+import { OrphanedWraps, UserKeyRotator } from '../user-keys/index';
+import { UserDataHandlers } from './user-data-handlers';
 import { USER_KEY_ROTATION_JOB, userKeyRotationData } from './user-key-rotation';
 
 /** One a user and rotation: they grow with the number of users, and are looked up by who asked for them. */
@@ -19,7 +19,7 @@ export class UserKeyRotationJob implements OnModuleInit {
     private readonly scheduler: Scheduler,
     private readonly keys: UserKeyRotator,
     private readonly strays: OrphanedWraps,
-    private readonly houses: OwnedHouses,
+    private readonly houses: UserDataHandlers,
     private readonly audit: AuditSink,
   ) {}
 

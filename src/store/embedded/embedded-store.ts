@@ -20,7 +20,7 @@ export class EmbeddedStore extends Store {
   #sweep: Promise<number> = Promise.resolve(0);
   #closed = false;
 
-  /** @throws StartRefused where the folder cannot be used. */
+  /** @throws StartupError where the folder cannot be used. */
   constructor(
     folder: string,
     private readonly clock: Clock,

@@ -17,7 +17,7 @@ export class Environment {
   #isClosed = false;
   #lastTurn: Promise<void> = Promise.resolve();
 
-  /** @throws StartRefused where the folder cannot be used. */
+  /** @throws StartupError where the folder cannot be used. */
   constructor(
     private readonly folder: string,
     private readonly admit: (rows: Rows) => void = () => undefined,

@@ -7,7 +7,7 @@ import { useRealDeadlines } from '../../../test/support/settings';
 import { defineCollection, Doc } from '../definition';
 import { SCHEMA } from '../schema';
 import { RowShape } from '../row-shape';
-import { AuthenticatedStore } from '../sealed-store';
+import { AuthenticatedStore } from '../authenticated-store';
 import { formerIndexes } from './mongo-index-upkeep';
 import { BsonRow, schemaOf } from './mongo-rows';
 import { MongoStore } from './mongo-store';

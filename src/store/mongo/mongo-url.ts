@@ -30,7 +30,7 @@ const BEFORE_PATH = /^[^/]+:\/\/(?:[^:@]*(?::[^@]*)?@)?[^/?@]*/;
 
 /**
  * The URL goes before the options of the driver's call in some of what Coffer's guarantees rest on. The line names the option and never a
- * value. @throws StartRefused
+ * value. @throws StartupError
  */
 export function refuseOtherGuarantees(url: string): void {
   const rest = url.replace(BEFORE_PATH, '');

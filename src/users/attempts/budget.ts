@@ -1,6 +1,6 @@
 import { MINUTE, SECOND } from '../../kernel';
 import { Reservation } from '../user.collection';
-import { AttemptLimiter } from './meter';
+import { AttemptLimiter } from './attempt-limiter';
 import { inFlight, within, without } from './reservations';
 
 /** Failures in a sliding window. */

@@ -1,6 +1,6 @@
 import { MINUTE, SECOND } from '../../kernel';
 import { Reservation, UserDoc } from '../user.collection';
-import { AttemptLimiter } from './meter';
+import { AttemptLimiter } from './attempt-limiter';
 import { inFlight, within, without } from './reservations';
 
 /** Wrong passwords in a row on one account (or on one name that does not exist). */

@@ -1,0 +1,79 @@
+import { Injectable } from '@nestjs/common';
+import { envelopeVersion } from '../crypto';
+import { ciphertext, isDomainError, UserDataHandler } from '../kernel';
+import { Collection, Store } from '../store/collection';
+import { scanRows, scanPages } from '../store/scan-rows';
+import { ResponseSealer } from './response-sealer';
+import { IdempotencyKeyDoc, idempotencyKeyCollection } from './idempotency-keys.collection';
+
+/** What happens to the answers kept for replays when the user's key changes or the account goes. */
+@Injectable()
+export class ResponsesUserData implements UserDataHandler {
+  readonly name = 'kept-answers';
+  readonly #rows: Collection<IdempotencyKeyDoc>;
+
+  constructor(
+    store: Store,
+    private readonly sealer: ResponseSealer,
+  ) {
+    this.#rows = store.collection(idempotencyKeyCollection);
+  }
+
+  /** Answers hold no keys of their own. */
+  rewrap(): Promise<number> {
+    return Promise.resolve(0);
+  }
+
+  /**
+   * Rows are read before the key row, and replaced only as they were read. A claim without an answer is stored again as it is: whoever is
+   * about to keep one, sealed under the former version, does not hold the compare-and-set and seals again.
+   */
+  async reencrypt(userId: string): Promise<number> {
+    let resealed = 0;
+    for await (const row of this.rowsOf(userId)) {
+      if (row.answer === undefined) await this.#rows.replace(row);
+      else resealed += await this.resealRow(row, row.answer);
+    }
+    return resealed;
+  }
+
+  /** One that does not hold its seal is no answer to anybody, and keeps no version. */
+  async countByKeyVersion(userId: string, versions: readonly number[]): Promise<readonly number[]> {
+    const counts = versions.map(() => 0);
+    for await (const { answer } of scanPages(this.#rows, 'user', [userId])) {
+      const at = versions.indexOf(versionIn(answer));
+      if (at >= 0) counts[at] = (counts[at] ?? 0) + 1;
+    }
+    return counts;
+  }
+
+  async eraseUser(userId: string): Promise<number> {
+    let erased = 0;
+    for await (const row of this.rowsOf(userId)) erased += (await this.#rows.remove(row._id)) ? 1 : 0;
+    return erased;
+  }
+
+  private async resealRow(row: IdempotencyKeyDoc, sealed: string): Promise<number> {
+    try {
+      const answer = await this.sealer.renew(row.user_id, row._id, sealed);
+      return answer !== undefined && (await this.#rows.replace({ ...row, answer })) !== undefined ? 1 : 0;
+    } catch (error) {
+      if (isDomainError(error, 'decryption_failed')) return 0;
+      throw error;
+    }
+  }
+
+  private rowsOf(userId: string): AsyncGenerator<IdempotencyKeyDoc> {
+    return scanRows(this.#rows, 'user', [userId]);
+  }
+}
+
+/** The key version that an envelope names; 0 where there is none, or one that is too damaged to name any. */
+function versionIn(sealed: string | undefined): number {
+  try {
+    return sealed === undefined ? 0 : envelopeVersion(ciphertext(Buffer.from(sealed, 'base64')));
+  } catch (error) {
+    if (isDomainError(error, 'decryption_failed')) return 0;
+    throw error;
+  }
+}

@@ -1,0 +1,92 @@
+import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
+import { ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../http/index';
+import { AuditSink, audited } from '../kernel/index';
+import type { AuditAction, Principal } from '../kernel/index';
+import { Rotations } from '../keys/rotation/index';
+import type { Rotation } from '../keys/rotation/index';
+import {
+  RotateMasterKeyAnswerDto,
+  RotationDto,
+  RotationListDto,
+  RotationListQueryDto,
+  rotationDto,
+} from './key-administration.dto';
+
+@ApiTags('Keys')
+@ApiBearerAuth()
+@Controller()
+export class RotationsController {
+  constructor(
+    private readonly rotations: Rotations,
+    private readonly paging: Paging,
+    private readonly audit: AuditSink,
+  ) {}
+
+  /**
+   * Rotates the master key. The answer comes when everything new is wrapped with the new version; small sets are wrapped again before it
+   * (2 seconds at most), larger ones in the background. All data stays readable meanwhile.
+   */
+  @Post('rotate-master-key')
+  @HttpCode(200)
+  @Policy({ access: 'administrator', idempotent: 'replay', costly: 'rotations' })
+  @ApiProblems('rotation_running', 'conflict', 'integrity_failed', 'kms_unavailable')
+  async rotateMasterKey(@Caller() caller: Principal): Promise<RotateMasterKeyAnswerDto> {
+    const intent = { action: 'master-key.rotate', actor: caller.userId, resource: 'master-key' } as const;
+    const rotation = await audited(this.audit, intent, () => this.rotations.start(caller.userId));
+    return { message: 'Master key rotated successfully', rotation: rotationDto(rotation) };
+  }
+
+  /** All rotations, newest first. */
+  @Get('rotations')
+  @Policy({ access: 'administrator' })
+  @ApiProblems('invalid_cursor')
+  async listRotations(@Caller() caller: Principal, @Query() query: RotationListQueryDto): Promise<RotationListDto> {
+    const scope = { userId: caller.userId, query: '/rotations' };
+    const after = this.paging.position(query.cursor, scope);
+    const page = await this.rotations.list({
+      limit: query.limit ?? DEFAULT_LIMIT,
+      ...(after === undefined ? {} : { after }),
+    });
+    return {
+      items: page.items.map(rotationDto),
+      next_cursor: page.next === undefined ? null : this.paging.cursor(page.next, scope),
+    };
+  }
+
+  /** One rotation and how far it is. */
+  @Get('rotations/:id')
+  @Policy({ access: 'administrator' })
+  @ApiProblems('not_found')
+  async getRotation(@Param('id') id: string): Promise<RotationDto> {
+    return rotationDto(await this.rotations.find(id));
+  }
+
+  /** Stops a rotation before its next step. What is wrapped again already stays so; nothing else can be rotated until it goes on. */
+  @Post('rotations/:id/pause')
+  @HttpCode(200)
+  @Policy({ access: 'administrator' })
+  @ApiProblems('not_found', 'conflict')
+  pauseRotation(@Param('id') id: string, @Caller() caller: Principal): Promise<RotationDto> {
+    return this.moved('rotation.pause', id, caller, () => this.rotations.pause(id));
+  }
+
+  /** Lets a paused rotation go on. */
+  @Post('rotations/:id/resume')
+  @HttpCode(200)
+  @Policy({ access: 'administrator' })
+  @ApiProblems('not_found', 'conflict')
+  resumeRotation(@Param('id') id: string, @Caller() caller: Principal): Promise<RotationDto> {
+    return this.moved('rotation.resume', id, caller, () => this.rotations.resume(id));
+  }
+
+  private async moved(
+    action: AuditAction,
+    id: string,
+    caller: Principal,
+    move: () => Promise<Rotation>,
+  ): Promise<RotationDto> {
+    const intent = { action, actor: caller.userId, resource: `rotation/${id}` };
+    return rotationDto(await audited(this.audit, intent, move));
+  }
+}

@@ -1,0 +1,39 @@
+import type { Collection } from '../../store/index';
+import { tracesOf } from './row-mapping';
+import type { WrapStore } from './wrap-store';
+import type { UserKeyDoc } from './user-keys.collection';
+
+/** A tombstone without keys. It stays: an owner's id must never get a key again. */
+export function erased(row: UserKeyDoc): UserKeyDoc {
+  const { master_version: _, quarantine: __, quarantine_target: ___, moving: ____, given_up: _____, ...rest } = row;
+  const ended = { versions: [], wrapped_name_key: '', quarantined: false, kept_in: tracesOf(row) };
+  return { ...rest, ...ended, state: 'erased', epoch: row.epoch + 1 };
+}
+
+/** Whether the owner has no key, and no row of one that may become active. */
+const isWithoutKey = (row: UserKeyDoc | undefined): boolean => row === undefined || row.state === 'erased';
+
+/**
+ * Ends a pending row: nothing is sealed under it. The row first, by compare-and-set, as its activation is one. Then its wraps in Vault, where
+ * a new registration of the same owner may come in between: it stores its row and writes the document again before that row becomes active
+ * (`UserKeyService`), so either this sees the row or its write to the document does not hold.
+ * @returns whether it was this call that ended the row.
+ */
+export async function giveUp(
+  rows: Collection<UserKeyDoc>,
+  home: Pick<WrapStore, 'erase'>,
+  row: UserKeyDoc,
+): Promise<boolean> {
+  const { name, ...ended } = erased(row);
+  if ((await rows.replace({ ...ended, given_up: true })) === undefined) return false;
+  if (name !== undefined) await eraseUnlessKept(rows, home, name, row._id);
+  return true;
+}
+
+/** Destroys what lies under `name` for an owner who has no key. */
+export const eraseUnlessKept = (
+  rows: Collection<UserKeyDoc>,
+  home: Pick<WrapStore, 'erase'>,
+  name: string,
+  ownerId: string,
+): Promise<void> => home.erase(name, ownerId, async () => isWithoutKey(await rows.find('_id', ownerId)));

@@ -1,0 +1,1 @@
+export { VaultWrapStore } from './vault-wrap-store';

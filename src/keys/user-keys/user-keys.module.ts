@@ -1,0 +1,51 @@
+import { Module } from '@nestjs/common';
+import { Config, CONFIG } from '../../config/index';
+import { SECOND } from '../../kernel/index';
+import { BackupExposure } from './backup-exposure';
+import { KeyCache } from './key-cache';
+import { OrphanedKeys } from './orphaned-keys';
+import { Sealer, UserKeys } from './sealer';
+import { QuarantineFigure } from './quarantine-figure';
+import { OrphanedWraps } from './orphaned-wraps';
+import { UserKeyService } from './user-key-service';
+import { UserKeyAccess } from './user-key-access';
+import { UserKeyRewrap } from './user-key-rewrap';
+import { UserKeyRotator } from './user-key-rotator';
+import { UserKeySealer } from './user-key-sealer';
+import { UserKeySweeper } from './user-key-sweeper';
+
+// Some 600 bytes an owner: 32 MiB at most, and 50,000 active users without a call of Vault.
+const CACHE_CAPACITY = 50_000;
+
+@Module({
+  providers: [
+    {
+      provide: KeyCache,
+      inject: [CONFIG],
+      useFactory: (config: Config) =>
+        new KeyCache({ capacity: CACHE_CAPACITY, maxAgeMs: config.userKeys.cacheSeconds * SECOND }),
+    },
+    BackupExposure,
+    OrphanedKeys,
+    QuarantineFigure,
+    OrphanedWraps,
+    UserKeyAccess,
+    UserKeyRewrap,
+    UserKeyRotator,
+    UserKeySweeper,
+    { provide: Sealer, useClass: UserKeySealer },
+    { provide: UserKeys, useClass: UserKeyService },
+  ],
+  exports: [
+    BackupExposure,
+    OrphanedKeys,
+    Sealer,
+    OrphanedWraps,
+    UserKeys,
+    UserKeyRewrap,
+    UserKeyRotator,
+    UserKeySweeper,
+    KeyCache,
+  ],
+})
+export class UserKeysModule {}

@@ -1,1 +1,0 @@
-export { VaultWrapStore } from './vault-user-key-home';

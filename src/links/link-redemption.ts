@@ -1,0 +1,123 @@
+import { Injectable } from '@nestjs/common';
+import { PasswordHasher } from '../crypto/index';
+import { Clock, DomainError, failpoint } from '../kernel/index';
+import { Collection, Store, update } from '../store/index';
+import {
+  attempt,
+  Checked,
+  CounterStore,
+  lockout,
+  LockoutCounts,
+  lockoutCounts,
+  requireAdmission,
+  Users,
+  withLockoutCounts,
+} from '../users/index';
+import { LinkDoc, LinkKind, linkCollection } from './link.collection';
+import { presentedSecret, secretMatches } from './link-secret';
+import { NewTicket, Tickets } from './tickets';
+
+/** What somebody shows who wants to open a link. */
+export interface LinkKey {
+  readonly kind: LinkKind;
+  readonly token: string;
+  readonly password: string | undefined;
+}
+
+/**
+ * Opens links. In this order: the secret, the owner, the link's time and count, what the caller asks of the resource, the password, and only then
+ * the count is spent, by one conditional write: of a hundred at the same time as many get a ticket as there were left.
+ */
+@Injectable()
+export class LinkRedemption {
+  readonly #rows: Collection<LinkDoc>;
+
+  constructor(
+    store: Store,
+    private readonly users: Users,
+    private readonly hasher: PasswordHasher,
+    private readonly tickets: Tickets,
+    private readonly clock: Clock,
+  ) {
+    this.#rows = store.collection(linkCollection);
+  }
+
+  /**
+   * `admit` looks at what the link leads to, and refuses by throwing: nothing is spent then.
+   * @throws DomainError `not_found` (no such link, wrong secret, forged row, owner disabled), `link_expired` (past its time, or used up),
+   * `login_failed` (wrong or missing password), `too_many_attempts`, `overloaded`, what `admit` throws.
+   */
+  async open(key: LinkKey, admit: (link: LinkDoc) => Promise<void>): Promise<NewTicket> {
+    const link = await this.presented(key);
+    this.requireLive(link);
+    await admit(link);
+    await this.checkPassword(link, key.password);
+    await this.spend(link._id);
+    failpoint('link.spent');
+    return this.tickets.issue(link);
+  }
+
+  /** The id of the link that this token claims to be of, for the log. Nothing says that there is one. */
+  claimedId({ kind, token }: Pick<LinkKey, 'kind' | 'token'>): string | undefined {
+    return presentedSecret(kind === 'download' ? 'd' : 'u', token)?.id;
+  }
+
+  private async presented({ kind, token }: LinkKey): Promise<LinkDoc> {
+    const presented = presentedSecret(kind === 'download' ? 'd' : 'u', token);
+    const link = presented && (await this.#rows.find('_id', presented.id));
+    if (presented === undefined || link?.kind !== kind || !secretMatches(presented.secret, link.secret_hash)) {
+      throw noLink();
+    }
+    const owner = await this.users.byId(link.owner_id);
+    if (owner?.state !== 'active') throw noLink();
+    return link;
+  }
+
+  private requireLive({ expires_at = Infinity, max_uses = Infinity, uses }: LinkDoc): void {
+    if (expires_at > this.clock.now() && uses < max_uses) return;
+    throw new DomainError('link_expired', {
+      detail: 'This link is past its time, or was opened as often as it may be.',
+    });
+  }
+
+  /** A link without its password is no guess, and is not counted as one. */
+  private async checkPassword(link: LinkDoc, password: string | undefined): Promise<void> {
+    const { hashed_password: stored, salt = '' } = link;
+    if (stored === undefined) return;
+    if (password === undefined) throw wrongPassword();
+    const owner = { userId: link._id, salt: Buffer.from(salt, 'hex') };
+    const ledger = this.ledger(link._id);
+    await requireAdmission(lockout, ledger, this.clock);
+    const isRight = await this.hasher.inTurn(link._id, (turn) =>
+      attempt(lockout, ledger, this.clock, async (): Promise<Checked<boolean>> => {
+        const { ok } = await turn.verify(password, stored, owner);
+        return { settle: ok ? 'cleared' : 'failed', value: ok };
+      }),
+    );
+    if (!isRight) throw wrongPassword();
+  }
+
+  private async spend(linkId: string): Promise<void> {
+    const link = await update(this.#rows, linkId, (row) => {
+      this.requireLive(row);
+      return { ...row, uses: row.uses + 1 };
+    });
+    if (link === undefined) throw noLink();
+  }
+
+  private ledger(linkId: string): CounterStore<LockoutCounts> {
+    return {
+      change: async (edit) => {
+        await update(this.#rows, linkId, (row) => {
+          const counts = edit(lockoutCounts(row));
+          return counts && withLockoutCounts(row, counts);
+        });
+      },
+    };
+  }
+}
+
+const noLink = (): DomainError => new DomainError('not_found', { detail: 'There is no such link.' });
+
+const wrongPassword = (): DomainError =>
+  new DomainError('login_failed', { detail: 'This link has a password, and it was not that one.' });

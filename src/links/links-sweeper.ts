@@ -1,0 +1,17 @@
+import { Injectable, OnModuleInit } from '@nestjs/common';
+import { Scheduler } from '../jobs/index';
+import { HOUR } from '../kernel/index';
+import { Links } from './links';
+
+/** Clears expired links away; tickets go by their own index. */
+@Injectable()
+export class LinksSweeper implements OnModuleInit {
+  constructor(
+    private readonly links: Links,
+    private readonly scheduler: Scheduler,
+  ) {}
+
+  onModuleInit(): void {
+    this.scheduler.every('links.sweep', HOUR, () => this.links.sweep());
+  }
+}

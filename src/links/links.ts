@@ -1,0 +1,111 @@
+import { Injectable } from '@nestjs/common';
+import { PasswordHasher, randomSecret } from '../crypto/index';
+import { BeginAct, Clock, DomainError, HOUR, newId } from '../kernel/index';
+import { Collection, Draft, Page, Position, Store, removeEvery } from '../store/index';
+import { LinkDoc, LinkKind, linkCollection } from './link.collection';
+import { newSecret } from './link-secret';
+
+/** What a new link is to be. */
+export interface NewLink {
+  readonly kind: LinkKind;
+  readonly ownerId: string;
+  readonly resource?: string | undefined;
+  readonly expiresInMs?: number | undefined;
+  readonly maxUses?: number | undefined;
+  readonly maxSize?: number | undefined;
+  readonly password?: string | undefined;
+}
+
+/** Which links are meant: those of one resource, or an owner's drop boxes. */
+export type LinkList = { readonly resource: string } | { readonly dropBoxesOf: string };
+
+const SALT_BYTES = 16;
+const BATCH = 100;
+
+/** The rows of links: made, listed, removed. Opening one is LinkRedemption's. */
+@Injectable()
+export class Links {
+  readonly #rows: Collection<LinkDoc>;
+
+  constructor(
+    store: Store,
+    private readonly hasher: PasswordHasher,
+    private readonly clock: Clock,
+  ) {
+    this.#rows = store.collection(linkCollection);
+  }
+
+  /** The token is what opens the link; it is in no row and is not to be had again. `begin` comes before the row. @throws DomainError `overloaded`, `weak_password`. */
+  async create(wanted: NewLink, begin: BeginAct): Promise<{ readonly row: LinkDoc; readonly token: string }> {
+    const id = newId();
+    const { token, secretHash } = newSecret(wanted.kind === 'download' ? 'd' : 'u', id);
+    const password = wanted.password === undefined ? {} : await this.hashed(id, wanted.password);
+    await begin();
+    const row = await this.#rows.insert({ ...this.draft(id, wanted), secret_hash: secretHash, ...password });
+    return { row, token };
+  }
+
+  /** Oldest first; expired and used up ones too, until they are swept. */
+  list(which: LinkList, limit: number, after: Position | undefined): Promise<Page<LinkDoc>> {
+    const options = { limit, onForged: () => undefined, ...(after !== undefined && { after }) };
+    return 'resource' in which
+      ? this.#rows.list('resource', [which.resource], options)
+      : this.#rows.list('owner', [which.dropBoxesOf, 'upload'], options);
+  }
+
+  find(linkId: string): Promise<LinkDoc | undefined> {
+    return this.#rows.find('_id', linkId);
+  }
+
+  /** Ends a link, and with it all tickets that it gave, at their next use. @throws DomainError `not_found` where `applies` does not. */
+  async remove(linkId: string, applies: (row: LinkDoc) => boolean, begin: BeginAct): Promise<void> {
+    const row = await this.find(linkId);
+    if (row === undefined || !applies(row)) throw new DomainError('not_found', { detail: 'There is no such link.' });
+    await begin();
+    await this.#rows.remove(linkId);
+  }
+
+  /** The resource is gone: so is each link to it. May be repeated. */
+  forget(resource: string): Promise<number> {
+    return removeEvery(this.#rows, 'resource', [resource]);
+  }
+
+  eraseOwner(ownerId: string): Promise<number> {
+    return removeEvery(this.#rows, 'owner', [ownerId]);
+  }
+
+  /** Expired links stay a while, so that their owner sees what became of them. */
+  async sweep(): Promise<void> {
+    for (;;) {
+      const page = await this.#rows.list('expiry', [], { limit: BATCH, onTampered: () => undefined });
+      const due = page.items.filter(({ expires_at = Infinity }) => expires_at < this.clock.now() - 24 * HOUR);
+      for (const row of due) await this.#rows.remove(row._id);
+      if (due.length < BATCH) return;
+    }
+  }
+
+  private draft(id: string, wanted: NewLink): Omit<Draft<LinkDoc>, 'secret_hash'> {
+    const now = this.clock.now();
+    const { expiresInMs, resource, maxUses, maxSize } = wanted;
+    return {
+      _id: id,
+      kind: wanted.kind,
+      owner_id: wanted.ownerId,
+      created_at: now,
+      uses: 0,
+      failed_attempts: 0,
+      attempts_in_flight: [],
+      ...(resource !== undefined && { resource }),
+      ...(expiresInMs !== undefined && { expires_at: now + expiresInMs }),
+      ...(maxUses !== undefined && { max_uses: maxUses }),
+      ...(maxSize !== undefined && { max_size: maxSize }),
+    };
+  }
+
+  /** As the passwords of accounts: with the pepper, a salt of its own, and bound to this link. */
+  private async hashed(linkId: string, password: string): Promise<Pick<LinkDoc, 'hashed_password' | 'salt'>> {
+    const salt = randomSecret(SALT_BYTES);
+    const hashed_password = await this.hasher.hash(password, { userId: linkId, salt });
+    return { hashed_password, salt: salt.toString('hex') };
+  }
+}

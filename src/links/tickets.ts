@@ -1,0 +1,163 @@
+import { Injectable } from '@nestjs/common';
+import {
+  Clock,
+  DomainError,
+  UploadLinkTarget,
+  HOUR,
+  MINUTE,
+  Principal,
+  SECOND,
+  UploadTickets,
+  newId,
+} from '../kernel/index';
+import { Collection, Store, update } from '../store/index';
+import { UserDoc, Users } from '../users/index';
+import { LinkDoc, LinkKind, linkCollection } from './link.collection';
+import { newSecret, presentedSecret, secretMatches } from './link-secret';
+import { TicketDoc, ticketCollection } from './ticket.collection';
+
+/** How long a ticket lasts after it was given, and one for downloads after each use. */
+export const TICKET_MS = 5 * MINUTE;
+/** However often it is used. */
+export const LONGEST_TICKET_MS = HOUR;
+/** A use that would extend a ticket by less writes nothing: a player asks for many ranges a second. */
+const LEAST_EXTENSION = 10 * SECOND;
+
+export interface NewTicket {
+  readonly link: LinkDoc;
+  readonly id: string;
+  readonly token: string;
+  /** ms since the epoch. */
+  readonly expiresAt: number;
+}
+
+const PREFIX = { download: 'dt', upload: 'ut' } as const;
+
+/** What is given for opening a link, and what stands behind it at each use: the ticket's row, the link's row and its owner, none of them cached. */
+@Injectable()
+export class Tickets extends UploadTickets {
+  readonly #tickets: Collection<TicketDoc>;
+  readonly #links: Collection<LinkDoc>;
+
+  constructor(
+    store: Store,
+    private readonly users: Users,
+    private readonly clock: Clock,
+  ) {
+    super();
+    this.#tickets = store.collection(ticketCollection);
+    this.#links = store.collection(linkCollection);
+  }
+
+  async issue(link: LinkDoc): Promise<NewTicket> {
+    const id = newId();
+    const { token, secretHash } = newSecret(PREFIX[link.kind], id);
+    const now = this.clock.now();
+    const expiresAt = now + TICKET_MS;
+    await this.#tickets.insert({
+      _id: id,
+      link_id: link._id,
+      secret_hash: secretHash,
+      issued_at: now,
+      expires_at: expiresAt,
+      taken: false,
+    });
+    return { link, id, token, expiresAt };
+  }
+
+  /**
+   * The link behind the ticket `ticketId` for downloads, which this use extends. A count that is used up does not matter: it was spent
+   * when the ticket was given.
+   * @throws DomainError `unauthenticated` (no ticket of ours), `token_expired`, `link_expired` (ended, past its time, or its owner disabled).
+   */
+  async download(ticketId: string, token: string): Promise<LinkDoc> {
+    if (presentedSecret(PREFIX.download, token)?.id !== ticketId) throw noTicket();
+    const { ticket, link } = await this.behind('download', token);
+    // Of the many requests of a player most come too soon to extend it: those read the row once.
+    if (this.extended(ticket) !== undefined) await this.extend(ticketId);
+    return link;
+  }
+
+  /**
+   * Extends a ticket while a long answer is sent, so that a download that breaks off then may go on. Ends when the returned function is
+   * called, which extends it a last time.
+   */
+  keepAlive(ticketId: string, intervalMs = MINUTE): () => void {
+    const begun = this.clock.now();
+    const timer = setInterval(() => void this.extend(ticketId), intervalMs).unref();
+    return () => {
+      clearInterval(timer);
+      if (this.clock.now() - begun >= LEAST_EXTENSION) void this.extend(ticketId);
+    };
+  }
+
+  override isTicket(token: string): boolean {
+    return presentedSecret('ut', token) !== undefined;
+  }
+
+  /** @throws as `download` */
+  override async uploader(token: string): Promise<Principal> {
+    const { ticket, link, owner } = await this.behind('upload', token);
+    const dropBox = { linkId: link._id, ticketId: ticket._id, largest: link.max_size };
+    return { userId: owner._id, username: owner.username, role: 'user', sessionId: '', authTime: 0, dropBox };
+  }
+
+  override async requireLink({ linkId }: UploadLinkTarget): Promise<void> {
+    await this.ownerOf(await this.#links.find('_id', linkId));
+  }
+
+  /** One ticket is one file: of several uploads with it at the same time one goes on. @throws DomainError `conflict` */
+  async take(ticketId: string): Promise<void> {
+    const outcome = { taken: false };
+    await update(this.#tickets, ticketId, (ticket) => {
+      outcome.taken = !ticket.taken;
+      return outcome.taken ? { ...ticket, taken: true } : undefined;
+    });
+    if (!outcome.taken)
+      throw new DomainError('conflict', { detail: 'This ticket has been used: open the link again.' });
+  }
+
+  /** The upload came to nothing: the sender may try again for as long as the ticket lasts. */
+  async giveBack(ticketId: string): Promise<void> {
+    await update(this.#tickets, ticketId, (ticket) => ({ ...ticket, taken: false }));
+  }
+
+  /** A store that is away for a moment ends no download for this: the ticket keeps the time that it has. */
+  private async extend(ticketId: string): Promise<void> {
+    await update(this.#tickets, ticketId, (ticket) => this.extended(ticket)).catch(() => undefined);
+  }
+
+  /** The ticket with the time that a use now gives it; undefined where that is hardly more. */
+  private extended(ticket: TicketDoc): TicketDoc | undefined {
+    const now = this.clock.now();
+    // A process that slept does not bring back what has ended.
+    if (ticket.expires_at <= now) return undefined;
+    const { issued_at = ticket.expires_at - TICKET_MS } = ticket;
+    const expires_at = Math.min(now + TICKET_MS, issued_at + LONGEST_TICKET_MS);
+    return expires_at - ticket.expires_at < LEAST_EXTENSION ? undefined : { ...ticket, issued_at, expires_at };
+  }
+
+  private async behind(kind: LinkKind, token: string): Promise<{ ticket: TicketDoc; link: LinkDoc; owner: UserDoc }> {
+    const presented = presentedSecret(PREFIX[kind], token);
+    const ticket = presented && (await this.#tickets.find('_id', presented.id));
+    if (presented === undefined || ticket === undefined || !secretMatches(presented.secret, ticket.secret_hash)) {
+      throw noTicket();
+    }
+    const now = this.clock.now();
+    if (ticket.expires_at <= now) throw new DomainError('token_expired', { detail: 'Open the link again.' });
+    const link = await this.#links.find('_id', ticket.link_id);
+    if (link?.kind !== kind || (link.expires_at ?? Infinity) <= now) throw ended();
+    return { ticket, link, owner: await this.ownerOf(link) };
+  }
+
+  private async ownerOf(link: LinkDoc | undefined): Promise<UserDoc> {
+    const owner = link && (await this.users.byId(link.owner_id));
+    if (owner?.state !== 'active') throw ended();
+    return owner;
+  }
+}
+
+const noTicket = (): DomainError =>
+  new DomainError('unauthenticated', { detail: 'Open the link first: this is no ticket for it.' });
+
+const ended = (): DomainError => new DomainError('link_expired', { detail: 'The link has been ended.' });

@@ -1,0 +1,50 @@
+import { SystemSecrets } from '../kernel';
+import { Collection, Store } from './collection';
+import { CollectionDefinition, Doc } from './definition';
+import { TamperedRowHook, AuthenticatedCollection } from './authenticated-collection';
+
+export interface AuthenticatedStoreHooks {
+  /** A row that does not hold its seal, or does not answer the query, was read. Must not throw: audit and metrics hang here. */
+  readonly onForgedRow: TamperedRowHook;
+  /** A collection is handed out for the first time. */
+  readonly onCollection?: (name: string) => void;
+}
+
+/** Any engine, with its rows sealed where their definition says so (all but those that are read before the integrity key is there). */
+export class AuthenticatedStore extends Store {
+  readonly #collections = new Map<unknown, Collection<Doc>>();
+
+  constructor(
+    private readonly engine: Store,
+    private readonly secrets: SystemSecrets,
+    private readonly hooks: AuthenticatedStoreHooks,
+  ) {
+    super();
+  }
+
+  collection<T extends Doc>(definition: CollectionDefinition<T>): Collection<T> {
+    if (!definition.authenticated) return this.engine.collection(definition);
+    const known = this.#collections.get(definition);
+    if (known !== undefined) return known as unknown as Collection<T>;
+    const made = new AuthenticatedCollection(definition, this.engine, this.secrets, this.hooks.onForgedRow);
+    this.hooks.onCollection?.(definition.name);
+    this.#collections.set(definition, made as unknown as Collection<Doc>);
+    return made;
+  }
+
+  prepare(): Promise<void> {
+    return this.engine.prepare();
+  }
+
+  dropFormerIndexes(): Promise<number> {
+    return this.engine.dropFormerIndexes();
+  }
+
+  ping(): Promise<void> {
+    return this.engine.ping();
+  }
+
+  close(): Promise<void> {
+    return this.engine.close();
+  }
+}
