@@ -4,7 +4,7 @@ import { chmod, copyFile, mkdir, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { CONFIG, Config } from './config';
 import { StartupError } from './kernel';
-import { MasterKeyRow } from './keys/master-key/index';
+import { MasterKeyRow } from './keys/master-key';
 import { NOTE_FILES } from './store';
 import { WrongUsage, runTool } from './tool';
 import { StoreCopy } from './wiring';

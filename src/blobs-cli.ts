@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { BlobMigration, BlobRelocations, RelocatableBlobStore, MoveProgress } from './blobs/relocation/index';
+import { BlobMigration, BlobRelocations, RelocatableBlobStore, MoveProgress } from './blobs/relocation';
 import { BLOB_STORES } from './config';
 import { sha256Stream } from './crypto';
 import { AuditSink, SECOND, StartupError, audited } from './kernel';

@@ -8,7 +8,7 @@ import { AppModule } from './app.module';
 import { Config } from './config';
 import { InFlight, Lifecycle, createServerAdapter, drain, installHttp } from './http';
 import { SECOND } from './kernel';
-import { MasterKey } from './keys/master-key/index';
+import { MasterKey } from './keys/master-key';
 import { BootFilter } from './observability';
 import { Startup } from './startup';
 import { Store } from './store';

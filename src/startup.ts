@@ -1,12 +1,12 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { RelocatableBlobStore } from './blobs/relocation/index';
+import { RelocatableBlobStore } from './blobs/relocation';
 import { CONFIG, Config } from './config';
 import { PASSWORD_COSTS, pepperCheck } from './crypto';
 import { Lifecycle } from './http';
 import { Clock, DomainError, SECOND, StartupError, failpoint, isDomainError, outageReason } from './kernel';
-import { BACKEND_NAMES, RoutedMasterKey, MasterKeyRow } from './keys/master-key/index';
-import { SystemKeys, openKeys } from './keys/system-keys/index';
-import { WrapStore } from './keys/user-keys/index';
+import { BACKEND_NAMES, RoutedMasterKey, MasterKeyRow } from './keys/master-key';
+import { SystemKeys, openKeys } from './keys/system-keys';
+import { WrapStore } from './keys/user-keys';
 import {
   InstallationDoc,
   InstallationPlacements,

@@ -5,7 +5,7 @@ import { Config, loadConfig } from './config';
 import { randomSecret } from './crypto';
 import { createServerAdapter } from './http';
 import { StartupError, applyTestSettings } from './kernel';
-import { MasterKey } from './keys/master-key/index';
+import { MasterKey } from './keys/master-key';
 import { StartOptions, Startup } from './startup';
 import { Store } from './store';
 

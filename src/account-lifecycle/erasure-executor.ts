@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DomainError, failpoint, UserDataHandler } from '../kernel';
-import { BackupExposure, UserKeys } from '../keys/user-keys/index';
+import { BackupExposure, UserKeys } from '../keys/user-keys';
 import { Users } from '../users';
 import { ErasureDoc } from './erasure.collection';
 import { Erasures } from './erasures';

@@ -1,4 +1,4 @@
-import { FormerWraps } from '../keys/user-keys/index';
+import { FormerWraps } from '../keys/user-keys';
 import { Doc, defineCollection } from '../store';
 import { UserDoc } from '../users';
 

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DomainError } from '../kernel';
-import { FormerWraps } from '../keys/user-keys/index';
+import { FormerWraps } from '../keys/user-keys';
 import { Collection, DuplicateKey, Store, update } from '../store';
 import { UserDoc } from '../users';
 import { ErasureDoc, erasuresCollection, ErasureState } from './erasure.collection';

@@ -1,6 +1,6 @@
 import { ed25519PublicKey } from '../crypto';
 import { SecretBytes } from '../kernel';
-import { FormerWraps, VersionFate } from '../keys/user-keys/index';
+import { FormerWraps, VersionFate } from '../keys/user-keys';
 import { ErasureDoc } from './erasure.collection';
 import { ErasureReceipt, receiptOf } from './receipt';
 import { ReceiptFault, signReceipt, verifyReceipt } from './receipt-jws';

@@ -1,5 +1,5 @@
 import { isoTime } from '../kernel';
-import { FormerWraps, VersionFate, WrapFate } from '../keys/user-keys/index';
+import { FormerWraps, VersionFate, WrapFate } from '../keys/user-keys';
 import { ErasureDoc } from './erasure.collection';
 
 export const RECEIPT_FORMAT = 'coffer-erasure-receipt';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ed25519PublicKey } from '../crypto';
 import { Clock, DomainError, SystemSecrets } from '../kernel';
-import { BackupExposure } from '../keys/user-keys/index';
+import { BackupExposure } from '../keys/user-keys';
 import { installed, Store } from '../store';
 import { ErasureDoc } from './erasure.collection';
 import { Erasures } from './erasures';

@@ -3,7 +3,7 @@ import { type Answer, type Client, expectProblem, expectStatus } from '../../tes
 import { type Coffer, startCoffer } from '../../test/support/coffer';
 import { auditBatchesCollection } from '../audit/audit.collection';
 import { DAY, DomainError, HOUR, MINUTE, newId } from '../kernel';
-import { MasterKey } from '../keys/master-key/index';
+import { MasterKey } from '../keys/master-key';
 import { Store } from '../store';
 import { Users } from '../users';
 import { approvalsCollection } from './approval.collection';

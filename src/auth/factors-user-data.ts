@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { isDomainError, UserDataHandler } from '../kernel';
-import { OwnerKeys, Sealer, versionIn } from '../keys/user-keys/index';
+import { OwnerKeys, Sealer, versionIn } from '../keys/user-keys';
 import { UserDoc, Users } from '../users';
 import { Challenges } from './factors/challenges';
 import { withoutTotp, withTwoFactor } from './factors/factor-fields';

@@ -5,7 +5,7 @@ import { codeOf, firstStep, recoveryCodes, withEmailFactor, withTotp } from '../
 import { addUserKeyVersion } from '../../test/support/user-key-version';
 import { envelopeVersion } from '../crypto';
 import { ciphertext } from '../kernel';
-import { MasterKey } from '../keys/master-key/index';
+import { MasterKey } from '../keys/master-key';
 import { Store } from '../store';
 import { UserDoc, usersCollection } from '../users';
 import { challengesCollection } from './factors/challenge.collection';

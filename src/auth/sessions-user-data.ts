@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { isDomainError, UserDataHandler } from '../kernel';
-import { OwnerKeys, Sealer, VersionCounts, versionIn } from '../keys/user-keys/index';
+import { OwnerKeys, Sealer, VersionCounts, versionIn } from '../keys/user-keys';
 import { openClient, sealClient } from './sessions/session-client';
 import { SessionDoc } from './sessions/session.collection';
 import { MAX_SESSIONS, Sessions } from './sessions/sessions';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { sha256Stream } from '../crypto';
 import { DomainError } from '../kernel';
-import { Sealer } from '../keys/user-keys/index';
+import { Sealer } from '../keys/user-keys';
 import { openFacts } from './file-cipher';
 import { FileContents } from './file-contents';
 import { ActiveFile } from './file.collection';

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DomainError, Principal } from '../kernel';
-import { Sealer } from '../keys/user-keys/index';
+import { Sealer } from '../keys/user-keys';
 import { GrantAccess, Resource } from '../sharing';
 import { Collection, Store } from '../store';
 import { fileNotFound } from './file-cipher';

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditAction, AuditSink, BeginAct, Clock, Principal, auditedAfterLook, failpoint } from '../kernel';
-import { OwnerKeys, Sealer } from '../keys/user-keys/index';
+import { OwnerKeys, Sealer } from '../keys/user-keys';
 import { retryOnConflict } from '../store';
 import { FileChange } from './change-request';
 import { FileAccess } from './file-access';

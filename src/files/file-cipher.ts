@@ -1,5 +1,5 @@
 import { Ciphertext, DomainError, Plaintext, SecretBytes, ciphertext, plaintext } from '../kernel';
-import { OwnerKeys, EncryptionContext } from '../keys/user-keys/index';
+import { OwnerKeys, EncryptionContext } from '../keys/user-keys';
 import { FileDoc, OtherContent } from './file.collection';
 
 /** What a row keeps sealed about the content of one version. */

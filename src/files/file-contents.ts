@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { BlobStore, ByteRange } from '../blobs';
 import { FileContext, FileMessages, FileSummary } from '../crypto';
 import { ChunkBatch, DomainError, SecretBytes, StaleKeyVersionError, isDomainError } from '../kernel';
-import { Sealer } from '../keys/user-keys/index';
+import { Sealer } from '../keys/user-keys';
 import { DamageReports } from '../observability';
 import { Collection, Store } from '../store';
 import { atVersion } from './content-versions';

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
 import { AuditSink, Clock, DAY, Principal, auditedAfterLook } from '../kernel';
-import { Sealer } from '../keys/user-keys/index';
+import { Sealer } from '../keys/user-keys';
 import { FileAccess } from './file-access';
 import { fileNotFound } from './file-cipher';
 import { FileRemoval } from './file-removal';

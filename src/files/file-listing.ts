@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, Principal, Turns, isDomainError, mapInTurns } from '../kernel';
-import { OwnerKeys, Sealer } from '../keys/user-keys/index';
+import { OwnerKeys, Sealer } from '../keys/user-keys';
 import { Collection, Position, Store } from '../store';
 import { FilePage, RowPage, matchingPage } from './file-pages';
 import { FileSharing } from './file-sharing';

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditSink, DomainError, Principal, auditedAfterLook, burstsOf, failpoint } from '../kernel';
-import { Sealer } from '../keys/user-keys/index';
+import { Sealer } from '../keys/user-keys';
 import { atBlob, rekeyed, versionsOf } from './content-versions';
 import { FileAccess } from './file-access';
 import { openFacts } from './file-cipher';

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
 import { FileSummary } from '../crypto';
 import { AuditSink, ChunkBatch, Principal, auditedAfterLook, failpoint, notedIfRefused } from '../kernel';
-import { OwnerKeys, Sealer } from '../keys/user-keys/index';
+import { OwnerKeys, Sealer } from '../keys/user-keys';
 import { FilledContent, Stamp, nextVersion, replaced, usageMark } from './content-versions';
 import { FileAccess } from './file-access';
 import { openFacts, sealFacts } from './file-cipher';

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, Principal, isDomainError, pickInTurns } from '../kernel';
-import { Sealer } from '../keys/user-keys/index';
+import { Sealer } from '../keys/user-keys';
 import { GrantView, GrantedResources, Grants, NewGrant } from '../sharing';
 import { Collection, Position, Store } from '../store';
 import { FileAccess, asResource } from './file-access';

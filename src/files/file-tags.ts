@@ -1,5 +1,5 @@
 import { sha256 } from '../crypto';
-import { OwnerKeys, type Sealer } from '../keys/user-keys/index';
+import { OwnerKeys, type Sealer } from '../keys/user-keys';
 import { FileView, showFile } from './file-view';
 import { ActiveFile, WholeFile } from './file.collection';
 

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditSink, DomainError, Principal, auditedAfterLook, burstsOf, isoTime } from '../kernel';
-import { Sealer } from '../keys/user-keys/index';
+import { Sealer } from '../keys/user-keys';
 import { atVersion, versionsOf } from './content-versions';
 import { FileAccess } from './file-access';
 import { fileNotFound, openFacts } from './file-cipher';

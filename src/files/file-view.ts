@@ -1,5 +1,5 @@
 import { isoTime } from '../kernel';
-import { OwnerKeys } from '../keys/user-keys/index';
+import { OwnerKeys } from '../keys/user-keys';
 import { ContentFacts, openFacts, openName } from './file-cipher';
 import { TrashedFile, WholeFile } from './file.collection';
 

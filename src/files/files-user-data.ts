@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditSink, UserDataHandler } from '../kernel';
-import { Renewal, Sealer, renewRows, valuesUnder } from '../keys/user-keys/index';
+import { Renewal, Sealer, renewRows, valuesUnder } from '../keys/user-keys';
 import { Collection, Store, drain } from '../store';
 import { resealed, rewrapped } from './file-cipher';
 import { FileRemoval } from './file-removal';

@@ -41,7 +41,7 @@ import { ScrubJob } from './scrub/scrub-job';
 import { ScrubSchedule } from './scrub/scrub-schedule';
 import { Scrubs } from './scrub/scrubs';
 import { ScrubsController } from './scrub/scrubs.controller';
-import * as uploads from './resumable/index';
+import * as uploads from './resumable';
 import { QuotaLedger } from './quota-ledger';
 
 @Module({

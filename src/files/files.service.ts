@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { ByteRange } from '../blobs';
 import { KeyExport, keyExport } from '../crypto';
 import { AuditAction, AuditIntent, AuditSink, Principal, auditedAfterLook, isDomainError } from '../kernel';
-import { Sealer } from '../keys/user-keys/index';
+import { Sealer } from '../keys/user-keys';
 import { DamageReports } from '../observability';
 import { atVersion } from './content-versions';
 import { FileAccess, FileRef } from './file-access';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { FileSummary } from '../crypto';
 import { ChunkBatch, Clock, DomainError, SecretBytes, failpoint } from '../kernel';
-import { OwnerKeys, Sealer } from '../keys/user-keys/index';
+import { OwnerKeys, Sealer } from '../keys/user-keys';
 import { Collection, Store, retryOnConflict } from '../store';
 import { BlobOwnership } from './blob-ownership';
 import { MAX_INCOMING, Stamp, droppedIn, incomingIn, namesBlob, touched, withIncoming } from './content-versions';

@@ -1,3 +1,3 @@
 export { FilesModule } from './files.module';
 export { FilesUserData } from './files-user-data';
-export { UploadsUserData } from './resumable/index';
+export { UploadsUserData } from './resumable';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { randomSecret } from '../crypto';
 import { Clock, DomainError, SecretBytes, failpoint } from '../kernel';
-import { OwnerKeys, Sealer } from '../keys/user-keys/index';
+import { OwnerKeys, Sealer } from '../keys/user-keys';
 import { Collection, DuplicateKey, Store, update } from '../store';
 import { ContentFacts, newFileKey, sealFacts, sealName, wrapFileKey } from './file-cipher';
 import { FileRemoval } from './file-removal';

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, Principal, pickInTurns } from '../kernel';
-import { Sealer, openedName } from '../keys/user-keys/index';
+import { Sealer, openedName } from '../keys/user-keys';
 import { ReceivedGrant, ReceivedGrants } from '../sharing';
 import { Collection, Position, Store } from '../store';
 import { openName } from './file-cipher';

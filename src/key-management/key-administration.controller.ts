@@ -1,10 +1,10 @@
 import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../http/index';
-import { AuditSink, audited } from '../kernel/index';
-import type { AuditAction, Principal } from '../kernel/index';
-import { Rotations } from '../keys/rotation/index';
-import type { Rotation } from '../keys/rotation/index';
+import { ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../http';
+import { AuditSink, audited } from '../kernel';
+import type { AuditAction, Principal } from '../kernel';
+import { Rotations } from '../keys/rotation';
+import type { Rotation } from '../keys/rotation';
 import {
   RotateMasterKeyAnswerDto,
   RotationDto,

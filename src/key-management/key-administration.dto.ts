@@ -1,6 +1,6 @@
-import { PageQueryDto } from '../http/index';
-import type { JobState } from '../jobs/index';
-import type { Rotation } from '../keys/rotation/index';
+import { PageQueryDto } from '../http';
+import type { JobState } from '../jobs';
+import type { Rotation } from '../keys/rotation';
 
 export class RotationDto {
   /**

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
-import { ApprovalsModule } from '../approvals/index';
-import { RotationModule } from '../keys/rotation/index';
+import { ApprovalsModule } from '../approvals';
+import { RotationModule } from '../keys/rotation';
 import { RotationsController } from './key-administration.controller';
 import { KeysController } from './keys.controller';
 import { VersionRetirement } from './version-retirement';

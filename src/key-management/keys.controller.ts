@@ -1,11 +1,11 @@
 import { Controller, Get, HttpCode, Param, Post, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiBearerAuth, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { answerApproval, ApprovalAnswerDto } from '../approvals/index';
-import { ApiProblems, Caller, Policy } from '../http/index';
-import { AuditSink, audited } from '../kernel/index';
-import type { Principal } from '../kernel/index';
-import { KeyOverview, UserKeyRotations } from '../keys/rotation/index';
+import { answerApproval, ApprovalAnswerDto } from '../approvals';
+import { ApiProblems, Caller, Policy } from '../http';
+import { AuditSink, audited } from '../kernel';
+import type { Principal } from '../kernel';
+import { KeyOverview, UserKeyRotations } from '../keys/rotation';
 import { rotationDto } from './key-administration.dto';
 import { KeysDto, MasterKeyDto, RotateKeyAnswerDto, keysDto } from './keys.dto';
 import { VersionRetirement } from './version-retirement';

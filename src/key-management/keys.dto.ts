@@ -1,6 +1,6 @@
-import { isoTime } from '../kernel/index';
-import type { MasterKeyOverview } from '../keys/rotation/index';
-import type { UserKeyState } from '../keys/user-keys/index';
+import { isoTime } from '../kernel';
+import type { MasterKeyOverview } from '../keys/rotation';
+import type { UserKeyState } from '../keys/user-keys';
 import { RotationDto } from './key-administration.dto';
 
 export class MasterKeyVersionDto {

@@ -5,9 +5,9 @@ import {
   ApprovableActions,
   type ApprovedRequest,
   DualControl,
-} from '../approvals/index';
-import { AuditSink, audited, DomainError, isDomainError, Principal } from '../kernel/index';
-import { KeyOverview, Retirement } from '../keys/rotation/index';
+} from '../approvals';
+import { AuditSink, audited, DomainError, isDomainError, Principal } from '../kernel';
+import { KeyOverview, Retirement } from '../keys/rotation';
 import { MasterKeyDto, masterKeyDto } from './keys.dto';
 
 const ACTION = 'master-key.retire';

@@ -1,6 +1,6 @@
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AuditSink, StartupError, audited } from '../kernel';
-import { BACKEND_NAMES, BackendName, MasterKeyRow } from '../keys/master-key/index';
+import { BACKEND_NAMES, BackendName, MasterKeyRow } from '../keys/master-key';
 import { Migrations, Rotation, RotationJob, Rotations, rotationData } from '../keys/rotation';
 import { WrapLocation } from '../store';
 import { WrongUsage } from '../tool';

@@ -1,7 +1,7 @@
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { readFile } from 'node:fs/promises';
 import { AuditSink, StartupError, audited } from '../kernel';
-import { MasterKey, MasterKeyRow } from '../keys/master-key/index';
+import { MasterKey, MasterKeyRow } from '../keys/master-key';
 import { Retirement } from '../keys/rotation';
 import { WrongUsage } from '../tool';
 import { withService } from '../with-service';

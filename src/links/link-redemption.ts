@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { PasswordHasher } from '../crypto/index';
-import { Clock, DomainError, failpoint } from '../kernel/index';
-import { Collection, Store, update } from '../store/index';
+import { PasswordHasher } from '../crypto';
+import { Clock, DomainError, failpoint } from '../kernel';
+import { Collection, Store, update } from '../store';
 import {
   attempt,
   Checked,
@@ -12,7 +12,7 @@ import {
   requireAdmission,
   Users,
   withLockoutCounts,
-} from '../users/index';
+} from '../users';
 import { LinkDoc, LinkKind, linkCollection } from './link.collection';
 import { presentedSecret, secretMatches } from './link-secret';
 import { NewTicket, Tickets } from './tickets';

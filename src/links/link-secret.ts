@@ -1,4 +1,4 @@
-import { equalBytes, randomSecret, sha256 } from '../crypto/index';
+import { equalBytes, randomSecret, sha256 } from '../crypto';
 
 const SECRET_BYTES = 32;
 const ID = '[0-9a-f-]{36}';

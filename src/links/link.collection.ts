@@ -1,5 +1,5 @@
-import { Doc, defineCollection } from '../store/index';
-import { Reservation } from '../users/index';
+import { Doc, defineCollection } from '../store';
+import { Reservation } from '../users';
 
 /** `download` opens one resource for reading; `upload` is a drop box into its owner's files. */
 export type LinkKind = 'download' | 'upload';

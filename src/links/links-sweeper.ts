@@ -1,6 +1,6 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
-import { Scheduler } from '../jobs/index';
-import { HOUR } from '../kernel/index';
+import { Scheduler } from '../jobs';
+import { HOUR } from '../kernel';
 import { Links } from './links';
 
 /** Clears expired links away; tickets go by their own index. */

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { UserDataHandler } from '../kernel/index';
+import { UserDataHandler } from '../kernel';
 import { Links } from './links';
 
 /** What happens to a user's links when the account goes. They hold nothing that is sealed or wrapped. */

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { PasswordHasher, randomSecret } from '../crypto/index';
-import { BeginAct, Clock, DomainError, HOUR, newId } from '../kernel/index';
-import { Collection, Draft, Page, Position, Store, removeEvery } from '../store/index';
+import { PasswordHasher, randomSecret } from '../crypto';
+import { BeginAct, Clock, DomainError, HOUR, newId } from '../kernel';
+import { Collection, Draft, Page, Position, Store, removeEvery } from '../store';
 import { LinkDoc, LinkKind, linkCollection } from './link.collection';
 import { newSecret } from './link-secret';
 

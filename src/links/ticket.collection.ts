@@ -1,4 +1,4 @@
-import { Doc, defineCollection } from '../store/index';
+import { Doc, defineCollection } from '../store';
 
 /** What opening a link gives: good for five minutes after its last use, and only for as long as the link itself is there. */
 export interface TicketDoc extends Doc {

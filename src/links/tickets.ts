@@ -1,17 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import {
-  Clock,
-  DomainError,
-  UploadLinkTarget,
-  HOUR,
-  MINUTE,
-  Principal,
-  SECOND,
-  UploadTickets,
-  newId,
-} from '../kernel/index';
-import { Collection, Store, update } from '../store/index';
-import { UserDoc, Users } from '../users/index';
+import { Clock, DomainError, UploadLinkTarget, HOUR, MINUTE, Principal, SECOND, UploadTickets, newId } from '../kernel';
+import { Collection, Store, update } from '../store';
+import { UserDoc, Users } from '../users';
 import { LinkDoc, LinkKind, linkCollection } from './link.collection';
 import { newSecret, presentedSecret, secretMatches } from './link-secret';
 import { TicketDoc, ticketCollection } from './ticket.collection';

@@ -1,5 +1,5 @@
 import { Ciphertext, Plaintext, ciphertext, plaintext } from '../kernel';
-import { ENVELOPE_OVERHEAD, OwnerKeys, EncryptionContext } from '../keys/user-keys/index';
+import { ENVELOPE_OVERHEAD, OwnerKeys, EncryptionContext } from '../keys/user-keys';
 import { SensitiveDataDoc } from './sensitive-data.collection';
 
 export type SealedFields = Pick<SensitiveDataDoc, 'encrypted_value' | 'key_version'>;

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { UserDataHandler } from '../kernel';
-import { Sealer, renewRows, valuesUnder } from '../keys/user-keys/index';
+import { Sealer, renewRows, valuesUnder } from '../keys/user-keys';
 import { Collection, Store, removeEvery } from '../store';
 import { openValue, sealValue } from './record-cipher';
 import { SensitiveDataDoc, sensitiveDataCollection } from './sensitive-data.collection';

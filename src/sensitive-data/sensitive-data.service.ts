@@ -12,7 +12,7 @@ import {
   newId,
   notedIfRefused,
 } from '../kernel';
-import { OwnerKeys, SealedInsert, Sealer } from '../keys/user-keys/index';
+import { OwnerKeys, SealedInsert, Sealer } from '../keys/user-keys';
 import { DamageReports } from '../observability';
 import { RecordUsage } from '../quota';
 import { Collection, Position, Store, retryOnConflict, update } from '../store';

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { UserDataHandler } from '../kernel';
-import { Sealer, renewRows, valuesUnder } from '../keys/user-keys/index';
+import { Sealer, renewRows, valuesUnder } from '../keys/user-keys';
 import { Collection, Store, removeEvery, drain } from '../store';
 import { Users } from '../users';
 import { GrantDoc, grantCollection } from './grants/grant.collection';

@@ -1,4 +1,4 @@
-import { SECOND } from '../kernel/index';
+import { SECOND } from '../kernel';
 
 /** One failure may be a lost packet; after so many in a row nobody waits any more. */
 const FAILURES_TO_OPEN = 3;

@@ -1,3 +1,4 @@
+export { asOneOperation, inAttempts, isWithinOperation } from './operation-deadline';
 export { KvDocuments, type KvDocument, VaultForbidden, VaultNoEngine } from './kv-documents';
 export { ENOUGH_VERSIONS, tellKvSettings } from './kv-settings';
 export { openVault } from './open-vault';

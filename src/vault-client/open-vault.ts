@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import type { VaultConfig } from '../config/index';
-import { StartupError } from '../kernel/index';
-import type { VaultFigures } from '../observability/index';
+import type { VaultConfig } from '../config';
+import { StartupError } from '../kernel';
+import type { VaultFigures } from '../observability';
 import { VaultApi } from './vault-api';
 import { VaultSession } from './vault-session';
 import { VaultTransport } from './vault-transport';

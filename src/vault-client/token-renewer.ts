@@ -1,4 +1,4 @@
-import { DAY, SECOND } from '../kernel/index';
+import { DAY, SECOND } from '../kernel';
 
 export interface TokenLease {
   /** Seconds that the token lives from now; 0 for ever. */

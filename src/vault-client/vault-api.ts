@@ -1,6 +1,6 @@
 import vault from 'node-vault';
-import { DomainError, SECOND, outageReason } from '../kernel/index';
-import type { VaultFigures, VaultOperation, VaultOutcome } from '../observability/index';
+import { DomainError, SECOND, outageReason } from '../kernel';
+import type { VaultFigures, VaultOperation, VaultOutcome } from '../observability';
 import type { AnswerHeaders, VaultTransport } from './vault-transport';
 
 /** The node has not yet seen the state of the storage, or the token, that the request names. */

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
-import type { VaultConfig } from '../config/index';
-import { SECOND, StartupError, stretched } from '../kernel/index';
-import type { VaultFigures } from '../observability/index';
-import { newDeadline, operationDeadline } from '../keys/master-key/operation-deadline';
+import type { VaultConfig } from '../config';
+import { SECOND, StartupError, stretched } from '../kernel';
+import type { VaultFigures } from '../observability';
+import { newDeadline, operationDeadline } from './operation-deadline';
 import { CircuitBreaker } from './circuit-breaker';
 import { TokenRenewer } from './token-renewer';
 import { isTooSlow, LAGS_BEHIND, unavailable, VaultApi, VaultCall, VaultReply, VaultUnavailable } from './vault-api';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { AppModule } from '../../src/app.module';
 import { loadConfig } from '../../src/config';
 import { createServerAdapter, installHttp, Route, RouteTable } from '../../src/http';
-import { MasterKey } from '../../src/keys/master-key/index';
+import { MasterKey } from '../../src/keys/master-key';
 import { Startup } from '../../src/startup';
 import { Store } from '../../src/store';
 import { codeRows, routeRows, rowsIn, withRows } from '../support/api-tables';

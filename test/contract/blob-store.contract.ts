@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { BlobStore, ByteRange } from '../../src/blobs';
-import { RelocatableBlobStore } from '../../src/blobs/relocation/index';
+import { RelocatableBlobStore } from '../../src/blobs/relocation';
 import { StartupError } from '../../src/kernel';
 import { waitFor } from '../support/processes';
 

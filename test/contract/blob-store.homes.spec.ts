@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FilesystemBlobStore } from '../../src/blobs/filesystem';
-import { BlobRelocation, BlobRelocations, RelocatableBlobStore } from '../../src/blobs/relocation/index';
+import { BlobRelocation, BlobRelocations, RelocatableBlobStore } from '../../src/blobs/relocation';
 import { sha256Stream } from '../../src/crypto';
 import { startEndlessPut } from '../support/endless-puts';
 import { INSTALLATION, blobStoreContract } from './blob-store.contract';

@@ -1,5 +1,5 @@
 import { isDomainError, SecretBytes, type WrappedKey } from '../../src/kernel';
-import { type MasterKey, MAX_BATCH, type UnwrapItem, wrapContext } from '../../src/keys/master-key/index';
+import { type MasterKey, MAX_BATCH, type UnwrapItem, wrapContext } from '../../src/keys/master-key';
 
 export interface MasterKeyHome {
   /** The home as one more process sees it, opened. */

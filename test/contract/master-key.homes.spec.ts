@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RoutedMasterKey } from '../../src/keys/master-key/index';
-import { LocalMasterKey } from '../../src/keys/master-key/local/index';
+import { RoutedMasterKey } from '../../src/keys/master-key';
+import { LocalMasterKey } from '../../src/keys/master-key/local';
 import { MemoryWrapStore } from '../support/memory-home';
 import { masterKeyContract } from './master-key.contract';
 

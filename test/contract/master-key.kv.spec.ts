@@ -1,7 +1,7 @@
 import { SecretBytes, StartupError } from '../../src/kernel';
-import { wrapContext } from '../../src/keys/master-key/index';
+import { wrapContext } from '../../src/keys/master-key';
 import { INSTALLATION_ID, kvConfig, openKv, operatorToken, serviceToken } from '../support/kv';
-import { KvMasterKey } from '../../src/keys/master-key/kv/index';
+import { KvMasterKey } from '../../src/keys/master-key/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { startFaultProxy } from '../support/fault-proxy';
 import { useRealDeadlines } from '../support/settings';

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { LocalMasterKey } from '../../src/keys/master-key/local/index';
+import { LocalMasterKey } from '../../src/keys/master-key/local';
 import { masterKeyContract } from './master-key.contract';
 
 masterKeyContract('the local keyring', async () => {

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import type { MasterKey } from '../../src/keys/master-key/index';
+import type { MasterKey } from '../../src/keys/master-key';
 import { beginUserKeyMove, type Store } from '../../src/store';
 import { openWrapStore, openRoutedWrapStore } from '../support/kv';
 import { describeWithPart, startOpenBao } from '../support/parts';

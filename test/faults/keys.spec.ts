@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
 import { plaintext, SystemClock } from '../../src/kernel';
-import { MasterKeyRow } from '../../src/keys/master-key/index';
-import { LocalMasterKey } from '../../src/keys/master-key/local/index';
-import { openKeys, SystemKeys } from '../../src/keys/system-keys/index';
+import { MasterKeyRow } from '../../src/keys/master-key';
+import { LocalMasterKey } from '../../src/keys/master-key/local';
+import { openKeys, SystemKeys } from '../../src/keys/system-keys';
 import { AuthenticatedStore } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 import {

@@ -6,7 +6,7 @@ import { JobRunner } from '../../src/jobs';
 import { type JobDoc, jobsCollection } from '../../src/jobs/jobs.collection';
 import { AuditSink, newId, SystemClock } from '../../src/kernel';
 import { Migrations, type Rotation, ROTATION_JOB, UserKeyMoveJob, UserKeyMoves } from '../../src/keys/rotation';
-import type { RoutedWrapStore } from '../../src/keys/user-keys/wrap-stores/index';
+import type { RoutedWrapStore } from '../../src/keys/user-keys/wrap-stores';
 import {
   createInstallation,
   type InstallationDoc,

@@ -1,8 +1,8 @@
 import { Logger } from '@nestjs/common';
 import { newId } from '../../src/kernel';
-import { BackupExposure, type UserKeyDoc } from '../../src/keys/user-keys/index';
-import { Immovable, type RoutedWrapStore } from '../../src/keys/user-keys/wrap-stores/index';
-import type { VaultWrapStore } from '../../src/keys/user-keys/in-vault/index';
+import { BackupExposure, type UserKeyDoc } from '../../src/keys/user-keys';
+import { Immovable, type RoutedWrapStore } from '../../src/keys/user-keys/wrap-stores';
+import type { VaultWrapStore } from '../../src/keys/user-keys/in-vault';
 import { tombstone } from '../../src/keys/user-keys/in-vault/user-key-document';
 import { beginUserKeyMove, endUserKeyMove, readWrapPlacement, type WrapLocation } from '../../src/store';
 import { afterNextWrap, type KeyFixtures, moveMasterKey, openKeyFixtures, temporaryFolder } from '../support/keys';

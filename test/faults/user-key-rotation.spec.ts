@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
 import { ciphertext, SystemClock } from '../../src/kernel';
 import { Retirement } from '../../src/keys/rotation';
-import { userKeysCollection, UserKeyRotator } from '../../src/keys/user';
-import { StoreUserKeyHome } from '../support/store-user-key-home';
+import { userKeysCollection, UserKeyRotator } from '../../src/keys/user-keys';
+import { RowWrapStore } from '../support/store-user-key-home';
 import { newPerson, signUp } from '../support/accounts';
 import { startActor } from '../support/actors';
 import { Client, expectStatus } from '../support/client';
 import { drawn } from '../support/drawn';
-import { type KeyHouse } from '../support/key-house';
+import { type KeyFixture } from '../support/key-house';
 import { type Bao, describeWithParts, type Secantus, startOpenBao, startSecantus } from '../support/parts';
 import { waitFor } from '../support/processes';
 import { vaultAndMongo } from '../support/profiles';
@@ -173,7 +173,7 @@ const isStopped = (pid: number): boolean =>
 /** `place`: store and key home of the installation, new for each test; absent: the embedded store and the local keyring. */
 function stoppedSuite(place: () => Omit<Site, 'folder'>): void {
   let site: Site;
-  let house: KeyHouse;
+  let house: KeyFixture;
   beforeEach(async () => {
     site = { ...place(), folder: await mkdtemp(join(tmpdir(), 'coffer-stopped-')) };
     house = await openSite(site, { cacheMs: 0 });
@@ -216,7 +216,7 @@ function stoppedSuite(place: () => Omit<Site, 'folder'>): void {
         house.masterKey,
         house.row,
         new SystemClock(),
-        new StoreUserKeyHome(),
+        new RowWrapStore(),
       );
       await rotator.advance('a', 1);
       await rotator.drop('a', new Set([1]));

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
 import { isDomainError, plaintext, type WrappedKey } from '../../src/kernel';
-import type { MasterKey } from '../../src/keys/master';
+import type { MasterKey } from '../../src/keys/master-key';
 import { drawn } from '../support/drawn';
-import { type KeyHouse, openKeyHouse } from '../support/key-house';
+import { type KeyFixture, openKeyFixture } from '../support/key-house';
 import { rewrapAll } from '../support/keys';
-import { openKv, openUserKeyHome } from '../support/kv';
+import { openKv, openWrapStore } from '../support/kv';
 import { throughOutages } from '../support/outages';
 import { type Bao, describeWithPart, isLong, startOpenBao } from '../support/parts';
 import { waitFor } from '../support/processes';
@@ -238,7 +238,7 @@ describe.each(['transit', 'kv'] as const)('A rotation with the master key in %s'
     let bao: Bao;
     let proxy: FaultProxy;
     let folder: string;
-    let house: KeyHouse;
+    let house: KeyFixture;
     // Both go through one session to Vault, which is what an outage meets.
     const of = (mishaps: typeof MISHAPS): typeof MISHAPS =>
       kind === 'transit' ? mishaps : drawn('a rotation with KV', mishaps, 2);
@@ -251,8 +251,8 @@ describe.each(['transit', 'kv'] as const)('A rotation with the master key in %s'
       folder = await mkdtemp(join(tmpdir(), 'coffer-outage-'));
       proxy = await startFaultProxy(bao.address);
       const through = { ...bao, address: proxy.address };
-      const home = kind === 'kv' ? { home: await openUserKeyHome(through) } : {};
-      house = await openKeyHouse(folder, { masterKey: await HOMES[kind](through), cacheMs: 0, ...home });
+      const home = kind === 'kv' ? { home: await openWrapStore(through) } : {};
+      house = await openKeyFixture(folder, { masterKey: await HOMES[kind](through), cacheMs: 0, ...home });
       // Names of their own in each test: what lies in Vault stays there.
       const made = (owner: string) => throughOutages(() => house.userKeys.create(`${folder}/${owner}`, nameOf(owner)));
       await Promise.all(owners.map(made));

@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { newId } from '../../src/kernel';
-import type { UserKeyDoc } from '../../src/keys/user-keys/index';
+import type { UserKeyDoc } from '../../src/keys/user-keys';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy';
 import { openWrapStore } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';

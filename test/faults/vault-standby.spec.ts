@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import type { MasterKey } from '../../src/keys/master-key/index';
+import type { MasterKey } from '../../src/keys/master-key';
 import { type LaggingStandby, startLaggingStandby } from '../support/lagging-standby';
 import { openKv } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { Logger } from '@nestjs/common';
 import { StartupError, type WrappedKey } from '../../src/kernel';
-import type { MasterKey } from '../../src/keys/master-key/index';
+import type { MasterKey } from '../../src/keys/master-key';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { startProcess } from '../support/processes';
 import { useRealDeadlines } from '../support/settings';

@@ -4,7 +4,7 @@ import { jobsCollection } from '../../src/jobs/jobs.collection';
 import { JobRunner } from '../../src/jobs';
 import { HOUR } from '../../src/kernel';
 import { Migrations, UserKeyMoves } from '../../src/keys/rotation';
-import { UserKeySweeper } from '../../src/keys/user-keys/index';
+import { UserKeySweeper } from '../../src/keys/user-keys';
 import { Store } from '../../src/store';
 import { RegistrationSweep } from '../../src/wiring';
 import { login, newPerson, type Person, signUp } from './accounts';

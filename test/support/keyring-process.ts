@@ -1,6 +1,6 @@
 import { armFailpoint, SecretBytes } from '../../src/kernel';
-import { wrapContext } from '../../src/keys/master-key/index';
-import { LocalMasterKey } from '../../src/keys/master-key/local/index';
+import { wrapContext } from '../../src/keys/master-key';
+import { LocalMasterKey } from '../../src/keys/master-key/local';
 
 // A program for race and kill tests: opens a keyring and rotates it `rounds` times in turn with its rivals. Prints one JSON line: the
 // wraps it made, each with a version that it was told is current.

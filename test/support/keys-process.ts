@@ -1,13 +1,13 @@
 import { armFailpoint, plaintext, SystemClock } from '../../src/kernel';
-import { MasterKeyRow } from '../../src/keys/master-key/index';
+import { MasterKeyRow } from '../../src/keys/master-key';
 import type { VaultConfig } from '../../src/config';
-import { LocalMasterKey } from '../../src/keys/master-key/local/index';
-import { openVault } from '../../src/vault-client/index';
-import { openKeys, SystemKeys, systemKeysCollection } from '../../src/keys/system-keys/index';
-import { VaultWrapStore } from '../../src/keys/user-keys/in-vault/index';
+import { LocalMasterKey } from '../../src/keys/master-key/local';
+import { openVault } from '../../src/vault-client';
+import { openKeys, SystemKeys, systemKeysCollection } from '../../src/keys/system-keys';
+import { VaultWrapStore } from '../../src/keys/user-keys/in-vault';
 import { AuthenticatedStore } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
-import { type OwnerKeys, UserKeyRotator } from '../../src/keys/user-keys/index';
+import { type OwnerKeys, UserKeyRotator } from '../../src/keys/user-keys';
 import { type KeyFixtures, moveMasterKey, openKeyFixtures, PausedMasterKey, ROOT_KEY } from './keys';
 
 // A program for kill tests: does one act of the key houses in a folder, armed with a crash point. With the JSON of a connection the wraps

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Clock, SystemClock } from '../../src/kernel';
-import { type MasterKey, MasterKeyRow } from '../../src/keys/master-key/index';
-import { LocalMasterKey } from '../../src/keys/master-key/local/index';
+import { type MasterKey, MasterKeyRow } from '../../src/keys/master-key';
+import { LocalMasterKey } from '../../src/keys/master-key/local';
 import {
   KeyCache,
   OrphanedWraps,
@@ -15,7 +15,7 @@ import {
   UserKeyRotator,
   UserKeySealer,
   UserKeySweeper,
-} from '../../src/keys/user-keys/index';
+} from '../../src/keys/user-keys';
 import { RowWrapStore } from './store-user-key-home';
 import type { Position, Store } from '../../src/store';
 import { openAuthenticatedStore } from './sealed-store';

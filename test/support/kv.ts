@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { MasterKey } from '../../src/keys/master-key/index';
-import { type KvConfig, KvMasterKey } from '../../src/keys/master-key/kv/index';
-import { openVault, type VaultSession } from '../../src/vault-client/index';
-import { VaultWrapStore } from '../../src/keys/user-keys/in-vault/index';
+import type { MasterKey } from '../../src/keys/master-key';
+import { type KvConfig, KvMasterKey } from '../../src/keys/master-key/kv';
+import { openVault, type VaultSession } from '../../src/vault-client';
+import { VaultWrapStore } from '../../src/keys/user-keys/in-vault';
 import { SystemClock } from '../../src/kernel';
-import { type OwnerNames, RoutedWrapStore } from '../../src/keys/user-keys/wrap-stores/index';
+import { type OwnerNames, RoutedWrapStore } from '../../src/keys/user-keys/wrap-stores';
 import { completeInstallation, createInstallation, type Store, type WrapLocation } from '../../src/store';
 import type { Bao } from './parts';
 import { projectRoot } from './root';

@@ -1,6 +1,6 @@
 import { newKey } from '../../src/crypto';
 import { DomainError, type SecretBytes, StartupError } from '../../src/kernel';
-import { type MasterKeyState } from '../../src/keys/master-key/index';
+import { type MasterKeyState } from '../../src/keys/master-key';
 import { checkRetirable } from '../../src/keys/master-key/batch';
 import { SoftwareMasterKey, type KeyLookup } from '../../src/keys/master-key/software-master-key';
 

@@ -1,5 +1,5 @@
 import { newKey } from '../../src/crypto';
-import { MAX_BATCH, type MasterKey, type MasterKeyRow } from '../../src/keys/master-key/index';
+import { MAX_BATCH, type MasterKey, type MasterKeyRow } from '../../src/keys/master-key';
 import { pendingRow } from '../../src/keys/user-keys/new-user-key';
 import { storedRow } from '../../src/keys/user-keys/row-mapping';
 import type { WrapStore } from '../../src/keys/user-keys/wrap-store';

@@ -1,6 +1,6 @@
 import { LeasedScheduler } from '../../src/jobs/leased-scheduler';
 import { AuditSink, Clock } from '../../src/kernel';
-import { Sealer } from '../../src/keys/user-keys/index';
+import { Sealer } from '../../src/keys/user-keys';
 import { GrantAccess } from '../../src/sharing/grants/grant-access';
 import { GrantedResources } from '../../src/sharing/grants/granted-resources';
 import { Grantees } from '../../src/sharing/grants/grantees';

@@ -1,8 +1,8 @@
 import { MongoStore } from '../../src/store/mongo';
-import { KvMasterKey, type KvConfig } from '../../src/keys/master-key/kv/index';
-import { type TransitConfig, TransitMasterKey } from '../../src/keys/master-key/transit/index';
-import { openVault } from '../../src/vault-client/index';
-import { VaultWrapStore } from '../../src/keys/user-keys/in-vault/index';
+import { KvMasterKey, type KvConfig } from '../../src/keys/master-key/kv';
+import { type TransitConfig, TransitMasterKey } from '../../src/keys/master-key/transit';
+import { openVault } from '../../src/vault-client';
+import { VaultWrapStore } from '../../src/keys/user-keys/in-vault';
 import { type KeyFixture, type KeyHouseParts, openKeyFixture } from './key-house';
 
 /** Where an installation of a test lies: what each of its processes is told, as JSON. */

@@ -1,7 +1,7 @@
 import type { WrapLocation } from '../../src/store';
-import { accepted, type ItemResult } from '../../src/keys/master-key/index';
-import { WrapStore } from '../../src/keys/user-keys/index';
-import type { UserKeyDoc } from '../../src/keys/user-keys/index';
+import { accepted, type ItemResult } from '../../src/keys/master-key';
+import { WrapStore } from '../../src/keys/user-keys';
+import type { UserKeyDoc } from '../../src/keys/user-keys';
 
 /** The wraps stand in the rows themselves, as with USER_KEY_STORE=store: for parts that have no installation document. */
 export class RowWrapStore extends WrapStore {

@@ -1,6 +1,6 @@
 import { SecretBytes } from '../../src/kernel';
-import { wrapContext } from '../../src/keys/master-key/index';
-import { TransitMasterKey } from '../../src/keys/master-key/transit/index';
+import { wrapContext } from '../../src/keys/master-key';
+import { TransitMasterKey } from '../../src/keys/master-key/transit';
 
 // A program that wraps and unwraps one key and fails once, with whatever its environment makes libraries print.
 const [address, roleId, secretId] = process.argv.slice(2);

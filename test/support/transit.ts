@@ -1,6 +1,6 @@
 import { isDomainError, SecretBytes, type WrappedKey } from '../../src/kernel';
-import { type MasterKey, wrapContext } from '../../src/keys/master-key/index';
-import { type TransitConfig, TransitMasterKey } from '../../src/keys/master-key/transit/index';
+import { type MasterKey, wrapContext } from '../../src/keys/master-key';
+import { type TransitConfig, TransitMasterKey } from '../../src/keys/master-key/transit';
 import type { Bao } from './parts';
 import { waitFor } from './processes';
 

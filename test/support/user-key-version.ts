@@ -1,6 +1,6 @@
 import { newKey } from '../../src/crypto';
-import { type MasterKey, MasterKeyRow, wrapContext } from '../../src/keys/master-key/index';
-import { userKeysCollection } from '../../src/keys/user-keys/index';
+import { type MasterKey, MasterKeyRow, wrapContext } from '../../src/keys/master-key';
+import { userKeysCollection } from '../../src/keys/user-keys';
 import { type Store, update } from '../../src/store';
 
 export interface KeyParts {

@@ -2,8 +2,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ciphertext, SecretBytes } from '../../src/kernel';
-import { wrapContext, type WrapPurpose } from '../../src/keys/master-key/index';
-import { LocalMasterKey } from '../../src/keys/master-key/local/index';
+import { wrapContext, type WrapPurpose } from '../../src/keys/master-key';
+import { LocalMasterKey } from '../../src/keys/master-key/local';
 import { OpenedUserKey } from '../../src/keys/user-keys/opened-user-key';
 
 interface Sample {

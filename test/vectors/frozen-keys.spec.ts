@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { encodeContext, type EnvelopeContext, openRecord } from '../../src/crypto';
 import { type ContextPart } from '../../src/crypto/context';
 import { ciphertext, SecretBytes } from '../../src/kernel';
-import { wrapContext, type WrapPurpose } from '../../src/keys/master-key/index';
+import { wrapContext, type WrapPurpose } from '../../src/keys/master-key';
 import { KeyWrap } from '../../src/keys/master-key/key-wrap';
 import { subkeyOf } from '../../src/keys/user-keys/opened-user-key';
-import type { SealPurpose } from '../../src/keys/user-keys/index';
+import type { SealPurpose } from '../../src/keys/user-keys';
 
 interface Wrap {
   readonly home: 'local' | 'kv';

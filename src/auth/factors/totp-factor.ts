@@ -3,7 +3,7 @@ import { toBuffer, toString as toSvg } from 'qrcode';
 import { CONFIG, Config } from '../../config';
 import { newTotpSecret, totpSecretText, totpStep, totpUri } from '../../crypto';
 import { Clock, DomainError, MINUTE, SecretBytes, StaleKeyVersionError } from '../../kernel';
-import { Sealer } from '../../keys/user-keys/index';
+import { Sealer } from '../../keys/user-keys';
 import { UserDoc, Users } from '../../users';
 import { withoutPending, withoutTotp, withTwoFactor } from './factor-fields';
 import { openTotpSecret, sealTotpSecret } from './totp-secret';

@@ -1,5 +1,5 @@
 import { ciphertext, plaintext, SecretBytes } from '../../kernel';
-import { OwnerKeys, EncryptionContext } from '../../keys/user-keys/index';
+import { OwnerKeys, EncryptionContext } from '../../keys/user-keys';
 
 /** Pending and confirmed secrets have one place: confirming moves the envelope from one field to the other as it is. */
 const place = (userId: string): EncryptionContext => ({

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { audited, AuditSink, Clock, HOUR } from '../../kernel';
-import { type IsUsed, OLDEST, UserKeys } from '../../keys/user-keys/index';
+import { type IsUsed, OLDEST, UserKeys } from '../../keys/user-keys';
 import { INSTALLATION, installationCollection, Store } from '../../store';
 import { UserDoc, Users } from '../../users';
 

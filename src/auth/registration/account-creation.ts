@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
 import { Clock, DomainError, failpoint, Role, SECOND } from '../../kernel';
-import { REGISTRATION_LIFE, UserKeys } from '../../keys/user-keys/index';
+import { REGISTRATION_LIFE, UserKeys } from '../../keys/user-keys';
 import { claimFirstAdministrator, DuplicateKey, giveBackFirstAdministrator, Store } from '../../store';
 import { UNTRIED, UserDoc, Users } from '../../users';
 import { HashedPassword } from '../passwords';

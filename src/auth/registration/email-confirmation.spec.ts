@@ -2,7 +2,7 @@ import { login, newPerson, type Person } from '../../../test/support/accounts';
 import { type Answer, expectProblem, expectStatus } from '../../../test/support/client';
 import { Coffer, startCoffer } from '../../../test/support/coffer';
 import { DomainError, MINUTE } from '../../kernel';
-import { UserKeys } from '../../keys/user-keys/index';
+import { UserKeys } from '../../keys/user-keys';
 import { Store } from '../../store';
 import { usersCollection } from '../../users';
 import { pendingRegistrationsCollection } from './pending-registration.collection';

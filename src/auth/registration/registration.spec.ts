@@ -2,7 +2,7 @@ import { login, newPerson, type Person, register, signUp } from '../../../test/s
 import { expectProblem, expectStatus } from '../../../test/support/client';
 import { Coffer, startCoffer } from '../../../test/support/coffer';
 import { DomainError, newId } from '../../kernel';
-import { UserKeys, userKeysCollection } from '../../keys/user-keys/index';
+import { UserKeys, userKeysCollection } from '../../keys/user-keys';
 import { Store } from '../../store';
 import { UNTRIED, UserDoc, usersCollection } from '../../users';
 import { Passwords } from '../passwords';

@@ -1,5 +1,5 @@
 import { ciphertext, plaintext } from '../../kernel';
-import { OwnerKeys, EncryptionContext } from '../../keys/user-keys/index';
+import { OwnerKeys, EncryptionContext } from '../../keys/user-keys';
 
 /** From where a session was opened: shown to its owner, sealed in the store. */
 export interface ClientInfo {

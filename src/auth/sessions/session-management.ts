@@ -10,7 +10,7 @@ import {
   Principal,
   StaleKeyVersionError,
 } from '../../kernel';
-import { OwnerKeys, Sealer } from '../../keys/user-keys/index';
+import { OwnerKeys, Sealer } from '../../keys/user-keys';
 import { Position } from '../../store';
 import { Users } from '../../users';
 import { RefreshTokens } from './refresh-tokens';

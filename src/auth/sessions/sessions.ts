@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DAY, DomainError, isDomainError, newId } from '../../kernel';
-import { Sealer } from '../../keys/user-keys/index';
+import { Sealer } from '../../keys/user-keys';
 import { Collection, scanPages, ListOptions, Page, Store, update } from '../../store';
 import { ClientInfo, sealClient } from './session-client';
 import { AuthMethod, SessionDoc, sessionsCollection } from './session.collection';

@@ -1,4 +1,4 @@
-import { failpoint } from '../../kernel/index';
+import { failpoint } from '../../kernel';
 import { BlobStore } from '../blob-store';
 import { BlobMover, NewHash, turnedRound } from './blob-mover';
 import { BlobRelocations } from './blob-plan';

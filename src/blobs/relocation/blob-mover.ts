@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DomainError, failpoint, isDomainError } from '../../kernel/index';
+import { DomainError, failpoint, isDomainError } from '../../kernel';
 import { BlobStore } from '../blob-store';
 
 export interface HashStream {

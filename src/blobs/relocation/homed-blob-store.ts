@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { DomainError, StartupError, isDomainError } from '../../kernel/index';
+import { DomainError, StartupError, isDomainError } from '../../kernel';
 import { BlobStore, ByteRange, ListOptions } from '../blob-store';
 import { missingBlobs } from '../owner';
 import { BlobMover, NewHash } from './blob-mover';

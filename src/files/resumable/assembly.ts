@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { BlobStore } from '../../blobs/index';
-import { FileMessages, newKey } from '../../crypto/index';
-import { AuditSink, DomainError, audited, failpoint, isDomainError } from '../../kernel/index';
-import { Sealer } from '../../keys/user-keys/index';
-import { Collection, Store, update } from '../../store/index';
+import { BlobStore } from '../../blobs';
+import { FileMessages, newKey } from '../../crypto';
+import { AuditSink, DomainError, audited, failpoint, isDomainError } from '../../kernel';
+import { Sealer } from '../../keys/user-keys';
+import { Collection, Store, update } from '../../store';
 import { openName } from '../file-cipher';
 import { contextOf } from '../file-contents';
 import { FileName } from '../file-name';

@@ -1,4 +1,4 @@
-import { Clock, SECOND, Unchanged } from '../../kernel/index';
+import { Clock, SECOND, Unchanged } from '../../kernel';
 import { ProcessIdentity } from '../process-identity';
 import { UploadDoc } from './upload.collection';
 

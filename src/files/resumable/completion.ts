@@ -1,7 +1,7 @@
 import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CONFIG, Config } from '../../config/index';
-import { JobBusy, JobRunner, RunningJob } from '../../jobs/index';
+import { CONFIG, Config } from '../../config';
+import { JobBusy, JobRunner, RunningJob } from '../../jobs';
 import {
   Clock,
   DAY,
@@ -11,8 +11,8 @@ import {
   StaleKeyVersionError,
   failpoint,
   isDomainError,
-} from '../../kernel/index';
-import { Collection, Store, update } from '../../store/index';
+} from '../../kernel';
+import { Collection, Store, update } from '../../store';
 import { Assembly } from './assembly';
 import { StagedParts } from './staged-parts';
 import { isOneMessage, uploadNotFound } from './upload';

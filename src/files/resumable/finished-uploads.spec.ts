@@ -4,7 +4,7 @@ import { signUp } from '../../../test/support/accounts';
 import { type Answer, type Client, expectStatus } from '../../../test/support/client';
 import { type Coffer, startCoffer } from '../../../test/support/coffer';
 import { createUpload, headUpload, metadataOf, patchUpload } from '../../../test/support/tus';
-import { MINUTE } from '../../kernel/index';
+import { MINUTE } from '../../kernel';
 
 const CONTENT = Buffer.from('helloworld');
 

@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CONFIG, Config } from '../../config/index';
-import { randomSecret } from '../../crypto/index';
-import { Clock, MINUTE, failpoint } from '../../kernel/index';
-import { OwnerKeys, Sealer } from '../../keys/user-keys/index';
-import { Collection, Store, update } from '../../store/index';
+import { CONFIG, Config } from '../../config';
+import { randomSecret } from '../../crypto';
+import { Clock, MINUTE, failpoint } from '../../kernel';
+import { OwnerKeys, Sealer } from '../../keys/user-keys';
+import { Collection, Store, update } from '../../store';
 import { FileDoc, fileCollection } from '../file.collection';
 import { checkSize } from '../limited';
 import { NewFiles } from '../new-files';

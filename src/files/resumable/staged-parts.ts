@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { BlobStore } from '../../blobs/index';
-import { FileMessages, FileSummary } from '../../crypto/index';
-import { ChunkBatch, DomainError, SecretBytes, StaleKeyVersionError, burstsOf, isDomainError } from '../../kernel/index';
-import { Sealer } from '../../keys/user-keys/index';
-import { Collection, Store } from '../../store/index';
+import { BlobStore } from '../../blobs';
+import { FileMessages, FileSummary } from '../../crypto';
+import { ChunkBatch, DomainError, SecretBytes, StaleKeyVersionError, burstsOf, isDomainError } from '../../kernel';
+import { Sealer } from '../../keys/user-keys';
+import { Collection, Store } from '../../store';
 import { BlobOwnership } from '../blob-ownership';
 import { namesBlob } from '../content-versions';
 import { openFileKey } from '../file-cipher';

@@ -1,6 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiBody, ApiConsumes, ApiHeader, ApiResponse } from '@nestjs/swagger';
-import { TUS_VERSION, tusRefusal } from '../../http/index';
+import { TUS_VERSION, tusRefusal } from '../../http';
 import { OFFSET_MEDIA_TYPE } from './tus-request';
 
 /** Documents that a route wants the version of the protocol, and with what it may refuse besides what all of tus may. */

@@ -1,6 +1,6 @@
 import { IncomingHttpHeaders } from 'node:http';
-import { HashStream, sha1Stream, sha256Stream } from '../../crypto/index';
-import { DomainError } from '../../kernel/index';
+import { HashStream, sha1Stream, sha256Stream } from '../../crypto';
+import { DomainError } from '../../kernel';
 import { UploadFields, UploadRequest, parseUpload } from '../upload-request';
 
 export const OFFSET_MEDIA_TYPE = 'application/offset+octet-stream';

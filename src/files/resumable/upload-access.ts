@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, DomainError, Principal, StaleKeyVersionError } from '../../kernel/index';
-import { Sealer } from '../../keys/user-keys/index';
-import { Collection, Store } from '../../store/index';
+import { Clock, DomainError, Principal, StaleKeyVersionError } from '../../kernel';
+import { Sealer } from '../../keys/user-keys';
+import { Collection, Store } from '../../store';
 import { FileDoc, fileCollection, isVisible } from '../file.collection';
 import { shownOffset, uploadNotFound } from './upload';
 import { openDetails } from './upload-cipher';

@@ -1,10 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CONFIG, Config } from '../../config/index';
-import { FileSummary } from '../../crypto/index';
-import { UploadLocked } from '../../http/index';
-import { ChunkBatch, Clock, failpoint } from '../../kernel/index';
-import { Sealer } from '../../keys/user-keys/index';
-import { Collection, Store, update } from '../../store/index';
+import { CONFIG, Config } from '../../config';
+import { FileSummary } from '../../crypto';
+import { UploadLocked } from '../../http';
+import { ChunkBatch, Clock, failpoint } from '../../kernel';
+import { Sealer } from '../../keys/user-keys';
+import { Collection, Store, update } from '../../store';
 import { IncomingChunk, PieceBytes, tooMuch } from './upload-chunk';
 import { UploadKeepalive } from './upload-keepalive';
 import { StagedParts } from './staged-parts';

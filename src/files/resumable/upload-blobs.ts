@@ -1,5 +1,5 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
-import { Collection, Store } from '../../store/index';
+import { Collection, Store } from '../../store';
 import { BlobOwnership } from '../blob-ownership';
 import { namesBlob } from '../content-versions';
 import { FileDoc, fileCollection } from '../file.collection';

@@ -1,5 +1,5 @@
-import { HashStream, equalBytes } from '../../crypto/index';
-import { ChunkBatch, DomainError, bytesIn, isDomainError } from '../../kernel/index';
+import { HashStream, equalBytes } from '../../crypto';
+import { ChunkBatch, DomainError, bytesIn, isDomainError } from '../../kernel';
 import { Checksum } from './tus-request';
 import { isRepeated, wrongOffset } from './upload';
 import { UploadDoc } from './upload.collection';

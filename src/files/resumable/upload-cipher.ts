@@ -1,5 +1,5 @@
-import { Ciphertext, ciphertext, plaintext } from '../../kernel/index';
-import { OwnerKeys, EncryptionContext } from '../../keys/user-keys/index';
+import { Ciphertext, ciphertext, plaintext } from '../../kernel';
+import { OwnerKeys, EncryptionContext } from '../../keys/user-keys';
 import { UploadDoc } from './upload.collection';
 
 /** What an upload keeps sealed besides the file's name. */

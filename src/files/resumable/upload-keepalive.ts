@@ -1,4 +1,4 @@
-import { SECOND } from '../../kernel/index';
+import { SECOND } from '../../kernel';
 import { UploadLocks } from './upload-locks';
 
 const INTERVAL = 1.5 * SECOND;

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { UploadLocked } from '../../http/index';
-import { Clock, DomainError, SECOND, failpoint } from '../../kernel/index';
-import { Collection, Store, update } from '../../store/index';
+import { UploadLocked } from '../../http';
+import { Clock, DomainError, SECOND, failpoint } from '../../kernel';
+import { Collection, Store, update } from '../../store';
 import { ProcessIdentity } from '../process-identity';
 import { AttemptWatch, OwnAttempts } from './attempt-watch';
 import { atRest, hasTooManyPieces, uploadNotFound, wrongOffset } from './upload';

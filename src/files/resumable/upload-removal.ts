@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, failpoint } from '../../kernel/index';
-import { Collection, Store, update } from '../../store/index';
+import { Clock, failpoint } from '../../kernel';
+import { Collection, Store, update } from '../../store';
 import { FileRemoval } from '../file-removal';
 import { StagedParts } from './staged-parts';
 import { atRest } from './upload';

@@ -1,4 +1,4 @@
-import { Doc, defineCollection } from '../../store/index';
+import { Doc, defineCollection } from '../../store';
 
 /**
  * `new`: its rows are being made. `open`: takes bytes. `whole`: all bytes are durable, the file is being made of them. `done`: the file is

@@ -1,5 +1,5 @@
-import { FileContext, sha256 } from '../../crypto/index';
-import { DomainError } from '../../kernel/index';
+import { FileContext, sha256 } from '../../crypto';
+import { DomainError } from '../../kernel';
 import { Run, UploadDoc } from './upload.collection';
 
 export const FILE_VERSION = 1;

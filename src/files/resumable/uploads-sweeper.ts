@@ -1,7 +1,7 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
-import { Scheduler } from '../../jobs/index';
-import { Clock, ErrorCollector, MINUTE, SECOND, Unchanged } from '../../kernel/index';
-import { Collection, ListOptions, Store } from '../../store/index';
+import { Scheduler } from '../../jobs';
+import { Clock, ErrorCollector, MINUTE, SECOND, Unchanged } from '../../kernel';
+import { Collection, ListOptions, Store } from '../../store';
 import { ProcessIdentity } from '../process-identity';
 import { lifeSign } from './attempt-watch';
 import { UploadCompletion } from './completion';

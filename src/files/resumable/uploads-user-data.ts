@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { AuditSink, UserDataHandler } from '../../kernel/index';
-import { Sealer, renewRows, valuesUnder } from '../../keys/user-keys/index';
-import { Collection, Store, drain } from '../../store/index';
+import { AuditSink, UserDataHandler } from '../../kernel';
+import { Sealer, renewRows, valuesUnder } from '../../keys/user-keys';
+import { Collection, Store, drain } from '../../store';
 import { StagedParts } from './staged-parts';
 import { resealedUpload } from './upload-cipher';
 import { UploadRemoval } from './upload-removal';

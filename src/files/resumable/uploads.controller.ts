@@ -14,10 +14,10 @@ import {
 } from '@nestjs/common';
 import { ApiBearerAuth, ApiHeader, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { CONFIG, type Config } from '../../config/index';
-import { AnswerHeaders, Caller, Policy, TUS_HEADERS, TUS_VERSION, methodNotAllowed } from '../../http/index';
-import { DomainError } from '../../kernel/index';
-import type { Principal } from '../../kernel/index';
+import { CONFIG, type Config } from '../../config';
+import { AnswerHeaders, Caller, Policy, TUS_HEADERS, TUS_VERSION, methodNotAllowed } from '../../http';
+import { DomainError } from '../../kernel';
+import type { Principal } from '../../kernel';
 import { lent } from '../body/received';
 import { IncomingChunk } from './upload-chunk';
 import { TusCount, TusPiece, TusRequest } from './tus-document';

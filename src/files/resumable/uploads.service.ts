@@ -8,7 +8,7 @@ import {
   auditedAfterLook,
   isDomainError,
   newId,
-} from '../../kernel/index';
+} from '../../kernel';
 import { whileAdmitted } from '../limited';
 import { UploadCompletion } from './completion';
 import { NewUploads } from './new-uploads';

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { DomainError, StartupError } from '../../kernel/index';
+import { DomainError, StartupError } from '../../kernel';
 import type { BackendName } from './version-ranges';
 import type { MasterKey } from './master-key';
 

@@ -3,6 +3,5 @@ export * from './version-ranges';
 export * from './master-key';
 export * from './routed-master-key';
 export * from './master-key-row';
-export { asOneOperation, inAttempts } from './operation-deadline';
 export { PartSize } from './part-size';
 export * from './wrap-context';

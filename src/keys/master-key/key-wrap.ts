@@ -1,5 +1,5 @@
-import { aeadOpen, aeadSeal, encodeContext } from '../../crypto/index';
-import { DomainError, isDomainError, SecretBytes, type WrappedKey } from '../../kernel/index';
+import { aeadOpen, aeadSeal, encodeContext } from '../../crypto';
+import { DomainError, isDomainError, SecretBytes, type WrappedKey } from '../../kernel';
 import { accepted, refusedItem } from './batch';
 import type { ItemResult, UnwrapItem, WrapContext } from './master-key';
 

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { DomainError } from '../../kernel/index';
-import { type Collection, defineCollection, type Doc, DuplicateKey, Store } from '../../store/index';
+import { DomainError } from '../../kernel';
+import { type Collection, defineCollection, type Doc, DuplicateKey, Store } from '../../store';
 import { type BackendName, type VersionRange, onlyBackend } from './version-ranges';
 
 export interface MasterKeyDoc extends Doc {

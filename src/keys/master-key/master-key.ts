@@ -1,4 +1,4 @@
-import { SecretBytes, StartupError, WrappedKey } from '../../kernel/index';
+import { SecretBytes, StartupError, WrappedKey } from '../../kernel';
 
 export interface MasterKeyVersion {
   readonly version: number;

@@ -1,4 +1,4 @@
-import { isDomainError } from '../../kernel/index';
+import { isDomainError } from '../../kernel';
 import { type BackendName, type VersionRange, lastVersionOf, newestBackend } from './version-ranges';
 import type { MasterKey, MasterKeyState, MasterKeyVersion } from './master-key';
 

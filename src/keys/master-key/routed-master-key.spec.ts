@@ -3,9 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemoryWrapStore } from '../../../test/support/memory-home';
-import { DomainError, SecretBytes, StartupError, type WrappedKey } from '../../kernel/index';
+import { DomainError, SecretBytes, StartupError, type WrappedKey } from '../../kernel';
 import { type VersionRange, type MasterKey, RoutedMasterKey, type UnwrapItem, wrapContext } from '.';
-import { LocalMasterKey } from './local/index';
+import { LocalMasterKey } from './local';
 
 beforeAll(() => void Logger.overrideLogger(false));
 

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { DomainError, isDomainError, SecretBytes, type WrappedKey } from '../../kernel/index';
+import { DomainError, isDomainError, SecretBytes, type WrappedKey } from '../../kernel';
 import { checkBatch, refusedItem } from './batch';
 import { ConfiguredBackends } from './configured-backends';
 import {

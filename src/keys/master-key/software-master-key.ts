@@ -1,4 +1,4 @@
-import { DomainError, SecretBytes, type WrappedKey } from '../../kernel/index';
+import { DomainError, SecretBytes, type WrappedKey } from '../../kernel';
 import { accepted, checkBatch } from './batch';
 import { KeyWrap } from './key-wrap';
 import { type ItemResult, MasterKey, type UnwrapItem, type WrapItem } from './master-key';

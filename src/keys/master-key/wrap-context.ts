@@ -1,4 +1,4 @@
-import { encodeContext } from '../../crypto/index';
+import { encodeContext } from '../../crypto';
 import type { WrapContext } from './master-key';
 
 /** What a wrapped key is for. A purpose belongs either to owners or to the installation, never to both. */

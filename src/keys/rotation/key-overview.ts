@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { isDomainError } from '../../kernel';
-import { MasterKey, MasterKeyRow } from '../master-key/index';
-import { SystemKeys } from '../system-keys/index';
-import { UserKeyRewrap, UserKeyRotator, type UserKeyState } from '../user-keys/index';
+import { MasterKey, MasterKeyRow } from '../master-key';
+import { SystemKeys } from '../system-keys';
+import { UserKeyRewrap, UserKeyRotator, type UserKeyState } from '../user-keys';
 
 export interface MasterKeyOverview {
   readonly home: MasterKey['home'];

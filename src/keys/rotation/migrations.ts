@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Job, JobBusy, JobRunner } from '../../jobs';
 import { DomainError } from '../../kernel';
 import { fenceInstallation, installed, masterKeysOf, Store } from '../../store';
-import { BackendName, RoutedMasterKey, MasterKeyRow, newestBackend } from '../master-key/index';
+import { BackendName, RoutedMasterKey, MasterKeyRow, newestBackend } from '../master-key';
 import { ROTATION_JOB, Rotation, rotationData, rotationOf } from './rotation';
 
 /** Moves the master key from one home to another while everybody serves: a rotation whose version is made in the other home. */

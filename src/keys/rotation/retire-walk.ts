@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DomainError, MINUTE, SECOND } from '../../kernel';
-import type { MasterKeyDoc } from '../master-key/index';
+import type { MasterKeyDoc } from '../master-key';
 
 /** So long a request waits for a walk, below the time that clients and proxies usually give an answer. */
 const ANSWER_MS = 25 * SECOND;

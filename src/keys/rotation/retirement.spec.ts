@@ -8,11 +8,11 @@ import { loseIndex } from '../../../test/support/lost-index';
 import { RowWrapStore } from '../../../test/support/store-user-key-home';
 import { newKey } from '../../crypto';
 import { DomainError, plaintext, SystemClock } from '../../kernel';
-import { wrapContext } from '../master-key/index';
-import { SystemKeys, systemKeysCollection } from '../system-keys/index';
+import { wrapContext } from '../master-key';
+import { SystemKeys, systemKeysCollection } from '../system-keys';
 import { type UserKeyDoc, userKeysCollection } from '../user-keys/user-keys.collection';
 import { KeyOverview, Retirement } from '.';
-import { UserKeyRotator } from '../user-keys/index';
+import { UserKeyRotator } from '../user-keys';
 
 beforeAll(() => void Logger.overrideLogger(false));
 

@@ -9,10 +9,10 @@ import {
   MasterKeyRow,
   onlyBackend,
   rangeOf,
-} from '../master-key/index';
-import { SystemKeys } from '../system-keys/index';
+} from '../master-key';
+import { SystemKeys } from '../system-keys';
 import { RetireWalk } from './retire-walk';
-import { type NamedRows, UserKeyRewrap } from '../user-keys/index';
+import { type NamedRows, UserKeyRewrap } from '../user-keys';
 
 /** Where something is in use, so many are counted for whoever asked. */
 const COUNTED = 1_000;

@@ -2,9 +2,9 @@ import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
 import { JobFailed, JobProgress, JobRunner, AdaptiveBatcher, RunningJob, BatchStep } from '../../jobs';
 import { AuditAction, AuditIntent, AuditSink, failpoint, isDomainError } from '../../kernel';
 import type { Position } from '../../store';
-import { MAX_BATCH } from '../master-key/index';
-import { SystemKeys } from '../system-keys/index';
-import { NamedRows, type RewrapBatch, UserKeyRewrap } from '../user-keys/index';
+import { MAX_BATCH } from '../master-key';
+import { SystemKeys } from '../system-keys';
+import { NamedRows, type RewrapBatch, UserKeyRewrap } from '../user-keys';
 import { ROTATION_JOB, rotationData } from './rotation';
 import { RotationTarget } from './rotation-target';
 

@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { failpoint, isDomainError } from '../../kernel';
 import { admitMasterKey, settleMasterKey, Store, retryOnConflict } from '../../store';
-import { type BackendName, RoutedMasterKey, MasterKeyRow, movedTo, onlyBackend } from '../master-key/index';
+import { type BackendName, RoutedMasterKey, MasterKeyRow, movedTo, onlyBackend } from '../master-key';
 
 /**
  * The version that a rotation leads to. A move to another home is a rotation whose version is made there: the former home stays where older

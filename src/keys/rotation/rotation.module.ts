@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { UserKeysModule } from '../user-keys/index';
+import { UserKeysModule } from '../user-keys';
 import { KeyOverview } from './key-overview';
 import { Migrations } from './migrations';
 import { MasterKeyFigure } from './master-key-figure';

@@ -8,7 +8,7 @@ import { type Doc } from '../../store';
 import { type KeyFixture, openKeyFixture } from '../../../test/support/key-house';
 import { loseIndex } from '../../../test/support/lost-index';
 import { waitFor } from '../../../test/support/processes';
-import { systemKeysCollection } from '../system-keys/index';
+import { systemKeysCollection } from '../system-keys';
 import { type UserKeyDoc, userKeysCollection } from '../user-keys/user-keys.collection';
 import { ROTATION_JOB, type Rotation } from '.';
 

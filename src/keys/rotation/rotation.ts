@@ -1,6 +1,6 @@
 import { ErrorCode } from '../../kernel';
 import { Job, JobData, JobState } from '../../jobs';
-import { BACKEND_NAMES, BackendName } from '../master-key/index';
+import { BACKEND_NAMES, BackendName } from '../master-key';
 
 export const ROTATION_JOB = 'master-key.rotation';
 

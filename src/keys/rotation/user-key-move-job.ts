@@ -2,8 +2,8 @@ import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
 import { JobFailed, JobRunner, AdaptiveBatcher, RunningJob } from '../../jobs';
 import { AuditSink, failpoint } from '../../kernel';
 import { beginUserKeyMove, endUserKeyMove, Store } from '../../store';
-import type { UserKeyDoc } from '../user-keys/index';
-import { Immovable, RoutedWrapStore } from '../user-keys/wrap-stores/index';
+import type { UserKeyDoc } from '../user-keys';
+import { Immovable, RoutedWrapStore } from '../user-keys/wrap-stores';
 import { USER_KEY_MOVE_JOB, userKeyMoveData } from './user-key-move';
 
 /** So many passes in a row in which rows changed under the move's hands: it is to be tried later. */

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { type Job, JobBusy, JobRunner } from '../../jobs';
 import { fenceInstallation, readWrapPlacement, Store, type WrapLocation } from '../../store';
-import { RoutedWrapStore } from '../user-keys/wrap-stores/index';
+import { RoutedWrapStore } from '../user-keys/wrap-stores';
 import { USER_KEY_MOVE_JOB, userKeyMoveData } from './user-key-move';
 
 /** Moves wrapped user keys between their rows and Vault while everybody serves. */

@@ -1,7 +1,7 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import { JobRunner, RunningJob, Scheduler } from '../../jobs';
 import { AuditAction, AuditSink, DAY, failpoint, HOUR, UserDataHandler } from '../../kernel';
-import { OrphanedWraps, UserKeyRotator } from '../user-keys/index';
+import { OrphanedWraps, UserKeyRotator } from '../user-keys';
 import { UserDataHandlers } from './user-data-handlers';
 import { USER_KEY_ROTATION_JOB, userKeyRotationData } from './user-key-rotation';
 

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Job, JobBusy, JobRunner } from '../../jobs';
 import { Clock, DomainError, MINUTE, SECOND } from '../../kernel';
-import { requireNextVersion, UserKeyRotator, type UserKeyState } from '../user-keys/index';
+import { requireNextVersion, UserKeyRotator, type UserKeyState } from '../user-keys';
 import { Rotation } from './rotation';
 import { USER_KEY_ROTATION_JOB, userKeyRotationOf } from './user-key-rotation';
 

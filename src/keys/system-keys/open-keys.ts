@@ -1,5 +1,5 @@
-import { StartupError } from '../../kernel/index';
-import { MasterKey, MasterKeyRow } from '../master-key/index';
+import { StartupError } from '../../kernel';
+import { MasterKey, MasterKeyRow } from '../master-key';
 import { SystemKeys } from './system-keys';
 import { VITAL_SYSTEM_KEYS } from './system-keys.collection';
 

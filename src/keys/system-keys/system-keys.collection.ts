@@ -1,4 +1,4 @@
-import { defineCollection, type Doc } from '../../store/index';
+import { defineCollection, type Doc } from '../../store';
 
 /** What the installation's own keys are for; the `_id` of a row and the purpose in its wrap context. */
 export const SYSTEM_KEY_NAMES = ['integrity', 'one-time-codes', 'receipts'] as const;

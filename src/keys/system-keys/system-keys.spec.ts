@@ -1,11 +1,11 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ROOT_KEY, temporaryFolder } from '../../../test/support/keys';
-import { SecretBytes, StartupError, SystemClock } from '../../kernel/index';
-import { AuthenticatedStore } from '../../store/index';
-import { EmbeddedStore } from '../../store/embedded/index';
-import { INSTALLATION, masterKeyCollection, MasterKeyRow, wrapContext } from '../master-key/index';
-import { LocalMasterKey } from '../master-key/local/index';
+import { SecretBytes, StartupError, SystemClock } from '../../kernel';
+import { AuthenticatedStore } from '../../store';
+import { EmbeddedStore } from '../../store/embedded';
+import { INSTALLATION, masterKeyCollection, MasterKeyRow, wrapContext } from '../master-key';
+import { LocalMasterKey } from '../master-key/local';
 import { openKeys } from './open-keys';
 import { SystemKeys } from './system-keys';
 import { systemKeysCollection } from './system-keys.collection';

@@ -1,8 +1,8 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { equalBytes, newKey } from '../../crypto/index';
-import { DomainError, failpoint, SecretBytes, StartupError, SystemSecrets } from '../../kernel/index';
-import { type Collection, DuplicateKey, scanPages, Store } from '../../store/index';
-import { INSTALLATION, MasterKey, type MasterKeyRow, type UnwrapItem, wrapContext, wrapVersion } from '../master-key/index';
+import { equalBytes, newKey } from '../../crypto';
+import { DomainError, failpoint, SecretBytes, StartupError, SystemSecrets } from '../../kernel';
+import { type Collection, DuplicateKey, scanPages, Store } from '../../store';
+import { INSTALLATION, MasterKey, type MasterKeyRow, type UnwrapItem, wrapContext, wrapVersion } from '../master-key';
 import {
   SYSTEM_KEY_NAMES,
   type SystemKeyDoc,

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { isDomainError } from '../../kernel/index';
-import { Store, type WrapLocation } from '../../store/index';
-import { type BackendName, MasterKey, MasterKeyRow, type MasterKeyState } from '../master-key/index';
+import { isDomainError } from '../../kernel';
+import { Store, type WrapLocation } from '../../store';
+import { type BackendName, MasterKey, MasterKeyRow, type MasterKeyState } from '../master-key';
 import { WrapStore } from './wrap-store';
 import { userKeysCollection } from './user-keys.collection';
 

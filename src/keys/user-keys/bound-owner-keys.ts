@@ -1,5 +1,5 @@
-import { type EnvelopeContext, envelopeVersion, hmacSha256, newKey, openRecord, sealRecord } from '../../crypto/index';
-import { type Ciphertext, DomainError, plaintext, type Plaintext, SecretBytes } from '../../kernel/index';
+import { type EnvelopeContext, envelopeVersion, hmacSha256, newKey, openRecord, sealRecord } from '../../crypto';
+import { type Ciphertext, DomainError, plaintext, type Plaintext, SecretBytes } from '../../kernel';
 import { OpenedUserKey } from './opened-user-key';
 import type { OwnerKeys, EncryptionContext, SealPurpose } from './sealer';
 

@@ -1,4 +1,4 @@
-import type { Collection } from '../../store/index';
+import type { Collection } from '../../store';
 import { tracesOf } from './row-mapping';
 import type { WrapStore } from './wrap-store';
 import type { UserKeyDoc } from './user-keys.collection';

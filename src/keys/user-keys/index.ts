@@ -1,4 +1,4 @@
-export { ENVELOPE_OVERHEAD } from '../../crypto/index';
+export { ENVELOPE_OVERHEAD } from '../../crypto';
 export { BackupExposure, type FormerWraps, type VersionFate, type WrapFate } from './backup-exposure';
 export { KeyCache, type KeyCacheOptions } from './key-cache';
 export { type IsUsed, OLDEST, OrphanedKeys, REGISTRATION_LIFE } from './orphaned-keys';

@@ -1,4 +1,4 @@
-import { ciphertext, SecretBytes } from '../../kernel/index';
+import { ciphertext, SecretBytes } from '../../kernel';
 import { KeyCache } from './key-cache';
 import { OpenedUserKey } from './opened-user-key';
 

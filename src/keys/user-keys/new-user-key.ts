@@ -1,6 +1,6 @@
-import { newKey, sealRecord } from '../../crypto/index';
-import { plaintext, SecretBytes } from '../../kernel/index';
-import type { Draft } from '../../store/index';
+import { newKey, sealRecord } from '../../crypto';
+import { plaintext, SecretBytes } from '../../kernel';
+import type { Draft } from '../../store';
 import { nameKeyPlace, subkeyOf } from './opened-user-key';
 import type { UserKeyDoc, UserKeyVersion } from './user-keys.collection';
 

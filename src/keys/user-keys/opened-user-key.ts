@@ -1,5 +1,5 @@
-import { encodeContext, type EnvelopeContext, envelopeVersion, hkdf, openRecord } from '../../crypto/index';
-import { type Ciphertext, DomainError, SecretBytes, StaleKeyVersionError } from '../../kernel/index';
+import { encodeContext, type EnvelopeContext, envelopeVersion, hkdf, openRecord } from '../../crypto';
+import { type Ciphertext, DomainError, SecretBytes, StaleKeyVersionError } from '../../kernel';
 import type { SealPurpose } from './sealer';
 
 const NO_SALT = Buffer.alloc(0);

@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { audited, AuditSink, Clock, DAY, MINUTE } from '../../kernel/index';
-import { type Collection, scanRows, Store } from '../../store/index';
+import { audited, AuditSink, Clock, DAY, MINUTE } from '../../kernel';
+import { type Collection, scanRows, Store } from '../../store';
 import { erased } from './given-up-keys';
 import { OwnerNames } from './wrap-stores/owner-names';
 import { UserKeys } from './sealer';

@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { failpoint } from '../../kernel/index';
-import { type Collection, Store, retryOnConflict } from '../../store/index';
+import { failpoint } from '../../kernel';
+import { type Collection, Store, retryOnConflict } from '../../store';
 import { WrapStore } from './wrap-store';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 

@@ -1,6 +1,6 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
-import { Metrics } from '../../observability/index';
-import { Store } from '../../store/index';
+import { Metrics } from '../../observability';
+import { Store } from '../../store';
 import { userKeysCollection } from './user-keys.collection';
 
 /** Beyond this it is no question of how many. */

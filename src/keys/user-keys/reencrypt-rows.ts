@@ -1,5 +1,5 @@
-import { isDomainError } from '../../kernel/index';
-import { Collection, Doc } from '../../store/index';
+import { isDomainError } from '../../kernel';
+import { Collection, Doc } from '../../store';
 import { OwnerKeys, Sealer } from './sealer';
 
 const BATCH = 100;

@@ -1,5 +1,5 @@
-import type { Collection, Position } from '../../store/index';
-import { wrapVersion } from '../master-key/index';
+import type { Collection, Position } from '../../store';
+import { wrapVersion } from '../master-key';
 import { isInVault } from './row-mapping';
 import { isConsistent } from './user-key-wraps';
 import type { UserKeyDoc } from './user-keys.collection';

@@ -1,4 +1,4 @@
-import type { Draft, WrapLocation } from '../../store/index';
+import type { Draft, WrapLocation } from '../../store';
 import type { UserKeyDoc, UserKeyVersion } from './user-keys.collection';
 
 /**

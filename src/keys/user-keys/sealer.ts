@@ -1,4 +1,4 @@
-import { Ciphertext, isDomainError, Plaintext, SecretBytes } from '../../kernel/index';
+import { Ciphertext, isDomainError, Plaintext, SecretBytes } from '../../kernel';
 
 /** Which subkey of the user key a value is sealed under (docs/formats.md): HKDF, one a purpose. */
 export type SealPurpose = 'records' | 'file-keys' | 'secrets';

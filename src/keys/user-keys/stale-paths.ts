@@ -1,5 +1,5 @@
-import { DomainError } from '../../kernel/index';
-import type { Collection } from '../../store/index';
+import { DomainError } from '../../kernel';
+import type { Collection } from '../../store';
 import { eraseUnlessKept, giveUp } from './given-up-keys';
 import type { WrapPathConflict, WrapStore } from './wrap-store';
 import type { UserKeyDoc } from './user-keys.collection';

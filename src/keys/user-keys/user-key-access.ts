@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { ciphertext, DomainError, SecretBytes } from '../../kernel/index';
-import { type Collection, Store } from '../../store/index';
-import { asOneOperation, MasterKey } from '../master-key/index';
+import { ciphertext, DomainError, SecretBytes } from '../../kernel';
+import { type Collection, Store } from '../../store';
+import { MasterKey } from '../master-key';
+import { asOneOperation } from '../../vault-client';
 import { BoundOwnerKeys } from './bound-owner-keys';
 import { KeyCache } from './key-cache';
 import { OpenedUserKey } from './opened-user-key';

@@ -7,9 +7,9 @@ import {
   rewrapAll,
   temporaryFolder,
 } from '../../../test/support/keys';
-import { newKey } from '../../crypto/index';
-import { Metrics } from '../../observability/index';
-import type { Position } from '../../store/index';
+import { newKey } from '../../crypto';
+import { Metrics } from '../../observability';
+import type { Position } from '../../store';
 import { QuarantineFigure } from './quarantine-figure';
 import { userKeyContext } from './user-key-wraps';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';

@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
-import { failpoint, isDomainError } from '../../kernel/index';
-import { type Collection, type Position, Store } from '../../store/index';
-import { type ItemResult, MasterKey, MAX_BATCH, refusedItem } from '../master-key/index';
+import { failpoint, isDomainError } from '../../kernel';
+import { type Collection, type Position, Store } from '../../store';
+import { type ItemResult, MasterKey, MAX_BATCH, refusedItem } from '../master-key';
 import { RewrapCursor } from './rewrap-cursor';
 import { isInVault, storedRow } from './row-mapping';
 import { WrapPathConflict, WrapStore } from './wrap-store';

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { envelopeVersion, MAX_KEY_VERSION, newKey, openRecord, sealRecord } from '../../crypto/index';
-import { ciphertext, Clock, DomainError, failpoint, newId, SecretBytes } from '../../kernel/index';
-import { type Collection, Store, retryOnConflict } from '../../store/index';
-import { MasterKey, MasterKeyRow } from '../master-key/index';
+import { envelopeVersion, MAX_KEY_VERSION, newKey, openRecord, sealRecord } from '../../crypto';
+import { ciphertext, Clock, DomainError, failpoint, newId, SecretBytes } from '../../kernel';
+import { type Collection, Store, retryOnConflict } from '../../store';
+import { MasterKey, MasterKeyRow } from '../master-key';
 import { nameKeyPlace, subkeyOf } from './opened-user-key';
 import { storedRow } from './row-mapping';
 import { WrapPathConflict, WrapStore } from './wrap-store';

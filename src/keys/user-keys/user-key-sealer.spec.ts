@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openKeyFixtures, type KeyFixtures, temporaryFolder } from '../../../test/support/keys';
-import { ciphertext, type Ciphertext, plaintext } from '../../kernel/index';
+import { ciphertext, type Ciphertext, plaintext } from '../../kernel';
 import { UserKeyAccess } from './user-key-access';
 import type { OwnerKeys, EncryptionContext, SealPurpose } from './sealer';
 

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { failpoint } from '../../kernel/index';
+import { failpoint } from '../../kernel';
 import { type OwnerKeys, type SealedInsert, Sealer } from './sealer';
 import { UserKeyAccess } from './user-key-access';
 

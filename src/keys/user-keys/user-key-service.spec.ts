@@ -6,7 +6,7 @@ import {
   ROOT_KEY,
   temporaryFolder,
 } from '../../../test/support/keys';
-import { AuditSink, Clock, DAY, HOUR, plaintext } from '../../kernel/index';
+import { AuditSink, Clock, DAY, HOUR, plaintext } from '../../kernel';
 import { OrphanedKeys } from '.';
 
 class MovableClock extends Clock {

@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { newKey } from '../../crypto/index';
-import { Clock, DomainError, failpoint, type SecretBytes } from '../../kernel/index';
-import { type Collection, type Draft, DuplicateKey, Store, update } from '../../store/index';
-import { asOneOperation, MasterKey, MasterKeyRow } from '../master-key/index';
+import { newKey } from '../../crypto';
+import { Clock, DomainError, failpoint, type SecretBytes } from '../../kernel';
+import { type Collection, type Draft, DuplicateKey, Store, update } from '../../store';
+import { MasterKey, MasterKeyRow } from '../master-key';
+import { asOneOperation } from '../../vault-client';
 import { erased, giveUp } from './given-up-keys';
 import { KeyCache } from './key-cache';
 import { FIRST_VERSION, type NewRow, pendingRow } from './new-user-key';

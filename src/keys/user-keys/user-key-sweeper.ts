@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, HOUR } from '../../kernel/index';
-import { type Collection, scanRows, Store } from '../../store/index';
+import { Clock, HOUR } from '../../kernel';
+import { type Collection, scanRows, Store } from '../../store';
 import { giveUp } from './given-up-keys';
 import { WrapStore } from './wrap-store';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isDomainError } from '../../kernel/index';
-import type { Collection, Position } from '../../store/index';
-import { type ItemResult, wrapVersion } from '../master-key/index';
+import { isDomainError } from '../../kernel';
+import type { Collection, Position } from '../../store';
+import { type ItemResult, wrapVersion } from '../master-key';
 import { isInVault } from './row-mapping';
 import type { WrapStore } from './wrap-store';
 import { isConsistent, lowestMasterVersion } from './user-key-wraps';

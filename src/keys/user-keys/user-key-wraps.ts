@@ -1,6 +1,6 @@
-import { equalBytes } from '../../crypto/index';
-import { DomainError, newId, SecretBytes } from '../../kernel/index';
-import { type ItemResult, MasterKey, MAX_BATCH, type UnwrapItem, wrapContext, wrapVersion } from '../master-key/index';
+import { equalBytes } from '../../crypto';
+import { DomainError, newId, SecretBytes } from '../../kernel';
+import { type ItemResult, MasterKey, MAX_BATCH, type UnwrapItem, wrapContext, wrapVersion } from '../master-key';
 import type { WrapStore } from './wrap-store';
 import type { UserKeyDoc, UserKeyVersion } from './user-keys.collection';
 

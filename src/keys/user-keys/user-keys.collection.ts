@@ -1,4 +1,4 @@
-import { defineCollection, type Doc, type WrapLocation } from '../../store/index';
+import { defineCollection, type Doc, type WrapLocation } from '../../store';
 
 /** One version of an owner's key. Older ones stay as long as something is sealed under them. */
 export interface UserKeyVersion {

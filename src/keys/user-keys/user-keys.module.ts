@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
-import { Config, CONFIG } from '../../config/index';
-import { SECOND } from '../../kernel/index';
+import { Config, CONFIG } from '../../config';
+import { SECOND } from '../../kernel';
 import { BackupExposure } from './backup-exposure';
 import { KeyCache } from './key-cache';
 import { OrphanedKeys } from './orphaned-keys';

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
-import { envelopeVersion } from '../../crypto/index';
-import { ciphertext, isDomainError } from '../../kernel/index';
-import { type Collection, type Doc, scanPages } from '../../store/index';
+import { envelopeVersion } from '../../crypto';
+import { ciphertext, isDomainError } from '../../kernel';
+import { type Collection, type Doc, scanPages } from '../../store';
 import { NamedRows } from './user-key-walk';
 
 /** Rows that hold something under a version of their owner's key. */

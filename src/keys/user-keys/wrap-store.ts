@@ -1,6 +1,6 @@
-import { DomainError } from '../../kernel/index';
-import type { Draft, WrapLocation } from '../../store/index';
-import type { ItemResult } from '../master-key/index';
+import { DomainError } from '../../kernel';
+import type { Draft, WrapLocation } from '../../store';
+import type { ItemResult } from '../master-key';
 import type { UserKeyDoc, UserKeyVersion } from './user-keys.collection';
 
 /** A user name's place is taken by the key of somebody else, or by what is left of one; or the owner's own wraps are gone from it. */

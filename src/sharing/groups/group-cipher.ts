@@ -1,5 +1,5 @@
 import { ciphertext, plaintext } from '../../kernel';
-import { OwnerKeys, EncryptionContext } from '../../keys/user-keys/index';
+import { OwnerKeys, EncryptionContext } from '../../keys/user-keys';
 import { GroupDoc } from './group.collection';
 
 export type SealedName = Pick<GroupDoc, 'name' | 'key_version'>;

@@ -10,7 +10,7 @@ import {
   isoTime,
   newId,
 } from '../../kernel';
-import { OwnerKeys, SealedInsert, Sealer } from '../../keys/user-keys/index';
+import { OwnerKeys, SealedInsert, Sealer } from '../../keys/user-keys';
 import { Collection, DuplicateKey, Position, Store, update } from '../../store';
 import { groupNameIndex, openGroupName, sealGroupName } from './group-cipher';
 import { GroupDoc, groupCollection } from './group.collection';

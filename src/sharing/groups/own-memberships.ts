@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditSink, Principal, auditedAfterLook, isoTime, pickInTurns } from '../../kernel';
-import { Sealer, openedName } from '../../keys/user-keys/index';
+import { Sealer, openedName } from '../../keys/user-keys';
 import { Collection, Position, Store } from '../../store';
 import { Users } from '../../users';
 import { openGroupName } from './group-cipher';

@@ -1,11 +1,12 @@
 import { Logger } from '@nestjs/common';
-import type { MasterKeyConfig } from '../../../config/index';
-import { failpoint, StartupError } from '../../../kernel/index';
+import type { MasterKeyConfig } from '../../../config';
+import { failpoint, StartupError } from '../../../kernel';
 import { checkRetirable } from '../batch';
 import { SoftwareMasterKey, type KeyLookup, type KeyUse } from '../software-master-key';
 import type { MasterKeyState, OpenOptions } from '../master-key';
-import { asOneOperation, inAttempts } from '../operation-deadline';
 import {
+  asOneOperation,
+  inAttempts,
   KvDocuments,
   openVault,
   ENOUGH_VERSIONS,
@@ -14,7 +15,7 @@ import {
   VaultForbidden,
   VaultNoEngine,
   type VaultSession,
-} from '../../../vault-client/index';
+} from '../../../vault-client';
 import { SoftwareKeys } from './software-keys';
 import {
   destroyedBefore,

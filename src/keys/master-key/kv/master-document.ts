@@ -1,5 +1,5 @@
-import { newKey } from '../../../crypto/index';
-import { isoTime, SecretBytes } from '../../../kernel/index';
+import { newKey } from '../../../crypto';
+import { isoTime, SecretBytes } from '../../../kernel';
 import { nextMasterVersion } from '../key-wrap';
 
 /** `kv/master_key` as it stands in Vault (docs/formats.md): all live versions of the master key. */

@@ -1,4 +1,4 @@
-import { SecretBytes } from '../../../kernel/index';
+import { SecretBytes } from '../../../kernel';
 
 /** The copy of the master key that this process works with: zeroed when its time is over, and when a newer one takes its place. */
 export class SoftwareKeys {

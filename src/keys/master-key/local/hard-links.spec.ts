@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeWithForgetfulDisk, type ForgetfulDisk, forgetfulDisk } from '../../../../test/support/forgetful-disk';
-import { StartupError } from '../../../kernel/index';
+import { StartupError } from '../../../kernel';
 import { linkRefusal } from './hard-links';
 import { LocalMasterKey } from './local-master-key';
 

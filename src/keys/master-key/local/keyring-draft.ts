@@ -1,6 +1,6 @@
 import { type FileHandle, link, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { newId } from '../../../kernel/index';
+import { newId } from '../../../kernel';
 import { OWNER_ONLY, unless } from './durable-files';
 
 const PREFIX = 'keyring.draft.';

@@ -1,7 +1,7 @@
 import { type BigIntStats, statSync } from 'node:fs';
 import { open, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { failpoint, syncFolder } from '../../../kernel/index';
+import { failpoint, syncFolder } from '../../../kernel';
 import { closed, removeFiles, unless } from './durable-files';
 import { errnoOf } from './errno';
 import { destroyKeyring, type Keyring, openKeyring, sealKeyring } from './keyring';

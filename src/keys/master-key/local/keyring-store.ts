@@ -1,4 +1,4 @@
-import { SECOND } from '../../../kernel/index';
+import { SECOND } from '../../../kernel';
 import { destroyKeyring, type Keyring } from './keyring';
 import { KeyringDraft } from './keyring-draft';
 import { type FileMark, KeyringFile, type ReadKeyring } from './keyring-file';

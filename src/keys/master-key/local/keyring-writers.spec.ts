@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { copyFile, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SecretBytes, type WrappedKey } from '../../../kernel/index';
+import { SecretBytes, type WrappedKey } from '../../../kernel';
 import { skippedName } from '../../../../test/support/parts';
 import { type Managed, startProcess } from '../../../../test/support/processes';
 import { describeWithSmallDisk, type SmallDisk, smallDisk } from '../../../../test/support/small-disk';

@@ -1,5 +1,5 @@
-import { aeadOpen, aeadSeal, encodeContext, equalBytes, hkdf, hmacSha256, newKey, randomSecret } from '../../../crypto/index';
-import { isDomainError, isoTime, SecretBytes } from '../../../kernel/index';
+import { aeadOpen, aeadSeal, encodeContext, equalBytes, hkdf, hmacSha256, newKey, randomSecret } from '../../../crypto';
+import { isDomainError, isoTime, SecretBytes } from '../../../kernel';
 import { nextMasterVersion } from '../key-wrap';
 import { KeyringFault, type KeyringFileDoc, parseKeyringDoc } from './keyring-format';
 

@@ -1,7 +1,7 @@
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SecretBytes, StartupError, type WrappedKey } from '../../../kernel/index';
+import { SecretBytes, StartupError, type WrappedKey } from '../../../kernel';
 import { wrapContext } from '../wrap-context';
 import { LocalMasterKey } from './local-master-key';
 

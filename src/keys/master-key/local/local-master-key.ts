@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DomainError, isDomainError, SECOND, SecretBytes, StartupError, stretched } from '../../../kernel/index';
+import { DomainError, isDomainError, SECOND, SecretBytes, StartupError, stretched } from '../../../kernel';
 import { checkRetirable } from '../batch';
 import { SoftwareMasterKey, type KeyLookup } from '../software-master-key';
 import { nextMasterVersion } from '../key-wrap';

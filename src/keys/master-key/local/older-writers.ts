@@ -1,7 +1,7 @@
 import { open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SECOND } from '../../../kernel/index';
+import { SECOND } from '../../../kernel';
 import { errnoOf } from './errno';
 import { closed, OWNER_ONLY, removeFiles, unless } from './durable-files';
 

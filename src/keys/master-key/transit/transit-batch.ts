@@ -1,6 +1,5 @@
-import { asOneOperation, isWithinOperation } from '../operation-deadline';
 import { PartSize } from '../part-size';
-import { unavailable, type VaultReply } from '../../../vault-client/index';
+import { asOneOperation, isWithinOperation, unavailable, type VaultReply } from '../../../vault-client';
 
 /** One item of `batch_results`. `error` is Vault's text: its presence counts, its words stay here. */
 export interface BatchAnswer {

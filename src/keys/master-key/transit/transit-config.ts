@@ -1,3 +1,3 @@
-import type { MasterKeyConfig } from '../../../config/index';
+import type { MasterKeyConfig } from '../../../config';
 
 export type TransitConfig = Extract<MasterKeyConfig, { home: 'transit' }>;

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
-import { StartupError } from '../../../kernel/index';
+import { StartupError } from '../../../kernel';
 import type { MasterKeyState } from '../master-key';
-import { unavailable, type VaultReply, type VaultSession } from '../../../vault-client/index';
+import { unavailable, type VaultReply, type VaultSession } from '../../../vault-client';
 import type { TransitConfig } from './transit-config';
 
 const TYPE = 'aes256-gcm96';

@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SecretBytes, type WrappedKey } from '../../../kernel/index';
+import { SecretBytes, type WrappedKey } from '../../../kernel';
 import { accepted, checkBatch, checkRetirable, refusedItem } from '../batch';
 import { type ItemResult, MasterKey, type MasterKeyState, type UnwrapItem, type WrapItem } from '../master-key';
-import { asOneOperation } from '../operation-deadline';
-import { openVault, unavailable, type VaultSession } from '../../../vault-client/index';
+import { asOneOperation, openVault, unavailable, type VaultSession } from '../../../vault-client';
 import { type BatchAnswer, type BatchRequest, TransitBatches } from './transit-batch';
 import type { TransitConfig } from './transit-config';
 import { TransitKey } from './transit-key';

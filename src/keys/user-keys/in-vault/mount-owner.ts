@@ -1,5 +1,5 @@
-import { StartupError } from '../../../kernel/index';
-import { type KvDocuments, unavailable } from '../../../vault-client/index';
+import { StartupError } from '../../../kernel';
+import { type KvDocuments, unavailable } from '../../../vault-client';
 
 /** No user name, which begins with a letter or a digit; under the path that the service's policy has for user keys anyway. */
 export const MOUNT_MARK = 'user_keys/_installation';

@@ -1,4 +1,4 @@
-import { isoTime } from '../../../kernel/index';
+import { isoTime } from '../../../kernel';
 import type { StoredWrap } from '../wrap-store';
 
 /** `kv/user_keys/<username>` as the program sees it. */

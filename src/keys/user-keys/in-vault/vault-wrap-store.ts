@@ -1,8 +1,16 @@
 import { Logger } from '@nestjs/common';
-import { failpoint, StartupError } from '../../../kernel/index';
-import { type Draft, retryOnConflict, type WrapLocation } from '../../../store/index';
-import { accepted, asOneOperation, inAttempts, type ItemResult, PartSize, refusedItem } from '../../master-key/index';
-import { KvDocuments, tellKvSettings, VaultForbidden, VaultNoEngine, type VaultSession } from '../../../vault-client/index';
+import { failpoint, StartupError } from '../../../kernel';
+import { type Draft, retryOnConflict, type WrapLocation } from '../../../store';
+import { accepted, type ItemResult, PartSize, refusedItem } from '../../master-key';
+import {
+  asOneOperation,
+  inAttempts,
+  KvDocuments,
+  tellKvSettings,
+  VaultForbidden,
+  VaultNoEngine,
+  type VaultSession,
+} from '../../../vault-client';
 import {
   ForeignWraps,
   type StoredWrap,

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { DomainError, StartupError } from '../../../kernel/index';
+import { DomainError, StartupError } from '../../../kernel';
 import {
   type Collection,
   type Draft,
@@ -8,8 +8,8 @@ import {
   type Store,
   type WrapPlacement,
   type WrapLocation,
-} from '../../../store/index';
-import { accepted, type ItemResult, type MasterKey } from '../../master-key/index';
+} from '../../../store';
+import { accepted, type ItemResult, type MasterKey } from '../../master-key';
 import { isInVault } from '../row-mapping';
 import { WrapStore, type MovableWrapStore } from '../wrap-store';
 import { type UserKeyDoc, userKeysCollection } from '../user-keys.collection';

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
-import { DomainError, failpoint, newId } from '../../../kernel/index';
-import { type Collection, scanPages, type WrapLocation } from '../../../store/index';
-import type { MasterKey } from '../../master-key/index';
+import { DomainError, failpoint, newId } from '../../../kernel';
+import { type Collection, scanPages, type WrapLocation } from '../../../store';
+import type { MasterKey } from '../../master-key';
 import { releaseStalePath } from '../stale-paths';
 import { isInVault, storedRow } from '../row-mapping';
 import {

@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { stretched } from '../../kernel/index';
+import { stretched } from '../kernel';
 
 /**
- * How long one use of a key's home may take, whatever number of requests it makes: of the port's 2 seconds the rest is for what stands around
+ * How long one use of a key backend may take, whatever number of requests it makes: of the port's 2 seconds the rest is for what stands around
  * it, a password hash above all.
  */
 export const OPERATION_MS = 1_200;

@@ -5,7 +5,7 @@ import ts from 'typescript';
 const src = join(__dirname, '../../src');
 
 interface SourceFile {
-  /** Below src, as `keys/user/sealer.ts`. */
+  /** Below src, as `keys/user-keys/sealer.ts`. */
   readonly path: string;
   readonly text: string;
   readonly tree: ts.SourceFile;
@@ -28,7 +28,7 @@ const files: readonly SourceFile[] = walk(src).map((path) => {
  * The modules of docs/architecture.md: the first folder, below keys/ the second. Files of src itself are the composition, and so are those of a
  * command-line tool that has a folder.
  */
-function houseOf(path: string): string {
+function moduleOf(path: string): string {
   const [first = '', second = '', ...rest] = path.split('/');
   if (second === '' || first === 'keys-cli') return 'composition';
   return first === 'keys' && rest.length > 0 ? `keys/${second}` : first;
@@ -63,7 +63,7 @@ function importsOf(file: SourceFile): Import[] {
 const imports = files.flatMap(importsOf);
 
 const BASE = ['kernel', 'config', 'observability'];
-const FEATURE = [...BASE, 'store', 'jobs', 'http', 'keys/user'];
+const FEATURE = [...BASE, 'store', 'jobs', 'http', 'keys/user-keys'];
 
 /** Who may import whom. All that is not here is an error. */
 const EDGES: Readonly<Record<string, readonly string[]>> = {
@@ -76,21 +76,24 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   blobs: [...BASE, 'store'],
   mail: [...BASE],
   jobs: [...BASE, 'store'],
-  'keys/master': [...BASE, 'store', 'crypto'],
-  'keys/system': [...BASE, 'store', 'crypto', 'keys/master'],
-  'keys/user': [...BASE, 'store', 'crypto', 'keys/master'],
-  'keys/rotation': [...BASE, 'store', 'crypto', 'jobs', 'keys/master', 'keys/system', 'keys/user'],
+  // Sessions, deadlines and documents of Vault, for all that talks to it.
+  'vault-client': [...BASE],
+  'keys/master-key': [...BASE, 'store', 'crypto', 'vault-client'],
+  'keys/system-keys': [...BASE, 'store', 'crypto', 'keys/master-key'],
+  'keys/user-keys': [...BASE, 'store', 'crypto', 'keys/master-key', 'vault-client'],
+  'keys/rotation': [...BASE, 'store', 'crypto', 'jobs', 'keys/master-key', 'keys/system-keys', 'keys/user-keys'],
   http: [...BASE, 'crypto', 'store'],
   audit: [...BASE, 'crypto', 'store'],
   // What files and records count together.
   quota: [...BASE, 'store', 'jobs'],
   users: [...FEATURE, 'mail'],
   auth: [...FEATURE, 'crypto', 'mail', 'users'],
-  sharing: [...FEATURE, 'crypto', 'mail', 'users'],
+  links: [...FEATURE, 'crypto', 'users'],
+  sharing: [...FEATURE, 'crypto', 'mail', 'users', 'links'],
   files: [...FEATURE, 'crypto', 'mail', 'blobs', 'sharing', 'quota'],
   'sensitive-data': [...FEATURE, 'quota'],
   approvals: [...FEATURE, 'users'],
-  'key-administration': [...FEATURE, 'keys/rotation', 'approvals'],
+  'key-management': [...FEATURE, 'keys/rotation', 'approvals'],
   'account-lifecycle': [...FEATURE, 'crypto', 'users', 'approvals'],
   health: [...BASE, 'http'],
 };
@@ -98,51 +101,52 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
 const FEATURES = [
   'users',
   'auth',
+  'links',
   'sharing',
   'files',
   'sensitive-data',
   'approvals',
-  'key-administration',
+  'key-management',
   'account-lifecycle',
   'health',
 ];
 
-const crossing = imports.filter(({ from, to, local }) => local && houseOf(from.path) !== houseOf(`${to}.ts`));
-const said = ({ from, to }: Import): string => `${from.path} imports ${to}`;
+const crossing = imports.filter(({ from, to, local }) => local && moduleOf(from.path) !== moduleOf(`${to}.ts`));
+const shown = ({ from, to }: Import): string => `${from.path} imports ${to}`;
 const importers = (matches: (name: string) => boolean): string[] =>
   imports.filter(({ to, local }) => !local && matches(to)).map(({ from }) => from.path);
 
-describe('the directions between houses', () => {
+describe('the dependency rules of the modules', () => {
   it('are found by this test at all', () => {
     expect(files.length).toBeGreaterThan(100);
     expect(crossing.length).toBeGreaterThan(100);
   });
 
-  it('name each house', () => {
-    const houses = new Set(files.map(({ path }) => houseOf(path)));
-    expect([...houses].filter((house) => house !== 'composition' && EDGES[house] === undefined)).toEqual([]);
+  it('name each module', () => {
+    const modules = new Set(files.map(({ path }) => moduleOf(path)));
+    expect([...modules].filter((module) => module !== 'composition' && EDGES[module] === undefined)).toEqual([]);
   });
 
   it('are those of the design', () => {
     const wrong = crossing.filter(({ from, to }) => {
-      const house = houseOf(from.path);
-      return house !== 'composition' && EDGES[house]?.includes(houseOf(`${to}.ts`)) !== true;
+      const module = moduleOf(from.path);
+      return module !== 'composition' && EDGES[module]?.includes(moduleOf(`${to}.ts`)) !== true;
     });
-    expect(wrong.map(said)).toEqual([]);
+    expect(wrong.map(shown)).toEqual([]);
   });
 
   it('lead to the composition from nowhere', () => {
-    expect(crossing.filter(({ to }) => houseOf(`${to}.ts`) === 'composition').map(said)).toEqual([]);
+    expect(crossing.filter(({ to }) => moduleOf(`${to}.ts`) === 'composition').map(shown)).toEqual([]);
   });
 
   it('lead into a feature, and from a feature into the store, through index.ts alone', () => {
-    const guarded = [...FEATURES, 'audit', 'jobs', 'store', 'blobs', 'mail', 'keys/rotation', 'keys/system'];
+    const guarded = [...FEATURES, 'audit', 'jobs', 'store', 'blobs', 'mail', 'keys/rotation', 'keys/system-keys'];
     const inside = crossing.filter(({ from, to }) => {
-      const house = houseOf(`${to}.ts`);
-      const byFeature = FEATURES.includes(houseOf(from.path)) || FEATURES.includes(house);
-      return byFeature && guarded.includes(house) && to !== `${house}/index`;
+      const module = moduleOf(`${to}.ts`);
+      const byFeature = FEATURES.includes(moduleOf(from.path)) || FEATURES.includes(module);
+      return byFeature && guarded.includes(module) && to !== `${module}/index`;
     });
-    expect(inside.map(said)).toEqual([]);
+    expect(inside.map(shown)).toEqual([]);
   });
 
   it('lead to adapters from app.module alone', () => {
@@ -152,10 +156,10 @@ describe('the directions between houses', () => {
       'blobs/filesystem',
       'blobs/s3',
       'blobs/gridfs',
-      'keys/master/local',
-      'keys/master/transit',
-      'keys/master/kv',
-      'keys/user/in-vault',
+      'keys/master-key/local',
+      'keys/master-key/transit',
+      'keys/master-key/kv',
+      'keys/user-keys/in-vault',
     ];
     const named = imports.filter(({ from, to, local }) => {
       const adapter = local ? adapters.find((folder) => to.startsWith(`${folder}/`)) : undefined;
@@ -165,14 +169,14 @@ describe('the directions between houses', () => {
     expect([...new Set(named.map(({ from }) => from.path))]).toEqual(['app.module.ts']);
   });
 
-  it('have no cycle between houses', () => {
+  it('have no cycle between modules', () => {
     const reaches = (from: string, goal: string, seen = new Set<string>()): boolean =>
       (EDGES[from] ?? []).some((next) => next === goal || (!seen.has(next) && reaches(next, goal, seen.add(next))));
-    expect(Object.keys(EDGES).filter((house) => reaches(house, house))).toEqual([]);
+    expect(Object.keys(EDGES).filter((module) => reaches(module, module))).toEqual([]);
   });
 });
 
-describe('what one house alone may use', () => {
+describe('what one module alone may use', () => {
   const outside = (paths: readonly string[], ...folders: string[]): string[] =>
     [...new Set(paths)].filter((path) => !folders.some((folder) => path.startsWith(folder)));
 

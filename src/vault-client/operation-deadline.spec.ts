@@ -1,5 +1,5 @@
 import { asOneOperation, OPERATION_MS, operationDeadline } from './operation-deadline';
-import { useRealDeadlines } from '../../../test/support/settings';
+import { useRealDeadlines } from '../../test/support/settings';
 
 useRealDeadlines();
 
