@@ -3,12 +3,7 @@ export { GrantDto, GrantPageDto, NewGrantDto, newGrant } from './grants/grants.d
 export { GrantedResources } from './grants/granted-resources';
 export { Grants, type GrantView, type NewGrant } from './grants/grants';
 export { ReceivedGrants, type ReceivedGrant } from './grants/received-grants';
-export { LinkRedemption, type LinkKey } from '../links/link-redemption';
-export { Links, type NewLink } from '../links/links';
-export { LinksUserData } from '../links/links-user-data';
 export { SharingUserData } from './sharing-user-data';
 export { SharingModule } from './sharing.module';
-export { LONGEST_TICKET_MS, TICKET_MS, Tickets, type NewTicket } from '../links/tickets';
-export { type LinkDoc, type LinkKind } from '../links/link.collection';
 export { type Resource } from './resource';
 export { SharedResources } from './shared-resources';

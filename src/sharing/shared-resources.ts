@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Grants } from './grants/grants';
-import { Links } from '../links/links';
+import { Links } from '../links';
 import { Resource } from './resource';
 
 /** What a resource leaves behind here when it is gone. */

@@ -14,11 +14,7 @@ import { GroupsSweeper } from './groups/groups-sweeper';
 import { Memberships } from './groups/memberships';
 import { MembershipsController } from './groups/memberships.controller';
 import { OwnMemberships } from './groups/own-memberships';
-import { LinkRedemption } from '../links/link-redemption';
-import { Links } from '../links/links';
-import { LinksSweeper } from '../links/links-sweeper';
-import { LinksUserData } from '../links/links-user-data';
-import { Tickets } from '../links/tickets';
+import { LinkRedemption, Links, LinksSweeper, LinksUserData, Tickets } from '../links';
 import { SharingUserData } from './sharing-user-data';
 import { SharedResources } from './shared-resources';
 

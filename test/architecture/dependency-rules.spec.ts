@@ -90,7 +90,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   auth: [...FEATURE, 'crypto', 'mail', 'users'],
   links: [...FEATURE, 'crypto', 'users'],
   sharing: [...FEATURE, 'crypto', 'mail', 'users', 'links'],
-  files: [...FEATURE, 'crypto', 'mail', 'blobs', 'sharing', 'quota'],
+  files: [...FEATURE, 'crypto', 'mail', 'blobs', 'links', 'sharing', 'quota'],
   'sensitive-data': [...FEATURE, 'quota'],
   approvals: [...FEATURE, 'users'],
   'key-management': [...FEATURE, 'keys/rotation', 'approvals'],

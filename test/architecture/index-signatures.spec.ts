@@ -19,7 +19,7 @@ function definitions(): CollectionDefinition<Doc>[] {
 }
 
 const isDefinition = (value: unknown): value is CollectionDefinition<Doc> =>
-  typeof value === 'object' && value !== null && 'clear' in value && 'indexes' in value && 'fields' in value;
+  typeof value === 'object' && value !== null && 'plaintext' in value && 'indexes' in value && 'fields' in value;
 
 /** `unique:field,field` or `many:field` by the name of the index, the one for expiry included. */
 function signatures(): Record<string, Record<string, string>> {

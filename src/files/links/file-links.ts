@@ -8,7 +8,7 @@ import {
   auditedAfterLook,
   notedIfRefused,
 } from '../../kernel';
-import { LinkDoc, LinkRedemption, Links, NewLink, NewTicket, Tickets } from '../../sharing';
+import { LinkDoc, LinkRedemption, Links, NewLink, NewTicket, Tickets } from '../../links';
 import { Page, Position } from '../../store';
 import { FileAccess } from '../file-access';
 import { FileView } from '../file-view';

@@ -12,7 +12,7 @@ import {
   sendContent,
 } from '../../http';
 import { DomainError, SECOND } from '../../kernel';
-import { LONGEST_TICKET_MS, TICKET_MS } from '../../sharing';
+import { LONGEST_TICKET_MS, TICKET_MS } from '../../links';
 import { FileLinks } from './file-links';
 import { DownloadTicketDto, OpenLinkDto } from './links.dto';
 

@@ -1,5 +1,5 @@
 import { SECOND, isoTime } from '../../kernel';
-import { LinkDoc, NewLink } from '../../sharing';
+import { LinkDoc, NewLink } from '../../links';
 import { DownloadLinkDto, NewUploadLinkDto, UploadLinkDto } from './links.dto';
 
 const viewOf = (link: LinkDoc) => ({

@@ -3,7 +3,7 @@ import { type Client, expectProblem, expectStatus } from '../../../test/support/
 import { type Coffer, startCoffer } from '../../../test/support/coffer';
 import { waitFor } from '../../../test/support/processes';
 import { DAY, MINUTE, SECOND } from '../../kernel';
-import { Links, Tickets } from '../../sharing';
+import { Links, Tickets } from '../../links';
 import { linkCollection } from '../../links/link.collection';
 import { ticketCollection } from '../../links/ticket.collection';
 import { Store } from '../../store';

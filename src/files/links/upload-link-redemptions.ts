@@ -9,7 +9,7 @@ import {
   audited,
   auditedAfterLook,
 } from '../../kernel';
-import { LinkDoc, LinkRedemption, Links, NewLink, NewTicket, Tickets } from '../../sharing';
+import { LinkDoc, LinkRedemption, Links, NewLink, NewTicket, Tickets } from '../../links';
 import { Page, Position } from '../../store';
 import { FileUploads } from '../file-uploads';
 import { FileView } from '../file-view';

@@ -4,7 +4,7 @@ import { CONFIG, Config } from '../../config';
 import { ApiProblems, Caller, DEFAULT_LIMIT, PageQueryDto, Paging, Policy } from '../../http';
 import { SECOND } from '../../kernel';
 import type { Principal } from '../../kernel';
-import { TICKET_MS } from '../../sharing';
+import { TICKET_MS } from '../../links';
 import { UploadLinkRedemptions } from './upload-link-redemptions';
 import { limitsOf, uploadLinkView } from './link-views';
 import { CreatedLinkDto, NewUploadLinkDto, OpenLinkDto, UploadLinkPageDto, UploadTicketDto } from './links.dto';
