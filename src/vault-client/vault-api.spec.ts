@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { VaultApi } from './vault-api';
 import { VaultTransport } from './vault-transport';
 
-const TLS = join(__dirname, '../../../../test/support/tls');
+const TLS = join(__dirname, '../../test/support/tls');
 const servers: Server[] = [];
 afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
