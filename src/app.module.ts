@@ -53,7 +53,7 @@ const ENGINE = Symbol('coffer:engine');
 /** The session with Vault; undefined where nothing is kept there. */
 const VAULT = Symbol('coffer:vault');
 
-/** All houses that hold data of users. Sessions first: an erase ends them before anything else. */
+/** All handlers of the data of users. Sessions first: an erase ends them before anything else. */
 const USER_DATA_HANDLERS = [
   SessionsUserData,
   FactorsUserData,
@@ -70,7 +70,7 @@ const USER_OWNED = Symbol('coffer:user-owned');
 const userOwned: Provider = {
   provide: USER_OWNED,
   inject: USER_DATA_HANDLERS,
-  useFactory: (...houses: UserDataHandler[]) => houses,
+  useFactory: (...handlers: UserDataHandler[]) => handlers,
 };
 
 const engineOf = ({ store, dataDir }: Config, clock: Clock): Store =>
@@ -176,7 +176,7 @@ const adapters: readonly Provider[] = [
   },
 ];
 
-/** The ports that every house injects, with the adapters that the configuration chose. */
+/** The ports that every module injects, with the adapters that the configuration chose. */
 @Global()
 @Module({})
 class CoreModule {
@@ -219,12 +219,12 @@ export class AppModule implements OnModuleInit {
     private readonly audit: AuditSink,
     private readonly scheduler: Scheduler,
     private readonly sweeper: UserKeySweeper,
-    private readonly houses: UserDataHandlers,
+    private readonly handlers: UserDataHandlers,
     @Inject(USER_OWNED) private readonly owned: readonly UserDataHandler[],
   ) {}
 
   static forConfig(config: Config): DynamicModule {
-    const houses = [
+    const modules = [
       ObservabilityModule.forRoot(config.logLevel),
       CoreModule.forConfig(config),
       HttpModule,
@@ -236,18 +236,18 @@ export class AppModule implements OnModuleInit {
     const features = [UsersModule, AuthModule, ...data, KeyManagementModule, HealthModule];
     const lifecycle = AccountLifecycleModule.over({
       imports: [AuthModule, ...data, HttpModule],
-      houses: USER_DATA_HANDLERS,
+      handlers: USER_DATA_HANDLERS,
     });
     return {
       module: AppModule,
-      imports: [...houses, ...features, lifecycle],
+      imports: [...modules, ...features, lifecycle],
       providers: [OpenedKeys, RegistrationSweep, Startup, FormerIndexes, ProcessFigures, userOwned],
     };
   }
 
   onModuleInit(): void {
     this.forged.connect(this.audit);
-    this.houses.connect(this.owned);
+    this.handlers.connect(this.owned);
     this.scheduler.every('user-keys.sweep', HOUR, async () => {
       await this.sweeper.sweep();
     });

@@ -60,7 +60,7 @@ const TIERS = {
 function inWords(receipt: ErasureReceipt): string {
   const { user_key: key, erased } = receipt;
   const versions = key.wrapped_by.map(({ version, state }) => `${version} ${state}`).join(', ');
-  const rows = Object.entries(erased).map(([house, count]) => `${house} ${count}`);
+  const rows = Object.entries(erased).map(([module, count]) => `${module} ${count}`);
   return [
     'The receipt holds: it was signed with this key and not changed since.',
     '',

@@ -15,7 +15,7 @@ import { Metrics } from './observability';
 import { Store, adoptBlobLocation, beginBlobMove, endBlobMove, readBlobPlacement, recordBlobLocation } from './store';
 import { usersCollection } from './users';
 
-/** Small joints between houses that do not know each other. No adapter is named here; app.module does that. */
+/** Small joints between modules that do not know each other. No adapter is named here; app.module does that. */
 
 /** Takes in what the row seals find. The audit log lies on the sealed store itself, so it is connected once both are there. */
 @Injectable()
@@ -137,7 +137,7 @@ export class RegistrationSweep implements OnModuleInit {
     private readonly accounts: AbandonedAccounts,
     private readonly keys: OrphanedKeys,
     private readonly rotator: UserKeyRotator,
-    private readonly houses: UserDataHandlers,
+    private readonly handlers: UserDataHandlers,
   ) {}
 
   onModuleInit(): void {
@@ -152,8 +152,8 @@ export class RegistrationSweep implements OnModuleInit {
 
   private async isUsed(owner: string): Promise<boolean> {
     const versions = await this.versionsOf(owner);
-    for (const house of this.houses.all)
-      if ((await house.countByKeyVersion(owner, versions)).some((count) => count > 0)) return true;
+    for (const handler of this.handlers.all)
+      if ((await handler.countByKeyVersion(owner, versions)).some((count) => count > 0)) return true;
     return false;
   }
 

@@ -11,16 +11,16 @@ import { Erasures } from './erasures';
 import { Receipts } from './receipts';
 
 export interface AccountLifecycleOptions {
-  /** The modules that export the houses. */
+  /** The modules that export the handlers. */
   readonly imports: NonNullable<ModuleMetadata['imports']>;
   /** Sessions first. */
-  readonly houses: readonly Type<UserDataHandler>[];
+  readonly handlers: readonly Type<UserDataHandler>[];
 }
 
 @Module({})
 export class AccountLifecycleModule {
-  static over({ imports, houses }: AccountLifecycleOptions): DynamicModule {
-    const owned = { provide: ERASED_USER_DATA, inject: [...houses], useFactory: (...all: UserDataHandler[]) => all };
+  static over({ imports, handlers }: AccountLifecycleOptions): DynamicModule {
+    const owned = { provide: ERASED_USER_DATA, inject: [...handlers], useFactory: (...all: UserDataHandler[]) => all };
     return {
       module: AccountLifecycleModule,
       imports: [UsersModule, ApprovalsModule, ...imports],

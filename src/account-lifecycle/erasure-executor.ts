@@ -6,7 +6,7 @@ import { ErasureDoc } from './erasure.collection';
 import { Erasures } from './erasures';
 
 /** All that owns rows of users, sessions first. Handed in by app.module. */
-export const ERASED_USER_DATA = Symbol('coffer:erased-houses');
+export const ERASED_USER_DATA = Symbol('coffer:erased-user-data');
 
 /** What began before the mark may store a last row behind a pass; each such writer ends when it finds its key gone. */
 const PASSES = 20;
@@ -23,14 +23,14 @@ export class ErasureExecutor {
     private readonly users: Users,
     private readonly userKeys: UserKeys,
     private readonly erasedKeys: BackupExposure,
-    @Inject(ERASED_USER_DATA) private readonly houses: readonly UserDataHandler[],
+    @Inject(ERASED_USER_DATA) private readonly handlers: readonly UserDataHandler[],
   ) {}
 
   /** The erase as it is at its end. The store has to answer, and Vault where it keeps the wraps of user keys. */
   async finish(erasure: ErasureDoc): Promise<ErasureDoc> {
     if (erasure.state === 'erased') return erasure;
     const accountId = erasure._id;
-    const [sessions] = this.houses;
+    const [sessions] = this.handlers;
     if (sessions !== undefined) await this.#erase(sessions, accountId);
     failpoint('erase.sessions-ended');
     await this.#destroyKey(accountId);
@@ -51,19 +51,19 @@ export class ErasureExecutor {
   async #eraseHouses(accountId: string): Promise<void> {
     for (let pass = 0; pass < PASSES; pass += 1) {
       let rows = 0;
-      for (const house of this.houses) {
-        rows += await this.#erase(house, accountId);
-        failpoint('erase.house-erased');
+      for (const handler of this.handlers) {
+        rows += await this.#erase(handler, accountId);
+        failpoint('erase.module-erased');
       }
       if (rows === 0) return;
     }
     throw new DomainError('conflict', { detail: 'Something still writes for this account.', retryAfterSeconds: 5 });
   }
 
-  async #erase(house: UserDataHandler, accountId: string): Promise<number> {
-    const rows = await house.eraseUser(accountId);
+  async #erase(handler: UserDataHandler, accountId: string): Promise<number> {
+    const rows = await handler.eraseUser(accountId);
     failpoint('erase.rows-removed');
-    await this.erasures.count(accountId, house.name, rows);
+    await this.erasures.count(accountId, handler.name, rows);
     return rows;
   }
 

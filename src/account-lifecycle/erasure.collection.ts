@@ -17,7 +17,7 @@ export interface ErasureDoc extends Doc {
   readonly requested_at: number;
   /** A process died on the way: what it removed last may be missing from the counts. */
   readonly resumed: boolean;
-  /** Rows that went, by house. */
+  /** Rows that went, by module. */
   readonly counts: Readonly<Record<string, number>>;
   /** Which master key versions may have wrapped the key; there once it is destroyed. */
   readonly wraps?: FormerWraps;

@@ -49,11 +49,11 @@ export class Erasures {
     await this.#rows.remove(erasure._id, erasure.rev);
   }
 
-  async count(accountId: string, house: string, rows: number): Promise<void> {
+  async count(accountId: string, module: string, rows: number): Promise<void> {
     if (rows === 0) return;
     await this.#change(accountId, (row) => ({
       ...row,
-      counts: { ...row.counts, [house]: (row.counts[house] ?? 0) + rows },
+      counts: { ...row.counts, [module]: (row.counts[module] ?? 0) + rows },
     }));
   }
 

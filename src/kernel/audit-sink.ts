@@ -24,7 +24,7 @@ export interface OpenAct {
   close(outcome: AuditOutcome, details?: Readonly<Record<string, string | number | boolean>>): void;
 }
 
-/** The port through which every house reports; its one adapter is in audit/. Fails closed. */
+/** The port through which every module reports; its one adapter is in audit/. Fails closed. */
 export abstract class AuditSink {
   /** Resolves when the intent is durable. @throws DomainError `store_unavailable` where the store is away, `audit_unavailable` for any other reason. */
   abstract begin(intent: AuditIntent): Promise<OpenAct>;

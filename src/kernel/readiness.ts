@@ -1,4 +1,4 @@
-/** One dependency that /readyz asks. Houses register theirs; health/ calls them. */
+/** One dependency that /readyz asks. Modules register theirs; health/ calls them. */
 export interface ReadinessProbe {
   /** As it is named in /readyz: `store`, `kms`, `blobs`, `audit`. */
   readonly name: string;

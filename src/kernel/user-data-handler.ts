@@ -1,5 +1,5 @@
 /**
- * What holds data of a user and must follow when the user's key changes or the account goes. Each house that owns such rows
+ * What holds data of a user and must follow when the user's key changes or the account goes. Each module that owns such rows
  * implements it; app.module hands all of them to keys/rotation and account-lifecycle, so nothing below imports a feature.
  * Each call is resumable: it may be repeated after a crash at any point and goes on where it was.
  */

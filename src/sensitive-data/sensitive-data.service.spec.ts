@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DomainError, MINUTE, SystemClock } from '../kernel';
 import { type Collection, type Doc } from '../store';
-import { type KeyFixture, openKeyFixture, principal } from '../../test/support/key-house';
+import { type KeyFixture, openKeyFixture, principal } from '../../test/support/key-fixture';
 import { noQuota } from '../../test/support/usage';
 import { RecordsUserData } from '.';
 import { PendingSweeper } from './pending-sweeper';
@@ -18,28 +18,28 @@ const bob = principal('bob');
 const anyRevision = (): void => undefined;
 
 let folder: string;
-let house: KeyFixture;
+let fixture: KeyFixture;
 let metrics: Metrics;
 let service: SensitiveDataService;
 let rows: Collection<SensitiveDataDoc>;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'coffer-records-'));
-  house = await openKeyFixture(folder);
+  fixture = await openKeyFixture(folder);
   metrics = new Metrics();
   service = new SensitiveDataService(
-    house.store,
-    house.sealer,
-    house.audit,
+    fixture.store,
+    fixture.sealer,
+    fixture.audit,
     new SystemClock(),
-    noQuota(house.store),
-    new DamageReports(metrics, house.audit),
+    noQuota(fixture.store),
+    new DamageReports(metrics, fixture.audit),
   );
-  rows = house.store.collection(sensitiveDataCollection);
-  await Promise.all([house.userKeys.create('alice', 'alice'), house.userKeys.create('bob', 'bob')]);
+  rows = fixture.store.collection(sensitiveDataCollection);
+  await Promise.all([fixture.userKeys.create('alice', 'alice'), fixture.userKeys.create('bob', 'bob')]);
 });
 afterEach(async () => {
-  await house.close();
+  await fixture.close();
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -52,7 +52,7 @@ const rowOf = async (id: string): Promise<SensitiveDataDoc> => (await rows.find(
 /** The row as it lies in the engine, which somebody with the database could change. */
 function rawRows(): Collection<Doc & { encrypted_value: string; user_id: string }> {
   const fields = { ...sensitiveDataCollection.fields, seal: 'string' };
-  return house.engine.collection({ ...sensitiveDataCollection, fields } as never);
+  return fixture.engine.collection({ ...sensitiveDataCollection, fields } as never);
 }
 
 describe('a record', () => {
@@ -135,7 +135,7 @@ describe('a record', () => {
   });
 
   it('is not taken where the log cannot be written', async () => {
-    await house.store.close();
+    await fixture.store.close();
     await expect(create('x')).rejects.toMatchObject({ code: 'store_unavailable' });
   });
 });
@@ -267,7 +267,7 @@ describe('what else happens to records', () => {
     ] as const) {
       await rows.replace({ ...(await rowOf(record.id)), state: 'pending', pending_since: since });
     }
-    const sweeper = new PendingSweeper(house.store, { every: () => undefined }, new SystemClock());
+    const sweeper = new PendingSweeper(fixture.store, { every: () => undefined }, new SystemClock());
     expect(await sweeper.sweep()).toBe(1);
     expect(await rowOf(abandoned.record.id)).toBeUndefined();
     expect(await rowOf(young.record.id)).toBeDefined();
@@ -280,7 +280,7 @@ describe('what else happens to records', () => {
     await create('kept', 'note', bob);
     const row = await rawRows().find('_id', forged.record.id);
     await rawRows().replace({ ...row!, encrypted_value: '00' });
-    const owned = new RecordsUserData(house.store, house.sealer);
+    const owned = new RecordsUserData(fixture.store, fixture.sealer);
     expect(await owned.eraseUser('alice')).toBe(121);
     expect(await owned.eraseUser('alice')).toBe(0);
     expect(await rows.count('owner', ['alice'])).toBe(0);
@@ -289,7 +289,7 @@ describe('what else happens to records', () => {
 
   it('has nothing to seal again while the key of its owner has one version', async () => {
     await create('a');
-    expect(await new RecordsUserData(house.store, house.sealer).reencrypt('alice')).toBe(0);
+    expect(await new RecordsUserData(fixture.store, fixture.sealer).reencrypt('alice')).toBe(0);
   });
 });
 

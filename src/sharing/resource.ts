@@ -1,4 +1,4 @@
-/** What is shared, as this house sees it: whose it is and how it is named, and nothing of what it is. */
+/** What is shared, as this module sees it: whose it is and how it is named, and nothing of what it is. */
 export interface Resource {
   /** `file`, ... */
   readonly type: string;

@@ -256,7 +256,7 @@ describe('An erase that is killed', () => {
     'erase.key-destroyed',
     'erase.wraps-noted',
     'erase.rows-removed',
-    'erase.house-erased:3',
+    'erase.module-erased:3',
     'erase.account-removed',
   ])(
     'at %s is finished by itself, and meanwhile nobody gets in or takes the name',

@@ -19,7 +19,7 @@ const STRIDE = FRAME + 32;
 const SIZE = 5 * FRAME + 1_234;
 const random = new Seeded();
 
-/** The files house on some blob store, and its blobs behind its back. */
+/** The files fixture on some blob store, and its blobs behind its back. */
 interface AtRest {
   readonly rig: FilesRig;
   read(blobId: string): Promise<Buffer>;

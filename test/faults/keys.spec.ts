@@ -42,15 +42,15 @@ async function killed(act: string, failpoint: string): Promise<string> {
 
 describe('A kill while a user key is made', () => {
   const recovered = async (): Promise<string> => {
-    const houses = await openKeyFixtures(folder.path);
+    const fixtures = await openKeyFixtures(folder.path);
     try {
-      await houses.userKeys.create('alice', 'alice');
+      await fixtures.userKeys.create('alice', 'alice');
       const place = { ownerId: 'alice', resourceType: 'record', resourceId: 'r', field: 'value' };
-      return await houses.sealer.with('alice', (keys) =>
+      return await fixtures.sealer.with('alice', (keys) =>
         keys.open('records', place, keys.seal('records', place, plaintext(Buffer.from('x')))).toString(),
       );
     } finally {
-      await houses.close();
+      await fixtures.close();
     }
   };
 
@@ -72,23 +72,23 @@ describe('A kill while a user key is made', () => {
 
   it('leaves nothing that is active, and a pending row that the sweeper takes', async () => {
     await killed('create', 'user-key.before-active');
-    const houses = await openKeyFixtures(folder.path);
-    await expect(houses.sealer.with('alice', () => 1)).rejects.toMatchObject({ code: 'not_found' });
-    expect(await houses.sweeper.sweep(-1000)).toBe(1);
-    await houses.close();
+    const fixtures = await openKeyFixtures(folder.path);
+    await expect(fixtures.sealer.with('alice', () => 1)).rejects.toMatchObject({ code: 'not_found' });
+    expect(await fixtures.sweeper.sweep(-1000)).toBe(1);
+    await fixtures.close();
   });
 });
 
 describe('A kill between other writes of keys', () => {
-  let houses: KeyFixtures;
+  let fixtures: KeyFixtures;
 
   beforeEach(async () => {
-    houses = await openKeyFixtures(folder.path, { cacheMs: 0 });
-    for (const owner of ['alice', 'bob', 'carol']) await houses.userKeys.create(owner, owner);
+    fixtures = await openKeyFixtures(folder.path, { cacheMs: 0 });
+    for (const owner of ['alice', 'bob', 'carol']) await fixtures.userKeys.create(owner, owner);
   });
-  afterEach(() => houses.close());
+  afterEach(() => fixtures.close());
 
-  const index = (owner: string): Promise<string> => houses.sealer.with(owner, (keys) => keys.nameIndex('name'));
+  const index = (owner: string): Promise<string> => fixtures.sealer.with(owner, (keys) => keys.nameIndex('name'));
 
   it('right after an erase leaves it erased', async () => {
     await killed('destroy', 'user-key.erased');
@@ -99,10 +99,10 @@ describe('A kill between other writes of keys', () => {
     'at %s loses no key, and the next batches end the work',
     async (failpoint) => {
       const before = await Promise.all(['alice', 'bob', 'carol'].map(index));
-      const target = await moveMasterKey(houses);
+      const target = await moveMasterKey(fixtures);
       await killed('rewrap', failpoint);
       expect(await Promise.all(['alice', 'bob', 'carol'].map(index))).toEqual(before);
-      await rewrapAll(houses, target, 2);
+      await rewrapAll(fixtures, target, 2);
       expect(await Promise.all(['alice', 'bob', 'carol'].map(index))).toEqual(before);
     },
   );

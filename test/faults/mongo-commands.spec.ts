@@ -2,7 +2,7 @@ import { GridFsBlobStore } from '../../src/blobs/gridfs';
 import { plaintext } from '../../src/kernel';
 import { MongoStore } from '../../src/store/mongo';
 import { thingDefinition } from '../contract/collection/things';
-import { openKeyFixture } from '../support/key-house';
+import { openKeyFixture } from '../support/key-fixture';
 import { temporaryFolder } from '../support/keys';
 import { sampleBytes } from '../support/messages';
 import { type MongoProxy, setUrl, startMongoProxy } from '../support/mongo-proxy';
@@ -129,12 +129,12 @@ describeWithPart('secantus', 'What MongoDB is asked', () => {
   it('is behind a linearizable read of its own for each page that a retire decides on', async () => {
     const folder = await temporaryFolder();
     const engine = new MongoStore({ url: setUrl([proxy]), dbName: 'retired' });
-    const house = await openKeyFixture(folder.path, { engine });
+    const fixture = await openKeyFixture(folder.path, { engine });
     try {
-      for (let n = 0; n < 3; n += 1) await house.userKeys.create(`owner-${n}`, `owner-${n}`);
-      await house.rotations.start('admin');
+      for (let n = 0; n < 3; n += 1) await fixture.userKeys.create(`owner-${n}`, `owner-${n}`);
+      await fixture.rotations.start('admin');
       const seen = proxy.commands.length;
-      await house.retirement.retire(1);
+      await fixture.retirement.retire(1);
       const reads = proxy.commands.slice(seen).filter((command) => nameOf(command) === 'find');
       const pages = reads.filter(({ find, filter }) => {
         const byId = (filter as { _id?: object })._id ?? {};
@@ -155,24 +155,24 @@ describeWithPart('secantus', 'What MongoDB is asked', () => {
         expect(linearizable).toHaveLength(at + 1);
       }
     } finally {
-      await house.close();
+      await fixture.close();
       await folder.remove();
     }
   });
 
   it('is linearizable in the reads that the wrap protocol decides on', async () => {
     const folder = await temporaryFolder();
-    const house = await openKeyFixture(folder.path, { engine: store });
+    const fixture = await openKeyFixture(folder.path, { engine: store });
     const last = (): Command =>
       sent(['find'])
         .filter(({ readConcern }) => (readConcern as { level: string }).level === 'linearizable')
         .at(-1)!;
     try {
-      await house.userKeys.create('alice', 'alice');
+      await fixture.userKeys.create('alice', 'alice');
       expect(last()).toMatchObject({ find: 'master_key', filter: { _id: { $eq: 'master' } } });
       const place = { ownerId: 'alice', resourceType: 'record', resourceId: 'r', field: 'value' };
       const seen = proxy.commands.length;
-      await house.sealer.insert('alice', {
+      await fixture.sealer.insert('alice', {
         pending: (keys) => Promise.resolve(keys.seal('records', place, plaintext(Buffer.from('4111')))),
         again: (row) => Promise.resolve(row),
         activate: (row) => Promise.resolve(row),
@@ -180,7 +180,7 @@ describeWithPart('secantus', 'What MongoDB is asked', () => {
       expect(last()).toMatchObject({ find: 'user_keys', filter: { _id: { $eq: 'alice' } } });
       expect(proxy.commands.slice(seen)).toContain(last());
     } finally {
-      await house.close();
+      await fixture.close();
       await folder.remove();
     }
   });

@@ -10,7 +10,7 @@ import { signUp } from '../support/accounts';
 import { startActor } from '../support/actors';
 import { startCoffer } from '../support/coffer';
 import { MovingClock } from '../support/files-rig';
-import { type KeyFixture, openKeyFixture, principal } from '../support/key-house';
+import { type KeyFixture, openKeyFixture, principal } from '../support/key-fixture';
 import { noQuota, usageParts } from '../support/usage';
 
 const QUOTA = 1000;
@@ -18,7 +18,7 @@ const alice = principal('alice');
 const anyRevision = (): void => undefined;
 
 let folder: string;
-let house: KeyFixture;
+let fixture: KeyFixture;
 let clock: MovingClock;
 let sums: OwnerUsage;
 let usage: RecordUsage;
@@ -27,22 +27,22 @@ let records: SensitiveDataService;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'coffer-record-quota-'));
-  house = await openKeyFixture(folder);
+  fixture = await openKeyFixture(folder);
   clock = new MovingClock();
-  [sums, usage] = usageParts(house.store, { clock, userQuota: QUOTA });
-  count = new RecordCount(house.store, usage);
+  [sums, usage] = usageParts(fixture.store, { clock, userQuota: QUOTA });
+  count = new RecordCount(fixture.store, usage);
   count.onModuleInit();
   records = serviceWith(usage);
-  await house.store.prepare();
-  await house.userKeys.create('alice', 'alice');
+  await fixture.store.prepare();
+  await fixture.userKeys.create('alice', 'alice');
 });
 afterEach(async () => {
-  await house.close();
+  await fixture.close();
   await rm(folder, { recursive: true, force: true });
 });
 
 const serviceWith = (by: RecordUsage): SensitiveDataService =>
-  new SensitiveDataService(house.store, house.sealer, house.audit, clock, by);
+  new SensitiveDataService(fixture.store, fixture.sealer, fixture.audit, clock, by);
 const value = (bytes: number) => ({ dataType: 'note', value: 'x'.repeat(bytes) });
 const create = (bytes: number, by = records): Promise<Versioned> => by.create(alice, value(bytes));
 const counted = async (): Promise<number | undefined> => (await sums.find('alice'))?.records?.bytes;
@@ -120,7 +120,7 @@ describe('The records of an owner', () => {
   });
 
   it('of before there was a quota are counted at the first write, and no sum is kept without one', async () => {
-    const before = serviceWith(noQuota(house.store));
+    const before = serviceWith(noQuota(fixture.store));
     for (let n = 0; n < 40; n += 1) await create(20, before);
     expect(await sums.find('alice')).toBeUndefined();
     await expect(create(201)).rejects.toMatchObject({ code: 'quota_exceeded' });
@@ -130,7 +130,7 @@ describe('The records of an owner', () => {
 
   it('are counted anew after a time without a quota', async () => {
     await create(100);
-    const [, off] = usageParts(house.store, { clock });
+    const [, off] = usageParts(fixture.store, { clock });
     await off.sweep();
     expect(await sums.find('alice')).toBeUndefined();
     await create(300, serviceWith(off));
@@ -169,7 +169,7 @@ describe('The records of an owner', () => {
       clock.forward(HOUR);
       await usage.sweep();
       expect(await counted()).toBe(100);
-      return serviceWith(noQuota(house.store)).create(alice, value(50));
+      return serviceWith(noQuota(fixture.store)).create(alice, value(50));
     });
     await usage.sweep();
     expect(await counted()).toBe(150);
@@ -180,8 +180,8 @@ describe('The records of an owner', () => {
     await usage.during('alice', 50, async () => {
       const another = new MovingClock();
       another.forward(ms);
-      const [, elsewhere] = usageParts(house.store, { clock: another, userQuota: QUOTA });
-      new RecordCount(house.store, elsewhere).onModuleInit();
+      const [, elsewhere] = usageParts(fixture.store, { clock: another, userQuota: QUOTA });
+      new RecordCount(fixture.store, elsewhere).onModuleInit();
       await elsewhere.sweep();
       another.forward(14 * MINUTE);
       await elsewhere.sweep();
@@ -210,9 +210,9 @@ describe('The records of an owner', () => {
 
   it('leave no sum behind when their account is erased', async () => {
     await create(100);
-    await new RecordsUserData(house.store, house.sealer).eraseUser('alice');
+    await new RecordsUserData(fixture.store, fixture.sealer).eraseUser('alice');
     await sums.rows.remove('alice');
-    await house.userKeys.destroy('alice');
+    await fixture.userKeys.destroy('alice');
     await expect(create(1)).rejects.toMatchObject({ code: 'not_found' });
     expect(await sums.find('alice')).toBeUndefined();
   });

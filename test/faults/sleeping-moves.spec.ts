@@ -17,7 +17,7 @@ import {
 } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 import { FaultyStore } from '../support/faulty-store';
-import { type KeyFixture, openKeyFixture } from '../support/key-house';
+import { type KeyFixture, openKeyFixture } from '../support/key-fixture';
 import { type KeyFixtures, openKeyFixtures, temporaryFolder } from '../support/keys';
 import { openWrapStore, openRoutedWrapStore } from '../support/kv';
 import { MemoryWrapStore } from '../support/memory-home';
@@ -128,7 +128,7 @@ describeWithPart(
   () => {
     let bao: Bao;
     let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-    let houses: KeyFixtures;
+    let fixtures: KeyFixtures;
     let homes: RoutedWrapStore;
     let faulty: FaultyStore;
     const runners: JobRunner[] = [];
@@ -139,16 +139,16 @@ describeWithPart(
     beforeEach(async () => {
       folder = await temporaryFolder();
       const vault = await openWrapStore(bao);
-      houses = await openKeyFixtures(folder.path, {
+      fixtures = await openKeyFixtures(folder.path, {
         home: async (store, masterKey) => (homes = await openRoutedWrapStore(store, masterKey, vault, 'store')),
       });
       const alice = newId();
-      await houses.userKeys.create(alice, alice);
-      faulty = new FaultyStore(houses.store);
+      await fixtures.userKeys.create(alice, alice);
+      faulty = new FaultyStore(fixtures.store);
     });
     afterEach(async () => {
       for (const runner of runners.splice(0)) await runner.beforeApplicationShutdown();
-      await houses.close();
+      await fixtures.close();
       await folder.remove();
     });
     afterAll(() => bao.stop());
@@ -164,14 +164,14 @@ describeWithPart(
     it('begins nothing after the move was turned round', async () => {
       const pause = sleepBefore(installation(({ user_keys_to }) => user_keys_to === 'vault'));
       faulty.faults.choose = pause.choice;
-      const [sleeper, other] = [mover(faulty), mover(houses.store)];
+      const [sleeper, other] = [mover(faulty), mover(fixtures.store)];
       const first = (await sleeper.moves.begin('vault', 'operator'))!;
       await pause.reached;
       const { id } = (await other.moves.begin('store', 'operator'))!;
       await jobEnded(other.jobs, id);
       pause.release();
       await letGo(sleeper.jobs, first.id);
-      expect(await readWrapPlacement(houses.store)).toEqual({ home: 'store', to: undefined });
+      expect(await readWrapPlacement(fixtures.store)).toEqual({ home: 'store', to: undefined });
     });
   },
 );

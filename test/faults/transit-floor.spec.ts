@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type KeyFixture, openKeyFixture } from '../support/key-house';
+import { type KeyFixture, openKeyFixture } from '../support/key-fixture';
 import { TransitMasterKey } from '../../src/keys/master-key/transit';
 import { openVault, type VaultSession } from '../../src/vault-client';
 import { userKeysCollection } from '../../src/keys/user-keys';
@@ -33,24 +33,24 @@ function sleeper(bao: Bao): { readonly session: VaultSession; readonly asleep: P
 describeWithPart('openbao', 'The floor of a Transit key', () => {
   let bao: Bao;
   let folder: string;
-  let houses: KeyFixture[];
+  let fixtures: KeyFixture[];
 
   beforeEach(async () => {
     bao = await startOpenBao();
     folder = await mkdtemp(join(tmpdir(), 'coffer-floor-'));
-    houses = [];
+    fixtures = [];
   }, 60_000);
   afterEach(async () => {
-    for (const house of houses) await house.close();
+    for (const fixture of fixtures) await fixture.close();
     await bao.stop();
     await rm(folder, { recursive: true, force: true });
   });
 
   const open = async (session?: VaultSession): Promise<KeyFixture> => {
     const masterKey = new TransitMasterKey(transitConfig(bao), session);
-    const house = await openKeyFixture(folder, { masterKey, cacheMs: 0 });
-    houses.push(house);
-    return house;
+    const fixture = await openKeyFixture(folder, { masterKey, cacheMs: 0 });
+    fixtures.push(fixture);
+    return fixture;
   };
   const minimum = async (): Promise<number> =>
     (await bao.request<{ data: { min_decryption_version: number } }>('GET', KEY)).data.min_decryption_version;
@@ -71,20 +71,20 @@ describeWithPart('openbao', 'The floor of a Transit key', () => {
   }, 60_000);
 
   it('is raised again by the next rotation where the sleeper died over it, and not where a row needs what lies below', async () => {
-    const house = await open();
-    await house.userKeys.create('a', 'a');
-    const before = (await house.store.collection(userKeysCollection).find('_id', 'a'))!;
-    for (let round = 0; round < 2; round += 1) await house.rotations.start('admin');
-    await house.retirement.retire(2);
+    const fixture = await open();
+    await fixture.userKeys.create('a', 'a');
+    const before = (await fixture.store.collection(userKeysCollection).find('_id', 'a'))!;
+    for (let round = 0; round < 2; round += 1) await fixture.rotations.start('admin');
+    await fixture.retirement.retire(2);
     await bao.request('POST', `${KEY}/config`, { min_decryption_version: 2 });
-    await house.rotations.start('admin');
+    await fixture.rotations.start('admin');
     expect(await minimum()).toBe(3);
     // An operator opens a former version again, for a row that came from a backup and does not open.
     await bao.request('POST', `${KEY}/config`, { min_decryption_version: 1 });
-    const rows = house.store.collection(userKeysCollection);
+    const rows = fixture.store.collection(userKeysCollection);
     const spoilt = before.versions.map((entry) => ({ ...entry, wrapped: `${entry.wrapped.slice(0, -8)}AAAAAAA=` }));
     await rows.replace({ ...before, versions: spoilt, rev: (await rows.find('_id', 'a'))!.rev });
-    expect(await house.rotations.start('admin')).toMatchObject({ state: 'done', failed: 1 });
+    expect(await fixture.rotations.start('admin')).toMatchObject({ state: 'done', failed: 1 });
     expect(await minimum()).toBe(1);
   }, 60_000);
 });

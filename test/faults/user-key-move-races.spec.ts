@@ -16,7 +16,7 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
   let vault: VaultWrapStore;
   let homes: RoutedWrapStore;
-  let houses: KeyFixtures;
+  let fixtures: KeyFixtures;
   let alice: string;
 
   beforeAll(async () => {
@@ -25,24 +25,24 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
   beforeEach(async () => {
     folder = await temporaryFolder();
     vault = await openWrapStore(bao);
-    houses = await openKeyFixtures(folder.path, {
+    fixtures = await openKeyFixtures(folder.path, {
       cacheMs: 0,
       home: async (store, masterKey) => (homes = await openRoutedWrapStore(store, masterKey, vault, 'store')),
     });
     alice = newId();
-    await houses.userKeys.create(alice, alice);
+    await fixtures.userKeys.create(alice, alice);
   });
   afterEach(async () => {
     jest.restoreAllMocks();
-    await houses.close();
+    await fixtures.close();
     await folder.remove();
   });
   afterAll(() => bao.stop());
 
-  const row = async (owner = alice): Promise<UserKeyDoc> => (await houses.rows.find('_id', owner))!;
-  const index = (owner = alice): Promise<string> => houses.sealer.with(owner, (keys) => keys.nameIndex('name'));
+  const row = async (owner = alice): Promise<UserKeyDoc> => (await fixtures.rows.find('_id', owner))!;
+  const index = (owner = alice): Promise<string> => fixtures.sealer.with(owner, (keys) => keys.nameIndex('name'));
   const move = async (to: WrapLocation, owner = alice): Promise<void> => {
-    await beginUserKeyMove(houses.store, to);
+    await beginUserKeyMove(fixtures.store, to);
     while (!(await homes.move(await row(owner), to)));
   };
   interface Versions {
@@ -97,31 +97,31 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
     'are moved as they are then where a %s rotation comes in between',
     async (kind) => {
       const key = await index();
-      await beginUserKeyMove(houses.store, 'vault');
+      await beginUserKeyMove(fixtures.store, 'vault');
       before('fill', async () => {
-        if (kind === 'user-key') await houses.rotator.advance(alice, 1);
-        else await houses.rewrapper.rewrapBatch(await moveMasterKey(houses));
+        if (kind === 'user-key') await fixtures.rotator.advance(alice, 1);
+        else await fixtures.rewrapper.rewrapBatch(await moveMasterKey(fixtures));
       });
       expect(await homes.move(await row(), 'vault')).toBe(false);
       expect(await index()).toBe(key);
       await move('vault');
       expect([await index(), new Set(await wrapped())]).toEqual([key, new Set([false])]);
-      expect((await row()).master_version).toBe((await houses.row.read()).current);
-      expect(await houses.home.orphans(await row())).toEqual([]);
+      expect((await row()).master_version).toBe((await fixtures.row.read()).current);
+      expect(await fixtures.home.orphans(await row())).toEqual([]);
     },
   );
 
   it('leave Vault while a user key is rotated, which begins anew with them', async () => {
     const key = await index();
     await move('vault');
-    afterNextWrap(houses.masterKey, () => move('store'));
-    expect(await houses.rotator.advance(alice, 1)).toBe(2);
+    afterNextWrap(fixtures.masterKey, () => move('store'));
+    expect(await fixtures.rotator.advance(alice, 1)).toBe(2);
     expect([await index(), await wrapped(), await inVault()]).toEqual([key, [true, true], [{ state: 'free' }]]);
   });
 
   it('are not in Vault after an erase that came before they were written there, nor after one that came later', async () => {
-    before('fill', () => houses.userKeys.destroy(alice));
-    await beginUserKeyMove(houses.store, 'vault');
+    before('fill', () => fixtures.userKeys.destroy(alice));
+    await beginUserKeyMove(fixtures.store, 'vault');
     expect(await homes.move(await row(), 'vault')).toBe(false);
     expect(JSON.stringify(await inVault())).not.toMatch(/ciphertext|"key"/);
     expect(await row()).toMatchObject({ state: 'erased', kept_in: 'both' });
@@ -133,10 +133,10 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
     const key = await index();
     await move('vault');
     before('erase', async () => {
-      await beginUserKeyMove(houses.store, 'vault');
+      await beginUserKeyMove(fixtures.store, 'vault');
       await move('vault');
     });
-    await beginUserKeyMove(houses.store, 'store');
+    await beginUserKeyMove(fixtures.store, 'store');
     expect(await homes.move(await row(), 'store')).toBe(false);
     expect([await index(), await wrapped()]).toEqual([key, [false]]);
   });
@@ -144,11 +144,11 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
   it('are not destroyed by who ends the tombstone of a move that died, and slept until they were back in Vault', async () => {
     const key = await index();
     await move('vault');
-    await beginUserKeyMove(houses.store, 'store');
+    await beginUserKeyMove(fixtures.store, 'store');
     jest.spyOn(vault, 'erase').mockRejectedValueOnce(new Error('died'));
     await expect(homes.move(await row(), 'store')).rejects.toThrow('died');
     await bao.request('POST', `kv/data/user_keys/${alice}`, { data: tombstone(alice) });
-    await beginUserKeyMove(houses.store, 'vault');
+    await beginUserKeyMove(fixtures.store, 'vault');
     const real = vault.erase.bind(vault);
     jest.spyOn(vault, 'erase').mockImplementationOnce(async (...args) => {
       await move('vault');
@@ -160,10 +160,10 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
 
   it('stay where they are for a move that was turned round and ended before it said that it moves them', async () => {
     const key = await index();
-    await beginUserKeyMove(houses.store, 'vault');
+    await beginUserKeyMove(fixtures.store, 'vault');
     const seen = await row();
-    await beginUserKeyMove(houses.store, 'store');
-    await endUserKeyMove(houses.store, 'store');
+    await beginUserKeyMove(fixtures.store, 'store');
+    await endUserKeyMove(fixtures.store, 'store');
     expect(await homes.move(seen, 'vault')).toBe(false);
     expect([await index(), await wrapped()]).toEqual([key, [true]]);
     expect(await row()).not.toHaveProperty('moving');
@@ -178,30 +178,30 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
       await move('store');
       return found;
     });
-    await beginUserKeyMove(houses.store, 'vault');
+    await beginUserKeyMove(fixtures.store, 'vault');
     expect(await homes.move(await row(), 'vault')).toBe(false);
     expect([await index(), await wrapped(), await inVault()]).toEqual([key, [true], [{ state: 'free' }]]);
   });
 
   it('go to the new place with an owner who was made while the whole move began and ended', async () => {
     const bob = newId();
-    afterNextWrap(houses.masterKey, async () => {
+    afterNextWrap(fixtures.masterKey, async () => {
       await move('vault');
-      await endUserKeyMove(houses.store, 'vault');
+      await endUserKeyMove(fixtures.store, 'vault');
     });
-    await houses.userKeys.create(bob, bob);
+    await fixtures.userKeys.create(bob, bob);
     expect((await row(bob)).versions.map((entry) => entry.wrapped)).toEqual(['']);
     expect(await index(bob)).toMatch(/^[0-9a-f]{64}$/);
-    expect(await readWrapPlacement(houses.store)).toEqual({ home: 'vault', to: undefined });
+    expect(await readWrapPlacement(fixtures.store)).toEqual({ home: 'vault', to: undefined });
   });
 
   it('stay where they are where Vault has lost them, and hold nobody up', async () => {
     const bob = newId();
     await move('vault');
-    await houses.userKeys.create(bob, bob);
+    await fixtures.userKeys.create(bob, bob);
     const key = await index(bob);
     await bao.request('POST', `kv/data/user_keys/${alice}`, { data: { user_id: 7 } });
-    await beginUserKeyMove(houses.store, 'store');
+    await beginUserKeyMove(fixtures.store, 'store');
     await expect(homes.move(await row(), 'store')).rejects.toBeInstanceOf(Immovable);
     await move('store', bob);
     expect(await index(bob)).toBe(key);
@@ -210,8 +210,8 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
 
   it('do not take a name from a living owner', async () => {
     const bob = newId();
-    await beginUserKeyMove(houses.store, 'vault');
-    await houses.userKeys.create(bob, alice);
+    await beginUserKeyMove(fixtures.store, 'vault');
+    await fixtures.userKeys.create(bob, alice);
     await expect(
       homes.move(await row(), 'vault').then(async () => homes.move(await row(), 'vault')),
     ).rejects.toBeInstanceOf(Immovable);
@@ -221,7 +221,7 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
   it('of an erase that died are ended by a move to the store', async () => {
     await move('vault');
     jest.spyOn(vault, 'erase').mockRejectedValueOnce(new Error('died'));
-    await expect(houses.userKeys.destroy(alice)).rejects.toThrow('died');
+    await expect(fixtures.userKeys.destroy(alice)).rejects.toThrow('died');
     await move('store');
     expect([await inVault(), (await row()).name, (await row()).state]).toEqual([
       [{ state: 'free' }],
@@ -233,9 +233,9 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
   it('are told of by the receipt as lying in backups of the store, and in snapshots of Vault', async () => {
     const bob = newId();
     await move('vault');
-    await houses.userKeys.create(bob, bob);
-    for (const owner of [alice, bob]) await houses.userKeys.destroy(owner);
-    const erased = new BackupExposure(houses.masterKey, houses.row, houses.store, homes);
+    await fixtures.userKeys.create(bob, bob);
+    for (const owner of [alice, bob]) await fixtures.userKeys.destroy(owner);
+    const erased = new BackupExposure(fixtures.masterKey, fixtures.row, fixtures.store, homes);
     expect(await erased.wrapsUntilNow(alice)).toMatchObject({ keptIn: 'store', alsoInVault: true });
     const ofBob = await erased.wrapsUntilNow(bob);
     expect([ofBob.keptIn, ofBob.alsoInVault]).toEqual(['vault', undefined]);

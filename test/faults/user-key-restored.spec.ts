@@ -13,7 +13,7 @@ describeWithPart('openbao', 'Wraps in Vault that are newer than a store that was
   let bao: Bao;
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
   let homes: RoutedWrapStore;
-  let houses: KeyFixtures;
+  let fixtures: KeyFixtures;
   let alice: string;
   let beforeMove: UserKeyDoc;
   let key: string;
@@ -24,33 +24,33 @@ describeWithPart('openbao', 'Wraps in Vault that are newer than a store that was
   beforeEach(async () => {
     folder = await temporaryFolder();
     const vault = await openWrapStore(bao);
-    houses = await openKeyFixtures(folder.path, {
+    fixtures = await openKeyFixtures(folder.path, {
       cacheMs: 0,
       home: async (store, masterKey) => (homes = await openRoutedWrapStore(store, masterKey, vault, 'store')),
     });
     alice = newId();
-    await houses.userKeys.create(alice, alice);
+    await fixtures.userKeys.create(alice, alice);
     [beforeMove, key] = [await row(), await index()];
     await move('vault');
   });
   afterEach(async () => {
     jest.restoreAllMocks();
-    await houses.close();
+    await fixtures.close();
     await folder.remove();
   });
   afterAll(() => bao.stop());
 
-  const row = async (): Promise<UserKeyDoc> => (await houses.rows.find('_id', alice))!;
+  const row = async (): Promise<UserKeyDoc> => (await fixtures.rows.find('_id', alice))!;
   /** The name key opens with whatever version seals it, and never changes. */
-  const index = (): Promise<string> => houses.sealer.with(alice, (keys) => keys.nameIndex('name'));
+  const index = (): Promise<string> => fixtures.sealer.with(alice, (keys) => keys.nameIndex('name'));
   const move = async (to: WrapLocation): Promise<void> => {
-    await beginUserKeyMove(houses.store, to);
+    await beginUserKeyMove(fixtures.store, to);
     while (!(await homes.move(await row(), to)));
-    await endUserKeyMove(houses.store, to);
+    await endUserKeyMove(fixtures.store, to);
   };
   /** The row of a backup, in the place of today's. */
   const restore = async (backup: UserKeyDoc): Promise<void> => {
-    expect(await houses.rows.replace({ ...backup, rev: (await row()).rev })).toBeDefined();
+    expect(await fixtures.rows.replace({ ...backup, rev: (await row()).rev })).toBeDefined();
   };
   const inVault = async (): Promise<{ readonly version: number; readonly document: Record<string, unknown> }> => {
     const { data } = await bao.request<{
@@ -61,7 +61,7 @@ describeWithPart('openbao', 'Wraps in Vault that are newer than a store that was
   const told = (): jest.SpyInstance => jest.spyOn(Logger.prototype, 'warn');
 
   it('stay when the keys move there again, and open a later backup as they did', async () => {
-    await houses.rotator.advance(alice, 1);
+    await fixtures.rotator.advance(alice, 1);
     const later = await row();
     await restore(beforeMove);
     const warn = told();
@@ -73,20 +73,20 @@ describeWithPart('openbao', 'Wraps in Vault that are newer than a store that was
   });
 
   it('stay where only the master key version is newer', async () => {
-    const target = await moveMasterKey(houses);
-    await houses.rewrapper.rewrapBatch(target);
+    const target = await moveMasterKey(fixtures);
+    await fixtures.rewrapper.rewrapBatch(target);
     const later = await row();
     await restore(beforeMove);
     await move('vault');
     expect((await inVault()).document).toMatchObject({ master_version: target });
-    await houses.masterKey.retire(target - 1);
+    await fixtures.masterKey.retire(target - 1);
     expect(await index()).toBe(key);
     await restore(later);
     expect(await index()).toBe(key);
   });
 
   it('stay by the hand of several that move the same owner at once', async () => {
-    await houses.rotator.advance(alice, 1);
+    await fixtures.rotator.advance(alice, 1);
     const later = await row();
     await restore(beforeMove);
     await Promise.all([1, 2, 3].map(() => move('vault')));
@@ -96,12 +96,12 @@ describeWithPart('openbao', 'Wraps in Vault that are newer than a store that was
   });
 
   it('are not written over by another key of the same version: that owner stays in the store', async () => {
-    await houses.rotator.advance(alice, 1);
+    await fixtures.rotator.advance(alice, 1);
     const later = await row();
     await restore(beforeMove);
-    await beginUserKeyMove(houses.store, 'store');
-    await endUserKeyMove(houses.store, 'store');
-    await houses.rotator.advance(alice, 1);
+    await beginUserKeyMove(fixtures.store, 'store');
+    await endUserKeyMove(fixtures.store, 'store');
+    await fixtures.rotator.advance(alice, 1);
     const before = await inVault();
     await expect(move('vault')).rejects.toBeInstanceOf(Immovable);
     await expect(move('vault')).rejects.toThrow(/integrity_failed|version 2/);
@@ -111,9 +111,9 @@ describeWithPart('openbao', 'Wraps in Vault that are newer than a store that was
   });
 
   it('are not written over where the master key version of the store is retired', async () => {
-    const target = await moveMasterKey(houses);
-    await houses.rewrapper.rewrapBatch(target);
-    await houses.masterKey.retire(target - 1);
+    const target = await moveMasterKey(fixtures);
+    await fixtures.rewrapper.rewrapBatch(target);
+    await fixtures.masterKey.retire(target - 1);
     const [later, before] = [await row(), await inVault()];
     await restore(beforeMove);
     await expect(move('vault')).rejects.toBeInstanceOf(Immovable);
@@ -124,7 +124,7 @@ describeWithPart('openbao', 'Wraps in Vault that are newer than a store that was
 
   it('are not destroyed by a move to the store, until the key is rotated past them', async () => {
     const former = await row();
-    await houses.rotator.advance(alice, 1);
+    await fixtures.rotator.advance(alice, 1);
     const later = await row();
     await restore(former);
     const before = await inVault();
@@ -133,8 +133,8 @@ describeWithPart('openbao', 'Wraps in Vault that are newer than a store that was
     await restore(later);
     expect(await index()).toBe(key);
     await restore(former);
-    await houses.rotator.advance(alice, 1);
-    await houses.strays.remove(alice);
+    await fixtures.rotator.advance(alice, 1);
+    await fixtures.strays.remove(alice);
     await move('store');
     expect([await index(), (await inVault()).document]).toEqual([key, { state: 'free' }]);
   });

@@ -11,7 +11,7 @@ import { newPerson, signUp } from '../support/accounts';
 import { startActor } from '../support/actors';
 import { Client, expectStatus } from '../support/client';
 import { drawn } from '../support/drawn';
-import { type KeyFixture } from '../support/key-house';
+import { type KeyFixture } from '../support/key-fixture';
 import { type Bao, describeWithParts, type Secantus, startOpenBao, startSecantus } from '../support/parts';
 import { waitFor } from '../support/processes';
 import { vaultAndMongo } from '../support/profiles';
@@ -173,14 +173,14 @@ const isStopped = (pid: number): boolean =>
 /** `place`: store and key home of the installation, new for each test; absent: the embedded store and the local keyring. */
 function stoppedSuite(place: () => Omit<Site, 'folder'>): void {
   let site: Site;
-  let house: KeyFixture;
+  let fixture: KeyFixture;
   beforeEach(async () => {
     site = { ...place(), folder: await mkdtemp(join(tmpdir(), 'coffer-stopped-')) };
-    house = await openSite(site, { cacheMs: 0 });
-    await house.userKeys.create('a', 'a');
+    fixture = await openSite(site, { cacheMs: 0 });
+    await fixture.userKeys.create('a', 'a');
   });
   afterEach(async () => {
-    await house.close();
+    await fixture.close();
     await rm(site.folder, { recursive: true, force: true });
   });
 
@@ -195,26 +195,26 @@ function stoppedSuite(place: () => Omit<Site, 'folder'>): void {
   }
 
   const rotateAndRetire = async (): Promise<void> => {
-    const before = (await house.masterKey.state()).current;
-    const rotation = await house.rotations.start('admin');
+    const before = (await fixture.masterKey.state()).current;
+    const rotation = await fixture.rotations.start('admin');
     expect(rotation).toMatchObject({ state: 'done', failed: 0 });
-    await new Retirement(house.masterKey, house.row, house.systemKeys, house.rewrapper).retire(before);
-    expect(await house.rewrapper.countWrappedBy(before)).toBe(0);
+    await new Retirement(fixture.masterKey, fixture.row, fixture.systemKeys, fixture.rewrapper).retire(before);
+    expect(await fixture.rewrapper.countWrappedBy(before)).toBe(0);
   };
 
   it('makes a user key under the master key version that there still is', async () => {
     await writerAround('create', rotateAndRetire);
-    const row = await house.store.collection(userKeysCollection).find('_id', 'late');
-    expect(row).toMatchObject({ state: 'active', versions: [{ master_version: (await house.row.read()).current }] });
-    await house.sealer.with('late', (keys) => keys.nameIndex('x'));
+    const row = await fixture.store.collection(userKeysCollection).find('_id', 'late');
+    expect(row).toMatchObject({ state: 'active', versions: [{ master_version: (await fixture.row.read()).current }] });
+    await fixture.sealer.with('late', (keys) => keys.nameIndex('x'));
   });
 
   it('seals a value under the user key version that there still is', async () => {
     const said = await writerAround('insert', async () => {
       const rotator = new UserKeyRotator(
-        house.store,
-        house.masterKey,
-        house.row,
+        fixture.store,
+        fixture.masterKey,
+        fixture.row,
         new SystemClock(),
         new RowWrapStore(),
       );
@@ -224,7 +224,7 @@ function stoppedSuite(place: () => Omit<Site, 'folder'>): void {
     });
     const envelope = ciphertext(Buffer.from(said.replace('done ', ''), 'hex'));
     const place = { ownerId: 'a', resourceType: 'record', resourceId: 'r', field: 'f' };
-    expect(await house.sealer.with('a', (keys) => keys.open('records', place, envelope).toString())).toBe('x');
+    expect(await fixture.sealer.with('a', (keys) => keys.open('records', place, envelope).toString())).toBe('x');
   });
 }
 

@@ -38,7 +38,7 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
   });
   afterAll(() => bao.stop());
 
-  const houses = async (): Promise<KeyFixtures> =>
+  const fixtures = async (): Promise<KeyFixtures> =>
     (opened ??= await openKeyFixtures(folder.path, { cacheMs: 0, home: await openWrapStore(bao) }));
   const closed = async (): Promise<void> => {
     await opened?.close();
@@ -54,7 +54,7 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     if (code !== null) throw new Error(`it ended with ${code} and was not killed: ${program.output()}`);
   };
   const index = async (owner: string): Promise<string> =>
-    (await houses()).sealer.with(owner, (keys) => keys.nameIndex('name'));
+    (await fixtures()).sealer.with(owner, (keys) => keys.nameIndex('name'));
   const document = async (name: string): Promise<Record<string, unknown>> =>
     (await bao.request('GET', `kv/data/user_keys/${name}`)).data['data'] as Record<string, unknown>;
   interface Versions {
@@ -75,7 +75,7 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     'that are made by a process that dies at %s are made by the next one',
     async (failpoint) => {
       await killed('create', failpoint);
-      await (await houses()).userKeys.create('alice', 'alice');
+      await (await fixtures()).userKeys.create('alice', 'alice');
       expect(await index('alice')).toMatch(/^[0-9a-f]{64}$/);
       expect((await document('alice'))['user_id']).toBe('alice');
     },
@@ -85,10 +85,10 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     'of a registration that died at %s and was given up make room for the next owner of the name',
     async (failpoint) => {
       await killed('create', failpoint);
-      await (await houses()).userKeys.create('another-alice', 'alice');
+      await (await fixtures()).userKeys.create('another-alice', 'alice');
       expect(await index('another-alice')).toMatch(/^[0-9a-f]{64}$/);
       expect((await document('alice'))['user_id']).toBe('another-alice');
-      await expect((await houses()).userKeys.create('alice', 'alice')).rejects.toMatchObject({ code: 'conflict' });
+      await expect((await fixtures()).userKeys.create('alice', 'alice')).rejects.toMatchObject({ code: 'conflict' });
       expect(await index('another-alice')).toMatch(/^[0-9a-f]{64}$/);
     },
   );
@@ -97,14 +97,14 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     'that are made while the master key moves by a process that dies at %s are made by the next one',
     async (failpoint) => {
       await killed('create while the master key moves', failpoint);
-      await (await houses()).userKeys.create('alice', 'alice');
+      await (await fixtures()).userKeys.create('alice', 'alice');
       expect(await index('alice')).toMatch(/^[0-9a-f]{64}$/);
-      expect(await (await houses()).rewrapper.countWrappedBy(1)).toBe(0);
+      expect(await (await fixtures()).rewrapper.countWrappedBy(1)).toBe(0);
     },
   );
 
   it('are what a retire goes by: a document that was set back keeps its master key version, whatever the row says', async () => {
-    const keys = await houses();
+    const keys = await fixtures();
     await keys.userKeys.create('alice', 'alice');
     const former = await document('alice');
     await keys.rewrapper.rewrapBatch(await moveMasterKey(keys));
@@ -122,15 +122,15 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
   it.each(['user-key.erased', 'user-key.vault-tombstone', 'user-key.vault-destroyed', 'user-key.wraps-erased'])(
     'that are erased by a process that dies at %s open nothing, are erased by the next one, and leave no byte',
     async (failpoint) => {
-      await (await houses()).userKeys.create('alice', 'alice');
+      await (await fixtures()).userKeys.create('alice', 'alice');
       await killed('destroy', failpoint);
       await expect(index('alice')).rejects.toMatchObject({ code: 'not_found' });
-      await (await houses()).userKeys.destroy('alice');
+      await (await fixtures()).userKeys.destroy('alice');
       expect(await document('alice')).toEqual({ state: 'free' });
       expect((await alive('alice')).map((data) => JSON.stringify(data)).filter((data) => data.includes('key'))).toEqual(
         [],
       );
-      const row = await (await houses()).rows.find('_id', 'alice');
+      const row = await (await fixtures()).rows.find('_id', 'alice');
       expect([row!.state, row!.name]).toEqual(['erased', undefined]);
     },
   );
@@ -138,11 +138,11 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
   it.each(['user-key.erased', 'user-key.vault-tombstone', 'user-key.vault-destroyed'])(
     'whose erase died at %s hold the name no longer than until somebody else needs it',
     async (failpoint) => {
-      await (await houses()).userKeys.create('alice', 'alice');
+      await (await fixtures()).userKeys.create('alice', 'alice');
       await killed('destroy', failpoint);
-      await (await houses()).userKeys.create('next', 'alice');
+      await (await fixtures()).userKeys.create('next', 'alice');
       const before = await index('next');
-      await (await houses()).userKeys.destroy('alice');
+      await (await fixtures()).userKeys.destroy('alice');
       expect(await index('next')).toBe(before);
       expect(JSON.stringify(await alive('alice'))).not.toContain('"user_id":"alice"');
     },
@@ -157,13 +157,13 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     'that are wrapped again by a process that dies at %s all open, before and after the rotation goes on',
     async (failpoint) => {
       const owners = ['a', 'b', 'c'].map((name) => `${name}-${newId()}`);
-      for (const owner of owners) await (await houses()).userKeys.create(owner, owner);
+      for (const owner of owners) await (await fixtures()).userKeys.create(owner, owner);
       const before = await Promise.all(owners.map(index));
-      const target = await moveMasterKey(await houses());
+      const target = await moveMasterKey(await fixtures());
       await killed('rewrap', failpoint);
       expect(await Promise.all(owners.map(index))).toEqual(before);
-      const { rewrapper } = await houses();
-      await rewrapAll(await houses(), target);
+      const { rewrapper } = await fixtures();
+      await rewrapAll(await fixtures(), target);
       expect(await Promise.all(owners.map(index))).toEqual(before);
       expect([await rewrapper.quarantinedFor(target), await rewrapper.countWrappedBy(1)]).toEqual([0, 0]);
     },
@@ -179,12 +179,12 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
   ])(
     'of an owner whose key is rotated by a process that dies at %s open, and of the former key none is left in the end',
     async (failpoint) => {
-      await (await houses()).userKeys.create('alice', 'alice');
+      await (await fixtures()).userKeys.create('alice', 'alice');
       const before = await index('alice');
       const former = String((await document('alice'))['key_id']);
       await killed('rotate user key', failpoint);
       expect(await index('alice')).toBe(before);
-      const { rotator, strays } = await houses();
+      const { rotator, strays } = await fixtures();
       const { current } = await rotator.state('alice');
       if (current === 1) await rotator.advance('alice', 1);
       await rotator.drop('alice', new Set([1]));
@@ -192,13 +192,13 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
       expect(await index('alice')).toBe(before);
       const left = JSON.stringify(await alive('alice'));
       expect([left.includes(former), left.includes('"others"')]).toEqual([false, false]);
-      expect((await (await houses()).rows.find('_id', 'alice'))!.strays).toBeUndefined();
+      expect((await (await fixtures()).rows.find('_id', 'alice'))!.strays).toBeUndefined();
       expect(await strays.sweep()).toBe(0);
     },
   );
 
   it('that a rotation of the master key puts back, having slept across that of the user key, go in the next sweep', async () => {
-    const { userKeys, home, rows, rotator, strays } = await houses();
+    const { userKeys, home, rows, rotator, strays } = await fixtures();
     await userKeys.create('alice', 'alice');
     const [asleep] = await home.get([(await rows.find('_id', 'alice'))!]);
     await rotator.advance('alice', 1);
@@ -214,7 +214,7 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
   });
 
   it('do not come back by a rotation of the master key that read the row before its owner was erased', async () => {
-    const { userKeys, home, rows } = await houses();
+    const { userKeys, home, rows } = await fixtures();
     await userKeys.create('alice', 'alice');
     const [asleep] = await home.get([(await rows.find('_id', 'alice'))!]);
     await userKeys.destroy('alice');
@@ -224,7 +224,7 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
   });
 
   it('do not come back by a rotation of the user key that read the row before its owner was erased', async () => {
-    const { userKeys, rotator, home } = await houses();
+    const { userKeys, rotator, home } = await fixtures();
     await userKeys.create('alice', 'alice');
     jest.spyOn(home, 'put').mockImplementationOnce(async (row) => {
       await userKeys.destroy('alice');
@@ -235,7 +235,7 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
   });
 
   it('are not destroyed by a sweeper that slept between the row and Vault while that registration was finished', async () => {
-    const { userKeys, rows, home, sweeper } = await houses();
+    const { userKeys, rows, home, sweeper } = await fixtures();
     await userKeys.create('alice', 'alice');
     await rows.replace({ ...(await rows.find('_id', 'alice'))!, state: 'pending' });
     jest.spyOn(home, 'erase').mockImplementationOnce(async (...args) => {
@@ -247,7 +247,7 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
   });
 
   it('are not destroyed by who needs their name and slept while their owner, who had no row yet, got one', async () => {
-    const { userKeys, home } = await houses();
+    const { userKeys, home } = await fixtures();
     let go = (): void => undefined;
     const gate = new Promise<void>((resolve) => (go = resolve));
     const kept = new Promise<void>((resolve) => {
@@ -269,7 +269,7 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
   });
 
   it('are made anew where those of a pending row are gone', async () => {
-    const { userKeys, home, rows } = await houses();
+    const { userKeys, home, rows } = await fixtures();
     await userKeys.create('alice', 'alice');
     await rows.replace({ ...(await rows.find('_id', 'alice'))!, state: 'pending' });
     await home.erase('alice', 'alice');
@@ -278,7 +278,7 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
   });
 
   it('of versions above the current one of a store that was restored are not swept away: a later backup opens', async () => {
-    const { userKeys, rotator, strays, rows } = await houses();
+    const { userKeys, rotator, strays, rows } = await fixtures();
     await userKeys.create('alice', 'alice');
     await rotator.advance('alice', 1);
     const older = (await rows.find('_id', 'alice'))!;
@@ -293,11 +293,11 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
       keys.version,
       keys.seal('records', place, plaintext(Buffer.from('x'))).length > 0,
     ];
-    expect(await (await houses()).sealer.with('alice', seal)).toEqual([3, true]);
+    expect(await (await fixtures()).sealer.with('alice', seal)).toEqual([3, true]);
   });
 
   it('that a writer is about to name are not swept away under its hands', async () => {
-    const { userKeys, rotator, strays, rows, home } = await houses();
+    const { userKeys, rotator, strays, rows, home } = await fixtures();
     await userKeys.create('alice', 'alice');
     await rotator.advance('alice', 1);
     const before = await index('alice');
@@ -313,7 +313,7 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
   });
 
   it('that were changed in Vault to those of another owner open nothing, and are never destroyed with that owner', async () => {
-    const { userKeys, home } = await houses();
+    const { userKeys, home } = await fixtures();
     const [mallory, victim] = [newId(), newId()];
     await userKeys.create(mallory, mallory);
     await userKeys.create(victim, victim);
@@ -330,18 +330,18 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     ['was deleted by hand', (path: string) => bao.request('DELETE', `kv/data/${path}`)],
     ['is damaged', (path: string) => bao.request('POST', `kv/data/${path}`, { data: { user_id: 7 } })],
   ])('of a document that %s go into quarantine in a rotation, and hold nobody up', async (_, spoil) => {
-    const { userKeys, rewrapper } = await houses();
+    const { userKeys, rewrapper } = await fixtures();
     const [lost, kept] = [newId(), newId()];
     for (const owner of [lost, kept]) await userKeys.create(owner, owner);
     await spoil(`user_keys/${lost}`);
-    const target = await moveMasterKey(await houses());
+    const target = await moveMasterKey(await fixtures());
     expect(await rewrapper.rewrapBatch(target)).toMatchObject({ done: 1, failed: [lost] });
     expect(await index(kept)).toMatch(/^[0-9a-f]{64}$/);
     await expect(index(lost)).rejects.toMatchObject({ code: 'kms_unavailable' });
   });
 
   it('that cannot be read are written over by nobody', async () => {
-    const { userKeys } = await houses();
+    const { userKeys } = await fixtures();
     const [owner, next] = [newId(), newId()];
     await userKeys.create(owner, owner);
     const damaged = { user_id: 7 };
@@ -352,10 +352,10 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
   });
 
   it('are wrapped again in the end, each batch a few, on a Vault of which one request in forty fails', async () => {
-    const { userKeys, rewrapper, home } = await houses();
+    const { userKeys, rewrapper, home } = await fixtures();
     const owners = Array.from({ length: 60 }, () => newId());
     await Promise.all(owners.map((owner) => userKeys.create(owner, owner)));
-    const target = await moveMasterKey(await houses());
+    const target = await moveMasterKey(await fixtures());
     let calls = 0;
     jest.spyOn(home, 'put').mockImplementation(async (row) => {
       calls += 1;

@@ -5,7 +5,7 @@ import { Logger } from '@nestjs/common';
 import { isDomainError, plaintext, type WrappedKey } from '../../src/kernel';
 import type { MasterKey } from '../../src/keys/master-key';
 import { drawn } from '../support/drawn';
-import { type KeyFixture, openKeyFixture } from '../support/key-house';
+import { type KeyFixture, openKeyFixture } from '../support/key-fixture';
 import { rewrapAll } from '../support/keys';
 import { openKv, openWrapStore } from '../support/kv';
 import { throughOutages } from '../support/outages';
@@ -238,7 +238,7 @@ describe.each(['transit', 'kv'] as const)('A rotation with the master key in %s'
     let bao: Bao;
     let proxy: FaultProxy;
     let folder: string;
-    let house: KeyFixture;
+    let fixture: KeyFixture;
     // Both go through one session to Vault, which is what an outage meets.
     const of = (mishaps: typeof MISHAPS): typeof MISHAPS =>
       kind === 'transit' ? mishaps : drawn('a rotation with KV', mishaps, 2);
@@ -252,13 +252,14 @@ describe.each(['transit', 'kv'] as const)('A rotation with the master key in %s'
       proxy = await startFaultProxy(bao.address);
       const through = { ...bao, address: proxy.address };
       const home = kind === 'kv' ? { home: await openWrapStore(through) } : {};
-      house = await openKeyFixture(folder, { masterKey: await HOMES[kind](through), cacheMs: 0, ...home });
+      fixture = await openKeyFixture(folder, { masterKey: await HOMES[kind](through), cacheMs: 0, ...home });
       // Names of their own in each test: what lies in Vault stays there.
-      const made = (owner: string) => throughOutages(() => house.userKeys.create(`${folder}/${owner}`, nameOf(owner)));
+      const made = (owner: string) =>
+        throughOutages(() => fixture.userKeys.create(`${folder}/${owner}`, nameOf(owner)));
       await Promise.all(owners.map(made));
     });
     afterEach(async () => {
-      await house.close();
+      await fixture.close();
       await proxy.close();
       await rm(folder, { recursive: true, force: true });
     });
@@ -268,7 +269,7 @@ describe.each(['transit', 'kv'] as const)('A rotation with the master key in %s'
     const place = (ownerId: string) => ({ ownerId, resourceType: 'record', resourceId: 'r', field: 'f' });
     const reads = (owner: string): Promise<string> => {
       const id = `${folder}/${owner}`;
-      return house.sealer.with(id, (keys) =>
+      return fixture.sealer.with(id, (keys) =>
         keys.open('records', place(id), keys.seal('records', place(id), plaintext(Buffer.from(owner)))).toString(),
       );
     };
@@ -276,23 +277,23 @@ describe.each(['transit', 'kv'] as const)('A rotation with the master key in %s'
     it.each(of(MISHAPS))(
       '%s goes on and ends when Vault is back: nothing in quarantine, nothing lost',
       async (_, mishap) => {
-        const target = await house.masterKey.rotate((await house.row.read()).current);
-        await house.row.advance(await house.row.read(), target);
-        const { next: after } = await house.rewrapper.rewrapBatch(target, 10);
+        const target = await fixture.masterKey.rotate((await fixture.row.read()).current);
+        await fixture.row.advance(await fixture.row.read(), target);
+        const { next: after } = await fixture.rewrapper.rewrapBatch(target, 10);
         const mend = await mishap({ bao, proxy });
-        await expect(house.rewrapper.rewrapBatch(target, 10, { after })).rejects.toMatchObject(unavailable);
+        await expect(fixture.rewrapper.rewrapBatch(target, 10, { after })).rejects.toMatchObject(unavailable);
         await expect(reads('owner-1')).rejects.toMatchObject(unavailable);
         await mend();
         await waitFor('the rotation to go on', async () => {
           try {
-            await rewrapAll(house, target, 10);
+            await rewrapAll(fixture, target, 10);
             return true;
           } catch (error) {
             if (isDomainError(error, 'kms_unavailable')) return false;
             throw error;
           }
         });
-        expect(await house.rewrapper.quarantinedFor(target)).toBe(0);
+        expect(await fixture.rewrapper.quarantinedFor(target)).toBe(0);
         expect(await Promise.all(owners.map(reads))).toEqual(owners);
       },
     );
@@ -302,22 +303,22 @@ describe.each(['transit', 'kv'] as const)('A rotation with the master key in %s'
       async (_, mishap) => {
         let mend: (() => Promise<unknown>) | undefined;
         const refused: unknown[] = [];
-        const rewrap = house.masterKey.rewrap.bind(house.masterKey);
+        const rewrap = fixture.masterKey.rewrap.bind(fixture.masterKey);
         // The system keys come one by one, and before the others.
-        house.masterKey.rewrap = async (version, items) => {
+        fixture.masterKey.rewrap = async (version, items) => {
           if (items.length > 1) mend ??= await mishap({ bao, proxy });
           return rewrap(version, items).catch((error: unknown) => {
             refused.push(error);
             throw error;
           });
         };
-        const { id } = await house.rotations.start('admin');
+        const { id } = await fixture.rotations.start('admin');
         await waitFor('the job to meet the outage', () => refused.length > 0);
         expect(refused[0]).toMatchObject(unavailable);
-        expect(await house.rotations.find(id)).toMatchObject({ state: 'running', inEffect: true, failed: 0 });
+        expect(await fixture.rotations.find(id)).toMatchObject({ state: 'running', inEffect: true, failed: 0 });
         await mend!();
         const ended = await waitFor('the end of the rotation', async () => {
-          const rotation = await house.rotations.find(id);
+          const rotation = await fixture.rotations.find(id);
           return rotation.state === 'running' ? undefined : rotation;
         });
         expect(ended).toMatchObject({ state: 'done', total: owners.length, done: owners.length, failed: 0 });

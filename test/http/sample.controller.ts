@@ -24,7 +24,7 @@ export class ThingDto {
   inner!: InnerDto;
 }
 
-/** Routes of every kind that the house has rules for. */
+/** Routes of every kind that the fixture has rules for. */
 @Controller()
 export class SampleController {
   created = 0;

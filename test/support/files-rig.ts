@@ -79,7 +79,7 @@ export interface RigOptions {
   readonly blobs?: (real: BlobStore) => BlobStore;
 }
 
-/** The files house on the embedded store, the local keyring and a folder of blobs, all real, in one temporary folder. */
+/** The files fixture on the embedded store, the local keyring and a folder of blobs, all real, in one temporary folder. */
 export async function openFilesRig(options: RigOptions = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'coffer-files-'));
   const clock = new MovingClock();

@@ -27,7 +27,7 @@ import { Metrics } from '../../src/observability';
 import { Store } from '../../src/store';
 import { FixedSecrets, temporaryAuthenticatedStore } from './sealed-store';
 
-/** The HTTP house with controllers of the test's own, on a real port and a real store, without the features. */
+/** The HTTP fixture with controllers of the test's own, on a real port and a real store, without the features. */
 export interface HttpApp {
   readonly url: string;
   readonly port: number;

@@ -10,7 +10,7 @@ import { EmbeddedStore } from '../../src/store/embedded';
 import { type OwnerKeys, UserKeyRotator } from '../../src/keys/user-keys';
 import { type KeyFixtures, moveMasterKey, openKeyFixtures, PausedMasterKey, ROOT_KEY } from './keys';
 
-// A program for kill tests: does one act of the key houses in a folder, armed with a crash point. With the JSON of a connection the wraps
+// A program for kill tests: does one act of the key fixtures in a folder, armed with a crash point. With the JSON of a connection the wraps
 // of user keys lie in Vault.
 const [folder, act, failpoint, vault] = process.argv.slice(2);
 
@@ -39,26 +39,26 @@ const acts: Readonly<Record<string, () => Promise<void>>> = {
     await openKeys({ masterKey, systemKeys: new SystemKeys(engine, masterKey), row }, false);
   },
   create: async () => {
-    const houses = await openKeyFixtures(folder!, home);
+    const fixtures = await openKeyFixtures(folder!, home);
     armFailpoint(failpoint);
-    await houses.userKeys.create('alice', 'alice');
+    await fixtures.userKeys.create('alice', 'alice');
   },
   'create while the master key moves': async () => {
     const masterKey = new PausedMasterKey(folder!, ROOT_KEY);
-    const houses = await openKeyFixtures(folder!, { masterKey, ...home });
-    masterKey.afterWrap = () => moveMasterKey(houses);
+    const fixtures = await openKeyFixtures(folder!, { masterKey, ...home });
+    masterKey.afterWrap = () => moveMasterKey(fixtures);
     armFailpoint(failpoint);
-    await houses.userKeys.create('alice', 'alice');
+    await fixtures.userKeys.create('alice', 'alice');
   },
   destroy: async () => {
-    const houses = await openKeyFixtures(folder!, home);
+    const fixtures = await openKeyFixtures(folder!, home);
     armFailpoint(failpoint);
-    await houses.userKeys.destroy('alice');
+    await fixtures.userKeys.destroy('alice');
   },
   rewrap: async () => {
-    const houses = await openKeyFixtures(folder!, home);
+    const fixtures = await openKeyFixtures(folder!, home);
     armFailpoint(failpoint);
-    await houses.rewrapper.rewrapBatch((await houses.row.read()).current, 2);
+    await fixtures.rewrapper.rewrapBatch((await fixtures.row.read()).current, 2);
   },
   'rotate user key': async () => {
     const { rotator, strays } = await openKeyFixtures(folder!, home);
@@ -69,17 +69,17 @@ const acts: Readonly<Record<string, () => Promise<void>>> = {
   },
   insert: async () => insert(await openKeyFixtures(folder!, home), () => Promise.resolve()),
   'insert while the user key moves': async () => {
-    const houses = await openKeyFixtures(folder!, home);
-    const { store, masterKey, row } = houses;
-    const rotator = new UserKeyRotator(store, masterKey, row, new SystemClock(), houses.home);
-    await insert(houses, async () => {
+    const fixtures = await openKeyFixtures(folder!, home);
+    const { store, masterKey, row } = fixtures;
+    const rotator = new UserKeyRotator(store, masterKey, row, new SystemClock(), fixtures.home);
+    await insert(fixtures, async () => {
       await rotator.advance('alice', 1);
     });
   },
 };
 
 /** Stores a value of Alice in three steps, of which each says that it came; `meanwhile` happens after the first has read her key. */
-async function insert(houses: KeyFixtures, meanwhile: () => Promise<void>): Promise<void> {
+async function insert(fixtures: KeyFixtures, meanwhile: () => Promise<void>): Promise<void> {
   armFailpoint(failpoint);
   const place = { ownerId: 'alice', resourceType: 'record', resourceId: 'r', field: 'value' };
   const say = (step: string, line: string): string => {
@@ -87,7 +87,7 @@ async function insert(houses: KeyFixtures, meanwhile: () => Promise<void>): Prom
     return line;
   };
   const sealed = (keys: OwnerKeys): string => keys.seal('records', place, plaintext(Buffer.from('x'))).toString('hex');
-  await houses.sealer.insert('alice', {
+  await fixtures.sealer.insert('alice', {
     pending: async (keys) => {
       await meanwhile();
       return say('pending', sealed(keys));

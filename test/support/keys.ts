@@ -30,7 +30,7 @@ export interface KeysOptions {
   readonly home?: WrapStore | ((store: Store, masterKey: MasterKey) => Promise<WrapStore>);
 }
 
-/** The key houses as one process of the service has them, over the embedded store and a local keyring. */
+/** The key fixtures as one process of the service has them, over the embedded store and a local keyring. */
 export async function openKeyFixtures(folder: string, options: KeysOptions = {}) {
   const clock = options.clock ?? new SystemClock();
   const opened = openAuthenticatedStore(join(folder, 'store'), clock);

@@ -7,7 +7,7 @@ import { Retirement, type Rotation } from '../../src/keys/rotation';
 import { systemKeysCollection } from '../../src/keys/system-keys';
 import { userKeysCollection } from '../../src/keys/user-keys/user-keys.collection';
 import { startActor } from './actors';
-import { type KeyFixture } from './key-house';
+import { type KeyFixture } from './key-fixture';
 import { throughOutages } from './outages';
 import type { Managed } from './processes';
 import { RotationLedger } from './rotation-ledger';
@@ -30,18 +30,18 @@ export class RotationInstallation {
 
   private constructor(
     readonly site: Site,
-    readonly house: KeyFixture,
+    readonly fixture: KeyFixture,
     readonly owners: readonly string[],
   ) {
-    this.ledger = new RotationLedger(house);
+    this.ledger = new RotationLedger(fixture);
   }
 
   static async make(place: Omit<Site, 'folder'>, count: number): Promise<RotationInstallation> {
     const site = { ...place, folder: await mkdtemp(join(tmpdir(), 'coffer-rotation-kill-')) };
-    const house = await openSite(site, { cacheMs: 0 });
+    const fixture = await openSite(site, { cacheMs: 0 });
     const owners = Array.from({ length: count }, (_, n) => `owner-${n}`);
-    await seedOwners(house, owners);
-    const made = new RotationInstallation(site, house, owners);
+    await seedOwners(fixture, owners);
+    const made = new RotationInstallation(site, fixture, owners);
     const writers = made.#newTraffic(owners.filter((_, n) => n % RECORD_EACH === 0));
     for (let n = 0; n < count / RECORD_EACH; n += 1) await throughOutages(() => writers.write());
     return made;
@@ -73,21 +73,21 @@ export class RotationInstallation {
     await this.quiet();
     this.#stop = true;
     await this.#reading;
-    await this.house.close();
+    await this.fixture.close();
     await rm(this.site.folder, { recursive: true, force: true });
   }
 
   async latest(): Promise<Rotation | undefined> {
-    return (await throughOutages(() => this.house.rotations.list({ limit: 1 }))).items[0];
+    return (await throughOutages(() => this.fixture.rotations.list({ limit: 1 }))).items[0];
   }
 
   row(): Promise<MasterKeyDoc> {
-    return throughOutages(() => this.house.row.read());
+    return throughOutages(() => this.fixture.row.read());
   }
 
   /** Ends `version` and all before it, as an administrator does. */
   retire(version: number): Promise<void> {
-    const { masterKey, row, systemKeys, rewrapper } = this.house;
+    const { masterKey, row, systemKeys, rewrapper } = this.fixture;
     const retirement = new Retirement(masterKey, row, systemKeys, rewrapper);
     return throughOutages(() => retirement.retire(version));
   }
@@ -98,13 +98,13 @@ export class RotationInstallation {
   }
 
   async existingVersions(): Promise<Set<number>> {
-    const { versions } = await throughOutages(() => this.house.masterKey.state());
+    const { versions } = await throughOutages(() => this.fixture.masterKey.state());
     return new Set(versions.map(({ version }) => version));
   }
 
   async #versionsInUse(): Promise<Set<number>> {
-    const users = this.house.store.collection(userKeysCollection);
-    const system = await this.house.engine.collection(systemKeysCollection).list('_id', [], { limit: 10 });
+    const users = this.fixture.store.collection(userKeysCollection);
+    const system = await this.fixture.engine.collection(systemKeysCollection).list('_id', [], { limit: 10 });
     const used = new Set(system.items.map((row) => row.master_version));
     for (let after: string | undefined; ;) {
       const page = await users.list('_id', [], { limit: 500, ...(after === undefined ? {} : { after }) });
@@ -116,7 +116,7 @@ export class RotationInstallation {
 
   #newTraffic(owners: readonly string[]): RotationTraffic {
     return new RotationTraffic({
-      house: this.house,
+      fixture: this.fixture,
       owners,
       acknowledge: (line) => this.ledger.note(line),
       fault: (line) => this.ledger.note(`fault ${line}`),

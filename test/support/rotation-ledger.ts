@@ -1,7 +1,7 @@
 import { isDomainError, SystemClock } from '../../src/kernel';
 import { SensitiveDataService } from '../../src/sensitive-data/sensitive-data.service';
 import { noQuota } from './usage';
-import { type KeyFixture, principal } from './key-house';
+import { type KeyFixture, principal } from './key-fixture';
 import { isOutage } from './outages';
 
 const AT_ONCE = 8;
@@ -19,13 +19,13 @@ export class RotationLedger {
   readonly #erased = new Set<string>();
   #fresh: string[] = [];
 
-  constructor(private readonly house: KeyFixture) {
+  constructor(private readonly fixture: KeyFixture) {
     this.#records = new SensitiveDataService(
-      house.store,
-      house.sealer,
-      house.audit,
+      fixture.store,
+      fixture.sealer,
+      fixture.audit,
       new SystemClock(),
-      noQuota(house.store),
+      noQuota(fixture.store),
     );
   }
 
@@ -83,7 +83,7 @@ export class RotationLedger {
   }
 
   async #opens(owner: string): Promise<boolean> {
-    return /^[0-9a-f]{64}$/.test(await this.house.sealer.with(owner, (keys) => keys.nameIndex('x')));
+    return /^[0-9a-f]{64}$/.test(await this.fixture.sealer.with(owner, (keys) => keys.nameIndex('x')));
   }
 
   async #isGone(owner: string): Promise<boolean> {

@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { newId, SystemClock } from '../../src/kernel';
 import { SensitiveDataService } from '../../src/sensitive-data/sensitive-data.service';
 import { noQuota } from './usage';
-import { type KeyFixture, principal } from './key-house';
+import { type KeyFixture, principal } from './key-fixture';
 import { isOutage } from './outages';
 
 /** What was acknowledged, a line each: `wrote <record> <owner>`, `made <owner>`, `erasing <owner>`, `erased <owner>`. */
 export type Acknowledge = (line: string) => void;
 
 export interface TrafficOptions {
-  readonly house: KeyFixture;
+  readonly fixture: KeyFixture;
   /** Owners who are there, and are not erased. */
   readonly owners: readonly string[];
   readonly acknowledge: Acknowledge;
@@ -32,7 +32,7 @@ export class RotationTraffic {
   #turn = 0;
 
   constructor(private readonly options: TrafficOptions) {
-    const { store, sealer, audit } = options.house;
+    const { store, sealer, audit } = options.fixture;
     this.#records = new SensitiveDataService(store, sealer, audit, new SystemClock(), noQuota(store));
   }
 
@@ -67,7 +67,7 @@ export class RotationTraffic {
   async #register(): Promise<void> {
     if (this.#registered >= MADE_AT_MOST) return;
     const id = newId();
-    await this.options.house.userKeys.create(id, id);
+    await this.options.fixture.userKeys.create(id, id);
     this.#registered += 1;
     this.options.acknowledge(`made ${id}`);
     this.#made.push(id);
@@ -78,7 +78,7 @@ export class RotationTraffic {
     const [id] = this.#made.length < 2 ? [] : this.#made.splice(0, 2);
     if (id === undefined) return;
     this.options.acknowledge(`erasing ${id}`);
-    await this.options.house.userKeys.destroy(id);
+    await this.options.fixture.userKeys.destroy(id);
     this.options.acknowledge(`erased ${id}`);
   }
 }

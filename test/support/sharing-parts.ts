@@ -23,7 +23,7 @@ interface Below {
   readonly clock: Clock;
 }
 
-/** The sharing house, put together as its module does. */
+/** The sharing fixture, put together as its module does. */
 export function sharingParts({ store, sealer, audit, clock }: Below) {
   const users = new Users(store);
   const removal = new GroupRemoval(store, clock);

@@ -18,7 +18,7 @@ const audit = { begin: () => Promise.resolve({ close: () => undefined }) } as un
 
 describe('a pending account that resumes while abandoned ones are removed', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-  let houses: KeyFixtures;
+  let fixtures: KeyFixtures;
   let clock: MovableClock;
   let users: Users;
   let creation: AccountCreation;
@@ -27,12 +27,12 @@ describe('a pending account that resumes while abandoned ones are removed', () =
   beforeEach(async () => {
     folder = await temporaryFolder();
     clock = new MovableClock();
-    houses = await openKeyFixtures(folder.path, { clock });
-    users = new Users(houses.store);
+    fixtures = await openKeyFixtures(folder.path, { clock });
+    users = new Users(fixtures.store);
     const config = { dataDir: folder.path, accounts: { bootstrapAdmin: 'first-user' } } as unknown as Config;
-    creation = new AccountCreation(users, houses.userKeys, houses.store, clock, config);
-    abandoned = new AbandonedAccounts(users, houses.userKeys, houses.store, clock, audit);
-    await houses.store.collection(installationCollection).insert({
+    creation = new AccountCreation(users, fixtures.userKeys, fixtures.store, clock, config);
+    abandoned = new AbandonedAccounts(users, fixtures.userKeys, fixtures.store, clock, audit);
+    await fixtures.store.collection(installationCollection).insert({
       _id: INSTALLATION,
       installation_id: newId(),
       store: 'embedded',
@@ -43,12 +43,12 @@ describe('a pending account that resumes while abandoned ones are removed', () =
     });
   });
   afterEach(async () => {
-    await houses.close();
+    await fixtures.close();
     await folder.remove();
   });
 
   const claimant = async (): Promise<string | undefined> =>
-    (await houses.store.collection(installationCollection).find('_id', INSTALLATION))?.first_administrator;
+    (await fixtures.store.collection(installationCollection).find('_id', INSTALLATION))?.first_administrator;
 
   const draft = (): Omit<UserDoc, 'rev'> => ({
     _id: newId(),
@@ -66,7 +66,7 @@ describe('a pending account that resumes while abandoned ones are removed', () =
     const user = await users.insert(draft());
     clock.ms += 2 * HOUR;
     const isUsed = async (): Promise<boolean> => {
-      await claimFirstAdministrator(houses.store, user._id, folder.path);
+      await claimFirstAdministrator(fixtures.store, user._id, folder.path);
       return false;
     };
     expect(await abandoned.sweep(isUsed)).toBe(0);
@@ -95,7 +95,7 @@ describe('a pending account that resumes while abandoned ones are removed', () =
 
   it('gives back no claim that stood before, which an older row of the account would free', async () => {
     const user = await users.insert(draft());
-    await claimFirstAdministrator(houses.store, user._id, folder.path);
+    await claimFirstAdministrator(fixtures.store, user._id, folder.path);
     await removedAfterTheClaim(user);
     expect(await claimant()).toBe(user._id);
   });

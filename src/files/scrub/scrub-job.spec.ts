@@ -50,14 +50,14 @@ class WatchedBlobs extends BlobStore {
   }
 }
 
-interface House {
+interface Fixture {
   readonly jobs: JobRunner;
   readonly scrubs: Scrubs;
   readonly metrics: Metrics;
 }
 
 /** What one process has of the scrub. */
-function house(config = CONFIG): House {
+function fixture(config = CONFIG): Fixture {
   const jobs = new JobRunner(rig.store, rig.clock);
   const metrics = new Metrics();
   const scrubber = new FileScrubber(rig.store, new ContentCheck(rig.contents, rig.sealer), rig.clock);
@@ -66,13 +66,13 @@ function house(config = CONFIG): House {
   return { jobs, scrubs: new Scrubs(jobs), metrics };
 }
 
-const ended = ({ scrubs }: House, id: string): Promise<Scrub> =>
+const ended = ({ scrubs }: Fixture, id: string): Promise<Scrub> =>
   waitFor('the scrub to end', async () => {
     const scrub = await scrubs.find(id);
     return scrub.state === 'done' || scrub.state === 'failed' ? scrub : undefined;
   });
 
-const scrubbed = async (one: House): Promise<Scrub> => ended(one, (await one.scrubs.start('admin')).id);
+const scrubbed = async (one: Fixture): Promise<Scrub> => ended(one, (await one.scrubs.start('admin')).id);
 
 const blobOf = async (file: FileView): Promise<string> => {
   const row = (await rig.rows.find('_id', file.id))!;
@@ -104,11 +104,11 @@ describe('a scrub of sound files', () => {
   it('reads each of them through and ends', async () => {
     const bytes = SIZES.reduce((sum, size) => sum + size, 0);
     const progress = { total: SIZES.length, done: SIZES.length, failed: 0 };
-    expect(await scrubbed(house())).toMatchObject({ state: 'done', progress, bytes, failures: [] });
+    expect(await scrubbed(fixture())).toMatchObject({ state: 'done', progress, bytes, failures: [] });
   });
 
   it('counts what it read', async () => {
-    const one = house();
+    const one = fixture();
     await scrubbed(one);
     const text = await one.metrics.registry.metrics();
     expect(text).toMatch(/coffer_scrub_files_total 4\n/);
@@ -120,7 +120,7 @@ describe('a scrub of sound files', () => {
   it('passes over what expired, and over uploads under way', async () => {
     await rig.rows.replace({ ...(await rig.rows.find('_id', files[0]!.id))!, expires_at: 1 });
     await rig.rows.replace({ ...(await rig.rows.find('_id', files[1]!.id))!, state: 'pending' });
-    expect((await scrubbed(house())).progress).toMatchObject({ done: 2, failed: 0 });
+    expect((await scrubbed(fixture())).progress).toMatchObject({ done: 2, failed: 0 });
   });
 
   it('reads former versions and what is in the trash', async () => {
@@ -131,7 +131,7 @@ describe('a scrub of sound files', () => {
     const former = { ...other, state: 'former', client_encrypted: false } as const;
     await rig.rows.replace({ ...(await second)!, others: [former as never] });
     expect(blob_id).toBeDefined();
-    const scrub = await scrubbed(house());
+    const scrub = await scrubbed(fixture());
     expect(scrub.progress).toMatchObject({ done: 3, failed: 1 });
     expect(scrub.failures).toEqual([{ file_id: files[1]!.id, version: 7, code: 'decryption_failed' }]);
   });
@@ -146,7 +146,7 @@ describe('a damaged file', () => {
   ])('%s is reported by its id, and the others are read', async (_what, damage, code) => {
     const damaged = files[3]!;
     await damage(damaged);
-    const one = house();
+    const one = fixture();
     const errors = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     const scrub = await scrubbed(one);
     const lines = errors.mock.calls.map(([line]) => line as unknown);
@@ -179,7 +179,7 @@ describe('a damaged file', () => {
     const [bytes, others] = [await readFile(one), await readFile(other)];
     await writeFile(one, others);
     await writeFile(other, bytes);
-    expect((await scrubbed(house())).failures.map(({ file_id }) => file_id)).toEqual([files[2]!.id, files[3]!.id]);
+    expect((await scrubbed(fixture())).failures.map(({ file_id }) => file_id)).toEqual([files[2]!.id, files[3]!.id]);
   });
 
   it('whose row does not hold its seal is reported', async () => {
@@ -189,7 +189,7 @@ describe('a damaged file', () => {
     } as never);
     const row = (await raw.find('_id', files[1]!.id)) as never as Record<string, unknown>;
     await raw.replace({ ...row, created_at: 5 } as never);
-    const scrub = await scrubbed(house());
+    const scrub = await scrubbed(fixture());
     expect(scrub.failures).toEqual([{ file_id: files[1]!.id, version: 0, code: 'integrity_failed' }]);
   });
 
@@ -197,7 +197,7 @@ describe('a damaged file', () => {
     const blob = (await rig.rows.find('_id', files[2]!.id))!.blob_id;
     const unreadable = Object.assign(new Error('i/o error'), { code: 'EIO' });
     obstacle = (id) => (id === blob ? Promise.reject(unreadable) : Promise.resolve());
-    const scrub = await scrubbed(house());
+    const scrub = await scrubbed(fixture());
     expect(scrub).toMatchObject({ state: 'done', progress: { done: 3, failed: 1 } });
     expect(scrub.failures).toEqual([{ file_id: files[2]!.id, version: 1, code: 'store_unavailable' }]);
   });
@@ -205,7 +205,7 @@ describe('a damaged file', () => {
   it('is one of a hundred that are named, and all are counted', async () => {
     for (let n = 0; n < 105; n += 1) files.push(await rig.upload(owner, `more-${n}`, 'x'));
     for (const file of files.slice(4)) await rm(await blobOf(file));
-    const scrub = await scrubbed(house());
+    const scrub = await scrubbed(fixture());
     expect([scrub.progress.failed, scrub.failures.length]).toEqual([105, 100]);
   }, 60_000);
 });
@@ -218,11 +218,11 @@ describe('a scrub in the course of other things', () => {
       obstacle = () => Promise.resolve();
       await rig.deletion.remove(owner, row._id);
     };
-    expect((await scrubbed(house())).progress).toMatchObject({ done: 3, failed: 0 });
+    expect((await scrubbed(fixture())).progress).toMatchObject({ done: 3, failed: 0 });
   });
 
   it('waits while keys cannot be had, and then goes on without reading twice what it has noted', async () => {
-    const one = house();
+    const one = fixture();
     let refusals = 0;
     const blob = (await rig.rows.find('_id', files[1]!.id))!.blob_id;
     obstacle = (id) => {
@@ -239,7 +239,7 @@ describe('a scrub in the course of other things', () => {
   }, 30_000);
 
   it('stops when it is paused, and goes on when it is resumed', async () => {
-    const one = house();
+    const one = fixture();
     let reached = (): void => undefined;
     let go = (): void => undefined;
     const there = new Promise<void>((resolve) => (reached = resolve));
@@ -260,7 +260,7 @@ describe('a scrub in the course of other things', () => {
   }, 30_000);
 
   it('is one over two processes', async () => {
-    const [one, other] = [house(), house()];
+    const [one, other] = [fixture(), fixture()];
     let go = (): void => undefined;
     const gate = new Promise<void>((resolve) => (go = resolve));
     obstacle = () => gate;
@@ -274,11 +274,11 @@ describe('a scrub in the course of other things', () => {
 });
 
 describe('SCRUB_DAYS', () => {
-  const schedule = (one: House): ScrubSchedule =>
+  const schedule = (one: Fixture): ScrubSchedule =>
     new ScrubSchedule(rig.store, CONFIG, new LeasedScheduler(rig.store, rig.clock), one.scrubs, rig.clock, rig.audit);
 
   it('begins a scrub when the oldest file is that old, and the next one as long after', async () => {
-    const one = house();
+    const one = fixture();
     const scrubs = async (): Promise<number> => {
       await schedule(one).startIfDue();
       const { items } = await one.scrubs.list({ limit: 10 });

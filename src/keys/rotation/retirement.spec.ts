@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
-import { type KeyFixture, openKeyFixture } from '../../../test/support/key-house';
+import { type KeyFixture, openKeyFixture } from '../../../test/support/key-fixture';
 import { PausedMasterKey, ROOT_KEY } from '../../../test/support/keys';
 import { loseIndex } from '../../../test/support/lost-index';
 import { RowWrapStore } from '../../../test/support/store-user-key-home';
@@ -17,42 +17,42 @@ import { UserKeyRotator } from '../user-keys';
 beforeAll(() => void Logger.overrideLogger(false));
 
 let folder: string;
-let house: KeyFixture;
+let fixture: KeyFixture;
 let masterKey: PausedMasterKey;
 let retirement: Retirement;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'coffer-retire-'));
   masterKey = new PausedMasterKey(folder, ROOT_KEY);
-  house = await openKeyFixture(folder, { cacheMs: 0, masterKey });
-  retirement = new Retirement(masterKey, house.row, house.systemKeys, house.rewrapper);
+  fixture = await openKeyFixture(folder, { cacheMs: 0, masterKey });
+  retirement = new Retirement(masterKey, fixture.row, fixture.systemKeys, fixture.rewrapper);
 });
 afterEach(async () => {
-  await house.close();
+  await fixture.close();
   await rm(folder, { recursive: true, force: true });
 });
 
-const rows = () => house.store.collection(userKeysCollection);
+const rows = () => fixture.store.collection(userKeysCollection);
 const rowOf = async (owner: string): Promise<UserKeyDoc> => (await rows().find('_id', owner))!;
 const versions = async (): Promise<number[]> => (await masterKey.state()).versions.map(({ version }) => version);
 const place = { ownerId: 'a', resourceType: 'record', resourceId: 'r', field: 'f' };
 
 describe('Retiring a master key version', () => {
   it('ends it and all before it, and leaves everything readable', async () => {
-    await house.userKeys.create('a', 'a');
-    const sealed = await house.sealer.with('a', (keys) => keys.seal('records', place, plaintext(Buffer.from('x'))));
-    await house.rotations.start('admin');
-    await house.rotations.start('admin');
+    await fixture.userKeys.create('a', 'a');
+    const sealed = await fixture.sealer.with('a', (keys) => keys.seal('records', place, plaintext(Buffer.from('x'))));
+    await fixture.rotations.start('admin');
+    await fixture.rotations.start('admin');
     await retirement.retire(2);
     expect(await versions()).toEqual([3]);
-    const opened = await house.sealer.with('a', (keys) => keys.open('records', place, sealed).toString());
+    const opened = await fixture.sealer.with('a', (keys) => keys.open('records', place, sealed).toString());
     expect(opened).toBe('x');
   });
 
   it('moves the epoch and leaves the current version as it is', async () => {
-    await house.rotations.start('admin');
-    const { epoch } = await house.row.read();
+    await fixture.rotations.start('admin');
+    const { epoch } = await fixture.row.read();
     await retirement.retire(1);
-    expect(await house.row.read()).toMatchObject({ current: 2, epoch: epoch + 1 });
+    expect(await fixture.row.read()).toMatchObject({ current: 2, epoch: epoch + 1 });
   });
 
   describe('whose walk takes longer than an answer may', () => {
@@ -61,13 +61,13 @@ describe('Retiring a master key version', () => {
     let walked: Promise<void>;
     let walks: jest.SpyInstance;
     beforeEach(async () => {
-      await house.userKeys.create('a', 'a');
-      await house.rotations.start('admin');
-      const walk = house.rewrapper.wrapsUpTo.bind(house.rewrapper);
+      await fixture.userKeys.create('a', 'a');
+      await fixture.rotations.start('admin');
+      const walk = fixture.rewrapper.wrapsUpTo.bind(fixture.rewrapper);
       const held = new Promise<void>((resolve) => (release = resolve));
       let isWalked: () => void;
       walked = new Promise<void>((resolve) => (isWalked = resolve));
-      walks = jest.spyOn(house.rewrapper, 'wrapsUpTo').mockImplementation(async (...args) => {
+      walks = jest.spyOn(fixture.rewrapper, 'wrapsUpTo').mockImplementation(async (...args) => {
         const found = await walk(...args);
         isWalked();
         await held;
@@ -87,7 +87,7 @@ describe('Retiring a master key version', () => {
     it('says so and ends nothing, and the next call takes what it found', async () => {
       await expect(retirement.retire(1)).rejects.toMatchObject(late);
       await expect(retirement.retire(1)).rejects.toMatchObject(late);
-      const { homes } = await house.row.read();
+      const { homes } = await fixture.row.read();
       expect([await versions(), homes?.[0]?.floor]).toEqual([[1, 2], undefined]);
       release();
       await inTime();
@@ -97,7 +97,7 @@ describe('Retiring a master key version', () => {
     it('is not decided by what it found where somebody rotated or retired since', async () => {
       await expect(retirement.retire(1)).rejects.toMatchObject(late);
       await walked;
-      await house.row.advance(await house.row.read(), 2);
+      await fixture.row.advance(await fixture.row.read(), 2);
       const behind = await rowOf('a');
       await rows().replace({
         ...behind,
@@ -109,7 +109,7 @@ describe('Retiring a master key version', () => {
     });
 
     it('holds off a retire of another version meanwhile', async () => {
-      await house.rotations.start('admin');
+      await fixture.rotations.start('admin');
       await expect(retirement.retire(1)).rejects.toMatchObject(late);
       await expect(retirement.retire(2)).rejects.toMatchObject({ code: 'conflict' });
       expect(await versions()).toEqual([1, 2, 3]);
@@ -123,7 +123,7 @@ describe('Retiring a master key version', () => {
   });
 
   it('is refused for the current version, with the number of keys on it', async () => {
-    await house.userKeys.create('a', 'a');
+    await fixture.userKeys.create('a', 'a');
     const refusal = { code: 'version_in_use', extensions: { count: 4 } };
     await expect(retirement.retire(1)).rejects.toMatchObject(refusal);
     expect(await versions()).toEqual([1]);
@@ -137,61 +137,61 @@ describe('Retiring a master key version', () => {
   });
 
   it('is not_found for a version that there is not, or no more', async () => {
-    await house.rotations.start('admin');
+    await fixture.rotations.start('admin');
     await retirement.retire(1);
     for (const version of [1, 99])
       await expect(retirement.retire(version)).rejects.toMatchObject({ code: 'not_found' });
   });
 
   it('is refused while a key in quarantine is on it', async () => {
-    await house.userKeys.create('a', 'a');
+    await fixture.userKeys.create('a', 'a');
     const row = await rowOf('a');
     const broken = row.versions.map((entry) => ({ ...entry, wrapped: 'local:v1:AAAA' }));
     await rows().replace({ ...row, versions: broken });
-    await house.rotations.start('admin');
+    await fixture.rotations.start('admin');
     await expect(retirement.retire(1)).rejects.toMatchObject({ code: 'version_in_use', extensions: { count: 1 } });
     expect(await versions()).toEqual([1, 2]);
   });
 
   it('is refused while a pending row is on it', async () => {
-    await house.userKeys.create('a', 'a');
+    await fixture.userKeys.create('a', 'a');
     const pending = { ...(await rowOf('a')), state: 'pending' as const };
-    await house.rotations.start('admin');
+    await fixture.rotations.start('admin');
     await rows().replace({ ...pending, rev: (await rowOf('a')).rev });
     await expect(retirement.retire(1)).rejects.toMatchObject({ code: 'version_in_use', extensions: { count: 1 } });
   });
 
   it('counts a row of several versions by the oldest one in it', async () => {
-    await house.userKeys.create('a', 'a');
+    await fixture.userKeys.create('a', 'a');
     const row = await rowOf('a');
-    await house.rotations.start('admin');
+    await fixture.rotations.start('admin');
     await rows().replace({ ...row, rev: (await rowOf('a')).rev });
-    await house.rotations.start('admin');
+    await fixture.rotations.start('admin');
     const now = await rowOf('a');
     await rows().replace({ ...row, versions: row.versions, rev: now.rev });
     await expect(retirement.retire(2)).rejects.toMatchObject({ code: 'version_in_use', extensions: { count: 1 } });
   });
 
   describe('rests on the rows and wraps themselves', () => {
-    const system = () => house.engine.collection(systemKeysCollection);
+    const system = () => fixture.engine.collection(systemKeysCollection);
     const systemRow = async () => (await system().find('_id', 'integrity'))!;
-    const raw = () => house.engine.collection({ ...userKeysCollection, authenticated: false });
+    const raw = () => fixture.engine.collection({ ...userKeysCollection, authenticated: false });
 
     it('whatever the column of a system key says: it is wrapped anew, and opens afterwards', async () => {
       await system().replace({ ...(await systemRow()), master_version: 99 });
-      expect(await house.rotations.start('admin')).toMatchObject({ state: 'done' });
+      expect(await fixture.rotations.start('admin')).toMatchObject({ state: 'done' });
       expect(await systemRow()).toMatchObject({ master_version: 2, wrapped: expect.stringMatching(/^local:v2:/) });
       await retirement.retire(1);
-      const again = new SystemKeys(house.engine, masterKey);
+      const again = new SystemKeys(fixture.engine, masterKey);
       expect(await again.open()).toEqual([]);
-      expect(again.integrity.bytes.equals(house.systemKeys.integrity.bytes)).toBe(true);
+      expect(again.integrity.bytes.equals(fixture.systemKeys.integrity.bytes)).toBe(true);
     });
 
     it.each([
       ['names another version than its wrap', { master_version: 99 }],
       ['does not open', { wrapped: 'local:v2:AAAA', master_version: 2 }],
     ])('and refuses by name where a system key %s', async (_, change) => {
-      await house.rotations.start('admin');
+      await fixture.rotations.start('admin');
       await system().replace({ ...(await systemRow()), ...change });
       const refusal = { code: 'integrity_failed', detail: expect.stringContaining('system key integrity') };
       await expect(retirement.retire(1)).rejects.toMatchObject(refusal);
@@ -201,7 +201,7 @@ describe('Retiring a master key version', () => {
     it('and counts a system key that was put back, and one that another release made', async () => {
       const former = await systemRow();
       const [other] = await masterKey.wrap(1, [{ key: newKey(), context: wrapContext('integrity', 'x', 1) }]);
-      await house.rotations.start('admin');
+      await fixture.rotations.start('admin');
       await system().insert({ _id: 'of-another-release', wrapped: other!.ciphertext, master_version: 1 });
       const inUse = { code: 'version_in_use', extensions: { count: 1 } };
       await expect(retirement.retire(1)).rejects.toMatchObject(inUse);
@@ -212,19 +212,19 @@ describe('Retiring a master key version', () => {
     });
 
     it('and finds a key that an index has lost', async () => {
-      await house.userKeys.create('a', 'a');
+      await fixture.userKeys.create('a', 'a');
       const row = await rowOf('a');
-      await house.rotations.start('admin');
+      await fixture.rotations.start('admin');
       await rows().replace({ ...row, rev: (await rowOf('a')).rev });
       await loseIndex(folder, userKeysCollection, 'due');
-      expect(await house.rewrapper.countWrappedBy(1)).toBe(0);
+      expect(await fixture.rewrapper.countWrappedBy(1)).toBe(0);
       await expect(retirement.retire(1)).rejects.toMatchObject({ code: 'version_in_use', extensions: { count: 1 } });
       expect(await versions()).toEqual([1, 2]);
     });
 
     it('and names a row that does not hold its seal: nobody can say what it needs', async () => {
-      await house.userKeys.create('a', 'a');
-      await house.rotations.start('admin');
+      await fixture.userKeys.create('a', 'a');
+      await fixture.rotations.start('admin');
       const row = (await raw().find('_id', 'a'))!;
       await raw().replace({ ...row, epoch: 9, master_version: 2 });
       const refusal = { code: 'integrity_failed', detail: expect.stringContaining(': a. '), extensions: { count: 1 } };
@@ -235,22 +235,22 @@ describe('Retiring a master key version', () => {
     });
 
     it('and not on the columns of a row, which a rotation puts into quarantine where they contradict the wrap', async () => {
-      await house.userKeys.create('a', 'a');
+      await fixture.userKeys.create('a', 'a');
       const row = await rowOf('a');
       const claimed = row.versions.map((entry) => ({ ...entry, master_version: 7 }));
       await rows().replace({ ...row, versions: claimed, master_version: 7 });
-      expect(await house.rotations.start('admin')).toMatchObject({ state: 'done', failed: 1 });
+      expect(await fixture.rotations.start('admin')).toMatchObject({ state: 'done', failed: 1 });
       expect(await rowOf('a')).toMatchObject({ quarantined: true, quarantine: expect.stringContaining('another') });
       await expect(retirement.retire(1)).rejects.toMatchObject({ code: 'version_in_use', extensions: { count: 1 } });
     });
 
     it('and walks again where somebody rotated, or put the master key row back, since before the walk', async () => {
-      await house.rotations.start('admin');
-      const walk = house.rewrapper.wrapsUpTo.bind(house.rewrapper);
+      await fixture.rotations.start('admin');
+      const walk = fixture.rewrapper.wrapsUpTo.bind(fixture.rewrapper);
       let walks = 0;
-      jest.spyOn(house.rewrapper, 'wrapsUpTo').mockImplementation(async (...args) => {
+      jest.spyOn(fixture.rewrapper, 'wrapsUpTo').mockImplementation(async (...args) => {
         const found = await walk(...args);
-        if ((walks += 1) === 1) await house.row.advance(await house.row.read(), 2);
+        if ((walks += 1) === 1) await fixture.row.advance(await fixture.row.read(), 2);
         return found;
       });
       await retirement.retire(1);
@@ -260,42 +260,42 @@ describe('Retiring a master key version', () => {
 
   it('lets a new owner, whose key was wrapped before it and stored after it, come out with a key that opens', async () => {
     masterKey.afterWrap = async () => {
-      await house.rotations.start('admin');
+      await fixture.rotations.start('admin');
       await retirement.retire(1);
     };
-    await house.userKeys.create('late', 'late');
+    await fixture.userKeys.create('late', 'late');
     expect(await rowOf('late')).toMatchObject({ state: 'active', versions: [{ master_version: 2 }] });
-    await house.sealer.with('late', (keys) => keys.nameIndex('x'));
+    await fixture.sealer.with('late', (keys) => keys.nameIndex('x'));
   });
 
   it('lets a new version of a user key, wrapped before it and stored after it, be one that opens', async () => {
-    await house.userKeys.create('a', 'a');
-    const rotator = new UserKeyRotator(house.store, masterKey, house.row, new SystemClock(), new RowWrapStore());
-    const index = await house.sealer.with('a', (keys) => keys.nameIndex('x'));
+    await fixture.userKeys.create('a', 'a');
+    const rotator = new UserKeyRotator(fixture.store, masterKey, fixture.row, new SystemClock(), new RowWrapStore());
+    const index = await fixture.sealer.with('a', (keys) => keys.nameIndex('x'));
     masterKey.afterWrap = async () => {
-      await house.rotations.start('admin');
+      await fixture.rotations.start('admin');
       await retirement.retire(1);
     };
     expect(await rotator.advance('a', 1)).toBe(2);
     expect((await rowOf('a')).versions.map((entry) => entry.master_version)).toEqual([2, 2]);
-    expect(await house.sealer.with('a', (keys) => keys.nameIndex('x'))).toBe(index);
+    expect(await fixture.sealer.with('a', (keys) => keys.nameIndex('x'))).toBe(index);
   });
 
   it('may be done by several processes at the same time', async () => {
-    await house.userKeys.create('a', 'a');
-    await house.rotations.start('admin');
+    await fixture.userKeys.create('a', 'a');
+    await fixture.rotations.start('admin');
     const all = await Promise.allSettled([1, 2, 3].map(() => retirement.retire(1)));
     expect(all.filter(({ status }) => status === 'fulfilled').length).toBeGreaterThan(0);
     expect(await versions()).toEqual([2]);
   });
 
   it('is told by GET /keys without a count: where the store does not say in time, a version may be in use', async () => {
-    await house.userKeys.create('a', 'a');
-    const rotator = new UserKeyRotator(house.store, masterKey, house.row, new SystemClock(), new RowWrapStore());
-    const overview = new KeyOverview(masterKey, house.row, house.systemKeys, house.rewrapper, rotator);
-    await house.rotations.start('admin');
+    await fixture.userKeys.create('a', 'a');
+    const rotator = new UserKeyRotator(fixture.store, masterKey, fixture.row, new SystemClock(), new RowWrapStore());
+    const overview = new KeyOverview(masterKey, fixture.row, fixture.systemKeys, fixture.rewrapper, rotator);
+    await fixture.rotations.start('admin');
     const limits: unknown[] = [];
-    jest.spyOn(house.rewrapper, 'countWrappedBy').mockImplementation((_, limit) => {
+    jest.spyOn(fixture.rewrapper, 'countWrappedBy').mockImplementation((_, limit) => {
       limits.push(limit);
       return Promise.reject(new DomainError('store_unavailable'));
     });
@@ -304,12 +304,12 @@ describe('Retiring a master key version', () => {
   });
 
   it('is told by GET /keys with one deadline for all versions, some of them asked for at once', async () => {
-    await house.userKeys.create('a', 'a');
-    for (let n = 0; n < 11; n += 1) await house.rotations.start('admin');
-    const rotator = new UserKeyRotator(house.store, masterKey, house.row, new SystemClock(), new RowWrapStore());
-    const overview = new KeyOverview(masterKey, house.row, house.systemKeys, house.rewrapper, rotator);
+    await fixture.userKeys.create('a', 'a');
+    for (let n = 0; n < 11; n += 1) await fixture.rotations.start('admin');
+    const rotator = new UserKeyRotator(fixture.store, masterKey, fixture.row, new SystemClock(), new RowWrapStore());
+    const overview = new KeyOverview(masterKey, fixture.row, fixture.systemKeys, fixture.rewrapper, rotator);
     const [asked, released]: [number[], (() => void)[]] = [[], []];
-    jest.spyOn(house.rewrapper, 'countWrappedBy').mockImplementation((version) => {
+    jest.spyOn(fixture.rewrapper, 'countWrappedBy').mockImplementation((version) => {
       asked.push(version);
       if (version <= 2) return Promise.resolve(0);
       return new Promise((resolve) => released.push(() => resolve(0)));
@@ -323,10 +323,10 @@ describe('Retiring a master key version', () => {
   });
 
   it('is what GET /keys says: in use is what cannot be retired', async () => {
-    await house.userKeys.create('a', 'a');
-    const rotator = new UserKeyRotator(house.store, masterKey, house.row, new SystemClock(), new RowWrapStore());
-    const overview = new KeyOverview(masterKey, house.row, house.systemKeys, house.rewrapper, rotator);
-    await house.rotations.start('admin');
+    await fixture.userKeys.create('a', 'a');
+    const rotator = new UserKeyRotator(fixture.store, masterKey, fixture.row, new SystemClock(), new RowWrapStore());
+    const overview = new KeyOverview(masterKey, fixture.row, fixture.systemKeys, fixture.rewrapper, rotator);
+    await fixture.rotations.start('admin');
     expect((await overview.masterKeyNow()).versions.map(({ inUse }) => inUse)).toEqual([false, true]);
     await retirement.retire(1);
     expect((await overview.masterKeyNow()).versions).toEqual([expect.objectContaining({ version: 2, inUse: true })]);

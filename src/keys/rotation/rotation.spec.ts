@@ -5,7 +5,7 @@ import { Logger } from '@nestjs/common';
 import { auditBatchesCollection } from '../../audit/audit.collection';
 import { DomainError, plaintext } from '../../kernel';
 import { type Doc } from '../../store';
-import { type KeyFixture, openKeyFixture } from '../../../test/support/key-house';
+import { type KeyFixture, openKeyFixture } from '../../../test/support/key-fixture';
 import { loseIndex } from '../../../test/support/lost-index';
 import { waitFor } from '../../../test/support/processes';
 import { systemKeysCollection } from '../system-keys';
@@ -15,108 +15,113 @@ import { ROTATION_JOB, type Rotation } from '.';
 beforeAll(() => void Logger.overrideLogger(false));
 
 let folder: string;
-let house: KeyFixture;
+let fixture: KeyFixture;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'coffer-rotation-'));
-  house = await openKeyFixture(folder, { cacheMs: 0 });
+  fixture = await openKeyFixture(folder, { cacheMs: 0 });
 });
 afterEach(async () => {
-  await house.close();
+  await fixture.close();
   await rm(folder, { recursive: true, force: true });
 });
 
 const place = (ownerId: string) => ({ ownerId, resourceType: 'record', resourceId: 'r', field: 'f' });
 const userRow = async (id: string): Promise<UserKeyDoc> =>
-  (await house.store.collection(userKeysCollection).find('_id', id))!;
+  (await fixture.store.collection(userKeysCollection).find('_id', id))!;
 
 async function owners(count: number): Promise<string[]> {
   const ids = Array.from({ length: count }, (_, n) => `owner-${n}`);
-  await Promise.all(ids.map((id) => house.userKeys.create(id, id)));
+  await Promise.all(ids.map((id) => fixture.userKeys.create(id, id)));
   return ids;
 }
 
 const sealFor = (owner: string) =>
-  house.sealer.with(owner, (keys) => keys.seal('records', place(owner), plaintext(Buffer.from(owner))));
+  fixture.sealer.with(owner, (keys) => keys.seal('records', place(owner), plaintext(Buffer.from(owner))));
 
 async function versionsInUse(): Promise<number[]> {
-  const users = await house.store.collection(userKeysCollection).list('_id', [], { limit: 1000 });
-  const system = await house.engine.collection(systemKeysCollection).list('_id', [], { limit: 10 });
+  const users = await fixture.store.collection(userKeysCollection).list('_id', [], { limit: 1000 });
+  const system = await fixture.engine.collection(systemKeysCollection).list('_id', [], { limit: 10 });
   const used = users.items.flatMap((row) => row.versions.map((entry) => entry.master_version));
   return [...new Set([...used, ...system.items.map((row) => row.master_version)])].sort();
 }
 
 const ended = (rotation: Rotation): Promise<Rotation> =>
   waitFor('the rotation to end', async () => {
-    const now = await house.rotations.find(rotation.id);
+    const now = await fixture.rotations.find(rotation.id);
     return now.state === 'done' || now.state === 'failed' ? now : undefined;
   });
 
 describe('a rotation of the master key', () => {
   it('of a small installation is done when it is answered', async () => {
     await owners(3);
-    const rotation = await house.rotations.start('admin');
+    const rotation = await fixture.rotations.start('admin');
     expect(rotation).toMatchObject({ state: 'done', targetVersion: 2, total: 3, done: 3, failed: 0, inEffect: true });
     expect(await versionsInUse()).toEqual([2]);
   });
 
   it('of an installation without users is done as well', async () => {
-    expect(await house.rotations.start('admin')).toMatchObject({ state: 'done', targetVersion: 2, total: 0, done: 0 });
+    expect(await fixture.rotations.start('admin')).toMatchObject({
+      state: 'done',
+      targetVersion: 2,
+      total: 0,
+      done: 0,
+    });
   });
 
   it('leaves all that was sealed before as it was, and readable', async () => {
     const ids = await owners(5);
     const sealed = await Promise.all(ids.map(sealFor));
-    await house.rotations.start('admin');
+    await fixture.rotations.start('admin');
     for (const [at, id] of ids.entries()) {
-      const value = await house.sealer.with(id, (keys) => keys.open('records', place(id), sealed[at]!).toString());
+      const value = await fixture.sealer.with(id, (keys) => keys.open('records', place(id), sealed[at]!).toString());
       expect(value).toBe(id);
     }
   });
 
   it('moves the row to the target with the next epoch', async () => {
-    const before = await house.row.read();
-    await house.rotations.start('admin');
-    expect(await house.row.read()).toMatchObject({ current: before.current + 1, epoch: before.epoch + 1 });
+    const before = await fixture.row.read();
+    await fixture.rotations.start('admin');
+    expect(await fixture.row.read()).toMatchObject({ current: before.current + 1, epoch: before.epoch + 1 });
   });
 
   it('wraps what is made after it with the target', async () => {
-    await house.rotations.start('admin');
-    await house.userKeys.create('late', 'late');
+    await fixture.rotations.start('admin');
+    await fixture.userKeys.create('late', 'late');
     expect((await userRow('late')).versions).toEqual([expect.objectContaining({ master_version: 2 })]);
   });
 
   it('wraps more keys than one batch holds', async () => {
     await owners(450);
-    const rotation = await ended(await house.rotations.start('admin'));
+    const rotation = await ended(await fixture.rotations.start('admin'));
     expect(rotation).toMatchObject({ state: 'done', total: 450, done: 450, failed: 0 });
     expect(await versionsInUse()).toEqual([2]);
   });
 
   it('wraps pending rows too', async () => {
     await owners(1);
-    await house.store.collection(userKeysCollection).replace({ ...(await userRow('owner-0')), state: 'pending' });
-    expect(await house.rotations.start('admin')).toMatchObject({ done: 1 });
+    await fixture.store.collection(userKeysCollection).replace({ ...(await userRow('owner-0')), state: 'pending' });
+    expect(await fixture.rotations.start('admin')).toMatchObject({ done: 1 });
     expect(await versionsInUse()).toEqual([2]);
   });
 
   it('can follow another one', async () => {
     await owners(2);
     for (const target of [2, 3, 4]) {
-      expect(await house.rotations.start('admin')).toMatchObject({ state: 'done', targetVersion: target, done: 2 });
+      expect(await fixture.rotations.start('admin')).toMatchObject({ state: 'done', targetVersion: target, done: 2 });
     }
     expect(await versionsInUse()).toEqual([4]);
   });
 
   it('takes a version that was made in the home already, and makes no other', async () => {
-    await house.masterKey.rotate(1);
-    expect(await house.rotations.start('admin')).toMatchObject({ targetVersion: 2 });
-    expect((await house.masterKey.state()).current).toBe(2);
+    await fixture.masterKey.rotate(1);
+    expect(await fixture.rotations.start('admin')).toMatchObject({ targetVersion: 2 });
+    expect((await fixture.masterKey.state()).current).toBe(2);
   });
 
   it('tells its steps to the log', async () => {
-    const { id } = await house.rotations.start('admin');
-    await house.audit.read({ action: 'test.flush', actor: 'test' });
-    const batches = await house.store.collection(auditBatchesCollection).list('_id', [], { limit: 100 });
+    const { id } = await fixture.rotations.start('admin');
+    await fixture.audit.read({ action: 'test.flush', actor: 'test' });
+    const batches = await fixture.store.collection(auditBatchesCollection).list('_id', [], { limit: 100 });
     const actions = batches.items
       .flatMap((batch) => JSON.parse(batch.entries) as { action: string; resource?: string }[])
       .filter((entry) => entry.resource === `rotation/${id}`)
@@ -125,17 +130,17 @@ describe('a rotation of the master key', () => {
   });
 
   it('is found by its id and in the list, newest first', async () => {
-    const [one, two] = [await house.rotations.start('admin'), await house.rotations.start('admin')];
-    expect(await house.rotations.find(one.id)).toEqual(one);
-    expect((await house.rotations.list({ limit: 10 })).items).toEqual([two, one]);
-    await expect(house.rotations.find('no-such-rotation')).rejects.toMatchObject({ code: 'not_found' });
+    const [one, two] = [await fixture.rotations.start('admin'), await fixture.rotations.start('admin')];
+    expect(await fixture.rotations.find(one.id)).toEqual(one);
+    expect((await fixture.rotations.list({ limit: 10 })).items).toEqual([two, one]);
+    await expect(fixture.rotations.find('no-such-rotation')).rejects.toMatchObject({ code: 'not_found' });
   });
 });
 
 describe('a second rotation while one is under way', () => {
   it('is refused with the id of the first, whichever process asks', async () => {
-    const other = await openKeyFixture(folder, { engine: house.engine, masterKey: house.masterKey });
-    const first = house.rotations.start('admin');
+    const other = await openKeyFixture(folder, { engine: fixture.engine, masterKey: fixture.masterKey });
+    const first = fixture.rotations.start('admin');
     const second = other.rotations.start('admin');
     const [won] = await Promise.allSettled([first, second]).then((all) =>
       all.filter((one) => one.status === 'fulfilled'),
@@ -148,17 +153,17 @@ describe('a second rotation while one is under way', () => {
         extensions: { rotation_id: (won as PromiseFulfilledResult<Rotation>).value.id },
       }),
     ]);
-    expect((await house.masterKey.state()).current).toBe(2);
+    expect((await fixture.masterKey.state()).current).toBe(2);
   });
 
   it('is refused while the first is paused', async () => {
     await owners(450);
-    const started = house.rotations.start('admin');
-    const id = await waitFor('the job', async () => (await house.jobs.list(ROTATION_JOB, { limit: 1 })).items[0]?.id);
-    if (await house.jobs.pause(id)) {
-      await expect(house.rotations.start('admin')).rejects.toMatchObject({ code: 'rotation_running' });
-      await house.jobs.resume(id);
-      house.jobs.onApplicationBootstrap();
+    const started = fixture.rotations.start('admin');
+    const id = await waitFor('the job', async () => (await fixture.jobs.list(ROTATION_JOB, { limit: 1 })).items[0]?.id);
+    if (await fixture.jobs.pause(id)) {
+      await expect(fixture.rotations.start('admin')).rejects.toMatchObject({ code: 'rotation_running' });
+      await fixture.jobs.resume(id);
+      fixture.jobs.onApplicationBootstrap();
     }
     await started.catch(() => undefined);
     expect(await ended({ id } as Rotation)).toMatchObject({ state: 'done', failed: 0 });
@@ -170,13 +175,13 @@ describe('a key that cannot be wrapped again', () => {
   const damage = async (id: string): Promise<void> => {
     const row = await userRow(id);
     const versions = row.versions.map((entry) => ({ ...entry, wrapped: entry.wrapped.replace(/.{8}$/, 'AAAAAAA=') }));
-    expect(await house.store.collection(userKeysCollection).replace({ ...row, versions })).toBeDefined();
+    expect(await fixture.store.collection(userKeysCollection).replace({ ...row, versions })).toBeDefined();
   };
 
   it('goes into quarantine and does not stop the others', async () => {
     await owners(4);
     await damage('owner-2');
-    const rotation = await house.rotations.start('admin');
+    const rotation = await fixture.rotations.start('admin');
     expect(rotation).toMatchObject({ state: 'done', total: 4, done: 3, failed: 1 });
     expect((await userRow('owner-2')).quarantined).toBe(true);
   });
@@ -185,46 +190,46 @@ describe('a key that cannot be wrapped again', () => {
     await owners(2);
     const sound = await userRow('owner-1');
     await damage('owner-1');
-    await house.rotations.start('admin');
+    await fixture.rotations.start('admin');
     const { versions } = sound;
-    await house.store.collection(userKeysCollection).replace({ ...(await userRow('owner-1')), versions });
-    expect(await house.rotations.start('admin')).toMatchObject({ state: 'done', total: 2, done: 2, failed: 0 });
+    await fixture.store.collection(userKeysCollection).replace({ ...(await userRow('owner-1')), versions });
+    expect(await fixture.rotations.start('admin')).toMatchObject({ state: 'done', total: 2, done: 2, failed: 0 });
     expect(await versionsInUse()).toEqual([3]);
   });
 
   it('in a row that does not hold its seal is counted, left alone, and does not keep the rotation from its end', async () => {
     await owners(3);
     const fields = { ...userKeysCollection.fields, versions: 'string', seal: 'string' };
-    const raw = house.engine.collection<Doc & { epoch: number }>({ ...userKeysCollection, fields } as never);
+    const raw = fixture.engine.collection<Doc & { epoch: number }>({ ...userKeysCollection, fields } as never);
     const row = (await raw.find('_id', 'owner-1'))!;
     await raw.replace({ ...row, epoch: row.epoch + 7 });
-    expect(await house.rotations.start('admin')).toMatchObject({ state: 'done', total: 3, done: 2, failed: 1 });
+    expect(await fixture.rotations.start('admin')).toMatchObject({ state: 'done', total: 3, done: 2, failed: 1 });
     expect((await raw.find('_id', 'owner-1'))!.rev).toBe(row.rev + 1);
   });
 
   it('of the installation fails the rotation, before any user key is touched', async () => {
     await owners(1);
-    const rows = house.engine.collection(systemKeysCollection);
+    const rows = fixture.engine.collection(systemKeysCollection);
     const row = (await rows.find('_id', 'one-time-codes'))!;
     await rows.replace({ ...row, wrapped: row.wrapped.replace(/.{8}$/, 'AAAAAAA=') });
-    await expect(house.rotations.start('admin')).rejects.toMatchObject({ code: 'integrity_failed' });
-    expect((await house.masterKey.state()).current).toBe(1);
+    await expect(fixture.rotations.start('admin')).rejects.toMatchObject({ code: 'integrity_failed' });
+    expect((await fixture.masterKey.state()).current).toBe(1);
     expect((await userRow('owner-0')).versions).toEqual([expect.objectContaining({ master_version: 1 })]);
   });
 
   it('of the installation that is spoilt in the midst of it fails the job, and the answer is no success', async () => {
     await owners(1);
-    const rows = house.engine.collection(systemKeysCollection);
-    const rotate = house.masterKey.rotate.bind(house.masterKey);
-    jest.spyOn(house.masterKey, 'rotate').mockImplementation(async (expected) => {
+    const rows = fixture.engine.collection(systemKeysCollection);
+    const rotate = fixture.masterKey.rotate.bind(fixture.masterKey);
+    jest.spyOn(fixture.masterKey, 'rotate').mockImplementation(async (expected) => {
       const row = (await rows.find('_id', 'one-time-codes'))!;
       await rows.replace({ ...row, wrapped: row.wrapped.replace(/.{8}$/, 'AAAAAAA=') });
       return rotate(expected);
     });
-    const refused = await house.rotations.start('admin').catch((error: unknown) => error as DomainError);
+    const refused = await fixture.rotations.start('admin').catch((error: unknown) => error as DomainError);
     expect(refused).toMatchObject({ code: 'integrity_failed', extensions: { rotation_id: expect.any(String) } });
     const id = (refused as DomainError).extensions['rotation_id'] as string;
-    expect(await house.rotations.find(id)).toMatchObject({
+    expect(await fixture.rotations.find(id)).toMatchObject({
       state: 'failed',
       fault: 'integrity_failed',
       inEffect: true,
@@ -237,7 +242,7 @@ describe('keys that an index has lost', () => {
   it('are wrapped again all the same', async () => {
     await owners(5);
     for (const index of ['due', 'quarantine']) await loseIndex(folder, userKeysCollection, index);
-    expect(await house.rotations.start('admin')).toMatchObject({ state: 'done', targetVersion: 2, failed: 0 });
+    expect(await fixture.rotations.start('admin')).toMatchObject({ state: 'done', targetVersion: 2, failed: 0 });
     expect(await versionsInUse()).toEqual([2]);
   });
 });

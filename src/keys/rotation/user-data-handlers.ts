@@ -1,18 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import type { UserDataHandler } from '../../kernel';
 
-/** The houses that hold data of users. app.module, which knows the features, hands them in before any job runs. */
+/** The handlers of the data of users. app.module, which knows the features, hands them in before any job runs. */
 @Injectable()
 export class UserDataHandlers {
-  #houses: readonly UserDataHandler[] = [];
+  #handlers: readonly UserDataHandler[] = [];
 
-  connect(houses: readonly UserDataHandler[]): void {
-    this.#houses = houses;
+  connect(handlers: readonly UserDataHandler[]): void {
+    this.#handlers = handlers;
   }
 
   /** @throws TypeError where none is connected: a rotation without them would drop keys that are in use. */
   get all(): readonly UserDataHandler[] {
-    if (this.#houses.length === 0) throw new TypeError('no house with data of users is connected');
-    return this.#houses;
+    if (this.#handlers.length === 0) throw new TypeError('no handler with data of users is connected');
+    return this.#handlers;
   }
 }

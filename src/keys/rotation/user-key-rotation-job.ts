@@ -19,7 +19,7 @@ export class UserKeyRotationJob implements OnModuleInit {
     private readonly scheduler: Scheduler,
     private readonly keys: UserKeyRotator,
     private readonly strays: OrphanedWraps,
-    private readonly houses: UserDataHandlers,
+    private readonly handlers: UserDataHandlers,
     private readonly audit: AuditSink,
   ) {}
 
@@ -59,9 +59,9 @@ export class UserKeyRotationJob implements OnModuleInit {
   async #moveAll(job: RunningJob): Promise<void> {
     for (let moved = 1; moved > 0;) {
       moved = 0;
-      for (const house of this.houses.all) moved += await this.#move(job, (owner) => house.rewrap(owner));
+      for (const handler of this.handlers.all) moved += await this.#move(job, (owner) => handler.rewrap(owner));
       failpoint('user-key-rotation.rewrapped');
-      for (const house of this.houses.all) moved += await this.#move(job, (owner) => house.reencrypt(owner));
+      for (const handler of this.handlers.all) moved += await this.#move(job, (owner) => handler.reencrypt(owner));
       failpoint('user-key-rotation.resealed');
     }
   }
@@ -83,7 +83,7 @@ export class UserKeyRotationJob implements OnModuleInit {
     const former = (await this.keys.state(owner)).versions
       .map(({ version }) => version)
       .filter((each) => each < target);
-    const counts = await countUnder(this.houses.all, owner, former);
+    const counts = await countUnder(this.handlers.all, owner, former);
     const unused = new Set(former.filter((_, at) => counts[at] === 0));
     const left = counts.reduce((sum, count) => sum + count, 0);
     await job.assertLease();
@@ -102,17 +102,17 @@ export class UserKeyRotationJob implements OnModuleInit {
 
 /** For each version, in all of them together. */
 async function countUnder(
-  houses: readonly UserDataHandler[],
+  handlers: readonly UserDataHandler[],
   owner: string,
   versions: readonly number[],
 ): Promise<readonly number[]> {
   if (versions.length === 0) return [];
-  const counts = await Promise.all(houses.map((house) => house.countByKeyVersion(owner, versions)));
+  const counts = await Promise.all(handlers.map((handler) => handler.countByKeyVersion(owner, versions)));
   return versions.map((_, at) => counts.reduce((sum, count) => sum + required(count[at]), 0));
 }
 
 /** A count that is missing must never read as 0: the version would end. */
 function required(count: number | undefined): number {
-  if (count === undefined) throw new TypeError('a house counted too few versions');
+  if (count === undefined) throw new TypeError('a handler counted too few versions');
   return count;
 }

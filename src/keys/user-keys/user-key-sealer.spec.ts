@@ -16,28 +16,28 @@ const value = plaintext(Buffer.from('4111111111111111'));
 
 describe('The sealer', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-  let houses: KeyFixtures;
+  let fixtures: KeyFixtures;
 
   beforeEach(async () => {
     folder = await temporaryFolder();
-    houses = await openKeyFixtures(folder.path);
-    await Promise.all([houses.userKeys.create('alice', 'alice'), houses.userKeys.create('bob', 'bob')]);
+    fixtures = await openKeyFixtures(folder.path);
+    await Promise.all([fixtures.userKeys.create('alice', 'alice'), fixtures.userKeys.create('bob', 'bob')]);
   });
   afterEach(async () => {
-    await houses.close();
+    await fixtures.close();
     await folder.remove();
   });
 
   const seal = (purpose: SealPurpose = 'records', at = place()): Promise<Ciphertext> =>
-    houses.sealer.with('alice', (keys) => keys.seal(purpose, at, value));
+    fixtures.sealer.with('alice', (keys) => keys.seal(purpose, at, value));
   const open = (envelope: Ciphertext, purpose: SealPurpose = 'records', at = place(), ownerId = 'alice') =>
-    houses.sealer.with(ownerId, (keys) => keys.open(purpose, at, envelope).toString());
+    fixtures.sealer.with(ownerId, (keys) => keys.open(purpose, at, envelope).toString());
   const refused = { code: 'decryption_failed' };
 
   it('opens what it sealed, from the cache and after a restart', async () => {
     const envelope = await seal();
     expect(await open(envelope)).toBe('4111111111111111');
-    houses.cache.clear();
+    fixtures.cache.clear();
     expect(await open(envelope)).toBe('4111111111111111');
   });
 
@@ -78,17 +78,19 @@ describe('The sealer', () => {
   });
 
   it('seals nothing of one owner under the key of another: a mistake of the caller', async () => {
-    await expect(houses.sealer.with('bob', (keys) => keys.seal('records', place(), value))).rejects.toThrow(TypeError);
+    await expect(fixtures.sealer.with('bob', (keys) => keys.seal('records', place(), value))).rejects.toThrow(
+      TypeError,
+    );
   });
 
   it('gives no keys that outlive the callback', async () => {
-    const kept = await houses.sealer.with('alice', (keys) => keys);
+    const kept = await fixtures.sealer.with('alice', (keys) => keys);
     expect(() => kept.seal('records', place(), value)).toThrow(TypeError);
     expect(() => kept.nameIndex('name')).toThrow(TypeError);
   });
 
   it('finds names by an index that another owner’s names do not share', async () => {
-    const index = (owner: string, name: string) => houses.sealer.with(owner, (keys) => keys.nameIndex(name));
+    const index = (owner: string, name: string) => fixtures.sealer.with(owner, (keys) => keys.nameIndex(name));
     expect(await index('alice', 'tax.pdf')).toMatch(/^[0-9a-f]{64}$/);
     expect(await index('alice', 'tax.pdf')).toBe(await index('alice', 'tax.pdf'));
     expect(await index('alice', 'tax.pdf')).not.toBe(await index('alice', 'tax.PDF'));
@@ -97,26 +99,26 @@ describe('The sealer', () => {
 
   it('makes file keys that open again in their own place only', async () => {
     const at = place({ resourceType: 'file', field: 'key', fileVersion: 1 });
-    const made = await houses.sealer.with('alice', (keys) => {
+    const made = await fixtures.sealer.with('alice', (keys) => {
       const { key, envelope } = keys.newFileKey(at);
       return { hex: key.bytes.toString('hex'), envelope };
     });
     const reopen = (where: EncryptionContext) =>
-      houses.sealer.with('alice', (keys) => keys.openFileKey(where, made.envelope).bytes.toString('hex'));
+      fixtures.sealer.with('alice', (keys) => keys.openFileKey(where, made.envelope).bytes.toString('hex'));
     expect(await reopen(at)).toBe(made.hex);
     const elsewhere = [{ fileVersion: 2 }, { resourceId: 'r2' }, { resourceType: 'record' }, { field: 'value' }];
     for (const changes of [...elsewhere, { ownerId: 'bob' }]) {
       await expect(reopen({ ...at, ...changes })).rejects.toMatchObject(refused);
     }
-    const asBob = houses.sealer.with('bob', (keys) => keys.openFileKey({ ...at, ownerId: 'bob' }, made.envelope));
+    const asBob = fixtures.sealer.with('bob', (keys) => keys.openFileKey({ ...at, ownerId: 'bob' }, made.envelope));
     await expect(asBob).rejects.toMatchObject(refused);
-    const asRecord = houses.sealer.with('alice', (keys) => keys.open('records', at, made.envelope));
+    const asRecord = fixtures.sealer.with('alice', (keys) => keys.open('records', at, made.envelope));
     await expect(asRecord).rejects.toMatchObject(refused);
   });
 
   it('opens nothing with the version in an envelope changed to another one that the owner has', async () => {
     const old = await seal();
-    await houses.rotator.advance('alice', 1);
+    await fixtures.rotator.advance('alice', 1);
     const [moved, fresh] = [ciphertext(Buffer.from(old)), await seal()];
     moved.writeUInt16BE(2, 1);
     fresh.writeUInt16BE(1, 1);
@@ -125,64 +127,64 @@ describe('The sealer', () => {
   });
 
   it('does not open a key row in which the wraps of two versions changed places, even under a valid seal', async () => {
-    await houses.rotator.advance('alice', 1);
-    const row = (await houses.rows.find('_id', 'alice'))!;
+    await fixtures.rotator.advance('alice', 1);
+    const row = (await fixtures.rows.find('_id', 'alice'))!;
     const [first, second] = row.versions;
     const swapped = [
       { ...first!, wrapped: second!.wrapped },
       { ...second!, wrapped: first!.wrapped },
     ];
-    await houses.rows.replace({ ...row, versions: swapped, epoch: row.epoch + 1 });
-    await expect(houses.sealer.with('alice', () => 1)).rejects.toMatchObject({ code: 'kms_unavailable' });
+    await fixtures.rows.replace({ ...row, versions: swapped, epoch: row.epoch + 1 });
+    await expect(fixtures.sealer.with('alice', () => 1)).rejects.toMatchObject({ code: 'kms_unavailable' });
   });
 
   it('takes nothing of another length for a file key', async () => {
     const envelope = await seal('file-keys');
-    await expect(houses.sealer.with('alice', (keys) => keys.openFileKey(place(), envelope))).rejects.toMatchObject(
+    await expect(fixtures.sealer.with('alice', (keys) => keys.openFileKey(place(), envelope))).rejects.toMatchObject(
       refused,
     );
   });
 
   it('knows no owner who never had a key', async () => {
-    await expect(houses.sealer.with('nobody', () => 1)).rejects.toMatchObject({ code: 'not_found' });
+    await expect(fixtures.sealer.with('nobody', () => 1)).rejects.toMatchObject({ code: 'not_found' });
   });
 
   it('opens nothing of an owner who was erased by another process, although the key is cached here', async () => {
     const envelope = await seal();
-    const row = (await houses.rows.find('_id', 'alice'))!;
-    await houses.rows.replace({ ...row, state: 'erased', epoch: row.epoch + 1, versions: [] });
+    const row = (await fixtures.rows.find('_id', 'alice'))!;
+    await fixtures.rows.replace({ ...row, state: 'erased', epoch: row.epoch + 1, versions: [] });
     await expect(open(envelope)).rejects.toMatchObject({ code: 'not_found' });
-    expect(houses.cache.size).toBe(0);
+    expect(fixtures.cache.size).toBe(0);
   });
 
   it('serves cached keys through an outage and answers kms_unavailable for the others', async () => {
     const envelope = await seal();
-    await houses.masterKey.close();
+    await fixtures.masterKey.close();
     await rm(join(folder.path, 'keyring.json'));
     expect(await open(envelope)).toBe('4111111111111111');
-    await expect(houses.sealer.with('bob', () => 1)).rejects.toMatchObject({ code: 'kms_unavailable' });
+    await expect(fixtures.sealer.with('bob', () => 1)).rejects.toMatchObject({ code: 'kms_unavailable' });
   });
 
   it('does not open a key row that was copied to another owner, even under a valid seal', async () => {
-    const [alice, bob] = await Promise.all(['alice', 'bob'].map((id) => houses.rows.find('_id', id)));
-    await houses.rows.replace({ ...bob!, versions: alice!.versions, wrapped_name_key: alice!.wrapped_name_key });
-    await expect(houses.sealer.with('bob', () => 1)).rejects.toMatchObject({ code: 'kms_unavailable' });
+    const [alice, bob] = await Promise.all(['alice', 'bob'].map((id) => fixtures.rows.find('_id', id)));
+    await fixtures.rows.replace({ ...bob!, versions: alice!.versions, wrapped_name_key: alice!.wrapped_name_key });
+    await expect(fixtures.sealer.with('bob', () => 1)).rejects.toMatchObject({ code: 'kms_unavailable' });
   });
 
   it('does not believe a key row that was changed in the database', async () => {
-    const definition = { ...houses.rows.definition, authenticated: false };
-    const rows = houses.engine.collection(definition);
+    const definition = { ...fixtures.rows.definition, authenticated: false };
+    const rows = fixtures.engine.collection(definition);
     const row = (await rows.find('_id', 'alice'))!;
     await rows.replace({ ...row, epoch: 9 });
-    await expect(houses.sealer.with('alice', () => 1)).rejects.toMatchObject({ code: 'integrity_failed' });
+    await expect(fixtures.sealer.with('alice', () => 1)).rejects.toMatchObject({ code: 'integrity_failed' });
   });
 
   it('reads the row again where the master key version that it named was retired meanwhile', async () => {
-    const row = (await houses.rows.find('_id', 'alice'))!;
-    const target = await houses.masterKey.rotate(1);
-    await houses.rewrapper.rewrapBatch(target);
+    const row = (await fixtures.rows.find('_id', 'alice'))!;
+    const target = await fixtures.masterKey.rotate(1);
+    await fixtures.rewrapper.rewrapBatch(target);
     const stale = { ...row, versions: row.versions.map((entry) => ({ ...entry, wrapped: 'local:v1:AAAA' })) };
-    const access = new UserKeyAccess(houses.store, houses.masterKey, houses.cache, houses.home);
+    const access = new UserKeyAccess(fixtures.store, fixtures.masterKey, fixtures.cache, fixtures.home);
     expect(await access.use(stale, (keys) => keys.version)).toBe(1);
   });
 
@@ -203,14 +205,14 @@ describe('The sealer', () => {
       },
     });
     const bump = async (): Promise<void> => {
-      const row = (await houses.rows.find('_id', 'alice'))!;
-      await houses.rows.replace({ ...row, epoch: row.epoch + 1 });
+      const row = (await fixtures.rows.find('_id', 'alice'))!;
+      await fixtures.rows.replace({ ...row, epoch: row.epoch + 1 });
     };
 
     it('stores pending, looks again and activates', async () => {
       const log: string[] = [];
       expect(
-        await houses.sealer.insert(
+        await fixtures.sealer.insert(
           'alice',
           steps(log, () => Promise.resolve()),
         ),
@@ -220,14 +222,14 @@ describe('The sealer', () => {
 
     it('seals again where the epoch moved after the pending row was sealed', async () => {
       const log: string[] = [];
-      expect(await houses.sealer.insert('alice', steps(log, bump))).toBe('row, sealed again');
+      expect(await fixtures.sealer.insert('alice', steps(log, bump))).toBe('row, sealed again');
       expect(log).toEqual(['pending 1', 'again 1', 'activate']);
     });
 
     it('never activates what was sealed for an owner who was erased meanwhile', async () => {
       const log: string[] = [];
-      const erase = (): Promise<void> => houses.userKeys.destroy('alice');
-      await expect(houses.sealer.insert('alice', steps(log, erase))).rejects.toMatchObject({ code: 'not_found' });
+      const erase = (): Promise<void> => fixtures.userKeys.destroy('alice');
+      await expect(fixtures.sealer.insert('alice', steps(log, erase))).rejects.toMatchObject({ code: 'not_found' });
       expect(log).toEqual(['pending 1']);
     });
   });

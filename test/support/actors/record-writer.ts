@@ -5,16 +5,16 @@
 import { armFailpoint, DomainError, SystemClock } from '../../../src/kernel';
 import { RecordCount } from '../../../src/sensitive-data/record-count';
 import { SensitiveDataService } from '../../../src/sensitive-data/sensitive-data.service';
-import { openKeyFixture, principal } from '../key-house';
+import { openKeyFixture, principal } from '../key-fixture';
 import { usageParts } from '../usage';
 
 const [, , folder = '', owner = '', count = '100', quota = '', point] = process.argv;
 
 async function main(): Promise<void> {
-  const house = await openKeyFixture(folder);
-  const [, usage] = usageParts(house.store, { userQuota: Number(quota) });
-  new RecordCount(house.store, usage).onModuleInit();
-  const records = new SensitiveDataService(house.store, house.sealer, house.audit, new SystemClock(), usage);
+  const fixture = await openKeyFixture(folder);
+  const [, usage] = usageParts(fixture.store, { userQuota: Number(quota) });
+  new RecordCount(fixture.store, usage).onModuleInit();
+  const records = new SensitiveDataService(fixture.store, fixture.sealer, fixture.audit, new SystemClock(), usage);
   const refused = new Set<string>();
   let begun = 0;
   let made = 0;
@@ -32,7 +32,7 @@ async function main(): Promise<void> {
   armFailpoint(point);
   await Promise.all(Array.from({ length: 16 }, writer));
   process.stdout.write(`made ${made} refused ${[...refused].join(',') || 'none'}\n`);
-  await house.close();
+  await fixture.close();
 }
 
 void main();

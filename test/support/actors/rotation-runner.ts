@@ -7,7 +7,7 @@
 import { Logger } from '@nestjs/common';
 import { armFailpoint, isDomainError } from '../../../src/kernel';
 import { type Rotation } from '../../../src/keys/rotation';
-import { type KeyFixture } from '../key-house';
+import { type KeyFixture } from '../key-fixture';
 import { waitFor } from '../processes';
 import { isOutage, throughOutages } from '../outages';
 import { RotationTraffic } from '../rotation-traffic';
@@ -41,18 +41,18 @@ async function begin({ rotations }: KeyFixture): Promise<string> {
 }
 
 async function main(): Promise<void> {
-  const house = await waitFor('the store and the key home', open, PATIENCE);
+  const fixture = await waitFor('the store and the key home', open, PATIENCE);
   const latest = async (): Promise<Rotation | undefined> =>
-    (await throughOutages(() => house.rotations.list({ limit: 1 }))).items[0];
+    (await throughOutages(() => fixture.rotations.list({ limit: 1 }))).items[0];
   const ended = (rotation: Rotation | undefined): boolean => rotation?.state !== 'running';
   const traffic = new RotationTraffic({
-    house,
+    fixture,
     owners: Array.from({ length: Number(owners) }, (_, n) => `owner-${n}`),
     acknowledge: say,
     fault: (line) => say(`fault ${line}`),
     pauseMs: 50,
   });
-  house.jobs.onApplicationBootstrap();
+  fixture.jobs.onApplicationBootstrap();
   traffic.start();
   say('opened');
   await waitFor('the end of what was there', async () => ended(await latest()), PATIENCE);
@@ -60,12 +60,12 @@ async function main(): Promise<void> {
   if (point !== '-') {
     armFailpoint(point === 'run' ? undefined : point);
     say('begun');
-    const id = await begin(house);
-    await waitFor('the end', async () => ended(await throughOutages(() => house.rotations.find(id))), PATIENCE);
-    say(`answered ${JSON.stringify(await throughOutages(() => house.rotations.find(id)))}`);
+    const id = await begin(fixture);
+    await waitFor('the end', async () => ended(await throughOutages(() => fixture.rotations.find(id))), PATIENCE);
+    say(`answered ${JSON.stringify(await throughOutages(() => fixture.rotations.find(id)))}`);
   }
   await traffic.stop();
-  await house.close();
+  await fixture.close();
 }
 
 void main().then(() => process.exit(0));

@@ -20,15 +20,15 @@ const stop = async (): Promise<void> => {
 };
 
 async function main(): Promise<string> {
-  const house = await openSite(JSON.parse(site) as Site);
+  const fixture = await openSite(JSON.parse(site) as Site);
   try {
     if (act === 'create') {
-      afterNextWrap(house.masterKey, stop);
-      await house.userKeys.create('late', 'late');
+      afterNextWrap(fixture.masterKey, stop);
+      await fixture.userKeys.create('late', 'late');
       return '';
     }
     const place = { ownerId: 'a', resourceType: 'record', resourceId: 'r', field: 'f' };
-    return await house.sealer.insert('a', {
+    return await fixture.sealer.insert('a', {
       pending: async (keys) => {
         const envelope = keys.seal('records', place, plaintext(Buffer.from('x'))).toString('hex');
         await stop();
@@ -38,7 +38,7 @@ async function main(): Promise<string> {
       activate: (row) => Promise.resolve(row),
     });
   } finally {
-    await house.close();
+    await fixture.close();
   }
 }
 

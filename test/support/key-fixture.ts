@@ -15,7 +15,7 @@ import { UserKeySealer } from '../../src/keys/user-keys/user-key-sealer';
 import { AuthenticatedStore, type Store } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 
-/** The houses of keys, jobs and audit in this process, put together as app.module does it, without HTTP. */
+/** The fixtures of keys, jobs and audit in this process, put together as app.module does it, without HTTP. */
 export interface KeyFixture {
   readonly engine: Store;
   readonly store: Store;
