@@ -114,7 +114,7 @@ class ChainWalk {
   async *#rows<T extends Doc>(rows: Collection<T>, index: string, prefix: KeyPart[]): AsyncGenerator<T> {
     let after: string | undefined;
     do {
-      const options = { limit: PAGE, onForged: (id: string) => this.#fault('forged', id) };
+      const options = { limit: PAGE, onTampered: (id: string) => this.#fault('forged', id) };
       const page = await rows.list(index, prefix, after === undefined ? options : { ...options, after });
       yield* page.items;
       after = page.next;

@@ -5,7 +5,7 @@ import { openClient, sealClient } from './sessions/session-client';
 import { SessionDoc } from './sessions/session.collection';
 import { MAX_SESSIONS, Sessions } from './sessions/sessions';
 
-const ALL = { limit: 2 * MAX_SESSIONS, onForged: () => undefined };
+const ALL = { limit: 2 * MAX_SESSIONS, onTampered: () => undefined };
 
 /** What happens to a user's sessions when the user's key changes or the account goes. */
 @Injectable()

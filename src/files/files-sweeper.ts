@@ -118,7 +118,7 @@ export class FilesSweeper implements OnModuleInit {
     const { index, due, tidy } = going;
     const faults = new ErrorCollector();
     for (let after: string | undefined; ;) {
-      const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
+      const options = { limit: BATCH, onTampered: () => undefined, ...(after !== undefined && { after }) };
       const page = await this.#files.list(index, [], options);
       const rows = page.items.filter(due);
       for (let at = 0; at < rows.length; at += AT_ONCE) {

@@ -194,9 +194,9 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   }
 
   async #takeOverAll(): Promise<void> {
-    const onForged = (id: string): void => this.#logger.error(`job ${id} does not hold its seal and is left alone`);
+    const onTampered = (id: string): void => this.#logger.error(`job ${id} does not hold its seal and is left alone`);
     const [free, ids]: [JobDoc[], Set<string>] = [[], new Set()];
-    for await (const doc of scanRows(this.#rows, 'state', ['running'], onForged)) {
+    for await (const doc of scanRows(this.#rows, 'state', ['running'], onTampered)) {
       ids.add(doc._id);
       if (this.#isFree(doc)) free.push(doc);
     }

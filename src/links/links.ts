@@ -47,7 +47,7 @@ export class Links {
 
   /** Oldest first; expired and used up ones too, until they are swept. */
   list(which: LinkList, limit: number, after: Position | undefined): Promise<Page<LinkDoc>> {
-    const options = { limit, onForged: () => undefined, ...(after !== undefined && { after }) };
+    const options = { limit, onTampered: () => undefined, ...(after !== undefined && { after }) };
     return 'resource' in which
       ? this.#rows.list('resource', [which.resource], options)
       : this.#rows.list('owner', [which.dropBoxesOf, 'upload'], options);

@@ -32,7 +32,7 @@ export class RecordCount implements OnModuleInit {
     let sum = 0;
     let limit = FEWEST;
     for (let after: string | undefined; ;) {
-      const options = { limit, onForged: () => undefined, ...(after !== undefined && { after }) };
+      const options = { limit, onTampered: () => undefined, ...(after !== undefined && { after }) };
       const { items, next } = await this.#rows.list('owner', [ownerId, 'active'], options);
       const bytes = items.reduce((total, row) => total + valueBytes(row), 0);
       sum += bytes;

@@ -110,9 +110,9 @@ export class AuthenticatedCollection<T extends Doc> implements Collection<T> {
     return this.#shape.restore(row);
   }
 
-  #skip(row: AuthenticatedRow, { onTampered: onForged }: ListOptions): void {
+  #skip(row: AuthenticatedRow, { onTampered }: ListOptions): void {
     this.#report(row);
-    if (onForged !== undefined) onForged(nameOf(row));
+    if (onTampered !== undefined) onTampered(nameOf(row));
     else if (this.definition.tampered === 'refuse') throw forged();
   }
 

@@ -8,10 +8,10 @@ export function scanRows<T extends Doc>(
   rows: Collection<T>,
   index: string,
   prefix: readonly KeyPart[],
-  onForged: (id: string) => void = () => undefined,
+  onTampered: (id: string) => void = () => undefined,
   order: Pick<ListOptions, 'reverse'> = {},
 ): AsyncGenerator<T> {
-  return everyPage((options) => rows.list(index, prefix, { ...options, ...order }), onForged);
+  return everyPage((options) => rows.list(index, prefix, { ...options, ...order }), onTampered);
 }
 
 /**
@@ -22,19 +22,19 @@ export function scanPages<T extends Doc>(
   rows: Collection<T>,
   index: string,
   prefix: readonly KeyPart[],
-  onForged: (id: string) => void = () => undefined,
+  onTampered: (id: string) => void = () => undefined,
 ): AsyncGenerator<T> {
-  return everyPage((options) => rows.scan(index, prefix, options), onForged);
+  return everyPage((options) => rows.scan(index, prefix, options), onTampered);
 }
 
 /** Others have their turn between two pages: the engines see to it. */
 async function* everyPage<T>(
   read: (options: ListOptions) => Promise<Page<T>>,
-  onForged: (id: string) => void,
+  onTampered: (id: string) => void,
 ): AsyncGenerator<T> {
   let after: string | undefined;
   do {
-    const page = await read({ limit: BATCH, onTampered: onForged, ...(after !== undefined && { after }) });
+    const page = await read({ limit: BATCH, onTampered, ...(after !== undefined && { after }) });
     yield* page.items;
     after = page.next;
   } while (after !== undefined);

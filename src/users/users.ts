@@ -50,9 +50,9 @@ export class Users {
     return count;
   }
 
-  /** All accounts, by user name. `onForged` hears the ids of rows that do not hold their seal. */
-  all(onForged: (id: string) => void): AsyncIterable<UserDoc> {
-    return scanRows(this.#rows, 'username', [], onForged);
+  /** All accounts, by user name. `onTampered` hears the ids of rows that do not hold their seal. */
+  all(onTampered: (id: string) => void): AsyncIterable<UserDoc> {
+    return scanRows(this.#rows, 'username', [], onTampered);
   }
 
   /** Accounts whose registration has not ended. */

@@ -349,9 +349,9 @@ export function sealedCollectionContract(name: string, open: () => Promise<Seale
       });
 
       it('goes on to the next page behind a bad row', async () => {
-        const onForged = (): void => undefined;
-        const first = await things.list('byOwner', ['ada'], { limit: 2, onTampered: onForged });
-        const second = await things.list('byOwner', ['ada'], { limit: 2, onTampered: onForged, after: first.next! });
+        const onTampered = (): void => undefined;
+        const first = await things.list('byOwner', ['ada'], { limit: 2, onTampered });
+        const second = await things.list('byOwner', ['ada'], { limit: 2, onTampered, after: first.next! });
         expect([...first.items, ...second.items].map(({ _id }) => _id)).toEqual(['1', '3']);
       });
 

@@ -38,7 +38,7 @@ export class FileScrubber {
   /** Ids in their order, those of rows that do not hold their seal included. `after` is empty at the start. */
   async page(after: string, limit: number): Promise<IdPage> {
     const forged: string[] = [];
-    const options = { limit, onForged: (id: string) => void forged.push(id), ...(after !== '' && { after }) };
+    const options = { limit, onTampered: (id: string) => void forged.push(id), ...(after !== '' && { after }) };
     const { items, next } = await this.#files.list('_id', [], options);
     return { ids: [...items.map((row) => row._id), ...forged].sort(), next };
   }

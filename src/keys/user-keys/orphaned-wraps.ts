@@ -53,7 +53,12 @@ export class OrphanedWraps {
   async sweep(): Promise<number> {
     let removed = 0;
     for (let after: string | undefined; ;) {
-      const options = { limit: PAGE, reverse: true, onForged: () => undefined, ...(after !== undefined && { after }) };
+      const options = {
+        limit: PAGE,
+        reverse: true,
+        onTampered: () => undefined,
+        ...(after !== undefined && { after }),
+      };
       const page = await this.#rows.list('rotated', ['active'], options);
       const rotated = page.items.filter(({ current }) => current > 1);
       for (const row of rotated) removed += await this.#sweepOne(row);

@@ -39,7 +39,7 @@ async function renewOnce<T extends Doc>(
 ): Promise<number> {
   let renewed = 0;
   for (let after: string | undefined; ;) {
-    const options = { limit: BATCH, onForged: () => undefined, ...(after !== undefined && { after }) };
+    const options = { limit: BATCH, onTampered: () => undefined, ...(after !== undefined && { after }) };
     const page = await rows.list(index, [ownerId], options);
     // The rows were read before the key row: one that changes meanwhile is not held by its compare-and-set, and the next pass finds it.
     const { count, isCurrent } = await sealer.with(ownerId, async (keys) => {

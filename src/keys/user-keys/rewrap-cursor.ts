@@ -23,11 +23,11 @@ export class RewrapCursor {
 
   /** Those that are due of the next `limit` rows. */
   async next(limit: number): Promise<readonly UserKeyDoc[]> {
-    const onForged = (id: string): void => void this.forged.push(id);
+    const onTampered = (id: string): void => void this.forged.push(id);
     const after = this.position;
     const page = await this.rows.list('_id', [], {
       limit,
-      onTampered: onForged,
+      onTampered,
       ...(after !== undefined && { after }),
     });
     this.position = page.next;

@@ -44,12 +44,12 @@ export async function wrapsUpTo(
   limit: number,
 ): Promise<WrapUse> {
   const doubtful = new NamedRows();
-  const onForged = (id: string): void => doubtful.add(id);
+  const onTampered = (id: string): void => doubtful.add(id);
   let count = 0;
   for (let after: Position | undefined; ;) {
     const page = await rows.scan('_id', [], {
       limit: PAGE,
-      onTampered: onForged,
+      onTampered,
       ...(after !== undefined && { after }),
     });
     for (const [at, found] of (await complete(home, page.items)).entries()) {

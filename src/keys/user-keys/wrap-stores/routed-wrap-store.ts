@@ -64,8 +64,8 @@ export class RoutedWrapStore extends WrapStore {
     return this.#moving().move(row, to);
   }
 
-  due(to: WrapLocation, onForged: (id: string) => void): AsyncGenerator<UserKeyDoc> {
-    return this.#moving().due(to, onForged);
+  due(to: WrapLocation, onTampered: (id: string) => void): AsyncGenerator<UserKeyDoc> {
+    return this.#moving().due(to, onTampered);
   }
 
   async ping(): Promise<void> {

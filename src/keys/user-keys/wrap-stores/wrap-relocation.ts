@@ -39,8 +39,8 @@ export class UserKeyMover {
   ) {}
 
   /** All rows that are not in their form there yet, pending ones included; towards the store those of erases that have not ended too. */
-  async *due(to: WrapLocation, onForged: (id: string) => void): AsyncGenerator<UserKeyDoc> {
-    for await (const row of scanPages(this.rows, '_id', [], onForged)) if (isDue(row, to)) yield row;
+  async *due(to: WrapLocation, onTampered: (id: string) => void): AsyncGenerator<UserKeyDoc> {
+    for await (const row of scanPages(this.rows, '_id', [], onTampered)) if (isDue(row, to)) yield row;
   }
 
   /**
