@@ -8,7 +8,7 @@ import { EnvReader, Environment, refused } from './env-reader';
 import { connectionLimits, isNetwork, rateLimits as rateLimitsOf } from './limits';
 import { mail } from './mail';
 import { Secrets } from './secrets';
-import { testSettings } from './test-settings';
+import { testSettings, type TestSettings } from './test-settings';
 import { threads } from './threads';
 
 export interface LoadOptions {
@@ -21,6 +21,7 @@ interface Sources {
   readonly env: EnvReader;
   readonly secrets: Secrets;
   readonly production: boolean;
+  readonly tests: TestSettings;
 }
 
 const TIB = 1024 ** 4;
@@ -37,7 +38,8 @@ export function loadConfig(options: LoadOptions): Config {
   const production = env.oneOf('NODE_ENV', ['development', 'test', 'production'], 'development') === 'production';
   const dataDir = resolve(env.text('DATA_DIR') ?? 'data');
   const secrets = new Secrets(env, { production, dataDir, newSecret: options.newSecret });
-  const sources: Sources = { env, secrets, production };
+  const tests = testSettings(env, production);
+  const sources: Sources = { env, secrets, production, tests };
   refuseLaterCapabilities(env);
   const config = {
     production,
@@ -206,7 +208,7 @@ function identity(sources: Sources): Identity {
       pepper: secrets.required('PEPPER', 16),
       previousPepper: secrets.credential('PEPPER_PREVIOUS'),
       rule: env.oneOf('PASSWORD_RULE', ['classic', 'length'], 'classic'),
-      cost: testSettings(env, production).cost,
+      cost: sources.tests.cost,
     },
     mail: mail(env, secrets),
     accounts: {
@@ -224,8 +226,8 @@ type Operation = Pick<
 >;
 
 function operation(sources: Sources, host: string, port: number): Operation {
-  const { env, secrets, production } = sources;
-  const { failpoint, deadlineFactor, scheduleSpeed } = testSettings(env, production);
+  const { env, secrets, tests } = sources;
+  const { failpoint, deadlineFactor, scheduleSpeed } = tests;
   return {
     http: http(sources, host, port),
     logLevel: env.oneOf('LOG_LEVEL', ['fatal', 'error', 'warn', 'info', 'debug', 'silent'], 'info'),

@@ -4,11 +4,11 @@ import { EnvReader, refused } from './env-reader';
 const LONGEST_FACTOR = 100;
 const NAMES = ['COFFER_FAILPOINT', 'COFFER_DEADLINE_FACTOR', 'COFFER_SCHEDULE_SPEED', 'COFFER_PASSWORD_COST'];
 
+export type TestSettings = Pick<Config, 'failpoint' | 'deadlineFactor' | 'scheduleSpeed'> &
+  Pick<Config['passwords'], 'cost'>;
+
 /** What only tests set. Each of these weakens a promise of the service, so a production start refuses them. */
-export function testSettings(
-  env: EnvReader,
-  production: boolean,
-): Pick<Config, 'failpoint' | 'deadlineFactor' | 'scheduleSpeed'> & Pick<Config['passwords'], 'cost'> {
+export function testSettings(env: EnvReader, production: boolean): TestSettings {
   for (const name of NAMES)
     if (production && env.text(name) !== undefined) throw refused(name, 'must not be set in production');
   const cost = env.oneOf('COFFER_PASSWORD_COST', ['standard', 'low'], 'standard');
