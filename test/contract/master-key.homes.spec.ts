@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RoutedMasterKey } from '../../src/keys/master-key';
 import { LocalMasterKey } from '../../src/keys/master-key/local';
-import { MemoryWrapStore } from '../support/memory-home';
+import { MemoryWrapStore } from '../support/memory-wrap-store';
 import { masterKeyContract } from './master-key.contract';
 
 masterKeyContract('several homes, of which one holds the key', async () => {

@@ -20,7 +20,7 @@ import { FaultyStore } from '../support/faulty-store';
 import { type KeyFixture, openKeyFixture } from '../support/key-fixture';
 import { type KeyFixtures, openKeyFixtures, temporaryFolder } from '../support/keys';
 import { openWrapStore, openRoutedWrapStore } from '../support/kv';
-import { MemoryWrapStore } from '../support/memory-home';
+import { MemoryWrapStore } from '../support/memory-wrap-store';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 import { MovingInstallation } from '../support/moving-installation';
 import { isStopped, waitFor } from '../support/processes';

@@ -6,7 +6,7 @@ import { Logger } from '@nestjs/common';
 import { ciphertext, SystemClock } from '../../src/kernel';
 import { Retirement } from '../../src/keys/rotation';
 import { userKeysCollection, UserKeyRotator } from '../../src/keys/user-keys';
-import { RowWrapStore } from '../support/store-user-key-home';
+import { RowWrapStore } from '../support/row-wrap-store';
 import { newPerson, signUp } from '../support/accounts';
 import { startActor } from '../support/actors';
 import { Client, expectStatus } from '../support/client';

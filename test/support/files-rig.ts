@@ -42,7 +42,7 @@ import { Links } from '../../src/links';
 import { SharedResources } from '../../src/sharing';
 import { MasterKeyRow } from '../../src/keys/master-key';
 import { LocalMasterKey } from '../../src/keys/master-key/local';
-import { RowWrapStore } from './store-user-key-home';
+import { RowWrapStore } from './row-wrap-store';
 import { KeyCache } from '../../src/keys/user-keys/key-cache';
 import { UserKeyService } from '../../src/keys/user-keys/user-key-service';
 import { UserKeyAccess } from '../../src/keys/user-keys/user-key-access';

@@ -7,7 +7,7 @@ import { LocalMasterKey } from '../../src/keys/master-key/local';
 import { Retirement, RotationJob, Rotations, RotationTarget } from '../../src/keys/rotation';
 import { openKeys, SystemKeys } from '../../src/keys/system-keys';
 import { Sealer, type WrapStore, UserKeyRewrap, type UserKeys } from '../../src/keys/user-keys';
-import { RowWrapStore } from './store-user-key-home';
+import { RowWrapStore } from './row-wrap-store';
 import { KeyCache } from '../../src/keys/user-keys/key-cache';
 import { UserKeyService } from '../../src/keys/user-keys/user-key-service';
 import { UserKeyAccess } from '../../src/keys/user-keys/user-key-access';

@@ -16,7 +16,7 @@ import {
   UserKeySealer,
   UserKeySweeper,
 } from '../../src/keys/user-keys';
-import { RowWrapStore } from './store-user-key-home';
+import { RowWrapStore } from './row-wrap-store';
 import type { Position, Store } from '../../src/store';
 import { openAuthenticatedStore } from './sealed-store';
 

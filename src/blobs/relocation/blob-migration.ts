@@ -2,7 +2,7 @@ import { failpoint } from '../../kernel';
 import { BlobStore } from '../blob-store';
 import { BlobMover, NewHash, turnedRound } from './blob-mover';
 import { BlobRelocations } from './blob-plan';
-import { RelocatableBlobStore } from './homed-blob-store';
+import { RelocatableBlobStore } from './relocatable-blob-store';
 
 export interface MoveProgress {
   readonly from: string;

@@ -1,3 +1,3 @@
 export { type BlobRelocation, BlobRelocations } from './blob-plan';
 export { BlobMigration, type MoveProgress } from './blob-migration';
-export { RelocatableBlobStore } from './homed-blob-store';
+export { RelocatableBlobStore } from './relocatable-blob-store';

@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MemoryWrapStore } from '../../../test/support/memory-home';
+import { MemoryWrapStore } from '../../../test/support/memory-wrap-store';
 import { DomainError, SecretBytes, StartupError, type WrappedKey } from '../../kernel';
 import { type VersionRange, type MasterKey, RoutedMasterKey, type UnwrapItem, wrapContext } from '.';
 import { LocalMasterKey } from './local';

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type KeyFixture, openKeyFixture } from '../../../test/support/key-fixture';
-import { MemoryWrapStore } from '../../../test/support/memory-home';
+import { MemoryWrapStore } from '../../../test/support/memory-wrap-store';
 import { waitFor } from '../../../test/support/processes';
 import { plaintext, StartupError, SystemClock } from '../../kernel';
 import { createInstallation, readInstallation, type Doc } from '../../store';

@@ -5,7 +5,7 @@ import { Logger } from '@nestjs/common';
 import { type KeyFixture, openKeyFixture } from '../../../test/support/key-fixture';
 import { PausedMasterKey, ROOT_KEY } from '../../../test/support/keys';
 import { loseIndex } from '../../../test/support/lost-index';
-import { RowWrapStore } from '../../../test/support/store-user-key-home';
+import { RowWrapStore } from '../../../test/support/row-wrap-store';
 import { newKey } from '../../crypto';
 import { DomainError, plaintext, SystemClock } from '../../kernel';
 import { wrapContext } from '../master-key';

@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { openWrapStore } from '../support/kv';
 import { describeWithPart, startOpenBao } from '../support/parts';
 import { useRealDeadlines } from '../support/settings';
-import { userKeyHomeContract } from './user-key-home.contract';
+import { userKeyHomeContract } from './wrap-store.contract';
 
 useRealDeadlines();
 

@@ -8,7 +8,7 @@ import { StartupError } from '../../kernel';
 import { FilesystemBlobStore } from '../filesystem';
 import { BlobMigration } from './blob-migration';
 import { BlobRelocation, BlobRelocations } from './blob-plan';
-import { RelocatableBlobStore } from './homed-blob-store';
+import { RelocatableBlobStore } from './relocatable-blob-store';
 
 /** The document of an installation, which all its processes read. */
 class SharedPlans extends BlobRelocations {

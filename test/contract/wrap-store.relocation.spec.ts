@@ -4,7 +4,7 @@ import { beginUserKeyMove, type Store } from '../../src/store';
 import { openWrapStore, openRoutedWrapStore } from '../support/kv';
 import { describeWithPart, startOpenBao } from '../support/parts';
 import { useRealDeadlines } from '../support/settings';
-import { userKeyHomeContract } from './user-key-home.contract';
+import { userKeyHomeContract } from './wrap-store.contract';
 
 useRealDeadlines();
 
