@@ -44,16 +44,16 @@ describe('The pace of a job', () => {
     expect([sizes.at(-1), rests]).toEqual([1000, []]);
   });
 
-  it('grows by double at most, whatever one quick step says', async () => {
+  it('grows fourfold at most, whatever one quick step says', async () => {
     const { run, sizes } = job(0);
     await run(3);
-    expect(sizes).toEqual([200, 400, 800]);
+    expect(sizes).toEqual([200, 800, 3_200]);
   });
 
   it('finds the size that fits a slow store', async () => {
     const { run, sizes } = job(2);
     await run(8);
-    expect(sizes.at(-1)).toBe(250);
+    expect(sizes.at(-1)).toBe(1_000);
   });
 
   it('does not go below the least, however slow the store is', async () => {

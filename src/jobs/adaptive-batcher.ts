@@ -16,14 +16,15 @@ export interface BatchSenses {
   readonly rest: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
-/** Nobody is served: long enough that what a step costs beside its work, its last commit above all, is little. */
-const STEP_ALONE_MS = 500;
+/** Nobody is served: a step is long, since the parallel work inside it drains at its end. A request breaks it off. */
+const STEP_ALONE_MS = 2_000;
 /** Somebody is served: a request waits for the step that it meets, in the event loop and behind its commit, so it is kept to the length of one request. */
 const STEP_BESIDE_MS = 4;
 /** Rest after a step beside others, in lengths of that step: of ten requests seven meet none. */
 const REST = 2;
 /** However slow the store or Vault is, a rest does not grow beyond this. */
 const LONGEST_REST_MS = 250;
+const GROWTH = 4;
 /** So long after the last request more of them are to be expected: between two steps of a few milliseconds mostly none comes. */
 const COMPANY_MS = 1_000;
 
@@ -82,9 +83,9 @@ export class AdaptiveBatcher {
     return time - this.#lastServed >= COMPANY_MS;
   }
 
-  /** Towards the wanted length, by half or double at most: one slow step is no reason to crawl, one quick one none to run. */
+  /** Approaches the wanted length. A single measurement changes the size by GROWTH upwards and by half downwards at most. */
   #adapted(size: number, took: number, wanted: number): number {
-    const factor = Math.min(2, Math.max(0.5, wanted / Math.max(took, 1)));
+    const factor = Math.min(GROWTH, Math.max(0.5, wanted / Math.max(took, 1)));
     const { least, most } = this.limits;
     return Math.round(Math.min(most, Math.max(least, size * factor)));
   }

@@ -11,7 +11,7 @@ import { RotationTarget } from './rotation-target';
 /** So many walks in a row in which no due row held still: somebody keeps writing them, and a new rotation is to be tried later. */
 const IDLE_WALKS = 50;
 /** User keys in a batch: by how it goes, and how much others want of this process. */
-const BATCH = { least: 25, first: MAX_BATCH, most: 10_000 };
+const BATCH = { least: 25, first: MAX_BATCH, most: 50_000 };
 /** What is read, wrapped and written in one go: fewer, and each write pays for a commit of its own; more, and the event loop is late for the others. */
 const PART = 200;
 /** The progress of a job is for those who watch it; what is done is told by the rows. */

@@ -39,8 +39,8 @@ interface Written {
   readonly failed: string[];
 }
 
-/** Parts under way at once: the embedded store makes one commit of what is written together. */
-const PARTS_AT_ONCE = 4;
+/** Parts under way at once, so that Vault and the store are both busy. The embedded store commits their writes together. */
+const PARTS_AT_ONCE = 8;
 
 /** Writes under way at once, where wraps lie elsewhere than in the rows. */
 const KEPT_AT_ONCE = 8;
