@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { AppModule } from '../src/app.module';
 import { loadConfig } from '../src/config';
 import { randomSecret } from '../src/crypto';
-import { CofferServer } from '../src/server';
+import { CofferServer } from '../src/bootstrap/server';
 import { BaselineController } from './baseline.controller';
 import { RotationController } from './rotation.controller';
 

@@ -57,7 +57,8 @@ async function pausedRotation(release, dataDir, admin, service) {
 
 async function publicKey(release, dataDir) {
   const env = { ...bareEnvironment(), ...ENV, DATA_DIR: dataDir };
-  const child = spawn(process.execPath, [join(release, 'dist/receipts.js'), 'public-key'], { env, cwd: dataDir });
+  const command = [join(release, 'dist/cli/coffer-server.js'), 'receipts', 'public-key'];
+  const child = spawn(process.execPath, command, { env, cwd: dataDir });
   let text = '';
   child.stdout.on('data', (part) => (text += part));
   await once(child, 'close');

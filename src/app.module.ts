@@ -8,14 +8,22 @@ import { FilesystemBlobStore } from './blobs/filesystem';
 import { GridFsBlobStore } from './blobs/gridfs';
 import { BlobRelocations, RelocatableBlobStore } from './blobs/relocation';
 import { S3BlobStore } from './blobs/s3';
+import { AccountNames } from './bootstrap/adapters/account-names';
+import { OwnerResponseSealer } from './bootstrap/adapters/answer-encryption';
+import { InstallationBlobRelocations } from './bootstrap/adapters/blob-location';
+import { ProcessFigures } from './bootstrap/adapters/process-figures';
+import { readinessOf } from './bootstrap/adapters/readiness';
+import { StoreCopy } from './bootstrap/adapters/store-copy';
+import { TamperedRows } from './bootstrap/adapters/tamper-reports';
+import { InstallationTasks, RegistrationSweep } from './bootstrap/scheduled-tasks';
+import { OpenedKeys, Startup } from './bootstrap/startup';
 import { BlobStoreName, CONFIG, Config, MasterKeyConfig } from './config';
 import { sha256Stream } from './crypto';
 import { FilesModule, FilesUserData, UploadsUserData } from './files';
-import { ProcessFigures } from './figures';
 import { HealthModule } from './health';
 import { ResponseSealer, HttpModule, ResponsesUserData } from './http';
-import { JobsModule, Scheduler } from './jobs';
-import { AuditSink, Clock, HOUR, Readiness, SECOND, SystemClock, SystemSecrets, UserDataHandler } from './kernel';
+import { JobsModule } from './jobs';
+import { AuditSink, Clock, Readiness, SECOND, SystemClock, SystemSecrets, UserDataHandler } from './kernel';
 import { KeyManagementModule } from './key-management';
 import { MasterKey, RoutedMasterKey, MasterKeyRow } from './keys/master-key';
 import { KvMasterKey } from './keys/master-key/kv';
@@ -24,7 +32,7 @@ import { TransitMasterKey } from './keys/master-key/transit';
 import { openVault, VaultSession } from './vault-client';
 import { UserDataHandlers, RotationModule } from './keys/rotation';
 import { SystemKeys } from './keys/system-keys';
-import { WrapStore, UserKeySweeper, UserKeysModule } from './keys/user-keys';
+import { WrapStore, UserKeysModule } from './keys/user-keys';
 import { OwnerNames, RoutedWrapStore } from './keys/user-keys/wrap-stores';
 import { VaultWrapStore } from './keys/user-keys/in-vault';
 import { CountedMailer, Mailer, OutboxMailer, SmtpMailer } from './mail';
@@ -32,21 +40,10 @@ import { Metrics, ObservabilityModule } from './observability';
 import { RecordsUserData, SensitiveDataModule } from './sensitive-data';
 import { LinksUserData } from './links';
 import { SharingModule, SharingUserData } from './sharing';
-import { OpenedKeys, Startup } from './startup';
 import { AuthenticatedStore, Store } from './store';
 import { EmbeddedStore } from './store/embedded';
 import { MongoStore } from './store/mongo';
 import { UsersModule } from './users';
-import {
-  AccountNames,
-  TamperedRows,
-  FormerIndexes,
-  InstallationBlobRelocations,
-  OwnerResponseSealer,
-  RegistrationSweep,
-  StoreCopy,
-  probesOf,
-} from './wiring';
 
 /** The store below its row seals: for the system keys alone, which open the seals. */
 const ENGINE = Symbol('coffer:engine');
@@ -168,11 +165,7 @@ const adapters: readonly Provider[] = [
   {
     provide: Readiness,
     inject: [Store, MasterKey, WrapStore, BlobStore],
-    useFactory: (store: Store, masterKey: MasterKey, userKeys: WrapStore, blobs: BlobStore) => {
-      const readiness = new Readiness();
-      for (const probe of probesOf(store, [masterKey, userKeys], blobs)) readiness.register(probe);
-      return readiness;
-    },
+    useFactory: readinessOf,
   },
 ];
 
@@ -217,8 +210,6 @@ export class AppModule implements OnModuleInit {
   constructor(
     private readonly forged: TamperedRows,
     private readonly audit: AuditSink,
-    private readonly scheduler: Scheduler,
-    private readonly sweeper: UserKeySweeper,
     private readonly handlers: UserDataHandlers,
     @Inject(USER_OWNED) private readonly owned: readonly UserDataHandler[],
   ) {}
@@ -241,15 +232,12 @@ export class AppModule implements OnModuleInit {
     return {
       module: AppModule,
       imports: [...modules, ...features, lifecycle],
-      providers: [OpenedKeys, RegistrationSweep, Startup, FormerIndexes, ProcessFigures, userOwned],
+      providers: [OpenedKeys, RegistrationSweep, Startup, InstallationTasks, ProcessFigures, userOwned],
     };
   }
 
   onModuleInit(): void {
     this.forged.connect(this.audit);
     this.handlers.connect(this.owned);
-    this.scheduler.every('user-keys.sweep', HOUR, async () => {
-      await this.sweeper.sweep();
-    });
   }
 }

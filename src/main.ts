@@ -1,12 +1,12 @@
 import './config/thread-pool';
 import 'reflect-metadata';
-import { banner, warnOfStandIns } from './banner';
+import { banner, warnOfStandIns } from './bootstrap/banner';
 import { loadConfig } from './config';
 import { randomSecret } from './crypto';
 import { applyTestSettings } from './kernel';
 import { createLogger } from './observability';
-import { CofferServer } from './server';
-import { isForeseen, refusalLine } from './startup';
+import { CofferServer } from './bootstrap/server';
+import { isForeseen, refusalLine } from './bootstrap/start-failure';
 
 /** npm hands Ctrl-C on to a process that the terminal has told already: the echo is no second signal. */
 const ECHO_MS = 250;

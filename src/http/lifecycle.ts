@@ -1,6 +1,6 @@
 import { DomainError } from '../kernel';
 
-/** Where the service stands between its start and its end. The gate and /readyz ask it; startup and main move it. */
+/** Where the service stands between its start and its end. The gate and /readyz ask it; bootstrap moves it. */
 export class Lifecycle {
   #starting: DomainError | undefined = new DomainError('store_unavailable', { detail: 'The service is starting.' });
   #stopping = false;

@@ -24,13 +24,12 @@ const files: readonly SourceFile[] = walk(src).map((path) => {
   return { path: relative(src, path), text, tree: ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true) };
 });
 
-/**
- * The modules of docs/architecture.md: the first folder, below keys/ the second. Files of src itself are the composition, and so are those of a
- * command-line tool that has a folder.
- */
+/** The modules of docs/architecture.md: the first folder, below keys/ the second. The composition may import all, and nothing imports it. */
+const COMPOSITION = ['bootstrap', 'cli'];
+
 function moduleOf(path: string): string {
   const [first = '', second = '', ...rest] = path.split('/');
-  if (second === '' || first === 'keys-cli') return 'composition';
+  if (second === '' || COMPOSITION.includes(first)) return 'composition';
   return first === 'keys' && rest.length > 0 ? `keys/${second}` : first;
 }
 
@@ -39,28 +38,58 @@ interface Import {
   /** A package, or a path below src without its extension. */
   readonly to: string;
   readonly local: boolean;
+  /** Whether the file needs it as soon as it is loaded: neither for its types alone, nor by `import()`. */
+  readonly atLoad: boolean;
 }
 
 function importsOf(file: SourceFile): Import[] {
-  const names: string[] = [];
+  const found: Import[] = [];
   const visit = (node: ts.Node): void => {
-    const literal =
-      ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && node.moduleSpecifier) ||
-      (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword && node.arguments[0]) ||
-      (ts.isCallExpression(node) && node.expression.getText() === 'require' && node.arguments[0]);
-    if (literal && ts.isStringLiteral(literal)) names.push(literal.text);
+    const statement = ts.isImportDeclaration(node) || ts.isExportDeclaration(node) ? node : undefined;
+    const call = ts.isCallExpression(node) ? node : undefined;
+    const isDynamic = call?.expression.kind === ts.SyntaxKind.ImportKeyword;
+    const isLoad = isDynamic || call?.expression.getText() === 'require';
+    const named = statement?.moduleSpecifier ?? (call !== undefined && isLoad ? call.arguments[0] : undefined);
+    if (named && ts.isStringLiteral(named))
+      found.push({ from: file, ...targetOf(file, named.text), atLoad: !isDynamic && !isOfTypes(statement) });
     ts.forEachChild(node, visit);
   };
   visit(file.tree);
-  return names.map((name) => {
-    if (!name.startsWith('.')) return { from: file, to: name, local: false };
-    const target = join(src, dirname(file.path), name);
-    const isFolder = statSync(target, { throwIfNoEntry: false })?.isDirectory() === true;
-    return { from: file, to: relative(src, isFolder ? join(target, 'index') : target), local: true };
-  });
+  return found;
+}
+
+function isOfTypes(statement: ts.ImportDeclaration | ts.ExportDeclaration | undefined): boolean {
+  if (statement === undefined || ts.isExportDeclaration(statement)) return statement?.isTypeOnly === true;
+  const names = statement.importClause?.namedBindings;
+  if (statement.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword) return true;
+  return (
+    names !== undefined &&
+    ts.isNamedImports(names) &&
+    names.elements.length > 0 &&
+    names.elements.every(({ isTypeOnly }) => isTypeOnly)
+  );
+}
+
+function targetOf(file: SourceFile, name: string): Pick<Import, 'to' | 'local'> {
+  if (!name.startsWith('.')) return { to: name, local: false };
+  const target = join(src, dirname(file.path), name.replace(/\.js$/, ''));
+  const isFile = statSync(`${target}.ts`, { throwIfNoEntry: false })?.isFile() === true;
+  return { to: relative(src, isFile ? target : join(target, 'index')), local: true };
 }
 
 const imports = files.flatMap(importsOf);
+
+/** The files that are loaded with these, themselves included. */
+function loadedWith(paths: readonly string[]): ReadonlySet<string> {
+  const loaded = new Set<string>();
+  const load = (path: string): void => {
+    if (loaded.has(path)) return;
+    loaded.add(path);
+    for (const { from, to, local, atLoad } of imports) if (atLoad && local && from.path === path) load(`${to}.ts`);
+  };
+  paths.forEach(load);
+  return loaded;
+}
 
 const BASE = ['kernel', 'config', 'observability'];
 const FEATURE = [...BASE, 'store', 'jobs', 'http', 'keys/user-keys'];
@@ -112,7 +141,7 @@ const FEATURES = [
 ];
 
 const crossing = imports.filter(({ from, to, local }) => local && moduleOf(from.path) !== moduleOf(`${to}.ts`));
-const shown = ({ from, to }: Import): string => `${from.path} imports ${to}`;
+const shown = ({ from, to }: Pick<Import, 'from' | 'to'>): string => `${from.path} imports ${to}`;
 const importers = (matches: (name: string) => boolean): string[] =>
   imports.filter(({ to, local }) => !local && matches(to)).map(({ from }) => from.path);
 
@@ -137,6 +166,22 @@ describe('the dependency rules of the modules', () => {
 
   it('lead to the composition from nowhere', () => {
     expect(crossing.filter(({ to }) => moduleOf(`${to}.ts`) === 'composition').map(shown)).toEqual([]);
+  });
+
+  it('leave main.ts and app.module.ts as the only files beside the folders', () => {
+    const loose = files.map(({ path }) => path).filter((path) => !path.includes('/'));
+    expect(loose.sort()).toEqual(['app.module.ts', 'main.ts']);
+  });
+
+  it('let the arguments and help of a command load no package', () => {
+    const commands = files.filter(({ path }) => /^cli\/[^/]+\.ts$/.test(path) && path !== 'cli/app.ts');
+    expect(commands.length).toBeGreaterThan(5);
+    const loaded = loadedWith(commands.map(({ path }) => path));
+    const packages = imports.filter(
+      ({ from, to, local, atLoad }) => atLoad && loaded.has(from.path) && !local && !to.startsWith('node:'),
+    );
+    // The ids of the kernel need uuid, which loads within a millisecond.
+    expect(packages.filter(({ to }) => to !== 'uuid').map(shown)).toEqual([]);
   });
 
   it('lead into a feature, and from a feature into the store, through index.ts alone', () => {

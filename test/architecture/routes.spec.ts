@@ -8,7 +8,7 @@ import { AppModule } from '../../src/app.module';
 import { loadConfig } from '../../src/config';
 import { createServerAdapter, installHttp, Route, RouteTable } from '../../src/http';
 import { MasterKey } from '../../src/keys/master-key';
-import { Startup } from '../../src/startup';
+import { Startup } from '../../src/bootstrap/startup';
 import { Store } from '../../src/store';
 import { codeRows, routeRows, rowsIn, withRows } from '../support/api-tables';
 

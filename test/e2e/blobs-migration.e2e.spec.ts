@@ -8,6 +8,7 @@ import { describeWithPart, type S3Server, startS3 } from '../support/parts';
 import { startProcess } from '../support/processes';
 import { blobFiles } from '../support/raw-http';
 import { type Service, startService } from '../support/service';
+import { commandArgs } from '../support/tools';
 
 interface Ran {
   readonly code: number | null;
@@ -40,7 +41,7 @@ describeWithPart('moto', 'The move of blobs from the file system to S3', () => {
     contents.set(id, content);
   };
   const blobs = async (args: readonly string[], env: Record<string, string> = {}): Promise<Ran> => {
-    const tool = startProcess(process.execPath, [join(__dirname, '../../dist/blobs-cli.js'), ...args], {
+    const tool = startProcess(process.execPath, commandArgs('blobs', ...args), {
       env: { ...service.env, ...env },
       cwd: service.dataDir,
     });
@@ -142,29 +143,15 @@ describeWithPart('moto', 'The move of blobs from the file system to S3', () => {
 
 describe('npm run blobs', () => {
   const run = async (...args: string[]): Promise<Ran> => {
-    const tool = startProcess(process.execPath, [join(__dirname, '../../dist/blobs-cli.js'), ...args], {
+    const tool = startProcess(process.execPath, commandArgs('blobs', ...args), {
       cwd: tmpdir(),
     });
     return { code: await tool.exited, said: tool.output() };
   };
 
-  it.each(
-    [[], ['migrate'], ['migrate', '--to'], ['migrate', '--to', 'ftp'], ['migrate', '--to', 's3', 'x']].map((args) => [
-      args,
-    ]),
-  )(
-    'refuses the usage %j with exit code 2',
-    async (args) => {
-      const { code, said } = await run(...args);
-      expect(said).toContain('Usage: coffer-server blobs');
-      expect(code).toBe(2);
-    },
-    60_000,
-  );
-
-  it('explains itself', async () => {
-    const { code, said } = await run('--help');
-    expect(said).toContain('migrate --to s3|gridfs|filesystem');
-    expect(code).toBe(0);
+  it('refuses wrong usage with exit code 2', async () => {
+    const { code, said } = await run('migrate', '--to', 'ftp');
+    expect(said).toContain('Usage: coffer-server blobs');
+    expect(code).toBe(2);
   }, 60_000);
 });

@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,8 +5,9 @@ import { type Person, signUp } from '../support/accounts';
 import { Client, expectStatus } from '../support/client';
 import { operatorToken } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
-import { bareEnvironment, waitFor } from '../support/processes';
+import { waitFor } from '../support/processes';
 import { type Service, startService } from '../support/service';
+import { type CommandName, runTool } from '../support/tools';
 
 const NOTE = 'what an erased person wrote';
 
@@ -62,13 +62,10 @@ class Installation {
     return (JSON.parse(await this.tool('receipts', 'issue', this.gone.id)) as { receipt: Receipt }).receipt;
   }
 
-  tool(name: string, ...args: string[]): Promise<string> {
-    const env = { ...bareEnvironment(), ...this.service.env };
-    return new Promise((resolve, reject) => {
-      execFile(process.execPath, [join(__dirname, `../../dist/${name}.js`), ...args], { env }, (error, out, err) =>
-        error === null ? resolve(out) : reject(new Error(err)),
-      );
-    });
+  async tool(name: CommandName, ...args: string[]): Promise<string> {
+    const { code, out, err } = await runTool(this.service, name, ...args);
+    if (code !== 0) throw new Error(err);
+    return out;
   }
 
   /** What the backup gives of a person's note: its text, the status of a refusal, or that it does not even start. */
@@ -179,7 +176,7 @@ describeWithPart('openbao', 'A backup of the store from before an erase', () => 
 
     const token = join(installation.folder, 'operator-token');
     writeFileSync(token, await operatorToken(bao));
-    await installation.tool('keys-cli', 'trim', '1', '--token-file', token);
+    await installation.tool('keys', 'trim', '1', '--token-file', token);
     const trimmed = await installation.receiptNow();
     expect([trimmed.tier, states(trimmed)]).toEqual(['backups', ['destroyed']]);
     expect(await installation.restored(installation.gone)).toBe('no start');

@@ -1,12 +1,12 @@
-import { execFile } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { login, type Person, register, signUp } from '../support/accounts';
 import { Client, expectProblem, expectStatus } from '../support/client';
-import { bareEnvironment, waitFor } from '../support/processes';
+import { waitFor } from '../support/processes';
 import { describeOnProfiles, type ProfileContext } from '../support/profiles';
 import { type Service, startService } from '../support/service';
+import { runTool, type ToolRun } from '../support/tools';
 
 const SECRET_NOTE = 'a note that goes with its owner';
 
@@ -172,14 +172,7 @@ describe('A receipt', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const receipts = (...args: string[]): Promise<{ code: number; out: string; err: string }> =>
-    new Promise((resolve) => {
-      const env = { ...bareEnvironment(), ...service.env };
-      const command = [join(__dirname, '../../dist/receipts.js'), ...args];
-      execFile(process.execPath, command, { env, cwd: folder }, (error, out, err) =>
-        resolve({ code: error === null ? 0 : Number(error.code), out, err }),
-      );
-    });
+  const receipts = (...args: string[]): Promise<ToolRun> => runTool(service, 'receipts', ...args);
   const file = (name: string, text: string): string => {
     const path = join(folder, name);
     writeFileSync(path, text);
@@ -215,10 +208,6 @@ describe('A receipt', () => {
     const said = await receipts(...args);
     expect(said).toMatchObject({ code, out: '' });
     expect(said.err).not.toBe('');
-  });
-
-  it('has a command that explains itself', async () => {
-    expect(await receipts('--help')).toMatchObject({ code: 0, out: expect.stringContaining('npm run receipts') });
   });
 });
 

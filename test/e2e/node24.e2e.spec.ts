@@ -19,7 +19,7 @@ describeWithLongPart('node24', 'On Node 24', (node) => {
   async function start(): Promise<void> {
     const port = await freePort();
     const env = { DATA_DIR: dataDir, HOST: '127.0.0.1', PORT: String(port), RATE_LIMITS: 'off', LOG_LEVEL: 'warn' };
-    service = startProcess(node, [join(projectRoot(), 'dist/coffer-server.js')], { env, cwd: dataDir });
+    service = startProcess(node, [join(projectRoot(), 'dist/cli/coffer-server.js')], { env, cwd: dataDir });
     client = new Client(`http://127.0.0.1:${port}`);
     await waitFor(
       'the service to be ready',

@@ -1,15 +1,15 @@
-import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { STOP_WITHIN } from '../../src/server';
+import { STOP_WITHIN } from '../../src/bootstrap/server';
 import { login, newPerson, register } from '../support/accounts';
 import { Client } from '../support/client';
 import { describeWithPart, isLong, startOpenBao, startSecantus } from '../support/parts';
-import { bareEnvironment, freePort, waitFor } from '../support/processes';
+import { freePort, waitFor } from '../support/processes';
 import { type Service, startService } from '../support/service';
 import { useRealDeadlines } from '../support/settings';
+import { runTool, type ToolRun } from '../support/tools';
 
 useRealDeadlines();
 
@@ -235,16 +235,7 @@ describe('the log', () => {
 });
 
 describe('npm run admin', () => {
-  const admin = (service: Service, ...args: string[]): Promise<{ code: number; out: string; err: string }> =>
-    new Promise((resolve) => {
-      const env = { ...bareEnvironment(), ...service.env };
-      execFile(
-        process.execPath,
-        ['dist/admin.js', ...args],
-        { env, cwd: join(__dirname, '../..') },
-        (error, out, err) => resolve({ code: error === null ? 0 : Number(error.code), out, err }),
-      );
-    });
+  const admin = (service: Service, ...args: string[]): Promise<ToolRun> => runTool(service, 'admin', ...args);
 
   it('makes an administrator of an account while the service runs, and an ordinary user again', async () => {
     const service = await start({ env: { BOOTSTRAP_ADMIN: 'none' } });
@@ -272,14 +263,11 @@ describe('npm run admin', () => {
     expect([unknown.code, unknown.err]).toEqual([1, 'coffer: There is no active account of this name.\n']);
   });
 
-  it('refuses with 1 what is not there, with 2 what it does not understand, and explains itself', async () => {
+  it('refuses with 1 what is not there, and with 2 what it does not understand', async () => {
     const service = await start();
     const unknown = await admin(service, 'grant', 'nobody');
     expect([unknown.code, unknown.err]).toEqual([1, 'coffer: There is no active account of this name.\n']);
-    for (const args of [[], ['grant'], ['unlock'], ['unlock', 'a', 'b'], ['crown', 'alice'], ['grant', 'a', 'b']])
-      expect((await admin(service, ...args)).code).toBe(2);
-    const help = await admin(service, '--help');
-    expect([help.code, help.out.startsWith('Usage:')]).toEqual([0, true]);
+    expect((await admin(service, 'crown', 'alice')).code).toBe(2);
   });
 });
 

@@ -1,19 +1,17 @@
-import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { login, register, signUp } from '../support/accounts';
 import { Client, expectStatus } from '../support/client';
 import { describeWithParts, startOpenBao, startS3, startSecantus } from '../support/parts';
-import { bareEnvironment } from '../support/processes';
 import { type Service, startService } from '../support/service';
 import { testSettings, useRealDeadlines } from '../support/settings';
+import { type CommandName, runTool } from '../support/tools';
 
 useRealDeadlines();
 
 jest.setTimeout(180_000);
 
-const root = join(__dirname, '../..');
 const PEPPER = 'the pepper that this installation began with';
 const OTHER_PEPPER = 'another pepper, which nobody was told of before';
 
@@ -45,13 +43,9 @@ async function refusal(dataDir: string, env: Env): Promise<string> {
   return service.logs().trim().split('\n').at(-1) ?? '';
 }
 
-function command(name: string, args: readonly string[], dataDir: string, env: Env): Promise<number> {
-  return new Promise((resolve) => {
-    const options = { env: { ...bareEnvironment(), ...testSettings(env), ...env, DATA_DIR: dataDir }, cwd: dataDir };
-    execFile(process.execPath, [join(root, 'dist', name), ...args], options, (error) =>
-      resolve(error === null ? 0 : typeof error.code === 'number' ? error.code : -1),
-    );
-  });
+async function exitCode(dataDir: string, env: Env, command: CommandName, ...args: string[]): Promise<number | null> {
+  const environment = { ...testSettings(env), ...env, DATA_DIR: dataDir };
+  return (await runTool({ env: environment, dataDir }, command, ...args)).code;
 }
 
 const NOT_THE_PLACE = /^coffer: .* is not where the blobs of this installation lie.*`npm run blobs -- adopt`/;
@@ -83,7 +77,7 @@ describe('a start without the blobs of its installation', () => {
     await service.stop();
     await rm(join(dataDir, 'blobs'), { recursive: true });
     expect(await refusal(dataDir, {})).toMatch(NOT_THE_PLACE);
-    expect(await command('blobs-cli.js', ['adopt'], dataDir, {})).toBe(0);
+    expect(await exitCode(dataDir, {}, 'blobs', 'adopt')).toBe(0);
     await service.restart();
     await register(new Client(service.url));
   });
@@ -162,8 +156,8 @@ describe('a start with another PEPPER', () => {
     const service = await start({ dataDir, env: { PEPPER } });
     await service.stop();
     const env = { PEPPER: OTHER_PEPPER };
-    expect(await command('admin.js', ['revoke', 'nobody'], dataDir, env)).toBe(1);
-    expect(await command('admin.js', ['replace-pepper'], dataDir, env)).toBe(0);
+    expect(await exitCode(dataDir, env, 'admin', 'revoke', 'nobody')).toBe(1);
+    expect(await exitCode(dataDir, env, 'admin', 'replace-pepper')).toBe(0);
     await service.restart(env);
     expect(await refusal(dataDir, { PEPPER })).toMatch(refused);
   });

@@ -2,7 +2,7 @@ import { HOUR } from '../../src/kernel';
 import type { Store } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 import { MongoStore } from '../../src/store/mongo';
-import { RegistrationSweep } from '../../src/wiring';
+import { RegistrationSweep } from '../../src/bootstrap/scheduled-tasks';
 import { login, newPerson, signUp } from '../support/accounts';
 import { Chaos, oneWriteIn } from '../support/chaos';
 import { type Coffer, startCoffer } from '../support/coffer';

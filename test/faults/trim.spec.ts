@@ -1,28 +1,15 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newPerson, signUp } from '../support/accounts';
 import { Client, expectStatus } from '../support/client';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
-import { bareEnvironment } from '../support/processes';
 import { type Service, startService } from '../support/service';
+import { runTool, type ToolRun } from '../support/tools';
 
 const root = join(__dirname, '../..');
 
-interface Run {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-const keys = (service: Service, ...args: string[]): Promise<Run> =>
-  new Promise((resolve) => {
-    const env = { ...bareEnvironment(), ...service.env };
-    execFile(process.execPath, ['dist/keys-cli.js', ...args], { env, cwd: root }, (error, out, err) =>
-      resolve({ code: error === null ? 0 : Number(error.code), out, err }),
-    );
-  });
+const keys = (service: Service, ...args: string[]): Promise<ToolRun> => runTool(service, 'keys', ...args);
 
 describeWithPart('openbao', 'npm run keys -- trim', () => {
   let bao: Bao;
@@ -84,12 +71,5 @@ describeWithPart('openbao', 'npm run keys -- trim', () => {
     await service.restart();
     expect((await admin.get(`/sensitive-data/${id}`)).json.value).toBe('kept');
     expectStatus(await admin.post('/rotate-master-key'), 200);
-  });
-
-  it('explains itself, and answers 2 to what it does not understand', async () => {
-    const help = await keys(service, '--help');
-    expect([help.code, help.out.startsWith('Usage:')]).toEqual([0, true]);
-    for (const args of [[], ['trim'], ['trim', 'x', '--token-file', operator], ['trim', '1'], ['burn', '1']])
-      expect((await keys(service, ...args)).code).toBe(2);
   });
 });

@@ -26,7 +26,7 @@ const CHECK_EACH = isLong() ? 25 : 5;
 const SWEEP = 60_000;
 
 const VERIFY_CHAIN = `
-  const { withService } = require('./dist/with-service.js');
+  const { withService } = require('./dist/cli/app.js');
   const { verifyChain } = require('./dist/audit');
   const { Store } = require('./dist/store');
   withService((app) => verifyChain(app.get(Store))).then((report) => console.log('faults', report.faults.length));

@@ -6,7 +6,7 @@ import { HOUR } from '../../src/kernel';
 import { Migrations, UserKeyMoves } from '../../src/keys/rotation';
 import { UserKeySweeper } from '../../src/keys/user-keys';
 import { Store } from '../../src/store';
-import { RegistrationSweep } from '../../src/wiring';
+import { RegistrationSweep } from '../../src/bootstrap/scheduled-tasks';
 import { login, newPerson, type Person, signUp } from './accounts';
 import { type Answer, type Client } from './client';
 import type { Coffer } from './coffer';

@@ -9,7 +9,7 @@ import { loadConfig } from '../../src/config';
 import { createServerAdapter, installHttp, Lifecycle } from '../../src/http';
 import { Clock } from '../../src/kernel';
 import { MailQueue } from '../../src/mail';
-import { Startup } from '../../src/startup';
+import { Startup } from '../../src/bootstrap/startup';
 import { Store } from '../../src/store';
 import { Client } from './client';
 import { codeIn, type ReceivedMail, readOutbox } from './mails';

@@ -1,21 +1,12 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { login, newPerson, type Person, signUp } from './accounts';
 import { Client, expectStatus } from './client';
-import { bareEnvironment, type Managed, startProcess } from './processes';
+import { type Managed, startProcess } from './processes';
 import { type Service, startService } from './service';
-
-const root = join(__dirname, '../..');
-
-export interface Run {
-  /** Null where it was killed. */
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
+import { commandArgs, runTool, type ToolRun } from './tools';
 
 interface Kept {
   readonly client: Client;
@@ -53,30 +44,23 @@ export class MovingInstallation {
   }
 
   /** The command beside the service, with the service's environment but for `env`. */
-  keys(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Run> {
-    return new Promise((resolve) => {
-      const options = { env: { ...bareEnvironment(), ...this.service.env, ...env }, cwd: this.dataDir };
-      execFile(process.execPath, [join(root, 'dist/keys-cli.js'), ...args], options, (error, out, err) => {
-        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
-        resolve({ code, out, err });
-      });
-    });
+  keys(args: readonly string[], env: Readonly<Record<string, string>>): Promise<ToolRun> {
+    return runTool({ env: { ...this.service.env, ...env }, dataDir: this.dataDir }, 'keys', ...args);
   }
 
-  migrate(from: string, to: string, env: Readonly<Record<string, string>> = {}): Promise<Run> {
+  migrate(from: string, to: string, env: Readonly<Record<string, string>> = {}): Promise<ToolRun> {
     return this.keys(['migrate', '--to', to], { MASTER_KEY: from, ...env });
   }
 
   /** The same as a process that a test can put to sleep. */
   startMigrate(from: string, to: string, env: Readonly<Record<string, string>>): Managed {
-    const args = [join(root, 'dist/keys-cli.js'), 'migrate', '--to', to];
-    return startProcess(process.execPath, args, {
+    return startProcess(process.execPath, commandArgs('keys', 'migrate', '--to', to), {
       env: { ...this.service.env, MASTER_KEY: from, ...env },
       cwd: this.dataDir,
     });
   }
 
-  moveUserKeys(from: string, to: string, env: Readonly<Record<string, string>> = {}): Promise<Run> {
+  moveUserKeys(from: string, to: string, env: Readonly<Record<string, string>> = {}): Promise<ToolRun> {
     return this.keys(['migrate', '--user-keys', to], { USER_KEY_STORE: from, ...env });
   }
 

@@ -1,0 +1,95 @@
+import { DynamicModule, Logger as NestLogger, Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Server } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Logger } from 'nestjs-pino';
+import { AppModule } from '../app.module';
+import { Config } from '../config';
+import { InFlight, Lifecycle, createServerAdapter, drain, installHttp } from '../http';
+import { SECOND } from '../kernel';
+import { MasterKey } from '../keys/master-key';
+import { BootFilter } from '../observability';
+import { Startup } from './startup';
+import { Store } from '../store';
+
+/** How long requests that are under way have. A client that sends half of one and waits has no longer. */
+const GRACE = 15 * SECOND;
+/** Orchestrators kill after 30 s: whatever hangs, the process ends before. */
+export const STOP_WITHIN = 24 * SECOND;
+/** How long a start waits for store and Vault before it listens without them. */
+const PATIENCE = SECOND;
+/** How long a start that is refused once it listens waits for its own writes. */
+const REFUSAL_PATIENCE = 5 * SECOND;
+
+/** The whole service in one process: made, started once, stopped once. */
+export class CofferServer {
+  private readonly inFlight = new InFlight();
+  #stopped: Promise<void> | undefined;
+
+  private constructor(
+    private readonly app: NestFastifyApplication,
+    private readonly config: Config,
+  ) {
+    this.inFlight.watch(this.httpServer);
+  }
+
+  /** Builds everything and opens nothing yet. `root` lets a bench put baseline routes beside the service. @throws StartupError */
+  static async create(config: Config, root: Type | DynamicModule = AppModule.forConfig(config)): Promise<CofferServer> {
+    const adapter = createServerAdapter(config.http);
+    const app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
+      bodyParser: false,
+      abortOnError: false,
+      bufferLogs: true,
+      autoFlushLogs: false,
+    });
+    app.useLogger(new BootFilter(app.get(Logger)));
+    installHttp(app);
+    return new CofferServer(app, config);
+  }
+
+  /**
+   * Opens the installation and listens; resolves with the port. Where store or Vault do not answer it listens all the same, refuses with
+   * 503 and goes on trying: `failed` hears if that ends in a refusal. @throws StartupError
+   */
+  async start(failed: (error: unknown) => void): Promise<number> {
+    const startup = this.app.get(Startup);
+    const attempt = startup.attempt();
+    // A refusal comes at once and before anything listens; what does not answer must not keep the probes waiting.
+    await Promise.race([attempt, sleep(PATIENCE, undefined, { ref: false })]);
+    await this.app.listen(this.config.port, this.config.host);
+    NestLogger.flush();
+    attempt
+      .then((open) => (open ? undefined : startup.keepTrying()))
+      .catch((error: unknown) => this.endRefused().finally(() => failed(error)));
+    const address = this.httpServer.address();
+    return typeof address === 'object' && address !== null ? address.port : this.config.port;
+  }
+
+  /** Refuses what is new, lets what runs come to its end (uploads too, 15 s at most), then closes the store last. Safe to repeat. */
+  stop(): Promise<void> {
+    this.#stopped ??= Promise.race([this.close(), sleep(STOP_WITHIN, undefined, { ref: false })]);
+    return this.#stopped;
+  }
+
+  /**
+   * A process that exits in the midst of a write of the embedded store is killed, and its exit code
+   * then says nothing to a supervisor: so the writes of a refused start end first.
+   */
+  private async endRefused(): Promise<void> {
+    await Promise.race([this.stop(), sleep(REFUSAL_PATIENCE)]).catch(() => undefined);
+  }
+
+  private async close(): Promise<void> {
+    this.app.get(Lifecycle).stop();
+    const [store, masterKey] = [this.app.get(Store), this.app.get(MasterKey)];
+    await drain(this.httpServer, this.inFlight, GRACE);
+    await this.app.close();
+    await masterKey.close();
+    await store.close();
+  }
+
+  private get httpServer(): Server {
+    return this.app.getHttpServer();
+  }
+}
