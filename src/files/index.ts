@@ -1,3 +1,3 @@
 export { FilesModule } from './files.module';
-export { FilesUserData } from './files-user-data';
+export { FilesUserData } from './user-data';
 export { UploadsUserData } from './resumable';

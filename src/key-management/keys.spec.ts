@@ -16,7 +16,7 @@ import { auditBatchesCollection } from '../audit/audit.collection';
 import { type AuditEntry } from '../audit/entry';
 import { KeyOverview, ROTATION_JOB, Rotations, RotationSchedule, USER_KEY_ROTATION_JOB } from '../keys/rotation';
 import { UserKeyRotator, userKeysCollection, UserKeys } from '../keys/user-keys';
-import { fileCollection } from '../files/file.collection';
+import { fileCollection } from '../files/model/file.collection';
 import { sensitiveDataCollection } from '../sensitive-data/sensitive-data.collection';
 import { Store } from '../store';
 import { EmbeddedCollection } from '../store/embedded/embedded-collection';

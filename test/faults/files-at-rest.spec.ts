@@ -1,9 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { S3BlobStore } from '../../src/blobs/s3';
-import { ContentCheck } from '../../src/files/content-check';
-import { type FileView } from '../../src/files/file-view';
-import { type ActiveFile } from '../../src/files/file.collection';
+import { ContentCheck } from '../../src/files/content/content-check';
+import { type FileView } from '../../src/files/model/file-view';
+import { type ActiveFile } from '../../src/files/model/file.collection';
 import { type Doc } from '../../src/store';
 import { newId, type Principal } from '../../src/kernel';
 import { type FilesRig, openFilesRig } from '../support/files-rig';

@@ -1,5 +1,5 @@
 import type { Principal } from '../../src/kernel';
-import type { FileDoc } from '../../src/files/file.collection';
+import type { FileDoc } from '../../src/files/model/file.collection';
 import type { FilesRig } from './files-rig';
 
 /** What a test sees of one owner's files: as their owner, and in the rows. `at` is asked at each look, since each test has a rig of its own. */

@@ -1,5 +1,5 @@
 import { Clock, SECOND, Unchanged } from '../../kernel';
-import { ProcessIdentity } from '../process-identity';
+import { ProcessIdentity } from '../content/process-identity';
 import { UploadDoc } from './upload.collection';
 
 /** An attempt that moved within this time is alive, and nobody takes its upload away. */

@@ -4,10 +4,10 @@ import { FileMessages, FileSummary } from '../../crypto';
 import { ChunkBatch, DomainError, SecretBytes, StaleKeyVersionError, burstsOf, isDomainError } from '../../kernel';
 import { Sealer } from '../../keys/user-keys';
 import { Collection, Store } from '../../store';
-import { BlobOwnership } from '../blob-ownership';
-import { namesBlob } from '../content-versions';
-import { openFileKey } from '../file-cipher';
-import { FileDoc, fileCollection } from '../file.collection';
+import { BlobOwnership } from '../content/blob-ownership';
+import { namesBlob } from '../model/versions';
+import { openFileKey } from '../model/file-encryption';
+import { FileDoc, fileCollection } from '../model/file.collection';
 import { UploadPart, blobIdOf, contextOf, segmentsOf } from './upload';
 import { UploadDoc } from './upload.collection';
 

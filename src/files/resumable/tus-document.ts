@@ -1,7 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiBody, ApiConsumes, ApiHeader, ApiResponse } from '@nestjs/swagger';
 import { TUS_VERSION, tusRefusal } from '../../http';
-import { OFFSET_MEDIA_TYPE } from './tus-request';
+import { OFFSET_MEDIA_TYPE } from './tus-headers';
 
 /** Documents that a route wants the version of the protocol, and with what it may refuse besides what all of tus may. */
 export const TusRequest = (...statuses: readonly number[]): MethodDecorator =>

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Clock, DomainError, Principal, StaleKeyVersionError } from '../../kernel';
 import { Sealer } from '../../keys/user-keys';
 import { Collection, Store } from '../../store';
-import { FileDoc, fileCollection, isVisible } from '../file.collection';
+import { FileDoc, fileCollection, isVisible } from '../model/file.collection';
 import { shownOffset, uploadNotFound } from './upload';
 import { openDetails } from './upload-cipher';
 import { UploadLocks } from './upload-locks';

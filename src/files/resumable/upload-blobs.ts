@@ -1,8 +1,8 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import { Collection, Store } from '../../store';
-import { BlobOwnership } from '../blob-ownership';
-import { namesBlob } from '../content-versions';
-import { FileDoc, fileCollection } from '../file.collection';
+import { BlobOwnership } from '../content/blob-ownership';
+import { namesBlob } from '../model/versions';
+import { FileDoc, fileCollection } from '../model/file.collection';
 import { UploadDoc, uploadCollection } from './upload.collection';
 
 /** Tells the sweep of blobs that belong to nobody which ones uploads still need. */

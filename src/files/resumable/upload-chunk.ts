@@ -1,6 +1,6 @@
 import { HashStream, equalBytes } from '../../crypto';
 import { ChunkBatch, DomainError, bytesIn, isDomainError } from '../../kernel';
-import { Checksum } from './tus-request';
+import { Checksum } from './tus-headers';
 import { isRepeated, wrongOffset } from './upload';
 import { UploadDoc } from './upload.collection';
 

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { UploadLocked } from '../../http';
 import { Clock, DomainError, SECOND, failpoint } from '../../kernel';
 import { Collection, Store, update } from '../../store';
-import { ProcessIdentity } from '../process-identity';
+import { ProcessIdentity } from '../content/process-identity';
 import { AttemptWatch, OwnAttempts } from './attempt-watch';
 import { atRest, hasTooManyPieces, uploadNotFound, wrongOffset } from './upload';
 import { UploadDoc, uploadCollection } from './upload.collection';

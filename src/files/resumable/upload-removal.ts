@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, failpoint } from '../../kernel';
 import { Collection, Store, update } from '../../store';
-import { FileRemoval } from '../file-removal';
+import { FileRemoval } from '../operations/file-removal';
 import { StagedParts } from './staged-parts';
 import { atRest } from './upload';
 import { UploadDoc, uploadCollection } from './upload.collection';

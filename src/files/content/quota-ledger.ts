@@ -1,0 +1,178 @@
+import { Injectable } from '@nestjs/common';
+import { Clock, ErrorCollector, Unchanged } from '../../kernel/index';
+import {
+  FileUsageDoc,
+  GatheredChanges,
+  OwnerUsage,
+  RecordUsage,
+  UsageMark,
+  isEmptyUsage,
+  takenOf,
+} from '../../quota/index';
+import { Collection, Store, scanRows } from '../../store/index';
+import { awaits, restOf } from '../model/versions';
+import { FileDoc, fileCollection } from '../model/file.collection';
+import { uploadGone } from './keepalive';
+
+type Marks = FileUsageDoc['marks'];
+
+/** What is given back for a content. `bytes` is what one that was visible takes; undefined for one that never was. */
+export interface Share {
+  readonly mark: string;
+  readonly bytes: number | undefined;
+}
+
+/**
+ * The sum of what an owner's files take, held against the quota by compare-and-set: uploads that race cannot pass it together, and those of one
+ * process are counted by one write, so that however many there are none is refused for the others. The sum and
+ * a file's row are two documents, so each change leaves a mark that names the content (content-versions, `usageMark`) in the same write; a
+ * change that finds its mark has been made before. `settleAdded` and `settle` drop the mark once the file is at rest, and `prune` does so for processes that died.
+ */
+@Injectable()
+export class QuotaLedger {
+  readonly #usage: Collection<FileUsageDoc>;
+  readonly #files: Collection<FileDoc>;
+  readonly #changes: GatheredChanges<FileUsageDoc>;
+  readonly #watch: Unchanged;
+
+  constructor(
+    store: Store,
+    private readonly clock: Clock,
+    private readonly usage: OwnerUsage,
+    private readonly records: RecordUsage,
+  ) {
+    this.#usage = usage.rows;
+    this.#files = store.collection(fileCollection);
+    this.#changes = usage.changes;
+    this.#watch = new Unchanged(clock);
+  }
+
+  /** Bytes that the owner may still add. A first look: `add` decides. */
+  async left(ownerId: string): Promise<number> {
+    const { quota } = this.usage;
+    if (quota === Infinity) return Infinity;
+    await this.records.ensureCounted(ownerId);
+    return Math.max(0, quota - takenOf(await this.usage.find(ownerId)));
+  }
+
+  /**
+   * Counts a content that is about to become visible. An owner's first row is looked at once more behind its write: where nothing waits for the
+   * content any more, as after the end of the account, it goes again. So an upload that outlives its account leaves no row of it.
+   * @throws DomainError `quota_exceeded`, `conflict` (given up meanwhile)
+   */
+  async add(ownerId: string, mark: string, bytes: number): Promise<void> {
+    await this.records.ensureCounted(ownerId);
+    const wasThere = await this.#changes.make(ownerId, (usage) =>
+      this.added(usage ?? { _id: ownerId, rev: 0, bytes: 0, marks: {} }, mark, bytes),
+    );
+    if (wasThere || (await this.isAwaited(mark))) return;
+    await this.release(ownerId, [{ mark, bytes: undefined }]);
+    await this.settle(ownerId, mark);
+    throw uploadGone();
+  }
+
+  /** Gives back the shares of contents whose mark says that they were added, by one write. */
+  release(ownerId: string, shares: readonly Share[]): Promise<void> {
+    return this.releaseFound(ownerId, () => Promise.resolve(shares));
+  }
+
+  /**
+   * As `release`, for contents whose row says what they take. `find` reads those rows between the read of the sum and its write: while a row
+   * names the content, its mark stays, so a share that somebody else gave back meanwhile is seen by the mark or by the refused write.
+   */
+  async releaseFound(ownerId: string, find: () => Promise<readonly Share[]>): Promise<void> {
+    let shares: readonly Share[] = [];
+    await this.#changes.make(
+      ownerId,
+      (usage) => shares.reduce((sum, share) => sum && this.released(sum, share), usage),
+      async () => {
+        shares = await find();
+      },
+    );
+  }
+
+  /** This content is visible. A mark that says that its share was given back stays until the row of the content is gone. */
+  settleAdded(ownerId: string, mark: string): Promise<void> {
+    return this.settleWhere(ownerId, (name, { change }) => name === mark && change === 'added');
+  }
+
+  /** The rows of these contents are gone. A sum of nothing is no row. */
+  settle(ownerId: string, ...marks: readonly string[]): Promise<void> {
+    return this.settleWhere(ownerId, (name) => marks.includes(name));
+  }
+
+  private async settleWhere(ownerId: string, ends: (name: string, mark: UsageMark) => boolean): Promise<void> {
+    await this.#changes.make(ownerId, (usage) => {
+      const kept = Object.entries(usage?.marks ?? {}).filter(([name, mark]) => !ends(name, mark));
+      if (usage === undefined || (kept.length === Object.keys(usage.marks).length && !isEmptyUsage(usage)))
+        return usage;
+      const settled = withMarks(usage, Object.fromEntries(kept));
+      return isEmptyUsage(settled) ? undefined : settled;
+    });
+  }
+
+  /** Brings marks that this process has seen unchanged for `ms` to their end where the file is at rest, past those where that fails. For the sweeper. */
+  async prune(ms: number): Promise<void> {
+    const faults = new ErrorCollector();
+    const looked = new Set<string>();
+    const isOld = (ownerId: string, name: string, { change, at }: UsageMark): boolean => {
+      const id = `${ownerId} ${name}`;
+      looked.add(id);
+      return this.#watch.ms(id, `${change} ${at}`) >= ms;
+    };
+    for await (const { _id: ownerId, marks } of scanRows(this.#usage, 'marked', [])) {
+      const old = Object.entries(marks).filter(([name, mark]) => isOld(ownerId, name, mark));
+      for (const [name] of old) await faults.run(() => this.pruneMark(ownerId, name));
+    }
+    this.#watch.keepOnly(looked);
+    faults.throwFirst();
+  }
+
+  /** For the end of an account. */
+  async erase(ownerId: string): Promise<void> {
+    await this.#usage.remove(ownerId);
+  }
+
+  private async pruneMark(ownerId: string, mark: string): Promise<void> {
+    const { fileId, version } = contentOf(mark);
+    const rest = restOf(await this.#files.find('_id', fileId), version);
+    if (rest === 'moves') return;
+    // Not there: its writer slept through the removal and counted it afterwards. (A share that was given back is not given twice.)
+    if (rest === 'absent') await this.release(ownerId, [{ mark, bytes: undefined }]);
+    await (rest === 'absent' ? this.settle(ownerId, mark) : this.settleAdded(ownerId, mark));
+  }
+
+  private async isAwaited(mark: string): Promise<boolean> {
+    const { fileId, version } = contentOf(mark);
+    return awaits(await this.#files.find('_id', fileId), version);
+  }
+
+  private added(usage: FileUsageDoc, mark: string, bytes: number): FileUsageDoc {
+    if (usage.marks[mark] !== undefined) return usage;
+    this.usage.requireRoom(usage, bytes, 'file');
+    return this.marked(usage, usage.bytes + bytes, mark, { change: 'added', bytes });
+  }
+
+  private released(usage: FileUsageDoc, { mark, bytes }: Share): FileUsageDoc {
+    const before = usage.marks[mark];
+    const share = before?.bytes ?? bytes;
+    if (before?.change === 'released' || share === undefined) return usage;
+    return this.marked(usage, Math.max(0, usage.bytes - share), mark, { change: 'released', bytes: share });
+  }
+
+  private marked(usage: FileUsageDoc, bytes: number, fileId: string, mark: Omit<UsageMark, 'at'>): FileUsageDoc {
+    return withMarks({ ...usage, bytes }, { ...usage.marks, [fileId]: { ...mark, at: this.clock.now() } });
+  }
+}
+
+/** The content that a mark names, as `usageMark` made it. */
+function contentOf(mark: string): { readonly fileId: string; readonly version: number } {
+  const [fileId = '', version = '1'] = mark.split('.');
+  return { fileId, version: Number(version) };
+}
+
+function withMarks(usage: FileUsageDoc, marks: Marks): FileUsageDoc {
+  const { marked_since: _, ...rest } = usage;
+  const times = Object.values(marks).map((mark) => mark.at);
+  return { ...rest, marks, ...(times.length > 0 && { marked_since: Math.min(...times) }) };
+}

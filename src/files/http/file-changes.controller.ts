@@ -1,0 +1,153 @@
+import {
+  Body,
+  Controller,
+  Headers,
+  HttpCode,
+  HttpStatus,
+  Param,
+  Patch,
+  Post,
+  Put,
+  Query,
+  Req,
+  Res,
+} from '@nestjs/common';
+import { ApiBearerAuth, ApiBody, ApiConsumes, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { AnswerHeaders, ApiProblems, Caller, IfMatchHeader, Policy, requireMatch } from '../../http/index';
+import { DomainError, type Principal } from '../../kernel/index';
+import { openContent } from './request/upload-body';
+import { parseChange, parseName } from '../operations/change-request';
+import { ChangeFileDto, FileCheckDto, RestoreFileDto } from './dto/file-changes.dto';
+import { FileChanges } from '../operations/update-file';
+import { FileRekey } from '../operations/rekey-file';
+import { FileReplacements } from '../operations/replace-content';
+import { Precondition, metadataTag } from '../model/etag';
+import { FileVerification } from '../operations/verify-file';
+import { ContentFieldsDto, FileDto } from './dto/files.dto';
+import { FilesService } from '../operations/get-file';
+import { CONTENT_FORM } from './request/upload-form';
+
+@ApiTags('Files')
+@ApiBearerAuth()
+@Controller('files')
+export class FileChangesController {
+  constructor(
+    private readonly files: FilesService,
+    private readonly changes: FileChanges,
+    private readonly replacements: FileReplacements,
+    private readonly rekeying: FileRekey,
+    private readonly verification: FileVerification,
+  ) {}
+
+  /** Changes name, end or media type of a file; what is not named stays. With If-Match only if nobody changed the file since. */
+  @Patch(':id')
+  @Policy({ access: 'user' })
+  @IfMatchHeader()
+  @AnswerHeaders('ETag')
+  @ApiProblems('permission_denied', 'file_not_found', 'file_exists', 'conflict', 'precondition_failed')
+  @ApiProblems('integrity_failed', 'decryption_failed', 'kms_unavailable')
+  async changeFile(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Body() body: ChangeFileDto,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<FileDto> {
+    const row = await this.changes.change(caller, id, parseChange(body), matching(ifMatch));
+    return tagged(reply, await this.files.view(row));
+  }
+
+  /**
+   * A new version of a file, all of it or nothing, in the two forms of `POST /files`. If-Match has to name the state that it replaces: of
+   * several that name the same one, one is stored. The former content stays as an earlier version; 20 of them are kept, and count in the
+   * quota. The media type stays where none is said, and so does the end.
+   */
+  @Put(':id/content')
+  @Policy({ access: 'user', body: 'stream' })
+  @IfMatchHeader({ required: true })
+  @AnswerHeaders('ETag')
+  @ApiConsumes('multipart/form-data', 'application/octet-stream')
+  @ApiBody(CONTENT_FORM)
+  @ApiProblems('permission_denied', 'file_not_found', 'conflict', 'precondition_failed', 'precondition_required')
+  @ApiProblems('too_large', 'unsupported_media_type', 'request_timeout', 'checksum_mismatch', 'integrity_failed')
+  @ApiProblems('quota_exceeded', 'storage_full', 'kms_unavailable')
+  async replaceFileContent(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Query() query: ContentFieldsDto,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<FileDto> {
+    if (ifMatch === undefined) {
+      throw new DomainError('precondition_required', {
+        detail: 'Say with If-Match which state of the file is replaced.',
+      });
+    }
+    const holds = matching(ifMatch);
+    await this.replacements.check(caller, id, holds);
+    const upload = await openContent(request.raw, query, this.replacements.largest);
+    try {
+      const row = await this.replacements.replace(caller, id, upload.request, upload, holds);
+      return tagged(reply, await this.files.view(row));
+    } finally {
+      upload.close();
+    }
+  }
+
+  /** Brings a file back from the trash, under the name that it had, or under another one where that is taken meanwhile. */
+  @Post(':id/restore')
+  @HttpCode(HttpStatus.OK)
+  @Policy({ access: 'user' })
+  @AnswerHeaders('ETag')
+  @ApiProblems('file_not_found', 'file_exists', 'conflict', 'integrity_failed', 'decryption_failed', 'kms_unavailable')
+  async restoreFile(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Body() body: RestoreFileDto,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<FileDto> {
+    const row = await this.changes.restore(caller, id, parseName(body.name));
+    return tagged(reply, await this.files.view(row));
+  }
+
+  /**
+   * Encrypts all versions of a file anew under new file keys. Answers when it is done, however large the file is; readers are not disturbed,
+   * and where it stops in the middle, each version is readable under its old or its new key.
+   */
+  @Post(':id/rekey')
+  @HttpCode(HttpStatus.OK)
+  @Policy({ access: 'user', costly: 'read-through' })
+  @AnswerHeaders('ETag')
+  @ApiProblems('permission_denied', 'file_not_found', 'conflict', 'integrity_failed', 'decryption_failed')
+  @ApiProblems('storage_full', 'kms_unavailable')
+  async rekeyFile(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<FileDto> {
+    return tagged(reply, await this.files.view(await this.rekeying.rekey(caller, id)));
+  }
+
+  /** Reads all versions of a file through, to their last byte, and holds them against their SHA-256. A damaged one answers 200 as well. */
+  @Post(':id/verify')
+  @HttpCode(HttpStatus.OK)
+  @Policy({ access: 'user', costly: 'read-through' })
+  @ApiProblems('permission_denied', 'file_not_found', 'integrity_failed', 'kms_unavailable')
+  async verifyFile(@Caller() caller: Principal, @Param('id') id: string): Promise<FileCheckDto> {
+    const { versions, ...check } = await this.verification.verify(caller, id);
+    return { ...check, versions: [...versions] };
+  }
+}
+
+/** Without the header any state may be changed. */
+export const matching =
+  (ifMatch: string | undefined): Precondition =>
+  (...tags) =>
+    requireMatch(ifMatch, ...tags);
+
+export function tagged(reply: FastifyReply, file: FileDto): FileDto {
+  reply.header('etag', metadataTag(file));
+  return file;
+}

@@ -1,0 +1,61 @@
+import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
+import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ApiProblems, Caller, ContentResponses, Policy, sendContent } from '../../http/index';
+import type { Principal } from '../../kernel/index';
+import { FileRef } from '../operations/access';
+import { ContentQueryDto } from './dto/files.dto';
+import { FilesService } from '../operations/get-file';
+
+@ApiTags('Files')
+@ApiBearerAuth()
+@Controller('files')
+export class FileContentController {
+  constructor(private readonly files: FilesService) {}
+
+  /**
+   * A file's content, always as a download. Status and headers go out only when the first bytes asked for have verified; if later ones do
+   * not, the connection breaks. HEAD answers without a body.
+   */
+  @Get(':id/content')
+  @Policy({ access: 'user' })
+  @ContentResponses()
+  @ApiProblems('file_not_found', 'precondition_failed', 'range_not_satisfiable', 'kms_unavailable')
+  @ApiProblems('decryption_failed', 'integrity_failed')
+  async downloadFile(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Query() query: ContentQueryDto,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    await this.serve(caller, { id }, query, { request, reply });
+  }
+
+  /** The same by the file's name. */
+  @Get('by-name/:name/content')
+  @Policy({ access: 'user' })
+  @ContentResponses()
+  @ApiProblems('file_not_found', 'precondition_failed', 'range_not_satisfiable', 'kms_unavailable')
+  @ApiProblems('decryption_failed', 'integrity_failed')
+  async downloadFileByName(
+    @Caller() caller: Principal,
+    @Param('name') name: string,
+    @Query() query: ContentQueryDto,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    await this.serve(caller, { name }, query, { request, reply });
+  }
+
+  private async serve(
+    caller: Principal,
+    ref: FileRef,
+    query: ContentQueryDto,
+    http: { readonly request: FastifyRequest; readonly reply: FastifyReply },
+  ): Promise<void> {
+    const { encrypted, version } = query;
+    const content = await this.files.content(caller, ref, { form: encrypted === 'true' ? 'stored' : 'clear', version });
+    await sendContent(http.request, http.reply, content);
+  }
+}

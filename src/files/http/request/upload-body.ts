@@ -1,0 +1,129 @@
+import { IncomingMessage } from 'node:http';
+import { ChunkBatch, DomainError } from '../../../kernel/index';
+import {
+  ContentRequest,
+  FieldSource,
+  UploadFields,
+  UploadRequest,
+  isMediaType,
+  parseContent,
+  parseUpload,
+} from './upload-fields';
+import { checkSize } from '../../content/pipeline';
+import { FormHead, MAX_OVERHEAD_BYTES, readForm } from './multipart';
+import { lent, received } from './received';
+
+/** An upload whose description has been read and parsed, and whose content is still to come. */
+export interface IncomingUpload<Request extends ContentRequest = UploadRequest> {
+  readonly request: Request;
+  readonly content: AsyncIterable<ChunkBatch>;
+  /** At least so many bytes are announced; undefined for a body without Content-Length. */
+  readonly declaredBytes: number | undefined;
+  /** To be called when the upload has ended, in whatever way: what was not read of the body is dropped. */
+  close(): void;
+}
+
+interface Reading<Request> {
+  readonly parse: (fields: UploadFields, source: FieldSource) => Request;
+  /** Whether the file name of the part is a name for the file. */
+  readonly takesName: boolean;
+  /** Bytes that a file may have: a form that announces more is refused before any of it is read. */
+  readonly largest: number;
+}
+
+/** A new file. @throws as `openBody`. */
+export const openUpload = (
+  message: IncomingMessage,
+  query: UploadFields,
+  largest = Infinity,
+): Promise<IncomingUpload> => openBody(message, query, { parse: parseUpload, takesName: true, largest });
+
+/** A new content of a file that has its name. @throws as `openBody`. */
+export const openContent = (
+  message: IncomingMessage,
+  query: UploadFields,
+  largest = Infinity,
+): Promise<IncomingUpload<ContentRequest>> =>
+  openBody(message, query, { parse: parseContent, takesName: false, largest });
+
+/**
+ * Takes the two forms in which a file may come: a form with fields before the part `file`, or the bytes alone with the fields in the query.
+ * @throws DomainError `validation_failed`, `unsupported_media_type`, `request_timeout`, `too_large`.
+ */
+function openBody<Request extends ContentRequest>(
+  message: IncomingMessage,
+  query: UploadFields,
+  reading: Reading<Request>,
+): Promise<IncomingUpload<Request>> {
+  checkEncoding(message);
+  switch (mediaTypeOf(message)) {
+    case 'multipart/form-data':
+      return openForm(message, query, reading);
+    case 'application/octet-stream':
+      return Promise.resolve(openRaw(message, query, reading));
+    default:
+      throw unsupported('Send multipart/form-data, or application/octet-stream with the fields in the query.');
+  }
+}
+
+async function openForm<Request extends ContentRequest>(
+  message: IncomingMessage,
+  query: UploadFields,
+  reading: Reading<Request>,
+): Promise<IncomingUpload<Request>> {
+  const inQuery = Object.keys(query).map((field) => ({
+    pointer: `/${field}`,
+    in: 'query' as const,
+    message: 'is a field of the form here',
+  }));
+  if (inQuery.length > 0) throw new DomainError('validation_failed', { fields: inQuery });
+  const declaredBytes = leastFileBytes(message);
+  checkSize(declaredBytes ?? 0, { largest: reading.largest, quota: Infinity });
+  const form = await readForm(message.headers['content-type'] ?? '', received(message));
+  try {
+    const request = reading.parse(describedBy(form, reading.takesName), 'form');
+    return { request, content: form.content, declaredBytes, close: () => form.close() };
+  } catch (error) {
+    form.close();
+    throw error;
+  }
+}
+
+function describedBy(form: FormHead, takesName: boolean): UploadFields {
+  return {
+    ...(takesName && form.fileName !== undefined && { name: form.fileName }),
+    ...(form.contentType !== undefined && isMediaType(form.contentType) && { content_type: form.contentType }),
+    ...Object.fromEntries(form.fields),
+  };
+}
+
+/** What a form can hold besides the file is left out: the file has at least so many bytes. */
+function leastFileBytes(message: IncomingMessage): number | undefined {
+  const bytes = contentLength(message);
+  return bytes === undefined ? undefined : Math.max(0, bytes - MAX_OVERHEAD_BYTES);
+}
+
+function openRaw<Request extends ContentRequest>(
+  message: IncomingMessage,
+  query: UploadFields,
+  { parse }: Reading<Request>,
+): IncomingUpload<Request> {
+  const request = parse(query, 'query');
+  return { request, content: lent(message), declaredBytes: contentLength(message), close: () => undefined };
+}
+
+/** Bytes are kept as they come, and never unpacked: neither what they unpack to nor how much of it is anybody's guess. */
+function checkEncoding(message: IncomingMessage): void {
+  const encoding = message.headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') throw unsupported('Send the body without a content encoding.');
+}
+
+const mediaTypeOf = (message: IncomingMessage): string =>
+  (message.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+
+function contentLength(message: IncomingMessage): number | undefined {
+  const header = message.headers['content-length'];
+  return header === undefined ? undefined : Number(header);
+}
+
+const unsupported = (detail: string): DomainError => new DomainError('unsupported_media_type', { detail });

@@ -1,0 +1,82 @@
+import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
+import { ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../../../http/index';
+import { AuditSink, audited } from '../../../kernel/index';
+import type { AuditAction, Principal } from '../../../kernel/index';
+import type { Scrub } from './scrub';
+import { ScrubDto, ScrubListDto, ScrubListQueryDto, scrubDto } from './scrub.dto';
+import { Scrubs } from './scrub.service';
+
+@ApiTags('Files')
+@ApiBearerAuth()
+@Controller('scrubs')
+export class ScrubsController {
+  constructor(
+    private readonly scrubs: Scrubs,
+    private readonly paging: Paging,
+    private readonly audit: AuditSink,
+  ) {}
+
+  /**
+   * Begins to read every stored file through, at a bounded rate in the background, and to hold it against what is sealed of it. One at a time;
+   * 409 with `scrub_id` while one is under way or paused.
+   */
+  @Post()
+  @HttpCode(200)
+  @Policy({ access: 'administrator', costly: 'read-through' })
+  @ApiProblems('conflict')
+  async startScrub(@Caller() caller: Principal): Promise<ScrubDto> {
+    const intent = { action: 'scrub.start', actor: caller.userId, resource: 'files' } as const;
+    return scrubDto(await audited(this.audit, intent, () => this.scrubs.start(caller.userId)));
+  }
+
+  /** All scrubs, newest first. */
+  @Get()
+  @Policy({ access: 'administrator' })
+  @ApiProblems('invalid_cursor')
+  async listScrubs(@Caller() caller: Principal, @Query() query: ScrubListQueryDto): Promise<ScrubListDto> {
+    const scope = { userId: caller.userId, query: '/scrubs' };
+    const after = this.paging.position(query.cursor, scope);
+    const page = await this.scrubs.list({ limit: query.limit ?? DEFAULT_LIMIT, ...(after !== undefined && { after }) });
+    return {
+      items: page.items.map(scrubDto),
+      next_cursor: page.next === undefined ? null : this.paging.cursor(page.next, scope),
+    };
+  }
+
+  /** One scrub, how far it is and what it found. */
+  @Get(':id')
+  @Policy({ access: 'administrator' })
+  @ApiProblems('not_found')
+  async getScrub(@Param('id') id: string): Promise<ScrubDto> {
+    return scrubDto(await this.scrubs.find(id));
+  }
+
+  /** Stops a scrub before its next read. Nobody can begin another one until it has gone on to its end. */
+  @Post(':id/pause')
+  @HttpCode(200)
+  @Policy({ access: 'administrator' })
+  @ApiProblems('not_found', 'conflict')
+  pauseScrub(@Param('id') id: string, @Caller() caller: Principal): Promise<ScrubDto> {
+    return this.moved('scrub.pause', id, caller, () => this.scrubs.pause(id));
+  }
+
+  /** Lets a paused scrub go on where it was; the file that was being read is read again from its beginning. */
+  @Post(':id/resume')
+  @HttpCode(200)
+  @Policy({ access: 'administrator' })
+  @ApiProblems('not_found', 'conflict')
+  resumeScrub(@Param('id') id: string, @Caller() caller: Principal): Promise<ScrubDto> {
+    return this.moved('scrub.resume', id, caller, () => this.scrubs.resume(id));
+  }
+
+  private async moved(
+    action: AuditAction,
+    id: string,
+    caller: Principal,
+    move: () => Promise<Scrub>,
+  ): Promise<ScrubDto> {
+    const intent = { action, actor: caller.userId, resource: `scrub/${id}` };
+    return scrubDto(await audited(this.audit, intent, move));
+  }
+}

@@ -1,0 +1,154 @@
+import { Doc, defineCollection } from '../../store/index';
+
+/**
+ * `pending`: an upload is under way, invisible. `active`: a file. `trashed`: its owner may bring it back until `purge_at`; gone for
+ * everybody else, and its name is free. `deleting`: gone for everybody, its keys are dropped already; what is left (the share of the quota,
+ * the blobs, this row) goes in that order, by whoever comes first.
+ */
+export type FileState = 'pending' | 'active' | 'trashed' | 'deleting';
+
+/**
+ * A content of the file besides the current one. `incoming`: on its way, invisible. `former`: an earlier version, readable. `dropped`: its key
+ * is gone, and its share of the quota and its blob are going. All in the file's own row, so that each change of what the file is, a swap of
+ * the current content with an incoming one say, is one conditional write.
+ */
+export interface OtherContent {
+  readonly state: 'incoming' | 'former' | 'dropped';
+  readonly version: number;
+  readonly blob_id: string;
+  /** As the row's own fields of these names; absent once dropped. */
+  readonly file_key?: string;
+  readonly meta?: string;
+  readonly size?: number;
+  readonly encrypted_size?: number;
+  readonly client_encrypted: boolean;
+  /** The content of a version of the file under another file key, to come or replaced: it takes no share of the quota beside that. */
+  readonly rekeyed?: true;
+  /** When this version came. */
+  readonly modified_at: number;
+  /** Last sign of life of who works on it, and the process: on incoming and dropped ones. */
+  readonly heartbeat_at?: number;
+  readonly worker?: string;
+}
+
+/** A file and its current version. Envelopes are record envelopes (docs/formats.md), lowercase hex. */
+export interface FileDoc extends Doc {
+  readonly owner_id: string;
+  readonly state: FileState;
+  /**
+   * HMAC of the name under the owner's name key; on active rows only, so that a name is free at once when its file goes. An active row without
+   * one is a file without a name (its name was taken when it came, and nobody was to be told): PATCH gives it one.
+   */
+  readonly name_index?: string;
+  readonly name: string;
+  /** Number of the current version, from 1. Never used twice in one file. */
+  readonly version: number;
+  /** Random; nothing about the file can be read from it. */
+  readonly blob_id: string;
+  /** The file key of this version, wrapped. Dropped first when the file goes: what is left of it then opens no more. */
+  readonly file_key?: string;
+  /** Sealed: media type, SHA-256, client's envelope. Known when the content is. */
+  readonly meta?: string;
+  readonly size?: number;
+  readonly encrypted_size?: number;
+  readonly client_encrypted: boolean;
+  /** Versions and incoming contents besides the current one; absent where there are none. */
+  readonly others?: readonly OtherContent[];
+  /** The highest version number that was ever given out; absent where it is `version`. */
+  readonly last_version?: number;
+  readonly created_at: number;
+  /** When this version came. */
+  readonly modified_at: number;
+  readonly expires_at?: number;
+  readonly trashed_at?: number;
+  /** When what is in the trash goes for good. */
+  readonly purge_at?: number;
+  /** Last sign of life of who works on the row (pending, deleting, one of `others`): the oldest one; absent on rows that rest. */
+  readonly heartbeat_at?: number;
+  /** The process that works on it (jobs/lease-owner); as `heartbeat_at`. */
+  readonly worker?: string;
+  /** The user key versions in the envelopes: what wraps the file key, and what seals name and meta. */
+  readonly wrap_version: number;
+  readonly seal_version: number;
+}
+
+/** A row with all that comes with the content. */
+export type WholeFile = FileDoc & Required<Pick<FileDoc, 'file_key' | 'meta' | 'size' | 'encrypted_size'>>;
+
+/** A row that readers may see. */
+export type ActiveFile = WholeFile & { readonly state: 'active' };
+
+/** A file in the trash: its owner may list it, bring it back or remove it, and nobody may read it. */
+export type TrashedFile = WholeFile & { readonly state: 'trashed' } & Required<
+    Pick<FileDoc, 'trashed_at' | 'purge_at'>
+  >;
+
+/** True for a file that a reader may see at `now`: one past its time is gone at once, whenever the sweeper comes. */
+export const isVisible = (row: FileDoc | undefined, now: number): row is ActiveFile =>
+  row?.state === 'active' && !hasExpired(row, now);
+
+export const isInTrash = (row: FileDoc | undefined, now: number): row is TrashedFile =>
+  row?.state === 'trashed' && !hasExpired(row, now) && !isPurged(row, now);
+
+/** True for what has been in the trash for as long as it may. */
+export const isPurged = (row: FileDoc, now: number): boolean => row.purge_at !== undefined && row.purge_at <= now;
+
+export const hasExpired = (row: FileDoc, now: number): boolean => row.expires_at !== undefined && row.expires_at <= now;
+
+export const fileCollection = defineCollection<FileDoc>({
+  name: 'files',
+  fields: {
+    owner_id: 'string',
+    state: 'string',
+    name_index: 'string',
+    name: 'string',
+    version: 'number',
+    blob_id: 'string',
+    file_key: 'string',
+    meta: 'string',
+    size: 'number',
+    encrypted_size: 'number',
+    client_encrypted: 'boolean',
+    others: 'json',
+    last_version: 'number',
+    created_at: 'time',
+    modified_at: 'time',
+    expires_at: 'time',
+    trashed_at: 'time',
+    purge_at: 'time',
+    heartbeat_at: 'time',
+    worker: 'string',
+    wrap_version: 'number',
+    seal_version: 'number',
+  },
+  plaintext: [
+    'owner_id',
+    'state',
+    'version',
+    'blob_id',
+    'size',
+    'encrypted_size',
+    'client_encrypted',
+    'last_version',
+    'created_at',
+    'modified_at',
+    'expires_at',
+    'trashed_at',
+    'purge_at',
+    'heartbeat_at',
+    'worker',
+    'wrap_version',
+    'seal_version',
+  ],
+  indexes: {
+    name: { fields: ['owner_id', 'name_index'], unique: true },
+    owner: { fields: ['owner_id', 'state', 'created_at'] },
+    blob: { fields: ['blob_id'], unique: true },
+    expiry: { fields: ['expires_at'] },
+    purge: { fields: ['purge_at'] },
+    heartbeat: { fields: ['heartbeat_at'] },
+    wrap_version: { fields: ['owner_id', 'wrap_version'] },
+    seal_version: { fields: ['owner_id', 'seal_version'] },
+  },
+  tampered: 'refuse',
+});

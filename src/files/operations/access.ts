@@ -1,0 +1,81 @@
+import { Injectable } from '@nestjs/common';
+import { Clock, DomainError, Principal } from '../../kernel/index';
+import { Sealer } from '../../keys/user-keys/index';
+import { GrantAccess, Resource } from '../../sharing/index';
+import { Collection, Store } from '../../store/index';
+import { fileNotFound } from '../model/file-encryption';
+import { fileName } from '../model/file-name';
+import { ActiveFile, FileDoc, TrashedFile, fileCollection, isInTrash, isVisible } from '../model/file.collection';
+
+/** How a request names a file. */
+export type FileRef = { readonly id: string } | { readonly name: string };
+
+/** Who may do what with a file. What somebody may not even see is not there. */
+@Injectable()
+export class FileAccess {
+  readonly #files: Collection<FileDoc>;
+
+  constructor(
+    store: Store,
+    private readonly sealer: Sealer,
+    private readonly grants: GrantAccess,
+    private readonly clock: Clock,
+  ) {
+    this.#files = store.collection(fileCollection);
+  }
+
+  /** A file that the caller may read: its owner, and whom a grant admits. A name is one of the caller's own. @throws DomainError `file_not_found`, `integrity_failed`. */
+  async readable(caller: Principal, ref: FileRef): Promise<ActiveFile> {
+    const row = await this.find(caller, ref);
+    if (row === undefined || !(await this.mayRead(caller, row))) throw fileNotFound();
+    return row;
+  }
+
+  /** A file that the caller may change. @throws as `readable`; `permission_denied` for one that the caller may only read. */
+  async owned(caller: Principal, ref: FileRef): Promise<ActiveFile> {
+    const row = await this.readable(caller, ref);
+    if (row.owner_id === caller.userId) return row;
+    throw new DomainError('permission_denied', { detail: 'Only the owner of a file may do this.' });
+  }
+
+  /** Whether there is such a file, be it in the trash: what is shared of it rests there. */
+  async isKept(fileId: string): Promise<boolean> {
+    const row = await this.#files.find('_id', fileId);
+    return row?.state === 'active' || row?.state === 'trashed';
+  }
+
+  /** The file that a link of its owner leads to. @throws DomainError `file_not_found`, `integrity_failed`. */
+  async linked(fileId: string, ownerId: string): Promise<ActiveFile> {
+    const row = await this.#files.find('_id', fileId);
+    if (row?.owner_id !== ownerId || !isVisible(row, this.clock.now())) throw fileNotFound();
+    return row;
+  }
+
+  /** A file in the caller's own trash; undefined where there is none of this id. @throws DomainError `integrity_failed`. */
+  async trashed(caller: Principal, id: string): Promise<TrashedFile | undefined> {
+    const row = await this.#files.find('_id', id);
+    return isInTrash(row, this.clock.now()) && row.owner_id === caller.userId ? row : undefined;
+  }
+
+  private async mayRead(caller: Principal, row: ActiveFile): Promise<boolean> {
+    return row.owner_id === caller.userId || this.grants.admits(caller.userId, asResource(row));
+  }
+
+  private async find(caller: Principal, ref: FileRef): Promise<ActiveFile | undefined> {
+    const row = 'id' in ref ? await this.#files.find('_id', ref.id) : await this.named(caller, ref.name);
+    return isVisible(row, this.clock.now()) ? row : undefined;
+  }
+
+  private async named(caller: Principal, name: string): Promise<FileDoc | undefined> {
+    if ('fault' in fileName(name)) return undefined;
+    const index = await this.sealer.with(caller.userId, (keys) => keys.nameIndex(name));
+    return this.#files.find('name', caller.userId, index);
+  }
+}
+
+/** A file, as sharing knows it. */
+export const asResource = ({ _id, owner_id }: Pick<FileDoc, '_id' | 'owner_id'>): Resource => ({
+  type: 'file',
+  id: _id,
+  ownerId: owner_id,
+});

@@ -1,0 +1,112 @@
+import { Injectable } from '@nestjs/common';
+import { AuditSink, DomainError, Principal, auditedAfterLook, burstsOf, isoTime } from '../../kernel/index';
+import { Sealer } from '../../keys/user-keys/index';
+import { atVersion, versionsOf } from '../model/versions';
+import { FileAccess } from './access';
+import { fileNotFound, openFacts } from '../model/file-encryption';
+import { FileContents } from '../content/content-store';
+import { FileRemoval } from './file-removal';
+import { FileReplacements } from './replace-content';
+import { Precondition, contentTag, requireHolds } from '../model/etag';
+import { ActiveFile } from '../model/file.collection';
+
+/** One version of a file, as the API gives it. */
+export interface VersionView {
+  readonly version: number;
+  readonly size: number;
+  readonly content_type: string;
+  readonly sha256: string;
+  readonly created_at: string;
+  readonly encrypted_size: number;
+  readonly client_encrypted: boolean;
+  readonly current: boolean;
+}
+
+/** The versions that a file keeps. For its owner alone: who may read a file may read what it is now. */
+@Injectable()
+export class FileVersions {
+  constructor(
+    private readonly access: FileAccess,
+    private readonly sealer: Sealer,
+    private readonly contents: FileContents,
+    private readonly replacements: FileReplacements,
+    private readonly removal: FileRemoval,
+    private readonly audit: AuditSink,
+  ) {}
+
+  /** Newest first, all of them. @throws DomainError `file_not_found`, `permission_denied`, `decryption_failed`. */
+  async list(caller: Principal, id: string): Promise<readonly VersionView[]> {
+    const row = await this.access.owned(caller, { id });
+    return this.sealer.with(row.owner_id, (keys) =>
+      versionsOf(row).map((version) => {
+        const { contentType, sha256 } = openFacts(keys, version);
+        return viewOf(version, { content_type: contentType, sha256, current: version.version === row.version });
+      }),
+    );
+  }
+
+  /**
+   * Removes an earlier version for good. `holds` is asked in the write that drops it: for the tag of that version or those of the file.
+   * @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`, `conflict` for the current one.
+   */
+  async remove(caller: Principal, id: string, version: number, holds?: Precondition): Promise<void> {
+    const what = {
+      action: 'file.version-delete',
+      actor: caller.userId,
+      resource: `file/${id}`,
+      details: { version },
+    } as const;
+    await auditedAfterLook(this.audit, what, async (begin) => {
+      await this.former(caller, id, version);
+      await begin();
+      const { found } = await this.removal.dropContents(
+        id,
+        (content) => content.version === version && content.state === 'former',
+        async (row) => this.check(row as ActiveFile, version, holds),
+      );
+      if (!found) throw fileNotFound();
+    });
+  }
+
+  private async check(row: ActiveFile, version: number, holds: Precondition | undefined): Promise<void> {
+    await requireHolds(this.sealer, row, holds, contentTag({ _id: row._id, version }));
+  }
+
+  /** The content of an earlier version as a new one. @throws DomainError as FileReplacements.replace, `conflict` for the current one. */
+  async restore(caller: Principal, id: string, version: number, holds: Precondition): Promise<ActiveFile> {
+    const row = await this.former(caller, id, version);
+    const facts = await this.sealer.with(row.owner_id, (keys) => openFacts(keys, row));
+    const content = await this.contents.read(row, undefined);
+    try {
+      const arriving = { content: burstsOf(content), declaredBytes: row.size };
+      const request = { ...facts, clientEncrypted: row.client_encrypted, expiresInMs: undefined };
+      return await this.replacements.replace(caller, id, request, arriving, holds);
+    } finally {
+      content.destroy();
+    }
+  }
+
+  private async former(caller: Principal, id: string, version: number): Promise<ActiveFile> {
+    const row = await this.access.owned(caller, { id });
+    if (version === row.version) {
+      throw new DomainError('conflict', { detail: 'This is the current version of the file.' });
+    }
+    const former = atVersion(row, version);
+    if (former === undefined) throw fileNotFound();
+    return former;
+  }
+}
+
+const viewOf = (
+  row: ActiveFile,
+  { content_type, sha256, current }: Pick<VersionView, 'content_type' | 'sha256' | 'current'>,
+): VersionView => ({
+  version: row.version,
+  size: row.size,
+  content_type,
+  sha256,
+  created_at: isoTime(row.modified_at),
+  encrypted_size: row.encrypted_size,
+  client_encrypted: row.client_encrypted,
+  current,
+});

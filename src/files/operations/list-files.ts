@@ -1,0 +1,113 @@
+import { Injectable } from '@nestjs/common';
+import { Clock, Principal, Turns, isDomainError, mapInTurns } from '../../kernel/index';
+import { OwnerKeys, Sealer } from '../../keys/user-keys/index';
+import { Collection, Position, Store } from '../../store/index';
+import { FilePage, RowPage, matchingPage } from './file-pages';
+import { FileSharing } from './share-file';
+import { ListedFile, showFile, showTrashed } from '../model/file-view';
+import { FileDoc, fileCollection, isInTrash, isVisible } from '../model/file.collection';
+import { FilesService } from './get-file';
+
+/** Which files: the caller's own, those in the caller's trash, those of others that were granted to the caller. */
+export type ListKind = 'own' | 'trash' | 'shared';
+
+export interface ListChoice {
+  readonly limit: number;
+  readonly after: Position | undefined;
+  /** Only files whose names begin so. */
+  readonly prefix?: string | undefined;
+  /** Only files of exactly this name: in the trash there may be several. */
+  readonly name?: string | undefined;
+  /** What is in the trash, and nothing else. */
+  readonly trash?: boolean;
+}
+
+const ROWS_AT_ONCE = 50;
+
+/** Lists of files. Names are sealed, so what asks for names opens them, up to a limit. */
+@Injectable()
+export class FileListing {
+  readonly #files: Collection<FileDoc>;
+
+  constructor(
+    store: Store,
+    private readonly sealer: Sealer,
+    private readonly files: FilesService,
+    private readonly sharing: FileSharing,
+    private readonly clock: Clock,
+  ) {
+    this.#files = store.collection(fileCollection);
+  }
+
+  page(
+    caller: Principal,
+    { kind, ...choice }: Omit<ListChoice, 'trash'> & { readonly kind: ListKind },
+  ): Promise<FilePage> {
+    if (kind === 'shared') return this.sharing.listShared(caller, choice);
+    const { name, prefix } = choice;
+    if (kind === 'own' && name !== undefined) return this.listNamed(caller, name, prefix);
+    return this.list(caller, { ...choice, trash: kind === 'trash' });
+  }
+
+  /** Oldest first. A page may hold fewer files than `limit`, even none, and still have a next one. */
+  async list(caller: Principal, { limit, after, prefix, name, trash = false }: ListChoice): Promise<FilePage> {
+    const state = trash ? 'trashed' : 'active';
+    const read = (size: number, from: Position | undefined) => this.rows(caller, state, size, from);
+    if (prefix !== undefined || name !== undefined) {
+      const matches = (file: ListedFile): boolean =>
+        file.name?.startsWith(prefix ?? '') === true && file.name === (name ?? file.name);
+      return matchingPage(read, { limit, after, matches });
+    }
+    const { rows, next } = await read(limit, after);
+    return { files: rows.filter((file) => file !== undefined), next };
+  }
+
+  /** The file of exactly this name, if there is one. */
+  async listNamed(caller: Principal, name: string, prefix = ''): Promise<FilePage> {
+    if (!name.startsWith(prefix)) return { files: [], next: undefined };
+    try {
+      return { files: [await this.files.get(caller, { name })], next: undefined };
+    } catch (error) {
+      if (isDomainError(error, 'file_not_found')) return { files: [], next: undefined };
+      throw error;
+    }
+  }
+
+  private async rows(
+    caller: Principal,
+    state: 'active' | 'trashed',
+    limit: number,
+    after: Position | undefined,
+  ): Promise<RowPage> {
+    const page = await this.read(['owner', caller.userId, state], limit, after);
+    const now = this.clock.now();
+    const show = (keys: OwnerKeys, row: FileDoc): ListedFile | undefined => {
+      if (isInTrash(row, now)) return showTrashed(keys, row);
+      return isVisible(row, now) ? showFile(keys, row) : undefined;
+    };
+    const rows = await this.sealer.with(caller.userId, (keys) => mapInTurns(page.rows, (row) => show(keys, row)));
+    return { rows, next: page.next };
+  }
+
+  /** A few rows at a time: the seals of all of them would hold the event loop. */
+  private async read(
+    [index, ...prefix]: readonly [string, string, string],
+    limit: number,
+    start: Position | undefined,
+  ) {
+    const rows: FileDoc[] = [];
+    const turns = new Turns();
+    let next = start;
+    do {
+      const options = {
+        limit: Math.min(ROWS_AT_ONCE, limit - rows.length),
+        ...(next !== undefined && { after: next }),
+      };
+      const page = await this.#files.list(index, prefix, options);
+      rows.push(...page.items);
+      next = page.next;
+      await turns.pause();
+    } while (next !== undefined && rows.length < limit);
+    return { rows, next };
+  }
+}

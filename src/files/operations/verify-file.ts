@@ -1,0 +1,97 @@
+import { Injectable, Optional } from '@nestjs/common';
+import {
+  AuditSink,
+  DomainError,
+  ErrorCode,
+  Principal,
+  StaleKeyVersionError,
+  auditedAfterLook,
+  isDomainError,
+} from '../../kernel/index';
+import { DamageReports } from '../../observability/index';
+import { ContentCheck } from '../content/content-check';
+import { atVersion, versionsOf } from '../model/versions';
+import { FileAccess } from './access';
+import { ActiveFile } from '../model/file.collection';
+
+export interface VersionCheck {
+  readonly version: number;
+  readonly ok: boolean;
+  /** Why not. */
+  readonly code?: ErrorCode;
+}
+
+export interface FileCheck {
+  readonly ok: boolean;
+  /** Bytes of content that were read and verified. */
+  readonly checked_bytes: number;
+  /** Newest first. */
+  readonly versions: readonly VersionCheck[];
+}
+
+interface Reading {
+  readonly bytes: number;
+  readonly code?: ErrorCode;
+}
+
+const TRIES = 5;
+
+/** Reads files through: every frame of every version, and the SHA-256 of the whole against the one that is sealed in the row. */
+@Injectable()
+export class FileVerification {
+  constructor(
+    private readonly access: FileAccess,
+    private readonly contents: ContentCheck,
+    private readonly audit: AuditSink,
+    @Optional() private readonly damage?: DamageReports,
+  ) {}
+
+  /** A damaged version is part of the answer. @throws DomainError `file_not_found`, `permission_denied`, `kms_unavailable`, `store_unavailable`. */
+  verify(caller: Principal, id: string): Promise<FileCheck> {
+    const what = { action: 'file.verify', actor: caller.userId, resource: `file/${id}` } as const;
+    return auditedAfterLook(this.audit, what, async (begin) => {
+      const row = await this.access.owned(caller, { id });
+      await begin();
+      const versions: VersionCheck[] = [];
+      let checked = 0;
+      for (const { version } of versionsOf(row)) {
+        const reading = await this.read(caller, id, version);
+        if (reading === undefined) continue;
+        const { bytes, code } = reading;
+        checked += bytes;
+        versions.push({ version, ok: code === undefined, ...(code !== undefined && { code }) });
+        if (code === undefined) continue;
+        this.damage?.met({ resource: 'file', id, version }, new DomainError(code));
+        this.audit.note({ ...what, details: { version, code } }, 'failed');
+      }
+      return { ok: versions.every(({ ok }) => ok), checked_bytes: checked, versions };
+    });
+  }
+
+  /** Undefined for a version that went meanwhile. One that got a new key meanwhile is read again. */
+  private async read(caller: Principal, id: string, version: number): Promise<Reading | undefined> {
+    for (let tries = 1; ; tries += 1) {
+      const row = atVersion(await this.access.owned(caller, { id }), version);
+      if (row === undefined) return undefined;
+      try {
+        return await this.check(row);
+      } catch (error) {
+        if (isDomainError(error, 'file_not_found')) continue;
+        if (!(error instanceof StaleKeyVersionError)) throw error;
+        if (tries === TRIES) return { bytes: 0, code: 'decryption_failed' };
+      }
+    }
+  }
+
+  private async check(row: ActiveFile): Promise<Reading> {
+    let bytes = 0;
+    try {
+      await this.contents.readThrough(row, (more) => void (bytes += more));
+      return { bytes };
+    } catch (error) {
+      if (isDomainError(error, 'checksum_mismatch')) return { bytes: 0, code: 'decryption_failed' };
+      if (error instanceof StaleKeyVersionError || !isDomainError(error, 'decryption_failed')) throw error;
+      return { bytes, code: error.code };
+    }
+  }
+}
