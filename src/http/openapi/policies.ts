@@ -25,6 +25,7 @@ export function addPolicy(operation: Operation, policy: RoutePolicy, path: strin
   if (policy.idempotent !== undefined) operation.parameters = [...(operation.parameters ?? []), IDEMPOTENCY_KEY];
   if (policy.errors === 'tus') {
     for (const status of policy.access === 'public' ? [] : TUS_STATUSES) operation.responses[status] ??= tusRefusal();
+    operation.responses[CODES.headers_too_large.status] ??= problemResponse(['headers_too_large']);
     operation.responses['default'] = tusRefusal();
     return;
   }
@@ -63,6 +64,7 @@ function codesOf(policy: RoutePolicy, path: string, hasBody: boolean): ErrorCode
   const signedIn = policy.access !== 'public';
   const codes: (ErrorCode | false)[] = [
     'validation_failed',
+    'headers_too_large',
     hasBody && 'invalid_json',
     hasBody && 'too_large',
     hasBody && 'unsupported_media_type',
