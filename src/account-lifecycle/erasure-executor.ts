@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DomainError, failpoint, UserDataHandler } from '../kernel';
-import { BackupExposure, UserKeys } from '../keys/user-keys';
+import { BackupExposure, UserKeyService } from '../keys/user-keys';
 import { Users } from '../users';
 import { ErasureDoc } from './erasure.collection';
 import { Erasures } from './erasures';
@@ -21,7 +21,7 @@ export class ErasureExecutor {
   constructor(
     private readonly erasures: Erasures,
     private readonly users: Users,
-    private readonly userKeys: UserKeys,
+    private readonly userKeys: UserKeyService,
     private readonly erasedKeys: BackupExposure,
     @Inject(ERASED_USER_DATA) private readonly handlers: readonly UserDataHandler[],
   ) {}

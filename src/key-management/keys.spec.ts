@@ -15,7 +15,7 @@ import { jobsCollection } from '../jobs/jobs.collection';
 import { auditBatchesCollection } from '../audit/audit.collection';
 import { type AuditEntry } from '../audit/entry';
 import { KeyOverview, ROTATION_JOB, Rotations, RotationSchedule, USER_KEY_ROTATION_JOB } from '../keys/rotation';
-import { UserKeyRotator, userKeysCollection, UserKeys } from '../keys/user-keys';
+import { UserKeyRotator, userKeysCollection, UserKeyService } from '../keys/user-keys';
 import { fileCollection } from '../files/model/file.collection';
 import { sensitiveDataCollection } from '../sensitive-data/sensitive-data.collection';
 import { Store } from '../store';
@@ -261,7 +261,7 @@ describe('POST /users/{id}/rotate-key', () => {
     expectProblem(await admin.post('/users/nobody/rotate-key'), 404, 'not_found');
     const { client } = await signUp(coffer.client);
     const id = await idOf(client);
-    await coffer.get(UserKeys).destroy(id);
+    await coffer.get(UserKeyService).destroy(id);
     expectProblem(await admin.post(`/users/${id}/rotate-key`), 404, 'not_found');
   });
 });

@@ -6,12 +6,9 @@ import { type MasterKey, RoutedMasterKey, MasterKeyRow } from '../../src/keys/ma
 import { LocalMasterKey } from '../../src/keys/master-key/local';
 import { Retirement, RotationJob, Rotations, RotationTarget } from '../../src/keys/rotation';
 import { openKeys, SystemKeys } from '../../src/keys/system-keys';
-import { Sealer, type WrapStore, UserKeyRewrap, type UserKeys } from '../../src/keys/user-keys';
+import { Sealer, UserKeyRewrap, UserKeyService, type WrapStore } from '../../src/keys/user-keys';
 import { RowWrapStore } from './row-wrap-store';
 import { KeyCache } from '../../src/keys/user-keys/key-cache';
-import { UserKeyService } from '../../src/keys/user-keys/user-key-service';
-import { UserKeyAccess } from '../../src/keys/user-keys/user-key-access';
-import { UserKeySealer } from '../../src/keys/user-keys/user-key-sealer';
 import { AuthenticatedStore, type Store } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 
@@ -22,7 +19,7 @@ export interface KeyFixture {
   readonly masterKey: RoutedMasterKey;
   readonly row: MasterKeyRow;
   readonly systemKeys: SystemKeys;
-  readonly userKeys: UserKeys;
+  readonly userKeys: UserKeyService;
   readonly home: WrapStore;
   readonly sealer: Sealer;
   readonly rewrapper: UserKeyRewrap;
@@ -61,7 +58,7 @@ export async function openKeyFixture(folder: string, parts: KeyHouseParts = {}):
   const home = parts.home ?? new RowWrapStore();
   const rewrapper = new UserKeyRewrap(store, masterKey, home);
   const userKeys = new UserKeyService(store, masterKey, row, cache, clock, home);
-  const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache, home));
+  const sealer = new Sealer(store, masterKey, cache, home);
   new RotationJob(jobs, new RotationTarget(masterKey, row, store), systemKeys, rewrapper, audit).onModuleInit();
   await store.prepare();
   masterKey.follow(['transit', 'kv', 'local'], async () => (systemKeys.openSeals ? row.find() : undefined));

@@ -8,12 +8,11 @@ import {
   KeyCache,
   OrphanedWraps,
   UserKeyService,
-  UserKeyAccess,
   WrapStore,
   userKeysCollection,
   UserKeyRewrap,
   UserKeyRotator,
-  UserKeySealer,
+  Sealer,
   UserKeySweeper,
 } from '../../src/keys/user-keys';
 import { RowWrapStore } from './row-wrap-store';
@@ -45,7 +44,7 @@ export async function openKeyFixtures(folder: string, options: KeysOptions = {})
   const home =
     typeof options.home === 'function' ? await options.home(store, masterKey) : (options.home ?? new RowWrapStore());
   const userKeys = new UserKeyService(store, masterKey, row, cache, clock, home);
-  const sealer = new UserKeySealer(new UserKeyAccess(store, masterKey, cache, home));
+  const sealer = new Sealer(store, masterKey, cache, home);
   const rewrapper = new UserKeyRewrap(store, masterKey, home);
   const rotator = new UserKeyRotator(store, masterKey, row, clock, home);
   const strays = new OrphanedWraps(store, home);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ciphertext, SecretBytes } from '../../src/kernel';
 import { wrapContext, type WrapPurpose } from '../../src/keys/master-key';
 import { LocalMasterKey } from '../../src/keys/master-key/local';
-import { OpenedUserKey } from '../../src/keys/user-keys/opened-user-key';
+import { OpenedUserKey } from '../../src/keys/user-keys/user-key-handle';
 
 interface Sample {
   readonly root_key: string;

@@ -5,7 +5,7 @@ import { type ContextPart } from '../../src/crypto/context';
 import { ciphertext, SecretBytes } from '../../src/kernel';
 import { wrapContext, type WrapPurpose } from '../../src/keys/master-key';
 import { KeyWrap } from '../../src/keys/master-key/key-wrap';
-import { subkeyOf } from '../../src/keys/user-keys/opened-user-key';
+import { subkeyOf } from '../../src/keys/user-keys/user-key-handle';
 import type { SealPurpose } from '../../src/keys/user-keys';
 
 interface Wrap {

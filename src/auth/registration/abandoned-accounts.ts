@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { audited, AuditSink, Clock, HOUR } from '../../kernel';
-import { type IsUsed, OLDEST, UserKeys } from '../../keys/user-keys';
+import { type IsUsed, OLDEST, UserKeyService } from '../../keys/user-keys';
 import { INSTALLATION, installationCollection, Store } from '../../store';
 import { UserDoc, Users } from '../../users';
 
@@ -15,7 +15,7 @@ const ABANDONED_AFTER = HOUR;
 export class AbandonedAccounts {
   constructor(
     private readonly users: Users,
-    private readonly userKeys: UserKeys,
+    private readonly userKeys: UserKeyService,
     private readonly store: Store,
     private readonly clock: Clock,
     private readonly audit: AuditSink,

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
 import { Clock, DomainError, failpoint, Role, SECOND } from '../../kernel';
-import { REGISTRATION_LIFE, UserKeys } from '../../keys/user-keys';
+import { REGISTRATION_LIFE, UserKeyService } from '../../keys/user-keys';
 import { claimFirstAdministrator, DuplicateKey, giveBackFirstAdministrator, Store } from '../../store';
 import { UNTRIED, UserDoc, Users } from '../../users';
 import { HashedPassword } from '../passwords';
@@ -26,7 +26,7 @@ const ABANDONED_AFTER_MS = 10 * SECOND;
 export class AccountCreation {
   constructor(
     private readonly users: Users,
-    private readonly userKeys: UserKeys,
+    private readonly userKeys: UserKeyService,
     private readonly store: Store,
     private readonly clock: Clock,
     @Inject(CONFIG) private readonly config: Config,

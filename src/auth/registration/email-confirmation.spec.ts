@@ -2,7 +2,7 @@ import { login, newPerson, type Person } from '../../../test/support/accounts';
 import { type Answer, expectProblem, expectStatus } from '../../../test/support/client';
 import { Coffer, startCoffer } from '../../../test/support/coffer';
 import { DomainError, MINUTE } from '../../kernel';
-import { UserKeys } from '../../keys/user-keys';
+import { UserKeyService } from '../../keys/user-keys';
 import { Store } from '../../store';
 import { usersCollection } from '../../users';
 import { pendingRegistrationsCollection } from './pending-registration.collection';
@@ -124,7 +124,7 @@ describe('A registration that has to be confirmed', () => {
   });
 
   it('can be confirmed again where its key could not be made, although that key landed later', async () => {
-    const [keys, person] = [coffer.get(UserKeys), newPerson('again')];
+    const [keys, person] = [coffer.get(UserKeyService), newPerson('again')];
     await register(person);
     const [code] = await coffer.codes(person.email);
     const create = keys.create.bind(keys);

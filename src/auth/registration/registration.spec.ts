@@ -2,7 +2,7 @@ import { login, newPerson, type Person, register, signUp } from '../../../test/s
 import { expectProblem, expectStatus } from '../../../test/support/client';
 import { Coffer, startCoffer } from '../../../test/support/coffer';
 import { DomainError, newId } from '../../kernel';
-import { UserKeys, userKeysCollection } from '../../keys/user-keys';
+import { UserKeyService, userKeysCollection } from '../../keys/user-keys';
 import { Store } from '../../store';
 import { UNTRIED, UserDoc, usersCollection } from '../../users';
 import { Passwords } from '../passwords';
@@ -37,7 +37,7 @@ describe('POST /register', () => {
   });
 
   it('leaves no key without an account where the write of the key was given up and landed all the same', async () => {
-    const [keys, person] = [coffer.get(UserKeys), newPerson('late')];
+    const [keys, person] = [coffer.get(UserKeyService), newPerson('late')];
     const create = keys.create.bind(keys);
     let owner = '';
     jest.spyOn(keys, 'create').mockImplementationOnce(async (id, name) => {
@@ -139,7 +139,7 @@ describe('A registration whose process died after the name was taken', () => {
       created_at: Date.now() + coffer.clock.offset - ageMs,
       ...UNTRIED,
     });
-    if (withKey) await coffer.get(UserKeys).create(id, id);
+    if (withKey) await coffer.get(UserKeyService).create(id, id);
     return person;
   }
 

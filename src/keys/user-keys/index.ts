@@ -3,14 +3,13 @@ export { BackupExposure, type FormerWraps, type VersionFate, type WrapFate } fro
 export { KeyCache, type KeyCacheOptions } from './key-cache';
 export { type IsUsed, OLDEST, OrphanedKeys, REGISTRATION_LIFE } from './orphaned-keys';
 export { type Renewal, type Renewed, renewRows } from './reencrypt-rows';
-export * from './sealer';
+export { openedName, type SealedInsert, Sealer } from './sealer';
+export { type EncryptionContext, OwnerKeys, type SealPurpose } from './user-key-handle';
 export { OrphanedWraps } from './orphaned-wraps';
 export { UserKeyService } from './user-key-service';
-export { UserKeyAccess } from './user-key-access';
 export { type RewrapBatch, UserKeyRewrap } from './user-key-rewrap';
 export { WrapPathConflict, WrapStore } from './wrap-store';
 export { requireNextVersion, UserKeyRotator, type UserKeyState } from './user-key-rotator';
-export { UserKeySealer } from './user-key-sealer';
 export { NamedRows, type WrapUse } from './user-key-walk';
 export { UserKeySweeper } from './user-key-sweeper';
 export { storedRow } from './row-mapping';

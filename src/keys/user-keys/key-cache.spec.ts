@@ -1,6 +1,6 @@
 import { ciphertext, SecretBytes } from '../../kernel';
 import { KeyCache } from './key-cache';
-import { OpenedUserKey } from './opened-user-key';
+import { OpenedUserKey } from './user-key-handle';
 
 /** An owner's key whose one version tells whether it has been zeroed. */
 class Sample {

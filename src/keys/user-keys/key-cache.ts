@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { OpenedUserKey } from './opened-user-key';
+import { OpenedUserKey } from './user-key-handle';
 
 export interface KeyCacheOptions {
   /** Owners at most; the least recently used one goes. */

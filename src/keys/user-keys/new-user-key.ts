@@ -1,7 +1,7 @@
 import { newKey, sealRecord } from '../../crypto';
 import { plaintext, SecretBytes } from '../../kernel';
 import type { Draft } from '../../store';
-import { nameKeyPlace, subkeyOf } from './opened-user-key';
+import { nameKeyContext, subkeyOf } from './user-key-handle';
 import type { UserKeyDoc, UserKeyVersion } from './user-keys.collection';
 
 export const FIRST_VERSION = 1;
@@ -24,7 +24,7 @@ function newNameKey(ownerId: string, key: SecretBytes): string {
   const secrets = subkeyOf(key, 'secrets', ownerId, FIRST_VERSION);
   const nameKey = newKey();
   try {
-    return sealRecord(secrets, FIRST_VERSION, nameKeyPlace(ownerId), plaintext(nameKey.bytes)).toString('hex');
+    return sealRecord(secrets, FIRST_VERSION, nameKeyContext(ownerId), plaintext(nameKey.bytes)).toString('hex');
   } finally {
     nameKey.destroy();
     secrets.destroy();

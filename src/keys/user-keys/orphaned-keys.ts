@@ -3,7 +3,7 @@ import { audited, AuditSink, Clock, DAY, MINUTE } from '../../kernel';
 import { type Collection, scanRows, Store } from '../../store';
 import { erased } from './given-up-keys';
 import { OwnerNames } from './wrap-stores/owner-names';
-import { UserKeys } from './sealer';
+import { UserKeyService } from './user-key-service';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
 /** Longer than a registration may take, its confirmation by mail included. */
@@ -35,7 +35,7 @@ export class OrphanedKeys {
     store: Store,
     private readonly clock: Clock,
     private readonly accounts: OwnerNames,
-    private readonly userKeys: UserKeys,
+    private readonly userKeys: UserKeyService,
     private readonly audit: AuditSink,
   ) {
     this.#rows = store.collection(userKeysCollection);

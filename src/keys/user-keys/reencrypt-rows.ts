@@ -1,6 +1,7 @@
 import { isDomainError } from '../../kernel';
 import { Collection, Doc } from '../../store';
-import { OwnerKeys, Sealer } from './sealer';
+import { Sealer } from './sealer';
+import type { OwnerKeys } from './user-key-handle';
 
 const BATCH = 100;
 

@@ -1,74 +1,125 @@
-import { Ciphertext, isDomainError, Plaintext, SecretBytes } from '../../kernel';
-
-/** Which subkey of the user key a value is sealed under (docs/formats.md): HKDF, one a purpose. */
-export type SealPurpose = 'records' | 'file-keys' | 'secrets';
-
-/** Where a sealed value belongs. All of it is bound as additional data, so a value that was moved elsewhere does not open. */
-export interface EncryptionContext {
-  readonly ownerId: string;
-  /** `record`, `file`, `user`, ... */
-  readonly resourceType: string;
-  readonly resourceId: string;
-  readonly field: string;
-  /** A file's version number, where the value belongs to one version of a file. */
-  readonly fileVersion?: number;
-}
+import { Injectable } from '@nestjs/common';
+import { ciphertext, DomainError, failpoint, isDomainError, SecretBytes } from '../../kernel';
+import { type Collection, Store } from '../../store';
+import { asOneOperation } from '../../vault-client';
+import { MasterKey } from '../master-key';
+import { KeyCache } from './key-cache';
+import { OpenedUserKey, OwnerKeys } from './user-key-handle';
+import { unwrapVersions } from './user-key-wraps';
+import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
+import { WrapStore } from './wrap-store';
 
 /**
- * One owner's keys as a feature sees them: no raw key, only what can be done with it. Valid inside the callback of `Sealer.with`.
- * `open` and `openFileKey` throw DomainError `decryption_failed`, whatever is wrong with the envelope: all faults look alike.
- */
-export interface OwnerKeys {
-  readonly ownerId: string;
-  /** The current user key version: what `seal` uses. `open` uses the one that the envelope names. */
-  readonly version: number;
-  seal(purpose: SealPurpose, place: EncryptionContext, value: Plaintext): Ciphertext;
-  open(purpose: SealPurpose, place: EncryptionContext, envelope: Ciphertext): Plaintext;
-  /** HMAC-SHA256 of a file name under the owner's name key, lowercase hex: the blind index of names. */
-  nameIndex(name: string): string;
-  /** A new random file key (32 bytes) and its envelope under `file-keys`. The caller destroys the key. */
-  newFileKey(place: EncryptionContext): { readonly key: SecretBytes; readonly envelope: Ciphertext };
-  openFileKey(place: EncryptionContext, envelope: Ciphertext): SecretBytes;
-}
-
-/**
- * A new row by the wrap protocol (docs/keys.md). `pending` seals and stores the row invisible; the key row is then read again, and
- * while its epoch has moved `again` seals anew from the plaintext still in hand and replaces; `activate` makes the row visible.
- * A replace of an existing row needs none of this if the row is read BEFORE `Sealer.with` reads the key row: a retire in between has
- * to rewrite the row, and the compare-and-set fails.
+ * How a new row is stored by the wrap protocol (docs/keys.md). A replace of an existing row does
+ * not need it if the row is read before `Sealer.with` reads the key row: a retire in between
+ * rewrites the row, and the compare-and-set fails.
  */
 export interface SealedInsert<Row> {
+  /** Encrypts the row and stores it, not yet visible. */
   pending(keys: OwnerKeys): Promise<Row>;
+  /** The epoch of the key row has changed: encrypts the plaintext anew and replaces the row. */
   again(row: Row, keys: OwnerKeys): Promise<Row>;
+  /** Makes the row visible. */
   activate(row: Row): Promise<Row>;
 }
 
 /**
- * What features see instead of keys. A DI token.
- * @throws DomainError `kms_unavailable` (the key is not cached and cannot be unwrapped), `not_found` (the owner has no key: never had
- * one, or was erased).
+ * Gives features the use of an owner's key: key row, cache, then wrap store and master key.
+ * @throws DomainError `kms_unavailable` (the key is not cached and cannot be unwrapped),
+ * `not_found` (the owner never had a key, or was erased).
  */
-export abstract class Sealer {
-  /** Reads the owner's key row, takes the key from the cache if its epoch still holds, else unwraps it (single-flight). */
-  abstract with<T>(ownerId: string, use: (keys: OwnerKeys) => T | Promise<T>): Promise<T>;
-  abstract insert<Row>(ownerId: string, steps: SealedInsert<Row>): Promise<Row>;
-}
+@Injectable()
+export class Sealer {
+  readonly #rows: Collection<UserKeyDoc>;
 
-/** Lifecycle of user keys, for users/ and account-lifecycle. A DI token. */
-export abstract class UserKeys {
+  constructor(
+    store: Store,
+    private readonly masterKey: MasterKey,
+    private readonly cache: KeyCache,
+    private readonly wraps: WrapStore,
+  ) {
+    this.#rows = store.collection(userKeysCollection);
+  }
+
+  /** Runs `use` with the owner's keys, from the cache while the epoch of the key row is the same. */
+  async with<T>(ownerId: string, use: (keys: OwnerKeys) => T | Promise<T>): Promise<T> {
+    return this.#use(await this.#row(ownerId), use);
+  }
+
   /**
-   * A fresh key and name key for a new owner, by the wrap protocol; safe to repeat. `name` is the owner's user name, unique among the
-   * owners there are: where wraps lie in Vault, they lie under it. @throws DomainError `conflict` where another owner's key is there.
+   * Stores a new row by the wrap protocol. Either a retire of the user key version sees the pending
+   * row, or this sees the new epoch, however long the process slept in between.
    */
-  abstract create(ownerId: string, name: string): Promise<void>;
-  /** Destroys the owner's key: nothing sealed under it opens again, on any replica. Safe to repeat. */
-  abstract destroy(ownerId: string): Promise<void>;
+  async insert<Row>(ownerId: string, steps: SealedInsert<Row>): Promise<Row> {
+    let seen = await this.#row(ownerId);
+    let row = await this.#use(seen, (keys) => steps.pending(keys));
+    failpoint('sealer.pending-stored');
+    for (;;) {
+      // Linearizable: this read must not miss an epoch that another process has raised.
+      const now = this.#active(ownerId, await this.#rows.findLinearizable(ownerId));
+      if (now.epoch === seen.epoch) break;
+      const stale = row;
+      row = await this.#use(now, (keys) => steps.again(stale, keys));
+      failpoint('sealer.sealed-again');
+      seen = now;
+    }
+    const activated = await steps.activate(row);
+    failpoint('sealer.activated');
+    return activated;
+  }
+
+  #use<T>(row: UserKeyDoc, use: (keys: OwnerKeys) => T | Promise<T>): Promise<T> {
+    const load = (): Promise<OpenedUserKey> => asOneOperation(() => this.#open(row));
+    return this.cache.use(row._id, row.epoch, load, async (key) => {
+      const keys = new OwnerKeys(key);
+      try {
+        return await use(keys);
+      } finally {
+        keys.end();
+      }
+    });
+  }
+
+  /** @throws DomainError `not_found` where the owner has no active key row. */
+  async #row(ownerId: string): Promise<UserKeyDoc> {
+    return this.#active(ownerId, await this.#rows.find('_id', ownerId));
+  }
+
+  #active(ownerId: string, row: UserKeyDoc | undefined): UserKeyDoc {
+    if (row?.state === 'active') return row;
+    // Another replica may have erased it: the bytes must not stay here until they expire.
+    this.cache.drop(ownerId);
+    throw new DomainError('not_found');
+  }
+
+  async #open(row: UserKeyDoc): Promise<OpenedUserKey> {
+    return new OpenedUserKey({
+      ownerId: row._id,
+      epoch: row.epoch,
+      current: row.current,
+      keys: (await this.#unwrap(row)) ?? (await this.#unwrapReread(row)),
+      wrappedNameKey: ciphertext(Buffer.from(row.wrapped_name_key, 'hex')),
+    });
+  }
+
+  /** A rotation may have rewrapped the row since it was read, and a retire ended its old wrap. */
+  async #unwrapReread(seen: UserKeyDoc): Promise<Map<number, SecretBytes>> {
+    const now = await this.#row(seen._id);
+    const keys = now.rev === seen.rev || now.epoch !== seen.epoch ? undefined : await this.#unwrap(now);
+    if (keys === undefined)
+      throw new DomainError('kms_unavailable', { detail: 'The key of this owner cannot be opened.' });
+    return keys;
+  }
+
+  async #unwrap(row: UserKeyDoc): Promise<Map<number, SecretBytes> | undefined> {
+    const [complete] = await this.wraps.get([row]);
+    return complete?.ok === true ? unwrapVersions(this.masterKey, complete.value) : undefined;
+  }
 }
 
 /**
- * A name of somebody else's, sealed under the owner's key, as a list shows it: null where it does not open, undefined where the key
- * is gone, since its owner is being erased at this moment.
- * @throws DomainError `kms_unavailable`
+ * The name of another owner's object for a list: null where it does not open, undefined where the
+ * key is gone because its owner is being erased. @throws DomainError `kms_unavailable`.
  */
 export async function openedName(
   sealer: Sealer,

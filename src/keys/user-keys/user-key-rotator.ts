@@ -3,7 +3,7 @@ import { envelopeVersion, MAX_KEY_VERSION, newKey, openRecord, sealRecord } from
 import { ciphertext, Clock, DomainError, failpoint, newId, SecretBytes } from '../../kernel';
 import { type Collection, Store, retryOnConflict } from '../../store';
 import { MasterKey, MasterKeyRow } from '../master-key';
-import { nameKeyPlace, subkeyOf } from './opened-user-key';
+import { nameKeyContext, subkeyOf } from './user-key-handle';
 import { storedRow } from './row-mapping';
 import { WrapPathConflict, WrapStore } from './wrap-store';
 import { lowestMasterVersion, unwrapVersions, userKeyContext } from './user-key-wraps';
@@ -167,7 +167,7 @@ function nameKeyUnder(
   const version = envelopeVersion(envelope);
   const key = opened.get(version);
   if (key === undefined) throw new DomainError('decryption_failed');
-  const place = nameKeyPlace(row._id);
+  const place = nameKeyContext(row._id);
   const [from, to] = [subkeyOf(key, 'secrets', row._id, version), subkeyOf(next.key, 'secrets', row._id, next.version)];
   try {
     const nameKey = openRecord(from, place, envelope);

@@ -8,15 +8,14 @@ import { erased, giveUp } from './given-up-keys';
 import { KeyCache } from './key-cache';
 import { FIRST_VERSION, type NewRow, pendingRow } from './new-user-key';
 import { releaseStalePath } from './stale-paths';
-import { UserKeys } from './sealer';
 import { storedRow } from './row-mapping';
 import { WrapPathConflict, WrapStore } from './wrap-store';
 import { rewrapStored, wrapFirst } from './user-key-wraps';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
-/** User keys: a row each in the store, and the wraps of the master key in their home. */
+/** Creates and destroys user keys: a row each in the store, and the wraps in the wrap store. */
 @Injectable()
-export class UserKeyService extends UserKeys {
+export class UserKeyService {
   readonly #rows: Collection<UserKeyDoc>;
 
   constructor(
@@ -27,13 +26,14 @@ export class UserKeyService extends UserKeys {
     private readonly clock: Clock,
     private readonly home: WrapStore,
   ) {
-    super();
     this.#rows = store.collection(userKeysCollection);
   }
 
   /**
-   * Whoever finds a pending row, be it of a dead process or of one that works on it at the same time, goes on with it: what makes it active is
-   * one compare-and-set, and it does not matter whose. @throws DomainError `not_found` for an owner who was erased.
+   * Makes a key and a name key for a new owner, by the wrap protocol. Safe to repeat: a pending row
+   * of any process is finished here, and one compare-and-set makes it active. `name` is the user
+   * name, which is the path of the wraps in Vault.
+   * @throws DomainError `not_found` for an erased owner, `conflict` where the path is taken.
    */
   async create(ownerId: string, name: string): Promise<void> {
     for (;;) {
@@ -47,7 +47,10 @@ export class UserKeyService extends UserKeys {
     }
   }
 
-  /** The row first: from then on nothing opens on any replica, whatever becomes of the wraps until this is repeated. */
+  /**
+   * Destroys the owner's key on every replica; safe to repeat. The row goes first, so nothing opens
+   * from then on, even where the process dies before the wraps are gone.
+   */
   async destroy(ownerId: string): Promise<void> {
     const row = await update(this.#rows, ownerId, (found) =>
       found.state === 'erased' && found.given_up !== true ? undefined : erased(found),

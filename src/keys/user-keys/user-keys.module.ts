@@ -4,14 +4,12 @@ import { SECOND } from '../../kernel';
 import { BackupExposure } from './backup-exposure';
 import { KeyCache } from './key-cache';
 import { OrphanedKeys } from './orphaned-keys';
-import { Sealer, UserKeys } from './sealer';
+import { Sealer } from './sealer';
 import { QuarantineFigure } from './quarantine-figure';
 import { OrphanedWraps } from './orphaned-wraps';
 import { UserKeyService } from './user-key-service';
-import { UserKeyAccess } from './user-key-access';
 import { UserKeyRewrap } from './user-key-rewrap';
 import { UserKeyRotator } from './user-key-rotator';
-import { UserKeySealer } from './user-key-sealer';
 import { UserKeySweeper } from './user-key-sweeper';
 
 // Some 600 bytes an owner: 32 MiB at most, and 50,000 active users without a call of Vault.
@@ -29,19 +27,18 @@ const CACHE_CAPACITY = 50_000;
     OrphanedKeys,
     QuarantineFigure,
     OrphanedWraps,
-    UserKeyAccess,
     UserKeyRewrap,
     UserKeyRotator,
     UserKeySweeper,
-    { provide: Sealer, useClass: UserKeySealer },
-    { provide: UserKeys, useClass: UserKeyService },
+    Sealer,
+    UserKeyService,
   ],
   exports: [
     BackupExposure,
     OrphanedKeys,
     Sealer,
     OrphanedWraps,
-    UserKeys,
+    UserKeyService,
     UserKeyRewrap,
     UserKeyRotator,
     UserKeySweeper,

@@ -1,9 +1,11 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openKeyFixtures, type KeyFixtures, temporaryFolder } from '../../../test/support/keys';
+import { RowWrapStore } from '../../../test/support/row-wrap-store';
 import { ciphertext, type Ciphertext, plaintext } from '../../kernel';
-import { UserKeyAccess } from './user-key-access';
-import type { OwnerKeys, EncryptionContext, SealPurpose } from './sealer';
+import { Sealer } from './sealer';
+import type { EncryptionContext, OwnerKeys, SealPurpose } from './user-key-handle';
+import type { UserKeyDoc } from './user-keys.collection';
 
 const place = (changes: Partial<EncryptionContext> = {}): EncryptionContext => ({
   ownerId: 'alice',
@@ -180,12 +182,21 @@ describe('The sealer', () => {
   });
 
   it('reads the row again where the master key version that it named was retired meanwhile', async () => {
-    const row = (await fixtures.rows.find('_id', 'alice'))!;
-    const target = await fixtures.masterKey.rotate(1);
-    await fixtures.rewrapper.rewrapBatch(target);
-    const stale = { ...row, versions: row.versions.map((entry) => ({ ...entry, wrapped: 'local:v1:AAAA' })) };
-    const access = new UserKeyAccess(fixtures.store, fixtures.masterKey, fixtures.cache, fixtures.home);
-    expect(await access.use(stale, (keys) => keys.version)).toBe(1);
+    const { store, masterKey, cache, rewrapper } = fixtures;
+    const reads: number[] = [];
+    class RetiredMeanwhile extends RowWrapStore {
+      override async get(rows: readonly UserKeyDoc[]): ReturnType<RowWrapStore['get']> {
+        if (reads.push(rows[0]!.rev) === 1) {
+          await rewrapper.rewrapBatch(await masterKey.rotate(1));
+          await masterKey.retire(1);
+        }
+        return super.get(rows);
+      }
+    }
+    cache.clear();
+    const sealer = new Sealer(store, masterKey, cache, new RetiredMeanwhile());
+    expect(await sealer.with('alice', (keys) => keys.version)).toBe(1);
+    expect(reads[1]).toBeGreaterThan(reads[0]!);
   });
 
   describe('inserting by the wrap protocol', () => {
