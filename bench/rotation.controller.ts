@@ -4,7 +4,7 @@ import { ApiExcludeController } from '@nestjs/swagger';
 import { IsInt } from 'class-validator';
 import { Policy } from '../src/http';
 import { MasterKey, MasterKeyRow, MAX_BATCH } from '../src/keys/master-key';
-import { Rotations } from '../src/keys/rotation';
+import { RotationService } from '../src/keys/rotation';
 import { WrapStore, userKeysCollection } from '../src/keys/user-keys';
 import { userKeyContext } from '../src/keys/user-keys/user-key-wraps';
 import type { UserKeyDoc } from '../src/keys/user-keys/user-keys.collection';
@@ -47,7 +47,7 @@ export class RotationController {
     private readonly masterKey: MasterKey,
     private readonly row: MasterKeyRow,
     private readonly home: WrapStore,
-    private readonly rotations: Rotations,
+    private readonly rotations: RotationService,
   ) {
     this.#rows = store.collection(userKeysCollection);
   }
@@ -99,7 +99,7 @@ export class RotationController {
   async #rotate(): Promise<Run> {
     let keys = 0;
     const seconds = await secondsOf(async () => {
-      const { id } = await this.rotations.start('bench');
+      const { id } = await this.rotations.rotateMasterKey('bench');
       for (;;) {
         const { state, done, failed } = await this.rotations.find(id);
         if (state === 'done' && failed === 0) keys = done;

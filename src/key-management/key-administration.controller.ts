@@ -3,7 +3,7 @@ import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import { ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../http';
 import { AuditSink, audited } from '../kernel';
 import type { AuditAction, Principal } from '../kernel';
-import { Rotations } from '../keys/rotation';
+import { RotationService } from '../keys/rotation';
 import type { Rotation } from '../keys/rotation';
 import {
   RotateMasterKeyAnswerDto,
@@ -18,7 +18,7 @@ import {
 @Controller()
 export class RotationsController {
   constructor(
-    private readonly rotations: Rotations,
+    private readonly rotations: RotationService,
     private readonly paging: Paging,
     private readonly audit: AuditSink,
   ) {}
@@ -33,7 +33,7 @@ export class RotationsController {
   @ApiProblems('rotation_running', 'conflict', 'integrity_failed', 'kms_unavailable')
   async rotateMasterKey(@Caller() caller: Principal): Promise<RotateMasterKeyAnswerDto> {
     const intent = { action: 'master-key.rotate', actor: caller.userId, resource: 'master-key' } as const;
-    const rotation = await audited(this.audit, intent, () => this.rotations.start(caller.userId));
+    const rotation = await audited(this.audit, intent, () => this.rotations.rotateMasterKey(caller.userId));
     return { message: 'Master key rotated successfully', rotation: rotationDto(rotation) };
   }
 

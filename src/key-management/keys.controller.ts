@@ -5,7 +5,7 @@ import { answerApproval, ApprovalAnswerDto } from '../approvals';
 import { ApiProblems, Caller, Policy } from '../http';
 import { AuditSink, audited } from '../kernel';
 import type { Principal } from '../kernel';
-import { KeyOverview, UserKeyRotations } from '../keys/rotation';
+import { KeyOverview, RotationService } from '../keys/rotation';
 import { rotationDto } from './key-administration.dto';
 import { KeysDto, MasterKeyDto, RotateKeyAnswerDto, keysDto } from './keys.dto';
 import { VersionRetirement } from './version-retirement';
@@ -16,7 +16,7 @@ import { VersionRetirement } from './version-retirement';
 export class KeysController {
   constructor(
     private readonly overview: KeyOverview,
-    private readonly rotations: UserKeyRotations,
+    private readonly rotations: RotationService,
     private readonly retirement: VersionRetirement,
     private readonly audit: AuditSink,
   ) {}
@@ -79,7 +79,7 @@ export class KeysController {
 
   private async rotate(ownerId: string, caller: Principal): Promise<RotateKeyAnswerDto> {
     const intent = { action: 'user-key.rotate', actor: caller.userId, resource: `user/${ownerId}` } as const;
-    const rotation = await audited(this.audit, intent, () => this.rotations.start(ownerId, caller.userId));
+    const rotation = await audited(this.audit, intent, () => this.rotations.rotateUserKey(ownerId, caller.userId));
     return { message: 'Key rotated successfully', rotation: rotationDto(rotation) };
   }
 }

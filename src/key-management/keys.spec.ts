@@ -14,7 +14,7 @@ import { masterKeyCollection } from '../keys/master-key/master-key-row';
 import { jobsCollection } from '../jobs/jobs.collection';
 import { auditBatchesCollection } from '../audit/audit.collection';
 import { type AuditEntry } from '../audit/entry';
-import { KeyOverview, ROTATION_JOB, Rotations, RotationSchedule, USER_KEY_ROTATION_JOB } from '../keys/rotation';
+import { KeyOverview, ROTATION_JOB, RotationService, RotationSchedule, USER_KEY_ROTATION_JOB } from '../keys/rotation';
 import { UserKeyRotator, userKeysCollection, UserKeyService } from '../keys/user-keys';
 import { fileCollection } from '../files/model/file.collection';
 import { sensitiveDataCollection } from '../sensitive-data/sensitive-data.collection';
@@ -354,7 +354,7 @@ describe('KEY_ROTATION_DAYS', () => {
       { masterKeyRotationDays: 30 } as Config,
       coffer.get(Scheduler),
       coffer.get(KeyOverview),
-      coffer.get(Rotations),
+      coffer.get(RotationService),
       coffer.get(Clock),
       coffer.get(AuditSink),
     );

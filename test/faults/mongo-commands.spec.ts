@@ -132,7 +132,7 @@ describeWithPart('secantus', 'What MongoDB is asked', () => {
     const fixture = await openKeyFixture(folder.path, { engine });
     try {
       for (let n = 0; n < 3; n += 1) await fixture.userKeys.create(`owner-${n}`, `owner-${n}`);
-      await fixture.rotations.start('admin');
+      await fixture.rotations.rotateMasterKey('admin');
       const seen = proxy.commands.length;
       await fixture.retirement.retire(1);
       const reads = proxy.commands.slice(seen).filter((command) => nameOf(command) === 'find');

@@ -33,7 +33,7 @@ describeWithPart('secantus', 'Rows of user keys that somebody planted in MongoDB
     await rows.insertMany(
       Array.from({ length: 201 }, (_, n) => ({ _id: `0-${n}`, quarantined: false, master_version: null })),
     );
-    const { id } = await fixture.rotations.start('admin');
+    const { id } = await fixture.rotations.rotateMasterKey('admin');
     for (let state = 'running'; state !== 'done';) {
       const now = await fixture.rotations.find(id);
       expect(now.fault).toBeUndefined();

@@ -93,7 +93,7 @@ function killSuite(open: () => Promise<Place>, points: readonly string[], { owne
     await installation.settle(dying);
     await expectAftermath();
     const { id } = (await installation.latest())!;
-    await expect(throughOutages(() => installation.fixture.rotations.start('another'))).rejects.toMatchObject({
+    await expect(throughOutages(() => installation.fixture.rotations.rotateMasterKey('another'))).rejects.toMatchObject({
       code: 'rotation_running',
       extensions: { rotation_id: id },
     });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { JobRunner } from '../../src/jobs';
 import { type JobDoc, jobsCollection } from '../../src/jobs/jobs.collection';
 import { AuditSink, newId, SystemClock } from '../../src/kernel';
-import { Migrations, type Rotation, ROTATION_JOB, UserKeyMoveJob, UserKeyMoves } from '../../src/keys/rotation';
+import { BackendMoves, type Rotation, ROTATION_JOB, WrapRelocationJob, WrapRelocations } from '../../src/keys/rotation';
 import type { RoutedWrapStore } from '../../src/keys/user-keys/wrap-stores';
 import {
   createInstallation,
@@ -64,7 +64,7 @@ describe('A process that moves the master key and sleeps before it writes the in
   let other: KeyFixture;
   let faulty: FaultyStore;
   const begin = ({ jobs, masterKey, row, store }: KeyFixture, to: 'kv' | 'local'): Promise<Rotation | undefined> =>
-    new Migrations(jobs, masterKey, row, store).begin(to, 'operator');
+    new BackendMoves(jobs, masterKey, row, store).begin(to, 'operator');
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'coffer-sleeping-'));
@@ -154,11 +154,11 @@ describeWithPart(
     afterAll(() => bao.stop());
 
     const audit = { note: () => undefined } as unknown as AuditSink;
-    const mover = (store: Store): { jobs: JobRunner; moves: UserKeyMoves } => {
+    const mover = (store: Store): { jobs: JobRunner; moves: WrapRelocations } => {
       const jobs = new JobRunner(store, new SystemClock());
       runners.push(jobs);
-      new UserKeyMoveJob(jobs, homes, store, audit).onModuleInit();
-      return { jobs, moves: new UserKeyMoves(jobs, homes, store) };
+      new WrapRelocationJob(jobs, homes, store, audit).onModuleInit();
+      return { jobs, moves: new WrapRelocations(jobs, homes, store) };
     };
 
     it('begins nothing after the move was turned round', async () => {

@@ -59,7 +59,7 @@ describeWithPart('openbao', 'The floor of a Transit key', () => {
     const slept = sleeper(bao);
     const [slow, quick] = [await open(slept.session), await open()];
     await quick.userKeys.create('a', 'a');
-    for (let round = 0; round < 3; round += 1) await quick.rotations.start('admin');
+    for (let round = 0; round < 3; round += 1) await quick.rotations.rotateMasterKey('admin');
     const late = slow.retirement.retire(1);
     await slept.asleep;
     await quick.retirement.retire(3);
@@ -74,17 +74,17 @@ describeWithPart('openbao', 'The floor of a Transit key', () => {
     const fixture = await open();
     await fixture.userKeys.create('a', 'a');
     const before = (await fixture.store.collection(userKeysCollection).find('_id', 'a'))!;
-    for (let round = 0; round < 2; round += 1) await fixture.rotations.start('admin');
+    for (let round = 0; round < 2; round += 1) await fixture.rotations.rotateMasterKey('admin');
     await fixture.retirement.retire(2);
     await bao.request('POST', `${KEY}/config`, { min_decryption_version: 2 });
-    await fixture.rotations.start('admin');
+    await fixture.rotations.rotateMasterKey('admin');
     expect(await minimum()).toBe(3);
     // An operator opens a former version again, for a row that came from a backup and does not open.
     await bao.request('POST', `${KEY}/config`, { min_decryption_version: 1 });
     const rows = fixture.store.collection(userKeysCollection);
     const spoilt = before.versions.map((entry) => ({ ...entry, wrapped: `${entry.wrapped.slice(0, -8)}AAAAAAA=` }));
     await rows.replace({ ...before, versions: spoilt, rev: (await rows.find('_id', 'a'))!.rev });
-    expect(await fixture.rotations.start('admin')).toMatchObject({ state: 'done', failed: 1 });
+    expect(await fixture.rotations.rotateMasterKey('admin')).toMatchObject({ state: 'done', failed: 1 });
     expect(await minimum()).toBe(1);
   }, 60_000);
 });

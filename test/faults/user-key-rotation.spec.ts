@@ -196,7 +196,7 @@ function stoppedSuite(place: () => Omit<Site, 'folder'>): void {
 
   const rotateAndRetire = async (): Promise<void> => {
     const before = (await fixture.masterKey.state()).current;
-    const rotation = await fixture.rotations.start('admin');
+    const rotation = await fixture.rotations.rotateMasterKey('admin');
     expect(rotation).toMatchObject({ state: 'done', failed: 0 });
     await new Retirement(fixture.masterKey, fixture.row, fixture.systemKeys, fixture.rewrapper).retire(before);
     expect(await fixture.rewrapper.countWrappedBy(before)).toBe(0);

@@ -312,7 +312,7 @@ describe.each(['transit', 'kv'] as const)('A rotation with the master key in %s'
             throw error;
           });
         };
-        const { id } = await fixture.rotations.start('admin');
+        const { id } = await fixture.rotations.rotateMasterKey('admin');
         await waitFor('the job to meet the outage', () => refused.length > 0);
         expect(refused[0]).toMatchObject(unavailable);
         expect(await fixture.rotations.find(id)).toMatchObject({ state: 'running', inEffect: true, failed: 0 });

@@ -3,7 +3,7 @@ import { AccountErasure } from '../../src/account-lifecycle/account-erasure';
 import { jobsCollection } from '../../src/jobs/jobs.collection';
 import { JobRunner } from '../../src/jobs';
 import { HOUR } from '../../src/kernel';
-import { Migrations, UserKeyMoves } from '../../src/keys/rotation';
+import { BackendMoves, WrapRelocations } from '../../src/keys/rotation';
 import { UserKeySweeper } from '../../src/keys/user-keys';
 import { Store } from '../../src/store';
 import { RegistrationSweep } from '../../src/bootstrap/scheduled-tasks';
@@ -133,8 +133,8 @@ export class Chaos {
 
   async #move(): Promise<void> {
     if (this.random.below(2) === 0) {
-      await this.coffer.get(Migrations).begin(this.random.pick(['kv', 'local']), 'chaos');
-    } else await this.coffer.get(UserKeyMoves).begin(this.random.pick(['vault', 'store']), 'chaos');
+      await this.coffer.get(BackendMoves).begin(this.random.pick(['kv', 'local']), 'chaos');
+    } else await this.coffer.get(WrapRelocations).begin(this.random.pick(['vault', 'store']), 'chaos');
   }
 
   async #jobsEnd(): Promise<void> {

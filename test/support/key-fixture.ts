@@ -4,9 +4,9 @@ import { JobRunner } from '../../src/jobs';
 import { type AuditSink, type Principal, Readiness, SystemClock } from '../../src/kernel';
 import { type MasterKey, RoutedMasterKey, MasterKeyRow } from '../../src/keys/master-key';
 import { LocalMasterKey } from '../../src/keys/master-key/local';
-import { Retirement, RotationJob, Rotations, RotationTarget } from '../../src/keys/rotation';
+import { Retirement, MasterKeyRotationJob, RotationService, RotationTargets } from '../../src/keys/rotation';
 import { openKeys, SystemKeys } from '../../src/keys/system-keys';
-import { Sealer, UserKeyRewrap, UserKeyService, type WrapStore } from '../../src/keys/user-keys';
+import { Sealer, UserKeyRewrap, UserKeyRotator, UserKeyService, type WrapStore } from '../../src/keys/user-keys';
 import { RowWrapStore } from './row-wrap-store';
 import { KeyCache } from '../../src/keys/user-keys/key-cache';
 import { AuthenticatedStore, type Store } from '../../src/store';
@@ -26,7 +26,7 @@ export interface KeyFixture {
   readonly cache: KeyCache;
   readonly audit: AuditSink;
   readonly jobs: JobRunner;
-  readonly rotations: Rotations;
+  readonly rotations: RotationService;
   readonly retirement: Retirement;
   close(): Promise<void>;
 }
@@ -59,7 +59,13 @@ export async function openKeyFixture(folder: string, parts: KeyHouseParts = {}):
   const rewrapper = new UserKeyRewrap(store, masterKey, home);
   const userKeys = new UserKeyService(store, masterKey, row, cache, clock, home);
   const sealer = new Sealer(store, masterKey, cache, home);
-  new RotationJob(jobs, new RotationTarget(masterKey, row, store), systemKeys, rewrapper, audit).onModuleInit();
+  new MasterKeyRotationJob(
+    jobs,
+    new RotationTargets(masterKey, row, store),
+    systemKeys,
+    rewrapper,
+    audit,
+  ).onModuleInit();
   await store.prepare();
   masterKey.follow(['transit', 'kv', 'local'], async () => (systemKeys.openSeals ? row.find() : undefined));
   await openKeys({ masterKey, systemKeys, row }, true);
@@ -72,7 +78,7 @@ export async function openKeyFixture(folder: string, parts: KeyHouseParts = {}):
   };
   return {
     ...{ engine, store, masterKey, row, systemKeys, userKeys, home, sealer, rewrapper, cache, audit, jobs },
-    rotations: new Rotations(jobs),
+    rotations: new RotationService(jobs, new UserKeyRotator(store, masterKey, row, clock, home), clock),
     retirement: new Retirement(masterKey, row, systemKeys, rewrapper),
     close,
   };

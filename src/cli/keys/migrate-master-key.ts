@@ -1,7 +1,7 @@
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AuditSink, StartupError, audited } from '../../kernel';
 import { BackendName, MasterKeyRow } from '../../keys/master-key';
-import { Migrations, Rotation, RotationJob, Rotations, rotationData } from '../../keys/rotation';
+import { BackendMoves, Rotation, MasterKeyRotationJob, RotationService, rotationData } from '../../keys/rotation';
 import { unlessThere, watchJob } from './follow-move';
 
 /** Moves the master key, and returns when the move has ended, whichever process does it. */
@@ -11,14 +11,14 @@ export function migrateMasterKey(to: BackendName): Promise<string> {
 
 async function migrateIn(app: NestFastifyApplication, to: BackendName): Promise<string> {
   // All other jobs of the service stay with the service.
-  app.get(RotationJob, { strict: false }).register();
+  app.get(MasterKeyRotationJob, { strict: false }).register();
   const intent = { action: 'master-key.migrate', actor: 'system:keys-cli', resource: 'master-key' } as const;
   const begun = await audited(app.get(AuditSink), { ...intent, details: { to } }, () =>
-    app.get(Migrations, { strict: false }).begin(to, 'system:keys-cli'),
+    app.get(BackendMoves, { strict: false }).begin(to, 'system:keys-cli'),
   );
   if (begun === undefined) return there(to);
   await watchJob(app, begun.id, ({ data }) => rotationData(data).advanced);
-  const ended = await app.get(Rotations, { strict: false }).find(begun.id);
+  const ended = await app.get(RotationService, { strict: false }).find(begun.id);
   if (ended.state !== 'done') throw new StartupError(unfinished(ended));
   return finished(to, ended, await formerVersions(app, to));
 }

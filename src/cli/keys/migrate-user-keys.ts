@@ -1,7 +1,7 @@
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Job } from '../../jobs';
 import { AuditSink, StartupError, audited } from '../../kernel';
-import { UserKeyMoveJob, UserKeyMoves } from '../../keys/rotation';
+import { WrapRelocationJob, WrapRelocations } from '../../keys/rotation';
 import { WrapLocation } from '../../store';
 import { unlessThere, watchJob } from './follow-move';
 
@@ -12,10 +12,10 @@ export function migrateUserKeys(to: WrapLocation): Promise<string> {
 
 async function migrateIn(app: NestFastifyApplication, to: WrapLocation): Promise<string> {
   // All other jobs of the service stay with the service.
-  app.get(UserKeyMoveJob, { strict: false }).register();
+  app.get(WrapRelocationJob, { strict: false }).register();
   const intent = { action: 'user-keys.migrate', actor: 'system:keys-cli', resource: 'user-keys' } as const;
   const begun = await audited(app.get(AuditSink), { ...intent, details: { to } }, () =>
-    app.get(UserKeyMoves, { strict: false }).begin(to, 'system:keys-cli'),
+    app.get(WrapRelocations, { strict: false }).begin(to, 'system:keys-cli'),
   );
   if (begun === undefined) return there(to);
   const ended = await watchJob(app, begun.id);

@@ -1,7 +1,7 @@
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AuditSink, StartupError, audited, isDomainError } from '../../kernel';
-import { type Rotation, Rotations } from '../../keys/rotation';
+import { type Rotation, RotationService } from '../../keys/rotation';
 import { withService } from '../app';
 import { ProgressDisplay } from '../progress';
 import { underWay } from './status';
@@ -21,11 +21,11 @@ export function rotate(): Promise<string> {
 }
 
 async function begin(app: NestFastifyApplication): Promise<Rotation> {
-  const rotations = app.get(Rotations, { strict: false });
+  const rotations = app.get(RotationService, { strict: false });
   const actor = 'system:keys-cli';
   const intent = { action: 'master-key.rotate', actor, resource: 'master-key' } as const;
   try {
-    return await audited(app.get(AuditSink), intent, () => rotations.handOver(actor));
+    return await audited(app.get(AuditSink), intent, () => rotations.enqueueMasterKeyRotation(actor));
   } catch (error) {
     const running = isDomainError(error, 'rotation_running') ? await underWay(app) : undefined;
     if (running === undefined) throw error;
@@ -35,7 +35,7 @@ async function begin(app: NestFastifyApplication): Promise<Rotation> {
 }
 
 async function watch(app: NestFastifyApplication, id: string, stop: AbortSignal): Promise<Rotation> {
-  const rotations = app.get(Rotations, { strict: false });
+  const rotations = app.get(RotationService, { strict: false });
   const display = new ProgressDisplay(process.stdout);
   const untaken = setTimeout(() => process.stderr.write(UNTAKEN), UNTAKEN_AFTER_MS);
   try {

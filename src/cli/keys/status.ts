@@ -1,6 +1,6 @@
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { isoTime } from '../../kernel';
-import { KeyOverview, type Rotation, Rotations } from '../../keys/rotation';
+import { KeyOverview, type Rotation, RotationService } from '../../keys/rotation';
 import { withService } from '../app';
 
 const SHOWN = 20;
@@ -32,7 +32,7 @@ export async function underWay(app: NestFastifyApplication): Promise<Rotation | 
   return (await newest(app)).items.find(({ state }) => state === 'running' || state === 'paused');
 }
 
-const newest = (app: NestFastifyApplication) => app.get(Rotations, { strict: false }).list({ limit: SHOWN });
+const newest = (app: NestFastifyApplication) => app.get(RotationService, { strict: false }).list({ limit: SHOWN });
 
 const line = ({ id, startedAt, state, targetVersion, done, total, failed, fault }: Rotation): string =>
   [

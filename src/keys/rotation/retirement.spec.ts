@@ -40,8 +40,8 @@ describe('Retiring a master key version', () => {
   it('ends it and all before it, and leaves everything readable', async () => {
     await fixture.userKeys.create('a', 'a');
     const sealed = await fixture.sealer.with('a', (keys) => keys.seal('records', place, plaintext(Buffer.from('x'))));
-    await fixture.rotations.start('admin');
-    await fixture.rotations.start('admin');
+    await fixture.rotations.rotateMasterKey('admin');
+    await fixture.rotations.rotateMasterKey('admin');
     await retirement.retire(2);
     expect(await versions()).toEqual([3]);
     const opened = await fixture.sealer.with('a', (keys) => keys.open('records', place, sealed).toString());
@@ -49,7 +49,7 @@ describe('Retiring a master key version', () => {
   });
 
   it('moves the epoch and leaves the current version as it is', async () => {
-    await fixture.rotations.start('admin');
+    await fixture.rotations.rotateMasterKey('admin');
     const { epoch } = await fixture.row.read();
     await retirement.retire(1);
     expect(await fixture.row.read()).toMatchObject({ current: 2, epoch: epoch + 1 });
@@ -62,7 +62,7 @@ describe('Retiring a master key version', () => {
     let walks: jest.SpyInstance;
     beforeEach(async () => {
       await fixture.userKeys.create('a', 'a');
-      await fixture.rotations.start('admin');
+      await fixture.rotations.rotateMasterKey('admin');
       const walk = fixture.rewrapper.wrapsUpTo.bind(fixture.rewrapper);
       const held = new Promise<void>((resolve) => (release = resolve));
       let isWalked: () => void;
@@ -109,7 +109,7 @@ describe('Retiring a master key version', () => {
     });
 
     it('holds off a retire of another version meanwhile', async () => {
-      await fixture.rotations.start('admin');
+      await fixture.rotations.rotateMasterKey('admin');
       await expect(retirement.retire(1)).rejects.toMatchObject(late);
       await expect(retirement.retire(2)).rejects.toMatchObject({ code: 'conflict' });
       expect(await versions()).toEqual([1, 2, 3]);
@@ -137,7 +137,7 @@ describe('Retiring a master key version', () => {
   });
 
   it('is not_found for a version that there is not, or no more', async () => {
-    await fixture.rotations.start('admin');
+    await fixture.rotations.rotateMasterKey('admin');
     await retirement.retire(1);
     for (const version of [1, 99])
       await expect(retirement.retire(version)).rejects.toMatchObject({ code: 'not_found' });
@@ -148,7 +148,7 @@ describe('Retiring a master key version', () => {
     const row = await rowOf('a');
     const broken = row.versions.map((entry) => ({ ...entry, wrapped: 'local:v1:AAAA' }));
     await rows().replace({ ...row, versions: broken });
-    await fixture.rotations.start('admin');
+    await fixture.rotations.rotateMasterKey('admin');
     await expect(retirement.retire(1)).rejects.toMatchObject({ code: 'version_in_use', extensions: { count: 1 } });
     expect(await versions()).toEqual([1, 2]);
   });
@@ -156,7 +156,7 @@ describe('Retiring a master key version', () => {
   it('is refused while a pending row is on it', async () => {
     await fixture.userKeys.create('a', 'a');
     const pending = { ...(await rowOf('a')), state: 'pending' as const };
-    await fixture.rotations.start('admin');
+    await fixture.rotations.rotateMasterKey('admin');
     await rows().replace({ ...pending, rev: (await rowOf('a')).rev });
     await expect(retirement.retire(1)).rejects.toMatchObject({ code: 'version_in_use', extensions: { count: 1 } });
   });
@@ -164,9 +164,9 @@ describe('Retiring a master key version', () => {
   it('counts a row of several versions by the oldest one in it', async () => {
     await fixture.userKeys.create('a', 'a');
     const row = await rowOf('a');
-    await fixture.rotations.start('admin');
+    await fixture.rotations.rotateMasterKey('admin');
     await rows().replace({ ...row, rev: (await rowOf('a')).rev });
-    await fixture.rotations.start('admin');
+    await fixture.rotations.rotateMasterKey('admin');
     const now = await rowOf('a');
     await rows().replace({ ...row, versions: row.versions, rev: now.rev });
     await expect(retirement.retire(2)).rejects.toMatchObject({ code: 'version_in_use', extensions: { count: 1 } });
@@ -179,7 +179,7 @@ describe('Retiring a master key version', () => {
 
     it('whatever the column of a system key says: it is wrapped anew, and opens afterwards', async () => {
       await system().replace({ ...(await systemRow()), master_version: 99 });
-      expect(await fixture.rotations.start('admin')).toMatchObject({ state: 'done' });
+      expect(await fixture.rotations.rotateMasterKey('admin')).toMatchObject({ state: 'done' });
       expect(await systemRow()).toMatchObject({ master_version: 2, wrapped: expect.stringMatching(/^local:v2:/) });
       await retirement.retire(1);
       const again = new SystemKeys(fixture.engine, masterKey);
@@ -191,7 +191,7 @@ describe('Retiring a master key version', () => {
       ['names another version than its wrap', { master_version: 99 }],
       ['does not open', { wrapped: 'local:v2:AAAA', master_version: 2 }],
     ])('and refuses by name where a system key %s', async (_, change) => {
-      await fixture.rotations.start('admin');
+      await fixture.rotations.rotateMasterKey('admin');
       await system().replace({ ...(await systemRow()), ...change });
       const refusal = { code: 'integrity_failed', detail: expect.stringContaining('system key integrity') };
       await expect(retirement.retire(1)).rejects.toMatchObject(refusal);
@@ -201,7 +201,7 @@ describe('Retiring a master key version', () => {
     it('and counts a system key that was put back, and one that another release made', async () => {
       const former = await systemRow();
       const [other] = await masterKey.wrap(1, [{ key: newKey(), context: wrapContext('integrity', 'x', 1) }]);
-      await fixture.rotations.start('admin');
+      await fixture.rotations.rotateMasterKey('admin');
       await system().insert({ _id: 'of-another-release', wrapped: other!.ciphertext, master_version: 1 });
       const inUse = { code: 'version_in_use', extensions: { count: 1 } };
       await expect(retirement.retire(1)).rejects.toMatchObject(inUse);
@@ -214,7 +214,7 @@ describe('Retiring a master key version', () => {
     it('and finds a key that an index has lost', async () => {
       await fixture.userKeys.create('a', 'a');
       const row = await rowOf('a');
-      await fixture.rotations.start('admin');
+      await fixture.rotations.rotateMasterKey('admin');
       await rows().replace({ ...row, rev: (await rowOf('a')).rev });
       await loseIndex(folder, userKeysCollection, 'due');
       expect(await fixture.rewrapper.countWrappedBy(1)).toBe(0);
@@ -224,7 +224,7 @@ describe('Retiring a master key version', () => {
 
     it('and names a row that does not hold its seal: nobody can say what it needs', async () => {
       await fixture.userKeys.create('a', 'a');
-      await fixture.rotations.start('admin');
+      await fixture.rotations.rotateMasterKey('admin');
       const row = (await raw().find('_id', 'a'))!;
       await raw().replace({ ...row, epoch: 9, master_version: 2 });
       const refusal = { code: 'integrity_failed', detail: expect.stringContaining(': a. '), extensions: { count: 1 } };
@@ -239,13 +239,13 @@ describe('Retiring a master key version', () => {
       const row = await rowOf('a');
       const claimed = row.versions.map((entry) => ({ ...entry, master_version: 7 }));
       await rows().replace({ ...row, versions: claimed, master_version: 7 });
-      expect(await fixture.rotations.start('admin')).toMatchObject({ state: 'done', failed: 1 });
+      expect(await fixture.rotations.rotateMasterKey('admin')).toMatchObject({ state: 'done', failed: 1 });
       expect(await rowOf('a')).toMatchObject({ quarantined: true, quarantine: expect.stringContaining('another') });
       await expect(retirement.retire(1)).rejects.toMatchObject({ code: 'version_in_use', extensions: { count: 1 } });
     });
 
     it('and walks again where somebody rotated, or put the master key row back, since before the walk', async () => {
-      await fixture.rotations.start('admin');
+      await fixture.rotations.rotateMasterKey('admin');
       const walk = fixture.rewrapper.wrapsUpTo.bind(fixture.rewrapper);
       let walks = 0;
       jest.spyOn(fixture.rewrapper, 'wrapsUpTo').mockImplementation(async (...args) => {
@@ -260,7 +260,7 @@ describe('Retiring a master key version', () => {
 
   it('lets a new owner, whose key was wrapped before it and stored after it, come out with a key that opens', async () => {
     masterKey.afterWrap = async () => {
-      await fixture.rotations.start('admin');
+      await fixture.rotations.rotateMasterKey('admin');
       await retirement.retire(1);
     };
     await fixture.userKeys.create('late', 'late');
@@ -273,7 +273,7 @@ describe('Retiring a master key version', () => {
     const rotator = new UserKeyRotator(fixture.store, masterKey, fixture.row, new SystemClock(), new RowWrapStore());
     const index = await fixture.sealer.with('a', (keys) => keys.nameIndex('x'));
     masterKey.afterWrap = async () => {
-      await fixture.rotations.start('admin');
+      await fixture.rotations.rotateMasterKey('admin');
       await retirement.retire(1);
     };
     expect(await rotator.advance('a', 1)).toBe(2);
@@ -283,7 +283,7 @@ describe('Retiring a master key version', () => {
 
   it('may be done by several processes at the same time', async () => {
     await fixture.userKeys.create('a', 'a');
-    await fixture.rotations.start('admin');
+    await fixture.rotations.rotateMasterKey('admin');
     const all = await Promise.allSettled([1, 2, 3].map(() => retirement.retire(1)));
     expect(all.filter(({ status }) => status === 'fulfilled').length).toBeGreaterThan(0);
     expect(await versions()).toEqual([2]);
@@ -293,7 +293,7 @@ describe('Retiring a master key version', () => {
     await fixture.userKeys.create('a', 'a');
     const rotator = new UserKeyRotator(fixture.store, masterKey, fixture.row, new SystemClock(), new RowWrapStore());
     const overview = new KeyOverview(masterKey, fixture.row, fixture.systemKeys, fixture.rewrapper, rotator);
-    await fixture.rotations.start('admin');
+    await fixture.rotations.rotateMasterKey('admin');
     const limits: unknown[] = [];
     jest.spyOn(fixture.rewrapper, 'countWrappedBy').mockImplementation((_, limit) => {
       limits.push(limit);
@@ -305,7 +305,7 @@ describe('Retiring a master key version', () => {
 
   it('is told by GET /keys with one deadline for all versions, some of them asked for at once', async () => {
     await fixture.userKeys.create('a', 'a');
-    for (let n = 0; n < 11; n += 1) await fixture.rotations.start('admin');
+    for (let n = 0; n < 11; n += 1) await fixture.rotations.rotateMasterKey('admin');
     const rotator = new UserKeyRotator(fixture.store, masterKey, fixture.row, new SystemClock(), new RowWrapStore());
     const overview = new KeyOverview(masterKey, fixture.row, fixture.systemKeys, fixture.rewrapper, rotator);
     const [asked, released]: [number[], (() => void)[]] = [[], []];
@@ -326,7 +326,7 @@ describe('Retiring a master key version', () => {
     await fixture.userKeys.create('a', 'a');
     const rotator = new UserKeyRotator(fixture.store, masterKey, fixture.row, new SystemClock(), new RowWrapStore());
     const overview = new KeyOverview(masterKey, fixture.row, fixture.systemKeys, fixture.rewrapper, rotator);
-    await fixture.rotations.start('admin');
+    await fixture.rotations.rotateMasterKey('admin');
     expect((await overview.masterKeyNow()).versions.map(({ inUse }) => inUse)).toEqual([false, true]);
     await retirement.retire(1);
     expect((await overview.masterKeyNow()).versions).toEqual([expect.objectContaining({ version: 2, inUse: true })]);

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { DomainError, failpoint, isDomainError } from '../../kernel';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DomainError, failpoint, isDomainError, MINUTE, SECOND } from '../../kernel';
 import { retryOnConflict } from '../../store';
 import {
   endedThrough,
@@ -11,13 +12,77 @@ import {
   rangeOf,
 } from '../master-key';
 import { SystemKeys } from '../system-keys';
-import { RetireWalk } from './retire-walk';
 import { type NamedRows, UserKeyRewrap } from '../user-keys';
 
-/** Where something is in use, so many are counted for whoever asked. */
+/** A request waits so long for a walk: less than the usual timeouts of clients and proxies. */
+const ANSWER_MS = 25 * SECOND;
+/** The outcome of a walk is kept so long for a repeated request. */
+const KEPT_MS = 15 * MINUTE;
+
+/** Keys in use are counted up to this number. */
 const COUNTED = 1_000;
-/** Each is a walk over all keys, and is lost only where somebody rotates or retires meanwhile. */
+/** Attempts: each one is a walk over all keys, lost only to a concurrent rotation or retire. */
 const DECISIONS = 3;
+
+interface Walk {
+  readonly version: number;
+  readonly outcome: Promise<MasterKeyDoc>;
+  /** By performance.now(); Infinity while it goes on. */
+  keptUntil: number;
+}
+
+/**
+ * The walk over all keys before a retire, one at a time in a process. A request waits for a bounded
+ * time; then the walk goes on and its outcome is kept for the next request. A kept outcome stays
+ * valid: the decision is a compare-and-set on the master key row that was read before the walk.
+ */
+export class RetireWalk {
+  /** Changed by tests alone. */
+  answerMs = ANSWER_MS;
+  #walk: Walk | undefined;
+
+  /**
+   * The master key row as it was before the walk. `until` is a time of performance.now().
+   * @throws what `walk` throws; DomainError `kms_unavailable` where it takes longer, `conflict` where
+   * a walk for another version is running.
+   */
+  async row(version: number, until: number, walk: () => Promise<MasterKeyDoc>): Promise<MasterKeyDoc> {
+    const current = this.#current(version) ?? this.#begun(version, walk);
+    if (current.version !== version) throw anotherWalk();
+    const timer = new AbortController();
+    const late = sleep(Math.max(0, until - performance.now()), undefined, { signal: timer.signal });
+    late.catch(() => undefined);
+    try {
+      const row = await Promise.race([current.outcome, late]);
+      if (row === undefined) throw stillWalking();
+      return row;
+    } finally {
+      timer.abort();
+      // The outcome is used once: the next request walks again.
+      if (current.keptUntil < Infinity && this.#walk === current) this.#walk = undefined;
+    }
+  }
+
+  /** An outcome that is too old or of another version is discarded. */
+  #current(version: number): Walk | undefined {
+    const { keptUntil = 0, version: walkedFor } = this.#walk ?? {};
+    const isOver = keptUntil < Infinity && (walkedFor !== version || performance.now() > keptUntil);
+    if (isOver) this.#walk = undefined;
+    return this.#walk;
+  }
+
+  #begun(version: number, walk: () => Promise<MasterKeyDoc>): Walk {
+    const begun: Walk = { version, outcome: walk(), keptUntil: Infinity };
+    const keep = (): void => void (begun.keptUntil = performance.now() + KEPT_MS);
+    begun.outcome.then(keep, keep);
+    this.#walk = begun;
+    return begun;
+  }
+
+  get deadline(): number {
+    return performance.now() + this.answerMs;
+  }
+}
 
 /** Ends master key versions that wrap nothing any more. */
 @Injectable()
@@ -32,12 +97,11 @@ export class Retirement {
   ) {}
 
   /**
-   * Ends `version` and every earlier one. The epoch rises first, then every row is walked, pending rows and quarantine included, and what their
-   * wraps say decides: a writer that wrapped with such a version before is met, or sees the epoch before its row becomes visible, however long
-   * it slept. That the version ends is written into the row that was read before the walk, so whoever slept over a change of it walks again.
-   * Safe to repeat, also where a process died over it. Where the walk takes longer than an answer may, it goes on and ends nothing; the
-   * next call of this process takes what it found.
-   * @throws DomainError `not_found`; `version_in_use` with `count`; `integrity_failed` naming rows that nobody can be sure of; `kms_unavailable`.
+   * Ends `version` and every earlier one: raises the epoch, walks all rows and their wraps, then
+   * records the end by compare-and-set on the row read before the walk (src/keys/README.md says why
+   * that is safe). May be repeated. A walk that takes too long ends nothing; the next call uses it.
+   * @throws DomainError `not_found`; `version_in_use` with `count`;
+   * `integrity_failed` naming rows of unknown version; `kms_unavailable`.
    */
   async retire(version: number): Promise<void> {
     await this.requireRetirable(version).catch(async (refusal: unknown) => {
@@ -56,20 +120,21 @@ export class Retirement {
     const { current: named, homes = [] } = await this.row.read();
     const { current, versions, unseen = [] } = await this.masterKey.state();
     if (rangeOf(homes, version)?.ended === true) throw new DomainError('not_found');
-    if (unseen.includes(version)) throw awayHome();
-    // Numbers that a move left out end with what its former home holds below them.
+    if (unseen.includes(version)) throw backendAway();
+    // Numbers that a move skipped end with the versions of the former backend below them.
     const since = version < named ? (rangeOf(homes, version)?.since ?? version) : version;
     const known = versions.some((listed) => listed.version >= since && listed.version <= version);
     if (!known) throw new DomainError('not_found');
-    // The row decides what is used: a version that the home has beyond it may become current at any time.
+    // The row decides what is used: a newer version in the backend may become current at any time.
     const listed = versions.map((each) => each.version).filter((each) => each <= version);
     const count = await this.listedUnder(version >= Math.min(named, current) ? [...listed, version] : listed);
     if (count > 0 || version >= Math.min(named, current)) throw inUse(count);
   }
 
   /**
-   * From the rows and the wraps themselves, and never from a count. @throws DomainError `version_in_use` with `count` (1,000 at most) where
-   * anything is on `version` or an earlier one; `integrity_failed` naming the rows of which nobody can say.
+   * Reads the rows and the wraps themselves, never an index.
+   * @throws DomainError `version_in_use` with `count` (1,000 at most) where anything needs `version`
+   * or an earlier one; `integrity_failed` naming the rows of unknown version.
    */
   async requireUnused(version: number): Promise<void> {
     const system = (await this.systemKeys.wrapVersions()).filter((each) => each <= version).length;
@@ -78,7 +143,7 @@ export class Retirement {
     if (doubtful.count > 0) throw doubtfulRows(doubtful);
   }
 
-  /** The walk, and behind it the decision, which holds only if nobody has rotated, retired or restored the row since before the walk. */
+  /** The walk, then the decision: it fails where the row has changed since before the walk. */
   private async decide(version: number): Promise<void> {
     const until = this.walk.deadline;
     for (let attempt = 0; attempt < DECISIONS; attempt += 1) {
@@ -104,8 +169,8 @@ export class Retirement {
   }
 
   /**
-   * A death may have come between the end of versions and what says that their home is not needed any more. An operator may have disabled
-   * versions by hand too: with keys on them they have not ended.
+   * A process may have died before it marked the versions as ended. An operator may also have
+   * disabled versions by hand: those with keys on them have not ended.
    */
   private async markIfEnded(version: number): Promise<void> {
     const { current } = await this.row.read();
@@ -126,7 +191,7 @@ export class Retirement {
     }
   }
 
-  /** A home that the master key left is not needed any more once all its versions are retired. */
+  /** A former backend is no longer needed once all its versions are retired. */
   private async markEnded(version: number): Promise<void> {
     await retryOnConflict(async () => {
       const seen = await this.row.read();
@@ -136,7 +201,7 @@ export class Retirement {
     });
   }
 
-  /** By the index, so that what is plainly in use is refused before anything is walked. */
+  /** Counts by the index: a version that is clearly in use is refused before the walk. */
   private async listedUnder(versions: readonly number[]): Promise<number> {
     let count = 0;
     for (const version of new Set(versions)) {
@@ -148,8 +213,8 @@ export class Retirement {
   }
 }
 
-const awayHome = (): DomainError =>
-  new DomainError('kms_unavailable', { detail: 'A former home of the master key does not answer.' });
+const backendAway = (): DomainError =>
+  new DomainError('kms_unavailable', { detail: 'A former backend of the master key does not answer.' });
 
 const inUse = (count: number): DomainError =>
   new DomainError('version_in_use', {
@@ -160,7 +225,19 @@ const inUse = (count: number): DomainError =>
 const doubtfulRows = ({ count, first }: NamedRows): DomainError =>
   new DomainError('integrity_failed', {
     detail:
-      `${count} rows of user keys do not hold their seal, or say another version than their wraps, which are needed to tell: ` +
+      `${count} rows of user keys fail their MAC verification, or name another version than their wraps, so the versions in use are unknown: ` +
       `${first.join(', ')}. docs/keys.md says what to do with them.`,
     extensions: { count },
+  });
+
+const stillWalking = (): DomainError =>
+  new DomainError('kms_unavailable', {
+    detail: 'All keys are being looked at, which takes longer than an answer may. Nothing has ended: ask again.',
+    retryAfterSeconds: 30,
+  });
+
+const anotherWalk = (): DomainError =>
+  new DomainError('conflict', {
+    detail: 'All keys are being looked at for another version: retire that one first, or ask again later.',
+    retryAfterSeconds: 60,
   });

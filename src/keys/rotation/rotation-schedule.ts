@@ -3,7 +3,7 @@ import { CONFIG, Config } from '../../config';
 import { Scheduler } from '../../jobs';
 import { audited, AuditSink, Clock, DAY, HOUR, isDomainError } from '../../kernel';
 import { KeyOverview } from './key-overview';
-import { Rotations } from './rotations';
+import { RotationService } from './rotation.service';
 
 const SCHEDULE = 'system:rotation-schedule';
 /** The newest rotations, by the order in which they were begun. */
@@ -19,7 +19,7 @@ export class RotationSchedule implements OnModuleInit {
     @Inject(CONFIG) private readonly config: Config,
     private readonly scheduler: Scheduler,
     private readonly overview: KeyOverview,
-    private readonly rotations: Rotations,
+    private readonly rotations: RotationService,
     private readonly clock: Clock,
     private readonly audit: AuditSink,
   ) {}
@@ -34,7 +34,7 @@ export class RotationSchedule implements OnModuleInit {
     if (!(await this.isDue())) return;
     try {
       const intent = { action: 'master-key.rotate', actor: SCHEDULE, resource: 'master-key' } as const;
-      await audited(this.audit, intent, () => this.rotations.start(SCHEDULE));
+      await audited(this.audit, intent, () => this.rotations.rotateMasterKey(SCHEDULE));
     } catch (error) {
       // One that an administrator began a moment ago serves as well.
       if (!isDomainError(error, 'rotation_running')) throw error;

@@ -1,46 +1,40 @@
 import { Module } from '@nestjs/common';
 import { UserKeysModule } from '../user-keys';
+import { BackendMoves, RotationTargets } from './backend-move';
+import { KeyMetrics } from './key-metrics';
 import { KeyOverview } from './key-overview';
-import { Migrations } from './migrations';
-import { MasterKeyFigure } from './master-key-figure';
-import { UserDataHandlers } from './user-data-handlers';
+import { MasterKeyRotationJob } from './master-key-rotation.job';
 import { Retirement } from './retirement';
-import { RotationJob } from './rotation-job';
 import { RotationSchedule } from './rotation-schedule';
-import { RotationTarget } from './rotation-target';
-import { Rotations } from './rotations';
-import { UserKeyMoveJob } from './user-key-move-job';
-import { UserKeyMoves } from './user-key-moves';
-import { UserKeyRotationJob } from './user-key-rotation-job';
-import { UserKeyRotations } from './user-key-rotations';
+import { RotationService } from './rotation.service';
+import { UserDataHandlers, UserKeyRotationJob } from './user-key-rotation.job';
+import { WrapRelocationJob, WrapRelocations } from './wrap-relocation.job';
 
 @Module({
   imports: [UserKeysModule],
   providers: [
-    MasterKeyFigure,
-    Migrations,
-    UserDataHandlers,
-    Retirement,
-    RotationJob,
-    Rotations,
-    RotationSchedule,
-    RotationTarget,
-    UserKeyMoveJob,
-    UserKeyMoves,
-    UserKeyRotationJob,
-    UserKeyRotations,
+    BackendMoves,
+    KeyMetrics,
     KeyOverview,
+    MasterKeyRotationJob,
+    Retirement,
+    RotationSchedule,
+    RotationService,
+    RotationTargets,
+    UserDataHandlers,
+    UserKeyRotationJob,
+    WrapRelocationJob,
+    WrapRelocations,
   ],
   exports: [
-    Migrations,
-    UserDataHandlers,
-    Retirement,
-    RotationJob,
-    Rotations,
-    UserKeyMoveJob,
-    UserKeyMoves,
-    UserKeyRotations,
+    BackendMoves,
     KeyOverview,
+    MasterKeyRotationJob,
+    Retirement,
+    RotationService,
+    UserDataHandlers,
+    WrapRelocationJob,
+    WrapRelocations,
   ],
 })
 export class RotationModule {}

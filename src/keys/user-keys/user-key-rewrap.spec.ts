@@ -10,7 +10,10 @@ import {
 import { newKey } from '../../crypto';
 import { Metrics } from '../../observability';
 import type { Position } from '../../store';
-import { QuarantineFigure } from './quarantine-figure';
+import { SystemClock } from '../../kernel';
+import { KeyMetrics } from '../rotation/key-metrics';
+import { KeyOverview } from '../rotation/key-overview';
+import { SystemKeys } from '../system-keys';
 import { userKeyContext } from './user-key-wraps';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
@@ -153,7 +156,10 @@ describe('Wrapping user keys again', () => {
 
     it('is told to the metrics, and is not any more once it is out of quarantine', async () => {
       const metrics = new Metrics();
-      new QuarantineFigure(fixtures.store, metrics).onModuleInit();
+      const { store, engine, masterKey, rewrapper, rotator } = fixtures;
+      const systemKeys = new SystemKeys(engine, masterKey);
+      const overview = new KeyOverview(masterKey, fixtures.row, systemKeys, rewrapper, rotator);
+      new KeyMetrics(overview, store, new SystemClock(), metrics).onModuleInit();
       expect(await metrics.registry.metrics()).toContain('coffer_user_keys_quarantined 0\n');
       await fixtures.rewrapper.rewrapBatch(target);
       expect(await metrics.registry.metrics()).toContain('coffer_user_keys_quarantined 1\n');

@@ -5,7 +5,6 @@ import { BackupExposure } from './backup-exposure';
 import { KeyCache } from './key-cache';
 import { OrphanedKeys } from './orphaned-keys';
 import { Sealer } from './sealer';
-import { QuarantineFigure } from './quarantine-figure';
 import { OrphanedWraps } from './orphaned-wraps';
 import { UserKeyService } from './user-key-service';
 import { UserKeyRewrap } from './user-key-rewrap';
@@ -25,7 +24,6 @@ const CACHE_CAPACITY = 50_000;
     },
     BackupExposure,
     OrphanedKeys,
-    QuarantineFigure,
     OrphanedWraps,
     UserKeyRewrap,
     UserKeyRotator,

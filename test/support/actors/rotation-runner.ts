@@ -33,7 +33,7 @@ async function open(): Promise<KeyFixture | undefined> {
 /** Where the answer got lost there is a rotation all the same. */
 async function begin({ rotations }: KeyFixture): Promise<string> {
   try {
-    return (await throughOutages(() => rotations.start('admin'))).id;
+    return (await throughOutages(() => rotations.rotateMasterKey('admin'))).id;
   } catch (error) {
     if (!isDomainError(error, 'rotation_running')) throw error;
     return String(error.extensions['rotation_id']);

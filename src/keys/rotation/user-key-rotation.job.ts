@@ -1,16 +1,31 @@
 import { Injectable, OnModuleInit } from '@nestjs/common';
 import { JobRunner, RunningJob, Scheduler } from '../../jobs';
-import { AuditAction, AuditSink, DAY, failpoint, HOUR, UserDataHandler } from '../../kernel';
+import { AuditAction, AuditSink, DAY, failpoint, HOUR, type UserDataHandler } from '../../kernel';
 import { OrphanedWraps, UserKeyRotator } from '../user-keys';
-import { UserDataHandlers } from './user-data-handlers';
-import { USER_KEY_ROTATION_JOB, userKeyRotationData } from './user-key-rotation';
+import { USER_KEY_ROTATION_JOB, userKeyRotationData } from './rotation';
 
-/** One a user and rotation: they grow with the number of users, and are looked up by who asked for them. */
+/** Finished jobs are kept so long: their number grows with that of the users. */
 const KEPT_MS = 30 * DAY;
 
+/** Holds the handlers of user data. app.module, which knows the features, connects them at the start. */
+@Injectable()
+export class UserDataHandlers {
+  #handlers: readonly UserDataHandler[] = [];
+
+  connect(handlers: readonly UserDataHandler[]): void {
+    this.#handlers = handlers;
+  }
+
+  /** @throws TypeError where none is connected: a rotation would drop versions that are in use. */
+  get all(): readonly UserDataHandler[] {
+    if (this.#handlers.length === 0) throw new TypeError('no handler with data of users is connected');
+    return this.#handlers;
+  }
+}
+
 /**
- * Rotates one owner's key: a new version, then everything that an older one wraps or seals moved to it, then the older ones out of the row
- * where nothing needs them. Each step may be repeated; the failpoints stand between the writes.
+ * Rotates one owner's key: makes a version, re-encrypts everything with it, then drops the older
+ * versions that nothing needs. Each step may be repeated.
  */
 @Injectable()
 export class UserKeyRotationJob implements OnModuleInit {
@@ -53,8 +68,8 @@ export class UserKeyRotationJob implements OnModuleInit {
   }
 
   /**
-   * File keys first: they are what a stolen user key opens most with. Repeated until a pass finds nothing: what was stored meanwhile by
-   * writers who had read the former version is moved as well, pending rows included.
+   * Rewraps file keys first, since a stolen user key opens most with them. Repeats until a pass finds
+   * nothing: other writers may have read the former version before the epoch rose.
    */
   async #moveAll(job: RunningJob): Promise<void> {
     for (let moved = 1; moved > 0;) {
@@ -75,8 +90,8 @@ export class UserKeyRotationJob implements OnModuleInit {
   }
 
   /**
-   * The epoch rose with the new version, before anything was moved: who sealed under an older one before that is seen by this count or
-   * sees the epoch (wrap protocol). Returns how many values keep a version alive, since they do not open or do not hold their seal.
+   * Drops versions that nothing needs, and returns how many values still keep one. A writer that used
+   * an older version is either counted here or sees the new epoch (wrap protocol).
    */
   async #dropUnused(job: RunningJob, target: number): Promise<number> {
     const { owner } = userKeyRotationData(job.data);
@@ -100,7 +115,7 @@ export class UserKeyRotationJob implements OnModuleInit {
   }
 }
 
-/** For each version, in all of them together. */
+/** How many values need each version, over all handlers. */
 async function countUnder(
   handlers: readonly UserDataHandler[],
   owner: string,
@@ -111,7 +126,7 @@ async function countUnder(
   return versions.map((_, at) => counts.reduce((sum, count) => sum + required(count[at]), 0));
 }
 
-/** A count that is missing must never read as 0: the version would end. */
+/** A missing count must not read as 0: the version would be dropped. */
 function required(count: number | undefined): number {
   if (count === undefined) throw new TypeError('a handler counted too few versions');
   return count;

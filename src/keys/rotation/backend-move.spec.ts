@@ -10,7 +10,7 @@ import { createInstallation, readInstallation, type Doc } from '../../store';
 import { type BackendName, masterKeyCollection } from '../master-key';
 import { systemKeysCollection } from '../system-keys';
 import { userKeysCollection } from '../user-keys/user-keys.collection';
-import { Migrations, type Rotation } from '.';
+import { BackendMoves, type Rotation } from '.';
 import { complete } from '../../../test/support/installation';
 
 beforeAll(() => void Logger.overrideLogger(false));
@@ -20,14 +20,14 @@ const PINS = { store: 'embedded', masterKey: 'local', userKeys: 'store', blobs: 
 let folder: string;
 let kv: MemoryWrapStore;
 let fixture: KeyFixture;
-let migrations: Migrations;
+let migrations: BackendMoves;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'coffer-migrations-'));
   kv = new MemoryWrapStore();
   fixture = await openKeyFixture(folder, { cacheMs: 0, otherHomes: [kv] });
   await createInstallation(fixture.store, PINS, new SystemClock());
   await complete(fixture.store, PINS);
-  migrations = new Migrations(fixture.jobs, fixture.masterKey, fixture.row, fixture.store);
+  migrations = new BackendMoves(fixture.jobs, fixture.masterKey, fixture.row, fixture.store);
   await Promise.all(['a', 'b', 'c'].map((owner) => fixture.userKeys.create(owner, owner)));
 });
 afterEach(async () => {
@@ -89,7 +89,7 @@ describe('A move of the master key', () => {
   it('that left numbers out lets them end with the former home', async () => {
     await kv.open();
     for (const version of [1, 2, 3, 4, 5, 6]) await kv.rotate(version);
-    await fixture.rotations.start('admin');
+    await fixture.rotations.rotateMasterKey('admin');
     expect(await move('kv')).toMatchObject({ state: 'done', targetVersion: 8 });
     await expect(fixture.retirement.retire(9)).rejects.toMatchObject({ code: 'not_found' });
     await fixture.retirement.retire(7);
@@ -103,7 +103,7 @@ describe('A move of the master key', () => {
   it('goes there and back, and the versions of every home can be ended', async () => {
     const sealed = await seal();
     await move('kv');
-    await fixture.rotations.start('admin');
+    await fixture.rotations.rotateMasterKey('admin');
     expect(await move('local')).toMatchObject({ state: 'done', targetVersion: 4 });
     expect(await wraps()).toEqual(new Set(['local:v4']));
     expect((await fixture.masterKey.state()).versions.map(({ version }) => version)).toEqual([1, 2, 3, 4]);
@@ -139,10 +139,10 @@ describe('A move of the master key', () => {
     if (same !== undefined) {
       expect(same.id).toBe(begun.id);
       await expect(migrations.begin('transit', 'operator')).rejects.toMatchObject(refusal);
-      await expect(fixture.rotations.start('admin')).rejects.toMatchObject(refusal);
+      await expect(fixture.rotations.rotateMasterKey('admin')).rejects.toMatchObject(refusal);
     }
     expect(await ended(begun)).toMatchObject({ state: 'done' });
-    expect(await fixture.rotations.start('admin')).toMatchObject({ state: 'done', targetVersion: 3 });
+    expect(await fixture.rotations.rotateMasterKey('admin')).toMatchObject({ state: 'done', targetVersion: 3 });
     expect(await wraps()).toEqual(new Set(['kv:v3']));
   });
 
@@ -152,11 +152,11 @@ describe('A move of the master key', () => {
       to: 'transit',
       from: 1,
     });
-    await expect(fixture.rotations.start('admin')).rejects.toMatchObject({ code: 'rotation_running' });
+    await expect(fixture.rotations.rotateMasterKey('admin')).rejects.toMatchObject({ code: 'rotation_running' });
     await expect(migrations.begin('kv', 'operator')).rejects.toMatchObject({ code: 'rotation_running' });
     expect(await migrations.begin('local', 'operator')).toBeUndefined();
     expect(await fixture.rotations.find(stuck.id)).toMatchObject({ state: 'failed', fault: 'kms_unavailable' });
-    expect(await fixture.rotations.start('admin')).toMatchObject({ state: 'done', targetVersion: 2 });
+    expect(await fixture.rotations.rotateMasterKey('admin')).toMatchObject({ state: 'done', targetVersion: 2 });
   });
 
   it('that is in effect is not ended by a move back', async () => {
@@ -210,7 +210,7 @@ describe('A move of the master key', () => {
     await expect(fixture.retirement.retire(1)).rejects.toMatchObject({ code: 'version_in_use' });
     const marked = (await keys.find('_id', 'b'))!;
     await keys.replace({ ...marked, versions: row.versions });
-    await fixture.rotations.start('admin');
+    await fixture.rotations.rotateMasterKey('admin');
     expect(await wraps()).toEqual(new Set(['kv:v3']));
     await fixture.retirement.retire(1);
   });
@@ -232,7 +232,7 @@ describe('A move of the master key', () => {
     await kv.open();
     await raw.replace({ ...row, homes: [{ home: 'kv', since: 1 }] });
     await expect(fixture.userKeys.create('d', 'd')).rejects.toMatchObject({ code: 'integrity_failed' });
-    await expect(fixture.rotations.start('admin')).rejects.toMatchObject({ code: 'integrity_failed' });
+    await expect(fixture.rotations.rotateMasterKey('admin')).rejects.toMatchObject({ code: 'integrity_failed' });
     expect(await wraps()).toEqual(new Set(['local:v1']));
   });
 });

@@ -5,29 +5,30 @@ import type { Position } from '../../store';
 import { MAX_BATCH } from '../master-key';
 import { SystemKeys } from '../system-keys';
 import { NamedRows, type RewrapBatch, UserKeyRewrap } from '../user-keys';
+import { RotationTargets } from './backend-move';
 import { ROTATION_JOB, rotationData } from './rotation';
-import { RotationTarget } from './rotation-target';
+import type { RotationTarget } from './rotation-target';
 
-/** So many walks in a row in which no due row held still: somebody keeps writing them, and a new rotation is to be tried later. */
+/** After so many walks without a row written the job fails: other writers keep changing the rows. */
 const IDLE_WALKS = 50;
-/** User keys in a batch: by how it goes, and how much others want of this process. */
+/** User keys in a batch: adapts to the speed of the backend and to the other load of the process. */
 const BATCH = { least: 25, first: MAX_BATCH, most: 50_000 };
-/** What is read, wrapped and written in one go: fewer, and each write pays for a commit of its own; more, and the event loop is late for the others. */
+/** Rows that are read, wrapped and written together. Fewer cost more commits; more delay the event loop. */
 const PART = 200;
-/** The progress of a job is for those who watch it; what is done is told by the rows. */
+/** The progress is for display; the rows themselves say what is done. */
 const SAVE_EVERY_MS = 500;
 
 /**
- * Rotates the master key, and moves it to another home, in the order of writes of docs/keys.md. Each step looks at what is there before it does anything, so the
- * whole may be run again after a death at any point; the failpoints stand between the writes.
+ * Rotates the master key, in place or by a move to another backend, in the order of writes of
+ * src/keys/README.md. Each step first reads what is there, so the job may be repeated from any point.
  */
 @Injectable()
-export class RotationJob implements OnModuleInit {
-  readonly #logger = new Logger('RotationJob');
+export class MasterKeyRotationJob implements OnModuleInit {
+  readonly #logger = new Logger('MasterKeyRotation');
 
   constructor(
     private readonly jobs: JobRunner,
-    private readonly target: RotationTarget,
+    private readonly targets: RotationTargets,
     private readonly systemKeys: SystemKeys,
     private readonly userKeys: UserKeyRewrap,
     private readonly audit: AuditSink,
@@ -38,9 +39,9 @@ export class RotationJob implements OnModuleInit {
   }
 
   register(): void {
-    // A replica that is not configured for the home of a move leaves it to one that is.
+    // A replica that is not configured for the backend of a move leaves the job to one that is.
     this.jobs.register(ROTATION_JOB, (job) => this.run(job), {
-      accepts: (data) => this.target.isReachable(rotationData(data).to),
+      accepts: (data) => this.targets.isReachable(rotationData(data).to),
     });
   }
 
@@ -49,20 +50,24 @@ export class RotationJob implements OnModuleInit {
     await this.#advance(job, target);
     await this.#rewrapSystemKeys(job, target);
     const lowest = await this.#rewrapUserKeys(job, target);
-    await this.target.settle(rotationData(job.data).to, () => job.assertLease());
-    await this.target.assertFloors(lowest);
+    await this.#targetOf(job).settle(() => job.assertLease());
+    await this.#targetOf(job).assertFloors(lowest);
     failpoint('rotation.before-done');
     this.#note('rotation.finished', job, { target, ...job.progress });
   }
 
-  /** Intent, then the new version, then its number pinned in the job. */
+  #targetOf(job: RunningJob): RotationTarget {
+    return this.targets.of(rotationData(job.data).to);
+  }
+
+  /** Stores the intent, makes the version, then stores its number in the job. */
   async #newVersion(job: RunningJob): Promise<number> {
     const { target } = rotationData(job.data);
     if (target !== undefined) return target;
     const from = await this.#atOnce(job, () => this.#intent(job));
     failpoint('rotation.intent-written');
     await job.assertLease();
-    const made = await this.#atOnce(job, () => this.target.make(from, rotationData(job.data).to));
+    const made = await this.#atOnce(job, () => this.#targetOf(job).make(from));
     failpoint('rotation.key-rotated');
     await job.save({ data: { target: made } });
     failpoint('rotation.target-pinned');
@@ -70,18 +75,18 @@ export class RotationJob implements OnModuleInit {
     return made;
   }
 
-  /** Read while this job holds the one place of its kind: no other rotation moves the row meanwhile. */
+  /** Only one rotation runs at a time, so no other one changes the row after this read. */
   async #intent(job: RunningJob): Promise<number> {
-    const { from, to } = rotationData(job.data);
+    const { from } = rotationData(job.data);
     if (from !== undefined) return from;
-    // Looked at before anything is made: else each try would add one more version and fail.
+    // Checked before a version is made: each failing attempt would add another version.
     this.#requireSound(await this.systemKeys.spoilt());
-    const current = await this.target.follows(to);
+    const current = await this.#targetOf(job).follows();
     await job.save({ data: { from: current } });
     return current;
   }
 
-  /** The first try has somebody waiting for it, who is told at once that the home is away; a resumed job waits for it to come back. */
+  /** A caller waits for the first attempt, so an outage fails it at once; a resumed job waits instead. */
   async #atOnce<T>(job: RunningJob, act: () => Promise<T>): Promise<T> {
     try {
       return await act();
@@ -92,12 +97,12 @@ export class RotationJob implements OnModuleInit {
   }
 
   async #advance(job: RunningJob, target: number): Promise<void> {
-    await this.target.advance(target, rotationData(job.data).to, () => job.assertLease());
+    await this.#targetOf(job).advance(target, () => job.assertLease());
     failpoint('rotation.row-advanced');
     if (!rotationData(job.data).advanced) await job.save({ data: { advanced: true } });
   }
 
-  /** They seal every row and every code: one that does not unwrap is for the operator to look at, before anything else is touched. */
+  /** Every row and code depends on them: one that does not unwrap stops the rotation for the operator. */
   async #rewrapSystemKeys(job: RunningJob, target: number): Promise<void> {
     await job.assertLease();
     const { failed } = await this.systemKeys.rewrapAll(target);
@@ -112,8 +117,8 @@ export class RotationJob implements OnModuleInit {
   }
 
   /**
-   * Walks all rows by their ids, whatever an index says of them, until a walk leaves none that is due: rows whose compare-and-set did not hold, and those
-   * of a Vault that failed, come again in the next one. Resolves with the lowest master key version that any row still needs.
+   * Walks all rows by id, not by an index, until a walk leaves no row that is due. A row whose
+   * compare-and-set failed comes again in the next walk. Resolves with the lowest version in use.
    */
   async #rewrapUserKeys(job: RunningJob, target: number): Promise<number> {
     await this.#count(job, target, 0);
@@ -123,7 +128,7 @@ export class RotationJob implements OnModuleInit {
       idle = done > 0 ? 0 : idle + 1;
       if (left > 0) continue;
       if (forged.count > 0)
-        this.#logger.error(`${forged.count} rows of user keys do not hold their seal: ${forged.first.join(', ')}`);
+        this.#logger.error(`${forged.count} rows of user keys fail their MAC verification: ${forged.first.join(', ')}`);
       await this.#count(job, target, forged.count);
       return forged.count > 0 ? 0 : lowest;
     }
@@ -167,14 +172,14 @@ export class RotationJob implements OnModuleInit {
   }
 
   /**
-   * By the index, for display: when the job begins or is taken over, so that what a dead process did and did not save is in, and at its end. In between
-   * it adds up: a count costs as much as there are keys. The size of the task is set once; keys that are made later have the target already.
+   * Counts by the index, for display: when the job begins or is taken over, and at its end, since a
+   * count reads as much as there are keys. The total is set once.
    */
   async #count(job: RunningJob, target: number, forged: number): Promise<void> {
     const remaining = await this.userKeys.remaining(target);
     const quarantined = await this.userKeys.quarantinedFor(target);
     const total = rotationData(job.data).counted ? job.progress.total : remaining + quarantined;
-    // Forged rows are among the remaining ones.
+    // Tampered rows are among the remaining ones.
     const done = Math.max(0, total - remaining - quarantined);
     await job.save({ data: { counted: true }, progress: { total, done, failed: quarantined + forged } });
   }
@@ -185,15 +190,15 @@ export class RotationJob implements OnModuleInit {
 }
 
 interface Walked {
-  /** Rows that were due and are neither wrapped again nor in quarantine. */
+  /** Rows that were due and are neither rewrapped nor in quarantine. */
   left: number;
   done: number;
   readonly forged: NamedRows;
-  /** The lowest version that a row still needs. */
+  /** The lowest master key version that a row still needs. */
   lowest: number;
 }
 
-/** Adds batches up and saves the sum now and then: a save is a commit, which the next batch would wait for. */
+/** Adds up the batches and saves the sum now and then: every save is a commit that delays the next batch. */
 class Progress {
   #now: JobProgress;
   #saved = performance.now();

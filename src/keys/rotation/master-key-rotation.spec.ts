@@ -54,13 +54,13 @@ const ended = (rotation: Rotation): Promise<Rotation> =>
 describe('a rotation of the master key', () => {
   it('of a small installation is done when it is answered', async () => {
     await owners(3);
-    const rotation = await fixture.rotations.start('admin');
+    const rotation = await fixture.rotations.rotateMasterKey('admin');
     expect(rotation).toMatchObject({ state: 'done', targetVersion: 2, total: 3, done: 3, failed: 0, inEffect: true });
     expect(await versionsInUse()).toEqual([2]);
   });
 
   it('of an installation without users is done as well', async () => {
-    expect(await fixture.rotations.start('admin')).toMatchObject({
+    expect(await fixture.rotations.rotateMasterKey('admin')).toMatchObject({
       state: 'done',
       targetVersion: 2,
       total: 0,
@@ -71,7 +71,7 @@ describe('a rotation of the master key', () => {
   it('leaves all that was sealed before as it was, and readable', async () => {
     const ids = await owners(5);
     const sealed = await Promise.all(ids.map(sealFor));
-    await fixture.rotations.start('admin');
+    await fixture.rotations.rotateMasterKey('admin');
     for (const [at, id] of ids.entries()) {
       const value = await fixture.sealer.with(id, (keys) => keys.open('records', place(id), sealed[at]!).toString());
       expect(value).toBe(id);
@@ -80,19 +80,19 @@ describe('a rotation of the master key', () => {
 
   it('moves the row to the target with the next epoch', async () => {
     const before = await fixture.row.read();
-    await fixture.rotations.start('admin');
+    await fixture.rotations.rotateMasterKey('admin');
     expect(await fixture.row.read()).toMatchObject({ current: before.current + 1, epoch: before.epoch + 1 });
   });
 
   it('wraps what is made after it with the target', async () => {
-    await fixture.rotations.start('admin');
+    await fixture.rotations.rotateMasterKey('admin');
     await fixture.userKeys.create('late', 'late');
     expect((await userRow('late')).versions).toEqual([expect.objectContaining({ master_version: 2 })]);
   });
 
   it('wraps more keys than one batch holds', async () => {
     await owners(450);
-    const rotation = await ended(await fixture.rotations.start('admin'));
+    const rotation = await ended(await fixture.rotations.rotateMasterKey('admin'));
     expect(rotation).toMatchObject({ state: 'done', total: 450, done: 450, failed: 0 });
     expect(await versionsInUse()).toEqual([2]);
   });
@@ -100,26 +100,30 @@ describe('a rotation of the master key', () => {
   it('wraps pending rows too', async () => {
     await owners(1);
     await fixture.store.collection(userKeysCollection).replace({ ...(await userRow('owner-0')), state: 'pending' });
-    expect(await fixture.rotations.start('admin')).toMatchObject({ done: 1 });
+    expect(await fixture.rotations.rotateMasterKey('admin')).toMatchObject({ done: 1 });
     expect(await versionsInUse()).toEqual([2]);
   });
 
   it('can follow another one', async () => {
     await owners(2);
     for (const target of [2, 3, 4]) {
-      expect(await fixture.rotations.start('admin')).toMatchObject({ state: 'done', targetVersion: target, done: 2 });
+      expect(await fixture.rotations.rotateMasterKey('admin')).toMatchObject({
+        state: 'done',
+        targetVersion: target,
+        done: 2,
+      });
     }
     expect(await versionsInUse()).toEqual([4]);
   });
 
   it('takes a version that was made in the home already, and makes no other', async () => {
     await fixture.masterKey.rotate(1);
-    expect(await fixture.rotations.start('admin')).toMatchObject({ targetVersion: 2 });
+    expect(await fixture.rotations.rotateMasterKey('admin')).toMatchObject({ targetVersion: 2 });
     expect((await fixture.masterKey.state()).current).toBe(2);
   });
 
   it('tells its steps to the log', async () => {
-    const { id } = await fixture.rotations.start('admin');
+    const { id } = await fixture.rotations.rotateMasterKey('admin');
     await fixture.audit.read({ action: 'test.flush', actor: 'test' });
     const batches = await fixture.store.collection(auditBatchesCollection).list('_id', [], { limit: 100 });
     const actions = batches.items
@@ -130,7 +134,10 @@ describe('a rotation of the master key', () => {
   });
 
   it('is found by its id and in the list, newest first', async () => {
-    const [one, two] = [await fixture.rotations.start('admin'), await fixture.rotations.start('admin')];
+    const [one, two] = [
+      await fixture.rotations.rotateMasterKey('admin'),
+      await fixture.rotations.rotateMasterKey('admin'),
+    ];
     expect(await fixture.rotations.find(one.id)).toEqual(one);
     expect((await fixture.rotations.list({ limit: 10 })).items).toEqual([two, one]);
     await expect(fixture.rotations.find('no-such-rotation')).rejects.toMatchObject({ code: 'not_found' });
@@ -140,8 +147,8 @@ describe('a rotation of the master key', () => {
 describe('a second rotation while one is under way', () => {
   it('is refused with the id of the first, whichever process asks', async () => {
     const other = await openKeyFixture(folder, { engine: fixture.engine, masterKey: fixture.masterKey });
-    const first = fixture.rotations.start('admin');
-    const second = other.rotations.start('admin');
+    const first = fixture.rotations.rotateMasterKey('admin');
+    const second = other.rotations.rotateMasterKey('admin');
     const [won] = await Promise.allSettled([first, second]).then((all) =>
       all.filter((one) => one.status === 'fulfilled'),
     );
@@ -158,10 +165,10 @@ describe('a second rotation while one is under way', () => {
 
   it('is refused while the first is paused', async () => {
     await owners(450);
-    const started = fixture.rotations.start('admin');
+    const started = fixture.rotations.rotateMasterKey('admin');
     const id = await waitFor('the job', async () => (await fixture.jobs.list(ROTATION_JOB, { limit: 1 })).items[0]?.id);
     if (await fixture.jobs.pause(id)) {
-      await expect(fixture.rotations.start('admin')).rejects.toMatchObject({ code: 'rotation_running' });
+      await expect(fixture.rotations.rotateMasterKey('admin')).rejects.toMatchObject({ code: 'rotation_running' });
       await fixture.jobs.resume(id);
       fixture.jobs.onApplicationBootstrap();
     }
@@ -181,7 +188,7 @@ describe('a key that cannot be wrapped again', () => {
   it('goes into quarantine and does not stop the others', async () => {
     await owners(4);
     await damage('owner-2');
-    const rotation = await fixture.rotations.start('admin');
+    const rotation = await fixture.rotations.rotateMasterKey('admin');
     expect(rotation).toMatchObject({ state: 'done', total: 4, done: 3, failed: 1 });
     expect((await userRow('owner-2')).quarantined).toBe(true);
   });
@@ -190,10 +197,15 @@ describe('a key that cannot be wrapped again', () => {
     await owners(2);
     const sound = await userRow('owner-1');
     await damage('owner-1');
-    await fixture.rotations.start('admin');
+    await fixture.rotations.rotateMasterKey('admin');
     const { versions } = sound;
     await fixture.store.collection(userKeysCollection).replace({ ...(await userRow('owner-1')), versions });
-    expect(await fixture.rotations.start('admin')).toMatchObject({ state: 'done', total: 2, done: 2, failed: 0 });
+    expect(await fixture.rotations.rotateMasterKey('admin')).toMatchObject({
+      state: 'done',
+      total: 2,
+      done: 2,
+      failed: 0,
+    });
     expect(await versionsInUse()).toEqual([3]);
   });
 
@@ -203,7 +215,12 @@ describe('a key that cannot be wrapped again', () => {
     const raw = fixture.engine.collection<Doc & { epoch: number }>({ ...userKeysCollection, fields } as never);
     const row = (await raw.find('_id', 'owner-1'))!;
     await raw.replace({ ...row, epoch: row.epoch + 7 });
-    expect(await fixture.rotations.start('admin')).toMatchObject({ state: 'done', total: 3, done: 2, failed: 1 });
+    expect(await fixture.rotations.rotateMasterKey('admin')).toMatchObject({
+      state: 'done',
+      total: 3,
+      done: 2,
+      failed: 1,
+    });
     expect((await raw.find('_id', 'owner-1'))!.rev).toBe(row.rev + 1);
   });
 
@@ -212,7 +229,7 @@ describe('a key that cannot be wrapped again', () => {
     const rows = fixture.engine.collection(systemKeysCollection);
     const row = (await rows.find('_id', 'one-time-codes'))!;
     await rows.replace({ ...row, wrapped: row.wrapped.replace(/.{8}$/, 'AAAAAAA=') });
-    await expect(fixture.rotations.start('admin')).rejects.toMatchObject({ code: 'integrity_failed' });
+    await expect(fixture.rotations.rotateMasterKey('admin')).rejects.toMatchObject({ code: 'integrity_failed' });
     expect((await fixture.masterKey.state()).current).toBe(1);
     expect((await userRow('owner-0')).versions).toEqual([expect.objectContaining({ master_version: 1 })]);
   });
@@ -226,7 +243,7 @@ describe('a key that cannot be wrapped again', () => {
       await rows.replace({ ...row, wrapped: row.wrapped.replace(/.{8}$/, 'AAAAAAA=') });
       return rotate(expected);
     });
-    const refused = await fixture.rotations.start('admin').catch((error: unknown) => error as DomainError);
+    const refused = await fixture.rotations.rotateMasterKey('admin').catch((error: unknown) => error as DomainError);
     expect(refused).toMatchObject({ code: 'integrity_failed', extensions: { rotation_id: expect.any(String) } });
     const id = (refused as DomainError).extensions['rotation_id'] as string;
     expect(await fixture.rotations.find(id)).toMatchObject({
@@ -242,7 +259,11 @@ describe('keys that an index has lost', () => {
   it('are wrapped again all the same', async () => {
     await owners(5);
     for (const index of ['due', 'quarantine']) await loseIndex(folder, userKeysCollection, index);
-    expect(await fixture.rotations.start('admin')).toMatchObject({ state: 'done', targetVersion: 2, failed: 0 });
+    expect(await fixture.rotations.rotateMasterKey('admin')).toMatchObject({
+      state: 'done',
+      targetVersion: 2,
+      failed: 0,
+    });
     expect(await versionsInUse()).toEqual([2]);
   });
 });
