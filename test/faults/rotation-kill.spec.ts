@@ -93,10 +93,12 @@ function killSuite(open: () => Promise<Place>, points: readonly string[], { owne
     await installation.settle(dying);
     await expectAftermath();
     const { id } = (await installation.latest())!;
-    await expect(throughOutages(() => installation.fixture.rotations.rotateMasterKey('another'))).rejects.toMatchObject({
-      code: 'rotation_running',
-      extensions: { rotation_id: id },
-    });
+    await expect(throughOutages(() => installation.fixture.rotations.rotateMasterKey('another'))).rejects.toMatchObject(
+      {
+        code: 'rotation_running',
+        extensions: { rotation_id: id },
+      },
+    );
     await expectFinished();
     expect(await installation.latest()).toMatchObject({ id, targetVersion: before.current + 1 });
     await expectRetired();
