@@ -1,5 +1,4 @@
 import 'reflect-metadata';
-import { AppModule } from '../src/app.module';
 import { loadConfig } from '../src/config';
 import { randomSecret } from '../src/crypto';
 import { CofferServer } from '../src/bootstrap/server';
@@ -9,8 +8,7 @@ import { RotationController } from './rotation.controller';
 /** The service as it is, and the baseline's routes beside it. Answers `collect` and `highest` with resident memory in bytes. */
 async function main(): Promise<void> {
   const config = loadConfig({ newSecret: () => randomSecret(32).toString('base64') });
-  const root = { ...AppModule.forConfig(config), controllers: [BaselineController, RotationController] };
-  const server = await CofferServer.create(config, root);
+  const server = await CofferServer.create(config, { controllers: [BaselineController, RotationController] });
   process.on('SIGTERM', () => void server.stop().then(() => process.exit(0)));
   const port = await server.start((error) => {
     throw error;

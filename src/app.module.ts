@@ -169,11 +169,30 @@ const adapters: readonly Provider[] = [
   },
 ];
 
+/** Parts in place of those that the configuration names, for tests. What is absent is as in the service. */
+export interface CoreOverrides {
+  readonly clock?: Clock | undefined;
+  /** The engine below the row MACs. */
+  readonly store?: Store | undefined;
+  /** The backends of the master key, that of MASTER_KEY first. */
+  readonly masterKeys?: readonly [MasterKey, ...MasterKey[]] | undefined;
+  /** Stands between the application and its blob store. */
+  readonly blobs?: ((real: BlobStore) => BlobStore) | undefined;
+}
+
+/** Nest takes the last provider of a token. */
+const replacements = ({ clock, store, masterKeys, blobs }: CoreOverrides): readonly Provider[] => [
+  ...(clock === undefined ? [] : [{ provide: Clock, useValue: clock }]),
+  ...(store === undefined ? [] : [{ provide: ENGINE, useValue: store }]),
+  ...(masterKeys === undefined ? [] : [{ provide: RoutedMasterKey, useValue: new RoutedMasterKey(masterKeys) }]),
+  ...(blobs === undefined ? [] : [{ provide: BlobStore, inject: [RelocatableBlobStore], useFactory: blobs }]),
+];
+
 /** The ports that every module injects, with the adapters that the configuration chose. */
 @Global()
 @Module({})
 class CoreModule {
-  static forConfig(config: Config): DynamicModule {
+  static forConfig(config: Config, overrides: CoreOverrides): DynamicModule {
     const configured = { provide: CONFIG, useValue: config };
     const answers = { provide: ResponseSealer, useClass: OwnerResponseSealer };
     const tokens = [
@@ -198,7 +217,7 @@ class CoreModule {
     return {
       module: CoreModule,
       imports: [UserKeysModule],
-      providers: [configured, TamperedRows, MasterKeyRow, answers, ...adapters],
+      providers: [configured, TamperedRows, MasterKeyRow, answers, ...adapters, ...replacements(overrides)],
       exports: [...tokens, TamperedRows, ResponseSealer, UserKeysModule],
     };
   }
@@ -214,10 +233,10 @@ export class AppModule implements OnModuleInit {
     @Inject(USER_OWNED) private readonly owned: readonly UserDataHandler[],
   ) {}
 
-  static forConfig(config: Config): DynamicModule {
+  static forConfig(config: Config, overrides: CoreOverrides = {}): DynamicModule {
     const modules = [
       ObservabilityModule.forRoot(config.logLevel),
-      CoreModule.forConfig(config),
+      CoreModule.forConfig(config, overrides),
       HttpModule,
       AuditModule,
       JobsModule,

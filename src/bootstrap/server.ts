@@ -1,17 +1,14 @@
-import { DynamicModule, Logger as NestLogger, Type } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { Logger as NestLogger } from '@nestjs/common';
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from 'nestjs-pino';
-import { AppModule } from '../app.module';
 import { Config } from '../config';
-import { InFlight, Lifecycle, createServerAdapter, drain, installHttp } from '../http';
+import { InFlight, Lifecycle, drain } from '../http';
 import { SECOND } from '../kernel';
-import { MasterKey } from '../keys/master-key';
 import { BootFilter } from '../observability';
+import { AppOverrides, closeApp, createApp } from './create-app';
 import { Startup } from './startup';
-import { Store } from '../store';
 
 /** How long requests that are under way have. A client that sends half of one and waits has no longer. */
 const GRACE = 15 * SECOND;
@@ -34,17 +31,10 @@ export class CofferServer {
     this.inFlight.watch(this.httpServer);
   }
 
-  /** Builds everything and opens nothing yet. `root` lets a bench put baseline routes beside the service. @throws StartupError */
-  static async create(config: Config, root: Type | DynamicModule = AppModule.forConfig(config)): Promise<CofferServer> {
-    const adapter = createServerAdapter(config.http);
-    const app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
-      bodyParser: false,
-      abortOnError: false,
-      bufferLogs: true,
-      autoFlushLogs: false,
-    });
+  /** Builds everything and opens nothing yet. @throws StartupError */
+  static async create(config: Config, overrides: AppOverrides = {}): Promise<CofferServer> {
+    const app = await createApp(config, overrides);
     app.useLogger(new BootFilter(app.get(Logger)));
-    installHttp(app);
     return new CofferServer(app, config);
   }
 
@@ -82,11 +72,8 @@ export class CofferServer {
 
   private async close(): Promise<void> {
     this.app.get(Lifecycle).stop();
-    const [store, masterKey] = [this.app.get(Store), this.app.get(MasterKey)];
     await drain(this.httpServer, this.inFlight, GRACE);
-    await this.app.close();
-    await masterKey.close();
-    await store.close();
+    await closeApp(this.app);
   }
 
   private get httpServer(): Server {

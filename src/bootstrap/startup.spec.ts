@@ -1,16 +1,13 @@
 import { Logger } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../../test/support/processes';
 import { useRealDeadlines } from '../../test/support/settings';
-import { AppModule } from '../app.module';
 import { loadConfig } from '../config';
-import { createServerAdapter } from '../http';
+import { closeApp, createApp } from './create-app';
 import { Startup } from './startup';
-import { Store } from '../store';
 import { TamperedRows } from './adapters/tamper-reports';
 
 useRealDeadlines();
@@ -34,19 +31,13 @@ async function withApp(
     newSecret: () => 'a secret of a test that is long enough',
     env: { DATA_DIR: folder, LOG_LEVEL: 'silent', ...env },
   });
-  const options = { bodyParser: false, logger: false, abortOnError: false } as const;
-  const app = await NestFactory.create<NestFastifyApplication>(
-    AppModule.forConfig(config),
-    createServerAdapter(config.http),
-    options,
-  );
+  const app = await createApp(config, { logger: false });
   const note = (line: unknown): void => void lines.push(typeof line === 'string' ? line : JSON.stringify(line));
   Logger.overrideLogger({ log: () => undefined, warn: note, error: note });
   try {
     await use(app);
   } finally {
-    await app.close();
-    await app.get(Store).close();
+    await closeApp(app);
   }
 }
 

@@ -7,7 +7,7 @@ export { etag, requireMatch } from './etag';
 export { InFlight, drain } from './drain';
 export { HttpModule } from './http.module';
 export { IfMatchHeader } from './if-match';
-export { installHttp } from './install-http';
+export { type HttpTuning, installHttp } from './install-http';
 export { Lifecycle } from './lifecycle';
 export { AnswerHeaders } from './openapi/answer-headers';
 export { OpenApi } from './openapi/openapi';

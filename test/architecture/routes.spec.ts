@@ -1,15 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { NestFactory } from '@nestjs/core';
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AppModule } from '../../src/app.module';
-import { loadConfig } from '../../src/config';
-import { createServerAdapter, installHttp, Route, RouteTable } from '../../src/http';
-import { MasterKey } from '../../src/keys/master-key';
+import { closeApp, createApp } from '../../src/bootstrap/create-app';
 import { Startup } from '../../src/bootstrap/startup';
-import { Store } from '../../src/store';
+import { loadConfig } from '../../src/config';
+import { Route, RouteTable } from '../../src/http';
 import { codeRows, routeRows, rowsIn, withRows } from '../support/api-tables';
 
 const page = join(__dirname, '../../docs/api.md');
@@ -22,13 +19,7 @@ let routes: readonly Route[];
 beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'coffer-routes-'));
   const config = loadConfig({ newSecret: () => 'a-secret-of-this-test-alone-'.repeat(2), env: { DATA_DIR: dataDir } });
-  const adapter = createServerAdapter(config.http);
-  app = await NestFactory.create<NestFastifyApplication>(AppModule.forConfig(config), adapter, {
-    bodyParser: false,
-    abortOnError: false,
-    logger: false,
-  });
-  installHttp(app);
+  app = await createApp(config, { logger: false });
   await app.get(Startup).attempt();
   await app.init();
   await app.getHttpAdapter().getInstance().ready();
@@ -40,9 +31,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await app.close();
-  await app.get(MasterKey).close();
-  await app.get(Store).close();
+  await closeApp(app);
   rmSync(dataDir, { recursive: true, force: true });
 });
 

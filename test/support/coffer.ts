@@ -1,15 +1,14 @@
 import { Type } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AppModule } from '../../src/app.module';
+import { createApp } from '../../src/bootstrap/create-app';
+import { Startup } from '../../src/bootstrap/startup';
 import { loadConfig } from '../../src/config';
-import { createServerAdapter, installHttp, Lifecycle } from '../../src/http';
+import { Lifecycle } from '../../src/http';
 import { Clock } from '../../src/kernel';
 import { MailQueue } from '../../src/mail';
-import { Startup } from '../../src/bootstrap/startup';
 import { Store } from '../../src/store';
 import { Client } from './client';
 import { codeIn, type ReceivedMail, readOutbox } from './mails';
@@ -43,7 +42,7 @@ export interface CofferOptions {
 
 export async function startCoffer({ env = {}, dataDir, at }: CofferOptions = {}): Promise<Coffer> {
   const folder = dataDir ?? (await mkdtemp(join(tmpdir(), 'coffer-inside-')));
-  const clock = { offset: at === undefined ? 0 : at - Date.now(), slept: 0 };
+  const clock = new TestClock(at === undefined ? 0 : at - Date.now());
   const app = await start(
     { RATE_LIMITS: 'off', LOG_LEVEL: 'silent', ...testSettings(env), ...env, DATA_DIR: folder },
     clock,
@@ -76,20 +75,27 @@ export async function startCoffer({ env = {}, dataDir, at }: CofferOptions = {})
   };
 }
 
-async function start(
-  env: Readonly<Record<string, string>>,
-  clock: { readonly offset: number; readonly slept: number },
-): Promise<NestFastifyApplication> {
+async function start(env: Readonly<Record<string, string>>, clock: Clock): Promise<NestFastifyApplication> {
   const config = loadConfig({ newSecret: () => 'a secret of a test that is long enough', env });
-  const options = { bodyParser: false, logger: false, abortOnError: false } as const;
-  const adapter = createServerAdapter(config.http);
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.forConfig(config), adapter, options);
-  installHttp(app);
-  Object.assign(app.get(Clock), {
-    now: () => Date.now() + clock.offset,
-    elapsed: () => performance.now() + clock.slept,
-  });
+  const app = await createApp(config, { clock, logger: false });
   if (!(await app.get(Startup).attempt())) throw new Error('the service did not open');
   await app.listen(0, '127.0.0.1');
   return app;
+}
+
+/** The time of the machine, moved by as much as a test says. */
+class TestClock extends Clock {
+  slept = 0;
+
+  constructor(public offset: number) {
+    super();
+  }
+
+  now(): number {
+    return Date.now() + this.offset;
+  }
+
+  override elapsed(): number {
+    return performance.now() + this.slept;
+  }
 }

@@ -1,18 +1,9 @@
 import { Global, Module, Type } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { connect } from 'node:net';
+import { createAppOf } from '../../src/bootstrap/create-app';
 import { CONFIG, Config, loadConfig } from '../../src/config';
-import {
-  ResponseSealer,
-  createServerAdapter,
-  drain,
-  HttpModule,
-  InFlight,
-  installHttp,
-  Lifecycle,
-  ServerLimits,
-} from '../../src/http';
+import { ResponseSealer, drain, HttpModule, InFlight, Lifecycle, ServerLimits } from '../../src/http';
 import {
   Authenticator,
   Clock,
@@ -135,16 +126,10 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   return { url: `http://127.0.0.1:${port}`, port, ...parts, stop, close: () => stop(0) };
 }
 
-async function create(root: Type, config: Config, options: HttpAppOptions): Promise<NestFastifyApplication> {
-  const adapter = createServerAdapter(config.http, options.limits);
-  const app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
-    bodyParser: false,
-    abortOnError: false,
-    logger: false,
-  });
-  const { bodyTimeoutMs, bodyGraceMs } = options;
-  installHttp(app, { ...(bodyTimeoutMs && { bodyTimeoutMs }), ...(bodyGraceMs && { bodyGraceMs }) });
-  return app;
+function create(root: Type, config: Config, options: HttpAppOptions): Promise<NestFastifyApplication> {
+  const { limits, bodyTimeoutMs, bodyGraceMs } = options;
+  const tuning = { ...(bodyTimeoutMs && { bodyTimeoutMs }), ...(bodyGraceMs && { bodyGraceMs }) };
+  return createAppOf(root, config, { logger: false, tuning, ...(limits && { limits }) });
 }
 
 export interface RawAnswer {
