@@ -47,13 +47,13 @@ describe('The pace of a job', () => {
   it('grows fourfold at most, whatever one quick step says', async () => {
     const { run, sizes } = job(0);
     await run(3);
-    expect(sizes).toEqual([200, 800, 3_200]);
+    expect(sizes).toEqual([200, 800, 1_000]);
   });
 
   it('finds the size that fits a slow store', async () => {
-    const { run, sizes } = job(2);
+    const { run, sizes } = job(8);
     await run(8);
-    expect(sizes.at(-1)).toBe(1_000);
+    expect(sizes.at(-1)).toBe(250);
   });
 
   it('does not go below the least, however slow the store is', async () => {
