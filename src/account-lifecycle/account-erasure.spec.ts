@@ -107,7 +107,7 @@ describe('Administrators', () => {
     expectProblem(await second.client.delete('/me'), 409, 'conflict');
   });
 
-  it('are counted by rows that hold their seal: a planted one does not let the last one go', async () => {
+  it('are counted by rows that pass MAC verification: a planted one does not let the last one go', async () => {
     const first = await someone();
     const rows = coffer.get(Store).collection({ ...usersCollection, authenticated: false });
     const { rev: _, ...row } = (await rows.find('_id', first.id))!;

@@ -57,7 +57,10 @@ export class ErasureExecutor {
       }
       if (rows === 0) return;
     }
-    throw new DomainError('conflict', { detail: 'Something still writes for this account.', retryAfterSeconds: 5 });
+    throw new DomainError('conflict', {
+      detail: 'Another process still writes data of this account. Retry.',
+      retryAfterSeconds: 5,
+    });
   }
 
   async #erase(handler: UserDataHandler, accountId: string): Promise<number> {

@@ -115,7 +115,7 @@ export class ErasureRequest {
 export const isDecided = ({ state }: ErasureDoc): boolean => state === 'erasing' || state === 'erased';
 
 const changedMeanwhile = (): DomainError =>
-  new DomainError('conflict', { detail: 'The account changed meanwhile. Try again.' });
+  new DomainError('conflict', { detail: 'The account changed during the request. Retry.' });
 
 const lastAdministrator = (): DomainError =>
-  new DomainError('conflict', { detail: 'This is the last administrator. Make another one first.' });
+  new DomainError('conflict', { detail: 'This is the last administrator. Grant the role to another account first.' });

@@ -79,10 +79,11 @@ export class Erasures {
 
   async #change(accountId: string, change: (row: ErasureDoc) => ErasureDoc | undefined): Promise<ErasureDoc> {
     const row = await update(this.#rows, accountId, change);
-    if (row === undefined) throw new DomainError('integrity_failed', { detail: 'The row of this erase is gone.' });
+    if (row === undefined)
+      throw new DomainError('integrity_failed', { detail: 'The record of this erasure is missing.' });
     return row;
   }
 }
 
 export const underWay = (): DomainError =>
-  new DomainError('conflict', { detail: 'An erase of this account has just begun.', retryAfterSeconds: 5 });
+  new DomainError('conflict', { detail: 'An erasure of this account has just begun.', retryAfterSeconds: 5 });

@@ -28,7 +28,7 @@ export class Receipts {
   async issue(erasure: ErasureDoc): Promise<SignedReceipt> {
     const { wraps, state } = erasure;
     if (wraps === undefined || state !== 'erased')
-      throw new DomainError('conflict', { detail: 'The erase is not over.' });
+      throw new DomainError('conflict', { detail: 'The erasure has not finished.' });
     const { installation_id: installationId } = await installed(this.store);
     const receipt = receiptOf(erasure, wraps, {
       fates: await this.erasedKeys.fates(wraps),
@@ -41,7 +41,7 @@ export class Receipts {
   /** @throws DomainError `not_found`; `conflict` where the erase is not over. */
   async issueFor(accountId: string): Promise<SignedReceipt> {
     const erasure = await this.erasures.find(accountId);
-    if (erasure === undefined) throw new DomainError('not_found', { detail: 'No account of this id was erased.' });
+    if (erasure === undefined) throw new DomainError('not_found', { detail: 'No erased account has this id.' });
     return this.issue(erasure);
   }
 

@@ -114,7 +114,10 @@ export class ApprovalDecisions implements OnModuleInit {
 
   #abandoned(row: ApprovalDoc): ApprovalDoc {
     if (this.#isAbandoned(row)) return row;
-    throw new DomainError('conflict', { detail: 'This is approved and being done.', retryAfterSeconds: 10 });
+    throw new DomainError('conflict', {
+      detail: 'This request is approved and being carried out.',
+      retryAfterSeconds: 10,
+    });
   }
 
   #requirePending(row: ApprovalDoc): void {
@@ -126,7 +129,7 @@ export class ApprovalDecisions implements OnModuleInit {
   async #requireRequester({ requested_by }: ApprovalDoc): Promise<void> {
     const user = await this.users.byId(requested_by);
     if (user?.role === 'administrator' && user.state === 'active') return;
-    throw new DomainError('conflict', { detail: 'Who asked for this is not an administrator any more.' });
+    throw new DomainError('conflict', { detail: 'The requester is no longer an administrator.' });
   }
 
   async #safely(row: ApprovalDoc): Promise<void> {
@@ -156,7 +159,7 @@ const what = ({ _id, action, resource, requested_by }: ApprovalDoc) => ({
 });
 
 const samePerson = (): DomainError =>
-  new DomainError('permission_denied', { detail: 'Another administrator has to approve what you asked for.' });
+  new DomainError('permission_denied', { detail: 'Another administrator must approve this request.' });
 
 const decidedMeanwhile = (): DomainError =>
-  new DomainError('conflict', { detail: 'Somebody has just decided this.', retryAfterSeconds: 1 });
+  new DomainError('conflict', { detail: 'Another administrator has just decided this request.', retryAfterSeconds: 1 });

@@ -3,7 +3,7 @@ import { AuditBatchDoc, AuditWriterDoc, auditBatchesCollection, auditWritersColl
 import { CHAIN_START, batchHash, writerHash } from './chain';
 
 /**
- * `forged`: the row does not hold its seal. `changed`: its hash is not that of its content. `unlinked`: it does not follow the row
+ * `forged`: the row fails MAC verification. `changed`: its hash is not that of its content. `unlinked`: it does not follow the row
  * before it. `missing`: a number is not there. `unregistered`: batches of a writer that the registry does not know.
  */
 export type ChainFaultKind = 'forged' | 'changed' | 'unlinked' | 'missing' | 'unregistered';
@@ -96,7 +96,7 @@ class ChainWalk {
   }
 
   async #isRegistered(writer: string): Promise<boolean> {
-    // A row that does not hold its seal registers nobody.
+    // A row that fails MAC verification registers nobody.
     const { items } = await this.#writers.list('writer', [writer], { limit: 1, onTampered: () => undefined });
     return items.length > 0;
   }

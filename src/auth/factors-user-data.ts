@@ -47,7 +47,7 @@ export class FactorsUserData implements UserDataHandler {
 
   async countByKeyVersion(userId: string, versions: readonly number[]): Promise<readonly number[]> {
     const user = await this.users.byId(userId);
-    // An account whose row does not hold its seal may hold a secret under any version.
+    // An account whose row fails MAC verification may hold a secret under any version.
     if (user === undefined && (await this.users.isForged(userId))) return versions.map(() => 1);
     const named = SEALED.map((field) => versionIn(user?.[field]));
     return versions.map((version) => named.filter((each) => each === version).length);

@@ -177,7 +177,7 @@ export class PasswordHasher {
 }
 
 const overloaded = (): DomainError =>
-  new DomainError('overloaded', { detail: 'Too many passwords are being checked.', retryAfterSeconds: 1 });
+  new DomainError('overloaded', { detail: 'Too many password checks are in progress.', retryAfterSeconds: 1 });
 
 const prefixOf = ({ memoryCost, timeCost }: PasswordCost): string =>
   `$argon2id$v=${VERSION}$m=${memoryCost},t=${timeCost},p=${LANES}$`;

@@ -50,7 +50,7 @@ export class FilesUserData implements UserDataHandler {
         await this.removal.finish((await this.removal.begin(row._id, () => true)) ?? row);
         return 1;
       },
-      // A row that does not hold its seal names no blob to be believed; the sweep of blobs without a row finds that.
+      // A row that fails MAC verification names no blob to be believed; the sweep of blobs without a row finds that.
       forged: async (id) => {
         await this.#files.remove(id);
         return 1;

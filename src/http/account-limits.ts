@@ -54,7 +54,7 @@ export class AccountLimits {
 }
 
 function limited(name: CostlyName, { wait, left }: { readonly wait: number; readonly left: number }): HttpError {
-  const options = { detail: 'Too many such requests of this account.', retryAfterSeconds: wait };
+  const options = { detail: 'Too many requests of this kind from this account.', retryAfterSeconds: wait };
   return new HttpError('rate_limited', options, {
     'ratelimit-policy': `"${name}";q=${LIMITS[name].perMinute};w=${WINDOW_SECONDS}`,
     ratelimit: `"${name}";r=${left};t=${wait}`,

@@ -69,4 +69,4 @@ export class BodyMemory {
 }
 
 export const bodiesOverloaded = (): DomainError =>
-  new DomainError('overloaded', { detail: 'Too many bodies are on their way.', retryAfterSeconds: 1 });
+  new DomainError('overloaded', { detail: 'Too many request bodies are being received.', retryAfterSeconds: 1 });

@@ -55,7 +55,7 @@ function refusalFor({ code, rawPacket }: SocketError, routes: RouteTable): Domai
   if (code === 'HPE_HEADER_OVERFLOW') return new DomainError('headers_too_large');
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new DomainError('request_timeout');
   if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return new DomainError('too_large');
-  if (code === 'CONNECT') return methodNotAllowed([], { detail: 'This is no proxy.' });
+  if (code === 'CONNECT') return methodNotAllowed([], { detail: 'This server is not a proxy.' });
   return (code === 'HPE_INVALID_METHOD' && unknownMethod(rawPacket, routes)) || notHttp();
 }
 

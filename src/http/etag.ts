@@ -11,6 +11,8 @@ export function requireMatch(ifMatch: string | undefined, ...current: readonly s
   if (ifMatch === undefined || ifMatch.trim() === '*') return;
   const tags = ifMatch.split(',').map((tag) => tag.trim());
   if (!tags.some((tag) => current.includes(tag))) {
-    throw new DomainError('precondition_failed', { detail: 'It was changed since the revision that If-Match names.' });
+    throw new DomainError('precondition_failed', {
+      detail: 'The resource has changed since the revision in If-Match.',
+    });
   }
 }

@@ -70,6 +70,6 @@ const aad = (scope: PageScope): Buffer => encodeContext([PURPOSE, scope.userId, 
 
 const invalidCursor = (): DomainError =>
   new DomainError('invalid_cursor', {
-    detail: 'The cursor is not one that this list gave to this user.',
+    detail: 'The cursor does not belong to this list and user.',
     fields: [{ pointer: '/cursor', in: 'query', message: 'is not valid here' }],
   });

@@ -69,7 +69,7 @@ class Reading {
   #checkRate(): void {
     const seconds = (performance.now() - this.#begun) / SECOND;
     if (this.#size >= seconds * SLOWEST_BYTES_A_SECOND) return;
-    this.#refuse(new DomainError('request_timeout', { detail: 'The body came too slowly.' }));
+    this.#refuse(new DomainError('request_timeout', { detail: 'The request body arrived too slowly.' }));
   }
 
   #refuse(error: DomainError): void {

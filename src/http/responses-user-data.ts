@@ -37,7 +37,7 @@ export class ResponsesUserData implements UserDataHandler {
     return resealed;
   }
 
-  /** One that does not hold its seal is no answer to anybody, and keeps no version. */
+  /** One that fails MAC verification is no answer to anybody, and keeps no version. */
   async countByKeyVersion(userId: string, versions: readonly number[]): Promise<readonly number[]> {
     const counts = versions.map(() => 0);
     for await (const { answer } of scanPages(this.#rows, 'user', [userId])) {

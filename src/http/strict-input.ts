@@ -28,7 +28,7 @@ function checkUndeclaredIfMatch({ method, headers }: FastifyRequest, { takesIfMa
   const header = headers['if-match'];
   if (takesIfMatch || SAFE.has(method) || header === undefined || header.trim() === '*') return;
   throw new DomainError('precondition_failed', {
-    detail: 'What is changed here has no ETag, so If-Match cannot hold.',
+    detail: 'This resource has no ETag, so If-Match cannot match.',
   });
 }
 

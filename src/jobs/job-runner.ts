@@ -194,7 +194,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   }
 
   async #takeOverAll(): Promise<void> {
-    const onTampered = (id: string): void => this.#logger.error(`job ${id} does not hold its seal and is left alone`);
+    const onTampered = (id: string): void => this.#logger.error(`job ${id} fails MAC verification and is left alone`);
     const [free, ids]: [JobDoc[], Set<string>] = [[], new Set()];
     for await (const doc of scanRows(this.#rows, 'state', ['running'], onTampered)) {
       ids.add(doc._id);

@@ -34,7 +34,9 @@ const CLOCK_SKEW_MS = 30 * SECOND;
 export function requireFreshProof({ authTime }: Principal, now: number): void {
   const age = now - authTime;
   if (age >= -CLOCK_SKEW_MS && age <= STEP_UP_MS) return;
-  throw new DomainError('step_up_required', { detail: 'Prove yourself again with POST /step-up, then repeat this.' });
+  throw new DomainError('step_up_required', {
+    detail: 'Authenticate again with POST /step-up, then repeat the request.',
+  });
 }
 
 /** Implemented by auth/, called by the guard in http/. */

@@ -156,7 +156,7 @@ describe('POST /keys/rotate', () => {
 
   it.each([
     ['an envelope names, whatever its column says', { key_version: 2 }],
-    ['a row may need that does not hold its seal', { data_type: 'other' }],
+    ['a row may need that fails MAC verification', { data_type: 'other' }],
   ])('keeps a version that %s', async (_, change) => {
     const { client } = await signUp(coffer.client);
     const id = await newRecord(client, 'a value');

@@ -76,7 +76,7 @@ export class LinkRedemption {
   private requireLive({ expires_at = Infinity, max_uses = Infinity, uses }: LinkDoc): void {
     if (expires_at > this.clock.now() && uses < max_uses) return;
     throw new DomainError('link_expired', {
-      detail: 'This link is past its time, or was opened as often as it may be.',
+      detail: 'This link has expired or has no downloads left.',
     });
   }
 
@@ -119,5 +119,4 @@ export class LinkRedemption {
 
 const noLink = (): DomainError => new DomainError('not_found', { detail: 'There is no such link.' });
 
-const wrongPassword = (): DomainError =>
-  new DomainError('login_failed', { detail: 'This link has a password, and it was not that one.' });
+const wrongPassword = (): DomainError => new DomainError('login_failed', { detail: 'Wrong password.' });

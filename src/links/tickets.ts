@@ -104,7 +104,7 @@ export class Tickets extends UploadTickets {
       return outcome.taken ? { ...ticket, taken: true } : undefined;
     });
     if (!outcome.taken)
-      throw new DomainError('conflict', { detail: 'This ticket has been used: open the link again.' });
+      throw new DomainError('conflict', { detail: 'This download token was used already. Open the link again.' });
   }
 
   /** The upload came to nothing: the sender may try again for as long as the ticket lasts. */
@@ -148,6 +148,6 @@ export class Tickets extends UploadTickets {
 }
 
 const noTicket = (): DomainError =>
-  new DomainError('unauthenticated', { detail: 'Open the link first: this is no ticket for it.' });
+  new DomainError('unauthenticated', { detail: 'Not a valid download token. Open the link first.' });
 
-const ended = (): DomainError => new DomainError('link_expired', { detail: 'The link has been ended.' });
+const ended = (): DomainError => new DomainError('link_expired', { detail: 'The link was revoked.' });

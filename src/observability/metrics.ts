@@ -28,7 +28,7 @@ export class Metrics {
   );
   private readonly forged = new Counter({
     name: 'coffer_forged_rows_total',
-    help: 'Stored rows that did not hold their seal.',
+    help: 'Stored rows that failed MAC verification.',
     labelNames: ['collection'],
     registers: [this.registry],
   });

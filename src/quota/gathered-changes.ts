@@ -134,4 +134,4 @@ function settle<T>(line: readonly Waiting<T>[], refusals: Applied<T>['refusals']
 }
 
 const stillContended = (): DomainError =>
-  new DomainError('store_unavailable', { detail: 'Others keep changing this at the same time.', retryAfterSeconds: 1 });
+  new DomainError('store_unavailable', { detail: 'Concurrent modification. Retry.', retryAfterSeconds: 1 });

@@ -33,4 +33,4 @@ export class OwnerUsage {
 export const takenOf = (usage: FileUsageDoc | undefined): number => (usage?.bytes ?? 0) + (usage?.records?.bytes ?? 0);
 
 export const quotaExceeded = (what: 'file' | 'record' = 'file'): DomainError =>
-  new DomainError('quota_exceeded', { detail: `The ${what} would pass the quota of this account.` });
+  new DomainError('quota_exceeded', { detail: `The ${what} would exceed the quota of this account.` });

@@ -26,7 +26,7 @@ export class RecordCount implements OnModuleInit {
     this.usage.countBy((ownerId) => this.bytesOf(ownerId));
   }
 
-  /** Rows that do not hold their seal count nothing. A pending row counts with the write that announced it. */
+  /** Rows that fail MAC verification count nothing. A pending row counts with the write that announced it. */
   async bytesOf(ownerId: string): Promise<number> {
     const turns = new Turns();
     let sum = 0;

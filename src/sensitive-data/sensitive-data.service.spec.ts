@@ -188,7 +188,7 @@ describe('a list of records', () => {
 });
 
 describe('a stored record that was tampered with', () => {
-  it('is refused where its row does not hold its seal', async () => {
+  it('is refused where its row fails MAC verification', async () => {
     const { record } = await create('x');
     const row = await rawRows().find('_id', record.id);
     await rawRows().replace({ ...row!, encrypted_value: row!.encrypted_value.replace(/.$/, '0') + '00' });

@@ -53,7 +53,7 @@ describe('A row that Coffer did not write', () => {
     await expect(rig.sharing.groups.get(stranger, 'forged')).rejects.toEqual(refused('not_found'));
   });
 
-  it('of another owner is no grant, even where it holds its seal', async () => {
+  it('of another owner is no grant, even where it passes MAC verification', async () => {
     const { owner, stranger, resource } = await three();
     await rig.sharing.grants.create(stranger, { ...resource, ownerId: stranger.userId }, { username: 'friend' });
     const friend = (await rig.sharing.users.byUsername('friend' as never))!;
@@ -101,7 +101,7 @@ describe('An erase', () => {
     expect(JSON.stringify(items)).not.toContain('example.org');
   });
 
-  it('goes on behind rows that do not hold their seal', async () => {
+  it('goes on behind rows that fail MAC verification', async () => {
     const { owner } = await shared();
     const raw = rig.engine.collection(grantCollection);
     const row = (await raw.list('_id', [], { limit: 1 })).items[0]!;

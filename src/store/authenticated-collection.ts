@@ -122,7 +122,7 @@ export class AuthenticatedCollection<T extends Doc> implements Collection<T> {
 }
 
 const forged = (): DomainError =>
-  new DomainError('integrity_failed', { detail: 'A stored row does not hold its seal.' });
+  new DomainError('integrity_failed', { detail: 'MAC verification of a stored row failed.' });
 
 /** A forged row may have anything for its id. */
 const nameOf = (row: { readonly _id: unknown }): string => (typeof row._id === 'string' ? row._id : '');

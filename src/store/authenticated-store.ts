@@ -4,7 +4,7 @@ import { CollectionDefinition, Doc } from './definition';
 import { TamperedRowHook, AuthenticatedCollection } from './authenticated-collection';
 
 export interface AuthenticatedStoreHooks {
-  /** A row that does not hold its seal, or does not answer the query, was read. Must not throw: audit and metrics hang here. */
+  /** A row that fails MAC verification, or does not answer the query, was read. Must not throw: audit and metrics hang here. */
   readonly onForgedRow: TamperedRowHook;
   /** A collection is handed out for the first time. */
   readonly onCollection?: (name: string) => void;

@@ -9,7 +9,7 @@ export interface ListOptions {
   readonly limit: number;
   readonly after?: Position;
   readonly reverse?: boolean;
-  /** Given by jobs: rows that do not hold their seal are skipped and named here instead of failing the page. */
+  /** Given by jobs: rows that fail MAC verification are skipped and named here instead of failing the page. */
   readonly onTampered?: (id: string) => void;
 }
 
@@ -34,7 +34,7 @@ export class DuplicateKey extends Error {
  * One collection of documents. Each method is atomic on one document and durable when it resolves. `index` is a name of the
  * definition or `_id`; an unknown one throws TypeError. All reject with DomainError `store_unavailable` within 2 seconds where the engine
  * does not answer (after which a write may or may not have happened), `storage_full` where its disk is full, and reads of a sealed
- * collection with `integrity_failed` where a row does not hold its seal (or, by the definition's `forged`, count it as absent).
+ * collection with `integrity_failed` where a row fails MAC verification (or, by the definition's `forged`, count it as absent).
  */
 export interface Collection<T extends Doc> {
   readonly definition: CollectionDefinition<T>;

@@ -68,4 +68,4 @@ export async function settleMasterKey(store: Store, home: string, held: AssertLe
 }
 
 const notMoving = (): DomainError =>
-  new DomainError('conflict', { detail: 'The installation document does not say that the master key moves there.' });
+  new DomainError('conflict', { detail: 'The installation document names no move of the master key to this backend.' });

@@ -111,7 +111,7 @@ export async function installed(store: Store): Promise<InstallationDoc> {
 /** @throws DomainError `integrity_failed` where there is none, once a start has seen one. */
 export function present(found: InstallationDoc | undefined): InstallationDoc {
   if (found !== undefined) return found;
-  throw new DomainError('integrity_failed', { detail: 'The installation document is gone.' });
+  throw new DomainError('integrity_failed', { detail: 'The installation document is missing.' });
 }
 
 export interface InstallationStart {

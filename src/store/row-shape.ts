@@ -166,5 +166,5 @@ function parseJson(text: unknown): unknown {
   } catch {
     // Falls through to the one answer for a row that we did not write.
   }
-  throw new DomainError('integrity_failed', { detail: 'A stored row does not hold what was written.' });
+  throw new DomainError('integrity_failed', { detail: 'A stored row does not have the fields that were written.' });
 }

@@ -3,7 +3,7 @@ import { Doc } from './definition';
 
 const BATCH = 100;
 
-/** All rows under a prefix, page by page, those that do not hold their seal left out and named. Rows may be changed or removed on the way. */
+/** All rows under a prefix, page by page, those that fail MAC verification left out and named. Rows may be changed or removed on the way. */
 export function scanRows<T extends Doc>(
   rows: Collection<T>,
   index: string,
@@ -43,11 +43,11 @@ async function* everyPage<T>(
 /** How rows go that `takeEvery` finds. Each says how many rows that were. */
 export interface Taking<T extends Doc> {
   row(row: T): Promise<number>;
-  /** One that does not hold its seal: nothing in it is to be believed. */
+  /** One that fails MAC verification: nothing in it is to be believed. */
   forged(id: string): Promise<number>;
 }
 
-/** Takes all rows under a prefix away, whether they hold their seal or not, until none is left. Returns how many went. */
+/** Takes all rows under a prefix away, whatever MAC verification says, until none is left. Returns how many went. */
 export async function drain<T extends Doc>(
   rows: Collection<T>,
   index: string,
@@ -64,7 +64,7 @@ export async function drain<T extends Doc>(
   }
 }
 
-/** Removes all rows under a prefix, whether they hold their seal or not. Returns how many went. */
+/** Removes all rows under a prefix, whatever MAC verification says. Returns how many went. */
 export function removeEvery<T extends Doc>(
   rows: Collection<T>,
   index: string,

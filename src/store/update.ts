@@ -19,7 +19,7 @@ export async function retryOnConflict<T>(attempt: () => Promise<T | undefined>):
     if (held !== undefined) return held;
     await sleep(pause(count));
   }
-  throw new DomainError('conflict', { detail: 'Others keep changing this at the same time.', retryAfterSeconds: 1 });
+  throw new DomainError('conflict', { detail: 'Concurrent modification. Retry.', retryAfterSeconds: 1 });
 }
 
 /**

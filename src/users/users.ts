@@ -19,7 +19,7 @@ export class Users {
     return this.#rows.find('_id', id);
   }
 
-  /** Whether there is a row of this id that does not hold its seal, which counts as none everywhere else. */
+  /** Whether there is a row of this id that fails MAC verification, which counts as none everywhere else. */
   async isForged(id: string): Promise<boolean> {
     let isForged = false;
     await this.#rows.list('_id', [id], { limit: 1, onTampered: () => (isForged = true) });
@@ -50,7 +50,7 @@ export class Users {
     return count;
   }
 
-  /** All accounts, by user name. `onTampered` hears the ids of rows that do not hold their seal. */
+  /** All accounts, by user name. `onTampered` hears the ids of rows that fail MAC verification. */
   all(onTampered: (id: string) => void): AsyncIterable<UserDoc> {
     return scanRows(this.#rows, 'username', [], onTampered);
   }

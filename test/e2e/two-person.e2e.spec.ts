@@ -185,7 +185,7 @@ describe('An approval that somebody wrote into the database', () => {
       // What goes on with approved acts comes by at each start.
       await service.restart();
       await waitFor('the forged row to be met', () =>
-        Promise.resolve(service.logs().includes('does not hold its seal')),
+        Promise.resolve(service.logs().includes('fails MAC verification')),
       );
       expectStatus(await victim.client.get('/me'), 200);
     } finally {

@@ -56,7 +56,7 @@ describe('bodies that do not come to their end', () => {
       'POST /things HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2000\r\n\r\n{"a":';
     const answer = await sendRaw(http.port, request);
     expect(answer.status).toBe(408);
-    expect(JSON.parse(answer.body)).toMatchObject({ detail: 'The body came too slowly.' });
+    expect(JSON.parse(answer.body)).toMatchObject({ detail: 'The request body arrived too slowly.' });
   });
 });
 

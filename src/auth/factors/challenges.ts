@@ -131,4 +131,4 @@ export class Challenges {
 const sessionKey = (sessionId: string, purpose: CodePurpose): string => `${sessionId}:${purpose}`;
 
 const loginOver = (): DomainError =>
-  new DomainError('invalid_session', { detail: 'This login is over or took too long. Log in again.' });
+  new DomainError('invalid_session', { detail: 'This login has ended or expired. Log in again.' });

@@ -37,6 +37,6 @@ export class EnrolmentProof {
       const value = await check();
       return { settle: value ? 'cleared' : 'failed', value };
     });
-    if (!isRight) throw new DomainError('otp_failed', { detail: 'The code is wrong, used or too old.' });
+    if (!isRight) throw new DomainError('otp_failed', { detail: 'The code is wrong, used or expired.' });
   }
 }

@@ -42,7 +42,7 @@ export class SecondFactor {
       const value = await check();
       return { settle: value === undefined ? 'failed' : 'cleared', value };
     });
-    if (proved === undefined) throw new DomainError('otp_failed', { detail: 'The code is wrong, used or too old.' });
+    if (proved === undefined) throw new DomainError('otp_failed', { detail: 'The code is wrong, used or expired.' });
     return proved;
   }
 

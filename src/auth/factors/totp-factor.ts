@@ -119,13 +119,13 @@ export class TotpFactor {
       const stored = await this.users.replace({ ...user, totp_pending, totp_pending_at: this.clock.now() });
       if (stored !== undefined) return stored;
     }
-    throw new DomainError('conflict', { detail: 'Others keep changing this account.' });
+    throw new DomainError('conflict', { detail: 'Concurrent changes to this account. Retry.' });
   }
 
   async #pending(userId: string): Promise<{ user: UserDoc; sealed: string }> {
     const user = await this.users.byId(userId);
     if (user?.totp_pending === undefined || !this.isPending(user)) {
-      throw new DomainError('not_found', { detail: 'No TOTP secret is waiting for its first code.' });
+      throw new DomainError('not_found', { detail: 'No TOTP secret waits for confirmation.' });
     }
     return { user, sealed: user.totp_pending };
   }

@@ -98,5 +98,5 @@ export class LoginController {
 /** An OTP alone never gets anybody anywhere. */
 function known(caller: Principal | undefined, refusal: 'invalid_session' | 'otp_failed'): Principal {
   if (caller !== undefined) return caller;
-  throw new DomainError(refusal, { detail: 'Send the mfa_token of a login, or a bearer token.' });
+  throw new DomainError(refusal, { detail: 'Send the mfa_token from /login, or a bearer token.' });
 }

@@ -59,7 +59,7 @@ export class MfaLogin {
       throw new DomainError('permission_denied', { detail: 'Codes by e-mail are not turned on for this account.' });
     }
     if (this.challenges.usedUp(login.challenge)) {
-      throw new DomainError('invalid_session', { detail: 'The code was guessed at too often. Log in again.' });
+      throw new DomainError('invalid_session', { detail: 'Too many wrong codes. Log in again.' });
     }
     return login;
   }

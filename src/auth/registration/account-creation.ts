@@ -70,7 +70,7 @@ export class AccountCreation {
     const role = await this.#role(user._id, () => (claim.isNew = true));
     if (role === 'user' && (onlyFirst || !this.#isAdmitted(user))) {
       if (onlyFirst && (await this.users.remove(user))) await this.userKeys.destroy(user._id);
-      throw new DomainError('permission_denied', { detail: 'Another account was the first one.' });
+      throw new DomainError('permission_denied', { detail: 'Another request created the first account.' });
     }
     failpoint('registration.role-claimed');
     const active = await this.users.change(user._id, (row) =>

@@ -63,5 +63,5 @@ const closed = (): DomainError =>
 /** The same for each reason: what was sent may be a guess. */
 export const notInvited = (): DomainError =>
   new DomainError('permission_denied', {
-    detail: 'Registering takes an invitation to this address that was neither used nor ended.',
+    detail: 'Registration needs an invitation to this address that is unused and not revoked.',
   });

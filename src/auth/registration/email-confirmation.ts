@@ -41,10 +41,12 @@ export class EmailConfirmation {
         // What succeeds does not forget what failed: the codes were of other registrations.
         return { settle: value === 'wrong' ? 'failed' : 'released', value };
       });
-      if (outcome === 'wrong') throw new DomainError('otp_failed', { detail: 'The code is wrong or too old.' });
+      if (outcome === 'wrong') throw new DomainError('otp_failed', { detail: 'The code is wrong or expired.' });
       if (outcome === 'gone') throw noRegistration();
       if (outcome === 'name-taken') {
-        throw new DomainError('user_exists', { detail: 'This user name was taken meanwhile. Register another one.' });
+        throw new DomainError('user_exists', {
+          detail: 'This user name was taken in the meantime. Register another one.',
+        });
       }
     });
   }

@@ -53,7 +53,7 @@ export class Sessions {
     return expires_at > this.clock.now();
   }
 
-  /** All of a user's that hold their seal, from the rows themselves. */
+  /** All of a user's that pass MAC verification, from the rows themselves. */
   every(userId: string): AsyncGenerator<SessionDoc> {
     return scanPages(this.#rows, 'user', [userId]);
   }

@@ -35,7 +35,7 @@ export class TokenIssuer {
     const session = await this.sessions.open(userId, amr, client);
     if ((await this.users.byId(userId))?.state === 'active') return this.issue(session);
     await this.sessions.end(session._id);
-    throw new DomainError('invalid_session', { detail: 'The account is not open any more.' });
+    throw new DomainError('invalid_session', { detail: 'The account is closed.' });
   }
 
   /** In place of all that the session had. @throws DomainError `invalid_session` */

@@ -170,7 +170,8 @@ function absent(error: unknown): undefined {
   throw error;
 }
 
-const alreadyThere = (): DomainError => new DomainError('conflict', { detail: 'A blob is written once.' });
+const alreadyThere = (): DomainError =>
+  new DomainError('conflict', { detail: 'A blob with this name exists already.' });
 
 const exists = (path: string): Promise<boolean> =>
   access(path).then(

@@ -94,4 +94,7 @@ export function asConflict(error: unknown): unknown {
 }
 
 export const alreadyThere = (cause?: unknown): DomainError =>
-  new DomainError('conflict', { detail: 'A blob is written once.', ...(cause !== undefined && { cause }) });
+  new DomainError('conflict', {
+    detail: 'A blob with this name exists already.',
+    ...(cause !== undefined && { cause }),
+  });

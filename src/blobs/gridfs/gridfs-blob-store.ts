@@ -196,6 +196,7 @@ function bytesOf({ data, n }: GridChunk, { length, chunkSize }: GridFile): Buffe
   const bytes =
     data instanceof mongo.Binary ? Buffer.from(data.buffer.buffer, data.buffer.byteOffset, data.position) : data;
   const expected = Math.min(chunkSize, length - n * chunkSize);
-  if (bytes.length !== expected) throw new DomainError('store_unavailable', { detail: 'A chunk has another length.' });
+  if (bytes.length !== expected)
+    throw new DomainError('store_unavailable', { detail: 'A chunk has an unexpected length.' });
   return bytes;
 }

@@ -74,7 +74,7 @@ export class BlobMover {
     if (copied === size && digest.equals(await this.digest(this.to, id))) return;
     // Readers look at the new place first; the original is still there.
     if ((await this.from.size(id)) !== undefined) await this.to.remove(id);
-    throw new DomainError('integrity_failed', { detail: 'A copy is not what was copied.' });
+    throw new DomainError('integrity_failed', { detail: 'The copy of a blob differs from its original.' });
   }
 
   private async digest(store: BlobStore, id: string): Promise<Buffer> {
@@ -85,7 +85,7 @@ export class BlobMover {
 }
 
 export const turnedRound = (): DomainError =>
-  new DomainError('conflict', { detail: 'The move of blobs was turned round by another one.' });
+  new DomainError('conflict', { detail: 'Another migration has reversed this migration of blobs.' });
 
 async function* hashed(source: AsyncIterable<Uint8Array>, hash: HashStream): AsyncIterable<Uint8Array> {
   for await (const chunk of source) {

@@ -205,7 +205,10 @@ export class RelocatableBlobStore extends BlobStore {
 
   private present(name: string): BlobStore {
     const store = this.stores.get(name);
-    if (store === undefined) throw new DomainError('store_unavailable', { detail: 'A blob store is not set up here.' });
+    if (store === undefined)
+      throw new DomainError('store_unavailable', {
+        detail: 'This process has no configuration for one of the blob stores.',
+      });
     return store;
   }
 }

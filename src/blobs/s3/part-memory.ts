@@ -17,6 +17,6 @@ export class PartMemory {
       last += parts;
       if (number <= last) return buffers.take();
     }
-    throw new DomainError('too_large', { detail: 'The blob store takes no more parts.' });
+    throw new DomainError('too_large', { detail: 'The blob store cannot take more parts.' });
   }
 }

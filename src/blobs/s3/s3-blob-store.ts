@@ -178,4 +178,5 @@ function neverAbsent(error: unknown): never {
   throw isDomainError(error, 'not_found') ? new DomainError('store_unavailable', { cause: error.cause }) : error;
 }
 
-const alreadyThere = (): DomainError => new DomainError('conflict', { detail: 'A blob is written once.' });
+const alreadyThere = (): DomainError =>
+  new DomainError('conflict', { detail: 'A blob with this name exists already.' });

@@ -30,7 +30,7 @@ export class TamperedRows {
     const row = `${collection}/${id}`;
     if (this.reported.has(row)) return;
     this.reported.set(row, true);
-    this.logger.error({ collection, id, msg: 'a stored row does not hold its seal' });
+    this.logger.error({ collection, id, msg: 'a stored row fails MAC verification' });
     // A tampered row of the log itself is found by verification; an entry about it would loop.
     if (collection.startsWith('audit')) return;
     this.#sink?.note({ action: 'row.forged', actor: 'system:store', resource: row }, 'refused');

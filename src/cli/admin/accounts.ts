@@ -15,7 +15,7 @@ export function listUsers(): Promise<string> {
       const columns = [user._id, user.username, user.role, user.state, isoTime(user.created_at)];
       if (!process.stdout.write(`${columns.join('  ')}\n`)) await once(process.stdout, 'drain');
     }
-    const damaged = tampered.map((id) => `The row of ${id} does not hold its seal.\n`);
+    const damaged = tampered.map((id) => `The row of ${id} fails MAC verification.\n`);
     return `${damaged.join('')}${count === 1 ? '1 account' : `${count} accounts`}\n`;
   });
 }

@@ -72,7 +72,7 @@ export class BlobOwnership {
       if (ref === undefined) return false;
       return (await this.#holders.get(ref.holder)?.(blobId, ref.holder_id)) ?? true;
     } catch (error) {
-      // A row that does not hold its seal is still one: somebody has to look at it, and the blob stays until then.
+      // A row that fails MAC verification is still one: somebody has to look at it, and the blob stays until then.
       if (isDomainError(error, 'integrity_failed')) return true;
       throw error;
     }

@@ -53,5 +53,4 @@ export class Keepalive {
   }
 }
 
-export const uploadGone = (): DomainError =>
-  new DomainError('conflict', { detail: 'The upload was given up because nothing was heard of it.' });
+export const uploadGone = (): DomainError => new DomainError('conflict', { detail: 'The upload timed out.' });

@@ -10,8 +10,7 @@ export interface SizeLimits {
 
 /** @throws DomainError `too_large`, `quota_exceeded` */
 export function checkSize(bytes: number, limits: SizeLimits): void {
-  if (bytes > limits.largest)
-    throw new DomainError('too_large', { detail: 'The file is larger than this service takes.' });
+  if (bytes > limits.largest) throw new DomainError('too_large', { detail: 'The file exceeds MAX_FILE_SIZE.' });
   if (bytes > limits.quota) throw quotaExceeded();
 }
 

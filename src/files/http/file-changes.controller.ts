@@ -82,7 +82,7 @@ export class FileChangesController {
   ): Promise<FileDto> {
     if (ifMatch === undefined) {
       throw new DomainError('precondition_required', {
-        detail: 'Say with If-Match which state of the file is replaced.',
+        detail: 'Name the revision of the file to replace in If-Match.',
       });
     }
     const holds = matching(ifMatch);

@@ -165,6 +165,6 @@ export class FilesController {
 function kindOf({ shared, trash, name, prefix }: FileListQueryDto): ListKind {
   if (shared !== 'true') return trash === 'true' ? 'trash' : 'own';
   if (name === undefined && prefix === undefined && trash !== 'true') return 'shared';
-  const fault = { pointer: '/shared', in: 'query', message: 'goes with none of name, prefix and trash' } as const;
+  const fault = { pointer: '/shared', in: 'query', message: 'cannot be combined with name, prefix or trash' } as const;
   throw new DomainError('validation_failed', { fields: [fault] });
 }

@@ -120,7 +120,7 @@ const senderOf = ({ userId, dropBox }: Principal): Pick<AuditIntent, 'actor' | '
 /** @throws DomainError `checksum_mismatch` */
 export function checkDigest(summary: FileSummary, request: Pick<UploadRequest, 'sha256'>): void {
   if (request.sha256 !== undefined && request.sha256 !== summary.sha256) {
-    throw new DomainError('checksum_mismatch', { detail: 'The SHA-256 of what came is not the expected one.' });
+    throw new DomainError('checksum_mismatch', { detail: 'The SHA-256 of the content does not match.' });
   }
 }
 

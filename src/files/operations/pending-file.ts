@@ -127,7 +127,7 @@ export class NewFiles {
       const stored = await this.claimName(active, ifTaken);
       if (stored !== undefined) return stored as ActiveFile;
     }
-    throw new DomainError('conflict', { detail: 'Others keep changing this file.' });
+    throw new DomainError('conflict', { detail: 'Concurrent modification of this file. Retry.' });
   }
 
   private draft(fileId: string, ownerId: string, request: UploadRequest) {
@@ -204,5 +204,4 @@ export class NewFiles {
 
 export const newBlobId = (): string => randomSecret(BLOB_ID_BYTES).toString('hex');
 
-const fileExists = (): DomainError =>
-  new DomainError('file_exists', { detail: 'A file of this name is there already.' });
+const fileExists = (): DomainError => new DomainError('file_exists', { detail: 'A file of this name exists already.' });

@@ -165,7 +165,7 @@ export class UploadsController {
     const method = request.headers['x-http-method-override'];
     if (method === 'PATCH') return this.appendToUpload(caller, id, request, reply);
     if (method === 'DELETE') return this.terminateUpload(caller, id, request, reply);
-    throw methodNotAllowed(METHODS, { detail: 'POST here takes X-HTTP-Method-Override.' });
+    throw methodNotAllowed(METHODS, { detail: 'POST needs the header X-HTTP-Method-Override here.' });
   }
 }
 

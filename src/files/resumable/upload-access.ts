@@ -56,7 +56,7 @@ export class UploadAccess {
    */
   async checkFile({ _id: id, state }: UploadDoc): Promise<void> {
     if (state !== 'done' || isVisible(await this.#files.find('_id', id), this.clock.now())) return;
-    throw new DomainError('file_not_found', { detail: 'The file that this upload became is gone.' });
+    throw new DomainError('file_not_found', { detail: 'The file from this upload no longer exists.' });
   }
 
   /** @throws DomainError `not_found`, `link_expired` */

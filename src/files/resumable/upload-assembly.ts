@@ -126,6 +126,6 @@ export class UploadCompletion implements OnModuleInit {
 
 const unfinished = (): DomainError =>
   new DomainError('store_unavailable', {
-    detail: 'All of it is there; the file is still being made. Send the same request again.',
+    detail: 'Upload complete; still assembling the file. Retry.',
     retryAfterSeconds: RETRY_SECONDS,
   });

@@ -62,7 +62,9 @@ export class PieceBytes {
   private verify(hash: HashStream | undefined): void {
     const { checksum } = this.piece;
     if (hash === undefined || checksum === undefined || equalBytes(hash.digest(), checksum.digest)) return;
-    throw new DomainError('checksum_mismatch', { detail: 'What came does not have this checksum; it does not count.' });
+    throw new DomainError('checksum_mismatch', {
+      detail: 'The checksum of this chunk does not match. The chunk was discarded.',
+    });
   }
 }
 
@@ -82,4 +84,4 @@ export async function checkRepeated(upload: UploadDoc, piece: IncomingChunk): Pr
 }
 
 export const tooMuch = (): DomainError =>
-  new DomainError('too_large', { detail: 'The body goes beyond Upload-Length; nothing of it counts.' });
+  new DomainError('too_large', { detail: 'The body exceeds Upload-Length. The chunk was discarded.' });

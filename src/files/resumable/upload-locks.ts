@@ -165,6 +165,6 @@ function checkStart(row: UploadDoc, { offset }: AttemptStart): void {
   if (row.state === 'new' || row.state === 'ended') throw uploadNotFound();
   if (row.state !== 'open' || row.offset !== offset) throw wrongOffset();
   if (hasTooManyPieces(row)) {
-    throw new DomainError('validation_failed', { detail: 'The upload has too many pieces of different sizes.' });
+    throw new DomainError('validation_failed', { detail: 'The upload has too many chunks of different sizes.' });
   }
 }

@@ -61,4 +61,4 @@ function httpDate(text: string): number | undefined {
 }
 
 const failed = (): DomainError =>
-  new DomainError('precondition_failed', { detail: 'It is not the state that the request names.' });
+  new DomainError('precondition_failed', { detail: 'The resource does not match the precondition of the request.' });

@@ -42,7 +42,7 @@ export class ConfiguredBackends {
       if (!(error instanceof StartupError)) throw error;
       if (this.#told !== error.message) this.#logger.error(`keys need the home ${name}: ${error.message}`);
       this.#told = error.message;
-      throw new DomainError('kms_unavailable', { detail: 'A home of the master key cannot be opened.' });
+      throw new DomainError('kms_unavailable', { detail: 'A backend of the master key cannot be opened.' });
     }
   }
 

@@ -10,7 +10,7 @@ const MAX_MASTER_VERSION = 999_999_999;
 export function nextMasterVersion(current: number, expected: number): number {
   const next = Math.max(current, expected) + 1;
   if (next <= MAX_MASTER_VERSION) return next;
-  throw new DomainError('conflict', { detail: `The master key has had all of its ${MAX_MASTER_VERSION} versions.` });
+  throw new DomainError('conflict', { detail: `The master key has used all of its ${MAX_MASTER_VERSION} versions.` });
 }
 
 /**

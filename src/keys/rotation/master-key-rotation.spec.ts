@@ -209,7 +209,7 @@ describe('a key that cannot be wrapped again', () => {
     expect(await versionsInUse()).toEqual([3]);
   });
 
-  it('in a row that does not hold its seal is counted, left alone, and does not keep the rotation from its end', async () => {
+  it('in a row that fails MAC verification is counted, left alone, and does not keep the rotation from its end', async () => {
     await owners(3);
     const fields = { ...userKeysCollection.fields, versions: 'string', seal: 'string' };
     const raw = fixture.engine.collection<Doc & { epoch: number }>({ ...userKeysCollection, fields } as never);

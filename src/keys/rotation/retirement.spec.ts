@@ -222,7 +222,7 @@ describe('Retiring a master key version', () => {
       expect(await versions()).toEqual([1, 2]);
     });
 
-    it('and names a row that does not hold its seal: nobody can say what it needs', async () => {
+    it('and names a row that fails MAC verification: nobody can say what it needs', async () => {
       await fixture.userKeys.create('a', 'a');
       await fixture.rotations.rotateMasterKey('admin');
       const row = (await raw().find('_id', 'a'))!;

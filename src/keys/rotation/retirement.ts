@@ -151,7 +151,7 @@ export class Retirement {
       const homes = flooredThrough(raised.homes ?? onlyBackend(this.masterKey.home), version);
       if ((await this.row.note(raised, homes)) !== undefined) return;
     }
-    throw new DomainError('conflict', { detail: 'The master key keeps changing meanwhile.', retryAfterSeconds: 5 });
+    throw new DomainError('conflict', { detail: 'Concurrent changes to the master key. Retry.', retryAfterSeconds: 5 });
   }
 
   private async walked(version: number): Promise<MasterKeyDoc> {
@@ -218,7 +218,7 @@ const backendAway = (): DomainError =>
 
 const inUse = (count: number): DomainError =>
   new DomainError('version_in_use', {
-    detail: 'Keys are wrapped by this version. Rotate the master key, and look at what is in quarantine.',
+    detail: 'Keys are wrapped by this version. Rotate the master key, and examine the quarantined keys.',
     extensions: { count },
   });
 
@@ -232,12 +232,12 @@ const doubtfulRows = ({ count, first }: NamedRows): DomainError =>
 
 const stillWalking = (): DomainError =>
   new DomainError('kms_unavailable', {
-    detail: 'All keys are being looked at, which takes longer than an answer may. Nothing has ended: ask again.',
+    detail: 'The check of all keys takes longer than a response may. Nothing was retired. Retry.',
     retryAfterSeconds: 30,
   });
 
 const anotherWalk = (): DomainError =>
   new DomainError('conflict', {
-    detail: 'All keys are being looked at for another version: retire that one first, or ask again later.',
+    detail: 'All keys are being checked for another version. Retire that version first, or retry later.',
     retryAfterSeconds: 60,
   });

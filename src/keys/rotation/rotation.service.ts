@@ -153,7 +153,7 @@ const isRunning = ({ id }: Job, detail: string): DomainError =>
 
 const notYetInEffect = ({ id }: Job): DomainError =>
   new DomainError('kms_unavailable', {
-    detail: 'No new version could be made yet; the rotation goes on by itself.',
+    detail: 'The new version could not be created yet. The rotation continues in the background.',
     retryAfterSeconds: 5,
     extensions: { rotation_id: id },
   });

@@ -295,7 +295,7 @@ const isVital = (name: string): boolean => VITAL_SYSTEM_KEYS.some((vital) => vit
 
 const doubtful = (name: string): DomainError =>
   new DomainError('integrity_failed', {
-    detail: `The row of the system key ${name} is gone, does not open, or is not wrapped by the version that it names: restore it from a backup.`,
+    detail: `The row of the system key ${name} is missing, does not unwrap, or has a different key version than it names. Restore it from a backup.`,
   });
 
 const contextOf = (name: string, state?: SystemKeyDoc['state']): Buffer => {

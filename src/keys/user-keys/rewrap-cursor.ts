@@ -6,7 +6,7 @@ import type { UserKeyDoc } from './user-keys.collection';
 
 /** A walk over the rows of user keys in the order of their ids, which finds those that a rotation still has to wrap again. */
 export class RewrapCursor {
-  /** Ids of rows that do not hold their seal, met so far. */
+  /** Ids of rows that fail MAC verification, met so far. */
   readonly forged: string[] = [];
   /** The lowest master key version that rows need which were not due; Infinity where there are none. */
   lowest = Infinity;

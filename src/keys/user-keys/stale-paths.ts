@@ -16,7 +16,7 @@ export async function releaseStalePath(
 ): Promise<void> {
   const other = erasing ? undefined : await rows.find('_id', ownerId);
   if (other?.state === 'active')
-    throw new DomainError('conflict', { detail: 'The key of another account lies under this user name.' });
+    throw new DomainError('conflict', { detail: 'The path of this user name holds the key of another account.' });
   if (other?.state === 'pending') await giveUp(rows, home, other);
   // A tombstone is of an erase, or of a move that takes a living owner's wraps away: it is ended, and what came after it is not touched.
   else if (erasing) await home.erase(username, ownerId, never);

@@ -209,7 +209,7 @@ describe('Wrapping user keys again', () => {
     });
   });
 
-  it('names a row that does not hold its seal, writes nothing to it and moves its neighbours', async () => {
+  it('names a row that fails MAC verification, writes nothing to it and moves its neighbours', async () => {
     const rows = fixtures.engine.collection({ ...fixtures.rows.definition, authenticated: false });
     await rows.replace({ ...(await rows.find('_id', 'b'))!, epoch: 9 });
     const before = await rows.find('_id', 'b');

@@ -17,7 +17,7 @@ export interface RewrapBatch {
   readonly done: number;
   /** Owners whose row was put into quarantine for this target: at least one version in it does not unwrap. */
   readonly failed: readonly string[];
-  /** Ids of rows that do not hold their seal: never written. */
+  /** Ids of rows that fail MAC verification: never written. */
   readonly forged: readonly string[];
   /** The lowest master key version that rows need which were not due; Infinity where there are none. */
   readonly lowest: number;

@@ -151,7 +151,7 @@ export class UserKeyRotator {
 /** @throws DomainError `conflict` where the key has had its last version: a number is never used twice. */
 export function requireNextVersion(current: number): void {
   if (current < MAX_KEY_VERSION) return;
-  throw new DomainError('conflict', { detail: `This key has had all of its ${MAX_KEY_VERSION} versions.` });
+  throw new DomainError('conflict', { detail: `This key has used all of its ${MAX_KEY_VERSION} versions.` });
 }
 
 const keyIdsOf = (row: UserKeyDoc, meant: number): string[] =>

@@ -28,7 +28,7 @@ export class NamedRows {
 export interface WrapUse {
   /** Rows with a wrap of the version that was asked for, or of an earlier one. `limit` of them at most. */
   readonly count: number;
-  /** Rows that do not hold their seal, contradict their wraps, or whose wraps are not to be read: any version may be in use by them. */
+  /** Rows that fail MAC verification, contradict their wraps, or whose wraps are not to be read: any version may be in use by them. */
   readonly doubtful: NamedRows;
 }
 

@@ -125,6 +125,6 @@ async function inBatches<In, Out>(
 
 function required<T>(value: T | undefined): T {
   if (value === undefined)
-    throw new DomainError('kms_unavailable', { detail: 'The key service answered too few items.' });
+    throw new DomainError('kms_unavailable', { detail: 'The key service returned too few items.' });
   return value;
 }

@@ -55,7 +55,7 @@ export async function valuesUnder<T extends Doc>(
     counts.add([...versionsOf(row), ...envelopesOf(row).map(versionIn)]);
   if (forged.count > 0) {
     const { name } = rows.definition;
-    logger.error(`rows of ${name} that do not hold their seal keep versions of a user key: ${forged.first.join(', ')}`);
+    logger.error(`rows of ${name} that fail MAC verification keep versions of a user key: ${forged.first.join(', ')}`);
   }
   return counts.all.map((count) => count + forged.count);
 }

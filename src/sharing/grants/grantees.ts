@@ -96,4 +96,4 @@ const admitting = (user: UserDoc) => ({ grantee_kind: 'user', grantee_id: user._
 
 const invalid = (fault: FieldFault): DomainError => new DomainError('validation_failed', { fields: [fault] });
 
-const ownself = (): DomainError => new DomainError('conflict', { detail: 'What is yours needs no grant to yourself.' });
+const ownself = (): DomainError => new DomainError('conflict', { detail: 'A grant to yourself has no effect.' });

@@ -167,7 +167,7 @@ function asNameTaken(error: unknown): never {
   throw error instanceof DuplicateKey ? nameTaken() : error;
 }
 
-const nameTaken = (): DomainError => new DomainError('conflict', { detail: 'There is a group of this name already.' });
+const nameTaken = (): DomainError => new DomainError('conflict', { detail: 'A group of this name exists already.' });
 
 const viewOf = (row: GroupDoc, name: string): GroupView => ({
   id: row._id,

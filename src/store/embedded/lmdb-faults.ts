@@ -24,7 +24,7 @@ export async function storeFault(error: unknown, folder: string): Promise<unknow
   if (error instanceof DomainError || error instanceof StartupError || error instanceof TypeError) return error;
   const cause = (await rootCause(error)) ?? error;
   const code = (await isFullDisk(reasonOf(cause), folder)) ? 'storage_full' : 'store_unavailable';
-  return new DomainError(code, { detail: 'The store could not do this.', cause });
+  return new DomainError(code, { detail: 'The store failed.', cause });
 }
 
 export function reasonOf(error: unknown): string {

@@ -20,7 +20,7 @@ export class SchemaFence {
   check(rows: Rows): void {
     if (admits(this.read(rows), this.schema)) return;
     throw new DomainError('store_unavailable', {
-      detail: 'The installation was upgraded, and this process is of a release that may not write to it any more.',
+      detail: 'The installation was upgraded. This release may no longer write to it.',
     });
   }
 

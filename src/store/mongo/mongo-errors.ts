@@ -5,7 +5,7 @@ import { mongoReason } from './mongo-reason';
 
 const DUPLICATE_KEY = 11000;
 const OUT_OF_DISK_SPACE = 14031;
-const DETAIL = 'The store could not do this.';
+const DETAIL = 'The store failed.';
 /**
  * Server codes that say "not here, not now": the same call may be served a moment later. Each other code is a mistake of ours and stays
  * visible as such.

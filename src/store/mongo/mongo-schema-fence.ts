@@ -24,7 +24,7 @@ export class MongoSchemaFence {
     const isFresh = performance.now() - this.#readAt < MAX_AGE;
     if (admits(isFresh ? this.#found : await this.read(), this.schema)) return;
     throw new DomainError('store_unavailable', {
-      detail: 'The installation was upgraded, and this process is of a release that may not write to it any more.',
+      detail: 'The installation was upgraded. This release may no longer write to it.',
     });
   }
 

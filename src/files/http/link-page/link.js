@@ -22,7 +22,7 @@ function sized(bytes) {
 const REFUSALS = {
   not_found: 'This link does not exist (any more).',
   file_not_found: 'The file is not there any more.',
-  link_expired: 'This link is past its time, or was opened as often as it may be.',
+  link_expired: 'This link has expired or has no downloads left.',
   unauthenticated: 'This page is no longer ready. Open the link again.',
   token_expired: 'The time of this page is over. Open the link again.',
   too_many_attempts: 'Too many wrong passwords. Try again in a quarter of an hour.',

@@ -56,6 +56,7 @@ function withDeadline<T>(next: Promise<T>, ms: number): Promise<T> {
 }
 
 /** Made when it is needed: an error takes its stack down, which costs as much as a chunk. */
-const tooSlow = (): DomainError => new TransferAborted('request_timeout', { detail: 'The body came too slowly.' });
+const tooSlow = (): DomainError =>
+  new TransferAborted('request_timeout', { detail: 'The request body arrived too slowly.' });
 const brokenOff = (): DomainError =>
-  new TransferAborted('validation_failed', { detail: 'The body broke off before its end.' });
+  new TransferAborted('validation_failed', { detail: 'The request body ended early.' });

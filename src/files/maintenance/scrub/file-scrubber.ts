@@ -35,7 +35,7 @@ export class FileScrubber {
     return this.#files.count('_id', []);
   }
 
-  /** Ids in their order, those of rows that do not hold their seal included. `after` is empty at the start. */
+  /** Ids in their order, those of rows that fail MAC verification included. `after` is empty at the start. */
   async page(after: string, limit: number): Promise<IdPage> {
     const forged: string[] = [];
     const options = { limit, onTampered: (id: string) => void forged.push(id), ...(after !== '' && { after }) };

@@ -11,7 +11,7 @@ export class ScrubFailureDto {
   file_id!: string;
 
   /**
-   * Its version; 0 where the file's row itself does not hold its seal.
+   * Its version; 0 where the file's row itself fails MAC verification.
    * @example 1
    */
   version!: number;

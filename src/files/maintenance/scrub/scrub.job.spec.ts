@@ -182,7 +182,7 @@ describe('a damaged file', () => {
     expect((await scrubbed(fixture())).failures.map(({ file_id }) => file_id)).toEqual([files[2]!.id, files[3]!.id]);
   });
 
-  it('whose row does not hold its seal is reported', async () => {
+  it('whose row fails MAC verification is reported', async () => {
     const raw = rig.engine.collection({
       ...rig.rows.definition,
       fields: { ...rig.rows.definition.fields, seal: 'string' },

@@ -21,7 +21,7 @@ export class Scrubs {
     } catch (error) {
       if (!(error instanceof JobBusy)) throw error;
       throw new DomainError('conflict', {
-        detail: 'The files are being read through already.',
+        detail: 'A scrub is already running.',
         extensions: { scrub_id: error.job.id },
       });
     }

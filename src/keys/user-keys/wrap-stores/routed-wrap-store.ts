@@ -151,7 +151,7 @@ export class RoutedWrapStore extends WrapStore {
 const usesVault = (pins: WrapPlacement | undefined): boolean => pins?.home === 'vault' || pins?.to === 'vault';
 
 const unreachable = (): DomainError =>
-  new DomainError('kms_unavailable', { detail: 'Vault, where user keys lie, cannot be opened.' });
+  new DomainError('kms_unavailable', { detail: 'Vault, which stores the user keys, cannot be opened.' });
 
 function required<T>(value: T | undefined): T {
   if (value === undefined) throw new TypeError('a home answered too few rows');
