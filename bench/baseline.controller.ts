@@ -18,14 +18,14 @@ export class BaselineController {
 
   /** What GET /sensitive-data/{id} would answer if nothing had to be looked up or opened. */
   @Get('constant')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:write' })
   constant(): typeof CONSTANT {
     return CONSTANT;
   }
 
   /** What POST /files would do if it kept the bytes as they come: same stream, same disk, same fsync. */
   @Post('plain')
-  @Policy({ access: 'user', body: 'stream' })
+  @Policy({ scope: 'files:write', body: 'stream' })
   async put(@Req() request: FastifyRequest): Promise<{ id: string }> {
     const id = newId();
     await this.blobs.put(id, request.raw);
@@ -33,7 +33,7 @@ export class BaselineController {
   }
 
   @Get('plain/:id')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:write' })
   async get(@Param('id') id: string, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     await sendContent(request, reply, {
       etag: etag(1),
@@ -45,7 +45,7 @@ export class BaselineController {
   }
 
   @Delete('plain/:id')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:write' })
   remove(@Param('id') id: string): Promise<void> {
     return this.blobs.remove(id);
   }

@@ -53,7 +53,7 @@ export class RotationController {
   }
 
   @Post('owners')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'account' })
   async seed(@Body() { from, count }: SeedDto): Promise<{ seconds: number }> {
     const ids = Array.from({ length: count }, (_, n) => `bench-owner-${from + n}`);
     return { seconds: await secondsOf(() => seedOwners(this.parts, ids)) };
@@ -61,7 +61,7 @@ export class RotationController {
 
   /** Keys a second: wrapped again by the key home, and written by compare-and-set. Neither changes what the keys are. */
   @Post('rates')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'account' })
   async rates(): Promise<Rates> {
     const rows = await this.#sample();
     const { current } = await this.row.read();
@@ -81,7 +81,7 @@ export class RotationController {
   }
 
   @Post('run')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'account' })
   run(): object {
     this.#running = this.#rotate();
     this.#running.catch(() => undefined);
@@ -90,7 +90,7 @@ export class RotationController {
 
   /** How the rotation went; nothing while it goes on: beside readers it takes longer than a connection may be silent. */
   @Post('result')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'account' })
   async result(): Promise<{ run?: Run }> {
     const run = await Promise.race([this.#running, sleep(RESULT_MS, undefined)]);
     return run === undefined ? {} : { run };

@@ -1,7 +1,7 @@
 import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
 import type { ApprovedRequest } from '../approvals';
 import { Scheduler } from '../jobs';
-import { audited, AuditIntent, AuditSink, isDomainError, Principal, SECOND } from '../kernel';
+import { audited, AuditIntent, AuditSink, isDomainError, Person, SECOND } from '../kernel';
 import { ErasureRequest } from './erasure-request';
 import { ErasureDoc } from './erasure.collection';
 import { ErasureExecutor } from './erasure-executor';
@@ -32,10 +32,10 @@ export class AccountErasure implements OnModuleInit {
    * Resolves when nothing of the account is left. Again for one that is erased already: the same erase.
    * @throws DomainError `not_found`; `conflict` (the last administrator, or another erase of it is being decided).
    */
-  erase(caller: Principal, accountId: string): Promise<ErasureDoc> {
+  erase(caller: Person, accountId: string): Promise<ErasureDoc> {
     return this.#erase(accountId, {
-      actor: caller.userId,
-      requestedBy: caller.userId === accountId ? 'owner' : 'administrator',
+      actor: caller.actor,
+      requestedBy: caller.ownerId === accountId ? 'owner' : 'administrator',
     });
   }
 

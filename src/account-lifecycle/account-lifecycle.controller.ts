@@ -2,8 +2,8 @@ import { Controller, Delete, Param, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiBearerAuth, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { answerApproval, ApprovalAnswerDto } from '../approvals';
-import { ApiProblems, Caller, Policy } from '../http';
-import type { Principal } from '../kernel';
+import { ApiProblems, CallerPerson, Policy } from '../http';
+import type { Person } from '../kernel';
 import { SignedReceiptDto } from './account-lifecycle.dto';
 import { AccountErasure } from './account-erasure';
 import { AdministratorErase } from './administrator-erase';
@@ -24,10 +24,10 @@ export class AccountLifecycleController {
    * itself. It cannot be undone. The answer is a signed receipt. The last administrator cannot go.
    */
   @Delete('me')
-  @Policy({ access: 'user', stepUp: true })
+  @Policy({ scope: 'account', stepUp: true })
   @ApiProblems('conflict')
-  async eraseAccount(@Caller() caller: Principal): Promise<SignedReceiptDto> {
-    return this.receipts.issue(await this.erasure.erase(caller, caller.userId));
+  async eraseAccount(@CallerPerson() caller: Person): Promise<SignedReceiptDto> {
+    return this.receipts.issue(await this.erasure.erase(caller, caller.ownerId));
   }
 
   /**
@@ -36,7 +36,7 @@ export class AccountLifecycleController {
    * nobody else.
    */
   @Delete('users/:id')
-  @Policy({ access: 'administrator', stepUp: true })
+  @Policy({ scope: 'administration', stepUp: true })
   @ApiOkResponse({ type: SignedReceiptDto })
   @ApiAcceptedResponse({
     type: ApprovalAnswerDto,
@@ -45,7 +45,7 @@ export class AccountLifecycleController {
   })
   @ApiProblems('not_found', 'conflict')
   async eraseUser(
-    @Caller() caller: Principal,
+    @CallerPerson() caller: Person,
     @Param('id') id: string,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SignedReceiptDto | ApprovalAnswerDto> {

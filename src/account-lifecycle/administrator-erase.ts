@@ -6,7 +6,7 @@ import {
   type ApprovedRequest,
   DualControl,
 } from '../approvals';
-import { DomainError, Principal } from '../kernel';
+import { DomainError, Person } from '../kernel';
 import { AccountErasure } from './account-erasure';
 import { ErasureRequest, isDecided } from './erasure-request';
 import { Erasures } from './erasures';
@@ -32,7 +32,7 @@ export class AdministratorErase implements ApprovableAction, OnModuleInit {
   }
 
   /** The receipt, or the approval that the erase waits for. @throws DomainError as AccountErasure. */
-  async request(caller: Principal, accountId: string): Promise<SignedReceipt | { readonly asked: ApprovalDoc }> {
+  async request(caller: Person, accountId: string): Promise<SignedReceipt | { readonly asked: ApprovalDoc }> {
     const asked = (await this.#isFree(caller, accountId))
       ? undefined
       : await this.twoPerson.request(caller, ACTION, `user/${accountId}`);
@@ -48,8 +48,8 @@ export class AdministratorErase implements ApprovableAction, OnModuleInit {
   }
 
   /** Nothing is left to be approved: one's own account, which DELETE /me erases as well, and an erase that is decided. */
-  async #isFree(caller: Principal, accountId: string): Promise<boolean> {
-    if (caller.userId === accountId) return true;
+  async #isFree(caller: Person, accountId: string): Promise<boolean> {
+    if (caller.ownerId === accountId) return true;
     const erasure = await this.erasures.find(accountId);
     return erasure !== undefined && isDecided(erasure);
   }

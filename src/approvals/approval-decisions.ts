@@ -1,6 +1,6 @@
 import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
 import { isGone, newLeaseOwner, Scheduler } from '../jobs';
-import { audited, AuditSink, Clock, DomainError, failpoint, isDomainError, MINUTE, Principal, SECOND } from '../kernel';
+import { audited, AuditSink, Clock, DomainError, failpoint, isDomainError, MINUTE, Person, SECOND } from '../kernel';
 import { Users } from '../users';
 import { ApprovalDoc } from './approval.collection';
 import { APPROVAL_MS, Approvals } from './approvals';
@@ -36,25 +36,25 @@ export class ApprovalDecisions implements OnModuleInit {
    * @throws DomainError `not_found`; `permission_denied` (who asked does not approve); `conflict` (decided or expired, or who asked is no
    * administrator any more); what stands against the act.
    */
-  async approve(caller: Principal, id: string): Promise<object> {
+  async approve(caller: Person, id: string): Promise<object> {
     const row = await this.approvals.get(id);
-    const intent = { action: 'approval.approve', actor: caller.userId, ...what(row) } as const;
+    const intent = { action: 'approval.approve', actor: caller.actor, ...what(row) } as const;
     return audited(this.audit, intent, async () => {
-      if (row.requested_by === caller.userId) throw samePerson();
+      if (row.requested_by === caller.actor) throw samePerson();
       return this.#do(row.state === 'approved' ? this.#abandoned(row) : await this.#approved(row, caller));
     });
   }
 
   /** Ends a pending one: who asked withdraws it, any other administrator rejects it. @throws DomainError `not_found`, `conflict` */
-  async end(caller: Principal, id: string): Promise<void> {
+  async end(caller: Person, id: string): Promise<void> {
     const row = await this.approvals.get(id);
-    const own = row.requested_by === caller.userId;
+    const own = row.requested_by === caller.actor;
     const intent = own
-      ? ({ action: 'approval.withdraw', actor: caller.userId, ...what(row) } as const)
-      : ({ action: 'approval.reject', actor: caller.userId, ...what(row) } as const);
+      ? ({ action: 'approval.withdraw', actor: caller.actor, ...what(row) } as const)
+      : ({ action: 'approval.reject', actor: caller.actor, ...what(row) } as const);
     await audited(this.audit, intent, async () => {
       this.#requirePending(row);
-      const ended = await this.approvals.decide(row, own ? 'withdrawn' : 'rejected', { decided_by: caller.userId });
+      const ended = await this.approvals.decide(row, own ? 'withdrawn' : 'rejected', { decided_by: caller.actor });
       if (ended === undefined) throw decidedMeanwhile();
     });
   }
@@ -68,11 +68,11 @@ export class ApprovalDecisions implements OnModuleInit {
   }
 
   /** One conditional write: of many approvals at once, one goes on to the act. */
-  async #approved(row: ApprovalDoc, caller: Principal): Promise<ApprovalDoc> {
+  async #approved(row: ApprovalDoc, caller: Person): Promise<ApprovalDoc> {
     this.#requirePending(row);
     await this.#requireRequester(row);
     await this.acts.of(row.action).check(row.resource);
-    const decision = { decided_by: caller.userId, runner: this.#runner };
+    const decision = { decided_by: caller.actor, runner: this.#runner };
     const approved = await this.approvals.decide(row, 'approved', decision);
     if (approved === undefined) throw decidedMeanwhile();
     failpoint('approval.approved');

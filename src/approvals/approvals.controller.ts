@@ -1,7 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiOkResponse, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../http';
-import type { Principal } from '../kernel';
+import { ApiProblems, CallerPerson, DEFAULT_LIMIT, Paging, Policy } from '../http';
+import type { Person } from '../kernel';
 import { approvalDto } from './approval-answer';
 import { ApprovalDecisions } from './approval-decisions';
 import { Approvals } from './approvals';
@@ -22,10 +22,10 @@ export class ApprovalsController {
 
   /** What waits for a second administrator with TWO_PERSON=true, and what became of it, newest first. Kept for 30 days. */
   @Get()
-  @Policy({ access: 'administrator' })
+  @Policy({ scope: 'administration' })
   @ApiProblems('invalid_cursor')
-  async listApprovals(@Caller() caller: Principal, @Query() query: ApprovalListQueryDto): Promise<ApprovalListDto> {
-    const scope = { userId: caller.userId, query: '/approvals' };
+  async listApprovals(@CallerPerson() caller: Person, @Query() query: ApprovalListQueryDto): Promise<ApprovalListDto> {
+    const scope = { holderId: caller.ownerId, query: '/approvals' };
     const after = this.paging.position(query.cursor, scope);
     const page = await this.approvals.list({
       limit: query.limit ?? DEFAULT_LIMIT,
@@ -39,7 +39,7 @@ export class ApprovalsController {
 
   /** One approval. */
   @Get(':id')
-  @Policy({ access: 'administrator' })
+  @Policy({ scope: 'administration' })
   @ApiProblems('not_found')
   async getApproval(@Param('id') id: string): Promise<ApprovalDto> {
     const row = await this.approvals.get(id);
@@ -53,7 +53,7 @@ export class ApprovalsController {
    */
   @Post(':id')
   @HttpCode(200)
-  @Policy({ access: 'administrator', stepUp: true })
+  @Policy({ scope: 'administration', stepUp: true })
   @ApiOkResponse({ description: ACT_ANSWER, schema: { type: 'object' } })
   @ApiProblems(
     'step_up_required',
@@ -64,16 +64,16 @@ export class ApprovalsController {
     'integrity_failed',
     'kms_unavailable',
   )
-  approveRequest(@Caller() caller: Principal, @Param('id') id: string): Promise<object> {
+  approveRequest(@CallerPerson() caller: Person, @Param('id') id: string): Promise<object> {
     return this.decisions.approve(caller, id);
   }
 
   /** Withdraws what one asked for oneself, or rejects what another administrator asked for. */
   @Delete(':id')
   @HttpCode(204)
-  @Policy({ access: 'administrator' })
+  @Policy({ scope: 'administration' })
   @ApiProblems('not_found', 'conflict')
-  endApproval(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
+  endApproval(@CallerPerson() caller: Person, @Param('id') id: string): Promise<void> {
     return this.decisions.end(caller, id);
   }
 }

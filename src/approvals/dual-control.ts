@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../config';
-import { audited, AuditAction, AuditSink, Principal } from '../kernel';
+import { audited, AuditAction, AuditSink, Person } from '../kernel';
 import { ApprovalDoc } from './approval.collection';
 import { Approvals } from './approvals';
 import { ApprovableActions } from './approvable-actions';
@@ -19,12 +19,12 @@ export class DualControl {
    * The approval that the act now waits for; undefined where one administrator may do it alone. Asked again by the same administrator: the
    * same approval. @throws DomainError what stands against the act already.
    */
-  async request(caller: Principal, action: AuditAction, resource: string): Promise<ApprovalDoc | undefined> {
+  async request(caller: Person, action: AuditAction, resource: string): Promise<ApprovalDoc | undefined> {
     if (!this.config.twoPerson) return undefined;
-    const intent = { action: 'approval.request', actor: caller.userId, resource, details: { act: action } } as const;
+    const intent = { action: 'approval.request', actor: caller.actor, resource, details: { act: action } } as const;
     return audited(this.audit, intent, async () => {
       await this.acts.of(action).check(resource);
-      return this.approvals.open({ action, resource, requested_by: caller.userId });
+      return this.approvals.open({ action, resource, requested_by: caller.actor });
     });
   }
 }

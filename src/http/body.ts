@@ -56,8 +56,7 @@ async function readJson(request: FastifyRequest, payload: IncomingMessage, readi
 
 function limitOf(policy: RoutePolicy | undefined): number | 'stream' {
   if (policy?.body !== undefined) return policy.body;
-  const isSignedIn = policy?.access === 'user' || policy?.access === 'administrator';
-  return isSignedIn ? JSON_LIMIT : PUBLIC_JSON_LIMIT;
+  return policy?.scope === undefined ? PUBLIC_JSON_LIMIT : JSON_LIMIT;
 }
 
 function checkEncoding(request: FastifyRequest): void {

@@ -80,5 +80,5 @@ function keyedRequest(request: FastifyRequest, caller: Principal | undefined): K
       },
     ]);
   }
-  return { userId: caller.userId, key, method: request.method, path: pathOf(request.url), body: request.body };
+  return { ownerId: caller.ownerId, key, method: request.method, path: pathOf(request.url), body: request.body };
 }

@@ -6,7 +6,7 @@ import { ResponseSealer } from './response-sealer';
 import { IdempotencyKeyDoc, idempotencyKeyCollection } from './idempotency-keys.collection';
 
 export interface KeyedRequest {
-  readonly userId: string;
+  readonly ownerId: string;
   /** As the client sent it in Idempotency-Key, without its quotes. */
   readonly key: string;
   readonly method: string;
@@ -114,12 +114,12 @@ export class Idempotency {
   private freshRow(request: KeyedRequest): Omit<IdempotencyKeyDoc, 'rev'> {
     const now = this.clock.now();
     const [_id, fingerprint] = this.names(request);
-    const { userId } = request;
-    return { _id, user_id: userId, fingerprint, state: 'running', claimed_until: now + CLAIM, expires_at: now + KEPT };
+    const { ownerId } = request;
+    return { _id, user_id: ownerId, fingerprint, state: 'running', claimed_until: now + CLAIM, expires_at: now + KEPT };
   }
 
-  private names({ userId, key, method, path, body }: KeyedRequest): [id: string, fingerprint: string] {
-    const secret = hkdf(this.secrets.oneTimeCodes, Buffer.from(userId, 'utf8'), PURPOSE);
+  private names({ ownerId, key, method, path, body }: KeyedRequest): [id: string, fingerprint: string] {
+    const secret = hkdf(this.secrets.oneTimeCodes, Buffer.from(ownerId, 'utf8'), PURPOSE);
     const mac = (...parts: string[]): string => hmacSha256(secret, encodeContext(parts)).toString('hex');
     try {
       return [mac('key', key), mac('request', method, path, canonicalJson(body))];

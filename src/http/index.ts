@@ -1,7 +1,7 @@
 export { ResponseSealer } from './response-sealer';
 export { ApiProblems } from './api-problems';
 export { bearerToken, requireToken } from './bearer';
-export { type AskedCaller, Caller, ClientAddress, OptionalCaller } from './caller';
+export { type AskedCaller, Caller, CallerPerson, ClientAddress, OptionalCaller } from './caller';
 export { type Content, ContentResponses, sendContent } from './content';
 export { etag, requireMatch } from './etag';
 export { InFlight, drain } from './drain';
@@ -16,7 +16,7 @@ export { MayBeAbsent, MayBeNull } from './optional-fields';
 export { ResponsesUserData } from './responses-user-data';
 export { ARRAY_LIMIT, DEFAULT_LIMIT, MAX_LIMIT, PageQueryDto, wholeNumber } from './page-query.dto';
 export { Paging, type PageScope } from './paging';
-export { Policy, type RoutePolicy } from './policy';
+export { DATA_OWNERS, Policy, principalsOf, type RoutePolicy } from './policy';
 export { publicPathOf } from './public-path';
 export { methodNotAllowed } from './refusal';
 export { MaxLength, MinLength } from './text-length';

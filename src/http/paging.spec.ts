@@ -5,7 +5,7 @@ import { Paging } from './paging';
 
 const paging = (publicUrl = 'http://127.0.0.1:8000'): Paging =>
   new Paging(new FixedSecrets(), { http: { publicUrl } } as Config);
-const scope = { userId: 'ann', query: '/sensitive-data?data_type=iban' };
+const scope = { holderId: 'ann', query: '/sensitive-data?data_type=iban' };
 
 const refusal = (act: () => unknown): string => {
   try {
@@ -31,9 +31,9 @@ describe('a cursor', () => {
   });
 
   it.each([
-    ['another user', { ...scope, userId: 'bob' }],
+    ['another user', { ...scope, holderId: 'bob' }],
     ['another query', { ...scope, query: '/sensitive-data' }],
-    ['a user and query that run into each other', { userId: 'ann/sensitive-data', query: '?data_type=iban' }],
+    ['a user and query that run into each other', { holderId: 'ann/sensitive-data', query: '?data_type=iban' }],
   ])('is not valid for %s', (_who, other) => {
     expect(refusal(() => paging().position(cursor, other))).toBe('invalid_cursor');
   });

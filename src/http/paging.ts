@@ -7,7 +7,8 @@ import { publicPathOf } from './public-path';
 
 /** What a cursor is bound to. `query` names the route and each parameter that shapes the list, but not `limit` and `cursor`. */
 export interface PageScope {
-  readonly userId: string;
+  /** To whom the list was given. */
+  readonly holderId: string;
   readonly query: string;
 }
 
@@ -57,7 +58,7 @@ export class Paging {
 
   // A key a user: no key comes near the 2^32 random nonces that AES-GCM allows.
   private withKey<T>(scope: PageScope, use: (key: SecretBytes) => T): T {
-    const key = hkdf(this.secrets.oneTimeCodes, Buffer.from(scope.userId, 'utf8'), PURPOSE);
+    const key = hkdf(this.secrets.oneTimeCodes, Buffer.from(scope.holderId, 'utf8'), PURPOSE);
     try {
       return use(key);
     } finally {
@@ -66,7 +67,7 @@ export class Paging {
   }
 }
 
-const aad = (scope: PageScope): Buffer => encodeContext([PURPOSE, scope.userId, scope.query]);
+const aad = (scope: PageScope): Buffer => encodeContext([PURPOSE, scope.holderId, scope.query]);
 
 const invalidCursor = (): DomainError =>
   new DomainError('invalid_cursor', {

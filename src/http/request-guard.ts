@@ -1,12 +1,21 @@
 import { Injectable } from '@nestjs/common';
 import { FastifyReply, FastifyRequest } from 'fastify';
 import { IncomingMessage } from 'node:http';
-import { Authenticator, Clock, DomainError, Principal, Requester, UploadTickets, requireFreshProof } from '../kernel';
+import {
+  Authenticator,
+  Clock,
+  DomainError,
+  Principal,
+  Requester,
+  Scope,
+  UploadTickets,
+  requireFreshProof,
+} from '../kernel';
 import { bearerToken } from './bearer';
 import { principalOf, setPrincipal, setRefusal } from './caller';
 import { limitKey } from './client-address';
 import { Lifecycle } from './lifecycle';
-import { RoutePolicy } from './policy';
+import { RoutePolicy, principalsOf } from './policy';
 import { RateLimits } from './rate-limits';
 import { methodNotAllowed } from './refusal';
 import { policyOf } from './route-config';
@@ -41,9 +50,9 @@ export class RequestGuard {
     const principal = await this.identify(policy, request);
     if (principal === undefined) return;
     this.requirePolicy(policy, principal);
-    setPrincipal(request, policy.body === 'stream' ? this.asLongAsAdmitted(principal) : principal);
+    setPrincipal(request, principal);
     if (policy.costly === undefined) return;
-    const release = await this.limits.takeCostly(policy.costly, principal.userId);
+    const release = await this.limits.takeCostly(policy.costly, principal.ownerId);
     if (reply.raw.destroyed) release();
     else reply.raw.once('close', release);
   }
@@ -51,7 +60,7 @@ export class RequestGuard {
   /** For whom a request that was admitted is worked on. */
   requesterOf(request: FastifyRequest): Requester {
     const address = this.limits.isExempt(request.ip) ? undefined : limitKey(request.ip);
-    return { address, account: principalOf(request)?.userId };
+    return { address, account: principalOf(request)?.ownerId };
   }
 
   private unmatched(request: FastifyRequest, reply: FastifyReply): void {
@@ -73,19 +82,11 @@ export class RequestGuard {
     if (policy.access === 'public') return undefined;
     if (policy.access === 'optional') return this.identifyIfPossible(request);
     const token = bearerToken(request.headers.authorization);
-    if (token !== undefined && policy.tickets === true && this.tickets.isTicket(token)) {
+    if (token !== undefined && principalsOf(policy).includes('link-holder') && this.tickets.isTicket(token)) {
       return this.tickets.uploader(token);
     }
     if (token !== undefined) return this.authenticator.authenticate(token);
     throw new DomainError('unauthenticated', { detail: 'Send an access token as `Authorization: Bearer <token>`.' });
-  }
-
-  /** What comes for hours is not taken from who was shut out meanwhile. */
-  private asLongAsAdmitted(principal: Principal): Principal {
-    const { dropBox } = principal;
-    const requireStillAdmitted = (): Promise<void> =>
-      dropBox === undefined ? this.authenticator.requireSession(principal) : this.tickets.requireLink(dropBox);
-    return { ...principal, requireStillAdmitted };
   }
 
   /** Clients send an expired token, or one for a proxy, beside what proves them in the body. */
@@ -100,11 +101,19 @@ export class RequestGuard {
   }
 
   private requirePolicy(policy: RoutePolicy, principal: Principal): void {
-    if (policy.access === 'administrator' && principal.role !== 'administrator') {
-      throw new DomainError('permission_denied', { detail: 'Only an administrator may do this.' });
-    }
+    if (policy.scope !== undefined) requireScope(policy, policy.scope, principal);
     if (policy.stepUp === true) requireFreshProof(principal, this.clock.now());
   }
+}
+
+/** @throws DomainError `permission_denied` (a person of another role), `insufficient_scope`. */
+function requireScope(policy: RoutePolicy, scope: Scope, principal: Principal): void {
+  const isAdmitted = principalsOf(policy).includes(principal.kind);
+  if (isAdmitted && principal.scopes.includes(scope)) return;
+  if (isAdmitted && scope === 'administration') {
+    throw new DomainError('permission_denied', { detail: 'Only an administrator may do this.' });
+  }
+  throw new DomainError('insufficient_scope');
 }
 
 /** RFC 9112, 3.2. Of two, a proxy on the way may have acted on the other one. */

@@ -109,7 +109,7 @@ function report(request: FastifyRequest, reply: FastifyReply, { http, metrics }:
 
 /** Whom a refusal concerns: the address, and the id of the account that the request acted for or tried to. Never a name. */
 function clientOf(request: FastifyRequest, http: HttpConfig): { address?: string; user_id?: string } {
-  const { address, userId = principalOf(request)?.userId } = contextOf(request, http);
+  const { address, userId = principalOf(request)?.ownerId } = contextOf(request, http);
   return { ...(address !== undefined && { address }), ...(userId !== undefined && { user_id: userId }) };
 }
 

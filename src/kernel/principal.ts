@@ -3,26 +3,80 @@ import { DomainError } from './errors';
 
 export type Role = 'user' | 'administrator';
 
-/** Who makes a request, as the Authenticator port established it. */
-export interface Principal {
-  readonly userId: string;
-  readonly username: string;
-  readonly role: Role;
-  readonly sessionId: string;
-  /** When this session last proved a password (and second factor), ms since the epoch: what step-up asks for. */
-  readonly authTime: number;
-  /** A sender into a drop box: acts for its owner, on the one route that takes tickets, and is told nothing about the owner's files. */
-  readonly dropBox?: UploadLinkTarget;
-  /** On routes whose body may come for hours. @throws DomainError where the session or the link that admitted the request has ended since. */
-  readonly requireStillAdmitted?: () => Promise<void>;
+/**
+ * What a route wants and a principal may have. `account` is a person's own account and keys,
+ * `administration` that of others: no key of a service can hold either.
+ */
+export type Scope =
+  | 'sensitive-data:read'
+  | 'sensitive-data:write'
+  | 'files:read'
+  | 'files:write'
+  | 'files:share'
+  | 'account'
+  | 'administration';
+
+interface Identity {
+  /** Whose data the request works on: the account under which rows, keys and grants stand. */
+  readonly ownerId: string;
+  /** Who acts, as it stands in the audit log. */
+  readonly actor: string;
+  readonly scopes: readonly Scope[];
+  /**
+   * For bodies that may come for hours. @throws DomainError where the session, the key or the link
+   * that admitted the request has ended since.
+   */
+  readonly requireStillAdmitted: () => Promise<void>;
 }
 
-export interface UploadLinkTarget {
+interface Authenticated extends Identity {
+  /** When the caller last proved who it is, ms since the epoch: what step-up asks for. */
+  readonly authTime: number;
+}
+
+/** Somebody with a password and a session, working on the data of the own account. */
+export interface Person extends Authenticated {
+  readonly kind: 'person';
+  readonly username: string;
+  readonly sessionId: string;
+}
+
+/** A backend, working on data of its own. */
+export interface ServiceAccount extends Authenticated {
+  readonly kind: 'service-account';
+}
+
+/** An end user of a backend, who has data and a key but no login. */
+export interface Subject extends Authenticated {
+  readonly kind: 'subject';
+}
+
+/** Somebody with the link to upload into an account. Learns nothing about the owner's files. */
+export interface LinkHolder extends Identity {
+  readonly kind: 'link-holder';
   readonly linkId: string;
   readonly ticketId: string;
-  /** Bytes that the file may have; undefined without a limit of the link's own. */
+  /** Bytes that a file may have; undefined without a limit of the link's own. */
   readonly largest: number | undefined;
 }
+
+/** Who makes a request, as the ports below establish it. */
+export type Principal = Person | ServiceAccount | Subject | LinkHolder;
+
+export type PrincipalKind = Principal['kind'];
+
+const OF_USERS: readonly Scope[] = [
+  'sensitive-data:read',
+  'sensitive-data:write',
+  'files:read',
+  'files:write',
+  'files:share',
+  'account',
+];
+const OF_ADMINISTRATORS: readonly Scope[] = [...OF_USERS, 'administration'];
+
+/** What a session of this role may do. */
+export const scopesOf = (role: Role): readonly Scope[] => (role === 'administrator' ? OF_ADMINISTRATORS : OF_USERS);
 
 /** How long a proof of identity is good for what is dangerous. */
 export const STEP_UP_MS = 5 * MINUTE;
@@ -31,15 +85,15 @@ export const STEP_UP_MS = 5 * MINUTE;
 const CLOCK_SKEW_MS = 30 * SECOND;
 
 /** What a route's policy asks for by `stepUp`, and a service where it depends on more than the route. @throws DomainError `step_up_required` */
-export function requireFreshProof({ authTime }: Principal, now: number): void {
-  const age = now - authTime;
+export function requireFreshProof(principal: Principal, now: number): void {
+  const age = principal.kind === 'link-holder' ? Infinity : now - principal.authTime;
   if (age >= -CLOCK_SKEW_MS && age <= STEP_UP_MS) return;
   throw new DomainError('step_up_required', {
     detail: 'Authenticate again with POST /step-up, then repeat the request.',
   });
 }
 
-/** Implemented by auth/, called by the guard in http/. */
+/** Implemented by auth/, called by the request guard. */
 export abstract class Authenticator {
   /**
    * The principal that a bearer token stands for, its session checked in the store.
@@ -47,19 +101,12 @@ export abstract class Authenticator {
    * replaced token), `account_disabled`.
    */
   abstract authenticate(bearerToken: string): Promise<Principal>;
-  /**
-   * Whether the session still lives and its account is enabled. The token itself may have run out, or been replaced, since it was shown.
-   * @throws DomainError `invalid_session`, `account_disabled`.
-   */
-  abstract requireSession(principal: Principal): Promise<void>;
 }
 
-/** Tickets of drop boxes. Implemented by sharing/, called by the guard in http/ on routes whose policy takes them. */
+/** Tickets of upload links. Implemented by links/, called by the request guard on routes that admit link holders. */
 export abstract class UploadTickets {
   /** Whether a bearer token has the form of such a ticket: no access token has. */
   abstract isTicket(bearerToken: string): boolean;
   /** @throws DomainError `unauthenticated`, `token_expired`, `link_expired`. */
-  abstract uploader(bearerToken: string): Promise<Principal>;
-  /** Whether the link is still there and its owner enabled. @throws DomainError `link_expired`. */
-  abstract requireLink(dropBox: UploadLinkTarget): Promise<void>;
+  abstract uploader(bearerToken: string): Promise<LinkHolder>;
 }

@@ -1,8 +1,8 @@
 import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../http';
+import { ApiProblems, CallerPerson, DEFAULT_LIMIT, Paging, Policy } from '../http';
 import { AuditSink, audited } from '../kernel';
-import type { AuditAction, Principal } from '../kernel';
+import type { AuditAction, Person } from '../kernel';
 import { RotationService } from '../keys/rotation';
 import type { Rotation } from '../keys/rotation';
 import {
@@ -29,20 +29,20 @@ export class RotationsController {
    */
   @Post('rotate-master-key')
   @HttpCode(200)
-  @Policy({ access: 'administrator', idempotent: 'replay', costly: 'rotations' })
+  @Policy({ scope: 'administration', idempotent: 'replay', costly: 'rotations' })
   @ApiProblems('rotation_running', 'conflict', 'integrity_failed', 'kms_unavailable')
-  async rotateMasterKey(@Caller() caller: Principal): Promise<RotateMasterKeyAnswerDto> {
-    const intent = { action: 'master-key.rotate', actor: caller.userId, resource: 'master-key' } as const;
-    const rotation = await audited(this.audit, intent, () => this.rotations.rotateMasterKey(caller.userId));
+  async rotateMasterKey(@CallerPerson() caller: Person): Promise<RotateMasterKeyAnswerDto> {
+    const intent = { action: 'master-key.rotate', actor: caller.actor, resource: 'master-key' } as const;
+    const rotation = await audited(this.audit, intent, () => this.rotations.rotateMasterKey(caller.actor));
     return { message: 'Master key rotated successfully', rotation: rotationDto(rotation) };
   }
 
   /** All rotations, newest first. */
   @Get('rotations')
-  @Policy({ access: 'administrator' })
+  @Policy({ scope: 'administration' })
   @ApiProblems('invalid_cursor')
-  async listRotations(@Caller() caller: Principal, @Query() query: RotationListQueryDto): Promise<RotationListDto> {
-    const scope = { userId: caller.userId, query: '/rotations' };
+  async listRotations(@CallerPerson() caller: Person, @Query() query: RotationListQueryDto): Promise<RotationListDto> {
+    const scope = { holderId: caller.ownerId, query: '/rotations' };
     const after = this.paging.position(query.cursor, scope);
     const page = await this.rotations.list({
       limit: query.limit ?? DEFAULT_LIMIT,
@@ -56,7 +56,7 @@ export class RotationsController {
 
   /** One rotation and how far it is. */
   @Get('rotations/:id')
-  @Policy({ access: 'administrator' })
+  @Policy({ scope: 'administration' })
   @ApiProblems('not_found')
   async getRotation(@Param('id') id: string): Promise<RotationDto> {
     return rotationDto(await this.rotations.find(id));
@@ -65,28 +65,28 @@ export class RotationsController {
   /** Stops a rotation before its next step. What is wrapped again already stays so; nothing else can be rotated until it goes on. */
   @Post('rotations/:id/pause')
   @HttpCode(200)
-  @Policy({ access: 'administrator' })
+  @Policy({ scope: 'administration' })
   @ApiProblems('not_found', 'conflict')
-  pauseRotation(@Param('id') id: string, @Caller() caller: Principal): Promise<RotationDto> {
+  pauseRotation(@Param('id') id: string, @CallerPerson() caller: Person): Promise<RotationDto> {
     return this.moved('rotation.pause', id, caller, () => this.rotations.pause(id));
   }
 
   /** Lets a paused rotation go on. */
   @Post('rotations/:id/resume')
   @HttpCode(200)
-  @Policy({ access: 'administrator' })
+  @Policy({ scope: 'administration' })
   @ApiProblems('not_found', 'conflict')
-  resumeRotation(@Param('id') id: string, @Caller() caller: Principal): Promise<RotationDto> {
+  resumeRotation(@Param('id') id: string, @CallerPerson() caller: Person): Promise<RotationDto> {
     return this.moved('rotation.resume', id, caller, () => this.rotations.resume(id));
   }
 
   private async moved(
     action: AuditAction,
     id: string,
-    caller: Principal,
+    caller: Person,
     move: () => Promise<Rotation>,
   ): Promise<RotationDto> {
-    const intent = { action, actor: caller.userId, resource: `rotation/${id}` };
+    const intent = { action, actor: caller.actor, resource: `rotation/${id}` };
     return rotationDto(await audited(this.audit, intent, move));
   }
 }

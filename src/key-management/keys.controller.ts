@@ -2,9 +2,9 @@ import { Controller, Get, HttpCode, Param, Post, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiBearerAuth, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { answerApproval, ApprovalAnswerDto } from '../approvals';
-import { ApiProblems, Caller, Policy } from '../http';
+import { ApiProblems, CallerPerson, Policy } from '../http';
 import { AuditSink, audited } from '../kernel';
-import type { Principal } from '../kernel';
+import type { Person } from '../kernel';
 import { KeyOverview, RotationService } from '../keys/rotation';
 import { rotationDto } from './key-administration.dto';
 import { KeysDto, MasterKeyDto, RotateKeyAnswerDto, keysDto } from './keys.dto';
@@ -23,10 +23,10 @@ export class KeysController {
 
   /** The master key's home and versions, and the versions of the caller's own key. Never a key. */
   @Get('keys')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'account' })
   @ApiProblems('kms_unavailable')
-  async getKeys(@Caller() caller: Principal): Promise<KeysDto> {
-    const [master, own] = await Promise.all([this.overview.masterKeyNow(), this.overview.ownKey(caller.userId)]);
+  async getKeys(@CallerPerson() caller: Person): Promise<KeysDto> {
+    const [master, own] = await Promise.all([this.overview.masterKeyNow(), this.overview.ownKey(caller.ownerId)]);
     return keysDto(master, own);
   }
 
@@ -36,18 +36,18 @@ export class KeysController {
    */
   @Post('keys/rotate')
   @HttpCode(200)
-  @Policy({ access: 'user', idempotent: 'replay', costly: 'rotations' })
+  @Policy({ scope: 'account', idempotent: 'replay', costly: 'rotations' })
   @ApiProblems('rotation_running', 'conflict', 'rate_limited', 'kms_unavailable')
-  rotateOwnKey(@Caller() caller: Principal): Promise<RotateKeyAnswerDto> {
-    return this.rotate(caller.userId, caller);
+  rotateOwnKey(@CallerPerson() caller: Person): Promise<RotateKeyAnswerDto> {
+    return this.rotate(caller.ownerId, caller);
   }
 
   /** Rotates a user's key on suspicion, as the user could. It shows nobody any of the user's data. */
   @Post('users/:id/rotate-key')
   @HttpCode(200)
-  @Policy({ access: 'administrator', idempotent: 'replay', costly: 'rotations' })
+  @Policy({ scope: 'administration', idempotent: 'replay', costly: 'rotations' })
   @ApiProblems('not_found', 'rotation_running', 'conflict', 'kms_unavailable')
-  rotateUserKey(@Param('id') id: string, @Caller() caller: Principal): Promise<RotateKeyAnswerDto> {
+  rotateUserKey(@Param('id') id: string, @CallerPerson() caller: Person): Promise<RotateKeyAnswerDto> {
     return this.rotate(id, caller);
   }
 
@@ -60,7 +60,7 @@ export class KeysController {
    */
   @Post('keys/versions/:version/retire')
   @HttpCode(200)
-  @Policy({ access: 'administrator', stepUp: true })
+  @Policy({ scope: 'administration', stepUp: true })
   @ApiOkResponse({ type: MasterKeyDto })
   @ApiAcceptedResponse({
     type: ApprovalAnswerDto,
@@ -70,16 +70,16 @@ export class KeysController {
   @ApiProblems('step_up_required', 'not_found', 'version_in_use', 'conflict', 'integrity_failed', 'kms_unavailable')
   async retireMasterKeyVersion(
     @Param('version') version: string,
-    @Caller() caller: Principal,
+    @CallerPerson() caller: Person,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<MasterKeyDto | ApprovalAnswerDto> {
     const outcome = await this.retirement.request(caller, version);
     return 'asked' in outcome ? answerApproval(reply, outcome.asked) : outcome;
   }
 
-  private async rotate(ownerId: string, caller: Principal): Promise<RotateKeyAnswerDto> {
-    const intent = { action: 'user-key.rotate', actor: caller.userId, resource: `user/${ownerId}` } as const;
-    const rotation = await audited(this.audit, intent, () => this.rotations.rotateUserKey(ownerId, caller.userId));
+  private async rotate(ownerId: string, caller: Person): Promise<RotateKeyAnswerDto> {
+    const intent = { action: 'user-key.rotate', actor: caller.actor, resource: `user/${ownerId}` } as const;
+    const rotation = await audited(this.audit, intent, () => this.rotations.rotateUserKey(ownerId, caller.actor));
     return { message: 'Key rotated successfully', rotation: rotationDto(rotation) };
   }
 }

@@ -6,7 +6,7 @@ import {
   type ApprovedRequest,
   DualControl,
 } from '../approvals';
-import { AuditSink, audited, DomainError, isDomainError, Principal } from '../kernel';
+import { AuditSink, audited, DomainError, isDomainError, Person } from '../kernel';
 import { KeyOverview, Retirement } from '../keys/rotation';
 import { MasterKeyDto, masterKeyDto } from './keys.dto';
 
@@ -29,12 +29,12 @@ export class VersionRetirement implements ApprovableAction, OnModuleInit {
   }
 
   /** The master key afterwards, or the approval that the retire waits for. @throws DomainError as Retirement. */
-  async request(caller: Principal, version: string): Promise<MasterKeyDto | { readonly asked: ApprovalDoc }> {
+  async request(caller: Person, version: string): Promise<MasterKeyDto | { readonly asked: ApprovalDoc }> {
     const resource = `master-key/${version}`;
     const number = versionIn(resource);
     const asked = await this.twoPerson.request(caller, ACTION, resource);
     if (asked !== undefined) return { asked };
-    const intent = { action: 'master-key.retire', actor: caller.userId, resource } as const;
+    const intent = { action: 'master-key.retire', actor: caller.actor, resource } as const;
     await audited(this.audit, intent, () => this.retirement.retire(number));
     return masterKeyDto(await this.overview.masterKeyNow());
   }

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, DomainError, UploadLinkTarget, HOUR, MINUTE, Principal, SECOND, UploadTickets, newId } from '../kernel';
+import { Clock, DomainError, HOUR, LinkHolder, MINUTE, SECOND, UploadTickets, newId } from '../kernel';
 import { Collection, Store, update } from '../store';
 import { UserDoc, Users } from '../users';
 import { LinkDoc, LinkKind, linkCollection } from './link.collection';
@@ -86,13 +86,21 @@ export class Tickets extends UploadTickets {
   }
 
   /** @throws as `download` */
-  override async uploader(token: string): Promise<Principal> {
-    const { ticket, link, owner } = await this.behind('upload', token);
-    const dropBox = { linkId: link._id, ticketId: ticket._id, largest: link.max_size };
-    return { userId: owner._id, username: owner.username, role: 'user', sessionId: '', authTime: 0, dropBox };
+  override async uploader(token: string): Promise<LinkHolder> {
+    const { ticket, link } = await this.behind('upload', token);
+    const { _id: linkId, owner_id: ownerId, max_size: largest } = link;
+    return {
+      kind: 'link-holder',
+      ownerId,
+      actor: 'anonymous',
+      scopes: ['files:write'],
+      ...{ linkId, ticketId: ticket._id, largest },
+      requireStillAdmitted: () => this.requireLink(linkId),
+    };
   }
 
-  override async requireLink({ linkId }: UploadLinkTarget): Promise<void> {
+  /** Whether the link is still there and its owner enabled. */
+  private async requireLink(linkId: string): Promise<void> {
     await this.ownerOf(await this.#links.find('_id', linkId));
   }
 
@@ -127,7 +135,7 @@ export class Tickets extends UploadTickets {
     return expires_at - ticket.expires_at < LEAST_EXTENSION ? undefined : { ...ticket, issued_at, expires_at };
   }
 
-  private async behind(kind: LinkKind, token: string): Promise<{ ticket: TicketDoc; link: LinkDoc; owner: UserDoc }> {
+  private async behind(kind: LinkKind, token: string): Promise<{ ticket: TicketDoc; link: LinkDoc }> {
     const presented = presentedSecret(PREFIX[kind], token);
     const ticket = presented && (await this.#tickets.find('_id', presented.id));
     if (presented === undefined || ticket === undefined || !secretMatches(presented.secret, ticket.secret_hash)) {
@@ -137,7 +145,8 @@ export class Tickets extends UploadTickets {
     if (ticket.expires_at <= now) throw new DomainError('token_expired', { detail: 'Open the link again.' });
     const link = await this.#links.find('_id', ticket.link_id);
     if (link?.kind !== kind || (link.expires_at ?? Infinity) <= now) throw ended();
-    return { ticket, link, owner: await this.ownerOf(link) };
+    await this.ownerOf(link);
+    return { ticket, link };
   }
 
   private async ownerOf(link: LinkDoc | undefined): Promise<UserDoc> {

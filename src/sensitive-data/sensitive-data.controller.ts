@@ -37,7 +37,7 @@ export class SensitiveDataController {
   /** Seals a value under the caller's key and keeps it. The answer carries an ETag. Repeat a lost call with the same Idempotency-Key. */
   @Post()
   @HttpCode(200)
-  @Policy({ access: 'user', idempotent: 'replay' })
+  @Policy({ scope: 'sensitive-data:write', idempotent: 'replay' })
   @AnswerHeaders('ETag')
   @ApiProblems('invalid_value', 'quota_exceeded')
   async createSensitiveData(
@@ -53,7 +53,7 @@ export class SensitiveDataController {
    * Link header names. Values that fit in 8 MiB are given in one page.
    */
   @Get()
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'sensitive-data:read' })
   @AnswerHeaders('Link')
   @ApiProblems('invalid_cursor', 'integrity_failed', 'decryption_failed')
   async listSensitiveData(
@@ -62,7 +62,7 @@ export class SensitiveDataController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SensitiveDataDto[]> {
     const { data_type, view = 'clear', limit } = query;
-    const scope = { userId: caller.userId, query: JSON.stringify([PATH, data_type ?? null, view]) };
+    const scope = { holderId: caller.ownerId, query: JSON.stringify([PATH, data_type ?? null, view]) };
     const page = await this.records.list(caller, {
       dataType: data_type,
       view,
@@ -78,7 +78,7 @@ export class SensitiveDataController {
 
   /** One record of the caller's. The ETag of the answer is what PUT and DELETE take as If-Match. */
   @Get(':id')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'sensitive-data:read' })
   @AnswerHeaders('ETag')
   @ApiProblems('not_found', 'integrity_failed', 'decryption_failed')
   async getSensitiveData(
@@ -92,7 +92,7 @@ export class SensitiveDataController {
 
   /** Replaces type and value of a record. With If-Match only if nobody changed it since. */
   @Put(':id')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'sensitive-data:write' })
   @IfMatchHeader()
   @AnswerHeaders('ETag')
   @ApiProblems('invalid_value', 'not_found', 'precondition_failed', 'conflict', 'integrity_failed', 'quota_exceeded')
@@ -109,7 +109,7 @@ export class SensitiveDataController {
 
   /** Removes a record for good. With If-Match only if nobody changed it since. */
   @Delete(':id')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'sensitive-data:write' })
   @IfMatchHeader()
   @ApiProblems('not_found', 'precondition_failed', 'conflict', 'integrity_failed')
   async deleteSensitiveData(

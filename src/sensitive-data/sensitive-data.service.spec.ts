@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DomainError, MINUTE, SystemClock } from '../kernel';
 import { type Collection, type Doc } from '../store';
-import { type KeyFixture, openKeyFixture, principal } from '../../test/support/key-fixture';
+import { type KeyFixture, openKeyFixture } from '../../test/support/key-fixture';
+import { person } from '../../test/support/person';
 import { noQuota } from '../../test/support/usage';
 import { RecordsUserData } from '.';
 import { PendingSweeper } from './pending-sweeper';
@@ -13,8 +14,8 @@ import { masked, parseRecord } from './sensitive-data';
 import { type SensitiveDataDoc, sensitiveDataCollection } from './sensitive-data.collection';
 import { type RecordList, SensitiveDataService, type Versioned } from './sensitive-data.service';
 
-const alice = principal('alice');
-const bob = principal('bob');
+const alice = person('alice');
+const bob = person('bob');
 const anyRevision = (): void => undefined;
 
 let folder: string;

@@ -63,9 +63,9 @@ export class SensitiveDataService {
   async create(caller: Principal, input: RecordInput): Promise<Versioned> {
     const id = newId();
     const bytes = Buffer.byteLength(input.value, 'utf8');
-    const insert = () => this.sealer.insert(caller.userId, this.#insertion(id, caller.userId, input));
+    const insert = () => this.sealer.insert(caller.ownerId, this.#insertion(id, caller.ownerId, input));
     const row = await auditedAfterLook(this.audit, intent('record.create', caller, id), (begin) =>
-      this.usage.during(caller.userId, bytes, insert, begin),
+      this.usage.during(caller.ownerId, bytes, insert, begin),
     );
     return { record: viewOf(row, input.value), rev: row.rev };
   }
@@ -74,7 +74,7 @@ export class SensitiveDataService {
   async get(caller: Principal, id: string, view: View): Promise<Versioned> {
     return this.#read(intent('record.read', caller, id, { view }), async () => {
       const row = await this.#owned(caller, id);
-      const record = await this.sealer.with(caller.userId, (keys) => this.#show(keys, row, view));
+      const record = await this.sealer.with(caller.ownerId, (keys) => this.#show(keys, row, view));
       return { record, rev: row.rev };
     });
   }
@@ -82,9 +82,9 @@ export class SensitiveDataService {
   async list(caller: Principal, request: ListRequest): Promise<RecordList> {
     const details = { view: request.view, ...(request.dataType === undefined ? {} : { data_type: request.dataType }) };
     return this.#read(intent('record.list', caller, undefined, details), async () => {
-      const page = await this.#page(caller.userId, request);
+      const page = await this.#page(caller.ownerId, request);
       const show = (keys: OwnerKeys) => mapInTurns(page.rows, (row) => this.#show(keys, row, request.view));
-      return { records: await this.sealer.with(caller.userId, show), next: page.next };
+      return { records: await this.sealer.with(caller.ownerId, show), next: page.next };
     });
   }
 
@@ -95,10 +95,10 @@ export class SensitiveDataService {
         // Read before Sealer.with reads the key row: a retire in between has to rewrite the row, and then the replace does not hold.
         const before = await this.#owned(caller, id);
         guard(before.rev);
-        const sealed = await this.sealer.with(caller.userId, (keys) => sealValue(keys, id, input.value));
+        const sealed = await this.sealer.with(caller.ownerId, (keys) => sealValue(keys, id, input.value));
         const after = { ...before, ...sealed, data_type: input.dataType, updated_at: this.clock.now() };
         const bytes = valueBytes(after) - valueBytes(before);
-        return this.usage.during(caller.userId, bytes, () => this.#rows.replace(after), begin);
+        return this.usage.during(caller.ownerId, bytes, () => this.#rows.replace(after), begin);
       }),
     );
     return { record: viewOf(row, input.value), rev: row.rev };
@@ -111,7 +111,7 @@ export class SensitiveDataService {
         const row = await this.#owned(caller, id);
         guard(row.rev);
         const remove = async () => ((await this.#rows.remove(id, row.rev)) ? row : undefined);
-        return this.usage.during(caller.userId, -valueBytes(row), remove, begin);
+        return this.usage.during(caller.ownerId, -valueBytes(row), remove, begin);
       }),
     );
   }
@@ -145,7 +145,7 @@ export class SensitiveDataService {
 
   async #owned(caller: Principal, id: string): Promise<SensitiveDataDoc> {
     const row = await this.#rows.find('_id', id);
-    if (row?.user_id !== caller.userId || row.state !== 'active') throw new DomainError('not_found');
+    if (row?.user_id !== caller.ownerId || row.state !== 'active') throw new DomainError('not_found');
     return row;
   }
 
@@ -183,7 +183,7 @@ function intent(
 ): AuditIntent {
   return {
     action,
-    actor: caller.userId,
+    actor: caller.actor,
     ...(id === undefined ? {} : { resource: `record/${id}` }),
     ...(details === undefined ? {} : { details }),
   };

@@ -11,12 +11,12 @@ const GROUPS = 300;
 /** Many groups of an owner with the friend in each: written as rows, which is what a thousand requests leave behind. */
 async function groupsWith(owner: Principal, friend: Principal, count: number): Promise<string[]> {
   const ids = Array.from({ length: count }, () => newId());
-  const fields = { owner_id: owner.userId, created_at: rig.clock.now() };
+  const fields = { owner_id: owner.ownerId, created_at: rig.clock.now() };
   const [groups, members] = [rig.store.collection(groupCollection), rig.store.collection(groupMemberCollection)];
   await Promise.all(
     ids.map(async (id) => {
       await groups.insert({ ...fields, _id: id, state: 'active', name: '', name_index: id, key_version: 1 });
-      await members.insert({ ...fields, _id: newId(), group_id: id, user_id: friend.userId });
+      await members.insert({ ...fields, _id: newId(), group_id: id, user_id: friend.ownerId });
     }),
   );
   return ids;
@@ -25,7 +25,7 @@ async function groupsWith(owner: Principal, friend: Principal, count: number): P
 let age = 0;
 const grant = (owner: Principal, resource: string, group: string): Promise<GrantDoc> =>
   rig.store.collection(grantCollection).insert({
-    ...{ _id: newId(), owner_id: owner.userId, resource_type: 'thing', resource_id: resource },
+    ...{ _id: newId(), owner_id: owner.ownerId, resource_type: 'thing', resource_id: resource },
     ...{ asked_kind: 'group', asked_for: group, grantee_kind: 'group', grantee_id: group },
     created_at: 1_700_000_000_000 + (age += 1),
   });
@@ -48,7 +48,7 @@ async function allPages(user: Principal, limit: number): Promise<{ readonly ids:
   let after: string | undefined;
   do {
     const reads = await readsOf(async () => {
-      const page = await rig.sharing.granted.list(user.userId, { type: 'thing', limit, after });
+      const page = await rig.sharing.granted.list(user.ownerId, { type: 'thing', limit, after });
       ids.push(...page.resources.map(({ id }) => id));
       after = page.next;
     });
@@ -102,8 +102,8 @@ describe('What reaches a user whom strangers took into thousands of groups', () 
     const [early] = await groupsWith(owner, friend, 1);
     const stray = (): Promise<unknown> =>
       members.insert({
-        ...{ _id: newId(), group_id: newId(), owner_id: stranger.userId },
-        ...{ user_id: friend.userId, created_at: rig.clock.now() },
+        ...{ _id: newId(), group_id: newId(), owner_id: stranger.ownerId },
+        ...{ user_id: friend.ownerId, created_at: rig.clock.now() },
       });
     for (let at = 0; at < 2_100; at += 100) await Promise.all(Array.from({ length: 100 }, stray));
     const [late, later] = await groupsWith(owner, friend, 2);

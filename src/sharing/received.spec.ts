@@ -25,7 +25,7 @@ const received = async (user: Principal) =>
 /** So many members of a group, as rows: what as many requests leave behind. */
 async function crowd(groupId: string, owner: Principal, count: number, userId?: string): Promise<void> {
   const member = (): Omit<GroupMemberDoc, 'rev'> => ({
-    ...{ _id: newId(), group_id: userId === undefined ? groupId : newId(), owner_id: owner.userId },
+    ...{ _id: newId(), group_id: userId === undefined ? groupId : newId(), owner_id: owner.ownerId },
     ...{ user_id: userId ?? newId(), created_at: rig.clock.now() },
   });
   await Promise.all(Array.from({ length: count }, () => memberRows().insert(member())));
@@ -34,7 +34,7 @@ async function crowd(groupId: string, owner: Principal, count: number, userId?: 
 describe('The limit of members', () => {
   it('counts against the owner of the group: whom others put into 1,000 groups an honest owner still takes into one', async () => {
     const { owner, friend, stranger, resource } = await three();
-    await crowd('', stranger, MAX_MEMBERS, friend.userId);
+    await crowd('', stranger, MAX_MEMBERS, friend.ownerId);
     const { id } = await rig.sharing.groups.create(owner, 'Friends');
     await rig.sharing.members.add(owner, id, 'friend');
     await rig.sharing.grants.create(owner, resource, { group: id });

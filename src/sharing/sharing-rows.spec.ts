@@ -9,7 +9,7 @@ useSharingRig();
 describe('A row that Coffer did not write', () => {
   const forgedGrant = (resource: Resource, user: Principal): GrantDoc & { seal: string } => ({
     ...{ _id: newId(), rev: 1, owner_id: resource.ownerId, resource_type: resource.type, resource_id: resource.id },
-    ...{ asked_kind: 'username', asked_for: user.userId, grantee_kind: 'user', grantee_id: user.userId },
+    ...{ asked_kind: 'username', asked_for: user.ownerId, grantee_kind: 'user', grantee_id: user.ownerId },
     ...{ created_at: 1, seal: '00'.repeat(32) },
   });
 
@@ -22,7 +22,7 @@ describe('A row that Coffer did not write', () => {
   });
 
   it.each([
-    ['grantee_id', (stranger: Principal) => ({ grantee_id: stranger.userId })],
+    ['grantee_id', (stranger: Principal) => ({ grantee_id: stranger.ownerId })],
     ['resource_id', (_stranger: Principal, other: Resource) => ({ resource_id: other.id })],
     ['expires_at', () => ({ expires_at: Date.now() + 1e9 })],
   ])('is no grant where it was one before its %s was changed', async (_field, changed) => {
@@ -43,21 +43,21 @@ describe('A row that Coffer did not write', () => {
     const { owner, stranger, resource } = await three();
     const group = await rig.sharing.groups.create(owner, 'Friends');
     await rig.sharing.grants.create(owner, resource, { group: group.id });
-    const member = { group_id: group.id, owner_id: owner.userId, user_id: stranger.userId, created_at: 1 };
+    const member = { group_id: group.id, owner_id: owner.ownerId, user_id: stranger.ownerId, created_at: 1 };
     const raw = rig.engine.collection<GroupMemberDoc>(groupMemberCollection);
     await raw.insert({ _id: newId(), ...member });
     expect(await sees(stranger, resource)).toBe(false);
     const groups = rig.engine.collection<GroupDoc>(groupCollection);
-    const fields = { owner_id: stranger.userId, state: 'active', name: '00', key_version: 1, created_at: 1 } as const;
+    const fields = { owner_id: stranger.ownerId, state: 'active', name: '00', key_version: 1, created_at: 1 } as const;
     await groups.insert({ _id: 'forged', ...fields });
     await expect(rig.sharing.groups.get(stranger, 'forged')).rejects.toEqual(refused('not_found'));
   });
 
   it('of another owner is no grant, even where it passes MAC verification', async () => {
     const { owner, stranger, resource } = await three();
-    await rig.sharing.grants.create(stranger, { ...resource, ownerId: stranger.userId }, { username: 'friend' });
+    await rig.sharing.grants.create(stranger, { ...resource, ownerId: stranger.ownerId }, { username: 'friend' });
     const friend = (await rig.sharing.users.byUsername('friend' as never))!;
-    expect(await rig.sharing.access.admits(friend._id, { ...resource, ownerId: owner.userId })).toBe(false);
+    expect(await rig.sharing.access.admits(friend._id, { ...resource, ownerId: owner.ownerId })).toBe(false);
   });
 });
 
@@ -81,10 +81,10 @@ describe('An erase', () => {
 
   it('of an owner leaves no grant, group or membership, and opens nothing', async () => {
     const { owner, friend, resource } = await shared();
-    expect(await rig.sharing.owned.eraseUser(owner.userId)).toBe(5);
+    expect(await rig.sharing.owned.eraseUser(owner.ownerId)).toBe(5);
     expect(await left()).toBe(0);
     expect(await sees(friend, resource)).toBe(false);
-    expect(await rig.sharing.owned.eraseUser(owner.userId)).toBe(0);
+    expect(await rig.sharing.owned.eraseUser(owner.ownerId)).toBe(0);
   });
 
   it('of a grantee leaves nothing that names the grantee, not by address either', async () => {
@@ -93,7 +93,7 @@ describe('An erase', () => {
     await change(friend, { verified_email: undefined as never });
     await rig.sharing.grants.create(owner, pending, { email: 'friend@example.org' });
     await change(friend, { verified_email: 'friend@example.org' });
-    await rig.sharing.owned.eraseUser(friend.userId);
+    await rig.sharing.owned.eraseUser(friend.ownerId);
     // The owner's group and the grant to it name nobody.
     expect(await left()).toBe(2);
     expect(await sees(friend, resource)).toBe(false);
@@ -106,7 +106,7 @@ describe('An erase', () => {
     const raw = rig.engine.collection(grantCollection);
     const row = (await raw.list('_id', [], { limit: 1 })).items[0]!;
     await raw.replace({ ...row, resource_id: 'other' });
-    await rig.sharing.owned.eraseUser(owner.userId);
+    await rig.sharing.owned.eraseUser(owner.ownerId);
     expect(await left()).toBe(0);
   });
 });

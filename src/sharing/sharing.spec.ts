@@ -312,12 +312,12 @@ describe('A group', () => {
 
   it('keeps its name when its owner has another key version', async () => {
     const { owner, group } = await withGroup();
-    await rig.addUserKeyVersion(owner.userId);
-    expect(await rig.sharing.owned.countByKeyVersion(owner.userId, [1])).toEqual([1]);
-    expect(await rig.sharing.owned.reencrypt(owner.userId)).toBe(1);
-    expect(await rig.sharing.owned.countByKeyVersion(owner.userId, [1])).toEqual([0]);
+    await rig.addUserKeyVersion(owner.ownerId);
+    expect(await rig.sharing.owned.countByKeyVersion(owner.ownerId, [1])).toEqual([1]);
+    expect(await rig.sharing.owned.reencrypt(owner.ownerId)).toBe(1);
+    expect(await rig.sharing.owned.countByKeyVersion(owner.ownerId, [1])).toEqual([0]);
     expect((await rig.sharing.groups.get(owner, group.id)).name).toBe('Friends');
-    expect((await rig.sharing.groups.named(owner.userId, 'Friends'))._id).toBe(group.id);
+    expect((await rig.sharing.groups.named(owner.ownerId, 'Friends'))._id).toBe(group.id);
   });
 });
 
@@ -351,7 +351,7 @@ describe('The list of what was granted', () => {
       const seen: string[] = [];
       let after: string | undefined;
       do {
-        const page = await rig.sharing.granted.list(friend.userId, { type: 'thing', limit, after });
+        const page = await rig.sharing.granted.list(friend.ownerId, { type: 'thing', limit, after });
         seen.push(...page.resources.map(({ id }) => id));
         after = page.next;
       } while (after !== undefined);

@@ -1,7 +1,7 @@
 import { Controller, Get } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
-import { Caller, Policy } from '../http';
-import { DomainError, isoTime, Principal } from '../kernel';
+import { CallerPerson, Policy } from '../http';
+import { DomainError, isoTime, Person } from '../kernel';
 import { UserDoc } from './user.collection';
 import { AccountDto } from './users.dto';
 import { Users } from './users';
@@ -13,9 +13,9 @@ export class UsersController {
 
   /** The caller's own account. */
   @Get('me')
-  @Policy({ access: 'user' })
-  async getAccount(@Caller() caller: Principal): Promise<AccountDto> {
-    const user = await this.users.byId(caller.userId);
+  @Policy({ scope: 'account' })
+  async getAccount(@CallerPerson() caller: Person): Promise<AccountDto> {
+    const user = await this.users.byId(caller.ownerId);
     if (user === undefined) throw new DomainError('invalid_session');
     return accountOf(user);
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { closeApp, createApp } from '../../src/bootstrap/create-app';
 import { Startup } from '../../src/bootstrap/startup';
 import { loadConfig } from '../../src/config';
-import { Route, RouteTable } from '../../src/http';
+import { principalsOf, Route, RouteTable } from '../../src/http';
 import { codeRows, routeRows, rowsIn, withRows } from '../support/api-tables';
 
 const page = join(__dirname, '../../docs/api.md');
@@ -49,6 +49,19 @@ describe('the routes and their policies', () => {
       const get = routes.find((route) => route.method === 'GET' && route.path === path);
       expect([method, path, policy]).toEqual([method, path, get?.policy ?? policy]);
     }
+  });
+
+  it('each are open or want a scope, and admit none but persons to accounts', () => {
+    const undecided = routes.filter(({ policy }) => (policy.access === undefined) === (policy.scope === undefined));
+    expect(undecided).toEqual([]);
+    const ofPersons = routes.filter(({ policy }) => policy.scope === 'account' || policy.scope === 'administration');
+    expect(ofPersons.length).toBeGreaterThan(40);
+    for (const { policy } of ofPersons) expect(principalsOf(policy)).toEqual(['person']);
+  });
+
+  it('admit the holder of an upload link to one', () => {
+    const admitting = routes.filter(({ policy }) => principalsOf(policy).includes('link-holder'));
+    expect(admitting.map(({ method, path }) => `${method} ${path}`)).toEqual(['POST /files']);
   });
 
   it('change nothing by GET or HEAD', () => {

@@ -10,11 +10,12 @@ import { signUp } from '../support/accounts';
 import { startActor } from '../support/actors';
 import { startCoffer } from '../support/coffer';
 import { MovingClock } from '../support/files-rig';
-import { type KeyFixture, openKeyFixture, principal } from '../support/key-fixture';
+import { type KeyFixture, openKeyFixture } from '../support/key-fixture';
+import { person } from '../support/person';
 import { noQuota, usageParts } from '../support/usage';
 
 const QUOTA = 1000;
-const alice = principal('alice');
+const alice = person('alice');
 const anyRevision = (): void => undefined;
 
 let folder: string;

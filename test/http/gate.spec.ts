@@ -1,6 +1,6 @@
 import { Controller, Get } from '@nestjs/common';
-import { Policy } from '../../src/http';
-import { DomainError, StartupError } from '../../src/kernel';
+import { CallerPerson, Policy } from '../../src/http';
+import { DomainError, Person, StartupError } from '../../src/kernel';
 import { HttpApp, startHttpApp } from '../support/http-app';
 import { SampleController } from './sample.controller';
 
@@ -78,6 +78,32 @@ describe('a route for users', () => {
 
   it('is not served to HEAD without a token either', async () => {
     expect((await call('/mine', undefined, { method: 'HEAD' })).status).toBe(401);
+  });
+});
+
+describe('a route that wants a scope', () => {
+  it('is served to a principal of another kind that has the scope', async () => {
+    expect(await (await call('/mine', 'Bearer reader.service')).json()).toEqual({ user: 'id-of-reader' });
+  });
+
+  it('is not served without the scope, nor where it is for persons', async () => {
+    for (const path of ['/create', '/account']) {
+      const answer = await call(path, 'Bearer reader.service', path === '/create' ? { method: 'POST' } : {});
+      expect([path, answer.status, await codeOf(answer)]).toEqual([path, 403, 'insufficient_scope']);
+    }
+  });
+
+  it('does not pass others to a handler that works on a session', () => {
+    expect(() => {
+      class CarelessController {
+        @Get('careless')
+        @Policy({ scope: 'files:read' })
+        read(@CallerPerson() caller: Person): string {
+          return caller.sessionId;
+        }
+      }
+      return CarelessController;
+    }).toThrow('CarelessController.read takes a person, and its policy admits other principals');
   });
 });
 

@@ -2,8 +2,16 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Req
 import { Type } from 'class-transformer';
 import { IsInt, IsString, ValidateNested } from 'class-validator';
 import { FastifyReply, FastifyRequest } from 'fastify';
-import { type AskedCaller, Caller, MaxLength, OptionalCaller, PageQueryDto, Policy } from '../../src/http';
-import { DomainError, Principal } from '../../src/kernel';
+import {
+  type AskedCaller,
+  CallerPerson,
+  Caller,
+  MaxLength,
+  OptionalCaller,
+  PageQueryDto,
+  Policy,
+} from '../../src/http';
+import { DomainError, Person, Principal } from '../../src/kernel';
 import { currentRequestId } from '../../src/observability';
 
 class InnerDto {
@@ -44,34 +52,40 @@ export class SampleController {
   }
 
   @Get('mine')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:read' })
   mine(@Caller() caller: Principal): object {
-    return { user: caller.userId };
+    return { user: caller.ownerId };
+  }
+
+  @Get('account')
+  @Policy({ scope: 'account' })
+  account(@CallerPerson() caller: Person): object {
+    return { session: caller.sessionId };
   }
 
   @Get('maybe')
   @Policy({ access: 'optional' })
   maybe(@OptionalCaller() caller: AskedCaller): object {
-    return { user: caller()?.userId ?? null };
+    return { user: caller()?.ownerId ?? null };
   }
 
   @Post('admin')
   @HttpCode(200)
-  @Policy({ access: 'administrator' })
+  @Policy({ scope: 'administration' })
   admin(): object {
     return {};
   }
 
   @Post('dangerous')
   @HttpCode(200)
-  @Policy({ access: 'user', stepUp: true })
+  @Policy({ scope: 'files:write', stepUp: true })
   dangerous(): object {
     return {};
   }
 
   @Post('costly')
   @HttpCode(200)
-  @Policy({ access: 'user', costly: 'read-through' })
+  @Policy({ scope: 'files:write', costly: 'read-through' })
   async costly(): Promise<object> {
     await new Promise<void>((resolve) => this.waiting.push(resolve));
     return {};
@@ -118,7 +132,7 @@ export class SampleController {
 
   @Post('stream')
   @HttpCode(200)
-  @Policy({ access: 'user', body: 'stream' })
+  @Policy({ scope: 'files:write', body: 'stream' })
   async stream(@Req() request: FastifyRequest): Promise<object> {
     let size = 0;
     for await (const chunk of request.raw) size += (chunk as Buffer).length;
@@ -142,7 +156,7 @@ export class SampleController {
 
   @Post('create')
   @HttpCode(201)
-  @Policy({ access: 'user', idempotent: 'replay' })
+  @Policy({ scope: 'files:write', idempotent: 'replay' })
   async create(@Body() body: ThingDto, @Res({ passthrough: true }) reply: FastifyReply): Promise<object> {
     if (body.name === 'wait') await new Promise<void>((resolve) => (this.release = resolve));
     if (body.name === 'refuse') throw new DomainError('conflict');
@@ -153,7 +167,7 @@ export class SampleController {
 
   @Post('create-secret')
   @HttpCode(201)
-  @Policy({ access: 'user', idempotent: 'secret' })
+  @Policy({ scope: 'files:write', idempotent: 'secret' })
   createSecret(): object {
     this.created += 1;
     return { secret: `s${this.created}` };

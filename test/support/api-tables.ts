@@ -1,5 +1,5 @@
 import { CODES } from '../../src/http/problem';
-import { Route } from '../../src/http';
+import { Route, RoutePolicy, principalsOf } from '../../src/http';
 
 /** The tables of docs/api.md, as the code has them. */
 
@@ -18,10 +18,17 @@ export function routeRows(routes: readonly Route[]): string[] {
       typeof policy.body === 'number' && `body up to ${policy.body} bytes`,
       policy.always === true && 'answers always',
     ];
-    return `| ${method} | \`${templateOf(path)}\` | ${policy.access} | ${conditions.filter(Boolean).join('; ')} |`;
+    return `| ${method} | \`${templateOf(path)}\` | ${callersOf(policy)} | ${conditions.filter(Boolean).join('; ')} |`;
   });
   const path = (row: string): string => row.split('`')[1] ?? '';
   return rows.map(tidy).sort((a, b) => (path(a) + a < path(b) + b ? -1 : 1));
+}
+
+/** The scope that a route wants, or whom an open one takes. */
+function callersOf(policy: RoutePolicy): string {
+  if (policy.scope === undefined) return policy.access;
+  const withTicket = principalsOf(policy).includes('link-holder') ? ', or an upload ticket' : '';
+  return `\`${policy.scope}\`${withTicket}`;
 }
 
 /** One space where a formatter may have put several. */

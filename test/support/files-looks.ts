@@ -17,13 +17,13 @@ export const filesLooks = (at: () => { readonly rig: FilesRig; readonly owner: P
 
   bytesCounted: async (): Promise<number> => {
     const { rig, owner } = at();
-    return (await rig.usageOf(owner.userId))?.bytes ?? 0;
+    return (await rig.usageOf(owner.ownerId))?.bytes ?? 0;
   },
 
   /** Nothing is under way: no marks, no signs of life, no contents but the former ones. */
   atRest: async (): Promise<void> => {
     const { rig, owner } = at();
-    expect((await rig.usageOf(owner.userId))?.marks).toEqual({});
+    expect((await rig.usageOf(owner.ownerId))?.marks).toEqual({});
     for (const row of await rig.allRows()) {
       expect(row.heartbeat_at).toBeUndefined();
       expect((row.others ?? []).every(({ state }) => state === 'former')).toBe(true);

@@ -36,7 +36,7 @@ import { FileUsageDoc, fileUsageCollection } from '../../src/quota';
 import { usageParts } from './usage';
 import { QuotaLedger } from '../../src/files/content/quota-ledger';
 import { LeasedScheduler } from '../../src/jobs/leased-scheduler';
-import { Clock, Principal, Readiness, burstsOf, newId } from '../../src/kernel';
+import { Clock, Person, Principal, Readiness, burstsOf, newId } from '../../src/kernel';
 import { DamageReports, Metrics } from '../../src/observability';
 import { Links } from '../../src/links';
 import { SharedResources } from '../../src/sharing';
@@ -50,6 +50,7 @@ import { noWorkers } from './messages';
 import { openAuthenticatedStore } from './sealed-store';
 import { sharingParts } from './sharing-parts';
 import { addUserKeyVersion as addVersion } from './user-key-version';
+import { person } from './person';
 
 /** Time that a test moves on. */
 export class MovingClock extends Clock {
@@ -132,10 +133,10 @@ export async function openFilesRig(options: RigOptions = {}) {
   const owned = new FilesUserData(store, sealer, removal, usage, audit);
   const rows = store.collection(fileCollection);
 
-  async function newOwner(): Promise<Principal> {
+  async function newOwner(): Promise<Person> {
     const userId = newId();
     await userKeys.create(userId, userId);
-    return { userId, username: 'owner', role: 'user', sessionId: newId(), authTime: clock.now() };
+    return person(userId, { username: 'owner', authTime: clock.now() });
   }
 
   async function upload(owner: Principal, name: string, content: Chunks, more: UploadFields = {}): Promise<FileView> {

@@ -10,12 +10,15 @@ import {
   DomainError,
   MINUTE,
   Principal,
+  ServiceAccount,
   SystemClock,
   SystemSecrets,
+  scopesOf,
   UploadTickets,
 } from '../../src/kernel';
 import { Metrics } from '../../src/observability';
 import { Store } from '../../src/store';
+import { person } from './person';
 import { FixedSecrets, temporaryAuthenticatedStore } from './sealed-store';
 
 /** The HTTP fixture with controllers of the test's own, on a real port and a real store, without the features. */
@@ -46,7 +49,7 @@ export class MovableClock extends SystemClock {
   }
 }
 
-/** Tokens are `<name>`, `<name>.stale` (a login 6 minutes ago) and `admin`; `expired` and `ended` are refused as auth/ would. */
+/** Tokens are `<name>`, `<name>.stale` (a login 6 minutes ago), `admin` and `reader.service`, a service that has `files:read` alone; `expired` and `ended` are refused as auth/ would. */
 class NamedTokens extends Authenticator {
   constructor(private readonly clock: Clock) {
     super();
@@ -57,14 +60,20 @@ class NamedTokens extends Authenticator {
     if (token === 'ended') return Promise.reject(new DomainError('invalid_session'));
     const [name = '', age] = token.split('.');
     const authTime = this.clock.now() - (age === 'stale' ? 6 * MINUTE : 0);
-    const role = name === 'admin' ? 'administrator' : 'user';
-    return Promise.resolve({ userId: `id-of-${name}`, username: name, role, sessionId: `s-${name}`, authTime });
-  }
-
-  requireSession(): Promise<void> {
-    return Promise.resolve();
+    if (age === 'service') return Promise.resolve(reader(name, authTime));
+    const scopes = scopesOf(name === 'admin' ? 'administrator' : 'user');
+    return Promise.resolve(person(`id-of-${name}`, { username: name, scopes, authTime }));
   }
 }
+
+const reader = (name: string, authTime: number): ServiceAccount => ({
+  kind: 'service-account',
+  ownerId: `id-of-${name}`,
+  actor: `id-of-${name}`,
+  scopes: ['files:read'],
+  authTime,
+  requireStillAdmitted: () => Promise.resolve(),
+});
 
 /** Says whose answer it sealed, so that a test sees a mix-up. */
 class LabelSealer extends ResponseSealer {

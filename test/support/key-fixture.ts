@@ -1,7 +1,7 @@
 import { type Config } from '../../src/config';
 import { ChainedAuditSink } from '../../src/audit';
 import { JobRunner } from '../../src/jobs';
-import { type AuditSink, type Principal, Readiness, SystemClock } from '../../src/kernel';
+import { type AuditSink, Readiness, SystemClock } from '../../src/kernel';
 import { type MasterKey, RoutedMasterKey, MasterKeyRow } from '../../src/keys/master-key';
 import { LocalMasterKey } from '../../src/keys/master-key/local';
 import { Retirement, MasterKeyRotationJob, RotationService, RotationTargets } from '../../src/keys/rotation';
@@ -83,11 +83,3 @@ export async function openKeyFixture(folder: string, parts: KeyHouseParts = {}):
     close,
   };
 }
-
-export const principal = (userId: string): Principal => ({
-  userId,
-  username: userId,
-  role: 'user',
-  sessionId: `session-of-${userId}`,
-  authTime: Date.now(),
-});

@@ -1,7 +1,8 @@
 import { isDomainError, SystemClock } from '../../src/kernel';
 import { SensitiveDataService } from '../../src/sensitive-data/sensitive-data.service';
 import { noQuota } from './usage';
-import { type KeyFixture, principal } from './key-fixture';
+import { type KeyFixture } from './key-fixture';
+import { person } from './person';
 import { isOutage } from './outages';
 
 const AT_ONCE = 8;
@@ -77,7 +78,7 @@ export class RotationLedger {
 
   #readRecord(id: string, owner: string): Promise<void> {
     return this.#look(`record ${id}`, async () => {
-      const { record } = await this.#records.get(principal(owner), id, 'clear');
+      const { record } = await this.#records.get(person(owner), id, 'clear');
       return record.value === `of ${owner}`;
     });
   }

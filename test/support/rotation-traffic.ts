@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { newId, SystemClock } from '../../src/kernel';
 import { SensitiveDataService } from '../../src/sensitive-data/sensitive-data.service';
 import { noQuota } from './usage';
-import { type KeyFixture, principal } from './key-fixture';
+import { type KeyFixture } from './key-fixture';
+import { person } from './person';
 import { isOutage } from './outages';
 
 /** What was acknowledged, a line each: `wrote <record> <owner>`, `made <owner>`, `erasing <owner>`, `erased <owner>`. */
@@ -60,7 +61,7 @@ export class RotationTraffic {
   /** One record of the next owner. */
   async write(): Promise<void> {
     const owner = this.options.owners[(this.#turn += 7) % this.options.owners.length]!;
-    const { record } = await this.#records.create(principal(owner), { dataType: 'note', value: `of ${owner}` });
+    const { record } = await this.#records.create(person(owner), { dataType: 'note', value: `of ${owner}` });
     this.options.acknowledge(`wrote ${record.id} ${owner}`);
   }
 

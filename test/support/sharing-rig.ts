@@ -1,4 +1,4 @@
-import { DomainError, Principal, newId } from '../../src/kernel';
+import { DomainError, Person, Principal, newId } from '../../src/kernel';
 import { grantCollection } from '../../src/sharing/grants/grant.collection';
 import { Resource } from '../../src/sharing/resource';
 import { UNTRIED, usersCollection, type UserDoc } from '../../src/users';
@@ -15,14 +15,14 @@ export function useSharingRig(): void {
   afterEach(() => rig.close());
 }
 
-export interface Someone extends Principal {
+export interface Someone extends Person {
   readonly row: UserDoc;
 }
 
 export async function someone(username: string, fields: Partial<UserDoc> = {}): Promise<Someone> {
   const principal = await rig.newOwner();
   const row = await rig.store.collection(usersCollection).insert({
-    ...{ _id: principal.userId, username, email: `${username}@example.org`, hashed_password: '', salt: '' },
+    ...{ _id: principal.ownerId, username, email: `${username}@example.org`, hashed_password: '', salt: '' },
     ...{ role: 'user', state: 'active', created_at: rig.clock.now() },
     ...UNTRIED,
     ...fields,
@@ -31,13 +31,13 @@ export async function someone(username: string, fields: Partial<UserDoc> = {}): 
 }
 
 export const change = (user: Someone, fields: Partial<UserDoc>) =>
-  rig.sharing.users.change(user.userId, (row) => ({ ...row, ...fields }));
-export const thing = (owner: Principal): Resource => ({ type: 'thing', id: newId(), ownerId: owner.userId });
+  rig.sharing.users.change(user.ownerId, (row) => ({ ...row, ...fields }));
+export const thing = (owner: Principal): Resource => ({ type: 'thing', id: newId(), ownerId: owner.ownerId });
 export const grants = () => rig.store.collection(grantCollection);
-export const sees = (user: Principal, resource: Resource) => rig.sharing.access.admits(user.userId, resource);
+export const sees = (user: Principal, resource: Resource) => rig.sharing.access.admits(user.ownerId, resource);
 export const refused = (code: string) => expect.objectContaining({ code }) as DomainError;
 export const names = async (user: Principal, limit = 50, after?: string) =>
-  (await rig.sharing.granted.list(user.userId, { type: 'thing', limit, after })).resources.map(({ id }) => id);
+  (await rig.sharing.granted.list(user.ownerId, { type: 'thing', limit, after })).resources.map(({ id }) => id);
 
 /** An owner, somebody to grant to, a stranger, and a thing of the owner's. */
 export async function three() {

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { DomainError, Principal } from '../../kernel';
+import { DomainError, Person } from '../../kernel';
 import { SessionAttempts } from '../attempts/session-attempts';
 import { Challenges } from './challenges';
 import { EmailCodes } from './email-codes';
@@ -19,7 +19,7 @@ export class EnrolmentProof {
   ) {}
 
   /** Only the code that was mailed to this session for this proves it. @throws DomainError `otp_failed`, `too_many_attempts`. */
-  async mailbox({ sessionId }: Principal, otp: string): Promise<void> {
+  async mailbox({ sessionId }: Person, otp: string): Promise<void> {
     const challenge = await this.challenges.ofSession(sessionId, 'enable-email');
     await this.#counted(sessionId, async () => {
       if (challenge === undefined || !(await this.emailCodes.matches(challenge, otp))) return false;
@@ -28,7 +28,7 @@ export class EnrolmentProof {
   }
 
   /** @throws as `mailbox`; `not_found` where no secret is pending. */
-  totpSecret({ sessionId, userId }: Principal, otp: string): Promise<void> {
+  totpSecret({ sessionId, ownerId: userId }: Person, otp: string): Promise<void> {
     return this.#counted(sessionId, () => this.totp.confirm(userId, otp));
   }
 

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
-import { DomainError, Principal } from '../../kernel';
+import { DomainError, Person } from '../../kernel';
 import { Users } from '../../users';
 import { factorsOf, FactorMethod, methodsOf } from './methods';
 import { RecoveryCodes } from './recovery-codes';
@@ -24,8 +24,8 @@ export class FactorOverview {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  async of(caller: Principal): Promise<FactorState> {
-    const user = await this.users.byId(caller.userId);
+  async of(caller: Person): Promise<FactorState> {
+    const user = await this.users.byId(caller.ownerId);
     if (user === undefined) throw new DomainError('invalid_session');
     const factors = factorsOf(user, this.config);
     const left = await this.recoveryCodes.left(user);

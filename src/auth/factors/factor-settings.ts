@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { audited, AuditAction, AuditSink, DomainError, Principal } from '../../kernel';
+import { audited, AuditAction, AuditSink, DomainError, Person } from '../../kernel';
 import { EnrolmentProof } from './enrolment-proof';
 import { FactorNotices } from './factor-notices';
 import { EmailFactor } from './email-factor';
@@ -18,48 +18,48 @@ export class FactorSettings {
     private readonly audit: AuditSink,
   ) {}
 
-  beginTotp(caller: Principal): Promise<TotpEnrolment> {
-    return this.#act('factor.totp-begin', caller, () => this.totp.begin(caller.userId));
+  beginTotp(caller: Person): Promise<TotpEnrolment> {
+    return this.#act('factor.totp-begin', caller, () => this.totp.begin(caller.ownerId));
   }
 
-  totpQrCode(caller: Principal): Promise<Buffer> {
-    return this.totp.qrCode(caller.userId);
+  totpQrCode(caller: Person): Promise<Buffer> {
+    return this.totp.qrCode(caller.ownerId);
   }
 
   /** @throws DomainError `otp_failed`, `too_many_attempts`, `not_found` where none is pending. */
-  confirmTotp(caller: Principal, otp: string): Promise<void> {
+  confirmTotp(caller: Person, otp: string): Promise<void> {
     return this.#act('factor.totp-on', caller, async () => {
       await this.enrolment.totpSecret(caller, otp);
-      await this.notices.tellOwner(caller.userId, 'totp-added');
+      await this.notices.tellOwner(caller.ownerId, 'totp-added');
     });
   }
 
   /** @throws DomainError `not_found` where there is none. */
-  removeTotp(caller: Principal): Promise<void> {
+  removeTotp(caller: Person): Promise<void> {
     return this.#act('factor.totp-off', caller, async () => {
-      const removed = await this.totp.remove(caller.userId);
+      const removed = await this.totp.remove(caller.ownerId);
       if (removed === 'nothing') throw new DomainError('not_found');
-      if (removed === 'factor') await this.notices.tellOwner(caller.userId, 'totp-removed');
+      if (removed === 'factor') await this.notices.tellOwner(caller.ownerId, 'totp-removed');
     });
   }
 
   /** @throws DomainError `not_found` where it is off. */
-  removeEmail(caller: Principal): Promise<void> {
+  removeEmail(caller: Person): Promise<void> {
     return this.#act('factor.email-off', caller, async () => {
-      if (!(await this.mailboxes.turnOff(caller.userId))) throw new DomainError('not_found');
+      if (!(await this.mailboxes.turnOff(caller.ownerId))) throw new DomainError('not_found');
     });
   }
 
-  replaceRecoveryCodes(caller: Principal): Promise<string[]> {
+  replaceRecoveryCodes(caller: Person): Promise<string[]> {
     return this.#act('factor.recovery-codes', caller, async () => {
-      const codes = await this.recoveryCodes.replace(caller.userId);
-      await this.notices.tellOwner(caller.userId, 'recovery-codes-replaced');
+      const codes = await this.recoveryCodes.replace(caller.ownerId);
+      await this.notices.tellOwner(caller.ownerId, 'recovery-codes-replaced');
       return codes;
     });
   }
 
-  #act<T>(action: AuditAction, caller: Principal, act: () => Promise<T>): Promise<T> {
-    const what = { action, actor: caller.userId, resource: `user/${caller.userId}` } as const;
+  #act<T>(action: AuditAction, caller: Person, act: () => Promise<T>): Promise<T> {
+    const what = { action, actor: caller.actor, resource: `user/${caller.ownerId}` } as const;
     return audited(this.audit, { ...what, ...(action === 'factor.totp-on' && { gathers: true }) }, act);
   }
 }

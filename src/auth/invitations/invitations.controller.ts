@@ -1,9 +1,9 @@
 import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { AnswerHeaders, ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../../http';
+import { AnswerHeaders, ApiProblems, CallerPerson, DEFAULT_LIMIT, Paging, Policy } from '../../http';
 import { isoTime, SECOND } from '../../kernel';
-import type { Principal } from '../../kernel';
+import type { Person } from '../../kernel';
 import { InvitationDoc } from './invitation.collection';
 import { Invitations } from './invitations';
 import {
@@ -31,11 +31,11 @@ export class InvitationsController {
    */
   @Post()
   @HttpCode(HttpStatus.CREATED)
-  @Policy({ access: 'administrator', stepUp: true, idempotent: 'replay' })
+  @Policy({ scope: 'administration', stepUp: true, idempotent: 'replay' })
   @AnswerHeaders('Location')
   @ApiProblems('step_up_required', 'permission_denied', 'conflict', 'too_many_attempts', 'mail_unavailable')
   async createInvitation(
-    @Caller() caller: Principal,
+    @CallerPerson() caller: Person,
     @Body() { email, expires_in = DEFAULT_LIFE_SECONDS }: NewInvitationDto,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<InvitationDto> {
@@ -46,13 +46,13 @@ export class InvitationsController {
 
   /** The invitations that can still be used, newest first. */
   @Get()
-  @Policy({ access: 'administrator' })
+  @Policy({ scope: 'administration' })
   @ApiProblems('invalid_cursor')
   async listInvitations(
-    @Caller() caller: Principal,
+    @CallerPerson() caller: Person,
     @Query() query: InvitationListQueryDto,
   ): Promise<InvitationListDto> {
-    const scope = { userId: caller.userId, query: '/invitations' };
+    const scope = { holderId: caller.ownerId, query: '/invitations' };
     const after = this.paging.position(query.cursor, scope);
     const page = await this.invitations.list({
       limit: query.limit ?? DEFAULT_LIMIT,
@@ -67,9 +67,9 @@ export class InvitationsController {
   /** Ends an invitation. An account that it has made stays. */
   @Delete(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @Policy({ access: 'administrator' })
+  @Policy({ scope: 'administration' })
   @ApiProblems('not_found')
-  endInvitation(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
+  endInvitation(@CallerPerson() caller: Person, @Param('id') id: string): Promise<void> {
     return this.inviting.end(caller, id);
   }
 }

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
-import { audited, AuditSink, Clock, DomainError, newId, Principal } from '../../kernel';
+import { audited, AuditSink, Clock, DomainError, newId, Person } from '../../kernel';
 import { MailDelayed } from '../../mail';
 import { EmailAddress, parseEmail, Users } from '../../users';
 import { InvitationDoc } from './invitation.collection';
@@ -24,7 +24,7 @@ export class Inviting {
    * @throws DomainError `validation_failed`, `permission_denied` (with REGISTRATION=closed), `conflict` (the address has an account),
    * `too_many_attempts` (it has had its mails of this hour), `mail_unavailable`.
    */
-  async invite(caller: Principal, address: string, lifeMs: number): Promise<InvitationDoc> {
+  async invite(caller: Person, address: string, lifeMs: number): Promise<InvitationDoc> {
     const email = parseEmail(address);
     if (email === undefined) {
       throw new DomainError('validation_failed', {
@@ -35,20 +35,20 @@ export class Inviting {
       throw new DomainError('permission_denied', { detail: 'Nobody can register: REGISTRATION is closed.' });
     }
     const id = newId();
-    const intent = { action: 'invitation.create', actor: caller.userId, resource: `invitation/${id}` } as const;
+    const intent = { action: 'invitation.create', actor: caller.actor, resource: `invitation/${id}` } as const;
     return audited(this.audit, intent, () => this.#mailed(caller, id, email, lifeMs));
   }
 
   /** @throws DomainError `not_found` */
-  end(caller: Principal, id: string): Promise<void> {
-    const intent = { action: 'invitation.remove', actor: caller.userId, resource: `invitation/${id}` } as const;
+  end(caller: Person, id: string): Promise<void> {
+    const intent = { action: 'invitation.remove', actor: caller.actor, resource: `invitation/${id}` } as const;
     return audited(this.audit, intent, async () => {
       if (!(await this.invitations.remove(id))) throw new DomainError('not_found');
     });
   }
 
   /** The row is there before its mail: what is mailed can be used. It goes again where the mail is lost. */
-  async #mailed(caller: Principal, id: string, email: EmailAddress, lifeMs: number): Promise<InvitationDoc> {
+  async #mailed(caller: Person, id: string, email: EmailAddress, lifeMs: number): Promise<InvitationDoc> {
     if ((await this.users.byVerifiedEmail(email.folded)) !== undefined) {
       throw new DomainError('conflict', { detail: 'This address has an account.' });
     }
@@ -59,7 +59,7 @@ export class Inviting {
       email: email.address,
       address: email.folded,
       secret_hash: secretHash,
-      invited_by: caller.userId,
+      invited_by: caller.actor,
       created_at: now,
       expires_at: now + lifeMs,
     });

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { audited, AuditSink, DomainError, Principal } from '../../kernel';
+import { audited, AuditSink, DomainError, Person } from '../../kernel';
 import { Users } from '../../users';
 import { EnrolmentProof } from '../factors/enrolment-proof';
 import { EmailFactor } from '../factors/email-factor';
@@ -22,8 +22,8 @@ export class EmailEnrolment {
    * proved a password stays as it was.
    * @throws DomainError `invalid_session`, `otp_failed`, `too_many_attempts`.
    */
-  async verify(caller: Principal, username: string, otp: string): Promise<TokenPair> {
-    const user = await this.users.byId(caller.userId);
+  async verify(caller: Person, username: string, otp: string): Promise<TokenPair> {
+    const user = await this.users.byId(caller.ownerId);
     if (user === undefined || !isNamed(user, username)) throw new DomainError('invalid_session');
     return audited(this.audit, { action: 'factor.email-on', actor: user._id, gathers: true }, async () => {
       await this.proof.mailbox(caller, otp);

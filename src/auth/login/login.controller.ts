@@ -1,7 +1,7 @@
 import { Body, Controller, Headers, HttpCode, Post } from '@nestjs/common';
 import { ApiBearerAuth, ApiExtraModels, ApiOkResponse, ApiTags, getSchemaPath } from '@nestjs/swagger';
-import { ApiProblems, type AskedCaller, Caller, ClientAddress, OptionalCaller, Policy } from '../../http';
-import { DomainError, Principal } from '../../kernel';
+import { ApiProblems, type AskedCaller, CallerPerson, ClientAddress, OptionalCaller, Policy } from '../../http';
+import { DomainError, Person } from '../../kernel';
 import { TokenPair } from '../sessions/token-issuer';
 import { MessageDto, TokensDto } from '../tokens.dto';
 import { EmailEnrolment } from './email-enrolment';
@@ -87,16 +87,16 @@ export class LoginController {
    */
   @Post('step-up')
   @HttpCode(200)
-  @Policy({ access: 'user', rateLimit: 'login' })
+  @Policy({ scope: 'account', rateLimit: 'login' })
   @ApiBearerAuth()
   @ApiProblems('login_failed', 'otp_failed', 'too_many_attempts', 'overloaded')
-  stepUp(@Caller() caller: Principal, @Body() body: StepUpDto): Promise<TokensDto> {
+  stepUp(@CallerPerson() caller: Person, @Body() body: StepUpDto): Promise<TokensDto> {
     return this.stepUps.stepUp(caller, { password: body.password, otp: body.otp });
   }
 }
 
 /** An OTP alone never gets anybody anywhere. */
-function known(caller: Principal | undefined, refusal: 'invalid_session' | 'otp_failed'): Principal {
+function known(caller: Person | undefined, refusal: 'invalid_session' | 'otp_failed'): Person {
   if (caller !== undefined) return caller;
   throw new DomainError(refusal, { detail: 'Send the mfa_token from /login, or a bearer token.' });
 }

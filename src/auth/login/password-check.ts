@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
-import { DomainError, Principal } from '../../kernel';
+import { DomainError, Person } from '../../kernel';
 import { UserDoc } from '../../users';
 import { Attempts } from '../attempts/attempts';
 import { SessionAttempts } from '../attempts/session-attempts';
@@ -42,7 +42,7 @@ export class PasswordCheck {
    * The same for an open session, which no lockout of the account stops. The session forgets wrong passwords when its tokens are replaced.
    * @throws as `prove`; `invalid_session`.
    */
-  async proveAgain({ sessionId }: Principal, user: UserDoc, password: string): Promise<ProvedPassword> {
+  async proveAgain({ sessionId }: Person, user: UserDoc, password: string): Promise<ProvedPassword> {
     await this.sessionAttempts.requireUnlocked(sessionId);
     const proved = await this.passwords.inTurn(user.username, (isRight) =>
       this.sessionAttempts.password(sessionId, async () => {

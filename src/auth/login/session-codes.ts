@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
-import { audited, AuditSink, Clock, DomainError, Principal, requireFreshProof } from '../../kernel';
+import { audited, AuditSink, Clock, DomainError, Person, requireFreshProof } from '../../kernel';
 import { UserDoc, Users } from '../../users';
 import { CodePurpose } from '../factors/challenge.collection';
 import { factorsOf } from '../factors/methods';
@@ -23,8 +23,8 @@ export class SessionCodes {
    * is one, the code is good for POST /step-up alone, which is what one needs it for whose login is not fresh.
    * @throws DomainError `invalid_session`, `step_up_required`, `too_many_attempts`, `mail_unavailable`.
    */
-  async send(caller: Principal, username: string): Promise<void> {
-    const user = await this.users.byId(caller.userId);
+  async send(caller: Person, username: string): Promise<void> {
+    const user = await this.users.byId(caller.ownerId);
     if (user === undefined || !isNamed(user, username)) throw new DomainError('invalid_session');
     const purpose = this.#purpose(user);
     if (purpose === 'enable-email') requireFreshProof(caller, this.clock.now());

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Principal } from '../../kernel';
+import { Person } from '../../kernel';
 import { UserDoc } from '../../users';
 import { SessionAttempts } from '../attempts/session-attempts';
 import { CodePurpose } from '../factors/challenge.collection';
@@ -16,7 +16,7 @@ export class SessionMail {
   ) {}
 
   /** @throws DomainError `too_many_attempts`, `mail_unavailable`. */
-  send({ sessionId }: Principal, user: UserDoc, purpose: CodePurpose): Promise<void> {
+  send({ sessionId }: Person, user: UserDoc, purpose: CodePurpose): Promise<void> {
     return this.attempts.mail(sessionId, async () => {
       await this.emailCodes.send(user, await this.challenges.openForSession(sessionId, user._id, purpose));
     });

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { audited, AuditSink, DomainError, Principal } from '../../kernel';
+import { audited, AuditSink, DomainError, Person } from '../../kernel';
 import { UserDoc, Users } from '../../users';
 import { Challenges } from '../factors/challenges';
 import { MfaVerification } from '../factors/mfa-verification';
@@ -26,8 +26,8 @@ export class StepUp {
   ) {}
 
   /** Replaces the session's tokens. @throws DomainError `login_failed`, `otp_failed`, `too_many_attempts`, `invalid_session`. */
-  async stepUp(caller: Principal, { password, otp }: StepUpInput): Promise<TokenPair> {
-    const found = await this.users.byId(caller.userId);
+  async stepUp(caller: Person, { password, otp }: StepUpInput): Promise<TokenPair> {
+    const found = await this.users.byId(caller.ownerId);
     if (found === undefined) throw new DomainError('invalid_session');
     return audited(this.audit, { action: 'session.step-up', actor: found._id, gathers: true }, async () => {
       const { user, factorNeeded } = await this.passwords.proveAgain(caller, found, password);
@@ -36,7 +36,7 @@ export class StepUp {
     });
   }
 
-  async #secondFactor(caller: Principal, user: UserDoc, otp: string | undefined): Promise<readonly AuthMethod[]> {
+  async #secondFactor(caller: Person, user: UserDoc, otp: string | undefined): Promise<readonly AuthMethod[]> {
     // Nothing was guessed, so nothing is counted.
     if (otp === undefined) throw new DomainError('otp_failed', { detail: 'Send `otp` too: a second factor is on.' });
     return this.proof.prove(user, otp, await this.challenges.ofSession(caller.sessionId, 'step-up'));

@@ -3,7 +3,7 @@ import { PassportStrategy } from '@nestjs/passport';
 import { ExtractJwt, Strategy, StrategyOptionsWithoutRequest } from 'passport-jwt';
 import { CONFIG, Config } from '../../config';
 import { hmacKeyObject } from '../../crypto';
-import { Clock, DomainError, Principal, SECOND } from '../../kernel';
+import { Clock, DomainError, Person, SECOND, scopesOf } from '../../kernel';
 import { UserDoc, Users } from '../../users';
 import { AccessClaims, ALGORITHM, AUDIENCE, ISSUER, TOKEN_TYPE } from './access-tokens';
 import { SessionDoc } from './session.collection';
@@ -33,11 +33,29 @@ export class BearerStrategy extends PassportStrategy(Strategy, 'coffer-bearer') 
   }
 
   /** @throws DomainError as the Authenticator port says. */
-  async validate(token: CompleteToken): Promise<Principal> {
+  async validate(token: CompleteToken): Promise<Person> {
     const claims = this.#current(claimsOf(token));
     const [session, user] = await Promise.all([this.sessions.alive(claims.sid), this.users.byId(claims.sub)]);
     if (session === undefined || user === undefined) throw new DomainError('invalid_session');
-    return principalOf(claims, session, user);
+    requireCurrent(claims, session, user);
+    return {
+      kind: 'person',
+      ownerId: user._id,
+      actor: user._id,
+      scopes: scopesOf(user.role),
+      username: user.username,
+      sessionId: session._id,
+      authTime: session.auth_time,
+      requireStillAdmitted: () => this.#requireSession(session._id, user._id),
+    };
+  }
+
+  /** The token itself may have run out, or been replaced, since it was shown. */
+  async #requireSession(sessionId: string, userId: string): Promise<void> {
+    const [session, user] = await Promise.all([this.sessions.alive(sessionId), this.users.byId(userId)]);
+    if (session?.user_id !== userId) throw new DomainError('invalid_session');
+    if (user?.state === 'disabled') throw new DomainError('account_disabled');
+    if (user?.state !== 'active') throw new DomainError('invalid_session');
   }
 
   #current(claims: AccessClaims): AccessClaims {
@@ -75,15 +93,9 @@ function claimsOf({ header, payload }: CompleteToken): AccessClaims {
   return claims;
 }
 
-function principalOf(claims: AccessClaims, session: SessionDoc, user: UserDoc): Principal {
+/** @throws DomainError `invalid_session`, `account_disabled` */
+function requireCurrent(claims: AccessClaims, session: SessionDoc, user: UserDoc): void {
   const held = session.user_id === user._id && claims.gen >= session.floor && claims.gen <= session.generation;
   if (!held || user.state === 'pending' || user.state === 'erasing') throw new DomainError('invalid_session');
   if (user.state === 'disabled') throw new DomainError('account_disabled');
-  return {
-    userId: user._id,
-    username: user.username,
-    role: user.role,
-    sessionId: session._id,
-    authTime: session.auth_time,
-  };
 }

@@ -7,7 +7,7 @@ import {
   DomainError,
   isDomainError,
   notedIfRefused,
-  Principal,
+  Person,
   StaleKeyVersionError,
 } from '../../kernel';
 import { OwnerKeys, Sealer } from '../../keys/user-keys';
@@ -52,32 +52,32 @@ export class SessionManagement {
   }
 
   /** Oldest first. */
-  async list(caller: Principal, limit: number, after: Position | undefined) {
-    const page = await this.sessions.list(caller.userId, { limit, ...(after === undefined ? {} : { after }) });
+  async list(caller: Person, limit: number, after: Position | undefined) {
+    const page = await this.sessions.list(caller.ownerId, { limit, ...(after === undefined ? {} : { after }) });
     const open = page.items.filter((session) => this.sessions.isAlive(session));
     const sealed = open.some(({ client }) => client !== undefined);
     const listed = sealed
-      ? await this.sealer.with(caller.userId, (keys) => open.map((session) => opened(keys, session)))
+      ? await this.sealer.with(caller.ownerId, (keys) => open.map((session) => opened(keys, session)))
       : open.map((session) => ({ session, client: undefined }));
     return { sessions: listed, next: page.next };
   }
 
-  logout(caller: Principal): Promise<void> {
+  logout(caller: Person): Promise<void> {
     return audited(this.audit, intent('session.logout', caller, caller.sessionId), async () => {
       await this.sessions.end(caller.sessionId);
     });
   }
 
   /** @throws DomainError `not_found`, also for a session of somebody else. */
-  async end(caller: Principal, id: string): Promise<void> {
+  async end(caller: Person, id: string): Promise<void> {
     const session = await this.sessions.alive(id);
-    if (session?.user_id !== caller.userId) throw new DomainError('not_found');
+    if (session?.user_id !== caller.ownerId) throw new DomainError('not_found');
     await audited(this.audit, intent('session.end', caller, id), () => this.sessions.end(id));
   }
 
-  async endOthers(caller: Principal): Promise<void> {
+  async endOthers(caller: Person): Promise<void> {
     await audited(this.audit, intent('session.end-others', caller, caller.sessionId), () =>
-      this.sessions.endAll(caller.userId, caller.sessionId),
+      this.sessions.endAll(caller.ownerId, caller.sessionId),
     );
   }
 }
@@ -94,8 +94,8 @@ function opened(keys: OwnerKeys, session: SessionDoc): ListedSession {
   }
 }
 
-const intent = (action: AuditAction, caller: Principal, sessionId: string): AuditIntent => ({
+const intent = (action: AuditAction, caller: Person, sessionId: string): AuditIntent => ({
   action,
-  actor: caller.userId,
+  actor: caller.actor,
   resource: `session/${sessionId}`,
 });

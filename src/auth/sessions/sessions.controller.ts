@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, Header, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
-import { AnswerHeaders, ApiProblems, Caller, DEFAULT_LIMIT, PageQueryDto, Paging, Policy } from '../../http';
-import { isoTime, Principal } from '../../kernel';
+import { AnswerHeaders, ApiProblems, CallerPerson, DEFAULT_LIMIT, PageQueryDto, Paging, Policy } from '../../http';
+import { isoTime, Person } from '../../kernel';
 import { TokensDto } from '../tokens.dto';
 import { ListedSession, SessionManagement } from './session-management';
 import { RefreshDto, SessionDto, SessionListDto } from './sessions.dto';
@@ -31,19 +31,19 @@ export class SessionsController {
   @HttpCode(204)
   @Header('Clear-Site-Data', '"cache", "cookies", "storage"')
   @AnswerHeaders('Clear-Site-Data')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'account' })
   @ApiBearerAuth()
-  logout(@Caller() caller: Principal): Promise<void> {
+  logout(@CallerPerson() caller: Person): Promise<void> {
     return this.sessions.logout(caller);
   }
 
   /** The caller's open sessions, oldest first; at most 20. */
   @Get('sessions')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'account' })
   @ApiBearerAuth()
   @ApiProblems('invalid_cursor')
-  async listSessions(@Caller() caller: Principal, @Query() query: PageQueryDto): Promise<SessionListDto> {
-    const scope = { userId: caller.userId, query: 'GET /sessions' };
+  async listSessions(@CallerPerson() caller: Person, @Query() query: PageQueryDto): Promise<SessionListDto> {
+    const scope = { holderId: caller.ownerId, query: 'GET /sessions' };
     const after = this.paging.position(query.cursor, scope);
     const { sessions, next } = await this.sessions.list(caller, query.limit ?? DEFAULT_LIMIT, after);
     return {
@@ -55,24 +55,24 @@ export class SessionsController {
   /** Ends one of the caller's sessions. */
   @Delete('sessions/:id')
   @HttpCode(204)
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'account' })
   @ApiBearerAuth()
   @ApiProblems('not_found')
-  endSession(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
+  endSession(@CallerPerson() caller: Person, @Param('id') id: string): Promise<void> {
     return this.sessions.end(caller, id);
   }
 
   /** Ends all of the caller's sessions but the one that asks. */
   @Delete('sessions')
   @HttpCode(204)
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'account' })
   @ApiBearerAuth()
-  endOtherSessions(@Caller() caller: Principal): Promise<void> {
+  endOtherSessions(@CallerPerson() caller: Person): Promise<void> {
     return this.sessions.endOthers(caller);
   }
 }
 
-const sessionOf = ({ session, client }: ListedSession, caller: Principal): SessionDto => ({
+const sessionOf = ({ session, client }: ListedSession, caller: Person): SessionDto => ({
   id: session._id,
   current: session._id === caller.sessionId,
   created_at: isoTime(session.created_at),

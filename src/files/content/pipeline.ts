@@ -36,5 +36,5 @@ export async function* whileAdmitted(
   content: AsyncIterable<ChunkBatch>,
 ): AsyncGenerator<ChunkBatch, void> {
   yield* content;
-  await requireStillAdmitted?.();
+  await requireStillAdmitted();
 }

@@ -66,10 +66,10 @@ describe('the sum of what an owner has', () => {
     gate = new Gate();
     const upload = rig.upload(owner, 'late', 'x');
     await gate.isReached;
-    await rig.owned.eraseUser(owner.userId);
+    await rig.owned.eraseUser(owner.ownerId);
     gate.opened();
     await expect(upload).rejects.toMatchObject({ code: 'conflict' });
-    expect(await rig.usageOf(owner.userId)).toBeUndefined();
+    expect(await rig.usageOf(owner.ownerId)).toBeUndefined();
     expect(await rig.isEmpty()).toBe(true);
   });
 
@@ -78,41 +78,41 @@ describe('the sum of what an owner has', () => {
       const someone = await rig.newOwner();
       const upload = rig.upload(someone, 'racing', 'x').catch(() => undefined);
       for (let turn = 0; turn < round; turn += 1) await new Promise(setImmediate);
-      await rig.owned.eraseUser(someone.userId);
+      await rig.owned.eraseUser(someone.ownerId);
       await upload;
       // As the erase of an account does: until a pass finds nothing.
-      while ((await rig.owned.eraseUser(someone.userId)) > 0);
-      expect(await rig.usageOf(someone.userId)).toBeUndefined();
+      while ((await rig.owned.eraseUser(someone.ownerId)) > 0);
+      expect(await rig.usageOf(someone.ownerId)).toBeUndefined();
     }
   });
 
   it('goes with the sweep where the process died before it looked once more', async () => {
     const marks = { nobody: { change: 'added' as const, bytes: BYTES, at: rig.clock.now() } };
-    await rows().insert({ _id: owner.userId, bytes: BYTES, marks, marked_since: rig.clock.now() });
+    await rows().insert({ _id: owner.ownerId, bytes: BYTES, marks, marked_since: rig.clock.now() });
     await rig.sweepAfter(HOUR);
-    expect(await rig.usageOf(owner.userId)).toBeUndefined();
+    expect(await rig.usageOf(owner.ownerId)).toBeUndefined();
   });
 
   it('is refused to a content whose removal is under way, and to one that is there already', async () => {
     const id = await pendingFile();
     await rig.removal.begin(id, () => true);
-    await expect(rig.usage.add(owner.userId, id, BYTES)).rejects.toMatchObject({ code: 'conflict' });
-    await expect(rig.usage.add(owner.userId, `${id}.2`, BYTES)).rejects.toMatchObject({ code: 'conflict' });
-    expect(await rig.usageOf(owner.userId)).toBeUndefined();
+    await expect(rig.usage.add(owner.ownerId, id, BYTES)).rejects.toMatchObject({ code: 'conflict' });
+    await expect(rig.usage.add(owner.ownerId, `${id}.2`, BYTES)).rejects.toMatchObject({ code: 'conflict' });
+    expect(await rig.usageOf(owner.ownerId)).toBeUndefined();
     gate!.opened();
   });
 
   it('is given back once for each of several contents, by one write', async () => {
     const { id } = await rig.upload(owner, 'kept', 'x'.repeat(BYTES));
-    const before = (await rig.usageOf(owner.userId))!.rev;
+    const before = (await rig.usageOf(owner.ownerId))!.rev;
     const shares = [
       { mark: id, bytes: 4 },
       { mark: `${id}.2`, bytes: 3 },
       { mark: `${id}.3`, bytes: undefined },
     ];
-    await rig.usage.release(owner.userId, shares);
-    await rig.usage.release(owner.userId, shares);
-    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 2, rev: before + 1 });
+    await rig.usage.release(owner.ownerId, shares);
+    await rig.usage.release(owner.ownerId, shares);
+    expect(await rig.usageOf(owner.ownerId)).toMatchObject({ bytes: 2, rev: before + 1 });
   });
 
   it('is given back once for a file, also by a process that slept before it gave the share back', async () => {
@@ -128,10 +128,10 @@ describe('the sum of what an owner has', () => {
     const sleeper = rig.removal.finish(row);
     const wakeUp = await asleep;
     await rig.removal.finish(row);
-    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 20, marks: {} });
+    expect(await rig.usageOf(owner.ownerId)).toMatchObject({ bytes: 20, marks: {} });
     await wakeUp();
     await sleeper;
-    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 20 });
+    expect(await rig.usageOf(owner.ownerId)).toMatchObject({ bytes: 20 });
   });
 
   it('is given back once for a version, also by a process that slept before it gave the share back', async () => {
@@ -147,10 +147,10 @@ describe('the sum of what an owner has', () => {
     const wakeUp = await asleep;
     const row = (await rig.rows.find('_id', id))!;
     await rig.removal.finishContents(row, row.others!);
-    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 20, marks: {} });
+    expect(await rig.usageOf(owner.ownerId)).toMatchObject({ bytes: 20, marks: {} });
     await wakeUp();
     await sleeper;
-    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 20 });
+    expect(await rig.usageOf(owner.ownerId)).toMatchObject({ bytes: 20 });
   });
 
   it('is looked for anew where another process gave it back between the look and the write', async () => {
@@ -158,32 +158,32 @@ describe('the sum of what an owner has', () => {
     const { id } = await rig.upload(owner, 'going', 'x'.repeat(BYTES));
     const other = new QuotaLedger(rig.store, rig.clock, ...usageParts(rig.store));
     let looks = 0;
-    await rig.usage.releaseFound(owner.userId, async () => {
+    await rig.usage.releaseFound(owner.ownerId, async () => {
       looks += 1;
       if (looks > 1) return [];
-      await other.release(owner.userId, [{ mark: id, bytes: BYTES }]);
-      await other.settle(owner.userId, id);
+      await other.release(owner.ownerId, [{ mark: id, bytes: BYTES }]);
+      await other.settle(owner.ownerId, id);
       return [{ mark: id, bytes: BYTES }];
     });
     expect(looks).toBe(2);
-    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 20, marks: {} });
+    expect(await rig.usageOf(owner.ownerId)).toMatchObject({ bytes: 20, marks: {} });
   });
 
   it('stays given back where the upload that added it ends later than the removal began', async () => {
     await rig.upload(owner, 'kept', 'x'.repeat(20));
     const { id } = await rig.upload(owner, 'going', 'x'.repeat(BYTES));
     const row = (await rig.removal.begin(id, () => true))!;
-    await rig.usage.release(owner.userId, [{ mark: id, bytes: BYTES }]);
-    await rig.usage.settleAdded(owner.userId, id);
+    await rig.usage.release(owner.ownerId, [{ mark: id, bytes: BYTES }]);
+    await rig.usage.settleAdded(owner.ownerId, id);
     await rig.removal.finish(row);
-    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 20, marks: {} });
+    expect(await rig.usageOf(owner.ownerId)).toMatchObject({ bytes: 20, marks: {} });
   });
 
   it('of nothing is no row', async () => {
     const { id } = await rig.upload(owner, 'short-lived', 'x');
     await rig.deletion.remove(owner, id);
-    expect(await rig.usageOf(owner.userId)).toBeUndefined();
+    expect(await rig.usageOf(owner.ownerId)).toBeUndefined();
     await rig.upload(owner, 'next', 'xy');
-    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 2 });
+    expect(await rig.usageOf(owner.ownerId)).toMatchObject({ bytes: 2 });
   });
 });

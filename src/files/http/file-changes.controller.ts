@@ -42,7 +42,7 @@ export class FileChangesController {
 
   /** Changes name, end or media type of a file; what is not named stays. With If-Match only if nobody changed the file since. */
   @Patch(':id')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:write' })
   @IfMatchHeader()
   @AnswerHeaders('ETag')
   @ApiProblems('permission_denied', 'file_not_found', 'file_exists', 'conflict', 'precondition_failed')
@@ -64,7 +64,7 @@ export class FileChangesController {
    * quota. The media type stays where none is said, and so does the end.
    */
   @Put(':id/content')
-  @Policy({ access: 'user', body: 'stream' })
+  @Policy({ scope: 'files:write', body: 'stream' })
   @IfMatchHeader({ required: true })
   @AnswerHeaders('ETag')
   @ApiConsumes('multipart/form-data', 'application/octet-stream')
@@ -99,7 +99,7 @@ export class FileChangesController {
   /** Brings a file back from the trash, under the name that it had, or under another one where that is taken meanwhile. */
   @Post(':id/restore')
   @HttpCode(HttpStatus.OK)
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:write' })
   @AnswerHeaders('ETag')
   @ApiProblems('file_not_found', 'file_exists', 'conflict', 'integrity_failed', 'decryption_failed', 'kms_unavailable')
   async restoreFile(
@@ -118,7 +118,7 @@ export class FileChangesController {
    */
   @Post(':id/rekey')
   @HttpCode(HttpStatus.OK)
-  @Policy({ access: 'user', costly: 'read-through' })
+  @Policy({ scope: 'files:write', costly: 'read-through' })
   @AnswerHeaders('ETag')
   @ApiProblems('permission_denied', 'file_not_found', 'conflict', 'integrity_failed', 'decryption_failed')
   @ApiProblems('storage_full', 'kms_unavailable')
@@ -133,7 +133,7 @@ export class FileChangesController {
   /** Reads all versions of a file through, to their last byte, and holds them against their SHA-256. A damaged one answers 200 as well. */
   @Post(':id/verify')
   @HttpCode(HttpStatus.OK)
-  @Policy({ access: 'user', costly: 'read-through' })
+  @Policy({ scope: 'files:read', costly: 'read-through' })
   @ApiProblems('permission_denied', 'file_not_found', 'integrity_failed', 'kms_unavailable')
   async verifyFile(@Caller() caller: Principal, @Param('id') id: string): Promise<FileCheckDto> {
     const { versions, ...check } = await this.verification.verify(caller, id);

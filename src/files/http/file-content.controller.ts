@@ -18,7 +18,7 @@ export class FileContentController {
    * not, the connection breaks. HEAD answers without a body.
    */
   @Get(':id/content')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:read' })
   @ContentResponses()
   @ApiProblems('file_not_found', 'precondition_failed', 'range_not_satisfiable', 'kms_unavailable')
   @ApiProblems('decryption_failed', 'integrity_failed')
@@ -34,7 +34,7 @@ export class FileContentController {
 
   /** The same by the file's name. */
   @Get('by-name/:name/content')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:read' })
   @ContentResponses()
   @ApiProblems('file_not_found', 'precondition_failed', 'range_not_satisfiable', 'kms_unavailable')
   @ApiProblems('decryption_failed', 'integrity_failed')

@@ -22,7 +22,7 @@ export class FileGrantsController {
    */
   @Post()
   @HttpCode(HttpStatus.CREATED)
-  @Policy({ access: 'user', stepUp: true, idempotent: 'replay' })
+  @Policy({ scope: 'files:share', stepUp: true, idempotent: 'replay' })
   @AnswerHeaders('Location')
   @ApiProblems('step_up_required', 'permission_denied', 'file_not_found', 'not_found', 'conflict', 'integrity_failed')
   async createFileGrant(
@@ -38,14 +38,14 @@ export class FileGrantsController {
 
   /** The grants of a file that hold, oldest first. Its owner only. */
   @Get()
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:share' })
   @ApiProblems('permission_denied', 'file_not_found', 'invalid_cursor', 'integrity_failed', 'decryption_failed')
   async listFileGrants(
     @Caller() caller: Principal,
     @Param('id') id: string,
     @Query() query: PageQueryDto,
   ): Promise<GrantPageDto> {
-    const scope = { userId: caller.userId, query: JSON.stringify(['/files/grants', id]) };
+    const scope = { holderId: caller.ownerId, query: JSON.stringify(['/files/grants', id]) };
     const after = this.paging.position(query.cursor, scope);
     const { grants, next } = await this.sharing.list(caller, id, { limit: query.limit ?? DEFAULT_LIMIT, after });
     return { items: grants, next_cursor: next === undefined ? null : this.paging.cursor(next, scope) };
@@ -54,7 +54,7 @@ export class FileGrantsController {
   /** Ends a grant: from its next request on the grantee sees the file no more. Its owner only. */
   @Delete(':grantId')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:share' })
   @ApiProblems('permission_denied', 'file_not_found', 'not_found', 'integrity_failed')
   revokeFileGrant(
     @Caller() caller: Principal,

@@ -23,7 +23,7 @@ export class FileLinksController {
    */
   @Post()
   @HttpCode(HttpStatus.OK)
-  @Policy({ access: 'user', stepUp: true, idempotent: 'secret', costly: 'password-links' })
+  @Policy({ scope: 'files:share', stepUp: true, idempotent: 'secret', costly: 'password-links' })
   @ApiProblems('step_up_required', 'file_not_found', 'permission_denied', 'overloaded')
   async createFileLink(
     @Caller() caller: Principal,
@@ -36,14 +36,14 @@ export class FileLinksController {
 
   /** The links to a file, oldest first; ended ones for another day. */
   @Get()
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:share' })
   @ApiProblems('file_not_found', 'permission_denied', 'invalid_cursor')
   async listFileLinks(
     @Caller() caller: Principal,
     @Param('id') fileId: string,
     @Query() { limit = DEFAULT_LIMIT, cursor }: PageQueryDto,
   ): Promise<DownloadLinkPageDto> {
-    const scope = { userId: caller.userId, query: JSON.stringify(['file-links', fileId]) };
+    const scope = { holderId: caller.ownerId, query: JSON.stringify(['file-links', fileId]) };
     const page = await this.links.list(caller, fileId, limit, this.paging.position(cursor, scope));
     const next_cursor = page.next === undefined ? null : this.paging.cursor(page.next, scope);
     return { items: page.items.map(downloadLinkView), next_cursor };
@@ -52,7 +52,7 @@ export class FileLinksController {
   /** Ends a link at once, and with it what was opened by it. */
   @Delete(':linkId')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:share' })
   @ApiProblems('file_not_found', 'not_found', 'permission_denied')
   async removeFileLink(
     @Caller() caller: Principal,

@@ -21,7 +21,7 @@ export class FileVersionsController {
 
   /** The versions of a file that are kept, newest first; all on one page. For its owner. */
   @Get(':id/versions')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:read' })
   @ApiProblems('permission_denied', 'file_not_found', 'integrity_failed', 'decryption_failed')
   async listFileVersions(@Caller() caller: Principal, @Param('id') id: string): Promise<FileVersionPageDto> {
     return { items: [...(await this.versions.list(caller, id))], next_cursor: null };
@@ -33,7 +33,7 @@ export class FileVersionsController {
    */
   @Delete(':id/versions/:version')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:write' })
   @IfMatchHeader()
   @ApiProblems('permission_denied', 'file_not_found', 'conflict', 'precondition_failed', 'integrity_failed')
   async deleteFileVersion(
@@ -48,7 +48,7 @@ export class FileVersionsController {
   /** Stores the content of an earlier version once more, as the newest one. With If-Match only if nobody changed the file since. */
   @Post(':id/versions/:version/restore')
   @HttpCode(HttpStatus.OK)
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:write' })
   @IfMatchHeader()
   @AnswerHeaders('ETag')
   @ApiProblems('permission_denied', 'file_not_found', 'conflict', 'precondition_failed', 'integrity_failed')

@@ -1,8 +1,17 @@
 import { Controller, Delete, Get, Headers, HttpCode, HttpStatus, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiBody, ApiConsumes, ApiCreatedResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { AnswerHeaders, ApiProblems, Caller, DEFAULT_LIMIT, IfMatchHeader, Paging, Policy } from '../../http/index';
-import { DomainError, type Principal } from '../../kernel/index';
+import {
+  AnswerHeaders,
+  ApiProblems,
+  Caller,
+  DATA_OWNERS,
+  DEFAULT_LIMIT,
+  IfMatchHeader,
+  Paging,
+  Policy,
+} from '../../http/index';
+import { DomainError, type LinkHolder, type Principal } from '../../kernel/index';
 import { IncomingUpload, openUpload } from './request/upload-body';
 import { matching, tagged } from './file-changes.controller';
 import { FileDeletion } from '../operations/delete-file';
@@ -19,7 +28,7 @@ import {
   VersionQueryDto,
 } from './dto/files.dto';
 import { FilesService } from '../operations/get-file';
-import { UploadLinkRedemptions, Uploader, isUploader } from '../operations/upload-link-redemptions';
+import { UploadLinkRedemptions } from '../operations/upload-link-redemptions';
 import { UPLOAD_FORM } from './request/upload-form';
 
 const PATH = '/files';
@@ -45,7 +54,7 @@ export class FilesController {
    */
   @Post()
   @HttpCode(HttpStatus.CREATED)
-  @Policy({ access: 'user', body: 'stream', tickets: true })
+  @Policy({ scope: 'files:write', principals: [...DATA_OWNERS, 'link-holder'], body: 'stream' })
   @ApiConsumes('multipart/form-data', 'application/octet-stream')
   @ApiBody(UPLOAD_FORM)
   @ApiCreatedResponse({ type: FileDto })
@@ -60,7 +69,7 @@ export class FilesController {
   ): Promise<FileDto | DroppedFileDto> {
     const upload = await openUpload(request.raw, query, this.uploads.largest(caller));
     try {
-      if (isUploader(caller)) return await this.receive(caller, upload);
+      if (caller.kind === 'link-holder') return await this.receive(caller, upload);
       const file = await this.uploads.upload(caller, upload.request, upload.content, upload.declaredBytes);
       reply.header('location', `${PATH}/${file.id}`);
       return tagged(reply, file);
@@ -71,7 +80,7 @@ export class FilesController {
 
   /** A taken name, and all else that the owner has, is never told to a sender. */
   private async receive(
-    sender: Uploader,
+    sender: LinkHolder,
     { request, content, declaredBytes }: IncomingUpload,
   ): Promise<DroppedFileDto> {
     const { size, sha256 } = await this.dropBoxes.receive(sender, request, content, declaredBytes);
@@ -85,12 +94,12 @@ export class FilesController {
    * granted to the caller, each once, oldest grant first.
    */
   @Get()
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:read' })
   @ApiProblems('invalid_cursor', 'integrity_failed', 'decryption_failed')
   async listFiles(@Caller() caller: Principal, @Query() query: FileListQueryDto): Promise<FilePageDto> {
     const { name, prefix, limit = DEFAULT_LIMIT } = query;
     const kind = kindOf(query);
-    const scope = { userId: caller.userId, query: JSON.stringify([PATH, name ?? null, prefix ?? null, kind]) };
+    const scope = { holderId: caller.ownerId, query: JSON.stringify([PATH, name ?? null, prefix ?? null, kind]) };
     const after = this.paging.position(query.cursor, scope);
     const page = await this.listing.page(caller, { limit, after, name, prefix, kind });
     return {
@@ -101,7 +110,7 @@ export class FilesController {
 
   /** A file by its name. */
   @Get('by-name/:name')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:read' })
   @AnswerHeaders('ETag')
   @ApiProblems('file_not_found', 'integrity_failed', 'decryption_failed')
   async getFileByName(
@@ -114,7 +123,7 @@ export class FilesController {
 
   /** A file's metadata. The ETag of the answer is what changes take as If-Match; so is that of the content. */
   @Get(':id')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:read' })
   @AnswerHeaders('ETag')
   @ApiProblems('file_not_found', 'integrity_failed', 'decryption_failed')
   async getFile(
@@ -130,7 +139,7 @@ export class FilesController {
    * file without this service (a raw AES keyring with this namespace, name and key). Each version has a key of its own.
    */
   @Get(':id/key')
-  @Policy({ access: 'user', stepUp: true })
+  @Policy({ scope: 'files:read', stepUp: true })
   @ApiProblems('step_up_required', 'file_not_found', 'integrity_failed', 'decryption_failed')
   async getFileKey(
     @Caller() caller: Principal,
@@ -147,7 +156,7 @@ export class FilesController {
    */
   @Delete(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:write' })
   @IfMatchHeader()
   @ApiProblems('permission_denied', 'file_not_found', 'precondition_failed', 'integrity_failed')
   async deleteFile(

@@ -19,10 +19,10 @@ export class ReceivedGrantsController {
    * /memberships shows the groups.
    */
   @Get()
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:read' })
   @ApiProblems('invalid_cursor', 'integrity_failed', 'kms_unavailable')
   async listReceivedGrants(@Caller() caller: Principal, @Query() query: PageQueryDto): Promise<ReceivedGrantPageDto> {
-    const scope = { userId: caller.userId, query: 'GET /grants/received' };
+    const scope = { holderId: caller.ownerId, query: 'GET /grants/received' };
     const after = this.paging.position(query.cursor, scope);
     const { files, next } = await this.received.list(caller, { limit: query.limit ?? DEFAULT_LIMIT, after });
     return { items: files, next_cursor: next === undefined ? null : this.paging.cursor(next, scope) };
@@ -31,7 +31,7 @@ export class ReceivedGrantsController {
   /** Declines a grant to the caller: it ends at once. The owner may grant again. */
   @Delete(':grantId')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:share' })
   @ApiProblems('not_found')
   declineReceivedGrant(@Caller() caller: Principal, @Param('grantId') grantId: string): Promise<void> {
     return this.received.decline(caller, grantId);

@@ -25,7 +25,7 @@ export class UploadLinksController {
   @Post()
   @HttpCode(HttpStatus.OK)
   @ApiBearerAuth()
-  @Policy({ access: 'user', stepUp: true, idempotent: 'secret', costly: 'password-links' })
+  @Policy({ scope: 'files:share', stepUp: true, idempotent: 'secret', costly: 'password-links' })
   @ApiProblems('step_up_required', 'overloaded')
   async createUploadLink(@Caller() caller: Principal, @Body() body: NewUploadLinkDto): Promise<CreatedLinkDto> {
     const limits = { ...limitsOf(body), maxUses: body.max_uploads, maxSize: body.max_size };
@@ -36,13 +36,13 @@ export class UploadLinksController {
   /** The caller's drop boxes, oldest first; ended ones for another day. */
   @Get()
   @ApiBearerAuth()
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:share' })
   @ApiProblems('invalid_cursor')
   async listUploadLinks(
     @Caller() caller: Principal,
     @Query() { limit = DEFAULT_LIMIT, cursor }: PageQueryDto,
   ): Promise<UploadLinkPageDto> {
-    const scope = { userId: caller.userId, query: JSON.stringify(['upload-links']) };
+    const scope = { holderId: caller.ownerId, query: JSON.stringify(['upload-links']) };
     const page = await this.dropBoxes.list(caller, limit, this.paging.position(cursor, scope));
     const next_cursor = page.next === undefined ? null : this.paging.cursor(page.next, scope);
     return { items: page.items.map(uploadLinkView), next_cursor };
@@ -52,7 +52,7 @@ export class UploadLinksController {
   @Delete(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
   @ApiBearerAuth()
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:share' })
   @ApiProblems('not_found')
   async removeUploadLink(@Caller() caller: Principal, @Param('id') linkId: string): Promise<void> {
     await this.dropBoxes.remove(caller, linkId);

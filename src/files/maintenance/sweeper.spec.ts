@@ -19,7 +19,7 @@ describe('the sweeper', () => {
 
   /** What an upload leaves when its process dies after `steps`. */
   async function deadUpload(steps: 'row' | 'blob' | 'counted'): Promise<string> {
-    const { row, key } = await rig.newFiles.open(`dead-${steps}`, owner.userId, {
+    const { row, key } = await rig.newFiles.open(`dead-${steps}`, owner.ownerId, {
       name: 'dead',
       contentType: 'a/b',
       expiresInMs: undefined,
@@ -35,7 +35,7 @@ describe('the sweeper', () => {
           yield await Promise.resolve(Buffer.from('left over'));
         })(),
       );
-    if (steps === 'counted') await rig.usage.add(owner.userId, row._id, 9);
+    if (steps === 'counted') await rig.usage.add(owner.ownerId, row._id, 9);
     return row._id;
   }
 
@@ -63,7 +63,7 @@ describe('the sweeper', () => {
     await deadUpload(steps);
     await rig.sweepAfter(3 * MINUTE);
     expect(await rig.isEmpty()).toBe(true);
-    expect((await rig.usageOf(owner.userId))?.bytes ?? 0).toBe(0);
+    expect((await rig.usageOf(owner.ownerId))?.bytes ?? 0).toBe(0);
   });
 
   it('removes at once what a process left that is known to be gone', async () => {
@@ -91,7 +91,7 @@ describe('the sweeper', () => {
       await update(rig.rows, id, (row) => ({ ...row, heartbeat_at: Date.now() + beat }));
     }
     expect(await rig.allRows()).toHaveLength(1);
-    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 9, marks: { [id]: { change: 'added' } } });
+    expect(await rig.usageOf(owner.ownerId)).toMatchObject({ bytes: 9, marks: { [id]: { change: 'added' } } });
     await rig.sweepAfter(2 * MINUTE);
     expect(await rig.isEmpty()).toBe(true);
     ahead.mockRestore();
@@ -124,7 +124,7 @@ describe('the sweeper', () => {
     await rig.sweepAfter(HOUR);
     expect((await rig.allRows()).map((row) => row.expires_at === undefined)).toEqual([true, false]);
     expect(await rig.blobIds()).toHaveLength(2);
-    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 9, marks: {} });
+    expect(await rig.usageOf(owner.ownerId)).toMatchObject({ bytes: 9, marks: {} });
     expect((await rig.download(owner, kept.id)).toString()).toBe('kept');
   });
 
@@ -143,7 +143,7 @@ describe('the sweeper', () => {
     expect(told('file.expire', 'intent').map(({ resource }) => resource)).toEqual(ids.map((id) => `file/${id}`));
     expect(told('file.expire', 'outcome').filter(({ outcome }) => outcome === 'done')).toHaveLength(40);
     expect(told('file.purge', 'intent')).toMatchObject([
-      { resource: `file/${trashed}`, details: { owner: owner.userId } },
+      { resource: `file/${trashed}`, details: { owner: owner.ownerId } },
     ]);
     expect(await rig.isEmpty()).toBe(true);
     expect((await batches.count('_id', [])) - before).toBeLessThan(10);
@@ -166,17 +166,17 @@ describe('the sweeper', () => {
     }
     await rig.sweepAfter(HOUR);
     expect(await rig.isEmpty()).toBe(true);
-    expect(await rig.usageOf(owner.userId)).toBeUndefined();
+    expect(await rig.usageOf(owner.ownerId)).toBeUndefined();
   });
 
   it.each(['begun', 'released', 'without its blob'])('ends a removal that stopped when it was %s', async (stage) => {
     const { id } = await rig.upload(owner, 'a', 'content');
     const row = await rig.removal.begin(id, () => true);
-    if (stage !== 'begun') await rig.usage.release(owner.userId, [{ mark: id, bytes: row!.size }]);
+    if (stage !== 'begun') await rig.usage.release(owner.ownerId, [{ mark: id, bytes: row!.size }]);
     if (stage === 'without its blob') await rig.blobs.remove(row!.blob_id);
     await rig.sweepAfter(3 * MINUTE);
     expect(await rig.isEmpty()).toBe(true);
-    expect(await rig.usageOf(owner.userId)).toBeUndefined();
+    expect(await rig.usageOf(owner.ownerId)).toBeUndefined();
   });
 
   it('removes blobs that have no row, and none that has one', async () => {
@@ -233,11 +233,11 @@ describe('the sweeper', () => {
     await rig.upload(other, 'second', 'second', { expires_in: '61' });
     const definition = rig.store.collection(fileUsageCollection).definition;
     const raw = rig.engine.collection({ ...definition, fields: { ...definition.fields, seal: 'string' } as never });
-    await raw.replace({ ...(await raw.find('_id', owner.userId))!, bytes: 0 });
+    await raw.replace({ ...(await raw.find('_id', owner.ownerId))!, bytes: 0 });
     rig.clock.forward(HOUR);
     await expect(rig.sweeper.sweep()).rejects.toMatchObject({ code: 'integrity_failed' });
-    expect((await rig.allRows()).map((row) => row.owner_id)).toEqual([owner.userId]);
-    expect(await rig.usageOf(other.userId)).toBeUndefined();
+    expect((await rig.allRows()).map((row) => row.owner_id)).toEqual([owner.ownerId]);
+    expect(await rig.usageOf(other.ownerId)).toBeUndefined();
   });
 
   it('keeps the blob of a row that somebody changed in the database', async () => {
@@ -255,20 +255,20 @@ describe('the sweeper', () => {
   it('brings marks of the quota to their end', async () => {
     const { id } = await rig.upload(owner, 'a', 'content');
     // As if its process had died between the two writes at the end of the upload, and another in a removal that was over.
-    await rig.usage.release(owner.userId, [{ mark: 'long-gone', bytes: 0 }]);
-    await update(rig.store.collection(fileUsageCollection), owner.userId, (usage) => ({
+    await rig.usage.release(owner.ownerId, [{ mark: 'long-gone', bytes: 0 }]);
+    await update(rig.store.collection(fileUsageCollection), owner.ownerId, (usage) => ({
       ...usage,
       marks: { ...usage.marks, [id]: { change: 'added' as const, bytes: 7, at: rig.clock.now() } },
       marked_since: rig.clock.now(),
     }));
     await rig.sweepAfter(HOUR);
-    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 7, marks: {} });
+    expect(await rig.usageOf(owner.ownerId)).toMatchObject({ bytes: 7, marks: {} });
   });
 
   it('gives back the share of an upload that counted itself after it had been removed', async () => {
     await rig.upload(owner, 'another', 'content');
-    await rig.usage.add(owner.userId, 'slept-too-long', 500);
+    await rig.usage.add(owner.ownerId, 'slept-too-long', 500);
     await rig.sweepAfter(HOUR);
-    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 7, marks: {} });
+    expect(await rig.usageOf(owner.ownerId)).toMatchObject({ bytes: 7, marks: {} });
   });
 });

@@ -34,7 +34,7 @@ export class FileAccess {
   /** A file that the caller may change. @throws as `readable`; `permission_denied` for one that the caller may only read. */
   async owned(caller: Principal, ref: FileRef): Promise<ActiveFile> {
     const row = await this.readable(caller, ref);
-    if (row.owner_id === caller.userId) return row;
+    if (row.owner_id === caller.ownerId) return row;
     throw new DomainError('permission_denied', { detail: 'Only the owner of a file may do this.' });
   }
 
@@ -54,11 +54,11 @@ export class FileAccess {
   /** A file in the caller's own trash; undefined where there is none of this id. @throws DomainError `integrity_failed`. */
   async trashed(caller: Principal, id: string): Promise<TrashedFile | undefined> {
     const row = await this.#files.find('_id', id);
-    return isInTrash(row, this.clock.now()) && row.owner_id === caller.userId ? row : undefined;
+    return isInTrash(row, this.clock.now()) && row.owner_id === caller.ownerId ? row : undefined;
   }
 
   private async mayRead(caller: Principal, row: ActiveFile): Promise<boolean> {
-    return row.owner_id === caller.userId || this.grants.admits(caller.userId, asResource(row));
+    return row.owner_id === caller.ownerId || this.grants.admits(caller.ownerId, asResource(row));
   }
 
   private async find(caller: Principal, ref: FileRef): Promise<ActiveFile | undefined> {
@@ -68,8 +68,8 @@ export class FileAccess {
 
   private async named(caller: Principal, name: string): Promise<FileDoc | undefined> {
     if ('fault' in fileName(name)) return undefined;
-    const index = await this.sealer.with(caller.userId, (keys) => keys.nameIndex(name));
-    return this.#files.find('name', caller.userId, index);
+    const index = await this.sealer.with(caller.ownerId, (keys) => keys.nameIndex(name));
+    return this.#files.find('name', caller.ownerId, index);
   }
 }
 

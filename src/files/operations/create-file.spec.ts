@@ -72,7 +72,7 @@ describe('an upload', () => {
   const expectRefused = async (attempt: Promise<unknown>, code: string): Promise<void> => {
     await expect(attempt).rejects.toMatchObject({ code });
     expect(await rig.isEmpty()).toBe(true);
-    const usage = await rig.usageOf(owner.userId);
+    const usage = await rig.usageOf(owner.ownerId);
     expect(usage === undefined || (usage.bytes === 0 && Object.keys(usage.marks).length === 0)).toBe(true);
   };
 
@@ -109,7 +109,7 @@ describe('an upload', () => {
     expect(await rig.allRows()).toHaveLength(1);
     expect(await rig.blobIds()).toHaveLength(1);
     await rig.upload(owner, 'third', sampleBytes(4_000_000));
-    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 8_000_000, marks: {} });
+    expect(await rig.usageOf(owner.ownerId)).toMatchObject({ bytes: 8_000_000, marks: {} });
   });
 
   it('stops taking bytes where the quota ends', async () => {
@@ -134,7 +134,7 @@ describe('an upload', () => {
     const refused = outcomes.filter((outcome) => outcome.status === 'rejected');
     expect(refused).toHaveLength(49);
     expect(refused.every(({ reason }) => (reason as DomainError).code === 'quota_exceeded')).toBe(true);
-    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 8_000_000 });
+    expect(await rig.usageOf(owner.ownerId)).toMatchObject({ bytes: 8_000_000 });
     expect(await rig.blobIds()).toHaveLength(3);
     expect(await rig.allRows()).toHaveLength(3);
   });
@@ -154,7 +154,7 @@ describe('an upload', () => {
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     expect(await rig.allRows()).toHaveLength(1);
     expect(await rig.blobIds()).toHaveLength(1);
-    expect((await rig.usageOf(owner.userId))?.bytes).toBe(9);
+    expect((await rig.usageOf(owner.ownerId))?.bytes).toBe(9);
   });
 
   it('may have the name of a file of another owner', async () => {
@@ -194,7 +194,7 @@ describe('an upload', () => {
       ['outcome', 'done'],
       ['note', 'refused'],
     ]);
-    expect(entries[0]).toMatchObject({ actor: owner.userId, resource: `file/${view.id}` });
+    expect(entries[0]).toMatchObject({ actor: owner.ownerId, resource: `file/${view.id}` });
     expect(JSON.stringify(entries)).not.toContain('secret-name');
   });
 
@@ -210,9 +210,9 @@ describe('an upload', () => {
   it('gets its row wrapped again by a rotation in the middle of it, and still becomes a file', async () => {
     async function* rotated(): AsyncGenerator<Buffer> {
       yield await Promise.resolve(Buffer.from('before '));
-      await rig.addUserKeyVersion(owner.userId);
-      expect(await rig.owned.rewrap(owner.userId)).toBe(1);
-      expect(await rig.owned.reencrypt(owner.userId)).toBe(1);
+      await rig.addUserKeyVersion(owner.ownerId);
+      expect(await rig.owned.rewrap(owner.ownerId)).toBe(1);
+      expect(await rig.owned.reencrypt(owner.ownerId)).toBe(1);
       yield Buffer.from('after');
     }
     const view = await rig.upload(owner, 'a', rotated());
@@ -223,8 +223,8 @@ describe('an upload', () => {
   it('of an owner whose account is erased meanwhile ends, and leaves nothing', async () => {
     async function* erased(): AsyncGenerator<Buffer> {
       yield await Promise.resolve(Buffer.from('x'));
-      await rig.userKeys.destroy(owner.userId);
-      await rig.owned.eraseUser(owner.userId);
+      await rig.userKeys.destroy(owner.ownerId);
+      await rig.owned.eraseUser(owner.ownerId);
     }
     await expect(rig.upload(owner, 'a', erased())).rejects.toBeInstanceOf(DomainError);
     expect(await rig.isEmpty()).toBe(true);

@@ -49,12 +49,12 @@ export class FileUploads {
     const fileId = newId();
     const what = { action: 'file.upload', ...senderOf(caller), resource: `file/${fileId}` } as const;
     return auditedAfterLook(this.audit, what, async (begin) => {
-      const ifTaken = caller.dropBox === undefined ? 'refuse' : 'keep-unnamed';
-      if (ifTaken === 'refuse') await this.newFiles.refuseTakenName(caller.userId, request.name);
+      const ifTaken = caller.kind === 'link-holder' ? 'keep-unnamed' : 'refuse';
+      if (ifTaken === 'refuse') await this.newFiles.refuseTakenName(caller.ownerId, request.name);
       const limits = await this.limits(caller);
       checkSize(declaredBytes ?? 0, limits);
       await begin();
-      const pending = await this.newFiles.open(fileId, caller.userId, request);
+      const pending = await this.newFiles.open(fileId, caller.ownerId, request);
       try {
         return await this.fill(pending, { request, ifTaken }, whileAdmitted(caller, limited(content, limits)));
       } catch (error) {
@@ -65,8 +65,9 @@ export class FileUploads {
   }
 
   /** Bytes that a file of this caller may have. */
-  largest({ dropBox }: Principal): number {
-    return Math.min(this.config.files.maxSize, dropBox?.largest ?? Infinity);
+  largest(caller: Principal): number {
+    const ofLink = caller.kind === 'link-holder' ? caller.largest : undefined;
+    return Math.min(this.config.files.maxSize, ofLink ?? Infinity);
   }
 
   private async fill(
@@ -99,7 +100,7 @@ export class FileUploads {
   }
 
   private async limits(caller: Principal): Promise<SizeLimits> {
-    return { largest: this.largest(caller), quota: await this.usage.left(caller.userId) };
+    return { largest: this.largest(caller), quota: await this.usage.left(caller.ownerId) };
   }
 
   /** Never throws, the error that led here is the one to tell; where the store does not answer, the sweeper does this later. */
@@ -113,9 +114,11 @@ export class FileUploads {
   }
 }
 
-/** Whoever has the link of a drop box is not its owner. */
-const senderOf = ({ userId, dropBox }: Principal): Pick<AuditIntent, 'actor' | 'details'> =>
-  dropBox === undefined ? { actor: userId } : { actor: 'anonymous', details: { link: dropBox.linkId } };
+/** Whoever holds an upload link is not its owner: the log names the link. */
+const senderOf = (caller: Principal): Pick<AuditIntent, 'actor' | 'details'> => ({
+  actor: caller.actor,
+  ...(caller.kind === 'link-holder' && { details: { link: caller.linkId } }),
+});
 
 /** @throws DomainError `checksum_mismatch` */
 export function checkDigest(summary: FileSummary, request: Pick<UploadRequest, 'sha256'>): void {

@@ -35,7 +35,7 @@ export class FileDeletion {
     const isForGood = permanent || this.#trashMs === 0;
     const trashed = await this.access.trashed(caller, id);
     if (!isForGood && trashed !== undefined) return requireHolds(this.sealer, trashed, holds);
-    const what = { actor: caller.userId, resource: `file/${id}` };
+    const what = { actor: caller.actor, resource: `file/${id}` };
     await auditedAfterLook(this.audit, { action: isForGood ? 'file.delete' : 'file.trash', ...what }, async (begin) => {
       // An early look: the write itself asks `holds` again.
       await requireHolds(this.sealer, trashed ?? (await this.access.owned(caller, { id })), holds);

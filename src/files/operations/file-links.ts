@@ -36,7 +36,7 @@ export class FileLinks {
     fileId: string,
     limits: Pick<NewLink, 'expiresInMs' | 'maxUses' | 'password'>,
   ): Promise<{ readonly row: LinkDoc; readonly token: string }> {
-    return auditedAfterLook(this.audit, intent('link.create', caller.userId, `file/${fileId}`), async (begin) => {
+    return auditedAfterLook(this.audit, intent('link.create', caller.actor, `file/${fileId}`), async (begin) => {
       const { _id: resource, owner_id: ownerId } = await this.access.owned(caller, { id: fileId });
       const made = await this.links.create({ kind: 'download', ownerId, resource, ...limits }, begin);
       // A file that went meanwhile may have forgotten its links before this one came.
@@ -51,7 +51,7 @@ export class FileLinks {
   }
 
   async remove(caller: Principal, fileId: string, linkId: string): Promise<void> {
-    await auditedAfterLook(this.audit, intent('link.remove', caller.userId, `link/${linkId}`), async (begin) => {
+    await auditedAfterLook(this.audit, intent('link.remove', caller.actor, `link/${linkId}`), async (begin) => {
       await this.access.owned(caller, { id: fileId });
       await this.links.remove(linkId, (link) => link.resource === fileId, begin);
     });

@@ -150,7 +150,7 @@ describe('a new version', () => {
     }
     await expect(rig.replace(owner, id, slow())).rejects.toThrow(DomainError);
     expect(await rig.isEmpty()).toBe(true);
-    expect(await rig.usageOf(owner.userId)).toBeUndefined();
+    expect(await rig.usageOf(owner.ownerId)).toBeUndefined();
   });
 
   it('leaves no marker in clear on the disk', async () => {
@@ -207,24 +207,24 @@ describe('earlier versions', () => {
     const blobs = await rig.blobIds();
     await rig.deletion.remove(owner, id);
     expect(await rig.isEmpty()).toBe(true);
-    expect(await rig.usageOf(owner.userId)).toBeUndefined();
+    expect(await rig.usageOf(owner.ownerId)).toBeUndefined();
     for (const blob of blobs) expect(await rig.refs.isHeld(blob)).toBe(false);
   });
 
   it('go with their owner', async () => {
     const { id } = await rig.upload(owner, 'a', 'first');
     await rig.replace(owner, id, 'second');
-    await rig.owned.eraseUser(owner.userId);
+    await rig.owned.eraseUser(owner.ownerId);
     expect(await rig.isEmpty()).toBe(true);
   });
 
   it('are wrapped and sealed again with the file when its owner’s key changes', async () => {
     const { id } = await rig.upload(owner, 'a', 'first');
     await rig.replace(owner, id, 'second');
-    await rig.addUserKeyVersion(owner.userId);
-    expect(await rig.owned.rewrap(owner.userId)).toBe(1);
-    expect(await rig.owned.reencrypt(owner.userId)).toBe(1);
-    expect(await rig.owned.countByKeyVersion(owner.userId, [1])).toEqual([0]);
+    await rig.addUserKeyVersion(owner.ownerId);
+    expect(await rig.owned.rewrap(owner.ownerId)).toBe(1);
+    expect(await rig.owned.reencrypt(owner.ownerId)).toBe(1);
+    expect(await rig.owned.countByKeyVersion(owner.ownerId, [1])).toEqual([0]);
     expect(await text(id, 1)).toBe('first');
     expect((await rig.versions.list(owner, id)).map(({ sha256: sum }) => sum)).toEqual([
       sha256('second').toString('hex'),
@@ -234,12 +234,12 @@ describe('earlier versions', () => {
 
   it('keep a key version in use until they are wrapped again, also one that came under the new version', async () => {
     const { id } = await rig.upload(owner, 'a', 'first');
-    await rig.addUserKeyVersion(owner.userId);
+    await rig.addUserKeyVersion(owner.ownerId);
     await rig.replace(owner, id, 'second');
-    expect(await rig.owned.countByKeyVersion(owner.userId, [1])).not.toEqual([0]);
-    await rig.owned.rewrap(owner.userId);
-    await rig.owned.reencrypt(owner.userId);
-    expect(await rig.owned.countByKeyVersion(owner.userId, [1])).toEqual([0]);
+    expect(await rig.owned.countByKeyVersion(owner.ownerId, [1])).not.toEqual([0]);
+    await rig.owned.rewrap(owner.ownerId);
+    await rig.owned.reencrypt(owner.ownerId);
+    expect(await rig.owned.countByKeyVersion(owner.ownerId, [1])).toEqual([0]);
     expect([await text(id), await text(id, 1)]).toEqual(['second', 'first']);
   });
 
@@ -247,7 +247,7 @@ describe('earlier versions', () => {
     const { id } = await rig.upload(owner, 'a', 'first');
     await rig.replace(owner, id, 'second');
     const stray = 'f'.repeat(32);
-    await rig.refs.claim(stray, { _id: id, owner_id: owner.userId });
+    await rig.refs.claim(stray, { _id: id, owner_id: owner.ownerId });
     const bytes = (async function* () {
       yield await Promise.resolve(Buffer.from('left over'));
     })();
@@ -268,7 +268,7 @@ describe('the sweeper', () => {
       yield await Promise.resolve([Buffer.from('half')]);
     })();
     if (stage !== 'placed') await rig.incoming.write(incoming!, content);
-    if (stage === 'counted') await rig.usage.add(owner.userId, `${id}.2`, 4);
+    if (stage === 'counted') await rig.usage.add(owner.ownerId, `${id}.2`, 4);
     await rig.sweepAfter(3 * MINUTE);
     expect(await text(id)).toBe('first');
     expect(await rig.blobIds()).toHaveLength(1);
@@ -285,8 +285,8 @@ describe('the sweeper', () => {
 
   it('gives back the share of a version that counted itself after it had been removed', async () => {
     const { id } = await rig.upload(owner, 'a', 'first');
-    await rig.usage.add(owner.userId, `${id}.7`, 500);
+    await rig.usage.add(owner.ownerId, `${id}.7`, 500);
     await rig.sweepAfter(HOUR);
-    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 5, marks: {} });
+    expect(await rig.usageOf(owner.ownerId)).toMatchObject({ bytes: 5, marks: {} });
   });
 });

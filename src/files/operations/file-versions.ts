@@ -52,7 +52,7 @@ export class FileVersions {
   async remove(caller: Principal, id: string, version: number, holds?: Precondition): Promise<void> {
     const what = {
       action: 'file.version-delete',
-      actor: caller.userId,
+      actor: caller.actor,
       resource: `file/${id}`,
       details: { version },
     } as const;

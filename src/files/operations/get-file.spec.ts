@@ -107,7 +107,7 @@ describe('files of an owner', () => {
     const { id } = await rig.upload(owner, 'a', 'x');
     const attempts = await Promise.allSettled(Array.from({ length: 8 }, () => rig.deletion.remove(owner, id)));
     expect(attempts.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-    expect(await rig.usageOf(owner.userId)).toBeUndefined();
+    expect(await rig.usageOf(owner.ownerId)).toBeUndefined();
   });
 
   it('keep the key of a removed one nowhere', async () => {
@@ -133,7 +133,7 @@ describe('files of an owner', () => {
       ['file.delete', 'intent', undefined],
       ['file.delete', 'outcome', 'done'],
     ]);
-    expect(entries.every(({ actor }) => actor === owner.userId)).toBe(true);
+    expect(entries.every(({ actor }) => actor === owner.ownerId)).toBe(true);
   });
 });
 
@@ -312,7 +312,7 @@ describe('the rows of files', () => {
     const raw = rig.engine.collection({ ...definition, fields });
     const row = await raw.find('_id', id);
     const stranger = await rig.newOwner();
-    await raw.replace({ ...row!, owner_id: stranger.userId });
+    await raw.replace({ ...row!, owner_id: stranger.ownerId });
     await expect(rig.files.get(stranger, { id })).rejects.toMatchObject({ code: 'integrity_failed' });
     await expect(rig.listing.list(stranger, { limit: 10, after: undefined })).rejects.toMatchObject({
       code: 'integrity_failed',
@@ -325,12 +325,12 @@ describe('files under a new version of their owner’s key', () => {
   it('are wrapped and sealed again, all of them, and open as before', async () => {
     const made = [];
     for (let n = 0; n < 5; n += 1) made.push(await rig.upload(owner, `file-${n}`, `content ${n}`));
-    await rig.addUserKeyVersion(owner.userId);
-    expect(await rig.owned.rewrap(owner.userId)).toBe(5);
-    expect(await rig.owned.reencrypt(owner.userId)).toBe(5);
-    expect(await rig.owned.rewrap(owner.userId)).toBe(0);
-    expect(await rig.owned.reencrypt(owner.userId)).toBe(0);
-    const rows = (await rig.allRows()).filter((row) => row.owner_id === owner.userId);
+    await rig.addUserKeyVersion(owner.ownerId);
+    expect(await rig.owned.rewrap(owner.ownerId)).toBe(5);
+    expect(await rig.owned.reencrypt(owner.ownerId)).toBe(5);
+    expect(await rig.owned.rewrap(owner.ownerId)).toBe(0);
+    expect(await rig.owned.reencrypt(owner.ownerId)).toBe(0);
+    const rows = (await rig.allRows()).filter((row) => row.owner_id === owner.ownerId);
     expect(rows.map((row) => [row.wrap_version, row.seal_version])).toEqual(Array(5).fill([2, 2]));
     expect((await list(10)).files).toEqual(made);
     for (const [n, { id }] of made.entries()) {
@@ -343,15 +343,15 @@ describe('files under a new version of their owner’s key', () => {
     await rig.upload(owner, 'whole', 'y');
     const row = await rig.rows.find('_id', broken.id);
     await rig.rows.replace({ ...row!, file_key: row!.file_key!.replace(/.$/, (last) => (last === '0' ? '1' : '0')) });
-    await rig.addUserKeyVersion(owner.userId);
-    expect(await rig.owned.rewrap(owner.userId)).toBe(1);
+    await rig.addUserKeyVersion(owner.ownerId);
+    expect(await rig.owned.rewrap(owner.ownerId)).toBe(1);
     const notes = (await rig.auditEntries()).filter(({ action }) => action === 'file.rewrap');
     expect(notes).toEqual([expect.objectContaining({ outcome: 'failed', resource: `file/${broken.id}` })]);
   });
 
   it('are new ones and old ones side by side before that', async () => {
     const old = await rig.upload(owner, 'old', 'old');
-    await rig.addUserKeyVersion(owner.userId);
+    await rig.addUserKeyVersion(owner.ownerId);
     const young = await rig.upload(owner, 'young', 'young');
     expect((await rig.download(owner, old.id)).toString()).toBe('old');
     expect((await rig.download(owner, young.id)).toString()).toBe('young');
@@ -365,12 +365,12 @@ describe('files of an account that ends', () => {
     const kept = await rig.upload(other, 'kept', 'kept');
     for (let n = 0; n < 5; n += 1) await rig.upload(owner, `file-${n}`, 'x');
     const before = (await rig.blobIds()).length;
-    await rig.userKeys.destroy(owner.userId);
-    expect(await rig.owned.eraseUser(owner.userId)).toBe(5);
-    expect(await rig.owned.eraseUser(owner.userId)).toBe(0);
-    expect((await rig.allRows()).filter((row) => row.owner_id === owner.userId)).toEqual([]);
+    await rig.userKeys.destroy(owner.ownerId);
+    expect(await rig.owned.eraseUser(owner.ownerId)).toBe(5);
+    expect(await rig.owned.eraseUser(owner.ownerId)).toBe(0);
+    expect((await rig.allRows()).filter((row) => row.owner_id === owner.ownerId)).toEqual([]);
     expect((await rig.blobIds()).length).toBe(before - 5);
-    expect(await rig.usageOf(owner.userId)).toBeUndefined();
+    expect(await rig.usageOf(owner.ownerId)).toBeUndefined();
     expect((await rig.download(other, kept.id)).toString()).toBe('kept');
   });
 });

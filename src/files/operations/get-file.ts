@@ -146,8 +146,8 @@ export class FilesService {
 }
 
 /** Where somebody else reads, the log names the owner too. */
-const readerOf = ({ userId }: Principal, { owner_id: owner }: ActiveFile): Reader =>
-  userId === owner ? { actor: userId } : { actor: userId, details: { owner } };
+const readerOf = ({ ownerId, actor }: Principal, { owner_id: owner }: ActiveFile): Reader =>
+  ownerId === owner ? { actor } : { actor, details: { owner } };
 
 /** By who reads, not by what is read. */
 const isCutShort = (error: Error | null): boolean =>
@@ -158,6 +158,6 @@ const downloadName = ({ name, id }: FileView): string => name ?? id;
 
 const intent = (action: AuditAction, caller: Principal, fileId: string): AuditIntent => ({
   action,
-  actor: caller.userId,
+  actor: caller.actor,
   resource: `file/${fileId}`,
 });

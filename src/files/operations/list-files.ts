@@ -79,13 +79,13 @@ export class FileListing {
     limit: number,
     after: Position | undefined,
   ): Promise<RowPage> {
-    const page = await this.read(['owner', caller.userId, state], limit, after);
+    const page = await this.read(['owner', caller.ownerId, state], limit, after);
     const now = this.clock.now();
     const show = (keys: OwnerKeys, row: FileDoc): ListedFile | undefined => {
       if (isInTrash(row, now)) return showTrashed(keys, row);
       return isVisible(row, now) ? showFile(keys, row) : undefined;
     };
-    const rows = await this.sealer.with(caller.userId, (keys) => mapInTurns(page.rows, (row) => show(keys, row)));
+    const rows = await this.sealer.with(caller.ownerId, (keys) => mapInTurns(page.rows, (row) => show(keys, row)));
     return { rows, next: page.next };
   }
 

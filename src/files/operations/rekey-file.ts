@@ -24,7 +24,7 @@ export class FileRekey {
 
   /** @throws DomainError `file_not_found`, `permission_denied`, `decryption_failed`, `storage_full`, `kms_unavailable`, `conflict`. */
   rekey(caller: Principal, id: string): Promise<ActiveFile> {
-    const what = { action: 'file.rekey', actor: caller.userId, resource: `file/${id}` } as const;
+    const what = { action: 'file.rekey', actor: caller.actor, resource: `file/${id}` } as const;
     return auditedAfterLook(this.audit, what, async (begin) => {
       const row = await this.access.owned(caller, { id });
       await begin();

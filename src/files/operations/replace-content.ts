@@ -45,7 +45,7 @@ export class FileReplacements {
    * @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`.
    */
   async check(caller: Principal, id: string, holds: Precondition): Promise<void> {
-    const what = { action: 'file.replace', actor: caller.userId, resource: `file/${id}` } as const;
+    const what = { action: 'file.replace', actor: caller.actor, resource: `file/${id}` } as const;
     await notedIfRefused(this.audit, what, async () => {
       const row = await this.access.owned(caller, { id });
       await requireHolds(this.sealer, row, holds);
@@ -63,7 +63,7 @@ export class FileReplacements {
     arriving: ArrivingContent,
     holds: Precondition,
   ): Promise<ActiveFile> {
-    const what = { action: 'file.replace', actor: caller.userId, resource: `file/${id}` } as const;
+    const what = { action: 'file.replace', actor: caller.actor, resource: `file/${id}` } as const;
     return auditedAfterLook(this.audit, what, async (begin) => {
       const row = await this.access.owned(caller, { id });
       const limits = { largest: this.largest, quota: await this.usage.left(row.owner_id) };

@@ -55,7 +55,7 @@ export class FileSharing {
 
   /** Files that were granted to the caller, each once, oldest grant first. A page may hold fewer files than `limit`. */
   async listShared(caller: Principal, page: PageChoice): Promise<FilePage> {
-    const { resources, next } = await this.granted.list(caller.userId, { type: 'file', ...page });
+    const { resources, next } = await this.granted.list(caller.ownerId, { type: 'file', ...page });
     return { files: await pickInTurns(resources, ({ id, ownerId }) => this.show(id, ownerId)), next };
   }
 

@@ -172,12 +172,12 @@ describe('the trash', () => {
   it('lets go for good what is removed permanently, once', async () => {
     const { id } = await rig.upload(owner, 'a', 'x');
     await rig.deletion.remove(owner, id);
-    expect(await rig.usageOf(owner.userId)).toMatchObject({ bytes: 1 });
+    expect(await rig.usageOf(owner.ownerId)).toMatchObject({ bytes: 1 });
     const forGood = { permanent: true };
     const attempts = await Promise.allSettled([1, 2, 3].map(() => rig.deletion.remove(owner, id, forGood)));
     expect(attempts.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     expect(await rig.isEmpty()).toBe(true);
-    expect(await rig.usageOf(owner.userId)).toBeUndefined();
+    expect(await rig.usageOf(owner.ownerId)).toBeUndefined();
   });
 
   it('is emptied of what has been there for its days, at once for its owner and then by the sweeper', async () => {
@@ -204,14 +204,14 @@ describe('the trash', () => {
   it('follows its owner’s key, and goes with its owner', async () => {
     const { id } = await rig.upload(owner, 'a', 'x');
     await rig.deletion.remove(owner, id);
-    await rig.addUserKeyVersion(owner.userId);
-    await rig.owned.rewrap(owner.userId);
-    await rig.owned.reencrypt(owner.userId);
-    expect(await rig.owned.countByKeyVersion(owner.userId, [1])).toEqual([0]);
+    await rig.addUserKeyVersion(owner.ownerId);
+    await rig.owned.rewrap(owner.ownerId);
+    await rig.owned.reencrypt(owner.ownerId);
+    expect(await rig.owned.countByKeyVersion(owner.ownerId, [1])).toEqual([0]);
     await restore(id);
     expect((await rig.download(owner, id)).toString()).toBe('x');
     await rig.deletion.remove(owner, id);
-    await rig.owned.eraseUser(owner.userId);
+    await rig.owned.eraseUser(owner.ownerId);
     expect(await rig.isEmpty()).toBe(true);
   });
 

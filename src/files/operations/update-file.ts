@@ -74,7 +74,7 @@ export class FileChanges {
     id: string,
     attempt: (begin: BeginAct) => Promise<unknown>,
   ): Promise<ActiveFile> {
-    const what = { action, actor: caller.userId, resource: `file/${id}` };
+    const what = { action, actor: caller.actor, resource: `file/${id}` };
     return auditedAfterLook(this.audit, what, (begin) => retryOnConflict(() => attempt(begin)) as Promise<ActiveFile>);
   }
 }

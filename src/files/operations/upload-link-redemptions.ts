@@ -4,7 +4,7 @@ import {
   AuditIntent,
   AuditSink,
   ChunkBatch,
-  UploadLinkTarget,
+  LinkHolder,
   Principal,
   audited,
   auditedAfterLook,
@@ -15,11 +15,6 @@ import { FileUploads } from './create-file';
 import { FileView } from '../model/file-view';
 import { UploadRequest } from '../http/request/upload-fields';
 import { openingIntent } from './file-links';
-
-/** Somebody with a drop box's ticket, in the place of its owner. */
-export type Uploader = Principal & { readonly dropBox: UploadLinkTarget };
-
-export const isUploader = (caller: Principal): caller is Uploader => caller.dropBox !== undefined;
 
 /** Links through which files come in. */
 @Injectable()
@@ -36,18 +31,18 @@ export class UploadLinkRedemptions {
     caller: Principal,
     limits: Pick<NewLink, 'expiresInMs' | 'maxUses' | 'maxSize' | 'password'>,
   ): Promise<{ readonly row: LinkDoc; readonly token: string }> {
-    return auditedAfterLook(this.audit, intent('upload-link.create', caller.userId), (begin) =>
-      this.links.create({ kind: 'upload', ownerId: caller.userId, ...limits }, begin),
+    return auditedAfterLook(this.audit, intent('upload-link.create', caller.actor), (begin) =>
+      this.links.create({ kind: 'upload', ownerId: caller.ownerId, ...limits }, begin),
     );
   }
 
   list(caller: Principal, limit: number, after: Position | undefined): Promise<Page<LinkDoc>> {
-    return this.links.list({ dropBoxesOf: caller.userId }, limit, after);
+    return this.links.list({ dropBoxesOf: caller.ownerId }, limit, after);
   }
 
   async remove(caller: Principal, linkId: string): Promise<void> {
-    const isOwn = (link: LinkDoc): boolean => link.kind === 'upload' && link.owner_id === caller.userId;
-    await auditedAfterLook(this.audit, intent('upload-link.remove', caller.userId, linkId), (begin) =>
+    const isOwn = (link: LinkDoc): boolean => link.kind === 'upload' && link.owner_id === caller.ownerId;
+    await auditedAfterLook(this.audit, intent('upload-link.remove', caller.actor, linkId), (begin) =>
       this.links.remove(linkId, isOwn, begin),
     );
   }
@@ -65,15 +60,15 @@ export class UploadLinkRedemptions {
    * `conflict` where the ticket has been used.
    */
   async receive(
-    owner: Uploader,
+    sender: LinkHolder,
     request: UploadRequest,
     content: AsyncIterable<ChunkBatch>,
     declaredBytes: number | undefined,
   ): Promise<FileView> {
-    const { ticketId } = owner.dropBox;
+    const { ticketId } = sender;
     await this.tickets.take(ticketId);
     try {
-      return await this.uploads.upload(owner, request, content, declaredBytes);
+      return await this.uploads.upload(sender, request, content, declaredBytes);
     } catch (error) {
       await this.tickets.giveBack(ticketId).catch(() => undefined);
       throw error;

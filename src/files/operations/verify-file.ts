@@ -48,7 +48,7 @@ export class FileVerification {
 
   /** A damaged version is part of the answer. @throws DomainError `file_not_found`, `permission_denied`, `kms_unavailable`, `store_unavailable`. */
   verify(caller: Principal, id: string): Promise<FileCheck> {
-    const what = { action: 'file.verify', actor: caller.userId, resource: `file/${id}` } as const;
+    const what = { action: 'file.verify', actor: caller.actor, resource: `file/${id}` } as const;
     return auditedAfterLook(this.audit, what, async (begin) => {
       const row = await this.access.owned(caller, { id });
       await begin();

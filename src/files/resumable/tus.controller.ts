@@ -61,7 +61,7 @@ export class UploadsController {
    */
   @Post()
   @HttpCode(HttpStatus.CREATED)
-  @Policy({ access: 'user', body: 'stream', errors: 'tus' })
+  @Policy({ scope: 'files:write', body: 'stream', errors: 'tus' })
   @TusCount('Upload-Length', 'Bytes that the upload will have', 11)
   @ApiHeader({
     name: 'Upload-Metadata',
@@ -86,7 +86,7 @@ export class UploadsController {
 
   /** How far an upload is: `Upload-Offset`. While the file is being made of what came, that is one byte before the end. */
   @Head(':id')
-  @Policy({ access: 'user', errors: 'tus' })
+  @Policy({ scope: 'files:write', errors: 'tus' })
   @TusRequest(404, 410)
   @AnswerHeaders('Tus-Resumable', 'Upload-Offset', 'Upload-Length', 'Upload-Metadata', 'Upload-Expires', 'File-Id')
   async getUploadOffset(
@@ -109,7 +109,7 @@ export class UploadsController {
    */
   @Patch(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @Policy({ access: 'user', body: 'stream', errors: 'tus' })
+  @Policy({ scope: 'files:write', body: 'stream', errors: 'tus' })
   @TusCount('Upload-Offset', 'Bytes that are there already', 0)
   @TusPiece({ required: true })
   @TusRequest(404, 409, 410, 413, 415, 423, 460, 507)
@@ -128,7 +128,7 @@ export class UploadsController {
   /** Ends an upload and removes what came of it. A file that it became stays. */
   @Delete(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @Policy({ access: 'user', errors: 'tus' })
+  @Policy({ scope: 'files:write', errors: 'tus' })
   @TusRequest(404, 410, 423)
   @AnswerHeaders('Tus-Resumable')
   async terminateUpload(
@@ -145,7 +145,7 @@ export class UploadsController {
   /** PATCH or DELETE for clients that can send neither, by `X-HTTP-Method-Override`. */
   @Post(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @Policy({ access: 'user', body: 'stream', errors: 'tus' })
+  @Policy({ scope: 'files:write', body: 'stream', errors: 'tus' })
   @ApiHeader({
     name: 'X-HTTP-Method-Override',
     required: true,

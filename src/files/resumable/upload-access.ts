@@ -62,7 +62,7 @@ export class UploadAccess {
   /** @throws DomainError `not_found`, `link_expired` */
   async owned(caller: Principal, id: string): Promise<UploadDoc> {
     const row = await this.#rows.find('_id', id);
-    if (row?.owner_id !== caller.userId || row.state === 'new' || row.state === 'ended') throw uploadNotFound();
+    if (row?.owner_id !== caller.ownerId || row.state === 'new' || row.state === 'ended') throw uploadNotFound();
     if (row.running === undefined && row.expires_at !== undefined && row.expires_at <= this.clock.now()) {
       throw new DomainError('link_expired', { detail: 'The upload has expired.' });
     }

@@ -81,9 +81,9 @@ export class UploadsService {
   private created(caller: Principal, request: NewUpload): Promise<UploadDoc> {
     const id = newId();
     return auditedAfterLook(this.audit, intent('upload.create', caller, id), async (begin) => {
-      await this.newUploads.check(caller.userId, request);
+      await this.newUploads.check(caller.ownerId, request);
       await begin();
-      const row = await this.newUploads.insert(id, caller.userId, request);
+      const row = await this.newUploads.insert(id, caller.ownerId, request);
       return this.newUploads.open(row, request).catch(async (error: unknown) => {
         await this.discard(row);
         throw error;
@@ -112,7 +112,7 @@ export class UploadsService {
 
 const intent = (action: AuditAction, caller: Principal, id: string): AuditIntent => ({
   action,
-  actor: caller.userId,
+  actor: caller.actor,
   resource: `upload/${id}`,
 });
 

@@ -1,6 +1,6 @@
 import { ErrorCode } from '../../kernel';
 import { ProblemResponse, problemResponse } from '../api-problems';
-import { RoutePolicy } from '../policy';
+import { RoutePolicy, principalsOf } from '../policy';
 import { CODES } from '../problem';
 import { Operation } from './document';
 
@@ -42,8 +42,8 @@ export const tusRefusal = () => ({
 });
 
 /** In the title, which is what a list of routes shows. */
-function mark(operation: Operation, { access, stepUp }: RoutePolicy): void {
-  const marks = [access === 'administrator' && '(administrator)', stepUp === true && '⚡'].filter(Boolean);
+function mark(operation: Operation, { scope, stepUp }: RoutePolicy): void {
+  const marks = [scope === 'administration' && '(administrator)', stepUp === true && '⚡'].filter(Boolean);
   operation.summary = [operation.summary, ...marks].join(' ');
   if (stepUp !== true) return;
   const note = '⚡ Needs a login or `POST /step-up` within the last 5 minutes.';
@@ -53,10 +53,10 @@ function mark(operation: Operation, { access, stepUp }: RoutePolicy): void {
 /** A public route may want a token of another kind, as a ticket: its decorators say so. */
 const otherTokens = ({ security = [] }: Operation) => security.filter((scheme) => !(BEARER in scheme));
 
-function securityOf({ access, tickets }: RoutePolicy): Record<string, string[]>[] | undefined {
-  if (access === 'public') return undefined;
-  if (access === 'optional') return [{}, { [BEARER]: [] }];
-  return [{ [BEARER]: [] }, ...(tickets === true ? [{ ticket: [] }] : [])];
+function securityOf(policy: RoutePolicy): Record<string, string[]>[] | undefined {
+  if (policy.access === 'public') return undefined;
+  if (policy.access === 'optional') return [{}, { [BEARER]: [] }];
+  return [{ [BEARER]: [] }, ...(principalsOf(policy).includes('link-holder') ? [{ ticket: [] }] : [])];
 }
 
 /** What a route may answer by its policy alone, whatever its handler does. */
@@ -73,7 +73,7 @@ function codesOf(policy: RoutePolicy, path: string, hasBody: boolean): ErrorCode
     signedIn && 'token_expired',
     signedIn && 'invalid_session',
     policy.stepUp === true && 'step_up_required',
-    policy.access === 'administrator' && 'permission_denied',
+    policy.scope === 'administration' && 'permission_denied',
     path.includes(':') && 'not_found',
     policy.idempotent !== undefined && 'idempotency_running',
     policy.idempotent !== undefined && 'idempotency_mismatch',

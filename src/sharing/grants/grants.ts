@@ -161,4 +161,4 @@ const intent = (
   caller: Principal,
   { type, id }: Resource,
   details: Readonly<Record<string, string>> = {},
-) => ({ action, actor: caller.userId, resource: `${type}/${id}`, details });
+) => ({ action, actor: caller.actor, resource: `${type}/${id}`, details });

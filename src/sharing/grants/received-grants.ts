@@ -42,7 +42,7 @@ export class ReceivedGrants {
   }
 
   /** Oldest first. A page may hold fewer than `limit`, even none, and still have a next one. */
-  async list({ userId }: Principal, { type, limit, after }: ReceivedChoice): Promise<ReceivedPage> {
+  async list({ ownerId: userId }: Principal, { type, limit, after }: ReceivedChoice): Promise<ReceivedPage> {
     await this.grantees.bindAll(userId);
     const options = { limit, ...(after !== undefined && { after }) };
     const page = await this.#grants.list('grantee', ['user', userId, type], options);
@@ -57,11 +57,11 @@ export class ReceivedGrants {
 
   /** From the next request on, on every replica. Also for a grant that rests. @throws DomainError `not_found`, also for a grant to somebody else. */
   async decline(caller: Principal, type: string, grantId: string): Promise<void> {
-    const intent = { action: 'grant.decline', actor: caller.userId, resource: `grant/${grantId}` } as const;
+    const intent = { action: 'grant.decline', actor: caller.actor, resource: `grant/${grantId}` } as const;
     await auditedAfterLook(this.audit, intent, async (begin) => {
       const grant = await this.#grants.find('_id', grantId);
       const isOwn =
-        grant?.grantee_kind === 'user' && grant.grantee_id === caller.userId && grant.resource_type === type;
+        grant?.grantee_kind === 'user' && grant.grantee_id === caller.ownerId && grant.resource_type === type;
       if (!isOwn || !isLive(grant, this.clock.now())) throw new DomainError('not_found');
       await begin();
       if (!(await this.#grants.remove(grantId))) throw new DomainError('not_found');

@@ -36,7 +36,7 @@ export class GroupMembers {
 
   /** Longest in it first. @throws DomainError `not_found`. */
   async list(caller: Principal, groupId: string): Promise<MemberView[]> {
-    await this.groups.owned(caller.userId, groupId);
+    await this.groups.owned(caller.ownerId, groupId);
     const members: MemberView[] = [];
     for await (const row of scanRows(this.#members, 'group', [groupId])) {
       const user = await this.users.byId(row.user_id);
@@ -49,10 +49,10 @@ export class GroupMembers {
   async add(caller: Principal, groupId: string, username: string): Promise<void> {
     await auditedAfterLook(this.audit, groupIntent('group.member-add', caller, groupId), async (begin) => {
       const user = await this.#known(caller, groupId, username);
-      const member = { groupId, ownerId: caller.userId, userId: user._id };
+      const member = { groupId, ownerId: caller.ownerId, userId: user._id };
       await retryOnConflict(() => this.#added(member, () => begin({ member: user._id })));
       // A group that went meanwhile may have left this row behind.
-      await this.groups.owned(caller.userId, groupId).catch(async (gone: unknown) => {
+      await this.groups.owned(caller.ownerId, groupId).catch(async (gone: unknown) => {
         await this.#remove(groupId, user._id);
         throw gone;
       });
@@ -70,7 +70,7 @@ export class GroupMembers {
   }
 
   async #known(caller: Principal, groupId: string, name: string): Promise<UserDoc> {
-    await this.groups.owned(caller.userId, groupId);
+    await this.groups.owned(caller.ownerId, groupId);
     const username = parseUsername(name);
     const user = username && (await this.users.byUsername(username));
     if (!isThere(user)) throw new DomainError('not_found', { detail: 'There is no account of this name.' });

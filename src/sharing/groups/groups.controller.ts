@@ -21,7 +21,7 @@ export class GroupsController {
   /** Makes a group of the caller's own, to grant to several accounts together. Only its owner sees and changes it. At most 1,000. */
   @Post()
   @HttpCode(HttpStatus.OK)
-  @Policy({ access: 'user', idempotent: 'replay' })
+  @Policy({ scope: 'files:share', idempotent: 'replay' })
   @ApiProblems('conflict', 'kms_unavailable')
   createGroup(@Caller() caller: Principal, @Body() body: NewGroupDto): Promise<GroupDto> {
     return this.groups.create(caller, body.name);
@@ -29,10 +29,10 @@ export class GroupsController {
 
   /** The caller's groups, oldest first. */
   @Get()
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:share' })
   @ApiProblems('invalid_cursor', 'decryption_failed')
   async listGroups(@Caller() caller: Principal, @Query() query: PageQueryDto): Promise<GroupPageDto> {
-    const scope = { userId: caller.userId, query: `GET ${PATH}` };
+    const scope = { holderId: caller.ownerId, query: `GET ${PATH}` };
     const after = this.paging.position(query.cursor, scope);
     const { groups, next } = await this.groups.list(caller, { limit: query.limit ?? DEFAULT_LIMIT, after });
     return { items: groups, next_cursor: next === undefined ? null : this.paging.cursor(next, scope) };
@@ -40,7 +40,7 @@ export class GroupsController {
 
   /** One of the caller's groups with its members. */
   @Get(':id')
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:share' })
   @ApiProblems('not_found', 'decryption_failed')
   async getGroup(@Caller() caller: Principal, @Param('id') id: string): Promise<GroupWithMembersDto> {
     return { ...(await this.groups.get(caller, id)), members: await this.members.list(caller, id) };
@@ -49,7 +49,7 @@ export class GroupsController {
   /** Removes a group. What was granted to it ends at once, and its name is free. */
   @Delete(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:share' })
   @ApiProblems('not_found')
   deleteGroup(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
     return this.groups.remove(caller, id);
@@ -58,7 +58,7 @@ export class GroupsController {
   /** Takes an account into a group; nothing changes for one that is in it. At most 1,000 members. */
   @Put(':id/members/:username')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @Policy({ access: 'user', stepUp: true })
+  @Policy({ scope: 'files:share', stepUp: true })
   @ApiProblems('step_up_required', 'not_found', 'conflict')
   addGroupMember(
     @Caller() caller: Principal,
@@ -71,7 +71,7 @@ export class GroupsController {
   /** Takes an account out of a group: from its next request on it sees nothing more through it. */
   @Delete(':id/members/:username')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:share' })
   @ApiProblems('not_found')
   removeGroupMember(
     @Caller() caller: Principal,

@@ -44,11 +44,13 @@ export class Groups {
   async create(caller: Principal, name: string): Promise<GroupView> {
     const id = newId();
     const row = await auditedAfterLook(this.audit, groupIntent('group.create', caller, id), async (begin) => {
-      if ((await this.#groups.count('owner', [caller.userId], MAX_GROUPS)) >= MAX_GROUPS)
+      if ((await this.#groups.count('owner', [caller.ownerId], MAX_GROUPS)) >= MAX_GROUPS)
         throw tooMany('groups', MAX_GROUPS);
-      await this.#requireFreeName(caller.userId, name);
+      await this.#requireFreeName(caller.ownerId, name);
       await begin();
-      const made = await this.sealer.insert(caller.userId, this.#insertion(id, caller.userId, name)).catch(asNameTaken);
+      const made = await this.sealer
+        .insert(caller.ownerId, this.#insertion(id, caller.ownerId, name))
+        .catch(asNameTaken);
       await this.#requireRoom(made);
       return made;
     });
@@ -76,21 +78,21 @@ export class Groups {
   /** Oldest first. @throws DomainError `decryption_failed`. */
   async list(caller: Principal, { limit, after }: { limit: number; after: Position | undefined }) {
     const options = { limit, ...(after !== undefined && { after }) };
-    const page = await this.#groups.list('owner', [caller.userId, 'active'], options);
+    const page = await this.#groups.list('owner', [caller.ownerId, 'active'], options);
     const show = (keys: OwnerKeys) => page.items.map((row) => viewOf(row, openGroupName(keys, row)));
-    return { groups: await this.sealer.with(caller.userId, show), next: page.next };
+    return { groups: await this.sealer.with(caller.ownerId, show), next: page.next };
   }
 
   /** @throws DomainError `not_found` (also for a group of somebody else), `decryption_failed`. */
   async get(caller: Principal, id: string): Promise<GroupView> {
-    const row = await this.owned(caller.userId, id);
+    const row = await this.owned(caller.ownerId, id);
     return viewOf(row, await this.sealer.with(row.owner_id, (keys) => openGroupName(keys, row)));
   }
 
   /** All that was granted to the group ends at once. @throws DomainError `not_found`. */
   async remove(caller: Principal, id: string): Promise<void> {
     await auditedAfterLook(this.audit, groupIntent('group.delete', caller, id), async (begin) => {
-      await this.owned(caller.userId, id);
+      await this.owned(caller.ownerId, id);
       await begin();
       if (!(await this.removal.begin(id))) throw notFound();
       // It is gone already; what cannot be cleared away now the sweeper takes.
@@ -153,7 +155,7 @@ export const groupIntent = (
   details?: AuditIntent['details'],
 ): AuditIntent => ({
   action,
-  actor: caller.userId,
+  actor: caller.actor,
   resource: `group/${groupId}`,
   ...(details !== undefined && { details }),
 });

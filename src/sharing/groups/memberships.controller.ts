@@ -16,10 +16,10 @@ export class MembershipsController {
 
   /** The groups that the caller is in, whoever owns them, longest in it first. */
   @Get()
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:share' })
   @ApiProblems('invalid_cursor', 'kms_unavailable')
   async listMemberships(@Caller() caller: Principal, @Query() query: PageQueryDto): Promise<MembershipPageDto> {
-    const scope = { userId: caller.userId, query: 'GET /memberships' };
+    const scope = { holderId: caller.ownerId, query: 'GET /memberships' };
     const after = this.paging.position(query.cursor, scope);
     const { memberships, next } = await this.memberships.list(caller, { limit: query.limit ?? DEFAULT_LIMIT, after });
     return { items: memberships, next_cursor: next === undefined ? null : this.paging.cursor(next, scope) };
@@ -28,7 +28,7 @@ export class MembershipsController {
   /** Takes the caller out of a group: from the next request on nothing reaches the caller through it. */
   @Delete(':groupId')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @Policy({ access: 'user' })
+  @Policy({ scope: 'files:share' })
   @ApiProblems('not_found')
   leaveGroup(@Caller() caller: Principal, @Param('groupId') groupId: string): Promise<void> {
     return this.memberships.leave(caller, groupId);

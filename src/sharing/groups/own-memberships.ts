@@ -36,14 +36,14 @@ export class OwnMemberships {
   /** Longest in it first. A page may hold fewer than `limit`, even none, and still have a next one. */
   async list(caller: Principal, { limit, after }: { limit: number; after: Position | undefined }) {
     const options = { limit, ...(after !== undefined && { after }) };
-    const page = await this.#members.list('user', [caller.userId], options);
+    const page = await this.#members.list('user', [caller.ownerId], options);
     return { memberships: await pickInTurns(page.items, (row) => this.#view(row)), next: page.next };
   }
 
   /** From the next request on, on every replica. @throws DomainError `not_found`: no such group, or the caller is not in it. */
   async leave(caller: Principal, groupId: string): Promise<void> {
     await auditedAfterLook(this.audit, groupIntent('group.leave', caller, groupId), async (begin) => {
-      const member = await this.#members.find('member', groupId, caller.userId);
+      const member = await this.#members.find('member', groupId, caller.ownerId);
       if (member === undefined || (await this.#groupOf(member)) === undefined) throw notFound();
       await begin();
       if (!(await this.#members.remove(member._id))) throw notFound();

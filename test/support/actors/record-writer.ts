@@ -5,7 +5,8 @@
 import { armFailpoint, DomainError, SystemClock } from '../../../src/kernel';
 import { RecordCount } from '../../../src/sensitive-data/record-count';
 import { SensitiveDataService } from '../../../src/sensitive-data/sensitive-data.service';
-import { openKeyFixture, principal } from '../key-fixture';
+import { openKeyFixture } from '../key-fixture';
+import { person } from '../person';
 import { usageParts } from '../usage';
 
 const [, , folder = '', owner = '', count = '100', quota = '', point] = process.argv;
@@ -22,7 +23,7 @@ async function main(): Promise<void> {
     while (begun < Number(count)) {
       begun += 1;
       try {
-        await records.create(principal(owner), { dataType: 'note', value: '0123456789' });
+        await records.create(person(owner), { dataType: 'note', value: '0123456789' });
         made += 1;
       } catch (error) {
         refused.add(error instanceof DomainError ? error.code : String(error));

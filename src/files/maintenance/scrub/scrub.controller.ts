@@ -1,8 +1,8 @@
 import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, Caller, DEFAULT_LIMIT, Paging, Policy } from '../../../http/index';
+import { ApiProblems, CallerPerson, DEFAULT_LIMIT, Paging, Policy } from '../../../http/index';
 import { AuditSink, audited } from '../../../kernel/index';
-import type { AuditAction, Principal } from '../../../kernel/index';
+import type { AuditAction, Person } from '../../../kernel/index';
 import type { Scrub } from './scrub';
 import { ScrubDto, ScrubListDto, ScrubListQueryDto, scrubDto } from './scrub.dto';
 import { Scrubs } from './scrub.service';
@@ -23,19 +23,19 @@ export class ScrubsController {
    */
   @Post()
   @HttpCode(200)
-  @Policy({ access: 'administrator', costly: 'read-through' })
+  @Policy({ scope: 'administration', costly: 'read-through' })
   @ApiProblems('conflict')
-  async startScrub(@Caller() caller: Principal): Promise<ScrubDto> {
-    const intent = { action: 'scrub.start', actor: caller.userId, resource: 'files' } as const;
-    return scrubDto(await audited(this.audit, intent, () => this.scrubs.start(caller.userId)));
+  async startScrub(@CallerPerson() caller: Person): Promise<ScrubDto> {
+    const intent = { action: 'scrub.start', actor: caller.actor, resource: 'files' } as const;
+    return scrubDto(await audited(this.audit, intent, () => this.scrubs.start(caller.actor)));
   }
 
   /** All scrubs, newest first. */
   @Get()
-  @Policy({ access: 'administrator' })
+  @Policy({ scope: 'administration' })
   @ApiProblems('invalid_cursor')
-  async listScrubs(@Caller() caller: Principal, @Query() query: ScrubListQueryDto): Promise<ScrubListDto> {
-    const scope = { userId: caller.userId, query: '/scrubs' };
+  async listScrubs(@CallerPerson() caller: Person, @Query() query: ScrubListQueryDto): Promise<ScrubListDto> {
+    const scope = { holderId: caller.ownerId, query: '/scrubs' };
     const after = this.paging.position(query.cursor, scope);
     const page = await this.scrubs.list({ limit: query.limit ?? DEFAULT_LIMIT, ...(after !== undefined && { after }) });
     return {
@@ -46,7 +46,7 @@ export class ScrubsController {
 
   /** One scrub, how far it is and what it found. */
   @Get(':id')
-  @Policy({ access: 'administrator' })
+  @Policy({ scope: 'administration' })
   @ApiProblems('not_found')
   async getScrub(@Param('id') id: string): Promise<ScrubDto> {
     return scrubDto(await this.scrubs.find(id));
@@ -55,28 +55,23 @@ export class ScrubsController {
   /** Stops a scrub before its next read. Nobody can begin another one until it has gone on to its end. */
   @Post(':id/pause')
   @HttpCode(200)
-  @Policy({ access: 'administrator' })
+  @Policy({ scope: 'administration' })
   @ApiProblems('not_found', 'conflict')
-  pauseScrub(@Param('id') id: string, @Caller() caller: Principal): Promise<ScrubDto> {
+  pauseScrub(@Param('id') id: string, @CallerPerson() caller: Person): Promise<ScrubDto> {
     return this.moved('scrub.pause', id, caller, () => this.scrubs.pause(id));
   }
 
   /** Lets a paused scrub go on where it was; the file that was being read is read again from its beginning. */
   @Post(':id/resume')
   @HttpCode(200)
-  @Policy({ access: 'administrator' })
+  @Policy({ scope: 'administration' })
   @ApiProblems('not_found', 'conflict')
-  resumeScrub(@Param('id') id: string, @Caller() caller: Principal): Promise<ScrubDto> {
+  resumeScrub(@Param('id') id: string, @CallerPerson() caller: Person): Promise<ScrubDto> {
     return this.moved('scrub.resume', id, caller, () => this.scrubs.resume(id));
   }
 
-  private async moved(
-    action: AuditAction,
-    id: string,
-    caller: Principal,
-    move: () => Promise<Scrub>,
-  ): Promise<ScrubDto> {
-    const intent = { action, actor: caller.userId, resource: `scrub/${id}` };
+  private async moved(action: AuditAction, id: string, caller: Person, move: () => Promise<Scrub>): Promise<ScrubDto> {
+    const intent = { action, actor: caller.actor, resource: `scrub/${id}` };
     return scrubDto(await audited(this.audit, intent, move));
   }
 }

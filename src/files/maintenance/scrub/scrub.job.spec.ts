@@ -7,7 +7,7 @@ import { waitFor } from '../../../../test/support/processes';
 import { BlobStore, ByteRange } from '../../../blobs/index';
 import { Config } from '../../../config/index';
 import { JobRunner } from '../../../jobs/index';
-import { DAY, DomainError, Principal } from '../../../kernel/index';
+import { DAY, DomainError, Person } from '../../../kernel/index';
 import { LeasedScheduler } from '../../../jobs/leased-scheduler';
 import { Metrics } from '../../../observability/index';
 import { ContentCheck } from '../../content/content-check';
@@ -23,7 +23,7 @@ const CONFIG = { scrub: { bytesPerSecond: 2 ** 40, days: 30 } } as unknown as Co
 const SIZES = [0, 1, 65_536, 200_000];
 
 let rig: FilesRig;
-let owner: Principal;
+let owner: Person;
 let files: FileView[];
 let runners: JobRunner[];
 /** Bytes that were asked of the blob store, and what stands in its way. */
