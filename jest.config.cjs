@@ -25,6 +25,8 @@ module.exports = {
   },
   // otplib's default plug-ins are ES modules, which jest on Node 20 cannot require as Node itself does.
   transformIgnorePatterns: ['/node_modules/(?!@noble/|@scure/)'],
+  // `import()` names the compiled file, as Node wants it; its source is a .ts file.
+  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   testSequencer: '<rootDir>/test/support/sequencer.cjs',
   setupFiles: ['<rootDir>/test/support/setup.ts'],
   testTimeout: 60000,

@@ -184,6 +184,15 @@ describe('the dependency rules of the modules', () => {
     expect(packages.filter(({ to }) => to !== 'uuid').map(shown)).toEqual([]);
   });
 
+  it('let the application load the drivers of MongoDB and S3 where they are configured only', () => {
+    const loaded = loadedWith(['app.module.ts']);
+    expect(loaded.size).toBeGreaterThan(200);
+    const drivers = imports.filter(
+      ({ from, to, atLoad }) => atLoad && loaded.has(from.path) && /^(mongoose$|@aws-sdk\/)/.test(to),
+    );
+    expect(drivers.map(shown)).toEqual([]);
+  });
+
   it('lead into a feature, and from a feature into the store, through index.ts alone', () => {
     const guarded = [...FEATURES, 'audit', 'jobs', 'store', 'blobs', 'mail', 'keys/rotation', 'keys/system-keys'];
     const inside = crossing.filter(({ from, to }) => {
