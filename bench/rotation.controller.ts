@@ -6,7 +6,7 @@ import { Policy } from '../src/http';
 import { MasterKey, MasterKeyRow, MAX_BATCH } from '../src/keys/master-key';
 import { RotationService } from '../src/keys/rotation';
 import { WrapStore, userKeysCollection } from '../src/keys/user-keys';
-import { userKeyContext } from '../src/keys/user-keys/user-key-wraps';
+import { userKeyContext } from '../src/keys/user-keys/wraps';
 import type { UserKeyDoc } from '../src/keys/user-keys/user-keys.collection';
 import { Collection, Store } from '../src/store';
 import { seedOwners } from '../test/support/seed-owners';

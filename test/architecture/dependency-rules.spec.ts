@@ -213,7 +213,7 @@ describe('the dependency rules of the modules', () => {
       'keys/master-key/local',
       'keys/master-key/transit',
       'keys/master-key/kv',
-      'keys/user-keys/in-vault',
+      'keys/user-keys/wrap-store/in-vault',
     ];
     const named = imports.filter(({ from, to, local }) => {
       const adapter = local ? adapters.find((folder) => to.startsWith(`${folder}/`)) : undefined;

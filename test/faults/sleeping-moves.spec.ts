@@ -6,7 +6,7 @@ import { JobRunner } from '../../src/jobs';
 import { type JobDoc, jobsCollection } from '../../src/jobs/jobs.collection';
 import { AuditSink, newId, SystemClock } from '../../src/kernel';
 import { BackendMoves, type Rotation, ROTATION_JOB, WrapRelocationJob, WrapRelocations } from '../../src/keys/rotation';
-import type { RoutedWrapStore } from '../../src/keys/user-keys/wrap-stores';
+import type { RoutedWrapStore } from '../../src/keys/user-keys/wrap-store';
 import {
   createInstallation,
   type InstallationDoc,

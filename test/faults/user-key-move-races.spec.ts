@@ -1,9 +1,9 @@
 import { Logger } from '@nestjs/common';
 import { newId } from '../../src/kernel';
 import { BackupExposure, type UserKeyDoc } from '../../src/keys/user-keys';
-import { Immovable, type RoutedWrapStore } from '../../src/keys/user-keys/wrap-stores';
-import type { VaultWrapStore } from '../../src/keys/user-keys/in-vault';
-import { tombstone } from '../../src/keys/user-keys/in-vault/user-key-document';
+import { Immovable, type RoutedWrapStore } from '../../src/keys/user-keys/wrap-store';
+import type { VaultWrapStore } from '../../src/keys/user-keys/wrap-store/in-vault';
+import { tombstone } from '../../src/keys/user-keys/wrap-store/in-vault/wrap-document';
 import { beginUserKeyMove, endUserKeyMove, readWrapPlacement, type WrapLocation } from '../../src/store';
 import { afterNextWrap, type KeyFixtures, moveMasterKey, openKeyFixtures, temporaryFolder } from '../support/keys';
 import { openWrapStore, openRoutedWrapStore } from '../support/kv';

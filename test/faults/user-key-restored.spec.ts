@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { newId } from '../../src/kernel';
 import type { UserKeyDoc } from '../../src/keys/user-keys';
-import { Immovable, type RoutedWrapStore } from '../../src/keys/user-keys/wrap-stores';
+import { Immovable, type RoutedWrapStore } from '../../src/keys/user-keys/wrap-store';
 import { beginUserKeyMove, endUserKeyMove, type WrapLocation } from '../../src/store';
 import { type KeyFixtures, moveMasterKey, openKeyFixtures, temporaryFolder } from '../support/keys';
 import { openWrapStore, openRoutedWrapStore } from '../support/kv';

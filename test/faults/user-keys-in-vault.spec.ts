@@ -3,7 +3,7 @@ import { Logger } from '@nestjs/common';
 import { DomainError, newId, plaintext, StartupError } from '../../src/kernel';
 import { openVault } from '../../src/vault-client';
 import { WrapPathConflict, type OwnerKeys, storedRow } from '../../src/keys/user-keys';
-import { VaultWrapStore } from '../../src/keys/user-keys/in-vault';
+import { VaultWrapStore } from '../../src/keys/user-keys/wrap-store/in-vault';
 import { type KeyFixtures, moveMasterKey, openKeyFixtures, rewrapAll, temporaryFolder } from '../support/keys';
 import { INSTALLATION_ID, kvConfig, openWrapStore } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';

@@ -4,7 +4,7 @@ import type { VaultConfig } from '../../src/config';
 import { LocalMasterKey } from '../../src/keys/master-key/local';
 import { openVault } from '../../src/vault-client';
 import { openKeys, SystemKeys, systemKeysCollection } from '../../src/keys/system-keys';
-import { VaultWrapStore } from '../../src/keys/user-keys/in-vault';
+import { VaultWrapStore } from '../../src/keys/user-keys/wrap-store/in-vault';
 import { AuthenticatedStore } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 import { type OwnerKeys, UserKeyRotator } from '../../src/keys/user-keys';

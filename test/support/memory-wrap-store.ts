@@ -1,7 +1,7 @@
 import { newKey } from '../../src/crypto';
 import { DomainError, type SecretBytes, StartupError } from '../../src/kernel';
 import { type MasterKeyState } from '../../src/keys/master-key';
-import { checkRetirable } from '../../src/keys/master-key/batch';
+import { checkRetirable } from '../../src/keys/master-key/master-key';
 import { SoftwareMasterKey, type KeyLookup } from '../../src/keys/master-key/software-master-key';
 
 /** A home of the kv form in this process: the wrapping is the real one, the document a map that a test can take away. */

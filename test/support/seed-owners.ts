@@ -1,11 +1,10 @@
 import { newKey } from '../../src/crypto';
-import { MAX_BATCH, type MasterKey, type MasterKeyRow } from '../../src/keys/master-key';
-import { pendingRow } from '../../src/keys/user-keys/new-user-key';
-import { storedRow } from '../../src/keys/user-keys/row-mapping';
-import type { WrapStore } from '../../src/keys/user-keys/wrap-store';
-import { userKeyContext } from '../../src/keys/user-keys/user-key-wraps';
-import { type UserKeyDoc, userKeysCollection } from '../../src/keys/user-keys/user-keys.collection';
-import { type Draft, type Store } from '../../src/store';
+import { type MasterKey, type MasterKeyRow, MAX_BATCH } from '../../src/keys/master-key';
+import { pendingRow } from '../../src/keys/user-keys/user-key-service';
+import { storedRow, type UserKeyDoc, userKeysCollection } from '../../src/keys/user-keys/user-keys.collection';
+import type { WrapStore } from '../../src/keys/user-keys/wrap-store/wrap-store';
+import { userKeyContext } from '../../src/keys/user-keys/wraps';
+import type { Draft, Store } from '../../src/store';
 
 export interface SeedParts {
   readonly store: Store;

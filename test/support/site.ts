@@ -2,7 +2,7 @@ import { MongoStore } from '../../src/store/mongo';
 import { KvMasterKey, type KvConfig } from '../../src/keys/master-key/kv';
 import { type TransitConfig, TransitMasterKey } from '../../src/keys/master-key/transit';
 import { openVault } from '../../src/vault-client';
-import { VaultWrapStore } from '../../src/keys/user-keys/in-vault';
+import { VaultWrapStore } from '../../src/keys/user-keys/wrap-store/in-vault';
 import { type KeyFixture, type KeyHouseParts, openKeyFixture } from './key-fixture';
 
 /** Where an installation of a test lies: what each of its processes is told, as JSON. */

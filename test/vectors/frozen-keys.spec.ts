@@ -4,7 +4,7 @@ import { encodeContext, type EnvelopeContext, openRecord } from '../../src/crypt
 import { type ContextPart } from '../../src/crypto/context';
 import { ciphertext, SecretBytes } from '../../src/kernel';
 import { wrapContext, type WrapPurpose } from '../../src/keys/master-key';
-import { KeyWrap } from '../../src/keys/master-key/key-wrap';
+import { KeyWrap } from '../../src/keys/master-key/software-master-key';
 import { subkeyOf } from '../../src/keys/user-keys/user-key-handle';
 import type { SealPurpose } from '../../src/keys/user-keys';
 

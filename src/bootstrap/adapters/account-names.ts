@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { OwnerNames } from '../../keys/user-keys/wrap-stores';
+import { OwnerNames } from '../../keys/user-keys/wrap-store';
 import { Store } from '../../store';
 import { usersCollection } from '../../users';
 

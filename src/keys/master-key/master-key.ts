@@ -1,3 +1,4 @@
+import { encodeContext } from '../../crypto';
 import { SecretBytes, StartupError, WrappedKey } from '../../kernel';
 
 export interface MasterKeyVersion {
@@ -98,3 +99,31 @@ export abstract class MasterKey {
   /** Drops keys, tokens and timers that this process holds. */
   abstract close(): Promise<void>;
 }
+
+/** The most items that one call of the port may hold. */
+export const MAX_BATCH = 200;
+
+export const accepted = <T>(value: T): ItemResult<T> => ({ ok: true, value });
+export const refusedItem = (reason: string): { readonly ok: false; readonly reason: string } => ({ ok: false, reason });
+
+export function checkBatch(items: readonly unknown[]): void {
+  if (items.length > MAX_BATCH) throw new TypeError(`a batch holds ${MAX_BATCH} items at most`);
+}
+
+export function checkRetirable(version: number, current: number): void {
+  if (version >= current) throw new TypeError('the newest master key version is not retired');
+}
+
+/** What a wrapped key is for. A purpose belongs either to owners or to the installation, never to both. */
+export type WrapPurpose = 'user-key' | 'integrity' | 'integrity-opening' | 'one-time-codes' | 'receipts';
+
+/** The owner of the installation's own keys. */
+export const INSTALLATION = 'installation';
+
+/**
+ * The additional data of one wrap. It names purpose, owner and version, so that a person with write access to the store who puts one
+ * owner's wrapped key into another owner's row, or an old version into the place of a new one, has a row that does not unwrap.
+ * The version of the master key is not part of it: a rewrap keeps the context (docs/formats.md).
+ */
+export const wrapContext = (purpose: WrapPurpose, owner: string, keyVersion: number): WrapContext =>
+  encodeContext([purpose, owner, keyVersion]);

@@ -1,18 +1,25 @@
 import { Logger } from '@nestjs/common';
 import { DomainError, isDomainError, SecretBytes, type WrappedKey } from '../../kernel';
-import { checkBatch, refusedItem } from './batch';
+import {
+  checkBatch,
+  type ItemResult,
+  MasterKey,
+  type MasterKeyState,
+  refusedItem,
+  type UnwrapItem,
+  type WrapItem,
+} from './master-key';
 import { ConfiguredBackends } from './configured-backends';
 import {
-  formOf,
   type BackendName,
-  type VersionRange,
+  formOf,
   lastVersionOf,
+  mergedState,
   newestBackend,
   onlyBackend,
   rangeOf,
+  type VersionRange,
 } from './version-ranges';
-import { type ItemResult, MasterKey, type MasterKeyState, type UnwrapItem, type WrapItem } from './master-key';
-import { mergedState } from './merged-state';
 
 /** What the master key row says of the homes; undefined while it cannot be read yet, or on a fresh installation. */
 export type VersionRangesSource = () => Promise<{ readonly homes?: readonly VersionRange[] } | undefined>;

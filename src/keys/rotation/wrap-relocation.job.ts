@@ -10,7 +10,7 @@ import {
   type WrapLocation,
 } from '../../store';
 import type { UserKeyDoc } from '../user-keys';
-import { Immovable, RoutedWrapStore } from '../user-keys/wrap-stores';
+import { Immovable, RoutedWrapStore } from '../user-keys/wrap-store';
 
 export const WRAP_RELOCATION_JOB = 'user-keys.move';
 

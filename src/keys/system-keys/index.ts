@@ -1,3 +1,2 @@
-export { openKeys } from './open-keys';
-export { SystemKeys, type SystemRewrap } from './system-keys';
+export { openKeys, SystemKeys, type SystemRewrap } from './system-keys';
 export { SYSTEM_KEY_NAMES, type SystemKeyName, systemKeysCollection } from './system-keys.collection';

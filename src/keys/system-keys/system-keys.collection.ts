@@ -1,4 +1,5 @@
 import { defineCollection, type Doc } from '../../store';
+import { INSTALLATION, type UnwrapItem, wrapContext, wrapVersion } from '../master-key';
 
 /** What the installation's own keys are for; the `_id` of a row and the purpose in its wrap context. */
 export const SYSTEM_KEY_NAMES = ['integrity', 'one-time-codes', 'receipts'] as const;
@@ -25,4 +26,18 @@ export const systemKeysCollection = defineCollection<SystemKeyDoc>({
   indexes: { master_version: { fields: ['master_version'] } },
   tampered: 'refuse',
   authenticated: false,
+});
+
+export const isOurs = (name: string): boolean => SYSTEM_KEY_NAMES.some((known) => known === name);
+export const isVital = (name: string): boolean => VITAL_SYSTEM_KEYS.some((vital) => vital === name);
+
+export const contextOf = (name: string, state?: SystemKeyDoc['state']): Buffer => {
+  const purpose = name === 'integrity' && state === 'opening' ? 'integrity-opening' : (name as SystemKeyName);
+  return wrapContext(purpose, INSTALLATION, 1);
+};
+
+export const itemOf = (row: SystemKeyDoc): UnwrapItem => ({
+  // What the wrap says is authenticated by the wrap; what the row says is by nothing.
+  wrapped: { masterVersion: wrapVersion(row.wrapped) ?? row.master_version, ciphertext: row.wrapped },
+  context: contextOf(row._id, row.state),
 });

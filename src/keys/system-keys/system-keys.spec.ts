@@ -6,8 +6,7 @@ import { AuthenticatedStore } from '../../store';
 import { EmbeddedStore } from '../../store/embedded';
 import { INSTALLATION, masterKeyCollection, MasterKeyRow, wrapContext } from '../master-key';
 import { LocalMasterKey } from '../master-key/local';
-import { openKeys } from './open-keys';
-import { SystemKeys } from './system-keys';
+import { openKeys, SystemKeys } from './system-keys';
 import { systemKeysCollection } from './system-keys.collection';
 
 /** What a process has at its start, before any key is open. */

@@ -2,8 +2,12 @@ import { Injectable, Logger } from '@nestjs/common';
 import { equalBytes, newKey } from '../../crypto';
 import { DomainError, failpoint, SecretBytes, StartupError, SystemSecrets } from '../../kernel';
 import { type Collection, DuplicateKey, scanPages, Store } from '../../store';
-import { INSTALLATION, MasterKey, type MasterKeyRow, type UnwrapItem, wrapContext, wrapVersion } from '../master-key';
+import { MasterKey, MasterKeyRow, wrapVersion } from '../master-key';
 import {
+  contextOf,
+  isOurs,
+  isVital,
+  itemOf,
   SYSTEM_KEY_NAMES,
   type SystemKeyDoc,
   type SystemKeyName,
@@ -290,21 +294,31 @@ export class SystemKeys extends SystemSecrets {
   }
 }
 
-const isOurs = (name: string): boolean => SYSTEM_KEY_NAMES.some((known) => known === name);
-const isVital = (name: string): boolean => VITAL_SYSTEM_KEYS.some((vital) => vital === name);
+/**
+ * The keys' part of a start, between the two halves of the installation's. `fresh` is true for a first start that has not ended yet: only
+ * then is anything made that data depends on, and all of it is safe to repeat after a crash and to race with other processes.
+ * @throws StartupError; DomainError `kms_unavailable` where the key home does not answer.
+ */
+export async function openKeys(
+  keys: { readonly masterKey: MasterKey; readonly systemKeys: SystemKeys; readonly row: MasterKeyRow },
+  fresh: boolean,
+): Promise<void> {
+  const { masterKey, systemKeys, row } = keys;
+  await masterKey.open({ create: fresh });
+  const missing = await systemKeys.open();
+  const vital = missing.find((name) => VITAL_SYSTEM_KEYS.includes(name));
+  if (vital !== undefined && !fresh) {
+    throw new StartupError(`The system key ${vital} is missing: restore the store from a backup.`);
+  }
+  if (missing.length > 0 && fresh) await systemKeys.create();
+  if ((await row.find()) === undefined) {
+    if (!fresh) throw new StartupError('The master key row is missing: restore the store from a backup.');
+    await row.create((await masterKey.state()).current, masterKey.home);
+  }
+  await systemKeys.supplement(row);
+}
 
 const doubtful = (name: string): DomainError =>
   new DomainError('integrity_failed', {
     detail: `The row of the system key ${name} is missing, does not unwrap, or has a different key version than it names. Restore it from a backup.`,
   });
-
-const contextOf = (name: string, state?: SystemKeyDoc['state']): Buffer => {
-  const purpose = name === 'integrity' && state === 'opening' ? 'integrity-opening' : (name as SystemKeyName);
-  return wrapContext(purpose, INSTALLATION, 1);
-};
-
-const itemOf = (row: SystemKeyDoc): UnwrapItem => ({
-  // What the wrap says is authenticated by the wrap; what the row says is by nothing.
-  wrapped: { masterVersion: wrapVersion(row.wrapped) ?? row.master_version, ciphertext: row.wrapped },
-  context: contextOf(row._id, row.state),
-});

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { isDomainError } from '../../kernel';
 import { Store, type WrapLocation } from '../../store';
 import { type BackendName, MasterKey, MasterKeyRow, type MasterKeyState } from '../master-key';
-import { WrapStore } from './wrap-store';
+import { WrapStore } from './wrap-store/wrap-store';
 import { userKeysCollection } from './user-keys.collection';
 
 /**

@@ -1,18 +1,22 @@
 export { ENVELOPE_OVERHEAD } from '../../crypto';
 export { BackupExposure, type FormerWraps, type VersionFate, type WrapFate } from './backup-exposure';
+export { type IsUsed, OLDEST, OrphanedKeys, OrphanedWraps, REGISTRATION_LIFE, UserKeySweeper } from './cleanup';
 export { KeyCache, type KeyCacheOptions } from './key-cache';
-export { type IsUsed, OLDEST, OrphanedKeys, REGISTRATION_LIFE } from './orphaned-keys';
-export { type Renewal, type Renewed, renewRows } from './reencrypt-rows';
+export {
+  type Renewal,
+  type Renewed,
+  renewRows,
+  type SealedValues,
+  valuesUnder,
+  VersionCounts,
+  versionIn,
+} from './reencrypt-rows';
+export { type RewrapBatch, UserKeyRewrap } from './rewrap';
 export { openedName, type SealedInsert, Sealer } from './sealer';
 export { type EncryptionContext, OwnerKeys, type SealPurpose } from './user-key-handle';
-export { OrphanedWraps } from './orphaned-wraps';
-export { UserKeyService } from './user-key-service';
-export { type RewrapBatch, UserKeyRewrap } from './user-key-rewrap';
-export { WrapPathConflict, WrapStore } from './wrap-store';
 export { requireNextVersion, UserKeyRotator, type UserKeyState } from './user-key-rotator';
-export { NamedRows, type WrapUse } from './user-key-walk';
-export { UserKeySweeper } from './user-key-sweeper';
-export { storedRow } from './row-mapping';
-export { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
+export { UserKeyService } from './user-key-service';
+export { storedRow, type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 export { UserKeysModule } from './user-keys.module';
-export { type SealedValues, valuesUnder, VersionCounts, versionIn } from './values-under';
+export { WrapPathConflict, WrapStore } from './wrap-store/wrap-store';
+export { NamedRows, type WrapUse } from './wraps-in-use';

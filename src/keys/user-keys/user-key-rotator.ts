@@ -1,14 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { envelopeVersion, MAX_KEY_VERSION, newKey, openRecord, sealRecord } from '../../crypto';
 import { ciphertext, Clock, DomainError, failpoint, newId, SecretBytes } from '../../kernel';
-import { type Collection, Store, retryOnConflict } from '../../store';
+import { type Collection, retryOnConflict, Store } from '../../store';
 import { MasterKey, MasterKeyRow } from '../master-key';
 import { nameKeyContext, subkeyOf } from './user-key-handle';
-import { storedRow } from './row-mapping';
-import { WrapPathConflict, WrapStore } from './wrap-store';
-import { lowestMasterVersion, unwrapVersions, userKeyContext } from './user-key-wraps';
-import { type UserKeyDoc, type UserKeyVersion, userKeysCollection } from './user-keys.collection';
-import { versionIn } from './values-under';
+import { storedRow, type UserKeyDoc, userKeysCollection, type UserKeyVersion } from './user-keys.collection';
+import { WrapPathConflict, WrapStore } from './wrap-store/wrap-store';
+import { lowestMasterVersion, unwrapVersions, userKeyContext } from './wraps';
+import { versionIn } from './reencrypt-rows';
 
 export interface UserKeyState {
   readonly current: number;

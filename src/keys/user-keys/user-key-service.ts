@@ -1,17 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import { newKey } from '../../crypto';
-import { Clock, DomainError, failpoint, type SecretBytes } from '../../kernel';
+import { newKey, sealRecord } from '../../crypto';
+import { Clock, DomainError, failpoint, plaintext, SecretBytes } from '../../kernel';
 import { type Collection, type Draft, DuplicateKey, Store, update } from '../../store';
-import { MasterKey, MasterKeyRow } from '../master-key';
 import { asOneOperation } from '../../vault-client';
-import { erased, giveUp } from './given-up-keys';
+import { MasterKey, MasterKeyRow } from '../master-key';
 import { KeyCache } from './key-cache';
-import { FIRST_VERSION, type NewRow, pendingRow } from './new-user-key';
-import { releaseStalePath } from './stale-paths';
-import { storedRow } from './row-mapping';
-import { WrapPathConflict, WrapStore } from './wrap-store';
-import { rewrapStored, wrapFirst } from './user-key-wraps';
-import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
+import { erased, giveUp, releaseStalePath } from './tombstones';
+import { nameKeyContext, subkeyOf } from './user-key-handle';
+import { storedRow, type UserKeyDoc, userKeysCollection, type UserKeyVersion } from './user-keys.collection';
+import { WrapPathConflict, WrapStore } from './wrap-store/wrap-store';
+import { rewrapStored, wrapFirst } from './wraps';
 
 /** Creates and destroys user keys: a row each in the store, and the wraps in the wrap store. */
 @Injectable()
@@ -163,5 +161,32 @@ export class UserKeyService {
   async #discard(row: UserKeyDoc): Promise<false> {
     await giveUp(this.#rows, this.home, row);
     return false;
+  }
+}
+
+export const FIRST_VERSION = 1;
+
+export type NewRow = Pick<UserKeyDoc, '_id' | 'master_epoch' | 'created_at'> & { readonly name?: string };
+
+/** The row of a new owner, not visible yet, with a name key of its own. */
+export const pendingRow = (row: NewRow, version: UserKeyVersion, key: SecretBytes): Draft<UserKeyDoc> => ({
+  ...row,
+  state: 'pending',
+  current: FIRST_VERSION,
+  epoch: 1,
+  versions: [version],
+  master_version: version.master_version,
+  wrapped_name_key: newNameKey(row._id, key),
+  quarantined: false,
+});
+
+function newNameKey(ownerId: string, key: SecretBytes): string {
+  const secrets = subkeyOf(key, 'secrets', ownerId, FIRST_VERSION);
+  const nameKey = newKey();
+  try {
+    return sealRecord(secrets, FIRST_VERSION, nameKeyContext(ownerId), plaintext(nameKey.bytes)).toString('hex');
+  } finally {
+    nameKey.destroy();
+    secrets.destroy();
   }
 }

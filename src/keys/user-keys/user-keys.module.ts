@@ -3,13 +3,11 @@ import { Config, CONFIG } from '../../config';
 import { SECOND } from '../../kernel';
 import { BackupExposure } from './backup-exposure';
 import { KeyCache } from './key-cache';
-import { OrphanedKeys } from './orphaned-keys';
+import { OrphanedKeys, OrphanedWraps, UserKeySweeper } from './cleanup';
 import { Sealer } from './sealer';
-import { OrphanedWraps } from './orphaned-wraps';
 import { UserKeyService } from './user-key-service';
-import { UserKeyRewrap } from './user-key-rewrap';
+import { UserKeyRewrap } from './rewrap';
 import { UserKeyRotator } from './user-key-rotator';
-import { UserKeySweeper } from './user-key-sweeper';
 
 // Some 600 bytes an owner: 32 MiB at most, and 50,000 active users without a call of Vault.
 const CACHE_CAPACITY = 50_000;

@@ -1,6 +1,6 @@
 import { newKey } from '../../../crypto';
 import { isoTime, SecretBytes } from '../../../kernel';
-import { nextMasterVersion } from '../key-wrap';
+import { nextMasterVersion } from '../software-master-key';
 
 /** `kv/master_key` as it stands in Vault (docs/formats.md): all live versions of the master key. */
 export interface MasterDocument {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeWithForgetfulDisk, type ForgetfulDisk, forgetfulDisk } from '../../../../test/support/forgetful-disk';
 import { StartupError } from '../../../kernel';
-import { linkRefusal } from './hard-links';
+import { linkRefusal } from './keyring-file';
 import { LocalMasterKey } from './local-master-key';
 
 const ROOT_KEY = 'a root key of thirty-two characters';

@@ -1,13 +1,9 @@
 import { type BigIntStats, statSync } from 'node:fs';
-import { open, readdir, rename } from 'node:fs/promises';
+import { type FileHandle, link, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { failpoint, syncFolder } from '../../../kernel';
-import { closed, removeFiles, unless } from './durable-files';
-import { errnoOf } from './errno';
-import { destroyKeyring, type Keyring, openKeyring, sealKeyring } from './keyring';
-import { isDraft, type KeyringDraft } from './keyring-draft';
-import { KeyringFault } from './keyring-format';
-import { removeLocks } from './older-writers';
+import { failpoint, newId, syncFolder } from '../../../kernel';
+import { destroyKeyring, type Keyring, KeyringFault, openKeyring, sealKeyring } from './keyring-format';
+import { closed, errnoOf, OWNER_ONLY, removeFiles, removeLocks, unless } from './older-writers';
 
 const NAME = 'keyring.json';
 /** Each further look means that another process settled a generation in between. */
@@ -173,5 +169,67 @@ async function textOf(path: string): Promise<FileText | undefined> {
     const code = errnoOf(error);
     if (code === 'ENOENT') return undefined;
     throw new KeyringFault('unreadable', code);
+  }
+}
+
+const PREFIX = 'keyring.draft.';
+
+export const newDraftPath = (dataDir: string): string => join(dataDir, `${PREFIX}${newId()}`);
+export const isDraft = (name: string): boolean => name.startsWith(PREFIX);
+
+/**
+ * The file of one attempt to write the next generation. It exists before its writer reads the keyring, and who settles a
+ * generation removes all drafts first. A writer that slept through a settled generation therefore has nothing left to link.
+ */
+export class KeyringDraft {
+  private constructor(
+    private readonly path: string,
+    private readonly file: FileHandle,
+  ) {}
+
+  static async begin(dataDir: string): Promise<KeyringDraft> {
+    const path = newDraftPath(dataDir);
+    return new KeyringDraft(path, await open(path, 'wx', OWNER_ONLY));
+  }
+
+  async write(text: string): Promise<void> {
+    await this.file.writeFile(text, 'utf8');
+    await this.file.sync();
+  }
+
+  /** False where another writer has that name, or has moved on and removed this draft. */
+  linkTo(path: string): Promise<boolean> {
+    return unless(['EEXIST', 'ENOENT'], () => link(this.path, path));
+  }
+
+  async discard(): Promise<void> {
+    await this.file.close();
+    await rm(this.path, { force: true }).catch(() => undefined);
+  }
+}
+
+/** What link(2) answers where a file system, a mount or a policy has no hard links. A full disk is no such answer. */
+const NO_LINKS = ['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV', 'EINVAL'];
+
+/**
+ * Tries one hard link in `folder`. Returns the code that link(2) refuses it with, and undefined where there are links, or where the folder
+ * takes no file at all: a keyring can be read there, and a write says by itself what is wrong. Both names are names of drafts, so
+ * whoever settles a generation removes what a killed process leaves.
+ */
+export async function linkRefusal(folder: string): Promise<string | undefined> {
+  const [file, name] = [newDraftPath(folder), newDraftPath(folder)];
+  try {
+    await writeFile(file, '', { flag: 'wx', mode: OWNER_ONLY });
+  } catch {
+    return undefined;
+  }
+  try {
+    await link(file, name);
+    return undefined;
+  } catch (error) {
+    const code = errnoOf(error);
+    return NO_LINKS.includes(code) ? code : undefined;
+  } finally {
+    for (const path of [file, name]) await rm(path, { force: true }).catch(() => undefined);
   }
 }

@@ -7,10 +7,9 @@ import { SecretBytes, type WrappedKey } from '../../../kernel';
 import { skippedName } from '../../../../test/support/parts';
 import { type Managed, startProcess } from '../../../../test/support/processes';
 import { describeWithSmallDisk, type SmallDisk, smallDisk } from '../../../../test/support/small-disk';
-import { wrapContext } from '../wrap-context';
-import { withNewVersion } from './keyring';
-import { KeyringDraft } from './keyring-draft';
-import { KeyringFile } from './keyring-file';
+import { wrapContext } from '../master-key';
+import { withNewVersion } from './keyring-format';
+import { KeyringDraft, KeyringFile } from './keyring-file';
 import { LocalMasterKey } from './local-master-key';
 
 const ROOT_KEY = 'a root key of thirty-two characters';

@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SecretBytes, StartupError, type WrappedKey } from '../../../kernel';
-import { wrapContext } from '../wrap-context';
+import { wrapContext } from '../master-key';
 import { LocalMasterKey } from './local-master-key';
 
 const ROOT_KEY = 'a root key of thirty-two characters';

@@ -2,14 +2,11 @@ import { Logger } from '@nestjs/common';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DomainError, isDomainError, SECOND, SecretBytes, StartupError, stretched } from '../../../kernel';
-import { checkRetirable } from '../batch';
-import { SoftwareMasterKey, type KeyLookup } from '../software-master-key';
-import { nextMasterVersion } from '../key-wrap';
-import type { MasterKeyState } from '../master-key';
-import { type Keyring, newKeyring, withNewVersion, withoutVersions } from './keyring';
-import { errnoOf } from './errno';
-import { linkRefusal } from './hard-links';
-import { KeyringFault } from './keyring-format';
+import { checkRetirable, type MasterKeyState } from '../master-key';
+import { type KeyLookup, nextMasterVersion, SoftwareMasterKey } from '../software-master-key';
+import { type Keyring, KeyringFault, newKeyring, withNewVersion, withoutVersions } from './keyring-format';
+import { errnoOf } from './older-writers';
+import { linkRefusal } from './keyring-file';
 import { KeyringStore } from './keyring-store';
 
 /** How long a write is tried again that other writers passed by without a new generation. */

@@ -1,9 +1,7 @@
-import { open, readFile, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SECOND } from '../../../kernel';
-import { errnoOf } from './errno';
-import { closed, OWNER_ONLY, removeFiles, unless } from './durable-files';
 
 const POLL_MS = 10;
 /** How long an older release leaves a lock alone whose process it cannot see, and one that is not written yet. */
@@ -57,4 +55,37 @@ async function lockAt(path: string): Promise<'ours' | 'left' | 'held'> {
     if (errnoOf(error) === 'ENOENT') return 'held'; // given back in between: the next look finds the name free
     throw error;
   }
+}
+
+/** Owner only: what these files hold is sealed, and still nobody else's. */
+export const OWNER_ONLY = 0o600;
+
+/** Removes the files of a folder whose name is `wanted`. One that another process removes first is no fault. */
+export async function removeFiles(folder: string, wanted: (name: string) => boolean): Promise<void> {
+  for (const name of await readdir(folder)) if (wanted(name)) await rm(join(folder, name), { force: true });
+}
+
+/** False where the act finds no such file or, for a link, one too many. */
+export async function unless(codes: readonly string[], act: () => Promise<void>): Promise<boolean> {
+  try {
+    await act();
+    return true;
+  } catch (error) {
+    if (codes.includes(errnoOf(error))) return false;
+    throw error;
+  }
+}
+
+export async function closed<T>(file: FileHandle, act: (file: FileHandle) => Promise<T>): Promise<T> {
+  try {
+    return await act(file);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The operating system's code of a failed call, as ENOENT. */
+export function errnoOf(error: unknown): string {
+  const { code } = (error ?? {}) as { readonly code?: unknown };
+  return typeof code === 'string' ? code : 'unknown';
 }

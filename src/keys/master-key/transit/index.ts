@@ -1,2 +1,2 @@
-export type { TransitConfig } from './transit-config';
+export type { TransitConfig } from './transit-key';
 export { TransitMasterKey } from './transit-master-key';

@@ -1,8 +1,10 @@
 import { Logger } from '@nestjs/common';
+import type { MasterKeyConfig } from '../../../config';
 import { StartupError } from '../../../kernel';
-import type { MasterKeyState } from '../master-key';
 import { unavailable, type VaultReply, type VaultSession } from '../../../vault-client';
-import type { TransitConfig } from './transit-config';
+import type { MasterKeyState } from '../master-key';
+
+export type TransitConfig = Extract<MasterKeyConfig, { home: 'transit' }>;
 
 const TYPE = 'aes256-gcm96';
 /** Writes of the minimum, each of them read back. */

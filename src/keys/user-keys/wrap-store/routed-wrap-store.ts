@@ -10,10 +10,10 @@ import {
   type WrapLocation,
 } from '../../../store';
 import { accepted, type ItemResult, type MasterKey } from '../../master-key';
-import { isInVault } from '../row-mapping';
-import { WrapStore, type MovableWrapStore } from '../wrap-store';
+import { isInVault } from '../user-keys.collection';
+import { WrapStore, type MovableWrapStore } from './wrap-store';
 import { type UserKeyDoc, userKeysCollection } from '../user-keys.collection';
-import type { OwnerNames } from './owner-names';
+import type { OwnerNames } from './wrap-store';
 import { UserKeyMover } from './wrap-relocation';
 
 const NEEDS = 'set VAULT_ADDR and VAULT_ROLE_ID with VAULT_SECRET_ID (or VAULT_TOKEN)';

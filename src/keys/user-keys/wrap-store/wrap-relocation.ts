@@ -2,18 +2,18 @@ import { Logger } from '@nestjs/common';
 import { DomainError, failpoint, newId } from '../../../kernel';
 import { type Collection, scanPages, type WrapLocation } from '../../../store';
 import type { MasterKey } from '../../master-key';
-import { releaseStalePath } from '../stale-paths';
-import { isInVault, storedRow } from '../row-mapping';
+import { releaseStalePath } from '../tombstones';
+import { isInVault, storedRow } from '../user-keys.collection';
 import {
   ForeignWraps,
   type StoredWrap,
   WrapPathConflict,
   UnreadableWrapDocument,
   type MovableWrapStore,
-} from '../wrap-store';
-import { holdSameKey, lowestMasterVersion } from '../user-key-wraps';
+} from './wrap-store';
+import { holdSameKey, lowestMasterVersion } from '../wraps';
 import type { UserKeyDoc, UserKeyVersion } from '../user-keys.collection';
-import type { OwnerNames } from './owner-names';
+import type { OwnerNames } from './wrap-store';
 
 /** These wraps cannot be moved as they are: the document is gone or damaged, or the name is somebody else's. */
 export class Immovable extends DomainError {

@@ -1,14 +1,12 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { failpoint, isDomainError } from '../../kernel';
 import { type Collection, type Position, Store } from '../../store';
-import { type ItemResult, MasterKey, MAX_BATCH, refusedItem } from '../master-key';
-import { RewrapCursor } from './rewrap-cursor';
-import { isInVault, storedRow } from './row-mapping';
-import { WrapPathConflict, WrapStore } from './wrap-store';
-import { type WrapUse, wrapsUpTo } from './user-key-walk';
-import { rewrapStored } from './user-key-wraps';
-import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
+import { type ItemResult, MasterKey, MAX_BATCH, refusedItem, wrapVersion } from '../master-key';
+import { isInVault, storedRow, type UserKeyDoc, userKeysCollection } from './user-keys.collection';
+import { WrapPathConflict, WrapStore } from './wrap-store/wrap-store';
+import { isConsistent, rewrapStored } from './wraps';
+import { wrapsUpTo, type WrapUse } from './wraps-in-use';
 
 export interface RewrapBatch {
   /** Rows that were due. */
@@ -182,4 +180,55 @@ export class UserKeyRewrap {
 function handled<T>(work: Promise<T>): Promise<T> {
   work.catch(() => undefined);
   return work;
+}
+
+/** A walk over the rows of user keys in the order of their ids, which finds those that a rotation still has to wrap again. */
+export class RewrapCursor {
+  /** Ids of rows that fail MAC verification, met so far. */
+  readonly forged: string[] = [];
+  /** The lowest master key version that rows need which were not due; Infinity where there are none. */
+  lowest = Infinity;
+  /** Rows looked at. */
+  seen = 0;
+  isOver = false;
+
+  constructor(
+    private readonly rows: Collection<UserKeyDoc>,
+    private readonly target: number,
+    /** Behind the last row looked at; undefined before the first and behind the last of all. */
+    public position: Position | undefined,
+  ) {}
+
+  /** Those that are due of the next `limit` rows. */
+  async next(limit: number): Promise<readonly UserKeyDoc[]> {
+    const onTampered = (id: string): void => void this.forged.push(id);
+    const after = this.position;
+    const page = await this.rows.list('_id', [], {
+      limit,
+      onTampered,
+      ...(after !== undefined && { after }),
+    });
+    this.position = page.next;
+    this.isOver = page.next === undefined;
+    this.seen += limit;
+    return page.items.filter((row) => this.#isDue(row));
+  }
+
+  #isDue(row: UserKeyDoc): boolean {
+    if (isDue(row, this.target)) return true;
+    this.lowest = Math.min(this.lowest, lowestOf(row));
+    return false;
+  }
+}
+
+/** By the wraps where they are in the row, and for a row of Vault by its own words, which may be behind them. */
+const lowestOf = ({ versions }: UserKeyDoc): number =>
+  Math.min(
+    ...versions.map(({ wrapped, master_version }) => Math.min(wrapVersion(wrapped) ?? master_version, master_version)),
+  );
+
+function isDue(row: UserKeyDoc, target: number): boolean {
+  if (row.versions.length === 0 || (row.quarantine_target ?? 0) >= target) return false;
+  const isDoubtful = !isInVault(row) && !row.versions.every(isConsistent);
+  return isDoubtful || lowestOf(row) < target || (row.master_version ?? 0) < target;
 }

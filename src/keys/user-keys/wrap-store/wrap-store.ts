@@ -1,7 +1,7 @@
-import { DomainError } from '../../kernel';
-import type { Draft, WrapLocation } from '../../store';
-import type { ItemResult } from '../master-key';
-import type { UserKeyDoc, UserKeyVersion } from './user-keys.collection';
+import { DomainError } from '../../../kernel';
+import type { Draft, WrapLocation } from '../../../store';
+import type { ItemResult } from '../../master-key';
+import type { UserKeyDoc, UserKeyVersion } from '../user-keys.collection';
 
 /** A user name's place is taken by the key of somebody else, or by what is left of one; or the owner's own wraps are gone from it. */
 export class WrapPathConflict extends Error {
@@ -85,4 +85,10 @@ export abstract class MovableWrapStore extends WrapStore {
 
   /** Whether the owner's document has a version of the key beyond the row's current one: the row is older than the document then. */
   abstract isAhead(row: UserKeyDoc): Promise<boolean>;
+}
+
+/** Under which name an owner's key lies in Vault: what only the accounts know. A DI token. */
+export abstract class OwnerNames {
+  /** Undefined where there is no account of this id. */
+  abstract nameOf(ownerId: string): Promise<string | undefined>;
 }

@@ -14,7 +14,7 @@ import { SystemClock } from '../../kernel';
 import { KeyMetrics } from '../rotation/key-metrics';
 import { KeyOverview } from '../rotation/key-overview';
 import { SystemKeys } from '../system-keys';
-import { userKeyContext } from './user-key-wraps';
+import { userKeyContext } from './wraps';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 
 describe('Wrapping user keys again', () => {

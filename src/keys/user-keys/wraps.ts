@@ -1,7 +1,7 @@
 import { equalBytes } from '../../crypto';
 import { DomainError, newId, SecretBytes } from '../../kernel';
 import { type ItemResult, MasterKey, MAX_BATCH, type UnwrapItem, wrapContext, wrapVersion } from '../master-key';
-import type { WrapStore } from './wrap-store';
+import type { WrapStore } from './wrap-store/wrap-store';
 import type { UserKeyDoc, UserKeyVersion } from './user-keys.collection';
 
 export const userKeyContext = (ownerId: string, version: number): Buffer => wrapContext('user-key', ownerId, version);

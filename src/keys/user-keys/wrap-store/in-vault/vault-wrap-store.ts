@@ -1,16 +1,17 @@
 import { Logger } from '@nestjs/common';
-import { failpoint, StartupError } from '../../../kernel';
-import { type Draft, retryOnConflict, type WrapLocation } from '../../../store';
-import { accepted, type ItemResult, PartSize, refusedItem } from '../../master-key';
+import { failpoint, StartupError } from '../../../../kernel';
+import { type Draft, retryOnConflict, type WrapLocation } from '../../../../store';
+import { accepted, type ItemResult, refusedItem } from '../../../master-key';
 import {
   asOneOperation,
   inAttempts,
   KvDocuments,
+  PartSize,
   tellKvSettings,
   VaultForbidden,
   VaultNoEngine,
   type VaultSession,
-} from '../../../vault-client';
+} from '../../../../vault-client';
 import {
   ForeignWraps,
   type StoredWrap,
@@ -18,9 +19,9 @@ import {
   UnreadableWrapDocument,
   MovableWrapStore,
 } from '../wrap-store';
-import type { UserKeyDoc } from '../user-keys.collection';
-import { bindMount, MOUNT_MARK } from './mount-owner';
-import { claim, documentOf, FREE, parseDocument, tombstone, type UserKeyDocument } from './user-key-document';
+import type { UserKeyDoc } from '../../user-keys.collection';
+import { bindMount, MOUNT_MARK } from './wrap-document';
+import { claim, documentOf, FREE, parseDocument, tombstone, type UserKeyDocument } from './wrap-document';
 
 // Fewer than the sockets that the client has: a rotation leaves some for those who wait for an answer.
 const AT_ONCE = 8;

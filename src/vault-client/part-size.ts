@@ -1,4 +1,4 @@
-import { isTooSlow } from '../../vault-client';
+import { isTooSlow } from './vault-api';
 
 /** So many parts of one size that were answered in time, and twice as large ones are tried again. */
 const STEADY = 20;

@@ -1,3 +1,0 @@
-import type { MasterKeyConfig } from '../../../config';
-
-export type TransitConfig = Extract<MasterKeyConfig, { home: 'transit' }>;

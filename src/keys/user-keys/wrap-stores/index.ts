@@ -1,3 +1,0 @@
-export { OwnerNames } from './owner-names';
-export { Immovable } from './wrap-relocation';
-export { RoutedWrapStore } from './routed-wrap-store';
