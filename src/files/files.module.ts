@@ -1,48 +1,98 @@
-import { Module, OnApplicationShutdown } from '@nestjs/common';
+import { Module, OnApplicationShutdown, OnModuleInit, Provider } from '@nestjs/common';
 import { FileMessages } from '../crypto';
+import { Scheduler } from '../jobs';
+import { HOUR, SECOND } from '../kernel';
 import { QuotaModule } from '../quota';
 import { SharingModule } from '../sharing';
 import { BlobOwnership } from './content/blob-ownership';
-import { ContentCheck } from './content/content-check';
-import { FileAccess } from './operations/access';
-import { FileChanges } from './operations/update-file';
+import { ContentStore } from './content/content-store';
+import { ProcessIdentity } from './content/keepalive';
+import { QuotaLedger } from './content/quota-ledger';
 import { FileChangesController } from './http/file-changes.controller';
 import { FileContentController } from './http/file-content.controller';
-import { FileContents } from './content/content-store';
-import { FileDeletion } from './operations/delete-file';
-import { FileGrantsController } from './http/file-grants.controller';
-import { FileListing } from './operations/list-files';
-import { FileRekey } from './operations/rekey-file';
-import { FileRemoval } from './operations/file-removal';
-import { FileReplacements } from './operations/replace-content';
-import { FileSharing } from './operations/share-file';
-import { FileTraces } from './content/file-traces';
-import { FileUploads } from './operations/create-file';
-import { FileVerification } from './operations/verify-file';
-import { FileVersions } from './operations/file-versions';
+import { FileGrantsController, ReceivedGrantsController } from './http/file-grants.controller';
+import { FileLinksController, UploadLinksController } from './http/file-links.controller';
 import { FileVersionsController } from './http/file-versions.controller';
-import { ProcessIdentity } from './content/process-identity';
 import { FilesController } from './http/files.controller';
-import { FilesService } from './operations/get-file';
-import { FilesSweeper, SweepTools } from './maintenance/sweeper';
-import { IncomingContents } from './operations/staged-content';
-import { UploadLinkRedemptions } from './operations/upload-link-redemptions';
-import { FileLinks } from './operations/file-links';
-import { FileLinksController } from './http/file-links.controller';
-import { LinkContentController } from './http/link-content.controller';
-import { LinkPageController } from './http/link-page.controller';
-import { UploadLinksController } from './http/upload-links.controller';
-import { NewFiles } from './operations/pending-file';
-import { FilesUserData } from './user-data';
-import { ReceivedFiles } from './operations/received-files';
-import { ReceivedGrantsController } from './http/received-grants.controller';
+import { LinkContentController, LinkPageController } from './http/link-content.controller';
 import { FileScrubber } from './maintenance/scrub/file-scrubber';
-import { ScrubJob } from './maintenance/scrub/scrub.job';
-import { ScrubSchedule } from './maintenance/scrub/scrub-schedule';
-import { Scrubs } from './maintenance/scrub/scrub.service';
 import { ScrubsController } from './maintenance/scrub/scrub.controller';
-import * as uploads from './resumable';
-import { QuotaLedger } from './content/quota-ledger';
+import { ScrubJob } from './maintenance/scrub/scrub.job';
+import { ScrubSchedule, Scrubs } from './maintenance/scrub/scrub.service';
+import { FilesSweeper } from './maintenance/sweeper';
+import { FileAccess } from './operations/access';
+import { CreateFile } from './operations/create-file';
+import { DeleteFile, FileRemoval } from './operations/delete-file';
+import { FileLinks, UploadLinkRedemptions } from './operations/file-links';
+import { FileVersions } from './operations/file-versions';
+import { GetFile } from './operations/get-file';
+import { ListFiles } from './operations/list-files';
+import { PendingFiles } from './operations/pending-file';
+import { RekeyFile } from './operations/rekey-file';
+import { ReplaceContent } from './operations/replace-content';
+import { FileSharing } from './operations/share-file';
+import { StagedContents } from './operations/staged-content';
+import { UpdateFile } from './operations/update-file';
+import { VerifyFile } from './operations/verify-file';
+import { CreateUpload } from './resumable/create-upload';
+import { StagedParts } from './resumable/staged-parts';
+import { UploadsController } from './resumable/tus.controller';
+import { Assembly, UploadCompletion } from './resumable/upload-assembly';
+import { UploadRemoval, UploadsSweeper } from './resumable/upload-cleanup';
+import { UploadLocks } from './resumable/upload-locks';
+import { UploadAccess, UploadService } from './resumable/upload-service';
+import { UploadWriter } from './resumable/upload-writer';
+import { FilesUserData, UploadsUserData } from './user-data';
+
+const CONTENT: readonly Provider[] = [
+  { provide: FileMessages, useFactory: () => new FileMessages() },
+  BlobOwnership,
+  ContentStore,
+  ProcessIdentity,
+  QuotaLedger,
+];
+
+const OPERATIONS: readonly Provider[] = [
+  CreateFile,
+  DeleteFile,
+  FileAccess,
+  FileLinks,
+  FileRemoval,
+  FileSharing,
+  FileVersions,
+  GetFile,
+  ListFiles,
+  PendingFiles,
+  RekeyFile,
+  ReplaceContent,
+  StagedContents,
+  UpdateFile,
+  UploadLinkRedemptions,
+  VerifyFile,
+];
+
+const RESUMABLE: readonly Provider[] = [
+  Assembly,
+  CreateUpload,
+  StagedParts,
+  UploadAccess,
+  UploadCompletion,
+  UploadLocks,
+  UploadRemoval,
+  UploadService,
+  UploadWriter,
+];
+
+const MAINTENANCE: readonly Provider[] = [
+  FileScrubber,
+  FilesSweeper,
+  FilesUserData,
+  ScrubJob,
+  ScrubSchedule,
+  Scrubs,
+  UploadsSweeper,
+  UploadsUserData,
+];
 
 @Module({
   imports: [QuotaModule, SharingModule],
@@ -57,47 +107,26 @@ import { QuotaLedger } from './content/quota-ledger';
     LinkContentController,
     LinkPageController,
     UploadLinksController,
-    uploads.UploadsController,
+    UploadsController,
     ScrubsController,
   ],
-  providers: [
-    { provide: FileMessages, useFactory: () => new FileMessages() },
-    BlobOwnership,
-    ContentCheck,
-    UploadLinkRedemptions,
-    FileAccess,
-    FileChanges,
-    FileContents,
-    FileDeletion,
-    FileLinks,
-    FileListing,
-    FileRekey,
-    FileRemoval,
-    FileScrubber,
-    FileReplacements,
-    FileSharing,
-    FileTraces,
-    FileUploads,
-    FileVerification,
-    FileVersions,
-    ProcessIdentity,
-    FilesService,
-    FilesSweeper,
-    IncomingContents,
-    NewFiles,
-    SweepTools,
-    FilesUserData,
-    ReceivedFiles,
-    ScrubJob,
-    ScrubSchedule,
-    Scrubs,
-    QuotaLedger,
-    ...uploads.UPLOAD_PROVIDERS,
-  ],
-  exports: [FilesUserData, uploads.UploadsUserData],
+  providers: [...CONTENT, ...OPERATIONS, ...RESUMABLE, ...MAINTENANCE],
+  exports: [FilesUserData, UploadsUserData],
 })
-export class FilesModule implements OnApplicationShutdown {
-  constructor(private readonly messages: FileMessages) {}
+export class FilesModule implements OnModuleInit, OnApplicationShutdown {
+  constructor(
+    private readonly messages: FileMessages,
+    private readonly scheduler: Scheduler,
+    private readonly files: FilesSweeper,
+    private readonly uploads: UploadsSweeper,
+    private readonly blobs: BlobOwnership,
+  ) {}
+
+  onModuleInit(): void {
+    this.scheduler.every('files.sweep', 20 * SECOND, () => this.files.sweep());
+    this.scheduler.every('files.orphans', HOUR, () => this.blobs.sweepOrphans());
+    this.scheduler.every('uploads.sweep', 20 * SECOND, () => this.uploads.sweep());
+  }
 
   /** The worker threads end after the last transfer. */
   onApplicationShutdown(): Promise<void> {

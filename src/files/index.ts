@@ -1,3 +1,2 @@
 export { FilesModule } from './files.module';
-export { FilesUserData } from './user-data';
-export { UploadsUserData } from './resumable';
+export { FilesUserData, UploadsUserData } from './user-data';

@@ -1,8 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { S3BlobStore } from '../../src/blobs/s3';
-import { ContentCheck } from '../../src/files/content/content-check';
-import { type FileView } from '../../src/files/model/file-view';
+import { type FileView } from '../../src/files/model/file';
 import { type ActiveFile } from '../../src/files/model/file.collection';
 import { type Doc } from '../../src/store';
 import { newId, type Principal } from '../../src/kernel';
@@ -99,9 +98,8 @@ async function expectDetected(what: string): Promise<void> {
   expect({ what, code, verified, frames: bytes.length % FRAME }).toEqual({
     ...{ what, code: 'decryption_failed', verified: true, frames: 0 },
   });
-  const check = new ContentCheck(rig.contents, rig.sealer);
   const row = (await rig.rows.find('_id', file.id)) as ActiveFile;
-  await expect(check.readThrough(row)).rejects.toMatchObject({ code: 'decryption_failed' });
+  await expect(rig.contents.readThrough(row)).rejects.toMatchObject({ code: 'decryption_failed' });
 }
 
 const frame = (sequence: number): Buffer =>

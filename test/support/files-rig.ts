@@ -9,33 +9,29 @@ import { FilesystemBlobStore } from '../../src/blobs/filesystem';
 import { Config } from '../../src/config';
 import { FileMessages, newKey, PASSWORD_COSTS, PasswordHasher } from '../../src/crypto';
 import { BlobOwnership } from '../../src/files/content/blob-ownership';
-import { ContentCheck } from '../../src/files/content/content-check';
+import { ContentStore } from '../../src/files/content/content-store';
 import { FileAccess } from '../../src/files/operations/access';
-import { FileChanges } from '../../src/files/operations/update-file';
-import { FileContents } from '../../src/files/content/content-store';
-import { FileDeletion } from '../../src/files/operations/delete-file';
-import { FileListing } from '../../src/files/operations/list-files';
-import { FileRekey } from '../../src/files/operations/rekey-file';
-import { FileRemoval } from '../../src/files/operations/file-removal';
-import { FileReplacements } from '../../src/files/operations/replace-content';
-import { FileUploads } from '../../src/files/operations/create-file';
+import { UpdateFile } from '../../src/files/operations/update-file';
+import { DeleteFile, FileRemoval } from '../../src/files/operations/delete-file';
+import { ListFiles } from '../../src/files/operations/list-files';
+import { RekeyFile } from '../../src/files/operations/rekey-file';
+import { ReplaceContent } from '../../src/files/operations/replace-content';
+import { CreateFile } from '../../src/files/operations/create-file';
 import { FileSharing } from '../../src/files/operations/share-file';
-import { FileTraces } from '../../src/files/content/file-traces';
-import { FileVerification } from '../../src/files/operations/verify-file';
+import { VerifyFile } from '../../src/files/operations/verify-file';
 import { FileVersions } from '../../src/files/operations/file-versions';
-import { FileView } from '../../src/files/model/file-view';
-import { ProcessIdentity } from '../../src/files/content/process-identity';
+import { FileView } from '../../src/files/model/file';
+import { ProcessIdentity } from '../../src/files/content/keepalive';
 import { FileDoc, fileCollection } from '../../src/files/model/file.collection';
 import { FilesSweeper } from '../../src/files/maintenance/sweeper';
-import { FilesService } from '../../src/files/operations/get-file';
-import { IncomingContents } from '../../src/files/operations/staged-content';
-import { NewFiles } from '../../src/files/operations/pending-file';
+import { GetFile } from '../../src/files/operations/get-file';
+import { StagedContents } from '../../src/files/operations/staged-content';
+import { PendingFiles } from '../../src/files/operations/pending-file';
 import { FilesUserData } from '../../src/files/user-data';
 import { UploadFields, parseContent, parseUpload } from '../../src/files/http/request/upload-fields';
 import { FileUsageDoc, fileUsageCollection } from '../../src/quota';
 import { usageParts } from './usage';
 import { QuotaLedger } from '../../src/files/content/quota-ledger';
-import { LeasedScheduler } from '../../src/jobs/leased-scheduler';
 import { Clock, Person, Principal, Readiness, burstsOf, newId } from '../../src/kernel';
 import { DamageReports, Metrics } from '../../src/observability';
 import { Links } from '../../src/links';
@@ -106,30 +102,24 @@ export async function openFilesRig(options: RigOptions = {}) {
   const worker = new ProcessIdentity();
   const usage = new QuotaLedger(store, clock, ...usageParts(store, { clock, userQuota }));
   const links = new Links(store, new PasswordHasher({ pepper: 'a pepper of a test', cost: PASSWORD_COSTS.low }), clock);
-  const refs = new BlobOwnership(store);
-  const traces = new FileTraces(new SharedResources(sharing.grants, links), refs);
-  const removal = new FileRemoval(store, blobs, usage, worker, traces, clock);
-  const newFiles = new NewFiles(store, sealer, removal, worker, clock);
-  const contents = new FileContents(store, blobs, messages, sealer, damage);
-  const uploads = new FileUploads(newFiles, contents, usage, removal, audit, config);
+  const refs = new BlobOwnership(store, blobs);
+  const shared = new SharedResources(sharing.grants, links);
+  const removal = new FileRemoval(store, refs, usage, worker, shared, clock);
+  const newFiles = new PendingFiles(store, sealer, removal, worker, clock);
+  const contents = new ContentStore(store, blobs, messages, sealer, damage);
+  const uploads = new CreateFile(newFiles, contents, usage, removal, audit, config);
   const access = new FileAccess(store, sealer, sharing.access, clock);
-  const files = new FilesService(access, sealer, contents, audit, damage);
-  const incoming = new IncomingContents(store, sealer, contents, refs, removal, clock);
-  const replacements = new FileReplacements(access, incoming, sealer, usage, audit, config);
+  const files = new GetFile(access, sealer, contents, audit, damage);
+  const incoming = new StagedContents(store, sealer, contents, refs, removal, clock);
+  const replacements = new ReplaceContent(access, incoming, sealer, usage, audit, config);
   const versions = new FileVersions(access, sealer, contents, replacements, removal, audit);
-  const changes = new FileChanges(access, sealer, newFiles, audit, clock);
-  const deletion = new FileDeletion(access, removal, sealer, audit, clock, config);
-  const rekeying = new FileRekey(access, sealer, contents, incoming, audit);
-  const verification = new FileVerification(access, new ContentCheck(contents, sealer), audit, damage);
-  const shared = new FileSharing(store, access, sharing.grants, sharing.granted, sealer, clock);
-  const listing = new FileListing(store, sealer, files, shared, clock);
-  const sweeper = new FilesSweeper(
-    store,
-    { blobs, removal, usage, worker, refs },
-    new LeasedScheduler(store, clock),
-    clock,
-    audit,
-  );
+  const changes = new UpdateFile(access, sealer, newFiles, audit, clock);
+  const deletion = new DeleteFile(access, removal, sealer, audit, clock, config);
+  const rekeying = new RekeyFile(access, sealer, contents, incoming, audit);
+  const verification = new VerifyFile(access, contents, audit, damage);
+  const fileSharing = new FileSharing(access, sharing.grants, sharing.granted, sharing.received, sealer);
+  const listing = new ListFiles(store, sealer, files, fileSharing, clock);
+  const sweeper = new FilesSweeper(store, removal, usage, worker, clock, audit);
   const owned = new FilesUserData(store, sealer, removal, usage, audit);
   const rows = store.collection(fileCollection);
 
@@ -145,7 +135,7 @@ export async function openFilesRig(options: RigOptions = {}) {
 
   /** A new version, whatever the file is now. */
   async function replace(owner: Principal, id: string, content: Chunks, more: UploadFields = {}): Promise<FileView> {
-    const arriving = { content: burstsOf(chunksOf(content)), declaredBytes: undefined };
+    const arriving = { body: burstsOf(chunksOf(content)), declaredBytes: undefined };
     const row = await replacements.replace(owner, id, parseContent(more, 'form'), arriving, () => undefined);
     return files.view(row);
   }

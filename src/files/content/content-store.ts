@@ -1,21 +1,25 @@
 import { Injectable, Optional } from '@nestjs/common';
 import { Readable } from 'node:stream';
-import { BlobStore, ByteRange } from '../../blobs/index';
-import { FileContext, FileMessages, FileSummary } from '../../crypto/index';
-import { ChunkBatch, DomainError, SecretBytes, StaleKeyVersionError, isDomainError } from '../../kernel/index';
-import { Sealer } from '../../keys/user-keys/index';
-import { DamageReports } from '../../observability/index';
-import { Collection, Store } from '../../store/index';
-import { atVersion } from '../model/versions';
-import { fileNotFound, openFileKey } from '../model/file-encryption';
+import { BlobStore, ByteRange } from '../../blobs';
+import { FileContext, FileEncryption, FileMessages, FileSummary, sha256Stream } from '../../crypto';
+import { ChunkBatch, DomainError, SecretBytes, StaleKeyVersionError, isDomainError } from '../../kernel';
+import { Sealer } from '../../keys/user-keys';
+import { DamageReports } from '../../observability';
+import { Collection, Store } from '../../store';
+import { fileNotFound } from '../model/file';
+import { openFacts, openFileKey } from '../model/file-encryption';
 import { ActiveFile, FileDoc, WholeFile, fileCollection } from '../model/file.collection';
+import { atVersion } from '../model/versions';
 
-/** Whose content a blob is to hold. */
-export type ContentPlace = Pick<FileDoc, '_id' | 'owner_id' | 'version' | 'blob_id'>;
+/** The version whose content a blob is to hold. */
+export type ContentTarget = Pick<FileDoc, '_id' | 'owner_id' | 'version' | 'blob_id'>;
 
-/** Between rows and blobs: writes a content as a file message, and serves it again, in clear or as it is stored. */
+/** Called for each chunk that was read. A promise that it returns slows the reading down; an error ends it. */
+export type OnBytes = (bytes: number) => void | Promise<void>;
+
+/** Between rows and blobs: stores a content as an encrypted message, and serves it, decrypted or as stored. */
 @Injectable()
-export class FileContents {
+export class ContentStore {
   readonly #files: Collection<FileDoc>;
 
   constructor(
@@ -28,36 +32,61 @@ export class FileContents {
     this.#files = store.collection(fileCollection);
   }
 
-  /** Encrypts a content into the row's blob, in constant memory. Resolves when the blob is durable. Destroys the key. */
-  async write(row: ContentPlace, key: SecretBytes, content: AsyncIterable<ChunkBatch>): Promise<FileSummary> {
+  /** The message of a content, which is read and encrypted as the message is read. Destroys the key. */
+  encrypt(target: ContentTarget, key: SecretBytes, content: AsyncIterable<ChunkBatch>): FileEncryption {
     try {
-      const message = this.messages.encrypt(key, contextOf(row), content);
-      key.destroy();
-      await this.blobs.put(row.blob_id, message);
-      return message.summary;
-    } catch (error) {
-      this.damage?.uploadAborted(row._id, error);
-      throw error;
+      return this.messages.encrypt(key, contextOf(target), content);
     } finally {
       key.destroy();
     }
   }
 
+  /** Writes a message to its blob, in constant memory. Resolves when the blob is durable. */
+  async store(target: ContentTarget, message: FileEncryption): Promise<FileSummary> {
+    try {
+      await this.blobs.put(target.blob_id, message);
+      return message.summary;
+    } catch (error) {
+      this.damage?.uploadAborted(target._id, error);
+      throw error;
+    }
+  }
+
   /**
-   * The content in clear. Resolves when the first frame asked for has verified; a later fault destroys the stream. Damage is reported,
-   * whenever it shows.
+   * The decrypted content. Resolves when the first frame asked for has verified; a later fault
+   * destroys the stream. Damage is reported in both cases.
    * @throws DomainError `decryption_failed`, `file_not_found` (removed a moment ago), `kms_unavailable`, `store_unavailable`.
    */
   read(row: ActiveFile, range: ByteRange | undefined): Promise<Readable> {
     return this.reported(row, () => this.open(row, range));
   }
 
-  /** The stored message, or a part of it, as it is: whoever opens it verifies it. @throws as `read`. */
+  /** The stored message, or a part of it, not verified. @throws as `read`. */
   readStored(row: ActiveFile, range: ByteRange | undefined): Promise<Readable> {
     return this.reported(row, () => this.openStored(row, range));
   }
 
-  /** As `read`, for a reader that reports what it finds by itself. */
+  /**
+   * Reads a content to its end. Resolves with its size where each frame verifies and the SHA-256 is
+   * that of the upload. Reports nothing itself.
+   * @throws DomainError `checksum_mismatch`, and as `read`.
+   */
+  async readThrough(row: ActiveFile, onBytes: OnBytes = () => undefined): Promise<number> {
+    const { sha256 } = await this.sealer.with(row.owner_id, (keys) => openFacts(keys, row));
+    const hash = sha256Stream();
+    let bytes = 0;
+    for await (const chunk of await this.open(row, undefined)) {
+      const { length } = chunk as Buffer;
+      hash.update(chunk as Buffer);
+      bytes += length;
+      await onBytes(length);
+    }
+    if (bytes !== row.size) throw new DomainError('decryption_failed');
+    if (hash.digest().toString('hex') !== sha256) throw new DomainError('checksum_mismatch');
+    return bytes;
+  }
+
+  /** As `read`, for a caller that reports damage itself. */
   async open(row: ActiveFile, range: ByteRange | undefined): Promise<Readable> {
     const storedSize = await this.storedSize(row);
     const fileKey = await this.sealer.with(row.owner_id, (keys) => openFileKey(keys, row));
@@ -100,8 +129,8 @@ export class FileContents {
   }
 
   /**
-   * A blob that is not there was removed with its file or version a moment ago, or its content lies in another one under a new key (then the
-   * row has to be read again), or it was taken away: as bad as one that was changed.
+   * Why a blob is missing: its file or version was removed a moment ago, a rekey moved the content
+   * to another blob (the row must be read again), or it was lost, which counts as damage.
    */
   private async readFault(row: ActiveFile, error: unknown): Promise<unknown> {
     if (!isDomainError(error)) return new DomainError('store_unavailable', { cause: error });

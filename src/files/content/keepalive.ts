@@ -1,56 +1,59 @@
-import { ChunkBatch, DomainError, SECOND } from '../../kernel/index';
-import { Collection, update } from '../../store/index';
-import { FileDoc } from '../model/file.collection';
+import { Injectable } from '@nestjs/common';
+import { isGone, newLeaseOwner } from '../../jobs';
 
-const INTERVAL = 20 * SECOND;
+/** This process, as it signs the rows that it works on. */
+@Injectable()
+export class ProcessIdentity {
+  readonly id = newLeaseOwner();
 
-/** The row with a sign of life of one content; undefined where nobody waits for that any more. */
-export type KeepaliveTouch = (row: FileDoc, now: number) => FileDoc | undefined;
+  /** True where the process that works on a row is known to be gone. False where it may run on another host. */
+  isGone(row: { readonly worker?: string | undefined }): boolean {
+    return row.worker !== undefined && isGone(row.worker, this.id);
+  }
+}
 
-const touchPending: KeepaliveTouch = (row, now) =>
-  row.state === 'pending' ? { ...row, heartbeat_at: now } : undefined;
+export interface KeepaliveOptions {
+  readonly everyMs: number;
+  /** Writes a sign of life to the row. False where the row is no longer this writer's. */
+  readonly beat: () => Promise<boolean>;
+  /** Called after a beat that returned false. */
+  readonly onLost?: () => void;
+}
 
-/** Keeps an upload alive while its content comes: the sweeper removes those that nobody keeps. */
+/** Tells other processes that an upload is alive, and notices when they have taken it away. */
 export class Keepalive {
-  #lost: DomainError | undefined;
   readonly #timer: NodeJS.Timeout;
+  readonly #options: KeepaliveOptions;
+  #beating: Promise<void> | undefined;
+  #lost = false;
 
-  constructor(
-    private readonly files: Collection<FileDoc>,
-    private readonly fileId: string,
-    private readonly now: () => number,
-    private readonly touch: KeepaliveTouch = touchPending,
-  ) {
-    this.#timer = setInterval(() => void this.beat(), INTERVAL);
+  constructor(options: KeepaliveOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => void this.#beatOnce(), options.everyMs);
     this.#timer.unref();
   }
 
-  /** Passes the bursts on, and ends them as soon as the upload has been given up by others: nobody would see what comes after. */
-  async *guard(content: AsyncIterable<ChunkBatch>): AsyncGenerator<ChunkBatch, void> {
-    for await (const burst of content) {
-      if (this.#lost !== undefined) throw this.#lost;
-      yield burst;
-    }
+  get isLost(): boolean {
+    return this.#lost;
   }
 
   stop(): void {
     clearInterval(this.#timer);
   }
 
-  // A store that does not answer now may answer at the next beat: the sweeper is patient for several of them.
-  private async beat(): Promise<void> {
-    const seen = { alive: false };
+  #beatOnce(): Promise<void> {
+    this.#beating ??= this.#beat().finally(() => (this.#beating = undefined));
+    return this.#beating;
+  }
+
+  // A store that fails now may succeed at the next beat: sweepers wait for several of them.
+  async #beat(): Promise<void> {
     try {
-      await update(this.files, this.fileId, (row) => {
-        const touched = this.touch(row, this.now());
-        seen.alive = touched !== undefined;
-        return touched;
-      });
-      if (!seen.alive) this.#lost = uploadGone();
+      if (await this.#options.beat()) return;
     } catch {
       return;
     }
+    this.#lost = true;
+    this.#options.onLost?.();
   }
 }
-
-export const uploadGone = (): DomainError => new DomainError('conflict', { detail: 'The upload timed out.' });

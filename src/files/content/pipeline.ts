@@ -1,8 +1,30 @@
-import { ChunkBatch, DomainError, Principal, bytesIn } from '../../kernel/index';
-import { quotaExceeded } from '../../quota/index';
+import { ChunkBatch, DomainError, Principal, bytesIn } from '../../kernel';
+import { quotaExceeded } from '../../quota';
+import { uploadGone } from '../model/file';
+import { Keepalive } from './keepalive';
+
+/** Looks at a content on its way from the request to the blob store. What it throws ends the upload. */
+export interface Guard {
+  /** Called with each batch, before it goes on. */
+  batch?(batch: ChunkBatch): void;
+  /** Called after the last batch, before the next stage learns that there is no more. */
+  end?(): void | Promise<void>;
+}
+
+/** The content as it is, past guards that are asked in their order. One stage, whatever they are many. */
+export async function* guarded(
+  content: AsyncIterable<ChunkBatch>,
+  ...guards: readonly Guard[]
+): AsyncGenerator<ChunkBatch, void> {
+  for await (const batch of content) {
+    for (const guard of guards) guard.batch?.(batch);
+    yield batch;
+  }
+  for (const guard of guards) await guard.end?.();
+}
 
 export interface SizeLimits {
-  /** MAX_FILE_SIZE. */
+  /** MAX_FILE_SIZE, or less for an upload link that says less. */
   readonly largest: number;
   /** What is left of the owner's quota. */
   readonly quota: number;
@@ -14,27 +36,28 @@ export function checkSize(bytes: number, limits: SizeLimits): void {
   if (bytes > limits.quota) throw quotaExceeded();
 }
 
-/** A content, counted: what is beyond a limit is not read. */
-export async function* limited(
-  content: AsyncIterable<ChunkBatch>,
-  limits: SizeLimits,
-): AsyncGenerator<ChunkBatch, void> {
+/** Nothing beyond a limit is read. */
+export function enforceLimits(limits: SizeLimits): Guard {
   let bytes = 0;
-  for await (const burst of content) {
-    bytes += bytesIn(burst);
-    checkSize(bytes, limits);
-    yield burst;
-  }
+  return {
+    batch: (batch) => {
+      bytes += bytesIn(batch);
+      checkSize(bytes, limits);
+    },
+  };
 }
 
 /**
- * A content whose end is not reached where its sender was shut out while it came: the session was ended, the account disabled, the link of a
- * drop box taken away. So nothing of it is kept.
+ * Refuses the end of a content whose sender lost access while it came: the session ended, the
+ * account was disabled, the upload link was removed. So nothing of it is kept.
  */
-export async function* whileAdmitted(
-  { requireStillAdmitted }: Principal,
-  content: AsyncIterable<ChunkBatch>,
-): AsyncGenerator<ChunkBatch, void> {
-  yield* content;
-  await requireStillAdmitted();
-}
+export const requireAdmitted = ({ requireStillAdmitted }: Principal): Guard => ({
+  end: () => requireStillAdmitted(),
+});
+
+/** Ends an upload whose row somebody else has removed: nobody would see what still comes. */
+export const abortWhenLost = (keepalive: Keepalive): Guard => ({
+  batch: () => {
+    if (keepalive.isLost) throw uploadGone();
+  },
+});

@@ -1,9 +1,9 @@
-import { BlobStore } from '../../blobs/index';
-import { HOUR, Principal } from '../../kernel/index';
 import { type FilesRig, openFilesRig } from '../../../test/support/files-rig';
-import { Collection } from '../../store/index';
 import { usageParts } from '../../../test/support/usage';
-import { type FileUsageDoc, fileUsageCollection, GatheredChanges } from '../../quota/index';
+import { BlobStore } from '../../blobs';
+import { HOUR, Principal } from '../../kernel';
+import { type FileUsageDoc, fileUsageCollection, GatheredChanges } from '../../quota';
+import { Collection } from '../../store';
 import { QuotaLedger } from './quota-ledger';
 
 const BYTES = 9;

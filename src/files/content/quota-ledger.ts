@@ -1,18 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, ErrorCollector, Unchanged } from '../../kernel/index';
-import {
-  FileUsageDoc,
-  GatheredChanges,
-  OwnerUsage,
-  RecordUsage,
-  UsageMark,
-  isEmptyUsage,
-  takenOf,
-} from '../../quota/index';
-import { Collection, Store, scanRows } from '../../store/index';
-import { awaits, restOf } from '../model/versions';
+import { Clock, ErrorCollector, Unchanged } from '../../kernel';
+import { FileUsageDoc, GatheredChanges, OwnerUsage, RecordUsage, UsageMark, isEmptyUsage, takenOf } from '../../quota';
+import { Collection, Store, scanRows } from '../../store';
+import { uploadGone } from '../model/file';
 import { FileDoc, fileCollection } from '../model/file.collection';
-import { uploadGone } from './keepalive';
+import { awaits, restOf } from '../model/versions';
 
 type Marks = FileUsageDoc['marks'];
 

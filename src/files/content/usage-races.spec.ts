@@ -1,12 +1,12 @@
-import { startActor } from '../../../test/support/actors/index';
+import { startActor } from '../../../test/support/actors';
 import {
   type OpenStore,
   openAuthenticatedStore,
   temporaryAuthenticatedStore,
 } from '../../../test/support/sealed-store';
 import { usageParts } from '../../../test/support/usage';
-import { SystemClock, newId } from '../../kernel/index';
-import { fileUsageCollection } from '../../quota/index';
+import { SystemClock, newId } from '../../kernel';
+import { fileUsageCollection } from '../../quota';
 import { QuotaLedger } from './quota-ledger';
 
 let open: OpenStore;

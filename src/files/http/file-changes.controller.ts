@@ -14,30 +14,29 @@ import {
 } from '@nestjs/common';
 import { ApiBearerAuth, ApiBody, ApiConsumes, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { AnswerHeaders, ApiProblems, Caller, IfMatchHeader, Policy, requireMatch } from '../../http/index';
-import { DomainError, type Principal } from '../../kernel/index';
-import { openContent } from './request/upload-body';
-import { parseChange, parseName } from '../operations/change-request';
-import { ChangeFileDto, FileCheckDto, RestoreFileDto } from './dto/file-changes.dto';
-import { FileChanges } from '../operations/update-file';
-import { FileRekey } from '../operations/rekey-file';
-import { FileReplacements } from '../operations/replace-content';
+import { AnswerHeaders, ApiProblems, Caller, IfMatchHeader, Policy, requireMatch } from '../../http';
+import { DomainError, type Principal } from '../../kernel';
 import { Precondition, metadataTag } from '../model/etag';
-import { FileVerification } from '../operations/verify-file';
+import { GetFile } from '../operations/get-file';
+import { RekeyFile } from '../operations/rekey-file';
+import { ReplaceContent } from '../operations/replace-content';
+import { UpdateFile, parseChange, parseName } from '../operations/update-file';
+import { VerifyFile } from '../operations/verify-file';
+import { ChangeFileDto, FileCheckDto, RestoreFileDto } from './dto/file-changes.dto';
 import { ContentFieldsDto, FileDto } from './dto/files.dto';
-import { FilesService } from '../operations/get-file';
-import { CONTENT_FORM } from './request/upload-form';
+import { openContent } from './request/upload-body';
+import { CONTENT_FORM } from './request/upload-fields';
 
 @ApiTags('Files')
 @ApiBearerAuth()
 @Controller('files')
 export class FileChangesController {
   constructor(
-    private readonly files: FilesService,
-    private readonly changes: FileChanges,
-    private readonly replacements: FileReplacements,
-    private readonly rekeying: FileRekey,
-    private readonly verification: FileVerification,
+    private readonly files: GetFile,
+    private readonly changes: UpdateFile,
+    private readonly replacements: ReplaceContent,
+    private readonly rekeying: RekeyFile,
+    private readonly verification: VerifyFile,
   ) {}
 
   /** Changes name, end or media type of a file; what is not named stays. With If-Match only if nobody changed the file since. */

@@ -1,17 +1,17 @@
 import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ApiProblems, Caller, ContentResponses, Policy, sendContent } from '../../http/index';
-import type { Principal } from '../../kernel/index';
+import { ApiProblems, Caller, ContentResponses, Policy, sendContent } from '../../http';
+import type { Principal } from '../../kernel';
 import { FileRef } from '../operations/access';
+import { GetFile } from '../operations/get-file';
 import { ContentQueryDto } from './dto/files.dto';
-import { FilesService } from '../operations/get-file';
 
 @ApiTags('Files')
 @ApiBearerAuth()
 @Controller('files')
 export class FileContentController {
-  constructor(private readonly files: FilesService) {}
+  constructor(private readonly files: GetFile) {}
 
   /**
    * A file's content, always as a download. Status and headers go out only when the first bytes asked for have verified; if later ones do

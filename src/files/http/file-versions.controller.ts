@@ -1,21 +1,21 @@
 import { Controller, Delete, Get, Headers, HttpCode, HttpStatus, Param, Post, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { AnswerHeaders, ApiProblems, Caller, IfMatchHeader, Policy } from '../../http/index';
-import type { Principal } from '../../kernel/index';
-import { FileVersionPageDto } from './dto/file-changes.dto';
-import { matching, tagged } from './file-changes.controller';
-import { fileNotFound } from '../model/file-encryption';
+import { AnswerHeaders, ApiProblems, Caller, IfMatchHeader, Policy } from '../../http';
+import type { Principal } from '../../kernel';
+import { fileNotFound } from '../model/file';
 import { FileVersions } from '../operations/file-versions';
+import { GetFile } from '../operations/get-file';
+import { FileVersionPageDto } from './dto/file-changes.dto';
 import { FileDto } from './dto/files.dto';
-import { FilesService } from '../operations/get-file';
+import { matching, tagged } from './file-changes.controller';
 
 @ApiTags('Files')
 @ApiBearerAuth()
 @Controller('files')
 export class FileVersionsController {
   constructor(
-    private readonly files: FilesService,
+    private readonly files: GetFile,
     private readonly versions: FileVersions,
   ) {}
 

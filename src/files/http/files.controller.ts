@@ -10,13 +10,13 @@ import {
   IfMatchHeader,
   Paging,
   Policy,
-} from '../../http/index';
-import { DomainError, type LinkHolder, type Principal } from '../../kernel/index';
-import { IncomingUpload, openUpload } from './request/upload-body';
-import { matching, tagged } from './file-changes.controller';
-import { FileDeletion } from '../operations/delete-file';
-import { FileListing, ListKind } from '../operations/list-files';
-import { FileUploads } from '../operations/create-file';
+} from '../../http';
+import { DomainError, type LinkHolder, type Principal } from '../../kernel';
+import { CreateFile } from '../operations/create-file';
+import { DeleteFile } from '../operations/delete-file';
+import { UploadLinkRedemptions } from '../operations/file-links';
+import { GetFile } from '../operations/get-file';
+import { ListFiles, ListKind } from '../operations/list-files';
 import {
   DroppedFileDto,
   FileDto,
@@ -27,9 +27,9 @@ import {
   UploadQueryDto,
   VersionQueryDto,
 } from './dto/files.dto';
-import { FilesService } from '../operations/get-file';
-import { UploadLinkRedemptions } from '../operations/upload-link-redemptions';
-import { UPLOAD_FORM } from './request/upload-form';
+import { matching, tagged } from './file-changes.controller';
+import { IncomingUpload, openUpload } from './request/upload-body';
+import { UPLOAD_FORM } from './request/upload-fields';
 
 const PATH = '/files';
 
@@ -38,11 +38,11 @@ const PATH = '/files';
 @Controller('files')
 export class FilesController {
   constructor(
-    private readonly files: FilesService,
-    private readonly listing: FileListing,
-    private readonly uploads: FileUploads,
+    private readonly files: GetFile,
+    private readonly listing: ListFiles,
+    private readonly uploads: CreateFile,
     private readonly dropBoxes: UploadLinkRedemptions,
-    private readonly deletion: FileDeletion,
+    private readonly deletion: DeleteFile,
     private readonly paging: Paging,
   ) {}
 
@@ -70,7 +70,7 @@ export class FilesController {
     const upload = await openUpload(request.raw, query, this.uploads.largest(caller));
     try {
       if (caller.kind === 'link-holder') return await this.receive(caller, upload);
-      const file = await this.uploads.upload(caller, upload.request, upload.content, upload.declaredBytes);
+      const file = await this.uploads.upload(caller, upload.request, upload.body, upload.declaredBytes);
       reply.header('location', `${PATH}/${file.id}`);
       return tagged(reply, file);
     } finally {
@@ -79,11 +79,8 @@ export class FilesController {
   }
 
   /** A taken name, and all else that the owner has, is never told to a sender. */
-  private async receive(
-    sender: LinkHolder,
-    { request, content, declaredBytes }: IncomingUpload,
-  ): Promise<DroppedFileDto> {
-    const { size, sha256 } = await this.dropBoxes.receive(sender, request, content, declaredBytes);
+  private async receive(sender: LinkHolder, { request, body, declaredBytes }: IncomingUpload): Promise<DroppedFileDto> {
+    const { size, sha256 } = await this.dropBoxes.receive(sender, request, body, declaredBytes);
     return { size, sha256 };
   }
 

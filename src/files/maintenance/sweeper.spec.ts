@@ -1,11 +1,11 @@
 import { readdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startProcess } from '../../../test/support/processes';
 import { FilesRig, openFilesRig } from '../../../test/support/files-rig';
+import { startProcess } from '../../../test/support/processes';
 import { auditBatchesCollection } from '../../audit/audit.collection';
-import { DAY, DomainError, HOUR, MINUTE, Principal, SECOND } from '../../kernel/index';
-import { update } from '../../store/index';
-import { fileUsageCollection } from '../../quota/index';
+import { DAY, DomainError, HOUR, MINUTE, Principal, SECOND } from '../../kernel';
+import { fileUsageCollection } from '../../quota';
+import { update } from '../../store';
 
 describe('the sweeper', () => {
   let rig: FilesRig;
@@ -183,7 +183,7 @@ describe('the sweeper', () => {
     const view = await rig.upload(owner, 'a', 'content');
     await strayBlob('0');
     for (const id of await rig.blobIds()) await rig.ageBlob(id, 2 * DAY);
-    await rig.sweeper.sweepOrphans();
+    await rig.refs.sweepOrphans();
     expect(await rig.blobIds()).toHaveLength(1);
     expect((await rig.download(owner, view.id)).toString()).toBe('content');
   });
@@ -191,10 +191,10 @@ describe('the sweeper', () => {
   it('keeps a blob without a row until it is a day old', async () => {
     const young = await strayBlob('0');
     await rig.ageBlob(young, DAY - MINUTE);
-    await rig.sweeper.sweepOrphans();
+    await rig.refs.sweepOrphans();
     expect(await rig.blobIds()).toEqual([young]);
     await rig.ageBlob(young, DAY + MINUTE);
-    await rig.sweeper.sweepOrphans();
+    await rig.refs.sweepOrphans();
     expect(await rig.blobIds()).toEqual([]);
   });
 
@@ -205,7 +205,7 @@ describe('the sweeper', () => {
     await writeFile(partial, 'left over');
     await utimes(partial, 0, 0);
     const blobs = standsFirm(stuck);
-    await expect(rig.sweeper.sweepOrphans()).rejects.toMatchObject({ code: 'store_unavailable' });
+    await expect(rig.refs.sweepOrphans()).rejects.toMatchObject({ code: 'store_unavailable' });
     expect(await rig.blobIds()).toEqual([stuck]);
     expect(await readdir(join(rig.blobFolder, 'partial'))).toEqual([]);
     blobs.mockRestore();
@@ -248,7 +248,7 @@ describe('the sweeper', () => {
     });
     const [row] = (await raw.list('_id', [], { limit: 1 })).items;
     await raw.replace({ ...row!, size: 1 });
-    await rig.sweeper.sweepOrphans();
+    await rig.refs.sweepOrphans();
     expect(await rig.blobIds()).toHaveLength(1);
   });
 

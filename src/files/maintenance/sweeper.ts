@@ -1,52 +1,28 @@
-import { Injectable, OnModuleInit } from '@nestjs/common';
-import { BlobStore } from '../../blobs/index';
-import { Scheduler } from '../../jobs/index';
-import {
-  AuditAction,
-  AuditSink,
-  Clock,
-  DAY,
-  ErrorCollector,
-  HOUR,
-  MINUTE,
-  SECOND,
-  Unchanged,
-} from '../../kernel/index';
-import { Collection, Store } from '../../store/index';
-import { BlobOwnership } from '../content/blob-ownership';
-import { FileRemoval } from '../operations/file-removal';
-import { ProcessIdentity } from '../content/process-identity';
-import { FileDoc, OtherContent, fileCollection, hasExpired, isPurged } from '../model/file.collection';
+import { Injectable } from '@nestjs/common';
+import { AuditAction, AuditSink, Clock, ErrorCollector, MINUTE, Unchanged } from '../../kernel';
+import { Collection, Store } from '../../store';
+import { ProcessIdentity } from '../content/keepalive';
 import { QuotaLedger } from '../content/quota-ledger';
+import { FileDoc, OtherContent, fileCollection, hasExpired, isPurged } from '../model/file.collection';
+import { FileRemoval } from '../operations/delete-file';
 
-/** Six heartbeats: an upload that this process saw silent for that long is dead, and one that is not finds its row gone and ends. */
+/** Six beats. An upload that this process saw silent for that long is dead; one that is not loses its row and ends. */
 const DEAD_AFTER = 2 * MINUTE;
 const BATCH = 100;
-/** Rows removed at once, with one write for the shares of an owner: few enough that requests are not kept waiting. */
+/** Rows removed at once, with one write for the shares of an owner: few enough not to delay requests. */
 const AT_ONCE = 50;
 
-/** What the sweeper works with. */
+/** Removes what time and crashes leave: expired files, old trash, dead uploads, removals that stopped half-way. */
 @Injectable()
-export class SweepTools {
-  constructor(
-    readonly blobs: BlobStore,
-    readonly removal: FileRemoval,
-    readonly usage: QuotaLedger,
-    readonly worker: ProcessIdentity,
-    readonly refs: BlobOwnership,
-  ) {}
-}
-
-/** Clears away what time and crashes leave: expired files, old trash, dead uploads, removals that stopped half-way, blobs of nobody. */
-@Injectable()
-export class FilesSweeper implements OnModuleInit {
+export class FilesSweeper {
   readonly #files: Collection<FileDoc>;
   readonly #watch: Unchanged;
 
   constructor(
     store: Store,
-    private readonly tools: SweepTools,
-    private readonly scheduler: Scheduler,
+    private readonly removal: FileRemoval,
+    private readonly quota: QuotaLedger,
+    private readonly worker: ProcessIdentity,
     private readonly clock: Clock,
     private readonly audit: AuditSink,
   ) {
@@ -54,55 +30,30 @@ export class FilesSweeper implements OnModuleInit {
     this.#watch = new Unchanged(clock);
   }
 
-  onModuleInit(): void {
-    this.scheduler.every('files.sweep', 20 * SECOND, () => this.sweep());
-    this.scheduler.every('files.orphans', HOUR, () => this.sweepOrphans());
-  }
-
-  /** Within a minute of its time a file's key, blob and row are gone. */
+  /** Removes a file's key, blob and row within a minute of its expiry. */
   async sweep(): Promise<void> {
     const faults = new ErrorCollector();
     await faults.run(() => this.sweepDead());
     await faults.run(() => this.sweepExpired());
     await faults.run(() => this.sweepTrash());
-    await faults.run(() => this.tools.usage.prune(DEAD_AFTER));
+    await faults.run(() => this.quota.prune(DEAD_AFTER));
     faults.throwFirst();
   }
 
-  /**
-   * Whoever names a blob does so before it is there and until it is gone, so one that nobody names belongs to nobody. It goes when it is
-   * older than a day all the same: whoever started with the wrong database, or restored one, has that long to see it.
-   */
-  async sweepOrphans(): Promise<void> {
-    const faults = new ErrorCollector();
-    await faults.run(async () => {
-      for await (const id of this.tools.blobs.list({ olderThanMs: DAY })) await faults.run(() => this.removeOrphan(id));
-    });
-    await faults.run(() => this.tools.blobs.sweep(DAY));
-    faults.throwFirst();
-  }
-
-  private async removeOrphan(id: string): Promise<void> {
-    const { blobs, refs } = this.tools;
-    if (await refs.isHeld(id)) return;
-    await blobs.remove(id);
-    await refs.release(id);
-  }
-
-  /** Uploads that died, removals that stopped; in files that stay also contents that were to come or to go. */
+  /** Uploads that died and removals that stopped, of files and of single contents. */
   private async sweepDead(): Promise<void> {
     const looked = new Set<string>();
     const isDead = (work: FileDoc | OtherContent): boolean => {
       if (work.heartbeat_at === undefined) return false;
       looked.add(work.blob_id);
       const silentMs = this.#watch.ms(work.blob_id, `${work.heartbeat_at} ${work.worker ?? ''}`);
-      return silentMs >= DEAD_AFTER || this.tools.worker.isGone(work);
+      return silentMs >= DEAD_AFTER || this.worker.isGone(work);
     };
     await this.sweepIndex({
       index: 'heartbeat',
       due: (row) => (stays(row) ? (row.others ?? []).filter(isDead).length > 0 : isDead(row)),
       tidy: async (row) => {
-        await this.tools.removal.dropContents(row._id, isDead);
+        await this.removal.dropContents(row._id, isDead);
       },
     });
     this.#watch.keepOnly(looked);
@@ -121,8 +72,8 @@ export class FilesSweeper implements OnModuleInit {
   }
 
   /**
-   * Rows in the order of a time, past those that fail, page by page up to one in which nothing is due; all of them with `tidy`, which is for
-   * rows that stay: those times are of many clocks.
+   * Rows in the order of a time, past those that fail, page by page up to one in which nothing is due.
+   * With `tidy` all pages: those times are of many clocks.
    */
   private async sweepIndex(going: Going): Promise<void> {
     const { index, due, tidy } = going;
@@ -148,16 +99,16 @@ export class FilesSweeper implements OnModuleInit {
       if (begun !== undefined) gone.push(begun);
     };
     await Promise.all(rows.map((row) => faults.run(() => begin(row))));
-    await faults.run(() => this.tools.removal.finish(...gone));
+    await faults.run(() => this.removal.finish(...gone));
   }
 
-  /** With the intent durable first, where the log is to have it: those of rows that go at once are one commit. */
+  /** Logs the intent first, where there is an `action`. The intents of rows that go together are one commit. */
   private async begin(row: FileDoc, { due, action }: Going): Promise<FileDoc | undefined> {
-    if (action === undefined) return this.tools.removal.begin(row._id, due);
+    if (action === undefined) return this.removal.begin(row._id, due);
     const what = { action, actor: 'system:files', resource: `file/${row._id}` } as const;
     const act = await this.audit.begin({ ...what, details: { owner: row.owner_id } });
     try {
-      const begun = await this.tools.removal.begin(row._id, due);
+      const begun = await this.removal.begin(row._id, due);
       act.close(begun === undefined ? 'refused' : 'done');
       return begun;
     } catch (error) {
@@ -167,13 +118,13 @@ export class FilesSweeper implements OnModuleInit {
   }
 }
 
-/** Which rows go, and how. */
+/** Which rows are removed, and how. */
 interface Going {
   readonly index: string;
   readonly due: (row: FileDoc) => boolean;
-  /** For rows of which a part goes. */
+  /** For rows that stay, and lose a part. */
   readonly tidy?: (row: FileDoc) => Promise<void>;
-  /** What the audit log calls it; none for what no user ever saw. */
+  /** The action in the audit log; none for what no user ever saw. */
   readonly action?: AuditAction;
 }
 

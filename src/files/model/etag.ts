@@ -1,6 +1,6 @@
-import { sha256 } from '../../crypto/index';
-import { OwnerKeys, type Sealer } from '../../keys/user-keys/index';
-import { FileView, showFile } from './file-view';
+import { sha256 } from '../../crypto';
+import { OwnerKeys, type Sealer } from '../../keys/user-keys';
+import { FileView, showFile } from './file';
 import { ActiveFile, WholeFile } from './file.collection';
 
 /**

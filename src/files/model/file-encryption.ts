@@ -1,5 +1,5 @@
-import { Ciphertext, DomainError, Plaintext, SecretBytes, ciphertext, plaintext } from '../../kernel/index';
-import { OwnerKeys, EncryptionContext } from '../../keys/user-keys/index';
+import { Ciphertext, Plaintext, SecretBytes, ciphertext, plaintext } from '../../kernel';
+import { OwnerKeys, EncryptionContext } from '../../keys/user-keys';
 import { FileDoc, OtherContent } from './file.collection';
 
 /** What a row keeps sealed about the content of one version. */
@@ -109,5 +109,3 @@ const versionPlace = (ownerId: string, file: FileRef, field: 'meta' | 'key'): En
   field,
   fileVersion: file.version,
 });
-
-export const fileNotFound = (): DomainError => new DomainError('file_not_found');

@@ -1,4 +1,4 @@
-import { fileName } from './file-name';
+import { fileName } from './file';
 
 const long = (bytes: number): string => 'x'.repeat(bytes);
 

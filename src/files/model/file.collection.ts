@@ -1,4 +1,4 @@
-import { Doc, defineCollection } from '../../store/index';
+import { Doc, defineCollection } from '../../store';
 
 /**
  * `pending`: an upload is under way, invisible. `active`: a file. `trashed`: its owner may bring it back until `purge_at`; gone for

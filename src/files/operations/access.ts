@@ -1,16 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, DomainError, Principal } from '../../kernel/index';
-import { Sealer } from '../../keys/user-keys/index';
-import { GrantAccess, Resource } from '../../sharing/index';
-import { Collection, Store } from '../../store/index';
-import { fileNotFound } from '../model/file-encryption';
-import { fileName } from '../model/file-name';
+import { Clock, DomainError, Principal } from '../../kernel';
+import { Sealer } from '../../keys/user-keys';
+import { GrantAccess, Resource } from '../../sharing';
+import { Collection, Store } from '../../store';
+import { fileName, fileNotFound } from '../model/file';
 import { ActiveFile, FileDoc, TrashedFile, fileCollection, isInTrash, isVisible } from '../model/file.collection';
 
 /** How a request names a file. */
 export type FileRef = { readonly id: string } | { readonly name: string };
 
-/** Who may do what with a file. What somebody may not even see is not there. */
+/** Who may do what with a file. One that the caller may not see answers as one that does not exist. */
 @Injectable()
 export class FileAccess {
   readonly #files: Collection<FileDoc>;
@@ -24,7 +23,10 @@ export class FileAccess {
     this.#files = store.collection(fileCollection);
   }
 
-  /** A file that the caller may read: its owner, and whom a grant admits. A name is one of the caller's own. @throws DomainError `file_not_found`, `integrity_failed`. */
+  /**
+   * A file that the caller may read, as its owner or by a grant. A name is one of the caller's own files.
+   * @throws DomainError `file_not_found`, `integrity_failed`.
+   */
   async readable(caller: Principal, ref: FileRef): Promise<ActiveFile> {
     const row = await this.find(caller, ref);
     if (row === undefined || !(await this.mayRead(caller, row))) throw fileNotFound();
@@ -38,16 +40,22 @@ export class FileAccess {
     throw new DomainError('permission_denied', { detail: 'Only the owner of a file may do this.' });
   }
 
-  /** Whether there is such a file, be it in the trash: what is shared of it rests there. */
+  /** Whether there is such a file, in the trash or not: its grants and links stay with it. */
   async isKept(fileId: string): Promise<boolean> {
     const row = await this.#files.find('_id', fileId);
     return row?.state === 'active' || row?.state === 'trashed';
   }
 
+  /** A file of this owner that readers may see. @throws DomainError `integrity_failed`. */
+  async visible(fileId: string, ownerId: string): Promise<ActiveFile | undefined> {
+    const row = await this.#files.find('_id', fileId);
+    return isVisible(row, this.clock.now()) && row.owner_id === ownerId ? row : undefined;
+  }
+
   /** The file that a link of its owner leads to. @throws DomainError `file_not_found`, `integrity_failed`. */
   async linked(fileId: string, ownerId: string): Promise<ActiveFile> {
-    const row = await this.#files.find('_id', fileId);
-    if (row?.owner_id !== ownerId || !isVisible(row, this.clock.now())) throw fileNotFound();
+    const row = await this.visible(fileId, ownerId);
+    if (row === undefined) throw fileNotFound();
     return row;
   }
 

@@ -2,9 +2,9 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FilesRig, openFilesRig } from '../../../test/support/files-rig';
 import { sampleBytes } from '../../../test/support/messages';
-import { BlobStore } from '../../blobs/index';
-import { sha256 } from '../../crypto/index';
-import { DomainError, MINUTE, Principal } from '../../kernel/index';
+import { BlobStore } from '../../blobs';
+import { sha256 } from '../../crypto';
+import { DomainError, MINUTE, Principal } from '../../kernel';
 
 const hexDigest = (bytes: Buffer | string): string => sha256(bytes).toString('hex');
 

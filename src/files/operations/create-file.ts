@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CONFIG, Config } from '../../config/index';
-import { FileSummary } from '../../crypto/index';
+import { CONFIG, Config } from '../../config';
+import { FileSummary } from '../../crypto';
 import {
   AuditIntent,
   AuditSink,
@@ -10,53 +10,60 @@ import {
   auditedAfterLook,
   failpoint,
   newId,
-} from '../../kernel/index';
-import { ContentFacts } from '../model/file-encryption';
-import { FileContents } from '../content/content-store';
-import { FileRemoval } from './file-removal';
-import { FileView, viewOf } from '../model/file-view';
-import { SizeLimits, checkSize, limited, whileAdmitted } from '../content/pipeline';
-import { IfTaken, NewFiles, PendingFile } from './pending-file';
-import { UploadRequest } from '../http/request/upload-fields';
+} from '../../kernel';
+import { ContentStore } from '../content/content-store';
+import { SizeLimits, abortWhenLost, checkSize, enforceLimits, guarded, requireAdmitted } from '../content/pipeline';
 import { QuotaLedger } from '../content/quota-ledger';
+import { FileView, UploadRequest, viewOf } from '../model/file';
+import { ContentFacts } from '../model/file-encryption';
+import { FileRemoval } from './delete-file';
+import { IfTaken, PendingFile, PendingFiles } from './pending-file';
+
+/** A new file on its way in. */
+interface Upload {
+  readonly caller: Principal;
+  readonly request: UploadRequest;
+  readonly limits: SizeLimits;
+  readonly ifTaken: IfTaken;
+}
 
 /**
- * Upload, all or nothing: pending row, then the blob, durable, then the share of the quota, and only then the file under its name
- * (docs/files.md). What is left of an upload that fails is removed at once, of one that was killed by the sweeper.
+ * Creates a file, all or nothing: the pending row, then the blob, durable, then the share of the
+ * quota, then the file under its name. A failed upload is removed at once, a killed one by the sweeper.
  */
 @Injectable()
-export class FileUploads {
+export class CreateFile {
   constructor(
-    private readonly newFiles: NewFiles,
-    private readonly contents: FileContents,
-    private readonly usage: QuotaLedger,
+    private readonly pendingFiles: PendingFiles,
+    private readonly contents: ContentStore,
+    private readonly quota: QuotaLedger,
     private readonly removal: FileRemoval,
     private readonly audit: AuditSink,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   /**
-   * Takes a content in as it comes. `declaredBytes` is what the client says that it will be, where it does.
+   * Stores a content as it comes. `declaredBytes` is the size that the client announces.
    * @throws DomainError `file_exists`, `too_large`, `quota_exceeded`, `checksum_mismatch`, `storage_full`, `kms_unavailable`, and what
-   * `content` throws.
+   * `body` throws.
    */
   upload(
     caller: Principal,
     request: UploadRequest,
-    content: AsyncIterable<ChunkBatch>,
+    body: AsyncIterable<ChunkBatch>,
     declaredBytes: number | undefined,
   ): Promise<FileView> {
     const fileId = newId();
     const what = { action: 'file.upload', ...senderOf(caller), resource: `file/${fileId}` } as const;
     return auditedAfterLook(this.audit, what, async (begin) => {
       const ifTaken = caller.kind === 'link-holder' ? 'keep-unnamed' : 'refuse';
-      if (ifTaken === 'refuse') await this.newFiles.refuseTakenName(caller.ownerId, request.name);
-      const limits = await this.limits(caller);
+      if (ifTaken === 'refuse') await this.pendingFiles.refuseTakenName(caller.ownerId, request.name);
+      const limits = { largest: this.largest(caller), quota: await this.quota.left(caller.ownerId) };
       checkSize(declaredBytes ?? 0, limits);
       await begin();
-      const pending = await this.newFiles.open(fileId, caller.ownerId, request);
+      const pending = await this.pendingFiles.open(fileId, caller.ownerId, request);
       try {
-        return await this.fill(pending, { request, ifTaken }, whileAdmitted(caller, limited(content, limits)));
+        return await this.receive({ caller, request, limits, ifTaken }, pending, body);
       } catch (error) {
         await this.abandon(pending);
         throw error;
@@ -70,40 +77,33 @@ export class FileUploads {
     return Math.min(this.config.files.maxSize, ofLink ?? Infinity);
   }
 
-  private async fill(
-    pending: PendingFile,
-    { request, ifTaken }: { readonly request: UploadRequest; readonly ifTaken: IfTaken },
-    content: AsyncIterable<ChunkBatch>,
+  /**
+   * The stages of an upload, in their order. `body` is the request's, as `readBody` gives it. The
+   * blob store pulls: `message` reads `content`, which reads `body`.
+   */
+  private async receive(
+    { caller, request, limits, ifTaken }: Upload,
+    { row: target, key }: PendingFile,
+    body: AsyncIterable<ChunkBatch>,
   ): Promise<FileView> {
-    const { _id: fileId, owner_id: ownerId } = pending.row;
-    const summary = await this.write(pending, content);
+    const keepalive = this.pendingFiles.keepAlive(target._id);
+    const content = guarded(body, enforceLimits(limits), requireAdmitted(caller), abortWhenLost(keepalive));
+    const message = this.contents.encrypt(target, key, content);
+    const summary = await this.contents.store(target, message).finally(() => keepalive.stop());
     failpoint('file.blob-stored');
     checkDigest(summary, request);
-    await this.usage.add(ownerId, fileId, summary.plaintextSize);
+    await this.quota.add(target.owner_id, target._id, summary.plaintextSize);
     failpoint('file.counted');
-    const { plaintextSize: size, encryptedSize } = summary;
     const facts = factsOf(summary, request);
-    const row = await this.newFiles.activate(fileId, request, { size, encryptedSize, facts }, ifTaken);
+    const stored = { size: summary.plaintextSize, encryptedSize: summary.encryptedSize, facts };
+    const file = await this.pendingFiles.activate(target._id, request, stored, ifTaken);
     failpoint('file.active');
-    // The file is there: a mark that stays is for the sweeper.
-    await this.usage.settleAdded(ownerId, fileId).catch(() => undefined);
-    return viewOf(row, row.name_index === undefined ? null : request.name, facts);
+    // The file is visible: the sweeper settles a mark that stays.
+    await this.quota.settleAdded(target.owner_id, target._id).catch(() => undefined);
+    return viewOf(file, file.name_index === undefined ? null : request.name, facts);
   }
 
-  private async write({ row, key }: PendingFile, content: AsyncIterable<ChunkBatch>): Promise<FileSummary> {
-    const heartbeat = this.newFiles.keepAlive(row._id);
-    try {
-      return await this.contents.write(row, key, heartbeat.guard(content));
-    } finally {
-      heartbeat.stop();
-    }
-  }
-
-  private async limits(caller: Principal): Promise<SizeLimits> {
-    return { largest: this.largest(caller), quota: await this.usage.left(caller.ownerId) };
-  }
-
-  /** Never throws, the error that led here is the one to tell; where the store does not answer, the sweeper does this later. */
+  /** Never throws, so that the caller reports the first error. The sweeper does this where the store fails. */
   private async abandon({ row }: PendingFile): Promise<void> {
     try {
       const current = await this.removal.begin(row._id, () => true);
@@ -114,7 +114,7 @@ export class FileUploads {
   }
 }
 
-/** Whoever holds an upload link is not its owner: the log names the link. */
+/** The holder of an upload link is not its owner: the log names the link. */
 const senderOf = (caller: Principal): Pick<AuditIntent, 'actor' | 'details'> => ({
   actor: caller.actor,
   ...(caller.kind === 'link-holder' && { details: { link: caller.linkId } }),

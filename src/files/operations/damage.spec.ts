@@ -3,8 +3,8 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FilesRig, openFilesRig } from '../../../test/support/files-rig';
 import { sampleBytes } from '../../../test/support/messages';
-import { Principal, TransferAborted } from '../../kernel/index';
-import { FileView } from '../model/file-view';
+import { Principal, TransferAborted } from '../../kernel';
+import { FileView } from '../model/file';
 
 const SIZE = 3_000_000;
 const NAME = 'a name that no log may hold';

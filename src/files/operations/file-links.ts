@@ -3,27 +3,30 @@ import {
   AuditAction,
   AuditIntent,
   AuditSink,
+  ChunkBatch,
   Principal,
+  LinkHolder,
   audited,
   auditedAfterLook,
   notedIfRefused,
-} from '../../kernel/index';
-import { LinkDoc, LinkRedemption, Links, NewLink, NewTicket, Tickets } from '../../links/index';
-import { Page, Position } from '../../store/index';
+} from '../../kernel';
+import { LinkDoc, LinkRedemption, Links, NewLink, NewTicket, Tickets } from '../../links';
+import { Page, Position } from '../../store';
+import { FileView, UploadRequest } from '../model/file';
 import { FileAccess } from './access';
-import { FileView } from '../model/file-view';
-import { FilesService, ServedContent } from './get-file';
+import { CreateFile } from './create-file';
+import { GetFile, ServedContent } from './get-file';
 
 export interface OpenedLink extends NewTicket {
   readonly file: FileView;
 }
 
-/** Links to files: made by their owners, opened and used by whoever has them. */
+/** Links to files: owners create them, and anybody who has one redeems it. */
 @Injectable()
 export class FileLinks {
   constructor(
     private readonly access: FileAccess,
-    private readonly files: FilesService,
+    private readonly files: GetFile,
     private readonly links: Links,
     private readonly opening: LinkRedemption,
     private readonly tickets: Tickets,
@@ -39,7 +42,7 @@ export class FileLinks {
     return auditedAfterLook(this.audit, intent('link.create', caller.actor, `file/${fileId}`), async (begin) => {
       const { _id: resource, owner_id: ownerId } = await this.access.owned(caller, { id: fileId });
       const made = await this.links.create({ kind: 'download', ownerId, resource, ...limits }, begin);
-      // A file that went meanwhile may have forgotten its links before this one came.
+      // A file that was removed meanwhile may have lost its links before this one came.
       if (!(await this.access.isKept(resource))) await this.links.forget(resource);
       return made;
     });
@@ -72,7 +75,7 @@ export class FileLinks {
     return audited(this.audit, what, act, ({ file }) => ({ file: file.id }));
   }
 
-  /** What a ticket shows: the file as it is now. @throws as Tickets.download; `file_not_found`. */
+  /** The current content of the file of a ticket. @throws as Tickets.download; `file_not_found`. */
   async content(ticketId: string, ticket: string): Promise<ServedContent> {
     const { link, row } = await notedIfRefused(this.audit, { action: 'file.download', actor: ANYBODY }, async () => {
       const found = await this.tickets.download(ticketId, ticket);
@@ -81,16 +84,16 @@ export class FileLinks {
     return this.files.contentOf(row, { actor: ANYBODY, details: { link: link._id } }, 'clear');
   }
 
-  /** Keeps a ticket good while its content is sent, until the returned function is called. */
+  /** Extends a ticket while its content is sent, until the returned function is called. */
   keepTicket(ticketId: string): () => void {
     return this.tickets.keepAlive(ticketId);
   }
 }
 
-/** Whoever has the link: the log knows no more. */
+/** The actor of a redemption: the log knows no more than the link. */
 const ANYBODY = 'anonymous';
 
-/** Whoever opens a link may be a stranger who guesses: a flood of refusals is counted. */
+/** Strangers may guess links: the log counts a flood of refusals instead of listing it. */
 export const openingIntent = (action: AuditAction, linkId: string | undefined): AuditIntent => ({
   action,
   actor: ANYBODY,
@@ -98,4 +101,68 @@ export const openingIntent = (action: AuditAction, linkId: string | undefined): 
   gathers: true,
 });
 
-const intent = (action: AuditAction, actor: string, resource: string): AuditIntent => ({ action, actor, resource });
+/** Links through which files are uploaded to their owner. */
+@Injectable()
+export class UploadLinkRedemptions {
+  constructor(
+    private readonly links: Links,
+    private readonly opening: LinkRedemption,
+    private readonly tickets: Tickets,
+    private readonly uploads: CreateFile,
+    private readonly audit: AuditSink,
+  ) {}
+
+  async create(
+    caller: Principal,
+    limits: Pick<NewLink, 'expiresInMs' | 'maxUses' | 'maxSize' | 'password'>,
+  ): Promise<{ readonly row: LinkDoc; readonly token: string }> {
+    return auditedAfterLook(this.audit, intent('upload-link.create', caller.actor), (begin) =>
+      this.links.create({ kind: 'upload', ownerId: caller.ownerId, ...limits }, begin),
+    );
+  }
+
+  list(caller: Principal, limit: number, after: Position | undefined): Promise<Page<LinkDoc>> {
+    return this.links.list({ dropBoxesOf: caller.ownerId }, limit, after);
+  }
+
+  async remove(caller: Principal, linkId: string): Promise<void> {
+    const isOwn = (link: LinkDoc): boolean => link.kind === 'upload' && link.owner_id === caller.ownerId;
+    await auditedAfterLook(this.audit, intent('upload-link.remove', caller.actor, `link/${linkId}`), (begin) =>
+      this.links.remove(linkId, isOwn, begin),
+    );
+  }
+
+  /** @throws as LinkRedemption.open */
+  async open(token: string, password: string | undefined): Promise<NewTicket> {
+    const key = { kind: 'upload', token, password } as const;
+    return audited(this.audit, openingIntent('upload-link.open', this.opening.claimedId(key)), () =>
+      this.opening.open(key, () => Promise.resolve()),
+    );
+  }
+
+  /**
+   * Stores one file for one ticket, which a failed upload gives back. @throws as CreateFile.upload, but never `file_exists`;
+   * `conflict` where the ticket has been used.
+   */
+  async receive(
+    sender: LinkHolder,
+    request: UploadRequest,
+    body: AsyncIterable<ChunkBatch>,
+    declaredBytes: number | undefined,
+  ): Promise<FileView> {
+    const { ticketId } = sender;
+    await this.tickets.take(ticketId);
+    try {
+      return await this.uploads.upload(sender, request, body, declaredBytes);
+    } catch (error) {
+      await this.tickets.giveBack(ticketId).catch(() => undefined);
+      throw error;
+    }
+  }
+}
+
+const intent = (action: AuditAction, actor: string, resource?: string): AuditIntent => ({
+  action,
+  actor,
+  ...(resource !== undefined && { resource }),
+});

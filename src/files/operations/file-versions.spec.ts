@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { filesLooks } from '../../../test/support/files-looks';
 import { FilesRig, openFilesRig } from '../../../test/support/files-rig';
 import { sampleBytes } from '../../../test/support/messages';
-import { sha256 } from '../../crypto/index';
-import { DAY, DomainError, HOUR, MINUTE, Principal } from '../../kernel/index';
+import { sha256 } from '../../crypto';
+import { DAY, DomainError, HOUR, MINUTE, Principal } from '../../kernel';
 import { MAX_FORMER, MAX_INCOMING } from '../model/versions';
 
 let rig: FilesRig;
@@ -116,10 +116,10 @@ describe('a new version', () => {
     };
     const attempts = await Promise.allSettled(
       Array.from({ length: 20 }, (_, n) => {
-        const content = (async function* () {
+        const body = (async function* () {
           yield await Promise.resolve([Buffer.from(`content ${n}`)]);
         })();
-        return rig.replacements.replace(owner, id, request, { content, declaredBytes: undefined }, holds);
+        return rig.replacements.replace(owner, id, request, { body, declaredBytes: undefined }, holds);
       }),
     );
     const refused = attempts.flatMap((attempt) =>
@@ -253,7 +253,7 @@ describe('earlier versions', () => {
     })();
     await rig.blobs.put(stray, bytes);
     for (const blob of await rig.blobIds()) await rig.ageBlob(blob, 2 * DAY);
-    await rig.sweeper.sweepOrphans();
+    await rig.refs.sweepOrphans();
     expect(await rig.blobIds()).toHaveLength(2);
     expect([await text(id), await text(id, 1)]).toEqual(['second', 'first']);
     expect(await rig.refs.isHeld(stray)).toBe(false);

@@ -1,14 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import { AuditSink, DomainError, Principal, auditedAfterLook, burstsOf, isoTime } from '../../kernel/index';
-import { Sealer } from '../../keys/user-keys/index';
+import { AuditSink, DomainError, Principal, auditedAfterLook, burstsOf, isoTime } from '../../kernel';
+import { Sealer } from '../../keys/user-keys';
+import { ContentStore } from '../content/content-store';
+import { Precondition, contentTag, requireHolds } from '../model/etag';
+import { fileNotFound } from '../model/file';
+import { openFacts } from '../model/file-encryption';
+import { ActiveFile } from '../model/file.collection';
 import { atVersion, versionsOf } from '../model/versions';
 import { FileAccess } from './access';
-import { fileNotFound, openFacts } from '../model/file-encryption';
-import { FileContents } from '../content/content-store';
-import { FileRemoval } from './file-removal';
-import { FileReplacements } from './replace-content';
-import { Precondition, contentTag, requireHolds } from '../model/etag';
-import { ActiveFile } from '../model/file.collection';
+import { FileRemoval } from './delete-file';
+import { ReplaceContent } from './replace-content';
 
 /** One version of a file, as the API gives it. */
 export interface VersionView {
@@ -22,14 +23,14 @@ export interface VersionView {
   readonly current: boolean;
 }
 
-/** The versions that a file keeps. For its owner alone: who may read a file may read what it is now. */
+/** The versions that a file keeps, for its owner alone. Grantees read the current one. */
 @Injectable()
 export class FileVersions {
   constructor(
     private readonly access: FileAccess,
     private readonly sealer: Sealer,
-    private readonly contents: FileContents,
-    private readonly replacements: FileReplacements,
+    private readonly contents: ContentStore,
+    private readonly replacements: ReplaceContent,
     private readonly removal: FileRemoval,
     private readonly audit: AuditSink,
   ) {}
@@ -46,7 +47,7 @@ export class FileVersions {
   }
 
   /**
-   * Removes an earlier version for good. `holds` is asked in the write that drops it: for the tag of that version or those of the file.
+   * Removes an earlier version for good. `holds` is asked in that write, for the tags of the version and of the file.
    * @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`, `conflict` for the current one.
    */
   async remove(caller: Principal, id: string, version: number, holds?: Precondition): Promise<void> {
@@ -72,13 +73,13 @@ export class FileVersions {
     await requireHolds(this.sealer, row, holds, contentTag({ _id: row._id, version }));
   }
 
-  /** The content of an earlier version as a new one. @throws DomainError as FileReplacements.replace, `conflict` for the current one. */
+  /** The content of an earlier version as a new one. @throws DomainError as ReplaceContent.replace, `conflict` for the current one. */
   async restore(caller: Principal, id: string, version: number, holds: Precondition): Promise<ActiveFile> {
     const row = await this.former(caller, id, version);
     const facts = await this.sealer.with(row.owner_id, (keys) => openFacts(keys, row));
     const content = await this.contents.read(row, undefined);
     try {
-      const arriving = { content: burstsOf(content), declaredBytes: row.size };
+      const arriving = { body: burstsOf(content), declaredBytes: row.size };
       const request = { ...facts, clientEncrypted: row.client_encrypted, expiresInMs: undefined };
       return await this.replacements.replace(caller, id, request, arriving, holds);
     } finally {

@@ -2,7 +2,7 @@ import { copyFile, readFile, rename, truncate, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import { FilesRig, openFilesRig } from '../../../test/support/files-rig';
 import { collectUntilFault, sampleBytes } from '../../../test/support/messages';
-import { MINUTE, Principal, isDomainError } from '../../kernel/index';
+import { MINUTE, Principal, isDomainError } from '../../kernel';
 
 const FRAME = 64 * 1024;
 const STRIDE = FRAME + 32;

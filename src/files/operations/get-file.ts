@@ -1,31 +1,31 @@
 import { Injectable, Optional } from '@nestjs/common';
 import { Readable } from 'node:stream';
-import { ByteRange } from '../../blobs/index';
-import { KeyExport, keyExport } from '../../crypto/index';
-import { AuditAction, AuditIntent, AuditSink, Principal, auditedAfterLook, isDomainError } from '../../kernel/index';
-import { Sealer } from '../../keys/user-keys/index';
-import { DamageReports } from '../../observability/index';
+import { ByteRange } from '../../blobs';
+import { KeyExport, keyExport } from '../../crypto';
+import { AuditAction, AuditIntent, AuditSink, Principal, auditedAfterLook, isDomainError } from '../../kernel';
+import { Sealer } from '../../keys/user-keys';
+import { DamageReports } from '../../observability';
+import { ContentStore, contextOf } from '../content/content-store';
+import { contentTag, messageTag } from '../model/etag';
+import { FileView, fileNotFound, showFile } from '../model/file';
+import { openFileKey } from '../model/file-encryption';
+import { ActiveFile } from '../model/file.collection';
 import { atVersion } from '../model/versions';
 import { FileAccess, FileRef } from './access';
-import { fileNotFound, openFileKey } from '../model/file-encryption';
-import { FileContents, contextOf } from '../content/content-store';
-import { contentTag, messageTag } from '../model/etag';
-import { FileView, showFile } from '../model/file-view';
-import { ActiveFile } from '../model/file.collection';
 
-/** `clear` is the content; `stored` the message that it is kept as. */
+/** `clear` is the decrypted content, `stored` the encrypted message. */
 export type Form = 'clear' | 'stored';
 
-/** Whom the log names for a download. */
+/** The actor that the audit log names for a download. */
 export type Reader = Pick<AuditIntent, 'actor' | 'details'>;
 
-/** What of a file is asked for: its current version where none is named. */
+/** The version, the current one by default, and its form. */
 export interface ContentChoice {
   readonly form: Form;
   readonly version?: number | undefined;
 }
 
-/** A content that may be served. Nothing of it is read before it is asked for. */
+/** A content that the caller may read. Nothing is read before `open`. */
 export interface ServedContent {
   readonly etag: string;
   readonly modifiedAt: number;
@@ -37,11 +37,11 @@ export interface ServedContent {
 const STORED_MEDIA_TYPE = 'application/octet-stream';
 
 @Injectable()
-export class FilesService {
+export class GetFile {
   constructor(
     private readonly access: FileAccess,
     private readonly sealer: Sealer,
-    private readonly contents: FileContents,
+    private readonly contents: ContentStore,
     private readonly audit: AuditSink,
     @Optional() private readonly damage?: DamageReports,
   ) {}
@@ -51,23 +51,23 @@ export class FilesService {
     return this.view(await this.access.readable(caller, ref));
   }
 
-  /** @throws as `get`; its `open` as FileContents.read. */
+  /** @throws as `get`; its `open` as ContentStore.read. */
   async content(caller: Principal, ref: FileRef, { form, version }: ContentChoice): Promise<ServedContent> {
     const row = await this.version(caller, ref, version);
     return this.contentOf(row, readerOf(caller, row), form);
   }
 
-  /** The content of a row that `reader` was found to be allowed to read. */
+  /** The content of a row, for a reader who has been authorized. */
   contentOf(row: ActiveFile, reader: Reader, form: Form): ServedContent {
     return form === 'clear' ? this.clearContent(reader, row) : this.storedContent(reader, row);
   }
 
-  /** A row that was read or changed a moment ago, as the API gives it. @throws DomainError `decryption_failed`, `kms_unavailable`. */
+  /** A row as the API shows it. @throws DomainError `decryption_failed`, `kms_unavailable`. */
   view(row: ActiveFile): Promise<FileView> {
     return this.sealer.with(row.owner_id, (keys) => showFile(keys, row));
   }
 
-  /** What opens the stored form of a version, the current one where none is named, and nothing else. Owner only. */
+  /** The key of the stored form of one version, the current one by default. For the owner only. */
   async exportKey(caller: Principal, id: string, version?: number): Promise<KeyExport> {
     return auditedAfterLook(this.audit, intent('file.key-export', caller, id), async (begin) => {
       const { _id } = await this.access.owned(caller, { id });
@@ -82,7 +82,7 @@ export class FilesService {
     });
   }
 
-  /** An earlier version is its owner's alone: who may read a file may read what it is now. */
+  /** Earlier versions are for the owner alone. */
   private async version(caller: Principal, ref: FileRef, version: number | undefined): Promise<ActiveFile> {
     const row = await this.access.readable(caller, ref);
     if (version === undefined || version === row.version) return row;
@@ -114,7 +114,7 @@ export class FilesService {
     };
   }
 
-  /** The entry is durable before a byte goes out. What does not verify is reported, whenever it shows. */
+  /** The audit entry is durable before a byte is sent. Reports damage whenever it shows. */
   private async opened(reader: Reader, row: ActiveFile, form: Form, open: () => Promise<Readable>): Promise<Readable> {
     const { actor, details } = reader;
     const resource = `file/${row._id}`;
@@ -145,11 +145,11 @@ export class FilesService {
   }
 }
 
-/** Where somebody else reads, the log names the owner too. */
+/** Where a grantee reads, the log names the owner too. */
 const readerOf = ({ ownerId, actor }: Principal, { owner_id: owner }: ActiveFile): Reader =>
   ownerId === owner ? { actor } : { actor, details: { owner } };
 
-/** By who reads, not by what is read. */
+/** By the reader, not by damage. */
 const isCutShort = (error: Error | null): boolean =>
   error === null || ('code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE');
 

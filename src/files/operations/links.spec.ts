@@ -2,12 +2,12 @@ import { signUp } from '../../../test/support/accounts';
 import { type Client, expectProblem, expectStatus } from '../../../test/support/client';
 import { type Coffer, startCoffer } from '../../../test/support/coffer';
 import { waitFor } from '../../../test/support/processes';
-import { DAY, MINUTE, SECOND } from '../../kernel/index';
-import { Links, Tickets } from '../../links/index';
+import { DAY, MINUTE, SECOND } from '../../kernel';
+import { Links, Tickets } from '../../links';
 import { linkCollection } from '../../links/link.collection';
 import { ticketCollection } from '../../links/ticket.collection';
-import { Store } from '../../store/index';
-import { Users } from '../../users/index';
+import { Store } from '../../store';
+import { Users } from '../../users';
 
 let coffer: Coffer;
 let alice: Client;

@@ -1,14 +1,56 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, Principal, Turns, isDomainError, mapInTurns } from '../../kernel/index';
-import { OwnerKeys, Sealer } from '../../keys/user-keys/index';
-import { Collection, Position, Store } from '../../store/index';
-import { FilePage, RowPage, matchingPage } from './file-pages';
-import { FileSharing } from './share-file';
-import { ListedFile, showFile, showTrashed } from '../model/file-view';
+import { Clock, Principal, Turns, isDomainError, mapInTurns } from '../../kernel';
+import { OwnerKeys, Sealer } from '../../keys/user-keys';
+import { Collection, Position, Store } from '../../store';
+import { FilePage, ListedFile, showFile, showTrashed } from '../model/file';
 import { FileDoc, fileCollection, isInTrash, isVisible } from '../model/file.collection';
-import { FilesService } from './get-file';
+import { GetFile } from './get-file';
+import { FileSharing } from './share-file';
 
-/** Which files: the caller's own, those in the caller's trash, those of others that were granted to the caller. */
+/** Rows as they were read: undefined where a row is not visible. */
+interface RowPage {
+  readonly rows: readonly (ListedFile | undefined)[];
+  readonly next: Position | undefined;
+}
+
+interface Matching {
+  readonly limit: number;
+  readonly after: Position | undefined;
+  readonly matches: (file: ListedFile) => boolean;
+}
+
+const CHUNK = 200;
+/** A request opens no more names than these to compare them. */
+const MAX_OPENED = 1_000;
+
+/**
+ * The files that match, in the order of `read`. Only the last row of a page has a position, so a
+ * chunk with too many matches is read again, shorter.
+ */
+async function matchingPage(
+  read: (limit: number, after: Position | undefined) => Promise<RowPage>,
+  { limit, after: start, matches }: Matching,
+): Promise<FilePage> {
+  const files: ListedFile[] = [];
+  let after = start;
+  let size = CHUNK;
+  for (let opened = 0; opened < MAX_OPENED;) {
+    const page = await read(Math.min(size, MAX_OPENED - opened), after);
+    opened += Math.max(1, page.rows.length);
+    const found = page.rows.flatMap((file, index) => (file !== undefined && matches(file) ? [{ file, index }] : []));
+    const beyond = found[limit - files.length];
+    if (beyond !== undefined) {
+      size = beyond.index;
+      continue;
+    }
+    files.push(...found.map(({ file }) => file));
+    after = page.next;
+    if (after === undefined || files.length === limit) break;
+  }
+  return { files, next: after };
+}
+
+/** The caller's own files, those in the caller's trash, or those of others that were granted to the caller. */
 export type ListKind = 'own' | 'trash' | 'shared';
 
 export interface ListChoice {
@@ -18,21 +60,21 @@ export interface ListChoice {
   readonly prefix?: string | undefined;
   /** Only files of exactly this name: in the trash there may be several. */
   readonly name?: string | undefined;
-  /** What is in the trash, and nothing else. */
+  /** Only files in the trash. */
   readonly trash?: boolean;
 }
 
 const ROWS_AT_ONCE = 50;
 
-/** Lists of files. Names are sealed, so what asks for names opens them, up to a limit. */
+/** Lists files. Names are encrypted, so a search by name opens them, up to a limit. */
 @Injectable()
-export class FileListing {
+export class ListFiles {
   readonly #files: Collection<FileDoc>;
 
   constructor(
     store: Store,
     private readonly sealer: Sealer,
-    private readonly files: FilesService,
+    private readonly files: GetFile,
     private readonly sharing: FileSharing,
     private readonly clock: Clock,
   ) {
@@ -89,7 +131,7 @@ export class FileListing {
     return { rows, next: page.next };
   }
 
-  /** A few rows at a time: the seals of all of them would hold the event loop. */
+  /** A few rows at a time: to verify the MACs of all at once would block the event loop. */
   private async read(
     [index, ...prefix]: readonly [string, string, string],
     limit: number,

@@ -1,16 +1,18 @@
 import { Injectable } from '@nestjs/common';
-import { randomSecret } from '../../crypto/index';
-import { Clock, DomainError, SecretBytes, failpoint } from '../../kernel/index';
-import { OwnerKeys, Sealer } from '../../keys/user-keys/index';
-import { Collection, DuplicateKey, Store, update } from '../../store/index';
+import { randomSecret } from '../../crypto';
+import { Clock, DomainError, SECOND, SecretBytes, failpoint } from '../../kernel';
+import { OwnerKeys, Sealer } from '../../keys/user-keys';
+import { Collection, DuplicateKey, Store, update } from '../../store';
+import { Keepalive, ProcessIdentity } from '../content/keepalive';
+import { UploadRequest, fileExists, uploadGone } from '../model/file';
 import { ContentFacts, newFileKey, sealFacts, sealName, wrapFileKey } from '../model/file-encryption';
-import { FileRemoval } from './file-removal';
-import { ProcessIdentity } from '../content/process-identity';
 import { ActiveFile, FileDoc, fileCollection, hasExpired } from '../model/file.collection';
-import { Keepalive, uploadGone } from '../content/keepalive';
-import { UploadRequest } from '../http/request/upload-fields';
+import { FileRemoval } from './delete-file';
 
-/** A row that waits for its content, and the key to encrypt that with. */
+/** How often the row of an upload under way gets a sign of life. */
+export const BEAT_EVERY = 20 * SECOND;
+
+/** A row that waits for its content, and the key to encrypt it with. */
 export interface PendingFile {
   readonly row: FileDoc;
   readonly key: SecretBytes;
@@ -21,18 +23,18 @@ export interface StoredContent {
   readonly size: number;
   readonly encryptedSize: number;
   readonly facts: ContentFacts;
-  /** Where it lies, if that is not the blob that the row named from the beginning. */
+  /** Its blob, where that is not the one that the row named from the beginning. */
   readonly blobId?: string;
-  /** Whether the row has to name `blobId` still: another process that makes the same file gives it another one first. */
+  /** Whether the row has to name `blobId` still: another process that makes the same file changes it first. */
   readonly isTarget?: boolean;
-  /** What it is encrypted with, if that is not the key that the row has wrapped from the beginning. */
+  /** Its key, where that is not the one in the row. */
   readonly key?: SecretBytes;
 }
 
-/** Who looks after a pending row: this process by its heartbeat, or the row of a resumable upload, which outlives processes. */
+/** What keeps a pending row alive: this process, or the row of a resumable upload, which outlives processes. */
 export type Keeper = 'heartbeat' | 'upload';
 
-/** What becomes of a file whose name was taken meanwhile: `keep-unnamed` is for what was sent already, and for senders who are not to be told. */
+/** What happens to a file whose name was taken meanwhile. `keep-unnamed` serves senders who must not learn of it. */
 export type IfTaken = 'refuse' | 'keep-unnamed';
 
 type FutureFile = Pick<UploadRequest, 'name' | 'expiresInMs'>;
@@ -41,9 +43,9 @@ const FIRST_VERSION = 1;
 const BLOB_ID_BYTES = 16;
 const ATTEMPTS = 10;
 
-/** The two ends of a new file's row: pending before a byte is stored, active by one conditional write when all of it is durable. */
+/** Rows of new files: pending before a byte is stored, active by one conditional write when all is durable. */
 @Injectable()
-export class NewFiles {
+export class PendingFiles {
   readonly #files: Collection<FileDoc>;
 
   constructor(
@@ -56,20 +58,20 @@ export class NewFiles {
     this.#files = store.collection(fileCollection);
   }
 
-  /** An early look, so that nobody sends a file for nothing: `activate` decides. @throws DomainError `file_exists` */
+  /** Refuses early, so that nobody sends a file for nothing; `activate` decides. @throws DomainError `file_exists` */
   async refuseTakenName(ownerId: string, name: string): Promise<void> {
     const index = await this.sealer.with(ownerId, (keys) => keys.nameIndex(name));
     if (await this.isTaken(ownerId, index)) throw fileExists();
   }
 
-  /** The same look for a file that is about to have another name. @throws DomainError `file_exists` */
+  /** As `refuseTakenName`, for a file that gets another name. @throws DomainError `file_exists` */
   async refuseTaken({ _id, owner_id: ownerId, name_index: index }: FileDoc): Promise<void> {
     if (index !== undefined && (await this.isTaken(ownerId, index, _id))) throw fileExists();
   }
 
   /**
-   * Stores the invisible row, by the wrap protocol: the wrap of the file key is in it before anything is encrypted with that key. The
-   * caller destroys the key.
+   * Inserts the invisible row, by the wrap protocol: it holds the wrapped file key before anything is
+   * encrypted with that key. The caller destroys the key.
    */
   async open(
     fileId: string,
@@ -107,12 +109,14 @@ export class NewFiles {
     }
   }
 
-  /** Says that the upload lives, until the caller stops it. */
+  /** Keeps the sweeper away from an upload, until the caller stops it. */
   keepAlive(fileId: string): Keepalive {
-    return new Keepalive(this.#files, fileId, () => this.clock.now());
+    const touch = (row: FileDoc): FileDoc | undefined =>
+      row.state === 'pending' ? { ...row, heartbeat_at: this.clock.now() } : undefined;
+    return new Keepalive({ everyMs: BEAT_EVERY, beat: () => touchRow(this.#files, fileId, touch) });
   }
 
-  /** Makes the file visible under its name. @throws DomainError `file_exists`, `conflict` (the upload was given up meanwhile). */
+  /** Makes the file visible under its name. @throws DomainError `file_exists`, `conflict` (the upload timed out). */
   async activate(
     fileId: string,
     request: FutureFile,
@@ -120,7 +124,7 @@ export class NewFiles {
     ifTaken: IfTaken = 'refuse',
   ): Promise<ActiveFile> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      // Read before Sealer.with reads the key row: a retire in between has to rewrite the row, and then the replace does not hold.
+      // Read before Sealer.with reads the key row: a retirement in between rewrites the row, and the replace fails.
       const row = await this.#files.find('_id', fileId);
       if (row?.state !== 'pending' || (content.isTarget === true && row.blob_id !== content.blobId)) throw uploadGone();
       const active = await this.sealer.with(row.owner_id, (keys) => this.activated(keys, row, request, content));
@@ -178,7 +182,10 @@ export class NewFiles {
     };
   }
 
-  /** Stores a row under the name that it has now. Undefined where the row moved on, or where the name has only just become free. @throws DomainError `file_exists` */
+  /**
+   * Stores a row under its present name. Undefined where the row has changed, or where the name has
+   * only just become free. @throws DomainError `file_exists`
+   */
   async claimName(row: FileDoc, ifTaken: IfTaken = 'refuse'): Promise<FileDoc | undefined> {
     try {
       return await this.#files.replace(row);
@@ -191,7 +198,7 @@ export class NewFiles {
     }
   }
 
-  /** A file past its time holds its name only until somebody wants it. */
+  /** An expired file that the sweeper has not met loses its name to a claimant. */
   private async isTaken(ownerId: string, nameIndex: string, claimant?: string): Promise<boolean> {
     const holder = await this.#files.find('name', ownerId, nameIndex);
     if (holder === undefined || holder._id === claimant) return false;
@@ -204,4 +211,17 @@ export class NewFiles {
 
 export const newBlobId = (): string => randomSecret(BLOB_ID_BYTES).toString('hex');
 
-const fileExists = (): DomainError => new DomainError('file_exists', { detail: 'A file of this name exists already.' });
+/** False where `touch` has nothing to change: the row is no longer the one that it was. */
+export async function touchRow(
+  files: Collection<FileDoc>,
+  fileId: string,
+  touch: (row: FileDoc) => FileDoc | undefined,
+): Promise<boolean> {
+  const outcome = { alive: false };
+  await update(files, fileId, (row) => {
+    const touched = touch(row);
+    outcome.alive = touched !== undefined;
+    return touched;
+  });
+  return outcome.alive;
+}

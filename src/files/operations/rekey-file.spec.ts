@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { filesLooks } from '../../../test/support/files-looks';
 import { FilesRig, openFilesRig } from '../../../test/support/files-rig';
 import { sampleBytes } from '../../../test/support/messages';
-import { Principal } from '../../kernel/index';
+import { Principal } from '../../kernel';
 
 let rig: FilesRig;
 let owner: Principal;

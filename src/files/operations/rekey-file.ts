@@ -1,24 +1,24 @@
 import { Injectable } from '@nestjs/common';
-import { AuditSink, DomainError, Principal, auditedAfterLook, burstsOf, failpoint } from '../../kernel/index';
-import { Sealer } from '../../keys/user-keys/index';
+import { AuditSink, DomainError, Principal, auditedAfterLook, burstsOf, failpoint } from '../../kernel';
+import { Sealer } from '../../keys/user-keys';
+import { ContentStore } from '../content/content-store';
+import { openFacts } from '../model/file-encryption';
+import { ActiveFile } from '../model/file.collection';
 import { atBlob, rekeyed, versionsOf } from '../model/versions';
 import { FileAccess } from './access';
-import { openFacts } from '../model/file-encryption';
-import { FileContents } from '../content/content-store';
-import { ActiveFile } from '../model/file.collection';
-import { IncomingContent, IncomingContents } from './staged-content';
+import { IncomingContent, StagedContents } from './staged-content';
 
 /**
- * New file keys: each version is read through and written once more, under a key of its own that is new. Readers have the old message until
- * the new one takes its place, one conditional write a version; so a rekey may stop anywhere, and be asked for again.
+ * Gives each version of a file a new key: reads it and writes it again. Readers have the old message
+ * until one conditional write replaces it, so a rekey may stop anywhere and be repeated.
  */
 @Injectable()
-export class FileRekey {
+export class RekeyFile {
   constructor(
     private readonly access: FileAccess,
     private readonly sealer: Sealer,
-    private readonly contents: FileContents,
-    private readonly incoming: IncomingContents,
+    private readonly contents: ContentStore,
+    private readonly staged: StagedContents,
     private readonly audit: AuditSink,
   ) {}
 
@@ -33,33 +33,33 @@ export class FileRekey {
     });
   }
 
-  /** Does nothing where the version has gone meanwhile, or has got its new key from somebody else. */
+  /** Does nothing where the version was removed meanwhile, or got its new key from another request. */
   private async rekeyContent(caller: Principal, id: string, blobId: string): Promise<void> {
     let old: ActiveFile | undefined;
-    const incoming = await this.incoming.open(id, (_keys, row) => {
+    const incoming = await this.staged.open(id, (_keys, row) => {
       old = atBlob(row, blobId);
       return old && { version: old.version, clientEncrypted: old.client_encrypted, rekeyed: true };
     });
     if (incoming === undefined || old === undefined) return;
     try {
-      if (!(await this.fill(incoming, old))) await this.incoming.abandon(incoming);
+      if (!(await this.fill(incoming, old))) await this.staged.abandon(incoming);
     } catch (error) {
-      await this.incoming.abandon(incoming);
+      await this.staged.abandon(incoming);
       const row = await this.access.owned(caller, { id });
       if (atBlob(row, blobId) !== undefined) throw error;
     }
   }
 
-  /** @returns false where the version is not under its old key any more. */
+  /** @returns false where the version is no longer under its old key. */
   private async fill(incoming: IncomingContent, old: ActiveFile): Promise<boolean> {
     const content = await this.contents.read(old, undefined);
     try {
-      const summary = await this.incoming.write(incoming, burstsOf(content));
+      const summary = await this.staged.write(incoming, burstsOf(content));
       failpoint('file.rekey-stored');
       const { sha256 } = await this.sealer.with(old.owner_id, (keys) => openFacts(keys, old));
       if (sha256 !== summary.sha256) throw new DomainError('decryption_failed');
       const { encryptedSize: encrypted_size } = summary;
-      const row = await this.incoming.swap(incoming, (_keys, current, fresh, stamp) =>
+      const row = await this.staged.swap(incoming, (_keys, current, fresh, stamp) =>
         rekeyed(current, old.blob_id, fresh, { encrypted_size, ...stamp }),
       );
       return row !== undefined;

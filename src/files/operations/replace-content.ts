@@ -1,34 +1,34 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CONFIG, Config } from '../../config/index';
-import { FileSummary } from '../../crypto/index';
-import { AuditSink, ChunkBatch, Principal, auditedAfterLook, failpoint, notedIfRefused } from '../../kernel/index';
-import { OwnerKeys, Sealer } from '../../keys/user-keys/index';
+import { CONFIG, Config } from '../../config';
+import { FileSummary } from '../../crypto';
+import { AuditSink, ChunkBatch, Principal, auditedAfterLook, failpoint, notedIfRefused } from '../../kernel';
+import { OwnerKeys, Sealer } from '../../keys/user-keys';
+import { checkSize, enforceLimits, requireAdmitted } from '../content/pipeline';
+import { QuotaLedger } from '../content/quota-ledger';
+import { Precondition, currentTags, requireHolds } from '../model/etag';
+import { ContentRequest } from '../model/file';
+import { openFacts, sealFacts } from '../model/file-encryption';
+import { ActiveFile, OtherContent } from '../model/file.collection';
 import { FilledContent, Stamp, nextVersion, replaced, usageMark } from '../model/versions';
 import { FileAccess } from './access';
-import { openFacts, sealFacts } from '../model/file-encryption';
-import { Precondition, currentTags, requireHolds } from '../model/etag';
 import { checkDigest } from './create-file';
-import { ActiveFile, OtherContent } from '../model/file.collection';
-import { IncomingContent, IncomingContents } from './staged-content';
-import { checkSize, limited, whileAdmitted } from '../content/pipeline';
-import { ContentRequest } from '../http/request/upload-fields';
-import { QuotaLedger } from '../content/quota-ledger';
+import { IncomingContent, StagedContents } from './staged-content';
 
-/** A content as it comes. `declaredBytes` is what the client says that it will be, where it does. */
+/** A content as it comes. `declaredBytes` is the size that the client announces. */
 export interface ArrivingContent {
-  readonly content: AsyncIterable<ChunkBatch>;
+  readonly body: AsyncIterable<ChunkBatch>;
   readonly declaredBytes: number | undefined;
 }
 
 /**
- * A new version of a file, all or nothing: a place in the row, then the blob, durable, then the share of the quota, and by one conditional
- * write the new version takes the place of the old one, which is kept (docs/files.md).
+ * Stores a new version of a file, all or nothing: an entry in the row, then the blob, durable, then
+ * the share of the quota, then one conditional write that makes it the current version.
  */
 @Injectable()
-export class FileReplacements {
+export class ReplaceContent {
   constructor(
     private readonly access: FileAccess,
-    private readonly incoming: IncomingContents,
+    private readonly staged: StagedContents,
     private readonly sealer: Sealer,
     private readonly usage: QuotaLedger,
     private readonly audit: AuditSink,
@@ -41,7 +41,7 @@ export class FileReplacements {
   }
 
   /**
-   * Refuses by what is known before the body is read: a form names what it brings only within.
+   * Refuses by what is known before the body is read: a form describes its content only inside.
    * @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`.
    */
   async check(caller: Principal, id: string, holds: Precondition): Promise<void> {
@@ -54,7 +54,7 @@ export class FileReplacements {
 
   /**
    * `holds` is asked before a byte is read, and again in the write that makes the new version the current one.
-   * @throws DomainError as FileUploads.upload, but `file_exists`; `file_not_found`, `permission_denied`, `precondition_failed`, `conflict`.
+   * @throws DomainError as CreateFile.upload, but `file_exists`; `file_not_found`, `permission_denied`, `precondition_failed`, `conflict`.
    */
   replace(
     caller: Principal,
@@ -70,39 +70,39 @@ export class FileReplacements {
       await requireHolds(this.sealer, row, holds);
       checkSize(arriving.declaredBytes ?? 0, limits);
       await begin();
-      const incoming = await this.place(id, request, holds);
+      const incoming = await this.open(id, request, holds);
       try {
-        const content = whileAdmitted(caller, limited(arriving.content, limits));
-        return await this.fill(incoming, request, content, holds);
+        const guards = [enforceLimits(limits), requireAdmitted(caller)];
+        const summary = await this.staged.write(incoming, arriving.body, ...guards);
+        failpoint('file.incoming-stored');
+        checkDigest(summary, request);
+        return await this.makeCurrent(incoming, request, summary, holds);
       } catch (error) {
-        await this.incoming.abandon(incoming);
+        await this.staged.abandon(incoming);
         throw error;
       }
     });
   }
 
-  private async place(id: string, { clientEncrypted }: ContentRequest, holds: Precondition): Promise<IncomingContent> {
-    const incoming = await this.incoming.open(id, (keys, row) => {
+  private async open(id: string, { clientEncrypted }: ContentRequest, holds: Precondition): Promise<IncomingContent> {
+    const incoming = await this.staged.open(id, (keys, row) => {
       holds(...currentTags(keys, row));
       return { version: nextVersion(row), clientEncrypted, rekeyed: false };
     });
-    if (incoming === undefined) throw new TypeError('a planned content without a place');
+    if (incoming === undefined) throw new TypeError('a planned content without an entry');
     return incoming;
   }
 
-  private async fill(
+  private async makeCurrent(
     incoming: IncomingContent,
     request: ContentRequest,
-    content: AsyncIterable<ChunkBatch>,
+    summary: FileSummary,
     holds: Precondition,
   ): Promise<ActiveFile> {
-    const summary = await this.incoming.write(incoming, content);
-    failpoint('file.incoming-stored');
-    checkDigest(summary, request);
     const mark = usageMark(incoming.fileId, incoming.version);
     await this.usage.add(incoming.ownerId, mark, summary.plaintextSize);
     failpoint('file.incoming-counted');
-    const row = await this.incoming.swap(incoming, (keys, current, content, stamp) => {
+    const row = await this.staged.swap(incoming, (keys, current, content, stamp) => {
       holds(...currentTags(keys, current));
       return withVersion(
         keys,
@@ -112,7 +112,7 @@ export class FileReplacements {
       );
     });
     if (row === undefined) throw new TypeError('a new version without a row');
-    // The version is there: a mark that stays is for the sweeper.
+    // The version is visible: the sweeper settles a mark that stays.
     await this.usage.settleAdded(incoming.ownerId, mark).catch(() => undefined);
     return row;
   }
@@ -124,7 +124,7 @@ interface Arrived {
   readonly request: ContentRequest;
 }
 
-/** Where no media type is said, the new version has that of the one before. */
+/** A new version without a media type keeps that of the previous one. */
 function filledBy(keys: OwnerKeys, row: ActiveFile, { content, summary, request }: Arrived): FilledContent {
   const contentType = request.contentType ?? openFacts(keys, row).contentType;
   const facts = { contentType, sha256: summary.sha256, envelope: request.envelope };

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { signUp } from '../../../test/support/accounts';
 import { type Client, expectProblem, expectStatus } from '../../../test/support/client';
 import { type Coffer, startCoffer } from '../../../test/support/coffer';
-import { Users } from '../../users/index';
+import { Users } from '../../users';
 
 let coffer: Coffer;
 beforeAll(async () => {

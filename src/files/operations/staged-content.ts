@@ -1,25 +1,27 @@
 import { Injectable } from '@nestjs/common';
-import { FileSummary } from '../../crypto/index';
-import { ChunkBatch, Clock, DomainError, SecretBytes, failpoint } from '../../kernel/index';
-import { OwnerKeys, Sealer } from '../../keys/user-keys/index';
-import { Collection, Store, retryOnConflict } from '../../store/index';
+import { FileSummary } from '../../crypto';
+import { ChunkBatch, Clock, DomainError, SecretBytes, failpoint } from '../../kernel';
+import { OwnerKeys, Sealer } from '../../keys/user-keys';
+import { Collection, Store, retryOnConflict } from '../../store';
 import { BlobOwnership } from '../content/blob-ownership';
-import { MAX_INCOMING, Stamp, droppedIn, incomingIn, namesBlob, touched, withIncoming } from '../model/versions';
-import { fileNotFound, newFileKey } from '../model/file-encryption';
-import { FileContents } from '../content/content-store';
-import { FileRemoval } from './file-removal';
+import { ContentStore } from '../content/content-store';
+import { Keepalive } from '../content/keepalive';
+import { Guard, abortWhenLost, guarded } from '../content/pipeline';
+import { fileNotFound, uploadGone } from '../model/file';
+import { newFileKey } from '../model/file-encryption';
 import { ActiveFile, FileDoc, OtherContent, fileCollection, isVisible } from '../model/file.collection';
-import { Keepalive, KeepaliveTouch, uploadGone } from '../content/keepalive';
-import { newBlobId } from './pending-file';
+import { MAX_INCOMING, Stamp, droppedIn, incomingIn, namesBlob, touched, withIncoming } from '../model/versions';
+import { FileRemoval } from './delete-file';
+import { BEAT_EVERY, newBlobId, touchRow } from './pending-file';
 
-/** What is to come into a file: a new version, or (`rekeyed`) the content of a version once more, under another file key. */
+/** A new version of a file, or (`rekeyed`) the content of a version under another file key. */
 export interface PlannedContent {
   readonly version: number;
   readonly clientEncrypted: boolean;
   readonly rekeyed: boolean;
 }
 
-/** A place in a file's row that waits for its content, and the key to encrypt that with. */
+/** An entry in a file's row that waits for its content, and the key to encrypt it with. */
 export interface IncomingContent {
   readonly fileId: string;
   readonly ownerId: string;
@@ -29,22 +31,22 @@ export interface IncomingContent {
   readonly rekeyed: boolean;
 }
 
-/** How a row is changed when its incoming content has arrived; undefined for not at all. */
+/** The row after its incoming content has arrived; undefined where nothing is to change. */
 export type Swap = (keys: OwnerKeys, row: ActiveFile, incoming: OtherContent, stamp: Stamp) => ActiveFile | undefined;
 
 /**
- * Contents that come into a file that is there already. Their keys and blobs are named in the file's row before a byte is stored, and one
- * conditional write makes them what readers see: until then these read what was there before. The row is read before Sealer.with reads the key
- * row, as the wrap protocol asks for rows that are changed.
+ * New contents of existing files. The file's row names their keys and blobs before a byte is stored,
+ * and one conditional write makes them current: until then readers see the previous content. By the
+ * wrap protocol the row is read before Sealer.with reads the key row.
  */
 @Injectable()
-export class IncomingContents {
+export class StagedContents {
   readonly #files: Collection<FileDoc>;
 
   constructor(
     store: Store,
     private readonly sealer: Sealer,
-    private readonly contents: FileContents,
+    private readonly contents: ContentStore,
     private readonly refs: BlobOwnership,
     private readonly removal: FileRemoval,
     private readonly clock: Clock,
@@ -53,7 +55,8 @@ export class IncomingContents {
   }
 
   /**
-   * Takes a place. `plan` looks at the row as it is and may refuse by throwing, or give up with undefined. The caller destroys the key.
+   * Adds an entry to the row. `plan` may refuse the row by throwing, or give up with undefined. The
+   * caller destroys the key.
    * @throws DomainError `file_not_found`, `conflict`; what `plan` throws.
    */
   async open(
@@ -72,21 +75,24 @@ export class IncomingContents {
     return incoming;
   }
 
-  /** Encrypts the content into its blob, and says meanwhile that it still comes. Resolves when the blob is durable. Destroys the key. */
-  async write(incoming: IncomingContent, content: AsyncIterable<ChunkBatch>): Promise<FileSummary> {
-    const { fileId, ownerId, version, blobId, key } = incoming;
-    const touch: KeepaliveTouch = (row, now) => touched(row, blobId, now);
-    const heartbeat = new Keepalive(this.#files, fileId, () => this.clock.now(), touch);
-    try {
-      const place = { _id: fileId, owner_id: ownerId, version, blob_id: blobId };
-      return await this.contents.write(place, key, heartbeat.guard(content));
-    } finally {
-      heartbeat.stop();
-    }
+  /**
+   * Encrypts the content into its blob, with signs of life in the row meanwhile. Resolves when the
+   * blob is durable. Destroys the key.
+   */
+  async write(
+    { fileId, ownerId, version, blobId, key }: IncomingContent,
+    body: AsyncIterable<ChunkBatch>,
+    ...guards: readonly Guard[]
+  ): Promise<FileSummary> {
+    const target = { _id: fileId, owner_id: ownerId, version, blob_id: blobId };
+    const keepalive = this.keepAlive(fileId, blobId);
+    const content = guarded(body, ...guards, abortWhenLost(keepalive));
+    const message = this.contents.encrypt(target, key, content);
+    return this.contents.store(target, message).finally(() => keepalive.stop());
   }
 
   /**
-   * Puts the content in its place. What it drops is cleared away at once, or else by the sweeper.
+   * Makes the content current. Clears away at once what this drops, or leaves it to the sweeper.
    * @throws DomainError `file_not_found` (removed meanwhile), `conflict`; what `change` throws.
    */
   async swap(incoming: IncomingContent, change: Swap): Promise<ActiveFile | undefined> {
@@ -98,10 +104,7 @@ export class IncomingContents {
     return after;
   }
 
-  /**
-   * Ends what did not come to its place. Never throws, the error that led here is the one to tell; where the store does not answer, the
-   * sweeper does this later.
-   */
+  /** Removes a content that did not become current. Never throws, so that the caller reports the first error. */
   async abandon({ key, fileId, ownerId, ...content }: IncomingContent): Promise<void> {
     key.destroy();
     try {
@@ -109,12 +112,18 @@ export class IncomingContents {
         fileId,
         (other) => other.state === 'incoming' && other.blob_id === content.blobId,
       );
-      // A swap that was made although its answer did not come. Or the file went and took the place with it, but not what was written after.
+      // The swap succeeded although it was reported as failed. Otherwise the file was removed, without
+      // what was written since.
       if (row !== undefined && row.state !== 'deleting' && namesBlob(row, content.blobId)) return;
       await this.removal.clearStray({ _id: fileId, owner_id: ownerId }, content);
     } catch {
       return;
     }
+  }
+
+  private keepAlive(fileId: string, blobId: string): Keepalive {
+    const touch = (row: FileDoc): FileDoc | undefined => touched(row, blobId, this.clock.now());
+    return new Keepalive({ everyMs: BEAT_EVERY, beat: () => touchRow(this.#files, fileId, touch) });
   }
 
   private async tryOpen(
@@ -167,7 +176,7 @@ export class IncomingContents {
     const before = await this.visible(fileId);
     const incoming = incomingIn(before, blobId);
     if (incoming === undefined) throw uploadGone();
-    // What is the current content now may be another one in a moment: it has its reference before.
+    // The current content is about to become an earlier one, and needs its reference before that.
     await this.refs.claim(before.blob_id, before);
     const stamp = this.removal.stamp();
     const changed = await this.sealer.with(before.owner_id, (keys) => change(keys, before, incoming, stamp));

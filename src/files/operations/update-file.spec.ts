@@ -1,8 +1,8 @@
 import { FilesRig, openFilesRig } from '../../../test/support/files-rig';
-import { DAY, DomainError, HOUR, MINUTE, Principal } from '../../kernel/index';
-import { parseChange, parseName } from './change-request';
+import { DAY, DomainError, HOUR, MINUTE, Principal } from '../../kernel';
 import { contentTag, metadataTag } from '../model/etag';
-import { FileView } from '../model/file-view';
+import { FileView } from '../model/file';
+import { parseChange, parseName } from './update-file';
 
 let rig: FilesRig;
 let owner: Principal;

@@ -1,22 +1,31 @@
 import { Injectable } from '@nestjs/common';
-import { AuditAction, AuditSink, BeginAct, Clock, Principal, auditedAfterLook, failpoint } from '../../kernel/index';
-import { OwnerKeys, Sealer } from '../../keys/user-keys/index';
-import { retryOnConflict } from '../../store/index';
-import { FileChange } from './change-request';
-import { FileAccess } from './access';
-import { fileNotFound, openFacts, openName, sealFacts, sealName } from '../model/file-encryption';
-import { FileName } from '../model/file-name';
+import {
+  AuditAction,
+  AuditSink,
+  BeginAct,
+  Clock,
+  DomainError,
+  Principal,
+  SECOND,
+  auditedAfterLook,
+  failpoint,
+} from '../../kernel';
+import { OwnerKeys, Sealer } from '../../keys/user-keys';
+import { retryOnConflict } from '../../store';
 import { Precondition, currentTags } from '../model/etag';
+import { FileName, fileName, fileNotFound, isMediaType } from '../model/file';
+import { openFacts, openName, sealFacts, sealName } from '../model/file-encryption';
 import { ActiveFile, TrashedFile } from '../model/file.collection';
-import { NewFiles } from './pending-file';
+import { FileAccess } from './access';
+import { PendingFiles } from './pending-file';
 
 /** Changes of what is said of a file. Each is one conditional write on a row that was read before the key row (wrap protocol). */
 @Injectable()
-export class FileChanges {
+export class UpdateFile {
   constructor(
     private readonly access: FileAccess,
     private readonly sealer: Sealer,
-    private readonly names: NewFiles,
+    private readonly names: PendingFiles,
     private readonly audit: AuditSink,
     private readonly clock: Clock,
   ) {}
@@ -93,3 +102,37 @@ function restoredAs(keys: OwnerKeys, row: TrashedFile, name: FileName | undefine
     seal_version: Math.min(row.seal_version, keys.version),
   };
 }
+
+/** What of a file is to change, parsed; what is undefined stays. */
+export interface FileChange {
+  readonly name: FileName | undefined;
+  /** From now on; null takes the end away. */
+  readonly expiresInMs: number | null | undefined;
+  readonly contentType: string | undefined;
+}
+
+/** @throws DomainError `validation_failed` */
+export function parseChange(fields: {
+  readonly name?: string;
+  readonly expires_in?: number | null;
+  readonly content_type?: string;
+}): FileChange {
+  const { name, expires_in: seconds, content_type: contentType } = fields;
+  if (contentType !== undefined && !isMediaType(contentType)) throw unfit('/content_type', 'must be a media type');
+  return {
+    name: parseName(name),
+    expiresInMs: typeof seconds === 'number' ? seconds * SECOND : seconds,
+    contentType,
+  };
+}
+
+/** @throws DomainError `validation_failed` */
+export function parseName(name: string | undefined): FileName | undefined {
+  if (name === undefined) return undefined;
+  const parsed = fileName(name);
+  if ('fault' in parsed) throw unfit('/name', parsed.fault);
+  return parsed.name;
+}
+
+const unfit = (pointer: string, message: string): DomainError =>
+  new DomainError('validation_failed', { fields: [{ pointer, message }] });

@@ -7,12 +7,12 @@ import {
   StaleKeyVersionError,
   auditedAfterLook,
   isDomainError,
-} from '../../kernel/index';
-import { DamageReports } from '../../observability/index';
-import { ContentCheck } from '../content/content-check';
+} from '../../kernel';
+import { DamageReports } from '../../observability';
+import { ContentStore } from '../content/content-store';
+import { ActiveFile } from '../model/file.collection';
 import { atVersion, versionsOf } from '../model/versions';
 import { FileAccess } from './access';
-import { ActiveFile } from '../model/file.collection';
 
 export interface VersionCheck {
   readonly version: number;
@@ -36,17 +36,20 @@ interface Reading {
 
 const TRIES = 5;
 
-/** Reads files through: every frame of every version, and the SHA-256 of the whole against the one that is sealed in the row. */
+/** Reads files to their end: verifies each frame of each version, and the SHA-256 against that in the row. */
 @Injectable()
-export class FileVerification {
+export class VerifyFile {
   constructor(
     private readonly access: FileAccess,
-    private readonly contents: ContentCheck,
+    private readonly contents: ContentStore,
     private readonly audit: AuditSink,
     @Optional() private readonly damage?: DamageReports,
   ) {}
 
-  /** A damaged version is part of the answer. @throws DomainError `file_not_found`, `permission_denied`, `kms_unavailable`, `store_unavailable`. */
+  /**
+   * A damaged version is part of the result.
+   * @throws DomainError `file_not_found`, `permission_denied`, `kms_unavailable`, `store_unavailable`.
+   */
   verify(caller: Principal, id: string): Promise<FileCheck> {
     const what = { action: 'file.verify', actor: caller.actor, resource: `file/${id}` } as const;
     return auditedAfterLook(this.audit, what, async (begin) => {
@@ -68,7 +71,7 @@ export class FileVerification {
     });
   }
 
-  /** Undefined for a version that went meanwhile. One that got a new key meanwhile is read again. */
+  /** Undefined for a version that was removed meanwhile. Reads one again that got a new key. */
   private async read(caller: Principal, id: string, version: number): Promise<Reading | undefined> {
     for (let tries = 1; ; tries += 1) {
       const row = atVersion(await this.access.owned(caller, { id }), version);

@@ -4,13 +4,12 @@ import { randomSecret } from '../../crypto';
 import { Clock, MINUTE, failpoint } from '../../kernel';
 import { OwnerKeys, Sealer } from '../../keys/user-keys';
 import { Collection, Store, update } from '../../store';
-import { FileDoc, fileCollection } from '../model/file.collection';
 import { checkSize } from '../content/pipeline';
-import { NewFiles } from '../operations/pending-file';
 import { QuotaLedger } from '../content/quota-ledger';
+import { FileDoc, fileCollection } from '../model/file.collection';
+import { PendingFiles } from '../operations/pending-file';
 import { NewUpload } from './tus-headers';
-import { uploadNotFound } from './upload';
-import { sealDetails } from './upload-cipher';
+import { sealDetails, uploadNotFound } from './upload';
 import { UploadDoc, uploadCollection } from './upload.collection';
 
 const SEED_BYTES = 16;
@@ -22,13 +21,13 @@ const NEW_EXPIRY = 5 * MINUTE;
  * the first and is given out when all of it is there, so whatever stops this half-way leaves something that expires.
  */
 @Injectable()
-export class NewUploads {
+export class CreateUpload {
   readonly #rows: Collection<UploadDoc>;
   readonly #files: Collection<FileDoc>;
 
   constructor(
     store: Store,
-    private readonly newFiles: NewFiles,
+    private readonly pendingFiles: PendingFiles,
     private readonly usage: QuotaLedger,
     private readonly sealer: Sealer,
     private readonly clock: Clock,
@@ -41,7 +40,7 @@ export class NewUploads {
   /** An early look: `open` decides about the quota, and the end of the upload about the name. @throws DomainError `file_exists`, `too_large` */
   async check(ownerId: string, { length, file }: NewUpload): Promise<void> {
     checkSize(length, { largest: this.config.files.maxSize, quota: await this.usage.left(ownerId) });
-    await this.newFiles.refuseTakenName(ownerId, file.name);
+    await this.pendingFiles.refuseTakenName(ownerId, file.name);
   }
 
   /** Stores the row in state `new`, under the wrap protocol. */
@@ -64,7 +63,7 @@ export class NewUploads {
   /** Makes the rest of it, and opens it for bytes. @throws DomainError `quota_exceeded` */
   async open(upload: UploadDoc, request: NewUpload): Promise<UploadDoc> {
     const { _id: id, owner_id: ownerId, length } = upload;
-    const { key } = await this.newFiles.open(id, ownerId, request.file, 'upload');
+    const { key } = await this.pendingFiles.open(id, ownerId, request.file, 'upload');
     key.destroy();
     await this.usage.add(ownerId, id, length);
     failpoint('upload.reserved');

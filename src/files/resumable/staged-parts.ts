@@ -1,17 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import { BlobStore } from '../../blobs';
-import { FileMessages, FileSummary } from '../../crypto';
+import { FileEncryption, FileMessages, FileSummary } from '../../crypto';
 import { ChunkBatch, DomainError, SecretBytes, StaleKeyVersionError, burstsOf, isDomainError } from '../../kernel';
 import { Sealer } from '../../keys/user-keys';
 import { Collection, Store } from '../../store';
 import { BlobOwnership } from '../content/blob-ownership';
-import { namesBlob } from '../model/versions';
+import { contextOf as fileContextOf } from '../content/content-store';
 import { openFileKey } from '../model/file-encryption';
 import { FileDoc, fileCollection } from '../model/file.collection';
-import { UploadPart, blobIdOf, contextOf, segmentsOf } from './upload';
+import { namesBlob } from '../model/versions';
+import { UploadPart, blobIdOf, contextOf, partsOf } from './upload';
 import { UploadDoc } from './upload.collection';
 
-/** The blobs of uploads: one message an attempt, each under a data key of its own, all under the key of the file to come. */
+/** The blobs of uploads: one message an attempt, each with its own data key, all under the key of the future file. */
 @Injectable()
 export class StagedParts {
   readonly #files: Collection<FileDoc>;
@@ -19,7 +20,7 @@ export class StagedParts {
   constructor(
     store: Store,
     private readonly blobs: BlobStore,
-    private readonly refs: BlobOwnership,
+    private readonly ownership: BlobOwnership,
     private readonly messages: FileMessages,
     private readonly sealer: Sealer,
   ) {
@@ -31,41 +32,66 @@ export class StagedParts {
     try {
       return await this.openFileKey(uploadId);
     } catch (error) {
-      // The row was wrapped again between the two reads; the new wrap opens.
+      // The key was rewrapped between the two reads; the new wrap opens.
       if (error instanceof StaleKeyVersionError) return this.openFileKey(uploadId);
       throw error;
     }
   }
 
-  /** Says whose the blob is, before there is one. */
-  name(upload: UploadDoc, attempt: number): Promise<void> {
-    return this.refs.claimForUpload(blobIdOf(upload, attempt), upload);
+  /** Records whose blob the part will be, before there is one. Resolves with the file key, as `fileKey`. */
+  async claim(upload: UploadDoc, attempt: number): Promise<SecretBytes> {
+    const key = await this.fileKey(upload._id);
+    try {
+      await this.ownership.claimForUpload(blobIdOf(upload, attempt), upload);
+      return key;
+    } catch (error) {
+      key.destroy();
+      throw error;
+    }
   }
 
-  /** Resolves when the message is durable. Destroys the key. */
-  async write(
-    upload: UploadDoc,
-    attempt: number,
-    key: SecretBytes,
-    bytes: AsyncIterable<ChunkBatch>,
-  ): Promise<FileSummary> {
+  /** The message of a part. Destroys the key. */
+  encrypt(upload: UploadDoc, attempt: number, key: SecretBytes, content: AsyncIterable<ChunkBatch>): FileEncryption {
     try {
-      const message = this.messages.encrypt(key, contextOf(upload, attempt), bytes);
+      return this.messages.encrypt(key, contextOf(upload, attempt), content);
+    } finally {
       key.destroy();
-      await this.blobs.put(blobIdOf(upload, attempt), message);
+    }
+  }
+
+  /** Resolves when the part is durable. */
+  async store(upload: UploadDoc, attempt: number, message: FileEncryption): Promise<FileSummary> {
+    await this.blobs.put(blobIdOf(upload, attempt), message);
+    return message.summary;
+  }
+
+  /**
+   * Reads all parts once, and writes their content as the one message of the file, into the blob that
+   * its row names; under `ownKey`, where that is given, instead of the key that the parts have.
+   */
+  async join(upload: UploadDoc, file: FileDoc, ownKey: SecretBytes | undefined): Promise<FileSummary> {
+    const key = await this.fileKey(upload._id);
+    try {
+      const message = this.messages.encrypt(ownKey ?? key, fileContextOf(file), this.content(upload, key));
+      await this.blobs.put(file.blob_id, message);
       return message.summary;
     } finally {
       key.destroy();
     }
   }
 
+  /** Removes what an earlier `join` wrote. */
+  async dropJoined(blobId: string): Promise<void> {
+    await this.blobs.remove(blobId);
+  }
+
   encryptedSize(upload: UploadDoc, { attempt, size }: UploadPart): number {
     return this.messages.encryptedSize(contextOf(upload, attempt), size);
   }
 
-  /** All that counts, in clear, in its order. @throws DomainError `decryption_failed` where a segment is not what was stored. */
-  async *content(upload: UploadDoc, key: SecretBytes): AsyncGenerator<ChunkBatch, void> {
-    for (const segment of segmentsOf(upload)) yield* burstsOf(await this.open(upload, segment, key));
+  /** The content of all parts that count, in order. @throws DomainError `decryption_failed` where a part is not what was stored. */
+  private async *content(upload: UploadDoc, key: SecretBytes): AsyncGenerator<ChunkBatch, void> {
+    for (const part of partsOf(upload)) yield* burstsOf(await this.open(upload, part, key));
   }
 
   /** Removes what an attempt left, unless a file has it by now. */
@@ -73,24 +99,23 @@ export class StagedParts {
     await this.remove(blobIdOf(upload, attempt), upload._id);
   }
 
-  /** Removes all segments of an upload that has ended, but for one that a file has. May be repeated. */
+  /** Removes all parts of an upload that has ended, except one that a file has. Safe to repeat. */
   async dropAll(uploadId: string): Promise<void> {
     for (;;) {
-      const blobIds = await this.refs.someOfUpload(uploadId);
+      const blobIds = await this.ownership.someOfUpload(uploadId);
       for (const blobId of blobIds) await this.remove(blobId, uploadId);
       if (blobIds.length === 0) return;
     }
   }
 
-  /** A blob keeps a reference for as long as it is there: who looks for blobs of nobody finds it under the one or the other holder. */
+  /** A blob has a reference as long as it exists: the sweep of orphans finds it under one holder or the other. */
   private async remove(blobId: string, uploadId: string): Promise<void> {
     const file = await this.#files.find('_id', uploadId);
     if (file !== undefined && namesBlob(file, blobId)) {
-      await this.refs.handOver(blobId, uploadId);
+      await this.ownership.handOver(blobId, uploadId);
       return;
     }
-    await this.blobs.remove(blobId);
-    await this.refs.release(blobId);
+    await this.ownership.removeBlob(blobId);
   }
 
   private async openFileKey(uploadId: string): Promise<SecretBytes> {
@@ -100,16 +125,16 @@ export class StagedParts {
     return this.sealer.with(row.owner_id, (keys) => openFileKey(keys, { ...row, file_key }));
   }
 
-  private async open(upload: UploadDoc, segment: UploadPart, fileKey: SecretBytes): Promise<AsyncIterable<Buffer>> {
-    const blobId = blobIdOf(upload, segment.attempt);
+  private async open(upload: UploadDoc, part: UploadPart, fileKey: SecretBytes): Promise<AsyncIterable<Buffer>> {
+    const blobId = blobIdOf(upload, part.attempt);
     const storedSize = await this.blobs.size(blobId);
     if (storedSize === undefined) throw new DomainError('decryption_failed');
     try {
       return await this.messages.open({
         fileKey,
-        context: contextOf(upload, segment.attempt),
-        plaintextSize: segment.size,
-        encryptedSize: this.encryptedSize(upload, segment),
+        context: contextOf(upload, part.attempt),
+        plaintextSize: part.size,
+        encryptedSize: this.encryptedSize(upload, part),
         storedSize,
         read: (span) => this.blobs.get(blobId, span),
       });

@@ -1,7 +1,11 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiBody, ApiConsumes, ApiHeader, ApiResponse } from '@nestjs/swagger';
 import { IncomingHttpHeaders } from 'node:http';
 import { HashStream, sha1Stream, sha256Stream } from '../../crypto';
+import { TUS_VERSION, tusRefusal } from '../../http';
 import { DomainError } from '../../kernel';
-import { UploadFields, UploadRequest, parseUpload } from '../http/request/upload-fields';
+import { UploadFields, parseUpload } from '../http/request/upload-fields';
+import { UploadRequest } from '../model/file';
 
 export const OFFSET_MEDIA_TYPE = 'application/offset+octet-stream';
 export const EXTENSIONS = 'creation,creation-with-upload,expiration,checksum,termination';
@@ -59,10 +63,10 @@ export function mediaTypeOf(headers: IncomingHttpHeaders): string {
 
 /** True where a request brings bytes, or says that it does. */
 export const hasBody = (headers: IncomingHttpHeaders): boolean =>
-  mediaTypeOf(headers) === OFFSET_MEDIA_TYPE ? announcedBytes(headers) !== 0 : (announcedBytes(headers) ?? 1) > 0;
+  mediaTypeOf(headers) === OFFSET_MEDIA_TYPE ? contentLength(headers) !== 0 : (contentLength(headers) ?? 1) > 0;
 
 /** Bytes of body that are announced; undefined where they come in chunks without a length. */
-export function announcedBytes(headers: IncomingHttpHeaders): number | undefined {
+export function contentLength(headers: IncomingHttpHeaders): number | undefined {
   if (headers['transfer-encoding'] !== undefined) return undefined;
   return Number(headers['content-length'] ?? 0);
 }
@@ -123,3 +127,31 @@ function headerOf(headers: IncomingHttpHeaders, name: string): string | undefine
 }
 
 const invalid = (detail: string): DomainError => new DomainError('validation_failed', { detail });
+
+/** Documents that a route wants the version of the protocol, and with what it may refuse besides what all of tus may. */
+export const TusRequest = (...statuses: readonly number[]): MethodDecorator =>
+  applyDecorators(
+    ApiHeader({
+      name: 'Tus-Resumable',
+      required: true,
+      description: 'The version of the protocol that the client speaks',
+      schema: { type: 'string', enum: [TUS_VERSION], example: TUS_VERSION },
+    }),
+    ...statuses.map((status) => ApiResponse({ status, ...tusRefusal() })),
+  );
+
+/** Documents a body that is a piece of the content. */
+export const TusPiece = ({ required }: { readonly required: boolean }): MethodDecorator =>
+  applyDecorators(
+    ApiConsumes(OFFSET_MEDIA_TYPE),
+    ApiBody({ required, schema: { type: 'string', format: 'binary' } }),
+    ApiHeader({
+      name: 'Upload-Checksum',
+      required: false,
+      description: 'An algorithm of Tus-Checksum-Algorithm, and the digest of the body in base64',
+    }),
+  );
+
+/** Documents a header that carries a number of bytes. */
+export const TusCount = (name: string, description: string, example: number): MethodDecorator =>
+  ApiHeader({ name, required: true, description, schema: { type: 'integer', format: 'int64', minimum: 0, example } });

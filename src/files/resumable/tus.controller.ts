@@ -18,13 +18,11 @@ import { CONFIG, type Config } from '../../config';
 import { AnswerHeaders, Caller, Policy, TUS_HEADERS, TUS_VERSION, methodNotAllowed } from '../../http';
 import { DomainError } from '../../kernel';
 import type { Principal } from '../../kernel';
-import { lent } from '../http/request/received';
-import { IncomingChunk } from './upload-chunk';
-import { TusCount, TusPiece, TusRequest } from './tus-document';
+import { readBodyReleasing } from '../http/request/body-reader';
+import { TusCount, TusPiece, TusRequest } from './tus-headers';
 import * as tus from './tus-headers';
-import { UploadView } from './upload-access';
-import { UploadsService } from './upload-service';
-
+import { UploadView, UploadService } from './upload-service';
+import { IncomingChunk } from './upload-writer';
 const PATH = '/uploads';
 /** Of one upload. */
 const METHODS = ['DELETE', 'HEAD', 'OPTIONS', 'PATCH', 'POST'];
@@ -34,7 +32,7 @@ const METHODS = ['DELETE', 'HEAD', 'OPTIONS', 'PATCH', 'POST'];
 @Controller('uploads')
 export class UploadsController {
   constructor(
-    private readonly uploads: UploadsService,
+    private readonly uploads: UploadService,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -184,8 +182,8 @@ function pieceOf({ headers, raw }: FastifyRequest, offset: number): IncomingChun
   }
   return {
     offset,
-    content: lent(raw),
-    announced: tus.announcedBytes(headers),
+    body: readBodyReleasing(raw),
+    contentLength: tus.contentLength(headers),
     checksum: tus.parseChecksum(headers),
     interrupt: () => void raw.destroy(),
   };

@@ -1,25 +1,82 @@
 import { Injectable } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UploadLocked } from '../../http';
-import { Clock, DomainError, SECOND, failpoint } from '../../kernel';
+import { Clock, DomainError, SECOND, Unchanged, failpoint } from '../../kernel';
 import { Collection, Store, update } from '../../store';
-import { ProcessIdentity } from '../content/process-identity';
-import { AttemptWatch, OwnAttempts } from './attempt-watch';
-import { atRest, hasTooManyPieces, uploadNotFound, wrongOffset } from './upload';
+import { ProcessIdentity } from '../content/keepalive';
+import { atRest, hasTooManyChunks, uploadNotFound, wrongOffset } from './upload';
 import { UploadDoc, uploadCollection } from './upload.collection';
 
-/** How long one that hangs is given to end with what came, before its upload is taken from it. */
+/** An attempt that moved within this time is alive, and keeps its upload. */
+export const HUNG_AFTER = 6 * SECOND;
+
+/** The last sign of life of the attempt that runs. */
+export const lifeSign = (row: UploadDoc): string => `${row.running ?? ''} ${row.touched_at ?? ''}`;
+
+/** `unclear`: not watched for long enough to say whether it moves or hangs. */
+export type AttemptState = 'none' | 'gone' | 'moves' | 'unclear' | 'hung';
+
+/** The attempts of this process: it knows when they moved. */
+export class OwnAttempts {
+  readonly #moved: Unchanged;
+
+  constructor(clock: Clock) {
+    this.#moved = new Unchanged(clock);
+  }
+
+  moved(row: UploadDoc): void {
+    this.#moved.ms(row._id, lifeSign(row));
+  }
+
+  silentMs(row: UploadDoc): number {
+    return this.#moved.ms(row._id, lifeSign(row));
+  }
+
+  end(uploadId: string): void {
+    this.#moved.forget(uploadId);
+  }
+}
+
+/**
+ * Watches an upload until it is clear whether its attempt moves. The clock of another process proves
+ * nothing: "a moment ago" is believed, which harms nobody, and else this process waits for a sign of life.
+ */
+export class AttemptWatch {
+  readonly #seen: Unchanged;
+  #first: string | undefined;
+
+  constructor(
+    private readonly own: OwnAttempts,
+    private readonly worker: ProcessIdentity,
+    private readonly clock: Clock,
+  ) {
+    this.#seen = new Unchanged(clock);
+  }
+
+  stateOf(row: UploadDoc): AttemptState {
+    if (row.running === undefined) return 'none';
+    if (this.worker.isGone(row)) return 'gone';
+    if (row.close_asked === row.running) return 'hung';
+    if (row.worker === this.worker.id) return this.own.silentMs(row) >= HUNG_AFTER ? 'hung' : 'moves';
+    this.#first ??= lifeSign(row);
+    const age = this.clock.now() - (row.touched_at ?? 0);
+    if (this.#first !== lifeSign(row) || (age >= 0 && age < HUNG_AFTER)) return 'moves';
+    return this.#seen.ms(row._id, lifeSign(row)) >= HUNG_AFTER ? 'hung' : 'unclear';
+  }
+}
+
+/** How long an attempt that hangs may take to end with what came, before it loses its upload. */
 const PATIENCE = 5 * SECOND;
 const POLL = 100;
 
 /** What an attempt wants to do. */
 export interface AttemptStart {
   readonly offset: number;
-  /** Whether it brings all of the content, if it comes through, and needs no proof for it. */
+  /** Whether it may bring all of the content, without a checksum. */
   readonly mayBeWhole: boolean;
 }
 
-/** A call that waits for the attempt of another one. */
+/** A request that waits for the attempt of another one. */
 interface Waiting {
   readonly watch: AttemptWatch;
   /** `Clock.elapsed` when it first saw that the attempt hangs. */
@@ -30,13 +87,13 @@ interface Waiting {
 export interface Attempt {
   readonly number: number;
   readonly upload: UploadDoc;
-  /** The attempt from which it was taken. */
-  readonly superseded: number | undefined;
+  /** The attempt that lost the upload to this one. */
+  readonly preempted: number | undefined;
 }
 
 /**
- * One attempt at a time on an upload, over all processes: the row names the attempt that may be counted, by compare-and-set, and each one has
- * a number of its own. So a writer that slept, or was held for dead, counts for nothing when it wakes up.
+ * One attempt at a time on an upload, over all processes: by compare-and-set the row names the number
+ * of the attempt that may be counted. A writer that slept counts for nothing when it wakes up.
  */
 @Injectable()
 export class UploadLocks {
@@ -53,7 +110,7 @@ export class UploadLocks {
   }
 
   /**
-   * Begins an attempt. One that hangs is asked to end first, so that what it got is kept; where it does not, it is superseded.
+   * Begins an attempt. Asks one that hangs to end, so that its bytes are kept, and preempts it where it does not.
    * @throws UploadLocked while another one moves; DomainError `conflict` for a wrong offset, `not_found`.
    */
   async begin(uploadId: string, start: AttemptStart): Promise<Attempt> {
@@ -87,7 +144,7 @@ export class UploadLocks {
     this.#own.end(uploadId);
   }
 
-  /** Says that an attempt moves. @returns whether it is still the one that may be counted, and whether it was asked to end. */
+  /** Records that an attempt moves. @returns whether it is still current, and whether it was asked to end. */
   async touch(uploadId: string, attempt: number, moved: boolean): Promise<'held' | 'closing' | 'lost'> {
     const row = await update(this.#rows, uploadId, (current) =>
       moved && current.running === attempt ? { ...current, touched_at: this.clock.now() } : undefined,
@@ -107,11 +164,11 @@ export class UploadLocks {
   }
 
   private async tryBegin(uploadId: string, start: AttemptStart, waiting: Waiting): Promise<Attempt | undefined> {
-    const outcome: { superseded?: number | undefined; begun: boolean } = { begun: false };
+    const outcome: { preempted?: number | undefined; begun: boolean } = { begun: false };
     const row = await update(this.#rows, uploadId, (current) => {
       checkStart(current, start);
       const { running } = current;
-      outcome.superseded = running;
+      outcome.preempted = running;
       const state = waiting.watch.stateOf(current);
       if (state === 'moves') throw new UploadLocked();
       outcome.begun = state === 'none' || state === 'gone' || (state === 'hung' && this.isImpatient(waiting));
@@ -119,7 +176,7 @@ export class UploadLocks {
       return state === 'hung' ? asked(current) : undefined;
     });
     if (row === undefined) throw uploadNotFound();
-    return outcome.begun ? { number: row.attempts, upload: row, superseded: outcome.superseded } : undefined;
+    return outcome.begun ? { number: row.attempts, upload: row, preempted: outcome.preempted } : undefined;
   }
 
   private started(row: UploadDoc, { offset, mayBeWhole }: AttemptStart): UploadDoc {
@@ -138,7 +195,7 @@ export class UploadLocks {
     return new AttemptWatch(this.#own, this.worker, this.clock);
   }
 
-  /** Whether the attempt hangs, or may do so, and there is patience left for its end. */
+  /** Whether the attempt hangs, or may do so, and has time left to end. */
   private mayEnd(row: UploadDoc, waiting: Waiting): boolean {
     const state = waiting.watch.stateOf(row);
     return state === 'unclear' || (state === 'hung' && !this.isImpatient(waiting));
@@ -148,7 +205,7 @@ export class UploadLocks {
     await update(this.#rows, uploadId, (row) => (watch.stateOf(row) === 'hung' ? asked(row) : undefined));
   }
 
-  /** Whether an attempt that hangs was given its time since this call saw that. */
+  /** Whether the time is over that an attempt had since this request saw it hang. */
   private isImpatient(waiting: Waiting): boolean {
     waiting.hungSince ??= this.clock.elapsed();
     return this.clock.elapsed() - waiting.hungSince > PATIENCE;
@@ -164,7 +221,7 @@ function asked(row: UploadDoc): UploadDoc | undefined {
 function checkStart(row: UploadDoc, { offset }: AttemptStart): void {
   if (row.state === 'new' || row.state === 'ended') throw uploadNotFound();
   if (row.state !== 'open' || row.offset !== offset) throw wrongOffset();
-  if (hasTooManyPieces(row)) {
+  if (hasTooManyChunks(row)) {
     throw new DomainError('validation_failed', { detail: 'The upload has too many chunks of different sizes.' });
   }
 }

@@ -8,21 +8,18 @@ import { createUpload, endUpload, headUpload, newUpload, offsetOf, patchUpload }
 import { BlobStore } from '../../blobs';
 import { HOUR, MINUTE, SECOND, burstsOf, newId } from '../../kernel';
 import { userKeysCollection } from '../../keys/user-keys';
-import { Store, update } from '../../store';
-import { blobRefCollection } from '../content/blob-ref.collection';
-import { fileCollection } from '../model/file.collection';
-import { FilesSweeper } from '../maintenance/sweeper';
-import { FilesUserData } from '../user-data';
 import { fileUsageCollection } from '../../quota';
-import { UploadCompletion } from './upload-assembly';
-import { NewUploads } from './create-upload';
-import { UploadsUserData } from './uploads-user-data';
-import { IncomingChunk } from './upload-chunk';
+import { Store, update } from '../../store';
+import { BlobOwnership, blobRefCollection } from '../content/blob-ownership';
+import { fileCollection } from '../model/file.collection';
+import { FilesUserData, UploadsUserData } from '../user-data';
+import { CreateUpload } from './create-upload';
 import { StagedParts } from './staged-parts';
 import { parseCreation } from './tus-headers';
-import { UploadAttempts } from './upload-writer';
-import { uploadCollection, UploadDoc } from './upload.collection';
+import { UploadCompletion } from './upload-assembly';
 import { UploadsSweeper } from './upload-cleanup';
+import { IncomingChunk, UploadWriter } from './upload-writer';
+import { uploadCollection, UploadDoc } from './upload.collection';
 
 const QUOTA = 1000;
 const bytes = (size: number, fill = 7): Buffer => Buffer.alloc(size, fill);
@@ -136,7 +133,7 @@ describe('an upload past its time', () => {
   it('is not waited for long where its creation stopped half-way', async () => {
     const id = newId();
     const request = parseCreation({ 'upload-length': '5', 'upload-metadata': 'filename Zg==' });
-    await coffer.get(NewUploads).insert(id, await userId(), request);
+    await coffer.get(CreateUpload).insert(id, await userId(), request);
     expect((await headUpload(client, `/uploads/${id}`)).status).toBe(404);
     await forward(6 * MINUTE);
     await coffer.get(UploadsSweeper).sweep();
@@ -155,14 +152,14 @@ describe('an attempt that was taken for dead', () => {
       await gate;
       yield Buffer.from('late');
     }
-    const piece: IncomingChunk = {
+    const chunk: IncomingChunk = {
       offset: 0,
-      content: burstsOf(asleep()),
-      announced: 8,
+      body: burstsOf(asleep()),
+      contentLength: 8,
       checksum: undefined,
       interrupt: () => undefined,
     };
-    const late = coffer.get(UploadAttempts).take((await rowOf(path))!, piece);
+    const late = coffer.get(UploadWriter).write((await rowOf(path))!, chunk);
     late.catch(() => undefined);
     await waitFor('the attempt', async () => (await rowOf(path))?.running === 1);
     expect((await patchUpload(client, path, 0, Buffer.from('in time!'))).status).toBe(423);
@@ -289,7 +286,7 @@ describe('a file that takes long to make', () => {
 /** The sweep of blobs of nobody, which looks at old ones alone. */
 async function sweepOldBlobs(): Promise<void> {
   for (const file of await blobFiles(coffer.dataDir)) await utimes(file, 0, 0);
-  await coffer.get(FilesSweeper).sweepOrphans();
+  await coffer.get(BlobOwnership).sweepOrphans();
 }
 
 describe('what is stored of an upload', () => {

@@ -4,44 +4,131 @@ import {
   AuditIntent,
   AuditSink,
   ChunkBatch,
+  Clock,
+  DomainError,
   Principal,
+  StaleKeyVersionError,
   auditedAfterLook,
   isDomainError,
   newId,
 } from '../../kernel';
-import { whileAdmitted } from '../content/pipeline';
-import { UploadCompletion } from './upload-assembly';
-import { NewUploads } from './create-upload';
-import { IncomingChunk, checkRepeated } from './upload-chunk';
+import { Sealer } from '../../keys/user-keys';
+import { Collection, Store } from '../../store';
+import { guarded, requireAdmitted } from '../content/pipeline';
+import { FileDoc, fileCollection, isVisible } from '../model/file.collection';
+import { CreateUpload } from './create-upload';
 import { NewUpload } from './tus-headers';
-import { uploadNotFound } from './upload';
-import { UploadAccess, UploadView, viewOf } from './upload-access';
-import { UploadAttempts } from './upload-writer';
-import { UploadRemoval } from './upload-removal';
-import { UploadDoc } from './upload.collection';
+import { openDetails, shownOffset, uploadNotFound } from './upload';
+import { UploadCompletion } from './upload-assembly';
+import { UploadRemoval } from './upload-cleanup';
+import { UploadLocks } from './upload-locks';
+import { IncomingChunk, UploadWriter, checkRepeated } from './upload-writer';
+import { UploadDoc, uploadCollection } from './upload.collection';
+
+/** An upload as its client sees it. */
+export interface UploadView {
+  readonly id: string;
+  readonly offset: number;
+  readonly length: number;
+  /** ms since the epoch; undefined while the file is being made. */
+  readonly expiresAt: number | undefined;
+  /** Once the file is there. */
+  readonly fileId: string | undefined;
+}
+
+export const viewOf = (row: UploadDoc): UploadView => ({
+  id: row._id,
+  offset: shownOffset(row),
+  length: row.length,
+  expiresAt: row.expires_at,
+  fileId: row.state === 'done' ? row._id : undefined,
+});
+
+/** Uploads as their owners may see them. One of another user answers as one that does not exist. */
+@Injectable()
+export class UploadAccess {
+  readonly #rows: Collection<UploadDoc>;
+  readonly #files: Collection<FileDoc>;
+
+  constructor(
+    store: Store,
+    private readonly locks: UploadLocks,
+    private readonly sealer: Sealer,
+    private readonly clock: Clock,
+  ) {
+    this.#rows = store.collection(uploadCollection);
+    this.#files = store.collection(fileCollection);
+  }
+
+  /** An upload that a client may continue or ask about. @throws DomainError as `owned`, `file_not_found` */
+  async usable(caller: Principal, id: string): Promise<UploadDoc> {
+    const row = await this.owned(caller, id);
+    await this.checkFile(row);
+    return row;
+  }
+
+  /**
+   * A client that remembers an upload takes a successful HEAD for the file. Where the file is deleted,
+   * expired or in the trash, the client has to begin again. @throws DomainError `file_not_found`
+   */
+  async checkFile({ _id: id, state }: UploadDoc): Promise<void> {
+    if (state !== 'done' || isVisible(await this.#files.find('_id', id), this.clock.now())) return;
+    throw new DomainError('file_not_found', { detail: 'The file from this upload no longer exists.' });
+  }
+
+  /** @throws DomainError `not_found`, `link_expired` */
+  async owned(caller: Principal, id: string): Promise<UploadDoc> {
+    const row = await this.#rows.find('_id', id);
+    if (row?.owner_id !== caller.ownerId || row.state === 'new' || row.state === 'ended') throw uploadNotFound();
+    if (row.running === undefined && row.expires_at !== undefined && row.expires_at <= this.clock.now()) {
+      throw new DomainError('link_expired', { detail: 'The upload has expired.' });
+    }
+    return row;
+  }
+
+  /** The offset and metadata. Ends an attempt that hangs first, so that the offset includes what it got. */
+  async look(caller: Principal, id: string): Promise<UploadView & { readonly metadata: string }> {
+    await this.locks.settled(await this.owned(caller, id));
+    const { row, metadata } = await this.described(caller, id);
+    if (row.state === 'failed') throw new DomainError('decryption_failed');
+    return { ...viewOf(row), metadata };
+  }
+
+  private async described(caller: Principal, id: string): Promise<{ row: UploadDoc; metadata: string }> {
+    const open = async (): Promise<{ row: UploadDoc; metadata: string }> => {
+      const row = await this.usable(caller, id);
+      return { row, metadata: await this.sealer.with(row.owner_id, (keys) => openDetails(keys, row).metadata) };
+    };
+    // The row was re-encrypted between the two reads: the new one opens.
+    return open().catch((error: unknown) => {
+      if (error instanceof StaleKeyVersionError) return open();
+      throw error;
+    });
+  }
+}
 
 /** Resumable uploads: docs/uploads.md. */
 @Injectable()
-export class UploadsService {
+export class UploadService {
   constructor(
     private readonly access: UploadAccess,
-    private readonly newUploads: NewUploads,
-    private readonly attempts: UploadAttempts,
+    private readonly newUploads: CreateUpload,
+    private readonly writer: UploadWriter,
     private readonly completion: UploadCompletion,
     private readonly removal: UploadRemoval,
     private readonly audit: AuditSink,
   ) {}
 
   /**
-   * Makes an upload, and takes the first piece where one came with it. Where that fails nothing stays: its client was told no address.
+   * Makes an upload, and stores the first chunk where one came with it. Where that fails nothing stays: its client has no address.
    * @throws DomainError `file_exists`, `too_large`, `quota_exceeded`, and as `append`.
    */
-  async create(caller: Principal, request: NewUpload, piece: IncomingChunk | undefined): Promise<UploadView> {
+  async create(caller: Principal, request: NewUpload, chunk: IncomingChunk | undefined): Promise<UploadView> {
     const created = await this.created(caller, request);
-    // The file of no bytes has no PATCH to wait for.
-    const first = piece ?? (request.length === 0 ? NO_BYTES : undefined);
+    // An empty file gets no PATCH.
+    const first = chunk ?? (request.length === 0 ? NO_BYTES : undefined);
     if (first === undefined) return viewOf(created);
-    const row = await this.attempts.take(created, heldBy(caller, first)).catch(async (error: unknown) => {
+    const row = await this.writer.write(created, heldBy(caller, first)).catch(async (error: unknown) => {
       await this.discard(created);
       throw error;
     });
@@ -49,13 +136,13 @@ export class UploadsService {
   }
 
   /**
-   * Takes a piece. The last one is answered when the file is there; sent once more, it is answered the same.
+   * Stores a chunk. The last one returns when the file is there; a repeated one returns the same.
    * @throws UploadLocked; DomainError `not_found`, `conflict`, `too_large`, `checksum_mismatch`, `storage_full`, `store_unavailable`, ...
    */
-  async append(caller: Principal, id: string, piece: IncomingChunk): Promise<UploadView> {
+  async append(caller: Principal, id: string, chunk: IncomingChunk): Promise<UploadView> {
     const row = await this.access.usable(caller, id);
-    if (row.state !== 'open') await checkRepeated(row, piece);
-    const after = row.state === 'open' ? await this.attempts.take(row, heldBy(caller, piece)) : row;
+    if (row.state !== 'open') await checkRepeated(row, chunk);
+    const after = row.state === 'open' ? await this.writer.write(row, heldBy(caller, chunk)) : row;
     if (after.state === 'open') return viewOf(after);
     const done = await this.completion.complete(after);
     await this.access.checkFile(done);
@@ -66,14 +153,14 @@ export class UploadsService {
     return this.access.look(caller, id);
   }
 
-  /** Ends an upload, and removes what came of it, also while the file is being made of it; a file that is there by now stays. */
+  /** Ends and removes an upload, also while its file is being assembled. A file that exists by now stays. */
   async terminate(caller: Principal, id: string): Promise<void> {
     await auditedAfterLook(this.audit, intent('upload.terminate', caller, id), async (begin) => {
       await this.access.owned(caller, id);
       await begin();
       const ended = await this.removal.begin(id, (row) => row.state !== 'ended');
       if (ended === undefined) throw uploadNotFound();
-      // It has ended already; what cannot be cleared away now the sweeper takes.
+      // The upload has ended already; the sweeper removes what this cannot.
       await this.removal.finish(ended).catch(() => undefined);
     });
   }
@@ -91,7 +178,7 @@ export class UploadsService {
     });
   }
 
-  /** A client that was not told the address yet learns it now, and comes back for the file. */
+  /** A client that has no address yet gets it now, and comes back for the file. */
   private finishedOr(row: UploadDoc): Promise<UploadDoc> {
     return this.completion.complete(row).catch((error: unknown) => {
       if (isDomainError(error, 'store_unavailable', 'kms_unavailable')) return row;
@@ -99,7 +186,7 @@ export class UploadsService {
     });
   }
 
-  /** Never throws: the error that led here is the one to tell. */
+  /** Never throws, so that the caller reports the first error. */
   private async discard({ _id: id }: UploadDoc): Promise<void> {
     try {
       const ended = await this.removal.begin(id, (row) => row.state === 'new' || row.state === 'open');
@@ -116,16 +203,16 @@ const intent = (action: AuditAction, caller: Principal, id: string): AuditIntent
   resource: `upload/${id}`,
 });
 
-/** A piece counts only where its sender was not shut out while it came. */
-const heldBy = (caller: Principal, piece: IncomingChunk): IncomingChunk => ({
-  ...piece,
-  content: whileAdmitted(caller, piece.content),
+/** Nothing of a chunk counts whose sender lost access while it came. */
+const heldBy = (caller: Principal, chunk: IncomingChunk): IncomingChunk => ({
+  ...chunk,
+  body: guarded(chunk.body, requireAdmitted(caller)),
 });
 
 const NO_BYTES: IncomingChunk = {
   offset: 0,
-  content: { [Symbol.asyncIterator]: nothing },
-  announced: 0,
+  body: { [Symbol.asyncIterator]: nothing },
+  contentLength: 0,
   checksum: undefined,
   interrupt: () => undefined,
 };

@@ -1,30 +1,122 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
-import { FileSummary } from '../../crypto';
+import { FileSummary, HashStream, equalBytes } from '../../crypto';
 import { UploadLocked } from '../../http';
-import { ChunkBatch, Clock, failpoint } from '../../kernel';
+import { ChunkBatch, Clock, DomainError, SECOND, bytesIn, failpoint, isDomainError } from '../../kernel';
 import { Sealer } from '../../keys/user-keys';
 import { Collection, Store, update } from '../../store';
-import { IncomingChunk, PieceBytes, tooMuch } from './upload-chunk';
-import { UploadKeepalive } from './upload-keepalive';
+import { Keepalive } from '../content/keepalive';
 import { StagedParts } from './staged-parts';
-import { hasPart, isOneMessage, uploadNotFound, withPart } from './upload';
-import { sealDigest } from './upload-cipher';
+import { Checksum } from './tus-headers';
+import { hasPart, isOneMessage, isRepeated, sealDigest, uploadNotFound, withPart, wrongOffset } from './upload';
 import { Attempt, AttemptStart, UploadLocks } from './upload-locks';
 import { UploadDoc, uploadCollection } from './upload.collection';
 
+/** The body of one request to an upload. */
+export interface IncomingChunk {
+  readonly offset: number;
+  readonly body: AsyncIterable<ChunkBatch>;
+  /** Undefined for a body without Content-Length. */
+  readonly contentLength: number | undefined;
+  readonly checksum: Checksum | undefined;
+  /** Ends the connection: nothing more is wanted of this client. */
+  interrupt(): void;
+}
+
 /**
- * One PATCH: named in the row, written as a message of its own, and counted by one conditional write when it is durable. What comes of it
- * otherwise is removed, here or by the sweeper, and never counted.
+ * Reads the body of a chunk. Where the client hangs up or falls silent, the content ends, and `fault`
+ * says so afterwards: what came is kept. With a checksum nothing is kept that does not verify.
+ */
+class ChunkReader {
+  #fault: DomainError | undefined;
+  #moved = false;
+  #complete = false;
+
+  constructor(
+    private readonly chunk: IncomingChunk,
+    private readonly room: number,
+  ) {}
+
+  /** Why the body ended early. */
+  get fault(): DomainError | undefined {
+    return this.#fault;
+  }
+
+  /** True after the last byte: what is still to be done depends on the store, and not on the client. */
+  get isComplete(): boolean {
+    return this.#complete;
+  }
+
+  /** True where bytes came since the last call. */
+  takeMoved(): boolean {
+    const moved = this.#moved;
+    this.#moved = false;
+    return moved;
+  }
+
+  /** @throws DomainError `too_large`, `checksum_mismatch` */
+  async *content(): AsyncGenerator<ChunkBatch, void> {
+    const hash = this.chunk.checksum?.hash();
+    let bytes = 0;
+    try {
+      for await (const batch of this.chunk.body) {
+        this.#moved = true;
+        bytes += bytesIn(batch);
+        if (bytes > this.room) throw tooMuch();
+        for (const piece of batch) hash?.update(piece);
+        yield batch;
+      }
+    } catch (error) {
+      if (hash !== undefined || !isDomainError(error, 'validation_failed', 'request_timeout')) throw error;
+      this.#fault = error;
+    }
+    this.verify(hash);
+    this.#complete = true;
+  }
+
+  private verify(hash: HashStream | undefined): void {
+    const { checksum } = this.chunk;
+    if (hash === undefined || checksum === undefined || equalBytes(hash.digest(), checksum.digest)) return;
+    throw new DomainError('checksum_mismatch', {
+      detail: 'The checksum of this chunk does not match. The chunk was discarded.',
+    });
+  }
+}
+
+/**
+ * Reads a chunk that a client sends again because it missed the response. It has to end the content
+ * and to match its checksum; what came the first time stays.
+ * @throws DomainError `conflict`, and as `ChunkReader.content`
+ */
+export async function checkRepeated(upload: UploadDoc, chunk: IncomingChunk): Promise<void> {
+  if (!isRepeated(upload, chunk.offset)) throw wrongOffset();
+  const room = upload.length - chunk.offset;
+  if ((chunk.contentLength ?? 0) > room) throw tooMuch();
+  const reader = new ChunkReader(chunk, room);
+  let size = 0;
+  for await (const batch of reader.content()) size += bytesIn(batch);
+  if (reader.fault !== undefined) throw reader.fault;
+  if (size < room) throw wrongOffset();
+}
+
+const tooMuch = (): DomainError =>
+  new DomainError('too_large', { detail: 'The body exceeds Upload-Length. The chunk was discarded.' });
+
+/** How often the row of an upload gets a sign of life while bytes come. */
+const BEAT_EVERY = 1.5 * SECOND;
+
+/**
+ * Writes one chunk: the row names the attempt, the bytes become a message of their own, and one
+ * conditional write counts it when it is durable. Otherwise it is removed, here or by the sweeper.
  */
 @Injectable()
-export class UploadAttempts {
+export class UploadWriter {
   readonly #rows: Collection<UploadDoc>;
 
   constructor(
     store: Store,
     private readonly locks: UploadLocks,
-    private readonly segments: StagedParts,
+    private readonly parts: StagedParts,
     private readonly sealer: Sealer,
     private readonly clock: Clock,
     @Inject(CONFIG) private readonly config: Config,
@@ -33,16 +125,16 @@ export class UploadAttempts {
   }
 
   /**
-   * Takes the bytes in. What came of a client that hung up is counted, and then reported.
-   * @returns the row afterwards; `whole` where that was the last of it.
+   * Stores a chunk. Bytes of a client that hung up are counted, and then the error is thrown.
+   * @returns the row afterwards; in state `whole` after the last chunk.
    * @throws UploadLocked; DomainError `conflict`, `too_large`, `checksum_mismatch`, `request_timeout`, `storage_full`, ...
    */
-  async take(upload: UploadDoc, piece: IncomingChunk): Promise<UploadDoc> {
-    if (piece.offset + (piece.announced ?? 0) > upload.length) throw tooMuch();
-    const attempt = await this.locks.begin(upload._id, startOf(upload, piece));
+  async write(upload: UploadDoc, chunk: IncomingChunk): Promise<UploadDoc> {
+    if (chunk.offset + (chunk.contentLength ?? 0) > upload.length) throw tooMuch();
+    const attempt = await this.locks.begin(upload._id, startOf(upload, chunk));
     try {
-      if (attempt.superseded !== undefined) await this.segments.drop(attempt.upload, attempt.superseded);
-      return await this.fill(attempt, piece);
+      if (attempt.preempted !== undefined) await this.parts.drop(attempt.upload, attempt.preempted);
+      return await this.receive(attempt, chunk);
     } catch (error) {
       await this.abandon(attempt);
       throw error;
@@ -51,37 +143,35 @@ export class UploadAttempts {
     }
   }
 
-  private async fill(attempt: Attempt, piece: IncomingChunk): Promise<UploadDoc> {
+  /** The stages of a chunk, in their order: the blob store pulls the body through `content` and the message. */
+  private async receive(attempt: Attempt, chunk: IncomingChunk): Promise<UploadDoc> {
     const { upload, number } = attempt;
-    const bytes = new PieceBytes(piece, upload.length - upload.offset);
-    const pulse = this.pulse(attempt, piece, bytes);
+    const reader = new ChunkReader(chunk, upload.length - upload.offset);
+    const keepalive = this.keepAlive(attempt, chunk, reader);
     try {
-      const key = await this.segments.fileKey(upload._id);
-      await this.segments.name(upload, number).catch((error: unknown) => {
-        key.destroy();
-        throw error;
-      });
-      const summary = await this.segments.write(upload, number, key, finishing(bytes.read(), pulse));
+      const key = await this.parts.claim(upload, number);
+      const message = this.parts.encrypt(upload, number, key, reader.content());
+      const summary = await this.parts.store(upload, number, message);
       failpoint('upload.segment-stored');
       const row = await this.count(attempt, summary);
       failpoint('upload.segment-counted');
-      if (bytes.fault !== undefined) throw bytes.fault;
+      if (reader.fault !== undefined) throw reader.fault;
       return row;
     } finally {
-      pulse.stop();
+      keepalive.stop();
     }
   }
 
-  private pulse({ upload, number }: Attempt, piece: IncomingChunk, bytes: PieceBytes): UploadKeepalive {
-    return new UploadKeepalive(this.locks, {
-      uploadId: upload._id,
-      attempt: number,
-      moved: () => bytes.takeMoved(),
-      interrupt: () => piece.interrupt(),
-    });
+  /** Interrupts the client where the attempt was asked to end, or its upload was taken from it. */
+  private keepAlive({ upload, number }: Attempt, chunk: IncomingChunk, reader: ChunkReader): Keepalive {
+    const beat = async (): Promise<boolean> => {
+      const held = await this.locks.touch(upload._id, number, reader.takeMoved() || reader.isComplete);
+      return held === 'held' || reader.isComplete;
+    };
+    return new Keepalive({ everyMs: BEAT_EVERY, beat, onLost: () => chunk.interrupt() });
   }
 
-  /** An attempt that brought nothing counts for nothing, but for that of an empty file. */
+  /** An attempt without bytes is not counted, except that of an empty file. */
   private async count({ upload, number }: Attempt, summary: FileSummary): Promise<UploadDoc> {
     const size = summary.plaintextSize;
     const outcome = { counted: false };
@@ -96,7 +186,7 @@ export class UploadAttempts {
   }
 
   private async withdrawn(row: UploadDoc, number: number): Promise<UploadDoc> {
-    await this.segments.drop(row, number);
+    await this.parts.drop(row, number);
     return (await this.locks.release(row._id, number)) ?? row;
   }
 
@@ -115,26 +205,21 @@ export class UploadAttempts {
   }
 
   /**
-   * First the row, then the blob: the write that counts may have been stored although it was reported as failed. Never throws, the error that
-   * led here is the one to tell; where the store does not answer, the sweeper does this later.
+   * First the row, then the blob: the write that counts may have succeeded although it was reported as
+   * failed. Never throws, so that the caller reports the first error.
    */
   private async abandon({ upload, number }: Attempt): Promise<void> {
     try {
       const row = await this.locks.release(upload._id, number);
-      if (row === undefined || !hasPart(row, number)) await this.segments.drop(upload, number);
+      if (row === undefined || !hasPart(row, number)) await this.parts.drop(upload, number);
     } catch {
       return;
     }
   }
 }
 
-/** A piece with a checksum may be dropped whole, so its message never stands for the file. */
-function startOf(upload: UploadDoc, { offset, announced, checksum }: IncomingChunk): AttemptStart {
-  const mayBeWhole = checksum === undefined && (announced === undefined || announced === upload.length);
+/** A chunk with a checksum may be dropped, so its message never becomes the message of the file. */
+function startOf(upload: UploadDoc, { offset, contentLength, checksum }: IncomingChunk): AttemptStart {
+  const mayBeWhole = checksum === undefined && (contentLength === undefined || contentLength === upload.length);
   return { offset, mayBeWhole };
-}
-
-async function* finishing(bytes: AsyncIterable<ChunkBatch>, pulse: UploadKeepalive): AsyncGenerator<ChunkBatch, void> {
-  yield* bytes;
-  pulse.finishing();
 }

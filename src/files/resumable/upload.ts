@@ -1,9 +1,10 @@
 import { FileContext, sha256 } from '../../crypto';
-import { DomainError } from '../../kernel';
+import { Ciphertext, DomainError, ciphertext, plaintext } from '../../kernel';
+import { EncryptionContext, OwnerKeys } from '../../keys/user-keys';
 import { Run, UploadDoc } from './upload.collection';
 
 export const FILE_VERSION = 1;
-/** Pieces of ever different sizes would let the row grow without end. */
+/** Chunks of ever different sizes would let the row grow without bound. */
 const MAX_RUNS = 5_000;
 const BLOB_ID_CHARS = 32;
 
@@ -13,8 +14,8 @@ export interface UploadPart {
   readonly size: number;
 }
 
-/** The segments that count, in the order of the content. */
-export function* segmentsOf({ runs }: Pick<UploadDoc, 'runs'>): Generator<UploadPart, void> {
+/** The parts that count, in the order of the content. */
+export function* partsOf({ runs }: Pick<UploadDoc, 'runs'>): Generator<UploadPart, void> {
   for (const { first, count, size } of runs) {
     for (let attempt = first; attempt < first + count; attempt += 1) yield { attempt, size };
   }
@@ -23,7 +24,7 @@ export function* segmentsOf({ runs }: Pick<UploadDoc, 'runs'>): Generator<Upload
 export const hasPart = ({ runs }: UploadDoc, attempt: number): boolean =>
   runs.some(({ first, count }) => attempt >= first && attempt < first + count);
 
-/** The row with one more segment, and without the attempt that brought it. */
+/** The row with one more part, and without the attempt that brought it. */
 export function withPart(row: UploadDoc, attempt: number, size: number): UploadDoc {
   const offset = row.offset + size;
   return { ...atRest(row), runs: appended(row.runs, { attempt, size }), offset, last_offset: row.offset };
@@ -37,7 +38,7 @@ function appended(runs: readonly Run[], { attempt, size }: UploadPart): readonly
   return [...runs, { first: attempt, count: 1, size }];
 }
 
-export const hasTooManyPieces = ({ runs }: UploadDoc): boolean => runs.length >= MAX_RUNS;
+export const hasTooManyChunks = ({ runs }: UploadDoc): boolean => runs.length >= MAX_RUNS;
 
 /** The row without a running attempt. */
 export function atRest(row: UploadDoc): UploadDoc {
@@ -45,23 +46,23 @@ export function atRest(row: UploadDoc): UploadDoc {
   return rest;
 }
 
-/** True where all of it came in one clean attempt: its message is the file's as it is. */
+/** True where one clean attempt brought all: its message becomes the file's. */
 export const isOneMessage = (row: UploadDoc): boolean => {
   const [run] = row.runs;
   return row.unnumbered && run?.first === 1 && run.size === row.length;
 };
 
 /**
- * True where the message of attempt 1 may lie somewhere, whole, with the very context that the file's message will have, and did not count.
- * The file then gets a key of its own, or who writes to the blob store could put the one in the place of the other.
+ * True where an uncounted message of attempt 1 may exist, complete, with the very context of the file's
+ * message. The file then gets its own key, or a writer to the blob store could swap the two.
  */
 export const hasStrayMessage = (row: UploadDoc): boolean => row.unnumbered && !hasPart(row, 1);
 
-/** Random for who does not have the row. */
+/** Random to anybody without the row. */
 export const blobIdOf = ({ blob_seed: seed }: UploadDoc, attempt: number): string =>
   sha256(`${seed}/${attempt}`).toString('hex').slice(0, BLOB_ID_CHARS);
 
-/** What the message of an attempt says of itself: the number is left out in one that may become the file. */
+/** The encryption context of an attempt. It lacks the number where the message may become the file's. */
 export const contextOf = (row: UploadDoc, attempt: number): FileContext => ({
   fileId: row._id,
   ownerId: row.owner_id,
@@ -69,11 +70,11 @@ export const contextOf = (row: UploadDoc, attempt: number): FileContext => ({
   ...(!(row.unnumbered && attempt === 1) && { attempt }),
 });
 
-/** What HEAD tells: an upload is not said to be all there before its file is. */
+/** The offset that HEAD returns: short of the length until the file exists. */
 export const shownOffset = (row: UploadDoc): number =>
   row.state === 'whole' ? Math.max(0, row.length - 1) : row.offset;
 
-/** True where a PATCH may bring nothing new: the rest that `shownOffset` left open, or the last attempt once more. */
+/** True where a PATCH brings nothing new: the byte that `shownOffset` leaves open, or the last attempt again. */
 export const isRepeated = (row: UploadDoc, offset: number): boolean =>
   [row.last_offset, Math.max(0, row.length - 1), row.length].includes(offset);
 
@@ -81,3 +82,56 @@ export const uploadNotFound = (): DomainError => new DomainError('not_found', { 
 
 export const wrongOffset = (): DomainError =>
   new DomainError('conflict', { detail: 'Upload-Offset is not the offset of this upload.' });
+
+/** What an upload keeps sealed besides the file's name. */
+export interface UploadDetails {
+  readonly contentType: string;
+  /** From the moment the file is there. */
+  readonly expiresInMs?: number;
+  /** Upload-Metadata, as the client sent it. */
+  readonly metadata: string;
+}
+
+type UploadRef = Pick<UploadDoc, '_id'>;
+
+export const sealDetails = (keys: OwnerKeys, upload: UploadRef, details: UploadDetails): string =>
+  seal(keys, placeOf(keys, upload, 'details'), JSON.stringify(details));
+
+/** @throws DomainError `decryption_failed`, as `openDigest`. */
+export const openDetails = (keys: OwnerKeys, row: UploadDoc): UploadDetails =>
+  JSON.parse(open(keys, placeOf(keys, row, 'details'), row.details)) as UploadDetails;
+
+export const sealDigest = (keys: OwnerKeys, upload: UploadRef, sha256: string): string =>
+  seal(keys, placeOf(keys, upload, 'digest'), sha256);
+
+export const openDigest = (keys: OwnerKeys, row: UploadDoc): string =>
+  open(keys, placeOf(keys, row, 'digest'), row.digest ?? '');
+
+/** The row with all that is sealed in it under the owner's current key. */
+export function resealedUpload(keys: OwnerKeys, row: UploadDoc): UploadDoc {
+  const details = sealDetails(keys, row, openDetails(keys, row));
+  const digest = row.digest === undefined ? {} : { digest: sealDigest(keys, row, openDigest(keys, row)) };
+  return { ...row, details, ...digest, seal_version: keys.version };
+}
+
+function seal(keys: OwnerKeys, place: EncryptionContext, text: string): string {
+  const bytes = plaintext(Buffer.from(text, 'utf8'));
+  const envelope = keys.seal('records', place, bytes);
+  bytes.fill(0);
+  return envelope.toString('hex');
+}
+
+function open(keys: OwnerKeys, place: EncryptionContext, hex: string): string {
+  const envelope: Ciphertext = ciphertext(Buffer.from(hex, 'hex'));
+  const bytes = keys.open('records', place, envelope);
+  const text = bytes.toString('utf8');
+  bytes.fill(0);
+  return text;
+}
+
+const placeOf = (keys: OwnerKeys, upload: UploadRef, field: string): EncryptionContext => ({
+  ownerId: keys.ownerId,
+  resourceType: 'upload',
+  resourceId: upload._id,
+  field,
+});

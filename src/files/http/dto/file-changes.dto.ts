@@ -1,9 +1,9 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { IsInt, IsString, Max, Min } from 'class-validator';
-import { MayBeAbsent, MayBeNull } from '../../../http/index';
-import type { ErrorCode } from '../../../kernel/index';
-import { FileCheck, VersionCheck } from '../../operations/verify-file';
+import { MayBeAbsent, MayBeNull } from '../../../http';
+import type { ErrorCode } from '../../../kernel';
 import { VersionView } from '../../operations/file-versions';
+import { FileCheck, VersionCheck } from '../../operations/verify-file';
 import { MAX_EXPIRY_SECONDS } from '../request/upload-fields';
 
 export class ChangeFileDto {

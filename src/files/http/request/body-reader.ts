@@ -1,14 +1,14 @@
 import { IncomingMessage } from 'node:http';
-import { ChunkBatch } from '../../../kernel/index';
+import { ChunkBatch, DomainError, SECOND, TransferAborted, bytesIn, release } from '../../../kernel';
 
-/** What may wait for its reader: few enough bytes to be in a core's cache still when they are copied to their frames. */
+/** Bytes that wait for their reader: few enough to be in a core's cache still when they are copied to frames. */
 const MOST_BYTES = 512 * 1024;
 
 /**
- * What came of a request's body and has not been taken yet. Chunks come from the socket in bursts of 64 KiB, and each hop of a promise costs
- * as much as copying some 100 KiB, so a reader that waits is called once a turn of the event loop and given all of it.
+ * The part of a request's body that came and has not been read. Chunks of 64 KiB come in bursts, and
+ * a promise costs as much as copying 100 KiB: a waiting reader gets all of a turn of the event loop at once.
  */
-export class BodyReader {
+class BodyReader {
   #chunks: Buffer[] = [];
   #bytes = 0;
   #over: 'ended' | 'broken' | undefined;
@@ -18,11 +18,11 @@ export class BodyReader {
   constructor(private readonly request: IncomingMessage) {
     if (request.readableEnded) this.#over = 'ended';
     else if (request.destroyed) this.#over = 'broken';
-    // 'error' keeps its listener: one that comes after the end must not count as unhandled.
+    // The listener of 'error' stays: an error after the end must not be unhandled.
     request.on('error', this.#broken).on('close', this.#broken).on('end', this.#ended).on('data', this.#take);
   }
 
-  /** All that is there, or what comes next; undefined at the end. @throws Error where the body breaks off, once what came before is taken. */
+  /** All that came, or what comes next; undefined at the end. @throws Error where the body breaks off, after what came before. */
   async next(): Promise<ChunkBatch | undefined> {
     if (this.#bytes === 0 && this.#over === undefined) await new Promise<void>((resolve) => (this.#wake = resolve));
     if (this.#bytes > 0) return this.#taken();
@@ -30,7 +30,7 @@ export class BodyReader {
     return undefined;
   }
 
-  /** Lets what still comes run through unread, so that the sender comes to see the answer; http/ ends the connection if that takes long. */
+  /** Discards the rest of the body, so that the sender reads the response. http/ ends a connection that takes long. */
   stop(): void {
     this.#stopped = true;
     this.#chunks = [];
@@ -67,3 +67,67 @@ export class BodyReader {
     if (wake !== undefined && !this.#stopped) setImmediate(wake);
   }
 }
+
+/** How slow a client may be. Counts only the time in which the service could take more. */
+export interface Patience {
+  /** The longest silence. */
+  readonly silenceMs: number;
+  /** The longest time in all, extended by what came: else one byte a minute would hold an upload open for ever. */
+  readonly inAllMs: number;
+  readonly slowestBytesAMs: number;
+}
+
+const PATIENCE: Patience = { silenceMs: 60 * SECOND, inAllMs: 60 * SECOND, slowestBytesAMs: 1024 / SECOND };
+
+/**
+ * The bytes of a request as they come. An early end leaves the request open: the response needs its
+ * socket.
+ * @throws DomainError `request_timeout` for a client that is too slow, `validation_failed` where the body breaks off.
+ */
+export const readBody = (request: IncomingMessage, patience = PATIENCE): AsyncGenerator<ChunkBatch, void> =>
+  batches(request, patience, () => undefined);
+
+/**
+ * As `readBody`, for a consumer that has copied a batch when it asks for the next one: its memory is
+ * freed then. Many uploads at once would otherwise hold it until the garbage collector runs.
+ */
+export const readBodyReleasing = (request: IncomingMessage): AsyncGenerator<ChunkBatch, void> =>
+  batches(request, PATIENCE, (batch) => batch.forEach((chunk) => release(chunk)));
+
+async function* batches(
+  request: IncomingMessage,
+  patience: Patience,
+  free: (batch: ChunkBatch) => void,
+): AsyncGenerator<ChunkBatch, void> {
+  const reader = new BodyReader(request);
+  let waited = 0;
+  let bytes = 0;
+  try {
+    for (;;) {
+      const asked = performance.now();
+      const inAll = patience.inAllMs + bytes / patience.slowestBytesAMs - waited;
+      const batch = await withDeadline(reader.next(), Math.min(patience.silenceMs, inAll));
+      if (batch === undefined) return;
+      waited += performance.now() - asked;
+      bytes += bytesIn(batch);
+      yield batch;
+      free(batch);
+    }
+  } finally {
+    reader.stop();
+  }
+}
+
+/** One timer a wait: racing one long-lived promise would accumulate reactions on it. */
+function withDeadline<T>(next: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(tooSlow()), Math.max(0, ms));
+    next.then(resolve, () => reject(brokenOff())).finally(() => clearTimeout(timer));
+  });
+}
+
+/** Created on demand: an error captures its stack, which costs as much as a chunk. */
+const tooSlow = (): DomainError =>
+  new TransferAborted('request_timeout', { detail: 'The request body arrived too slowly.' });
+const brokenOff = (): DomainError =>
+  new TransferAborted('validation_failed', { detail: 'The request body ended early.' });

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { inOne } from '../../../../test/support/messages';
-import { ChunkBatch, bytesIn, isDomainError } from '../../../kernel/index';
+import { ChunkBatch, bytesIn, isDomainError } from '../../../kernel';
 import { FormHead, readForm } from './multipart';
 
 const BOUNDARY = 'xYzZY';

@@ -1,10 +1,32 @@
 import { Dicer } from '@fastify/busboy';
 import { Readable } from 'node:stream';
-import { unknownMember } from '../../../http/index';
-import { ChunkBatch, DomainError, FieldFault } from '../../../kernel/index';
-import { Deferred } from './deferred';
-import { MAX_ENVELOPE_BYTES, UPLOAD_FIELDS } from './upload-fields';
+import { unknownMember } from '../../../http';
+import { ChunkBatch, DomainError, FieldFault } from '../../../kernel';
 import { PartHeaders, RawPartHeaders, UnfitPart, boundaryOf, fieldText, partHeaders } from './part-headers';
+import { MAX_ENVELOPE_BYTES, UPLOAD_FIELDS } from './upload-fields';
+
+/** A promise that is settled from outside, once. A rejection that nobody awaits is not unhandled: somebody else reports it. */
+export class Deferred<T> {
+  readonly promise: Promise<T>;
+  #resolve: (value: T) => void = () => undefined;
+  #reject: (fault: Error) => void = () => undefined;
+
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    this.promise.catch(() => undefined);
+  }
+
+  resolve(value: T): void {
+    this.#resolve(value);
+  }
+
+  reject(fault: Error): void {
+    this.#reject(fault);
+  }
+}
 
 export const FILE_PART = 'file';
 /** What may come in a form beside the bytes of the file: fields, part headers, boundaries, and what a client sends after the end. */

@@ -1,4 +1,4 @@
-import { isMediaType } from './upload-fields';
+import { isMediaType } from '../../model/file';
 
 /** The headers of a part as the parser gives them: names in lower case, each byte of a value one character. */
 export type RawPartHeaders = Readonly<Record<string, readonly string[] | undefined>>;

@@ -1,22 +1,15 @@
 import { IncomingMessage } from 'node:http';
-import { ChunkBatch, DomainError } from '../../../kernel/index';
-import {
-  ContentRequest,
-  FieldSource,
-  UploadFields,
-  UploadRequest,
-  isMediaType,
-  parseContent,
-  parseUpload,
-} from './upload-fields';
+import { ChunkBatch, DomainError } from '../../../kernel';
 import { checkSize } from '../../content/pipeline';
+import { ContentRequest, UploadRequest, isMediaType } from '../../model/file';
+import { readBody, readBodyReleasing } from './body-reader';
 import { FormHead, MAX_OVERHEAD_BYTES, readForm } from './multipart';
-import { lent, received } from './received';
+import { FieldSource, UploadFields, parseContent, parseUpload } from './upload-fields';
 
 /** An upload whose description has been read and parsed, and whose content is still to come. */
 export interface IncomingUpload<Request extends ContentRequest = UploadRequest> {
   readonly request: Request;
-  readonly content: AsyncIterable<ChunkBatch>;
+  readonly body: AsyncIterable<ChunkBatch>;
   /** At least so many bytes are announced; undefined for a body without Content-Length. */
   readonly declaredBytes: number | undefined;
   /** To be called when the upload has ended, in whatever way: what was not read of the body is dropped. */
@@ -79,10 +72,10 @@ async function openForm<Request extends ContentRequest>(
   if (inQuery.length > 0) throw new DomainError('validation_failed', { fields: inQuery });
   const declaredBytes = leastFileBytes(message);
   checkSize(declaredBytes ?? 0, { largest: reading.largest, quota: Infinity });
-  const form = await readForm(message.headers['content-type'] ?? '', received(message));
+  const form = await readForm(message.headers['content-type'] ?? '', readBody(message));
   try {
     const request = reading.parse(describedBy(form, reading.takesName), 'form');
-    return { request, content: form.content, declaredBytes, close: () => form.close() };
+    return { request, body: form.content, declaredBytes, close: () => form.close() };
   } catch (error) {
     form.close();
     throw error;
@@ -109,7 +102,7 @@ function openRaw<Request extends ContentRequest>(
   { parse }: Reading<Request>,
 ): IncomingUpload<Request> {
   const request = parse(query, 'query');
-  return { request, content: lent(message), declaredBytes: contentLength(message), close: () => undefined };
+  return { request, body: readBodyReleasing(message), declaredBytes: contentLength(message), close: () => undefined };
 }
 
 /** Bytes are kept as they come, and never unpacked: neither what they unpack to nor how much of it is anybody's guess. */

@@ -1,4 +1,4 @@
-import { DomainError } from '../../../kernel/index';
+import { DomainError } from '../../../kernel';
 import { UploadFields, parseUpload } from './upload-fields';
 
 const SHA = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad';

@@ -1,44 +1,20 @@
-import { DAY, DomainError, FieldFault, SECOND } from '../../../kernel/index';
-import { FileName, fileName } from '../../model/file-name';
-
-/** What is said of a content, parsed. */
-export interface ContentRequest {
-  /** A media type, as it is served again; undefined where none is said. */
-  readonly contentType: string | undefined;
-  readonly expiresInMs: number | undefined;
-  /** The SHA-256 that the content must have, lowercase hex. */
-  readonly sha256: string | undefined;
-  readonly clientEncrypted: boolean;
-  /** JSON text. */
-  readonly envelope: string | undefined;
-}
-
-/** What an upload says of the file, parsed. */
-export interface UploadRequest extends ContentRequest {
-  readonly name: FileName;
-  readonly contentType: string;
-}
+import { ApiBodyOptions } from '@nestjs/swagger';
+import { DAY, DomainError, FieldFault, SECOND } from '../../../kernel';
+import { ContentRequest, FileName, UploadRequest, fileName, isMediaType } from '../../model/file';
 
 export const UPLOAD_FIELDS = ['name', 'expires_in', 'content_type', 'sha256', 'client_encrypted', 'envelope'] as const;
 export type UploadField = (typeof UPLOAD_FIELDS)[number];
 export type UploadFields = Readonly<Partial<Record<UploadField, string>>>;
 
 export const MAX_ENVELOPE_BYTES = 16 * 1024;
-export const DEFAULT_CONTENT_TYPE = 'application/octet-stream';
+const DEFAULT_CONTENT_TYPE = 'application/octet-stream';
 const MAX_ENVELOPE_DEPTH = 32;
-/** A hundred years: beyond any retention, and well inside what every store can keep as a date. */
+/** A hundred years: beyond any retention, and well within the dates of every store. */
 export const MAX_EXPIRY_SECONDS = (100 * 365 * DAY) / SECOND;
-const MAX_CONTENT_TYPE_CHARS = 255;
-const TOKEN = "[A-Za-z0-9!#$%&'*+.^_`|~-]+";
-const QUOTED = '"(?:[^"\\\\\\x00-\\x1f\\x7f-\\uffff]|\\\\[\\x20-\\x7e])*"';
-const MEDIA_TYPE = new RegExp(`^${TOKEN}/${TOKEN}(?:[ \\t]*;[ \\t]*${TOKEN}=(?:${TOKEN}|${QUOTED}))*$`);
-
-export const isMediaType = (text: string): boolean => text.length <= MAX_CONTENT_TYPE_CHARS && MEDIA_TYPE.test(text);
-
 /** Where the fields came from: the query of a raw upload, or the parts of a form. */
 export type FieldSource = 'query' | 'form';
 
-/** What a client calls fields that have another name in its protocol. */
+/** The client's names of fields, where its protocol has others. */
 export type FieldWords = Readonly<Partial<Record<UploadField, string>>>;
 
 export function parseUpload(fields: UploadFields, source: FieldSource, words: FieldWords = {}): UploadRequest {
@@ -50,7 +26,7 @@ export function parseUpload(fields: UploadFields, source: FieldSource, words: Fi
   return { ...content, name, contentType: content.contentType ?? DEFAULT_CONTENT_TYPE };
 }
 
-/** What a new content of a file that is there says of itself. Its name is not changed that way. */
+/** The fields of a new version of a file, which keeps its name. */
 export function parseContent(fields: UploadFields, source: FieldSource): ContentRequest {
   const parser = new FieldParser(fields, source);
   const content = contentFields(parser);
@@ -67,7 +43,7 @@ const contentFields = (parser: FieldParser): ContentRequest => ({
   envelope: parser.parse('envelope', envelope),
 });
 
-/** Reads fields one by one and refuses all that do not fit together, the first reason for each. */
+/** Parses fields one by one and refuses all faulty ones together, with the first reason for each. */
 class FieldParser {
   readonly #faults: FieldFault[] = [];
 
@@ -105,7 +81,7 @@ class FieldParser {
   }
 }
 
-/** Why a field is refused. Its message says the rule, never the value. */
+/** Its message names the rule that a field breaks, never the value. */
 class Unfit extends Error {}
 
 function nameOf(text: string): FileName {
@@ -137,7 +113,7 @@ function flag(text: string): boolean {
   return text === 'true';
 }
 
-/** The client's own small document beside its content: how it encrypted it, say. Sealed as the name is. */
+/** The client's own JSON document beside its content, for instance how it encrypted it. */
 function envelope(text: string): string {
   if (Buffer.byteLength(text, 'utf8') > MAX_ENVELOPE_BYTES) throw new Unfit('must have at most 16 KiB');
   try {
@@ -149,8 +125,44 @@ function envelope(text: string): string {
   throw new Unfit(`must be nested at most ${MAX_ENVELOPE_DEPTH} deep`);
 }
 
-/** Stops one beyond the limit: a document of brackets alone must not use up the stack. */
+/** Stops one level beyond the limit, so that a document of brackets alone cannot exhaust the stack. */
 function depth(value: unknown, above = 0): number {
   if (typeof value !== 'object' || value === null || above > MAX_ENVELOPE_DEPTH) return above;
   return Math.max(above + 1, ...Object.values(value).map((member) => depth(member, above + 1)));
 }
+
+const CONTENT = {
+  expires_in: {
+    type: 'integer',
+    minimum: 1,
+    maximum: MAX_EXPIRY_SECONDS,
+    description: 'Seconds until the file is gone',
+  },
+  content_type: { type: 'string', description: 'In place of the type of the part' },
+  sha256: { type: 'string', pattern: '^[0-9a-fA-F]{64}$', description: 'What the content must have' },
+  client_encrypted: {
+    type: 'string',
+    enum: ['true', 'false'],
+    description: 'Whether the client has encrypted the content',
+  },
+  envelope: {
+    type: 'string',
+    maxLength: MAX_ENVELOPE_BYTES,
+    description: 'JSON beside a content that the client encrypted',
+  },
+  file: { type: 'string', format: 'binary', description: 'The content; the last part of the form' },
+};
+
+const NAME = { type: 'string', description: 'In place of the file name of the part' };
+
+/** The body of an upload, for the OpenAPI document: it is read as a stream, so no DTO describes it. */
+export const UPLOAD_FORM: ApiBodyOptions = {
+  required: true,
+  schema: { type: 'object', required: ['file'], properties: { name: NAME, ...CONTENT } },
+};
+
+/** The body of a new version. */
+export const CONTENT_FORM: ApiBodyOptions = {
+  required: true,
+  schema: { type: 'object', required: ['file'], properties: CONTENT },
+};

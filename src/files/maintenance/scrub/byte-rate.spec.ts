@@ -1,4 +1,4 @@
-import { ByteRate } from './byte-rate';
+import { ByteRate } from './scrub.job';
 
 /** A time that only waiting moves on. */
 function paced(bytesPerSecond: number): { rate: ByteRate; time: { now: number; waits: number } } {

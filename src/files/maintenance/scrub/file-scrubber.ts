@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, DomainError, StaleKeyVersionError, isDomainError } from '../../../kernel/index';
-import { damageOf } from '../../../observability/index';
-import { Collection, Store } from '../../../store/index';
-import { ContentCheck, OnBytes } from '../../content/content-check';
+import { Clock, DomainError, StaleKeyVersionError, isDomainError } from '../../../kernel';
+import { damageOf } from '../../../observability';
+import { Collection, Store } from '../../../store';
+import { ContentStore, OnBytes } from '../../content/content-store';
 import { ActiveFile, FileDoc, fileCollection, hasExpired } from '../../model/file.collection';
 import { ScrubFailure } from './scrub';
 
-export type { OnBytes } from '../../content/content-check';
+export type { OnBytes } from '../../content/content-store';
 
 export interface FileFindings {
   readonly bytes: number;
@@ -18,14 +18,14 @@ export interface IdPage {
   readonly next: string | undefined;
 }
 
-/** Reads all contents of one file: the current one and its former versions, those in the trash too. */
+/** Reads all versions of a file, also of one in the trash. */
 @Injectable()
 export class FileScrubber {
   readonly #files: Collection<FileDoc>;
 
   constructor(
     store: Store,
-    private readonly check: ContentCheck,
+    private readonly contents: ContentStore,
     private readonly clock: Clock,
   ) {
     this.#files = store.collection(fileCollection);
@@ -35,7 +35,7 @@ export class FileScrubber {
     return this.#files.count('_id', []);
   }
 
-  /** Ids in their order, those of rows that fail MAC verification included. `after` is empty at the start. */
+  /** Ids in order, including those of rows whose MAC does not verify. `after` is empty at the start. */
   async page(after: string, limit: number): Promise<IdPage> {
     const forged: string[] = [];
     const options = { limit, onTampered: (id: string) => void forged.push(id), ...(after !== '' && { after }) };
@@ -44,7 +44,7 @@ export class FileScrubber {
   }
 
   /**
-   * Undefined where there is nothing to be read: the file, or its owner, went meanwhile, or its upload has not ended.
+   * Undefined where nothing is to be read: the file or its owner was removed, or its upload has not ended.
    * @throws DomainError `kms_unavailable`, `store_unavailable`, and what `onBytes` throws.
    */
   async read(id: string, onBytes: OnBytes): Promise<FileFindings | undefined> {
@@ -78,10 +78,10 @@ export class FileScrubber {
 
   private async readContent(content: ActiveFile, onBytes: OnBytes): Promise<'sound' | 'gone' | DomainError> {
     try {
-      await this.check.readThrough(content, onBytes);
+      await this.contents.readThrough(content, onBytes);
       return 'sound';
     } catch (error) {
-      // Wrapped or sealed again since the row was read: as it is now it opens.
+      // The row was re-encrypted since it was read: the new one opens.
       const current = error instanceof StaleKeyVersionError ? await this.current(content) : undefined;
       if (current !== undefined) return this.readContent(current, onBytes);
       const damage = faultOf(error);
@@ -98,7 +98,7 @@ export class FileScrubber {
     return found !== undefined && found.rev !== content.rev ? found : undefined;
   }
 
-  /** What is removed loses its key and its blob while it is read: only what stays is damaged. */
+  /** A content that is removed loses its key and blob while it is read, and is not damaged. */
   private async isStillThere({ _id, blob_id }: ActiveFile): Promise<boolean> {
     const row = await this.#files.find('_id', _id);
     return row !== undefined && isKept(row) && contentsOf(row).some((content) => content.blob_id === blob_id);
@@ -107,7 +107,7 @@ export class FileScrubber {
 
 const isKept = (row: FileDoc): boolean => row.state === 'active' || row.state === 'trashed';
 
-/** Each content as the row would show it if it were the current one. */
+/** The row once for each version, as if that were the current one. */
 function contentsOf(row: FileDoc): ActiveFile[] {
   const former = (row.others ?? []).filter(({ state }) => state === 'former');
   const contents = [
@@ -117,9 +117,9 @@ function contentsOf(row: FileDoc): ActiveFile[] {
   return contents as ActiveFile[];
 }
 
-/** The fault for the report where it is one of the content; undefined where it is one of keys or store, which is waited for. */
+/** The error to report for a damaged content; undefined for one of keys or store, which the job waits for. */
 function faultOf(error: unknown): DomainError | undefined {
-  // `not_found`: the owner's keys are gone, and the owner's rows go.
+  // `not_found`: the owner's keys are gone, and the rows will be.
   if (isDomainError(error, 'file_not_found', 'not_found')) return new DomainError('decryption_failed');
   return damageOf(error);
 }

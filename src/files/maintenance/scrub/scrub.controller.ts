@@ -1,8 +1,8 @@
 import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, CallerPerson, DEFAULT_LIMIT, Paging, Policy } from '../../../http/index';
-import { AuditSink, audited } from '../../../kernel/index';
-import type { AuditAction, Person } from '../../../kernel/index';
+import { ApiProblems, CallerPerson, DEFAULT_LIMIT, Paging, Policy } from '../../../http';
+import { AuditSink, audited } from '../../../kernel';
+import type { AuditAction, Person } from '../../../kernel';
 import type { Scrub } from './scrub';
 import { ScrubDto, ScrubListDto, ScrubListQueryDto, scrubDto } from './scrub.dto';
 import { Scrubs } from './scrub.service';

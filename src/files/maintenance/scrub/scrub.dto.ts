@@ -1,6 +1,6 @@
-import { PageQueryDto } from '../../../http/index';
-import type { JobState } from '../../../jobs/index';
-import { isoTime } from '../../../kernel/index';
+import { PageQueryDto } from '../../../http';
+import type { JobState } from '../../../jobs';
+import { isoTime } from '../../../kernel';
 import type { Scrub } from './scrub';
 
 export class ScrubFailureDto {

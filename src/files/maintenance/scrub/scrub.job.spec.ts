@@ -4,21 +4,18 @@ import { join } from 'node:path';
 import { FilesRig, openFilesRig } from '../../../../test/support/files-rig';
 import { sampleBytes } from '../../../../test/support/messages';
 import { waitFor } from '../../../../test/support/processes';
-import { BlobStore, ByteRange } from '../../../blobs/index';
-import { Config } from '../../../config/index';
-import { JobRunner } from '../../../jobs/index';
-import { DAY, DomainError, Person } from '../../../kernel/index';
+import { BlobStore, ByteRange } from '../../../blobs';
+import { Config } from '../../../config';
+import { JobRunner } from '../../../jobs';
 import { LeasedScheduler } from '../../../jobs/leased-scheduler';
-import { Metrics } from '../../../observability/index';
-import { ContentCheck } from '../../content/content-check';
-import { FileView } from '../../model/file-view';
+import { DAY, DomainError, Person } from '../../../kernel';
+import { Metrics } from '../../../observability';
+import { FileView } from '../../model/file';
 import { ActiveFile } from '../../model/file.collection';
 import { FileScrubber } from './file-scrubber';
 import { Scrub } from './scrub';
 import { ScrubJob } from './scrub.job';
-import { ScrubSchedule } from './scrub-schedule';
-import { Scrubs } from './scrub.service';
-
+import { ScrubSchedule, Scrubs } from './scrub.service';
 const CONFIG = { scrub: { bytesPerSecond: 2 ** 40, days: 30 } } as unknown as Config;
 const SIZES = [0, 1, 65_536, 200_000];
 
@@ -60,7 +57,7 @@ interface Fixture {
 function fixture(config = CONFIG): Fixture {
   const jobs = new JobRunner(rig.store, rig.clock);
   const metrics = new Metrics();
-  const scrubber = new FileScrubber(rig.store, new ContentCheck(rig.contents, rig.sealer), rig.clock);
+  const scrubber = new FileScrubber(rig.store, rig.contents, rig.clock);
   new ScrubJob(jobs, scrubber, rig.audit, rig.clock, config, metrics).onModuleInit();
   runners.push(jobs);
   return { jobs, scrubs: new Scrubs(jobs), metrics };
@@ -164,14 +161,13 @@ describe('a damaged file', () => {
 
   it('is found wherever the bit is', async () => {
     const small = files[1]!;
-    const check = new ContentCheck(rig.contents, rig.sealer);
     const row = (await rig.rows.find('_id', small.id)) as ActiveFile;
     for (let at = 0; at < small.encrypted_size; at += 1) {
       await flip(small, at);
-      await expect(check.readThrough(row)).rejects.toMatchObject({ code: 'decryption_failed' });
+      await expect(rig.contents.readThrough(row)).rejects.toMatchObject({ code: 'decryption_failed' });
       await flip(small, at);
     }
-    expect(await check.readThrough(row)).toBe(1);
+    expect(await rig.contents.readThrough(row)).toBe(1);
   });
 
   it('whose blob is that of another file is reported', async () => {

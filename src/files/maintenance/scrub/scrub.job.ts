@@ -1,11 +1,30 @@
 import { Inject, Injectable, Logger, OnModuleInit, Optional } from '@nestjs/common';
-import { CONFIG, Config } from '../../../config/index';
-import { JobRunner, LeaseLost, RunningJob, pauseFor } from '../../../jobs/index';
-import { AuditSink, Clock, DAY, failpoint } from '../../../kernel/index';
-import { Metrics } from '../../../observability/index';
+import { CONFIG, Config } from '../../../config';
+import { JobRunner, LeaseLost, RunningJob, pauseFor } from '../../../jobs';
+import { AuditSink, Clock, DAY, SECOND, failpoint } from '../../../kernel';
+import { Metrics } from '../../../observability';
 import { FileScrubber, OnBytes } from './file-scrubber';
-import { ByteRate } from './byte-rate';
 import { SCRUB_JOB, ScrubFailure, Tally } from './scrub';
+
+/** Below this a wait costs more than it slows down. */
+const SHORTEST_WAIT = 20;
+
+/** Waits so that no more than so many bytes a second are spent. Time that was not used is lost: it is no credit for a burst. */
+export class ByteRate {
+  #free = 0;
+
+  constructor(
+    private readonly bytesPerSecond: number,
+    private readonly now: () => number,
+    private readonly pause: (ms: number) => Promise<void>,
+  ) {}
+
+  async spend(bytes: number): Promise<void> {
+    const now = this.now();
+    this.#free = Math.max(this.#free, now) + (bytes / this.bytesPerSecond) * SECOND;
+    if (this.#free - now >= SHORTEST_WAIT) await this.pause(this.#free - now);
+  }
+}
 
 const MIB = 1024 * 1024;
 const PAGE = 50;

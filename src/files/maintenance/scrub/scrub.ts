@@ -1,5 +1,5 @@
-import { Job, JobChange, JobData, JobProgress, JobState, RunningJob } from '../../../jobs/index';
-import { ErrorCode } from '../../../kernel/index';
+import { Job, JobChange, JobData, JobProgress, JobState, RunningJob } from '../../../jobs';
+import { ErrorCode } from '../../../kernel';
 
 export const SCRUB_JOB = 'files.scrub';
 

@@ -1,7 +1,7 @@
 import { createServer, IncomingMessage, Server } from 'node:http';
 import { AddressInfo, connect, Socket } from 'node:net';
-import { isDomainError } from '../../../kernel/index';
-import { Patience, received } from './received';
+import { isDomainError } from '../../../kernel';
+import { Patience, readBody } from './body-reader';
 
 let server: Server;
 let outcome: Promise<Buffer | Error>;
@@ -9,7 +9,7 @@ let settle: (value: Buffer | Error) => void;
 
 async function readAll(message: IncomingMessage): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
-  for await (const burst of received(message)) chunks.push(...burst);
+  for await (const burst of readBody(message)) chunks.push(...burst);
   return Buffer.concat(chunks);
 }
 
@@ -73,7 +73,7 @@ describe('a body that is received', () => {
     server.removeAllListeners('request');
     server.on('request', (message, response) => {
       void (async () => {
-        for await (const _ of received(message)) break;
+        for await (const _ of readBody(message)) break;
         response.end('refused');
       })();
     });
@@ -109,7 +109,7 @@ describe('a client that is slow', () => {
     server.on('request', (message: IncomingMessage) => {
       const read = async (): Promise<Buffer> => {
         const chunks: Uint8Array[] = [];
-        for await (const burst of received(message, patience)) {
+        for await (const burst of readBody(message, patience)) {
           chunks.push(...burst);
           if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
         }
@@ -139,7 +139,7 @@ describe('a client that is slow', () => {
     server.removeAllListeners('request');
     const paused = new Promise<IncomingMessage>((resolve) => {
       server.on('request', (message: IncomingMessage) => {
-        const chunks = received(message);
+        const chunks = readBody(message);
         void chunks.next().then(() => message.once('pause', () => resolve(message)));
       });
     });
