@@ -14,9 +14,9 @@ import {
 } from '@nestjs/common';
 import { ApiBearerAuth, ApiBody, ApiConsumes, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { AnswerHeaders, ApiProblems, Caller, IfMatchHeader, Policy, requireMatch } from '../../http';
+import { AnswerHeaders, ApiProblems, Caller, IfMatchHeader, Policy } from '../../http';
 import { DomainError, type Principal } from '../../kernel';
-import { Precondition, metadataTag } from '../model/etag';
+import { matching, tagged } from '../model/etag';
 import { GetFile } from '../operations/get-file';
 import { RekeyFile } from '../operations/rekey-file';
 import { ReplaceContent } from '../operations/replace-content';
@@ -138,15 +138,4 @@ export class FileChangesController {
     const { versions, ...check } = await this.verification.verify(caller, id);
     return { ...check, versions: [...versions] };
   }
-}
-
-/** Without the header any state may be changed. */
-export const matching =
-  (ifMatch: string | undefined): Precondition =>
-  (...tags) =>
-    requireMatch(ifMatch, ...tags);
-
-export function tagged(reply: FastifyReply, file: FileDto): FileDto {
-  reply.header('etag', metadataTag(file));
-  return file;
 }

@@ -3,12 +3,12 @@ import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { AnswerHeaders, ApiProblems, Caller, IfMatchHeader, Policy } from '../../http';
 import type { Principal } from '../../kernel';
+import { matching, tagged } from '../model/etag';
 import { fileNotFound } from '../model/file';
 import { FileVersions } from '../operations/file-versions';
 import { GetFile } from '../operations/get-file';
 import { FileVersionPageDto } from './dto/file-changes.dto';
 import { FileDto } from './dto/files.dto';
-import { matching, tagged } from './file-changes.controller';
 
 @ApiTags('Files')
 @ApiBearerAuth()

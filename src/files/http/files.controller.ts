@@ -12,6 +12,7 @@ import {
   Policy,
 } from '../../http';
 import { DomainError, type LinkHolder, type Principal } from '../../kernel';
+import { matching, tagged } from '../model/etag';
 import { CreateFile } from '../operations/create-file';
 import { DeleteFile } from '../operations/delete-file';
 import { UploadLinkRedemptions } from '../operations/file-links';
@@ -27,7 +28,6 @@ import {
   UploadQueryDto,
   VersionQueryDto,
 } from './dto/files.dto';
-import { matching, tagged } from './file-changes.controller';
 import { IncomingUpload, openUpload } from './request/upload-body';
 import { UPLOAD_FORM } from './request/upload-fields';
 

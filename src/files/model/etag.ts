@@ -1,10 +1,12 @@
+import type { FastifyReply } from 'fastify';
 import { sha256 } from '../../crypto';
+import { requireMatch } from '../../http';
 import { OwnerKeys, type Sealer } from '../../keys/user-keys';
 import { FileView, showFile } from './file';
 import { ActiveFile, WholeFile } from './file.collection';
 
 /**
- * Holds a change against what the request says of the state to be changed (If-Match); looked at again in each attempt to store the change.
+ * Compares the tags of a row with If-Match, in each attempt to store a change.
  * @throws DomainError `precondition_failed`.
  */
 export type Precondition = (...tags: readonly string[]) => void;
@@ -12,23 +14,23 @@ export type Precondition = (...tags: readonly string[]) => void;
 /** The tag of a version's content: a version never changes. */
 export const contentTag = (row: Pick<ActiveFile, '_id' | 'version'>): string => `"${row._id}.${row.version}"`;
 
-/** The tag of the stored message: it changes with its bytes, also where a new file key gives the same content another message. */
+/** The tag of the stored message. A new file key changes it, and not the content. */
 export const messageTag = (row: ActiveFile): string => `"${row._id}.${row.version}.${shortHash(row.blob_id)}"`;
 
 /**
- * The tag of the metadata. Taken from what is shown and not from the row's revision: that moves also with what nobody sees, an upload under
- * way or keys that are wrapped again.
+ * The tag of the metadata. Made from the view, and not from the row's revision, which changes also
+ * with uploads under way and rewrapped keys.
  */
 export const metadataTag = (view: FileView): string =>
   `"${view.id}.${view.version}.m${shortHash(JSON.stringify(view))}"`;
 
-/** What If-Match of a change may name: content or metadata, as they are now. */
+/** The tags that If-Match of a change may name: of the current content and metadata. */
 export const currentTags = (keys: OwnerKeys, row: WholeFile): readonly string[] => [
   contentTag(row),
   metadataTag(showFile(keys, row)),
 ];
 
-/** Asks `holds`, where there is one, with the tags that the row has now and with `more`. @throws DomainError `precondition_failed`. */
+/** Calls `holds`, where there is one, with the current tags of the row and `more`. @throws DomainError `precondition_failed`. */
 export async function requireHolds(
   sealer: Sealer,
   row: WholeFile,
@@ -39,3 +41,15 @@ export async function requireHolds(
 }
 
 const shortHash = (text: string): string => sha256(text).toString('hex', 0, 8);
+
+/** The precondition of a request. Without If-Match any state may be changed. */
+export const matching =
+  (ifMatch: string | undefined): Precondition =>
+  (...tags) =>
+    requireMatch(ifMatch, ...tags);
+
+/** Sets the ETag of a response to that of the file's metadata. */
+export function tagged<View extends FileView>(reply: FastifyReply, file: View): View {
+  reply.header('etag', metadataTag(file));
+  return file;
+}

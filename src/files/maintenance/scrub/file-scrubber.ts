@@ -4,7 +4,7 @@ import { damageOf } from '../../../observability';
 import { Collection, Store } from '../../../store';
 import { ContentStore, OnBytes } from '../../content/content-store';
 import { ActiveFile, FileDoc, fileCollection, hasExpired } from '../../model/file.collection';
-import { ScrubFailure } from './scrub';
+import { ScrubFailure } from './scrub.service';
 
 export type { OnBytes } from '../../content/content-store';
 

@@ -3,8 +3,8 @@ import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import { ApiProblems, CallerPerson, DEFAULT_LIMIT, Paging, Policy } from '../../../http';
 import { AuditSink, audited } from '../../../kernel';
 import type { AuditAction, Person } from '../../../kernel';
-import type { Scrub } from './scrub';
 import { ScrubDto, ScrubListDto, ScrubListQueryDto, scrubDto } from './scrub.dto';
+import type { Scrub } from './scrub.service';
 import { Scrubs } from './scrub.service';
 
 @ApiTags('Files')

@@ -1,7 +1,7 @@
 import { PageQueryDto } from '../../../http';
 import type { JobState } from '../../../jobs';
 import { isoTime } from '../../../kernel';
-import type { Scrub } from './scrub';
+import type { Scrub } from './scrub.service';
 
 export class ScrubFailureDto {
   /**

@@ -13,9 +13,8 @@ import { Metrics } from '../../../observability';
 import { FileView } from '../../model/file';
 import { ActiveFile } from '../../model/file.collection';
 import { FileScrubber } from './file-scrubber';
-import { Scrub } from './scrub';
 import { ScrubJob } from './scrub.job';
-import { ScrubSchedule, Scrubs } from './scrub.service';
+import { Scrub, ScrubSchedule, Scrubs } from './scrub.service';
 const CONFIG = { scrub: { bytesPerSecond: 2 ** 40, days: 30 } } as unknown as Config;
 const SIZES = [0, 1, 65_536, 200_000];
 

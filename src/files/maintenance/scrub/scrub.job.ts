@@ -4,7 +4,7 @@ import { JobRunner, LeaseLost, RunningJob, pauseFor } from '../../../jobs';
 import { AuditSink, Clock, DAY, SECOND, failpoint } from '../../../kernel';
 import { Metrics } from '../../../observability';
 import { FileScrubber, OnBytes } from './file-scrubber';
-import { SCRUB_JOB, ScrubFailure, Tally } from './scrub';
+import { SCRUB_JOB, ScrubFailure, Tally } from './scrub.service';
 
 /** Below this a wait costs more than it slows down. */
 const SHORTEST_WAIT = 20;
