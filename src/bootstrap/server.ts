@@ -21,13 +21,14 @@ const REFUSAL_PATIENCE = 5 * SECOND;
 
 /** The whole service in one process: made, started once, stopped once. */
 export class CofferServer {
-  private readonly inFlight = new InFlight();
+  private readonly inFlight: InFlight;
   #stopped: Promise<void> | undefined;
 
   private constructor(
     private readonly app: NestFastifyApplication,
     private readonly config: Config,
   ) {
+    this.inFlight = app.get(InFlight);
     this.inFlight.watch(this.httpServer);
   }
 
@@ -56,7 +57,7 @@ export class CofferServer {
     return typeof address === 'object' && address !== null ? address.port : this.config.port;
   }
 
-  /** Refuses what is new, lets what runs come to its end (uploads too, 15 s at most), then closes the store last. Safe to repeat. */
+  /** Refuses what is new, lets what runs come to its end (uploads too, 15 s at most), breaks the rest, then closes the store last. Safe to repeat. */
   stop(): Promise<void> {
     this.#stopped ??= Promise.race([this.close(), sleep(STOP_WITHIN, undefined, { ref: false })]);
     return this.#stopped;

@@ -1,9 +1,12 @@
+import { CallHandler, ExecutionContext, Injectable, NestInterceptor } from '@nestjs/common';
 import { Server, ServerResponse } from 'node:http';
+import { Observable, finalize } from 'rxjs';
+import { SECOND } from '../kernel';
 
 /**
- * Lets the requests that are being answered come to their end, uploads included, for at most `graceMs`; then breaks what is left. New
- * requests are refused by the gate meanwhile (503 `shutting_down`), and each answer closes its connection.
- * Call it once, and tell Lifecycle first.
+ * Lets the requests that are being answered come to their end, uploads included, for at most `graceMs`; then breaks what is left, and
+ * waits until the handlers have kept what came. New requests are refused by the guard meanwhile (503 `shutting_down`), and each answer
+ * closes its connection. Call it once, and tell Lifecycle first.
  */
 export async function drain(server: Server, inFlight: InFlight, graceMs: number): Promise<void> {
   server.closeIdleConnections();
@@ -19,32 +22,60 @@ export async function drain(server: Server, inFlight: InFlight, graceMs: number)
   await Promise.race([closed, expiry(LINGER)]);
   server.closeAllConnections();
   await closed;
+  await Promise.race([inFlight.settled(), expiry(SETTLE)]);
 }
 
 const LINGER = 500;
+/** How long handlers have whose connection is gone, before the store is closed. */
+const SETTLE = 3 * SECOND;
 
 const expiry = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref());
 
-/** Counts the answers that are not out yet. */
-export class InFlight {
+/** What is under way, and who waits for its end. */
+class Pending {
   #count = 0;
   #waiting: (() => void)[] = [];
 
+  begin(): void {
+    this.#count += 1;
+  }
+
+  end(): void {
+    this.#count -= 1;
+    if (this.#count > 0) return;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  none(): Promise<void> {
+    return this.#count === 0 ? Promise.resolve() : new Promise((resolve) => this.#waiting.push(resolve));
+  }
+}
+
+/** Counts the answers that are not out yet, and the handlers: one whose client hung up still stores what came. */
+@Injectable()
+export class InFlight implements NestInterceptor {
+  readonly #answers = new Pending();
+  readonly #handlers = new Pending();
+
   watch(server: Server): void {
     server.on('request', (_request, response: ServerResponse) => {
-      this.#count += 1;
-      response.once('close', () => this.ended());
+      this.#answers.begin();
+      response.once('close', () => this.#answers.end());
     });
+  }
+
+  intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    this.#handlers.begin();
+    return next.handle().pipe(finalize(() => this.#handlers.end()));
   }
 
   /** Resolves when no request is being answered. */
   idle(): Promise<void> {
-    return this.#count === 0 ? Promise.resolve() : new Promise((resolve) => this.#waiting.push(resolve));
+    return this.#answers.none();
   }
 
-  private ended(): void {
-    this.#count -= 1;
-    if (this.#count > 0) return;
-    for (const resolve of this.#waiting.splice(0)) resolve();
+  /** Resolves when no handler runs. */
+  settled(): Promise<void> {
+    return this.#handlers.none();
   }
 }

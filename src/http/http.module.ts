@@ -1,6 +1,7 @@
 import { Global, Module } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE, HttpAdapterHost } from '@nestjs/core';
 import { DocsController } from './docs.controller';
+import { InFlight } from './drain';
 import { RequestGuard } from './request-guard';
 import { Idempotency } from './idempotency';
 import { Lifecycle } from './lifecycle';
@@ -28,15 +29,17 @@ const routeTable = {
     routeTable,
     RequestGuard,
     Idempotency,
+    InFlight,
     Lifecycle,
     OpenApi,
     ResponsesUserData,
     Paging,
     RateLimits,
     { provide: APP_FILTER, useClass: ProblemFilter },
+    { provide: APP_INTERCEPTOR, useExisting: InFlight },
     { provide: APP_INTERCEPTOR, useClass: RetryOnStaleKeyInterceptor },
     { provide: APP_PIPE, useClass: InputPipe },
   ],
-  exports: [Idempotency, Lifecycle, OpenApi, ResponsesUserData, Paging, RouteTable],
+  exports: [Idempotency, InFlight, Lifecycle, OpenApi, ResponsesUserData, Paging, RouteTable],
 })
 export class HttpModule {}

@@ -1,19 +1,23 @@
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { STOP_WITHIN } from '../../src/bootstrap/server';
 import { login, newPerson, register } from '../support/accounts';
-import { Client } from '../support/client';
+import { Client, expectStatus } from '../support/client';
 import { describeWithPart, isLong, startOpenBao, startSecantus } from '../support/parts';
 import { freePort, waitFor } from '../support/processes';
 import { type Service, startService } from '../support/service';
+import { blobFiles } from '../support/raw-http';
 import { useRealDeadlines } from '../support/settings';
+import { newUpload, offsetOf, patchUpload } from '../support/tus';
 import { runTool, type ToolRun } from '../support/tools';
 
 useRealDeadlines();
 
 const LOGIN_HEAD = 'POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
+/** What is sent of each upload: more than is kept in memory before a first write. */
+const HALF = Buffer.alloc(1024 ** 2, 'h');
 const SECRET = 'Zr8vQ2mX5tL0pW9sK4nB7yH1cJ6dF3gA';
 const PRODUCTION = {
   NODE_ENV: 'production',
@@ -32,6 +36,31 @@ async function start(options: Parameters<typeof startService>[0] = {}): Promise<
 afterEach(async () => {
   await Promise.all(running.splice(0).map((service) => service.dispose()));
 });
+
+/** A connection on which somebody sent a part of a request and waits. */
+async function sendHalf(service: Service, bytes: readonly (string | Buffer)[]): Promise<Socket> {
+  const socket = connect(service.port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  for (const each of bytes) await new Promise((resolve) => socket.write(each, resolve));
+  return socket;
+}
+
+/** Each way to send a file, broken off in the middle of its bytes: raw with a length and in chunks, as a form, as a piece of tus. */
+function halfUploads(token: string, fileId: string, resumable: string): (readonly (string | Buffer)[])[] {
+  const length = `Content-Length: ${4 * HALF.length}\r\n`;
+  const head = (line: string, type: string, more: string): string =>
+    `${line} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Type: ${type}\r\n${more}\r\n`;
+  const raw = 'application/octet-stream';
+  const part = '--b\r\nContent-Disposition: form-data; name="file"; filename="c"\r\n\r\n';
+  const tus = 'Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n';
+  return [
+    [head('POST /files?name=a', raw, length), HALF],
+    [head('POST /files?name=b', raw, 'Transfer-Encoding: chunked\r\n'), `${(2 * HALF.length).toString(16)}\r\n`, HALF],
+    [head(`PUT /files/${fileId}/content`, raw, `If-Match: *\r\n${length}`), HALF],
+    [head('POST /files', 'multipart/form-data; boundary=b', length), part, HALF],
+    [head(`PATCH ${resumable}`, 'application/offset+octet-stream', `${tus}${length}`), HALF],
+  ];
+}
 
 /** What a start that must fail said on its last line, and its exit code. */
 async function refusal(options: Parameters<typeof startService>[0]): Promise<{ code: number | null; said: string }> {
@@ -190,6 +219,35 @@ describe('a stop', () => {
     expect(performance.now() - begun).toBeLessThan(25_000);
     for (const socket of sockets) socket.destroy();
   }, 120_000);
+
+  it('is not kept waiting by uploads that are sent by half, keeps none of them, and a resumable one goes on', async () => {
+    if (!isLong()) return;
+    const service = await start();
+    const anybody = new Client(service.url);
+    const person = await register(anybody);
+    const { access_token: token } = await login(anybody, person);
+    const client = anybody.as(token);
+    const kept = expectStatus(await client.upload('kept', 'first'), 201) as { id: string };
+    const resumable = await newUpload(client, 'resumable', 4 * HALF.length);
+    const stored = (await blobFiles(service.dataDir)).length;
+    const halves = halfUploads(token, kept.id, new URL(resumable, service.url).pathname);
+    const sockets = await Promise.all(halves.map((bytes) => sendHalf(service, bytes)));
+    await waitFor('all to have begun', async () => (await blobFiles(service.dataDir)).length >= stored + halves.length);
+    const begun = performance.now();
+    process.kill(service.pid, 'SIGTERM');
+    expect(await service.ended()).toBe(0);
+    expect(performance.now() - begun).toBeLessThan(25_000);
+    for (const socket of sockets) socket.destroy();
+    await service.restart();
+    const again = anybody.as((await login(anybody, person)).access_token);
+    const { items } = expectStatus(await again.get('/files'), 200) as { items: { name: string }[] };
+    expect(items.map(({ name }) => name)).toEqual(['kept']);
+    expect((await again.get(`/files/${kept.id}/content`)).text).toBe('first');
+    const offset = await offsetOf(again, resumable);
+    expect(offset).toBeGreaterThan(0);
+    const last = await patchUpload(again, resumable, offset, Buffer.alloc(4 * HALF.length - offset, 'h'));
+    expect([last.status, last.headers['file-id']]).toEqual([204, expect.any(String)]);
+  }, 180_000);
 
   it('at the second signal happens at once', async () => {
     const service = await start();

@@ -66,4 +66,16 @@ describe('a stop', () => {
     await broken;
     slow.finish();
   });
+
+  it('waits for a handler whose connection it broke, which may still store what came', async () => {
+    const slow = await startSlow(http);
+    const order: string[] = [];
+    const stopped = http.stop(50).then(() => order.push('stopped'));
+    await slow.answer.catch(() => order.push('broken'));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    order.push('finished');
+    slow.finish();
+    await stopped;
+    expect(order).toEqual(['broken', 'finished', 'stopped']);
+  });
 });

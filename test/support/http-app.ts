@@ -119,7 +119,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   await open.store.prepare();
   app.get(Lifecycle).started();
   const server = app.getHttpServer();
-  const inFlight = new InFlight();
+  const inFlight = app.get(InFlight);
   inFlight.watch(server);
   await app.listen(0, '127.0.0.1');
   const { port } = server.address() as { port: number };
