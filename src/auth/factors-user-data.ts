@@ -21,11 +21,6 @@ export class FactorsUserData implements UserDataHandler {
     private readonly challenges: Challenges,
   ) {}
 
-  /** Factors hold no keys of their own: their secrets are sealed under the user key itself. */
-  rewrap(): Promise<number> {
-    return Promise.resolve(0);
-  }
-
   /**
    * A value that does not open is left as it is. A row with nothing that is sealed anew is stored again as it is: who has read it, and
    * seals a first secret under the former version, does not hold the compare-and-set then.

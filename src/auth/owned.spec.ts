@@ -68,10 +68,6 @@ describe('When the key of a user gets a new version', () => {
     expect(await coffer.get(FactorsUserData).reencrypt(row._id)).toBe(1);
     expect((await user(person.username)).totp_secret).toBe(broken);
   });
-
-  it('there is nothing to wrap again: sessions and factors hold no keys', async () => {
-    expect([await coffer.get(SessionsUserData).rewrap(), await coffer.get(FactorsUserData).rewrap()]).toEqual([0, 0]);
-  });
 });
 
 describe('When an account is erased', () => {

@@ -17,11 +17,6 @@ export class SessionsUserData implements UserDataHandler {
     private readonly sealer: Sealer,
   ) {}
 
-  /** Sessions hold no keys of their own. */
-  rewrap(): Promise<number> {
-    return Promise.resolve(0);
-  }
-
   /** Rescans until a pass finds nothing more to do. A value that does not open is left as it is. */
   async reencrypt(userId: string): Promise<number> {
     await this.#touchBare(userId);

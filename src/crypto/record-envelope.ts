@@ -1,4 +1,4 @@
-import { Ciphertext, ciphertext, Plaintext, plaintext, SecretBytes } from '../kernel';
+import { Ciphertext, ciphertext, isDomainError, Plaintext, plaintext, SecretBytes } from '../kernel';
 import { AEAD_OVERHEAD, aeadOpen, aeadSeal } from './aead';
 import { encodeContext } from './context';
 import { decryptionFailed } from './format-fault';
@@ -48,6 +48,16 @@ export function envelopeVersion(envelope: Ciphertext): number {
   const version = envelope.readUInt16BE(VERSION_OFFSET);
   if (version === 0) throw decryptionFailed('key-version');
   return version;
+}
+
+/** The key version that an envelope as text names; 0 for no envelope, or one that is too damaged to name any. */
+export function versionIn(envelope: string | undefined, encoding: 'hex' | 'base64' = 'hex'): number {
+  try {
+    return envelope === undefined ? 0 : envelopeVersion(ciphertext(Buffer.from(envelope, encoding)));
+  } catch (error) {
+    if (isDomainError(error, 'decryption_failed')) return 0;
+    throw error;
+  }
 }
 
 function head(keyVersion: number): Buffer {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { envelopeVersion } from '../crypto';
-import { ciphertext, isDomainError, UserDataHandler } from '../kernel';
+import { versionIn } from '../crypto';
+import { isDomainError, UserDataHandler } from '../kernel';
 import { Collection, Store } from '../store/collection';
 import { scanRows, scanPages } from '../store/scan-rows';
 import { ResponseSealer } from './response-sealer';
@@ -17,11 +17,6 @@ export class ResponsesUserData implements UserDataHandler {
     private readonly sealer: ResponseSealer,
   ) {
     this.#rows = store.collection(idempotencyKeyCollection);
-  }
-
-  /** Answers hold no keys of their own. */
-  rewrap(): Promise<number> {
-    return Promise.resolve(0);
   }
 
   /**
@@ -41,7 +36,7 @@ export class ResponsesUserData implements UserDataHandler {
   async countByKeyVersion(userId: string, versions: readonly number[]): Promise<readonly number[]> {
     const counts = versions.map(() => 0);
     for await (const { answer } of scanPages(this.#rows, 'user', [userId])) {
-      const at = versions.indexOf(versionIn(answer));
+      const at = versions.indexOf(versionIn(answer, 'base64'));
       if (at >= 0) counts[at] = (counts[at] ?? 0) + 1;
     }
     return counts;
@@ -65,15 +60,5 @@ export class ResponsesUserData implements UserDataHandler {
 
   private rowsOf(userId: string): AsyncGenerator<IdempotencyKeyDoc> {
     return scanRows(this.#rows, 'user', [userId]);
-  }
-}
-
-/** The key version that an envelope names; 0 where there is none, or one that is too damaged to name any. */
-function versionIn(sealed: string | undefined): number {
-  try {
-    return sealed === undefined ? 0 : envelopeVersion(ciphertext(Buffer.from(sealed, 'base64')));
-  } catch (error) {
-    if (isDomainError(error, 'decryption_failed')) return 0;
-    throw error;
   }
 }

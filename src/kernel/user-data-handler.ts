@@ -5,9 +5,9 @@
  */
 export interface UserDataHandler {
   readonly name: string;
-  /** Wraps again, under the user's current key version, each key that an older version wraps. Returns how many. */
-  rewrap(userId: string): Promise<number>;
-  /** Seals again, under the user's current key version, each value that an older version sealed. Returns how many. */
+  /** Rewraps, under the user's current key version, each key that an older version wraps. Returns how many. */
+  rewrap?(userId: string): Promise<number>;
+  /** Re-encrypts, under the user's current key version, each value of an older version. Returns how many. */
   reencrypt(userId: string): Promise<number>;
   /**
    * How many rows here may need each of these versions of the user's key, in their order: pending rows, and what does not open, included.

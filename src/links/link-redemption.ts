@@ -14,7 +14,7 @@ import {
   withLockoutCounts,
 } from '../users';
 import { LinkDoc, LinkKind, linkCollection } from './link.collection';
-import { presentedSecret, secretMatches } from './link-secret';
+import { presentedSecret, secretMatches } from './links';
 import { NewTicket, Tickets } from './tickets';
 
 /** What somebody shows who wants to open a link. */

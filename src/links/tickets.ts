@@ -1,10 +1,30 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DomainError, HOUR, LinkHolder, MINUTE, SECOND, UploadTickets, newId } from '../kernel';
-import { Collection, Store, update } from '../store';
+import { Collection, Doc, Store, defineCollection, update } from '../store';
 import { UserDoc, Users } from '../users';
 import { LinkDoc, LinkKind, linkCollection } from './link.collection';
-import { newSecret, presentedSecret, secretMatches } from './link-secret';
-import { TicketDoc, ticketCollection } from './ticket.collection';
+import { newSecret, presentedSecret, secretMatches } from './links';
+
+/** What opening a link gives: good for five minutes after its last use, and only for as long as the link itself is there. */
+export interface TicketDoc extends Doc {
+  readonly link_id: string;
+  /** SHA-256 of its secret, lowercase hex. */
+  readonly secret_hash: string;
+  /** Absent on the rows of former releases, whose tickets were never extended. */
+  readonly issued_at?: number;
+  readonly expires_at: number;
+  /** On a drop box's ticket: an upload holds it. One ticket is one file. */
+  readonly taken: boolean;
+}
+
+export const ticketCollection = defineCollection<TicketDoc>({
+  name: 'link_tickets',
+  fields: { link_id: 'string', secret_hash: 'string', issued_at: 'time', expires_at: 'time', taken: 'boolean' },
+  plaintext: ['link_id', 'issued_at', 'expires_at', 'taken'],
+  indexes: { link: { fields: ['link_id'] } },
+  expiry: 'expires_at',
+  tampered: 'absent',
+});
 
 /** How long a ticket lasts after it was given, and one for downloads after each use. */
 export const TICKET_MS = 5 * MINUTE;

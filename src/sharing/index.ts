@@ -5,5 +5,5 @@ export { Grants, type GrantView, type NewGrant } from './grants/grants';
 export { ReceivedGrants, type ReceivedGrant } from './grants/received-grants';
 export { SharingUserData } from './sharing-user-data';
 export { SharingModule } from './sharing.module';
-export { type Resource } from './resource';
-export { SharedResources } from './shared-resources';
+export { type Resource } from './grants/grant.collection';
+export { SharedResources } from './grants/grants';

@@ -1,9 +1,7 @@
 import { change, names, refused, rig, sees, thing, three, useSharingRig } from '../../test/support/sharing-rig';
 import { MINUTE, Principal, newId } from '../kernel';
-import { GrantDoc, grantCollection } from './grants/grant.collection';
+import { GrantDoc, Resource, grantCollection } from './grants/grant.collection';
 import { GroupDoc, GroupMemberDoc, groupCollection, groupMemberCollection } from './groups/group.collection';
-import { Resource } from './resource';
-
 useSharingRig();
 
 describe('A row that Coffer did not write', () => {

@@ -1,12 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import { UserDataHandler } from '../kernel';
-import { Sealer, renewRows, valuesUnder } from '../keys/user-keys';
+import { EncryptedRows, Sealer } from '../keys/user-keys';
 import { Collection, Store, removeEvery, drain } from '../store';
 import { Users } from '../users';
 import { GrantDoc, grantCollection } from './grants/grant.collection';
-import { openGroupName, sealGroupName } from './groups/group-cipher';
 import { GroupRemoval } from './groups/group-removal';
-import { GroupDoc, GroupMemberDoc, groupCollection, groupMemberCollection } from './groups/group.collection';
+import {
+  GroupDoc,
+  GroupMemberDoc,
+  groupCollection,
+  groupMemberCollection,
+  openGroupName,
+  sealGroupName,
+} from './groups/group.collection';
 
 /** What happens to a user's grants and groups when the user's key changes or the account goes. */
 @Injectable()
@@ -14,42 +20,34 @@ export class SharingUserData implements UserDataHandler {
   readonly name = 'sharing';
   readonly #grants: Collection<GrantDoc>;
   readonly #groups: Collection<GroupDoc>;
+  readonly #encrypted: EncryptedRows<GroupDoc>;
   readonly #members: Collection<GroupMemberDoc>;
 
   constructor(
     store: Store,
-    private readonly sealer: Sealer,
+    sealer: Sealer,
     private readonly users: Users,
     private readonly removal: GroupRemoval,
   ) {
     this.#grants = store.collection(grantCollection);
     this.#groups = store.collection(groupCollection);
     this.#members = store.collection(groupMemberCollection);
-  }
-
-  /** Grants are no copies of keys: there is nothing to wrap. */
-  rewrap(): Promise<number> {
-    return Promise.resolve(0);
-  }
-
-  /** Pending groups included. A name that does not open is left as it is. */
-  async reencrypt(userId: string): Promise<number> {
-    const { count } = await renewRows(this.sealer, userId, {
+    this.#encrypted = new EncryptedRows(sealer, {
       rows: this.#groups,
-      index: 'owner_version',
+      byVersion: 'owner_version',
+      byOwner: 'owner',
       versionOf: (row) => row.key_version,
-      renew: (keys, row) => ({ ...row, ...sealGroupName(keys, row._id, openGroupName(keys, row)) }),
+      envelopesOf: (row) => [row.name],
+      reencrypt: (keys, row) => ({ ...row, ...sealGroupName(keys, row._id, openGroupName(keys, row)) }),
     });
-    return count;
+  }
+
+  async reencrypt(userId: string): Promise<number> {
+    return (await this.#encrypted.reencrypt(userId)).count;
   }
 
   countByKeyVersion(userId: string, versions: readonly number[]): Promise<readonly number[]> {
-    return valuesUnder(userId, versions, {
-      rows: this.#groups,
-      index: 'owner_version',
-      versionsOf: (row) => [row.key_version],
-      envelopesOf: (row) => [row.name],
-    });
+    return this.#encrypted.countByKeyVersion(userId, versions);
   }
 
   /** What the user granted and gathered, and what names the user: as grantee, by address, as member. */

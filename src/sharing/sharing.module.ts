@@ -1,29 +1,26 @@
-import { Global, Module } from '@nestjs/common';
-import { UploadTickets } from '../kernel';
+import { Global, Module, OnModuleInit } from '@nestjs/common';
+import { Scheduler } from '../jobs';
+import { HOUR, MINUTE, UploadTickets } from '../kernel';
+import { LinkRedemption, Links, LinksUserData, Tickets } from '../links';
 import { UsersModule } from '../users';
 import { GrantAccess } from './grants/grant-access';
 import { GrantedResources } from './grants/granted-resources';
 import { Grantees } from './grants/grantees';
-import { Grants } from './grants/grants';
+import { Grants, SharedResources } from './grants/grants';
 import { ReceivedGrants } from './grants/received-grants';
 import { GroupMembers } from './groups/group-members';
-import { GroupRemoval } from './groups/group-removal';
+import { GroupRemoval, GroupsSweeper } from './groups/group-removal';
 import { Groups } from './groups/groups';
-import { GroupsController } from './groups/groups.controller';
-import { GroupsSweeper } from './groups/groups-sweeper';
-import { Memberships } from './groups/memberships';
-import { MembershipsController } from './groups/memberships.controller';
-import { OwnMemberships } from './groups/own-memberships';
-import { LinkRedemption, Links, LinksSweeper, LinksUserData, Tickets } from '../links';
+import { GroupsController, MembershipsController } from './groups/groups.controller';
+import { Memberships, OwnMemberships } from './groups/memberships';
 import { SharingUserData } from './sharing-user-data';
-import { SharedResources } from './shared-resources';
 
 const grants = [GrantAccess, GrantedResources, Grantees, Grants, ReceivedGrants];
 const groups = [GroupMembers, GroupRemoval, Groups, GroupsSweeper, Memberships, OwnMemberships];
-const links = [LinkRedemption, Links, LinksSweeper, Tickets, { provide: UploadTickets, useExisting: Tickets }];
+const links = [LinkRedemption, Links, Tickets, { provide: UploadTickets, useExisting: Tickets }];
 const owned = [LinksUserData, SharingUserData];
 
-/** Global for UploadTickets alone: the gate in http/ asks it, and http/ knows no feature. */
+/** Global for UploadTickets alone: the request guard in http/ uses it, and http/ knows no feature. */
 @Global()
 @Module({
   imports: [UsersModule],
@@ -42,4 +39,15 @@ const owned = [LinksUserData, SharingUserData];
     UploadTickets,
   ],
 })
-export class SharingModule {}
+export class SharingModule implements OnModuleInit {
+  constructor(
+    private readonly scheduler: Scheduler,
+    private readonly groups: GroupsSweeper,
+    private readonly links: Links,
+  ) {}
+
+  onModuleInit(): void {
+    this.scheduler.every('groups.sweep', MINUTE, () => this.groups.sweep());
+    this.scheduler.every('links.sweep', HOUR, () => this.links.sweep());
+  }
+}

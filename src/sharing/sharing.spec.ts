@@ -11,8 +11,8 @@ import {
   useSharingRig,
 } from '../../test/support/sharing-rig';
 import { MINUTE, Principal, newId } from '../kernel';
+import { Resource } from './grants/grant.collection';
 import { groupCollection, groupMemberCollection } from './groups/group.collection';
-import { Resource } from './resource';
 
 useSharingRig();
 

@@ -1,4 +1,3 @@
-import { LeasedScheduler } from '../../src/jobs/leased-scheduler';
 import { AuditSink, Clock } from '../../src/kernel';
 import { Sealer } from '../../src/keys/user-keys';
 import { GrantAccess } from '../../src/sharing/grants/grant-access';
@@ -7,11 +6,9 @@ import { Grantees } from '../../src/sharing/grants/grantees';
 import { Grants } from '../../src/sharing/grants/grants';
 import { ReceivedGrants } from '../../src/sharing/grants/received-grants';
 import { GroupMembers } from '../../src/sharing/groups/group-members';
-import { GroupRemoval } from '../../src/sharing/groups/group-removal';
+import { GroupRemoval, GroupsSweeper } from '../../src/sharing/groups/group-removal';
 import { Groups } from '../../src/sharing/groups/groups';
-import { GroupsSweeper } from '../../src/sharing/groups/groups-sweeper';
-import { OwnMemberships } from '../../src/sharing/groups/own-memberships';
-import { Memberships } from '../../src/sharing/groups/memberships';
+import { Memberships, OwnMemberships } from '../../src/sharing/groups/memberships';
 import { SharingUserData } from '../../src/sharing/sharing-user-data';
 import { Store } from '../../src/store';
 import { Users } from '../../src/users';
@@ -36,7 +33,7 @@ export function sharingParts({ store, sealer, audit, clock }: Below) {
   const granted = new GrantedResources(store, access, grantees, memberships, clock);
   const received = new ReceivedGrants(store, grantees, users, audit, clock);
   const ownMemberships = new OwnMemberships(store, sealer, users, audit);
-  const sweeper = new GroupsSweeper(store, removal, new LeasedScheduler(store, clock), clock);
+  const sweeper = new GroupsSweeper(store, removal, clock);
   const owned = new SharingUserData(store, sealer, users, removal);
   return { users, removal, groups, members, grants, access, granted, received, ownMemberships, sweeper, owned };
 }

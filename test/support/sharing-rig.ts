@@ -1,6 +1,5 @@
 import { DomainError, Person, Principal, newId } from '../../src/kernel';
-import { grantCollection } from '../../src/sharing/grants/grant.collection';
-import { Resource } from '../../src/sharing/resource';
+import { Resource, grantCollection } from '../../src/sharing/grants/grant.collection';
 import { UNTRIED, usersCollection, type UserDoc } from '../../src/users';
 import { FilesRig, openFilesRig } from './files-rig';
 

@@ -1,4 +1,3 @@
-import { ciphertext, plaintext } from '../../kernel';
 import { OwnerKeys, EncryptionContext } from '../../keys/user-keys';
 
 /** From where a session was opened: shown to its owner, sealed in the store. */
@@ -9,7 +8,7 @@ export interface ClientInfo {
 
 const MAX_USER_AGENT = 256;
 
-const place = (userId: string, sessionId: string): EncryptionContext => ({
+const contextOf = (userId: string, sessionId: string): EncryptionContext => ({
   ownerId: userId,
   resourceType: 'session',
   resourceId: sessionId,
@@ -19,13 +18,12 @@ const place = (userId: string, sessionId: string): EncryptionContext => ({
 /** Record envelope in hex. */
 export function sealClient(keys: OwnerKeys, sessionId: string, { address, userAgent }: ClientInfo): string {
   const text = JSON.stringify([address, userAgent.slice(0, MAX_USER_AGENT)]);
-  return keys.seal('secrets', place(keys.ownerId, sessionId), plaintext(Buffer.from(text, 'utf8'))).toString('hex');
+  return keys.sealText(contextOf(keys.ownerId, sessionId), text, 'secrets');
 }
 
 /** @throws DomainError `decryption_failed` */
 export function openClient(keys: OwnerKeys, sessionId: string, sealed: string): ClientInfo {
-  const envelope = ciphertext(Buffer.from(sealed, 'hex'));
-  const text = keys.open('secrets', place(keys.ownerId, sessionId), envelope).toString('utf8');
+  const text = keys.openText(contextOf(keys.ownerId, sessionId), sealed, 'secrets');
   const [address, userAgent] = JSON.parse(text) as [string, string];
   return { address, userAgent };
 }

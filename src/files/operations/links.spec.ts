@@ -5,7 +5,7 @@ import { waitFor } from '../../../test/support/processes';
 import { DAY, MINUTE, SECOND } from '../../kernel';
 import { Links, Tickets } from '../../links';
 import { linkCollection } from '../../links/link.collection';
-import { ticketCollection } from '../../links/ticket.collection';
+import { ticketCollection } from '../../links/tickets';
 import { Store } from '../../store';
 import { Users } from '../../users';
 

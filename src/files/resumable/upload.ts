@@ -1,5 +1,5 @@
 import { FileContext, sha256 } from '../../crypto';
-import { Ciphertext, DomainError, ciphertext, plaintext } from '../../kernel';
+import { DomainError } from '../../kernel';
 import { EncryptionContext, OwnerKeys } from '../../keys/user-keys';
 import { Run, UploadDoc } from './upload.collection';
 
@@ -83,7 +83,7 @@ export const uploadNotFound = (): DomainError => new DomainError('not_found', { 
 export const wrongOffset = (): DomainError =>
   new DomainError('conflict', { detail: 'Upload-Offset is not the offset of this upload.' });
 
-/** What an upload keeps sealed besides the file's name. */
+/** What an upload keeps encrypted besides the file's name. */
 export interface UploadDetails {
   readonly contentType: string;
   /** From the moment the file is there. */
@@ -95,41 +95,26 @@ export interface UploadDetails {
 type UploadRef = Pick<UploadDoc, '_id'>;
 
 export const sealDetails = (keys: OwnerKeys, upload: UploadRef, details: UploadDetails): string =>
-  seal(keys, placeOf(keys, upload, 'details'), JSON.stringify(details));
+  keys.sealText(encryptionContext(keys, upload, 'details'), JSON.stringify(details));
 
 /** @throws DomainError `decryption_failed`, as `openDigest`. */
 export const openDetails = (keys: OwnerKeys, row: UploadDoc): UploadDetails =>
-  JSON.parse(open(keys, placeOf(keys, row, 'details'), row.details)) as UploadDetails;
+  JSON.parse(keys.openText(encryptionContext(keys, row, 'details'), row.details)) as UploadDetails;
 
 export const sealDigest = (keys: OwnerKeys, upload: UploadRef, sha256: string): string =>
-  seal(keys, placeOf(keys, upload, 'digest'), sha256);
+  keys.sealText(encryptionContext(keys, upload, 'digest'), sha256);
 
 export const openDigest = (keys: OwnerKeys, row: UploadDoc): string =>
-  open(keys, placeOf(keys, row, 'digest'), row.digest ?? '');
+  keys.openText(encryptionContext(keys, row, 'digest'), row.digest ?? '');
 
-/** The row with all that is sealed in it under the owner's current key. */
-export function resealedUpload(keys: OwnerKeys, row: UploadDoc): UploadDoc {
+/** The row with all that is encrypted in it under the owner's current key. */
+export function reencryptedUpload(keys: OwnerKeys, row: UploadDoc): UploadDoc {
   const details = sealDetails(keys, row, openDetails(keys, row));
   const digest = row.digest === undefined ? {} : { digest: sealDigest(keys, row, openDigest(keys, row)) };
   return { ...row, details, ...digest, seal_version: keys.version };
 }
 
-function seal(keys: OwnerKeys, place: EncryptionContext, text: string): string {
-  const bytes = plaintext(Buffer.from(text, 'utf8'));
-  const envelope = keys.seal('records', place, bytes);
-  bytes.fill(0);
-  return envelope.toString('hex');
-}
-
-function open(keys: OwnerKeys, place: EncryptionContext, hex: string): string {
-  const envelope: Ciphertext = ciphertext(Buffer.from(hex, 'hex'));
-  const bytes = keys.open('records', place, envelope);
-  const text = bytes.toString('utf8');
-  bytes.fill(0);
-  return text;
-}
-
-const placeOf = (keys: OwnerKeys, upload: UploadRef, field: string): EncryptionContext => ({
+const encryptionContext = (keys: OwnerKeys, upload: UploadRef, field: string): EncryptionContext => ({
   ownerId: keys.ownerId,
   resourceType: 'upload',
   resourceId: upload._id,

@@ -74,7 +74,8 @@ export class UserKeyRotationJob implements OnModuleInit {
   async #moveAll(job: RunningJob): Promise<void> {
     for (let moved = 1; moved > 0;) {
       moved = 0;
-      for (const handler of this.handlers.all) moved += await this.#move(job, (owner) => handler.rewrap(owner));
+      for (const handler of this.handlers.all)
+        moved += await this.#move(job, (owner) => handler.rewrap?.(owner) ?? Promise.resolve(0));
       failpoint('user-key-rotation.rewrapped');
       for (const handler of this.handlers.all) moved += await this.#move(job, (owner) => handler.reencrypt(owner));
       failpoint('user-key-rotation.resealed');

@@ -1,19 +1,12 @@
-export { ENVELOPE_OVERHEAD } from '../../crypto';
+export { ENVELOPE_OVERHEAD, versionIn } from '../../crypto';
+export { EncryptedRows, type EncryptedRowsOptions } from './encrypted-rows';
 export { BackupExposure, type FormerWraps, type VersionFate, type WrapFate } from './backup-exposure';
 export { type IsUsed, OLDEST, OrphanedKeys, OrphanedWraps, REGISTRATION_LIFE, UserKeySweeper } from './cleanup';
 export { KeyCache, type KeyCacheOptions } from './key-cache';
-export {
-  type Renewal,
-  type Renewed,
-  renewRows,
-  type SealedValues,
-  valuesUnder,
-  VersionCounts,
-  versionIn,
-} from './reencrypt-rows';
+export { type Renewal, type Renewed, renewRows, type SealedValues, valuesUnder, VersionCounts } from './reencrypt-rows';
 export { type RewrapBatch, UserKeyRewrap } from './rewrap';
 export { openedName, type SealedInsert, Sealer } from './sealer';
-export { type EncryptionContext, OwnerKeys, type SealPurpose } from './user-key-handle';
+export { type EncryptionContext, envelopeOf, OwnerKeys, type SealPurpose } from './user-key-handle';
 export { requireNextVersion, UserKeyRotator, type UserKeyState } from './user-key-rotator';
 export { UserKeyService } from './user-key-service';
 export { storedRow, type UserKeyDoc, userKeysCollection } from './user-keys.collection';

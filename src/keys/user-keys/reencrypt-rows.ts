@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
-import { envelopeVersion } from '../../crypto';
-import { ciphertext, isDomainError } from '../../kernel';
+import { versionIn } from '../../crypto';
+import { isDomainError } from '../../kernel';
 import { Collection, Doc, scanPages } from '../../store';
 import { Sealer } from './sealer';
 import type { OwnerKeys } from './user-key-handle';
@@ -115,20 +115,10 @@ export async function valuesUnder<T extends Doc>(
   const forged = new NamedRows();
   const counts = new VersionCounts(versions);
   for await (const row of scanPages(rows, index, [ownerId], (id) => forged.add(id)))
-    counts.add([...versionsOf(row), ...envelopesOf(row).map(versionIn)]);
+    counts.add([...versionsOf(row), ...envelopesOf(row).map((envelope) => versionIn(envelope))]);
   if (forged.count > 0) {
     const { name } = rows.definition;
     logger.error(`rows of ${name} that fail MAC verification keep versions of a user key: ${forged.first.join(', ')}`);
   }
   return counts.all.map((count) => count + forged.count);
-}
-
-/** The key version that an envelope in hex names; 0 where there is none, or one that is too damaged to name any. */
-export function versionIn(envelope: string | undefined): number {
-  try {
-    return envelope === undefined ? 0 : envelopeVersion(ciphertext(Buffer.from(envelope, 'hex')));
-  } catch (error) {
-    if (isDomainError(error, 'decryption_failed')) return 0;
-    throw error;
-  }
 }

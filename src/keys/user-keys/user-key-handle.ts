@@ -10,6 +10,7 @@ import {
 } from '../../crypto';
 import {
   type Ciphertext,
+  ciphertext,
   DomainError,
   plaintext,
   type Plaintext,
@@ -158,6 +159,26 @@ export class OwnerKeys {
     return openRecord(subkey, envelopeContext(purpose, context), envelope);
   }
 
+  /** The envelope of a text, lowercase hex. */
+  sealText(context: EncryptionContext, text: string, purpose: SealPurpose = 'records'): string {
+    const bytes = plaintext(Buffer.from(text, 'utf8'));
+    try {
+      return this.seal(purpose, context, bytes).toString('hex');
+    } finally {
+      bytes.fill(0);
+    }
+  }
+
+  /** @throws DomainError `decryption_failed`, also for a text that is not hex. */
+  openText(context: EncryptionContext, envelope: string, purpose: SealPurpose = 'records'): string {
+    const bytes = this.open(purpose, context, envelopeOf(envelope));
+    try {
+      return bytes.toString('utf8');
+    } finally {
+      bytes.fill(0);
+    }
+  }
+
   /** HMAC-SHA256 of a file name under the owner's name key, lowercase hex: the blind index. */
   nameIndex(name: string): string {
     return hmacSha256(this.#live().nameKey(), name).toString('hex');
@@ -191,6 +212,9 @@ export class OwnerKeys {
     return this.#key;
   }
 }
+
+/** Buffer stops at the first character that is not hex: a damaged text fails as a short envelope does. */
+export const envelopeOf = (hex: string): Ciphertext => ciphertext(Buffer.from(hex, 'hex'));
 
 const envelopeContext = (purpose: SealPurpose, context: EncryptionContext): EnvelopeContext => ({
   purpose,

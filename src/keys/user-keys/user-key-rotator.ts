@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { envelopeVersion, MAX_KEY_VERSION, newKey, openRecord, sealRecord } from '../../crypto';
+import { envelopeVersion, MAX_KEY_VERSION, newKey, openRecord, sealRecord, versionIn } from '../../crypto';
 import { ciphertext, Clock, DomainError, failpoint, newId, SecretBytes } from '../../kernel';
 import { type Collection, retryOnConflict, Store } from '../../store';
 import { MasterKey, MasterKeyRow } from '../master-key';
@@ -7,7 +7,6 @@ import { nameKeyContext, subkeyOf } from './user-key-handle';
 import { storedRow, type UserKeyDoc, userKeysCollection, type UserKeyVersion } from './user-keys.collection';
 import { WrapPathConflict, WrapStore } from './wrap-store/wrap-store';
 import { lowestMasterVersion, unwrapVersions, userKeyContext } from './wraps';
-import { versionIn } from './reencrypt-rows';
 
 export interface UserKeyState {
   readonly current: number;

@@ -1,21 +1,21 @@
 import { Clock, Turns } from '../../kernel';
-import { Collection, Position } from '../../store';
-import { Resource } from '../resource';
+import { Collection, Position, scanRows } from '../../store';
+import { Memberships } from '../groups/memberships';
 import { GrantAccess } from './grant-access';
-import { GrantDoc, isLive } from './grant.collection';
 import { Source, byAge } from './grant-merge';
-
-/** Rows that one page may look at to leave out what earlier pages showed; it ends early then, and the next one goes on. */
+import { GrantDoc, Resource, isLive } from './grant.collection';
+/** Rows that one page may read to leave out what earlier pages showed. A page ends early at this limit. */
 const MOST_LOOKS = 4_000;
 const ROWS_AT_ONCE = 100;
 
+/** What both look-ups read. */
 interface Parts {
   readonly rows: Collection<GrantDoc>;
   readonly access: GrantAccess;
   readonly clock: Clock;
 }
 
-/** Whether an older grant has shown a resource already. Looks at no more rows than twice the user's sources, however many grants there are. */
+/** Whether an older grant has shown a resource already. Reads at most twice as many rows as the user has sources. */
 export class EarlierGrants {
   readonly #sources: ReadonlyMap<string, Source>;
   readonly #turns = new Turns();
@@ -76,3 +76,40 @@ export class EarlierGrants {
 }
 
 const keyOf = (kind: string, id: string): string => `${kind} ${id}`;
+
+interface Member {
+  readonly userId: string;
+  /** The last row of the parts before. */
+  readonly until: string;
+}
+
+/** Whether a grant to the account itself, or to a group of an earlier part of its memberships, has shown a resource. */
+export class EarlierGroups {
+  readonly #turns = new Turns();
+  #looks = 0;
+
+  constructor(
+    private readonly parts: Parts,
+    private readonly memberships: Memberships,
+    private readonly member: Member,
+  ) {}
+
+  /** The page has looked at as much as it may. */
+  get isSpent(): boolean {
+    return this.#looks >= MOST_LOOKS;
+  }
+
+  async have(_grant: GrantDoc, resource: Resource): Promise<boolean> {
+    const { userId, until } = this.member;
+    for await (const _own of this.parts.access.granted(resource, 'user', userId)) return true;
+    const { type, id, ownerId } = resource;
+    for await (const other of scanRows(this.parts.rows, 'access', [type, id, 'group'])) {
+      this.#looks += 1;
+      await this.#turns.pause();
+      const holds = other.owner_id === ownerId && isLive(other, this.parts.clock.now());
+      const group = { id: other.grantee_id ?? '', ownerId };
+      if (holds && (await this.memberships.wasIn(group, userId, until))) return true;
+    }
+    return false;
+  }
+}

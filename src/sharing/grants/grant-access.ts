@@ -3,8 +3,7 @@ import { Clock, Turns } from '../../kernel';
 import { Collection, Store, scanRows } from '../../store';
 import { Users } from '../../users';
 import { Memberships } from '../groups/memberships';
-import { Resource } from '../resource';
-import { GrantDoc, GranteeKind, grantCollection, isLive } from './grant.collection';
+import { GrantDoc, GranteeKind, Resource, grantCollection, isLive } from './grant.collection';
 import { Grantees } from './grantees';
 
 /**

@@ -1,5 +1,13 @@
 import { Doc, defineCollection } from '../../store';
 
+/** What is shared, as this module sees it: whose it is and how it is named, and nothing of what it is. */
+export interface Resource {
+  /** `file`, ... */
+  readonly type: string;
+  readonly id: string;
+  readonly ownerId: string;
+}
+
 /** How an owner named whom a resource is granted to. */
 export type AskedKind = 'username' | 'email' | 'group';
 export type GranteeKind = 'user' | 'group';

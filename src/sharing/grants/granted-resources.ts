@@ -2,14 +2,33 @@ import { Injectable } from '@nestjs/common';
 import { Clock } from '../../kernel';
 import { Collection, Position, Store } from '../../store';
 import { MembershipMark, Memberships } from '../groups/memberships';
-import { Resource } from '../resource';
+import { EarlierGrants, EarlierGroups } from './earlier-grants';
 import { GrantAccess } from './grant-access';
-import { EarlierGrants } from './earlier-grants';
-import { EarlierGroups } from './earlier-groups';
 import { Source, mergedGrants } from './grant-merge';
-import { GrantDoc, grantCollection, isLive } from './grant.collection';
+import { GrantDoc, Resource, grantCollection, isLive } from './grant.collection';
 import { Grantees } from './grantees';
-import { GrantedPlace, placeIn, positionOf } from './granted-place';
+
+/** Where a list of what was granted goes on: in which part of the user's memberships, and behind which grant of it. */
+export interface GrantedPlace {
+  readonly part: MembershipMark | undefined;
+  readonly grants: Position | undefined;
+}
+
+/** No position of a store begins so. */
+const LATER_PART = '\0part:';
+
+/** In the first part the position of the grant alone. */
+export function positionOf({ part, grants }: GrantedPlace): Position | undefined {
+  if (part === undefined) return grants;
+  return LATER_PART + JSON.stringify([part.position, part.id, grants ?? null]);
+}
+
+/** Positions come sealed from whoever sends them, so they are as `positionOf` made them. */
+export function placeIn(position: Position | undefined): GrantedPlace {
+  if (position?.startsWith(LATER_PART) !== true) return { part: undefined, grants: position };
+  const [at, id, grants] = JSON.parse(position.slice(LATER_PART.length)) as [Position, string, Position | null];
+  return { part: { position: at, id }, grants: grants ?? undefined };
+}
 
 export interface GrantedPage {
   readonly resources: readonly Resource[];

@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { AuditSink, BeginAct, Clock, DomainError, Principal, auditedAfterLook, isoTime, newId } from '../../kernel';
-import { Collection, DuplicateKey, Position, Store, retryOnConflict, removeEvery } from '../../store';
+import { Links } from '../../links';
+import { Collection, DuplicateKey, Position, Store, removeEvery, retryOnConflict } from '../../store';
 import { UserDoc, Users } from '../../users';
 import { isThere } from '../groups/group-members';
 import { Groups } from '../groups/groups';
-import { Resource } from '../resource';
-import { GrantDoc, grantCollection, isLive } from './grant.collection';
+import { GrantDoc, Resource, grantCollection, isLive } from './grant.collection';
 import { GranteeChoice, GranteeFields, Grantees } from './grantees';
 
 export interface NewGrant extends GranteeChoice {
@@ -162,3 +162,18 @@ const intent = (
   { type, id }: Resource,
   details: Readonly<Record<string, string>> = {},
 ) => ({ action, actor: caller.actor, resource: `${type}/${id}`, details });
+
+/** What a resource leaves behind here when it is gone. */
+@Injectable()
+export class SharedResources {
+  constructor(
+    private readonly grants: Grants,
+    private readonly links: Links,
+  ) {}
+
+  /** May be repeated. */
+  async forget(resource: Pick<Resource, 'type' | 'id'>): Promise<void> {
+    await this.grants.forget(resource);
+    await this.links.forget(resource.id);
+  }
+}

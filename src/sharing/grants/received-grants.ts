@@ -2,8 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { AuditSink, Clock, DomainError, Principal, auditedAfterLook, isoTime } from '../../kernel';
 import { Collection, Position, Store } from '../../store';
 import { Users } from '../../users';
-import { Resource } from '../resource';
-import { GrantDoc, grantCollection, isLive } from './grant.collection';
+import { GrantDoc, Resource, grantCollection, isLive } from './grant.collection';
 import { Grantees } from './grantees';
 
 /** A grant as its grantee sees it. */

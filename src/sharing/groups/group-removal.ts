@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, failpoint } from '../../kernel';
-import { Collection, Store, update, removeEvery } from '../../store';
+import { Clock, MINUTE, failpoint } from '../../kernel';
+import { Collection, Store, removeEvery, scanRows, update } from '../../store';
 import { GrantDoc, grantCollection } from '../grants/grant.collection';
 import { GroupDoc, GroupMemberDoc, groupCollection, groupMemberCollection } from './group.collection';
 
-/** How a group goes: its state first, which ends each access through it, then what names it, then its row. May stop anywhere. */
+/** Removes groups: the state first, which ends each access, then grants and members, then the row. May stop anywhere. */
 @Injectable()
 export class GroupRemoval {
   readonly #groups: Collection<GroupDoc>;
@@ -31,7 +31,7 @@ export class GroupRemoval {
     return outcome.begun;
   }
 
-  /** May be repeated, and by several at once. Returns how many rows went. */
+  /** Safe to repeat, and for several at once. Returns how many rows were removed. */
   async finish(groupId: string): Promise<number> {
     const grants = await removeEvery(this.#grants, 'grantee', ['group', groupId]);
     failpoint('group.grants-removed');
@@ -42,5 +42,31 @@ export class GroupRemoval {
   #deleting(group: GroupDoc): GroupDoc {
     const { name_index: _name, ...rest } = group;
     return { ...rest, state: 'deleting', changing_since: this.clock.now() };
+  }
+}
+
+/** Far longer than any request. A writer that slept longer finds its row gone and responds with 503. */
+const ABANDONED_AFTER = 15 * MINUTE;
+
+/** Completes removals of groups that stopped half-way, and removes groups whose creation did. */
+@Injectable()
+export class GroupsSweeper {
+  readonly #groups: Collection<GroupDoc>;
+
+  constructor(
+    store: Store,
+    private readonly removal: GroupRemoval,
+    private readonly clock: Clock,
+  ) {
+    this.#groups = store.collection(groupCollection);
+  }
+
+  async sweep(): Promise<void> {
+    const before = this.clock.now() - ABANDONED_AFTER;
+    for await (const group of scanRows(this.#groups, 'changing', [])) {
+      if (group.state === 'deleting') await this.removal.finish(group._id);
+      // With the revision, so that a group that was activated meanwhile stays.
+      else if ((group.changing_since ?? Infinity) < before) await this.#groups.remove(group._id, group.rev);
+    }
   }
 }

@@ -1,3 +1,4 @@
+import { EncryptionContext, OwnerKeys } from '../../keys/user-keys';
 import { Doc, defineCollection } from '../../store';
 
 /** `pending`: being made, invisible. `deleting`: as good as gone, its grants and members are going. */
@@ -59,4 +60,24 @@ export const groupMemberCollection = defineCollection<GroupMemberDoc>({
     owner: { fields: ['owner_id'] },
   },
   tampered: 'absent',
+});
+
+export type SealedName = Pick<GroupDoc, 'name' | 'key_version'>;
+
+export function sealGroupName(keys: OwnerKeys, groupId: string, name: string): SealedName {
+  return { name: keys.sealText(contextOf(keys.ownerId, groupId), name), key_version: keys.version };
+}
+
+/** @throws DomainError `decryption_failed`. */
+export const openGroupName = (keys: OwnerKeys, row: GroupDoc): string =>
+  keys.openText(contextOf(row.owner_id, row._id), row.name);
+
+/** No file's name holds NUL, so no file and group share an index. */
+export const groupNameIndex = (keys: OwnerKeys, name: string): string => keys.nameIndex(`\0group\0${name}`);
+
+const contextOf = (ownerId: string, groupId: string): EncryptionContext => ({
+  ownerId,
+  resourceType: 'group',
+  resourceId: groupId,
+  field: 'name',
 });

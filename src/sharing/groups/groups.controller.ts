@@ -4,7 +4,8 @@ import { ApiProblems, Caller, DEFAULT_LIMIT, PageQueryDto, Paging, Policy } from
 import type { Principal } from '../../kernel';
 import { GroupMembers } from './group-members';
 import { Groups } from './groups';
-import { GroupDto, GroupPageDto, GroupWithMembersDto, NewGroupDto } from './groups.dto';
+import { GroupDto, GroupPageDto, GroupWithMembersDto, MembershipPageDto, NewGroupDto } from './groups.dto';
+import { OwnMemberships } from './memberships';
 
 const PATH = '/groups';
 
@@ -79,5 +80,35 @@ export class GroupsController {
     @Param('username') username: string,
   ): Promise<void> {
     return this.members.remove(caller, id, username);
+  }
+}
+
+@ApiTags('Groups')
+@ApiBearerAuth()
+@Controller('memberships')
+export class MembershipsController {
+  constructor(
+    private readonly memberships: OwnMemberships,
+    private readonly paging: Paging,
+  ) {}
+
+  /** The groups that the caller is in, whoever owns them, longest in it first. */
+  @Get()
+  @Policy({ scope: 'files:share' })
+  @ApiProblems('invalid_cursor', 'kms_unavailable')
+  async listMemberships(@Caller() caller: Principal, @Query() query: PageQueryDto): Promise<MembershipPageDto> {
+    const scope = { holderId: caller.ownerId, query: 'GET /memberships' };
+    const after = this.paging.position(query.cursor, scope);
+    const { memberships, next } = await this.memberships.list(caller, { limit: query.limit ?? DEFAULT_LIMIT, after });
+    return { items: memberships, next_cursor: next === undefined ? null : this.paging.cursor(next, scope) };
+  }
+
+  /** Takes the caller out of a group: from the next request on nothing reaches the caller through it. */
+  @Delete(':groupId')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @Policy({ scope: 'files:share' })
+  @ApiProblems('not_found')
+  leaveGroup(@Caller() caller: Principal, @Param('groupId') groupId: string): Promise<void> {
+    return this.memberships.leave(caller, groupId);
   }
 }

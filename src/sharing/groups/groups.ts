@@ -12,9 +12,8 @@ import {
 } from '../../kernel';
 import { OwnerKeys, SealedInsert, Sealer } from '../../keys/user-keys';
 import { Collection, DuplicateKey, Position, Store, update } from '../../store';
-import { groupNameIndex, openGroupName, sealGroupName } from './group-cipher';
-import { GroupDoc, groupCollection } from './group.collection';
 import { GroupRemoval } from './group-removal';
+import { GroupDoc, groupCollection, groupNameIndex, openGroupName, sealGroupName } from './group.collection';
 
 export interface GroupView {
   readonly id: string;
