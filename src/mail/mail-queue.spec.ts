@@ -177,6 +177,32 @@ describe('A mail that a request waits for', () => {
     expect(lost).toBe(0);
   }, 60_000);
 
+  it('is given back once where the queue is full, also behind the answer', async () => {
+    const mailer = new HoldingMailer();
+    const queue = new MailQueue(mailer);
+    for (const urgency of ['request', 'code'] as const) {
+      const add = (): unknown =>
+        urgency === 'request' ? queue.send(mail, giveBack).catch(() => undefined) : queue.post(mail, urgency, giveBack);
+      for (let count = 0; count < 1_000; count += 1) void add();
+      expect(lost).toBe(0);
+      await add();
+      await new Promise(setImmediate);
+      expect(lost).toBe(1);
+      lost = 0;
+    }
+    while (mailer.begun.length < 2_000) await mailer.letGo();
+    await mailer.letGo();
+    await queue.settled();
+    expect(lost).toBe(0);
+  });
+
+  it('is given back once where nobody waits for it and the server refuses it', async () => {
+    const queue = new MailQueue(new ScriptedMailer(['refused']));
+    queue.post(mail, 'code', giveBack);
+    await queue.settled();
+    expect(lost).toBe(1);
+  });
+
   it('is not tried again behind the answer where the server refused it for good', async () => {
     const mailer = new ScriptedMailer(['refused']);
     const queue = new MailQueue(mailer);

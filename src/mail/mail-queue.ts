@@ -59,9 +59,9 @@ export class MailQueue implements OnApplicationShutdown {
     if (answer === undefined && !delivery.handedOver) throw new MailDelayed();
   }
 
-  /** Never throws and returns at once. A full queue drops the mail and says so in the log. */
-  post(mail: Mail, urgency: Exclude<Urgency, 'request'> = 'code'): void {
-    void this.#begin(newDelivery(mail, urgency, false), () => Promise.resolve());
+  /** Never throws and returns at once. A full queue drops the mail and says so in the log. `lost` is called once where it is dropped. */
+  post(mail: Mail, urgency: Exclude<Urgency, 'request'> = 'code', lost: () => Promise<void> = nothing): void {
+    void this.#begin(newDelivery(mail, urgency, false), () => this.#forget(lost));
   }
 
   /** Resolves when every mail that was handed in so far has gone out or was given up. */
@@ -155,4 +155,5 @@ const newDelivery = (mail: Mail, urgency: Urgency, awaited: boolean): Delivery =
   reason: 'it waited too long',
 });
 
+const nothing = (): Promise<void> => Promise.resolve();
 const over = (ms: number): Promise<undefined> => delay(ms, undefined, { ref: false });

@@ -21,8 +21,9 @@ export class FactorNotices {
   /** Never throws because of the mail: the change has happened. The audit log has it in any case. */
   async tell(user: UserDoc, change: FactorChange): Promise<void> {
     if (!provedAddress(user)) return;
-    const { goesOut } = await this.addressMails.reserve(user.email, 'notice').catch(() => ({ goesOut: false }));
-    if (goesOut) this.queue.post(mailTexts.factorChanged(user.email, user.username, change), 'notice');
+    const reserved = await this.addressMails.reserve(user.email, 'notice').catch(() => undefined);
+    const mail = mailTexts.factorChanged(user.email, user.username, change);
+    if (reserved?.goesOut === true) this.queue.post(mail, 'notice', () => reserved.giveBack());
     else this.#log.warn('a notice was not mailed: its address has had its mails of this hour');
   }
 

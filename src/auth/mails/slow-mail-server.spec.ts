@@ -1,5 +1,5 @@
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
-import { signUp } from '../../../test/support/accounts';
+import { newPerson, signUp } from '../../../test/support/accounts';
 import { expectProblem, expectStatus } from '../../../test/support/client';
 import { type Coffer, startCoffer } from '../../../test/support/coffer';
 
@@ -42,9 +42,10 @@ class SlowPostbox {
 async function withServer(
   options: ConstructorParameters<typeof SlowPostbox>[0],
   use: (coffer: Coffer, postbox: SlowPostbox) => Promise<void>,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const postbox = new SlowPostbox({ closeTimeout: 500, ...options });
-  const coffer = await startCoffer({ env: await postbox.listen() });
+  const coffer = await startCoffer({ env: { ...(await postbox.listen()), ...env } });
   try {
     await use(coffer, postbox);
   } finally {
@@ -120,4 +121,33 @@ describe('A mail server that does not take a mail', () => {
     },
     120_000,
   );
+});
+
+describe('The code of a registration that the mail server refuses', () => {
+  it('does not count: registering again at once mails it, for a fresh address as for one that has an account', async () => {
+    let asked = 0;
+    const onRcptTo: SMTPServerOptions['onRcptTo'] = (_address, _session, done) => {
+      asked += 1;
+      if (asked % 2 === 1) done(Object.assign(new Error('no'), { responseCode: 550 }));
+      else done();
+    };
+    const use = async (coffer: Coffer, postbox: SlowPostbox): Promise<void> => {
+      const person = newPerson();
+      const register = async (who: ReturnType<typeof newPerson>): Promise<void> => {
+        expectStatus(await coffer.client.post('/register', who), 200);
+        await coffer.mails();
+      };
+      await register(person);
+      expect({ asked, mails: postbox.bodies.length }).toEqual({ asked: 1, mails: 0 });
+      await register(person);
+      expect({ asked, mails: postbox.bodies.length }).toEqual({ asked: 2, mails: 1 });
+      const { email } = person;
+      expectStatus(await coffer.client.post('/verify-registration', { email, otp: postbox.code() }), 200);
+      const stranger = { ...newPerson(), email };
+      await register(stranger);
+      await register(stranger);
+      expect({ asked, mails: postbox.bodies.length }).toEqual({ asked: 4, mails: 2 });
+    };
+    await withServer({ onRcptTo }, use, { EMAIL_VERIFICATION: 'required' });
+  }, 120_000);
 });

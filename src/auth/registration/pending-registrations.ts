@@ -89,15 +89,23 @@ export class PendingRegistrations {
     return open.find((row) => row.username === username && this.#isOwn(row) && row.expires_at >= shortest);
   }
 
-  /** Whether its code may be mailed again now; then that is noted. */
-  async mayMailAgain({ _id }: PendingRegistrationDoc): Promise<boolean> {
+  /** Notes that its code is mailed again; the row as it is then. Undefined where it may not be mailed yet. */
+  async mailAgain({ _id }: PendingRegistrationDoc): Promise<PendingRegistrationDoc | undefined> {
     const now = this.clock.now();
-    let allowed = false;
-    await update(this.#rows, _id, (row) => {
-      allowed = Math.abs(now - (row.mailed_at ?? 0)) >= MAIL_PAUSE_MS;
-      return allowed ? { ...row, mailed_at: now } : undefined;
+    const outcome = { allowed: false };
+    const noted = await update(this.#rows, _id, (row) => {
+      outcome.allowed = Math.abs(now - (row.mailed_at ?? 0)) >= MAIL_PAUSE_MS;
+      return outcome.allowed ? { ...row, mailed_at: now } : undefined;
     });
-    return allowed;
+    return outcome.allowed ? noted : undefined;
+  }
+
+  /** A mail that was dropped does not count: its owner may ask for another at once. */
+  async forgetMail({ _id, mailed_at }: PendingRegistrationDoc): Promise<void> {
+    await update(this.#rows, _id, (row) => {
+      const { mailed_at: last, ...rest } = row;
+      return last === mailed_at ? rest : undefined;
+    });
   }
 
   /** Runs `check` as one counted try at this registration. Undefined where it is gone. @throws as `attempt` */

@@ -3,7 +3,7 @@ import { Clock } from '../../kernel';
 import { MailQueue, mailTexts } from '../../mail';
 import { Users } from '../../users';
 import { minutesLeft } from '../code-life';
-import { AddressMails } from '../mails/address-mails';
+import { AddressMails, ReservedMail } from '../mails/address-mails';
 import { PendingRegistrationDoc } from './pending-registration.collection';
 import { NewRegistration, PendingRegistrations } from './pending-registrations';
 
@@ -25,27 +25,31 @@ export class RegistrationMails {
   async ask(registration: NewRegistration): Promise<void> {
     const { email } = registration;
     const isKnown = await this.#isKnown(email.folded);
-    const { waitMs, goesOut } = await this.addressMails.reserve(email.address, isKnown ? 'known' : 'stranger');
-    if (waitMs > 0) return;
+    const reserved = await this.addressMails.reserve(email.address, isKnown ? 'known' : 'stranger');
+    if (reserved.waitMs > 0) return;
     const row = await this.pending.add(registration);
-    if (goesOut) this.#post(row, isKnown);
+    this.#post(row, isKnown, reserved);
   }
 
   /** Mails the code of a registration that waits already, once a minute at most. */
   async askAgain(row: PendingRegistrationDoc): Promise<void> {
     const isKnown = await this.#isKnown(row.address);
-    if (!(await this.pending.mayMailAgain(row))) return;
-    const { goesOut } = await this.addressMails.reserve(row.email, isKnown ? 'known' : 'stranger');
-    if (goesOut) this.#post(row, isKnown);
+    const noted = await this.pending.mailAgain(row);
+    if (noted === undefined) return;
+    this.#post(noted, isKnown, await this.addressMails.reserve(row.email, isKnown ? 'known' : 'stranger'));
   }
 
   async #isKnown(address: string): Promise<boolean> {
     return (await this.users.byVerifiedEmail(address)) !== undefined;
   }
 
-  #post(row: PendingRegistrationDoc, isKnown: boolean): void {
+  #post(row: PendingRegistrationDoc, isKnown: boolean, reserved: ReservedMail): void {
+    if (!reserved.goesOut) return;
     const minutes = minutesLeft(row.expires_at, this.clock.now());
     const code = mailTexts.registrationCode(row.email, row.username, this.pending.code(row), minutes);
-    this.mails.post(isKnown ? mailTexts.alreadyRegistered(row.email) : code, 'code');
+    this.mails.post(isKnown ? mailTexts.alreadyRegistered(row.email) : code, 'code', async () => {
+      await this.pending.forgetMail(row);
+      await reserved.giveBack();
+    });
   }
 }
