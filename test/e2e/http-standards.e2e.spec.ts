@@ -97,6 +97,68 @@ describe('a repeat key of an upload', () => {
   });
 });
 
+describe('a form', () => {
+  const field = (name: string, value: string): string =>
+    `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`;
+  const file = (fileName: string): string =>
+    `--b\r\nContent-Disposition: form-data; name="file"; filename="${fileName}"\r\n\r\ncontent\r\n`;
+  const headers = { 'content-type': 'multipart/form-data; boundary=b' };
+  const send = (...parts: readonly string[]) =>
+    client.send('POST', '/files', { headers, body: `${parts.join('')}--b--\r\n` });
+
+  it.each([
+    ['name', 'other'],
+    ['expires_in', '60'],
+    ['content_type', 'text/plain'],
+    ['sha256', '0'.repeat(64)],
+    ['client_encrypted', 'true'],
+    ['envelope', '{}'],
+  ])(
+    'is refused with %s after the file, which would come too late to count, and stores nothing',
+    async (name, value) => {
+      const answer = await send(file(`late ${name}`), field(name, value));
+      expectProblem(answer, 400, 'validation_failed');
+      expect(answer.json.errors).toEqual([{ pointer: `/${name}`, message: 'must come before file' }]);
+      expect((await client.get(`/files?name=late ${name}`)).json.items).toEqual([]);
+    },
+  );
+
+  it.each([
+    [
+      'a field twice',
+      [field('expires_in', '60'), field('expires_in', '70'), file('a')],
+      '/expires_in',
+      'may be given once',
+    ],
+    ['two files', [file('a'), file('b')], '/file', 'may be given once'],
+    [
+      'a field that there is elsewhere',
+      [field('expires_at', '2099-01-01'), file('a')],
+      '/expires_at',
+      'is not known here',
+    ],
+    [
+      'one that there is nowhere, after the file',
+      [file('a'), field('encrypted', '1')],
+      '/encrypted',
+      'is not known here',
+    ],
+  ])('is refused with %s', async (_what, parts, pointer, message) => {
+    const answer = await send(...parts);
+    expectProblem(answer, 400, 'validation_failed');
+    expect(answer.json.errors).toEqual([{ pointer, message }]);
+    expect((await client.get('/files?name=a')).json.items).toEqual([]);
+  });
+
+  // RFC 2047, 5 (3): an encoded word does not stand in a quoted string. RFC 7578, 4.2: the name is UTF-8 as it is.
+  it.each(['=?utf-8?B?dcyILnR4dA==?=', '=?iso-8859-1?Q?=FC.txt?='])(
+    'keeps the file name %s as it stands',
+    async (name) => {
+      expect(expectStatus(await send(file(name)), 201)).toMatchObject({ name });
+    },
+  );
+});
+
 describe('405', () => {
   it('names the methods of the path at every route', async () => {
     const upload = await newUpload(client, 'methods', 1);
