@@ -1,6 +1,6 @@
-import { CallHandler, ExecutionContext, Injectable, NestInterceptor } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
+import { FastifyInstance } from 'fastify';
 import { Server, ServerResponse } from 'node:http';
-import { Observable, finalize } from 'rxjs';
 import { SECOND } from '../kernel';
 
 /**
@@ -53,7 +53,7 @@ class Pending {
 
 /** Counts the answers that are not out yet, and the handlers: one whose client hung up still stores what came. */
 @Injectable()
-export class InFlight implements NestInterceptor {
+export class InFlight {
   readonly #answers = new Pending();
   readonly #handlers = new Pending();
 
@@ -64,9 +64,19 @@ export class InFlight implements NestInterceptor {
     });
   }
 
-  intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    this.#handlers.begin();
-    return next.handle().pipe(finalize(() => this.#handlers.end()));
+  /** Counts the handlers of all routes that are registered after this call. */
+  countHandlers(fastify: FastifyInstance): void {
+    fastify.addHook('onRoute', (route) => {
+      const { handler } = route;
+      route.handler = async (request, reply) => {
+        this.#handlers.begin();
+        try {
+          return await handler.call(fastify, request, reply);
+        } finally {
+          this.#handlers.end();
+        }
+      };
+    });
   }
 
   /** Resolves when no request is being answered. */

@@ -1,5 +1,5 @@
 import { Global, Module } from '@nestjs/common';
-import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE, HttpAdapterHost } from '@nestjs/core';
+import { APP_FILTER, APP_PIPE, HttpAdapterHost } from '@nestjs/core';
 import { DocsController } from './docs.controller';
 import { InFlight } from './drain';
 import { RequestGuard } from './request-guard';
@@ -10,7 +10,6 @@ import { ResponsesUserData } from './responses-user-data';
 import { Paging } from './paging';
 import { ProblemFilter } from './problem.filter';
 import { RateLimits } from './rate-limits';
-import { RetryOnStaleKeyInterceptor } from './retry-on-stale-key.interceptor';
 import { RouteTable } from './route-table';
 import { routesOf } from './server';
 import { InputPipe } from './validation';
@@ -36,8 +35,6 @@ const routeTable = {
     Paging,
     RateLimits,
     { provide: APP_FILTER, useClass: ProblemFilter },
-    { provide: APP_INTERCEPTOR, useExisting: InFlight },
-    { provide: APP_INTERCEPTOR, useClass: RetryOnStaleKeyInterceptor },
     { provide: APP_PIPE, useClass: InputPipe },
   ],
   exports: [Idempotency, InFlight, Lifecycle, OpenApi, ResponsesUserData, Paging, RouteTable],

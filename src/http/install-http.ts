@@ -5,6 +5,7 @@ import { CONFIG, Config } from '../config/config';
 import { Metrics } from '../observability';
 import { installBodyParsers } from './body';
 import { BodyMemory } from './body-memory';
+import { InFlight } from './drain';
 import { RequestGuard } from './request-guard';
 import { Lifecycle } from './lifecycle';
 import { OpenApi } from './openapi/openapi';
@@ -30,6 +31,7 @@ export function installHttp(app: NestFastifyApplication, tuning: HttpTuning = {}
     metrics: app.get(Metrics),
   };
   const addressOf = (request: FastifyRequest) => hooks.gate.requesterOf(request).address;
+  app.get(InFlight).countHandlers(fastify);
   installBodyParsers(fastify, { ...tuning, memory: new BodyMemory(hooks.http.bodyMemory), addressOf });
   // One plugin, so that the hooks of helmet and cors come where the order says, and in the root context, so that they see every route.
   void fastify.register(fastifyPlugin((instance: FastifyInstance) => installRequestHooks(instance, hooks)));

@@ -105,7 +105,7 @@ export function isDomainError(error: unknown, ...codes: ErrorCode[]): error is D
 
 /**
  * An envelope names a key version that its owner has no more: the row was read, then sealed again, and then the version was dropped. Who
- * reads the row again finds the new envelope (http/ does so for every GET); where it does not, the value is damaged.
+ * reads the row again finds the new envelope (`retryOnStaleKey`); where it does not, the value is damaged.
  */
 export class StaleKeyVersionError extends DomainError {
   constructor() {

@@ -13,6 +13,7 @@ export * from './principal';
 export * from './readiness';
 export * from './release';
 export * from './requester';
+export * from './retry-on-stale-key';
 export * from './secret-bytes';
 export * from './startup-error';
 export * from './system-secrets';

@@ -16,7 +16,7 @@ export interface DamagedRead {
 
 const ACTIONS = { file: 'file.damaged', record: 'record.damaged' } as const;
 
-/** A GET is run again where an envelope is older than its key; what fails so often in one request is damaged. */
+/** A read is repeated where an envelope is older than its key; what fails so often in one request is damaged. */
 const STALE_READS = 3;
 
 /** Reports what does not verify when it is read: an error line, a counter and an audit note, each damaged thing once a minute. */

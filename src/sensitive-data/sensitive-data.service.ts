@@ -11,6 +11,7 @@ import {
   mapInTurns,
   newId,
   notedIfRefused,
+  retryOnStaleKey,
 } from '../kernel';
 import { OwnerKeys, SealedInsert, Sealer } from '../keys/user-keys';
 import { DamageReports } from '../observability';
@@ -169,7 +170,7 @@ export class SensitiveDataService {
 
   /** A read that succeeds leaves one entry, durable before the answer; one that does not is noted with its reason. */
   async #read<T>(what: AuditIntent, read: () => Promise<T>): Promise<T> {
-    const result = await notedIfRefused(this.audit, what, read);
+    const result = await notedIfRefused(this.audit, what, () => retryOnStaleKey(read));
     await this.audit.read(what);
     return result;
   }

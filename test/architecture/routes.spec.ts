@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { ApplicationConfig } from '@nestjs/core';
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -57,6 +58,12 @@ describe('the routes and their policies', () => {
     const ofPersons = routes.filter(({ policy }) => policy.scope === 'account' || policy.scope === 'administration');
     expect(ofPersons.length).toBeGreaterThan(40);
     for (const { policy } of ofPersons) expect(principalsOf(policy)).toEqual(['person']);
+  });
+
+  it('pass through no interceptor that is global', () => {
+    const applied = Reflect.get(app, 'config') as ApplicationConfig;
+    expect(applied.getGlobalPipes().length + applied.getGlobalRequestPipes().length).toBe(1);
+    expect([...applied.getGlobalInterceptors(), ...applied.getGlobalRequestInterceptors()]).toEqual([]);
   });
 
   it('admit the holder of an upload link to one', () => {

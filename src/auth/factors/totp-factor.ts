@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { toBuffer, toString as toSvg } from 'qrcode';
 import { CONFIG, Config } from '../../config';
 import { newTotpSecret, totpSecretText, totpStep, totpUri } from '../../crypto';
-import { Clock, DomainError, MINUTE, SecretBytes, StaleKeyVersionError } from '../../kernel';
+import { Clock, DomainError, MINUTE, retryOnStaleKey, SecretBytes, StaleKeyVersionError } from '../../kernel';
 import { Sealer } from '../../keys/user-keys';
 import { UserDoc, Users } from '../../users';
 import { withoutPending, withoutTotp, withTwoFactor } from './factor-fields';
@@ -42,9 +42,12 @@ export class TotpFactor {
   }
 
   /** The QR code of the pending secret, PNG. @throws DomainError `not_found` where none is pending. */
-  async qrCode(userId: string): Promise<Buffer> {
-    const { user, sealed } = await this.#pending(userId);
-    return this.#withSecret(userId, sealed, (secret) => toBuffer(totpUri(secret, this.#label(user)), { type: 'png' }));
+  qrCode(userId: string): Promise<Buffer> {
+    return retryOnStaleKey(async () => {
+      const { user, sealed } = await this.#pending(userId);
+      const draw = (secret: SecretBytes) => toBuffer(totpUri(secret, this.#label(user)), { type: 'png' });
+      return this.#withSecret(userId, sealed, draw);
+    });
   }
 
   /** Does this code confirm the pending secret? Then it is the factor. @throws DomainError `not_found` where none is pending. */

@@ -8,6 +8,7 @@ import {
   isDomainError,
   notedIfRefused,
   Person,
+  retryOnStaleKey,
   StaleKeyVersionError,
 } from '../../kernel';
 import { OwnerKeys, Sealer } from '../../keys/user-keys';
@@ -52,14 +53,16 @@ export class SessionManagement {
   }
 
   /** Oldest first. */
-  async list(caller: Person, limit: number, after: Position | undefined) {
-    const page = await this.sessions.list(caller.ownerId, { limit, ...(after === undefined ? {} : { after }) });
-    const open = page.items.filter((session) => this.sessions.isAlive(session));
-    const sealed = open.some(({ client }) => client !== undefined);
-    const listed = sealed
-      ? await this.sealer.with(caller.ownerId, (keys) => open.map((session) => opened(keys, session)))
-      : open.map((session) => ({ session, client: undefined }));
-    return { sessions: listed, next: page.next };
+  list(caller: Person, limit: number, after: Position | undefined) {
+    return retryOnStaleKey(async () => {
+      const page = await this.sessions.list(caller.ownerId, { limit, ...(after === undefined ? {} : { after }) });
+      const open = page.items.filter((session) => this.sessions.isAlive(session));
+      const sealed = open.some(({ client }) => client !== undefined);
+      const listed = sealed
+        ? await this.sealer.with(caller.ownerId, (keys) => open.map((session) => opened(keys, session)))
+        : open.map((session) => ({ session, client: undefined }));
+      return { sessions: listed, next: page.next };
+    });
   }
 
   logout(caller: Person): Promise<void> {

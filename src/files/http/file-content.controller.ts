@@ -2,7 +2,7 @@ import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblems, Caller, ContentResponses, Policy, sendContent } from '../../http';
-import type { Principal } from '../../kernel';
+import { type Principal, retryOnStaleKey } from '../../kernel';
 import { FileRef } from '../operations/access';
 import { GetFile } from '../operations/get-file';
 import { ContentQueryDto } from './dto/files.dto';
@@ -55,7 +55,10 @@ export class FileContentController {
     http: { readonly request: FastifyRequest; readonly reply: FastifyReply },
   ): Promise<void> {
     const { encrypted, version } = query;
-    const content = await this.files.content(caller, ref, { form: encrypted === 'true' ? 'stored' : 'clear', version });
-    await sendContent(http.request, http.reply, content);
+    const form = encrypted === 'true' ? 'stored' : 'clear';
+    // Nothing has gone out when a first read fails, and a row that is read again is a new content.
+    await retryOnStaleKey(async () =>
+      sendContent(http.request, http.reply, await this.files.content(caller, ref, { form, version })),
+    );
   }
 }

@@ -13,7 +13,7 @@ import {
   publicPathOf,
   sendContent,
 } from '../../http';
-import { DomainError, SECOND } from '../../kernel';
+import { DomainError, SECOND, retryOnStaleKey } from '../../kernel';
 import { LONGEST_TICKET_MS, TICKET_MS } from '../../links';
 import { FileLinks } from '../operations/file-links';
 import { DownloadTicketDto, OpenLinkDto } from './dto/links.dto';
@@ -62,11 +62,14 @@ export class LinkContentController {
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const content = await this.links.content(ticketId, ticketOf(request, ticketId));
-    const release = this.links.keepTicket(ticketId);
-    if (reply.raw.destroyed) release();
-    else reply.raw.once('close', release);
-    await sendContent(request, reply, content);
+    const ticket = ticketOf(request, ticketId);
+    await retryOnStaleKey(async () => {
+      const content = await this.links.content(ticketId, ticket);
+      const release = this.links.keepTicket(ticketId);
+      if (reply.raw.destroyed) release();
+      else reply.raw.once('close', release);
+      await sendContent(request, reply, content);
+    });
   }
 
   /**

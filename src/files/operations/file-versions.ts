@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AuditSink, DomainError, Principal, auditedAfterLook, burstsOf, isoTime } from '../../kernel';
+import { AuditSink, DomainError, Principal, auditedAfterLook, burstsOf, isoTime, retryOnStaleKey } from '../../kernel';
 import { Sealer } from '../../keys/user-keys';
 import { ContentStore } from '../content/content-store';
 import { Precondition, contentTag, requireHolds } from '../model/etag';
@@ -37,13 +37,15 @@ export class FileVersions {
 
   /** Newest first, all of them. @throws DomainError `file_not_found`, `permission_denied`, `decryption_failed`. */
   async list(caller: Principal, id: string): Promise<readonly VersionView[]> {
-    const row = await this.access.owned(caller, { id });
-    return this.sealer.with(row.owner_id, (keys) =>
-      versionsOf(row).map((version) => {
-        const { contentType, sha256 } = openFacts(keys, version);
-        return viewOf(version, { content_type: contentType, sha256, current: version.version === row.version });
-      }),
-    );
+    return retryOnStaleKey(async () => {
+      const row = await this.access.owned(caller, { id });
+      return this.sealer.with(row.owner_id, (keys) =>
+        versionsOf(row).map((version) => {
+          const { contentType, sha256 } = openFacts(keys, version);
+          return viewOf(version, { content_type: contentType, sha256, current: version.version === row.version });
+        }),
+      );
+    });
   }
 
   /**

@@ -2,7 +2,15 @@ import { Injectable, Optional } from '@nestjs/common';
 import { Readable } from 'node:stream';
 import { ByteRange } from '../../blobs';
 import { KeyExport, keyExport } from '../../crypto';
-import { AuditAction, AuditIntent, AuditSink, Principal, auditedAfterLook, isDomainError } from '../../kernel';
+import {
+  AuditAction,
+  AuditIntent,
+  AuditSink,
+  Principal,
+  auditedAfterLook,
+  isDomainError,
+  retryOnStaleKey,
+} from '../../kernel';
 import { Sealer } from '../../keys/user-keys';
 import { DamageReports } from '../../observability';
 import { ContentStore, contextOf } from '../content/content-store';
@@ -48,7 +56,7 @@ export class GetFile {
 
   /** @throws DomainError `file_not_found` (also for a file of somebody else), `integrity_failed`, `decryption_failed`. */
   async get(caller: Principal, ref: FileRef): Promise<FileView> {
-    return this.view(await this.access.readable(caller, ref));
+    return retryOnStaleKey(async () => this.view(await this.access.readable(caller, ref)));
   }
 
   /** @throws as `get`; its `open` as ContentStore.read. */
@@ -71,15 +79,21 @@ export class GetFile {
   async exportKey(caller: Principal, id: string, version?: number): Promise<KeyExport> {
     return auditedAfterLook(this.audit, intent('file.key-export', caller, id), async (begin) => {
       const { _id } = await this.access.owned(caller, { id });
-      const row = await this.version(caller, { id: _id }, version);
-      await begin();
-      const key = await this.sealer.with(row.owner_id, (keys) => openFileKey(keys, row));
-      try {
-        return keyExport(key, contextOf(row));
-      } finally {
-        key.destroy();
-      }
+      return retryOnStaleKey(async () => {
+        const row = await this.version(caller, { id: _id }, version);
+        await begin();
+        return this.keyOf(row);
+      });
     });
+  }
+
+  private async keyOf(row: ActiveFile): Promise<KeyExport> {
+    const key = await this.sealer.with(row.owner_id, (keys) => openFileKey(keys, row));
+    try {
+      return keyExport(key, contextOf(row));
+    } finally {
+      key.destroy();
+    }
   }
 
   /** Earlier versions are for the owner alone. */

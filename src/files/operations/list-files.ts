@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, Principal, Turns, isDomainError, mapInTurns } from '../../kernel';
+import { Clock, Principal, Turns, isDomainError, mapInTurns, retryOnStaleKey } from '../../kernel';
 import { OwnerKeys, Sealer } from '../../keys/user-keys';
 import { Collection, Position, Store } from '../../store';
 import { FilePage, ListedFile, showFile, showTrashed } from '../model/file';
@@ -94,7 +94,8 @@ export class ListFiles {
   /** Oldest first. A page may hold fewer files than `limit`, even none, and still have a next one. */
   async list(caller: Principal, { limit, after, prefix, name, trash = false }: ListChoice): Promise<FilePage> {
     const state = trash ? 'trashed' : 'active';
-    const read = (size: number, from: Position | undefined) => this.rows(caller, state, size, from);
+    const read = (size: number, from: Position | undefined) =>
+      retryOnStaleKey(() => this.rows(caller, state, size, from));
     if (prefix !== undefined || name !== undefined) {
       const matches = (file: ListedFile): boolean =>
         file.name?.startsWith(prefix ?? '') === true && file.name === (name ?? file.name);

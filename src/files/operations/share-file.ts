@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Principal, isDomainError, pickInTurns } from '../../kernel';
+import { Principal, isDomainError, pickInTurns, retryOnStaleKey } from '../../kernel';
 import { Sealer, openedName } from '../../keys/user-keys';
 import { GrantView, GrantedResources, Grants, NewGrant, ReceivedGrant, ReceivedGrants } from '../../sharing';
 import { Position } from '../../store';
@@ -61,7 +61,10 @@ export class FileSharing {
   /** Files that were granted to the caller, each once, oldest grant first. A page may hold fewer files than `limit`. */
   async listShared(caller: Principal, page: PageChoice): Promise<FilePage> {
     const { resources, next } = await this.granted.list(caller.ownerId, { type: 'file', ...page });
-    return { files: await pickInTurns(resources, ({ id, ownerId }) => this.#show(id, ownerId)), next };
+    return {
+      files: await pickInTurns(resources, ({ id, ownerId }) => retryOnStaleKey(() => this.#show(id, ownerId))),
+      next,
+    };
   }
 
   /** Grants to the caller that are valid, oldest first. A page may hold fewer than `limit`, even none, and still have a next one. */

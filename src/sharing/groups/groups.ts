@@ -9,6 +9,7 @@ import {
   auditedAfterLook,
   isoTime,
   newId,
+  retryOnStaleKey,
 } from '../../kernel';
 import { OwnerKeys, SealedInsert, Sealer } from '../../keys/user-keys';
 import { Collection, DuplicateKey, Position, Store, update } from '../../store';
@@ -75,17 +76,21 @@ export class Groups {
   }
 
   /** Oldest first. @throws DomainError `decryption_failed`. */
-  async list(caller: Principal, { limit, after }: { limit: number; after: Position | undefined }) {
+  list(caller: Principal, { limit, after }: { limit: number; after: Position | undefined }) {
     const options = { limit, ...(after !== undefined && { after }) };
-    const page = await this.#groups.list('owner', [caller.ownerId, 'active'], options);
-    const show = (keys: OwnerKeys) => page.items.map((row) => viewOf(row, openGroupName(keys, row)));
-    return { groups: await this.sealer.with(caller.ownerId, show), next: page.next };
+    return retryOnStaleKey(async () => {
+      const page = await this.#groups.list('owner', [caller.ownerId, 'active'], options);
+      const show = (keys: OwnerKeys) => page.items.map((row) => viewOf(row, openGroupName(keys, row)));
+      return { groups: await this.sealer.with(caller.ownerId, show), next: page.next };
+    });
   }
 
   /** @throws DomainError `not_found` (also for a group of somebody else), `decryption_failed`. */
-  async get(caller: Principal, id: string): Promise<GroupView> {
-    const row = await this.owned(caller.ownerId, id);
-    return viewOf(row, await this.sealer.with(row.owner_id, (keys) => openGroupName(keys, row)));
+  get(caller: Principal, id: string): Promise<GroupView> {
+    return retryOnStaleKey(async () => {
+      const row = await this.owned(caller.ownerId, id);
+      return viewOf(row, await this.sealer.with(row.owner_id, (keys) => openGroupName(keys, row)));
+    });
   }
 
   /** All that was granted to the group ends at once. @throws DomainError `not_found`. */
@@ -118,9 +123,11 @@ export class Groups {
   /** The names of those groups of this owner that are there, by id. @throws DomainError `decryption_failed`. */
   async names(ownerId: string, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
     if (ids.length === 0) return new Map();
-    const found = await Promise.all(ids.map((id) => this.#groups.find('_id', id)));
-    const rows = found.filter((row) => row?.owner_id === ownerId && row.state === 'active') as GroupDoc[];
-    return this.sealer.with(ownerId, (keys) => new Map(rows.map((row) => [row._id, openGroupName(keys, row)])));
+    return retryOnStaleKey(async () => {
+      const found = await Promise.all(ids.map((id) => this.#groups.find('_id', id)));
+      const rows = found.filter((row) => row?.owner_id === ownerId && row.state === 'active') as GroupDoc[];
+      return this.sealer.with(ownerId, (keys) => new Map(rows.map((row) => [row._id, openGroupName(keys, row)])));
+    });
   }
 
   #insertion(id: string, ownerId: string, name: string): SealedInsert<GroupDoc> {
