@@ -1,18 +1,14 @@
 import { Type } from '@nestjs/common';
-import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createApp } from '../../src/bootstrap/create-app';
-import { Startup } from '../../src/bootstrap/startup';
-import { loadConfig } from '../../src/config';
+import { closeApp } from '../../src/bootstrap/create-app';
 import { Lifecycle } from '../../src/http';
 import { Clock } from '../../src/kernel';
 import { MailQueue } from '../../src/mail';
-import { Store } from '../../src/store';
 import { Client } from './client';
 import { codeIn, type ReceivedMail, readOutbox } from './mails';
-import { testSettings } from './settings';
+import { openApp } from './open-app';
 
 /** The whole service in this process, on its real parts and a real port, with a clock that a test moves. */
 export interface Coffer {
@@ -43,10 +39,8 @@ export interface CofferOptions {
 export async function startCoffer({ env = {}, dataDir, at }: CofferOptions = {}): Promise<Coffer> {
   const folder = dataDir ?? (await mkdtemp(join(tmpdir(), 'coffer-inside-')));
   const clock = new TestClock(at === undefined ? 0 : at - Date.now());
-  const app = await start(
-    { RATE_LIMITS: 'off', LOG_LEVEL: 'silent', ...testSettings(env), ...env, DATA_DIR: folder },
-    clock,
-  );
+  const app = await openApp({ RATE_LIMITS: 'off', ...env, DATA_DIR: folder }, { clock });
+  await app.listen(0, '127.0.0.1');
   const { port } = app.getHttpServer().address() as { port: number };
   const mails = async (): Promise<ReceivedMail[]> => {
     await app.get(MailQueue, { strict: false }).settled();
@@ -64,23 +58,13 @@ export async function startCoffer({ env = {}, dataDir, at }: CofferOptions = {})
     },
     close: async () => {
       app.get(Lifecycle).stop();
-      const store = app.get(Store);
       // A connection on which no request came yet counts as busy: a close would wait for it for more than a minute.
       const late = setTimeout(() => app.getHttpServer().closeAllConnections(), 1_000);
-      await app.close();
+      await closeApp(app);
       clearTimeout(late);
-      await store.close();
       if (dataDir === undefined) await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function start(env: Readonly<Record<string, string>>, clock: Clock): Promise<NestFastifyApplication> {
-  const config = loadConfig({ newSecret: () => 'a secret of a test that is long enough', env });
-  const app = await createApp(config, { clock, logger: false });
-  if (!(await app.get(Startup).attempt())) throw new Error('the service did not open');
-  await app.listen(0, '127.0.0.1');
-  return app;
 }
 
 /** The time of the machine, moved by as much as a test says. */

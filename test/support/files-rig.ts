@@ -6,47 +6,44 @@ import { auditBatchesCollection } from '../../src/audit/audit.collection';
 import { AuditEntry } from '../../src/audit/entry';
 import { BlobStore } from '../../src/blobs';
 import { FilesystemBlobStore } from '../../src/blobs/filesystem';
-import { Config } from '../../src/config';
-import { FileMessages, newKey, PASSWORD_COSTS, PasswordHasher } from '../../src/crypto';
+import { closeApp } from '../../src/bootstrap/create-app';
 import { BlobOwnership } from '../../src/files/content/blob-ownership';
-import { ContentStore } from '../../src/files/content/content-store';
-import { FileAccess } from '../../src/files/operations/access';
-import { UpdateFile } from '../../src/files/operations/update-file';
-import { DeleteFile, FileRemoval } from '../../src/files/operations/delete-file';
-import { ListFiles } from '../../src/files/operations/list-files';
-import { RekeyFile } from '../../src/files/operations/rekey-file';
-import { ReplaceContent } from '../../src/files/operations/replace-content';
-import { CreateFile } from '../../src/files/operations/create-file';
-import { FileSharing } from '../../src/files/operations/share-file';
-import { VerifyFile } from '../../src/files/operations/verify-file';
-import { FileVersions } from '../../src/files/operations/file-versions';
-import { FileView } from '../../src/files/model/file';
-import { ProcessIdentity } from '../../src/files/content/keepalive';
-import { FileDoc, fileCollection } from '../../src/files/model/file.collection';
-import { FilesSweeper } from '../../src/files/maintenance/sweeper';
-import { GetFile } from '../../src/files/operations/get-file';
-import { StagedContents } from '../../src/files/operations/staged-content';
-import { PendingFiles } from '../../src/files/operations/pending-file';
-import { FilesUserData } from '../../src/files/user-data';
-import { UploadFields, parseContent, parseUpload } from '../../src/files/http/request/upload-fields';
-import { FileUsageDoc, fileUsageCollection } from '../../src/quota';
-import { usageParts } from './usage';
+import { FileContents } from '../../src/files/content/content-store';
 import { QuotaLedger } from '../../src/files/content/quota-ledger';
-import { Clock, Person, Principal, Readiness, burstsOf, newId } from '../../src/kernel';
+import { UploadFields, parseContent, parseUpload } from '../../src/files/http/request/upload-fields';
+import { FilesSweeper } from '../../src/files/maintenance/sweeper';
+import { FileView } from '../../src/files/model/file-view';
+import { FileDoc, fileCollection } from '../../src/files/model/file.collection';
+import { FileAccess } from '../../src/files/operations/access';
+import { FileUploads } from '../../src/files/operations/create-file';
+import { FileDeletion } from '../../src/files/operations/delete-file';
+import { FileRemoval } from '../../src/files/operations/file-removal';
+import { FileVersions } from '../../src/files/operations/file-versions';
+import { FilesService } from '../../src/files/operations/get-file';
+import { FileListing } from '../../src/files/operations/list-files';
+import { NewFiles } from '../../src/files/operations/pending-file';
+import { FileRekey } from '../../src/files/operations/rekey-file';
+import { FileReplacements } from '../../src/files/operations/replace-content';
+import { IncomingContents } from '../../src/files/operations/staged-content';
+import { FileChanges } from '../../src/files/operations/update-file';
+import { FileVerification } from '../../src/files/operations/verify-file';
+import { FilesUserData } from '../../src/files/user-data';
+import { AuditSink, Clock, Principal, burstsOf, newId } from '../../src/kernel';
+import { MasterKey } from '../../src/keys/master-key';
+import { Sealer, UserKeyService } from '../../src/keys/user-keys';
 import { DamageReports, Metrics } from '../../src/observability';
-import { Links } from '../../src/links';
-import { SharedResources } from '../../src/sharing';
-import { MasterKeyRow } from '../../src/keys/master-key';
-import { LocalMasterKey } from '../../src/keys/master-key/local';
-import { RowWrapStore } from './row-wrap-store';
-import { KeyCache } from '../../src/keys/user-keys/key-cache';
-import { Sealer } from '../../src/keys/user-keys/sealer';
-import { UserKeyService } from '../../src/keys/user-keys/user-key-service';
-import { noWorkers } from './messages';
-import { openAuthenticatedStore } from './sealed-store';
-import { sharingParts } from './sharing-parts';
+import { FileUsageDoc, fileUsageCollection } from '../../src/quota';
+import { GrantAccess, GrantedResources, Grants, ReceivedGrants, SharingUserData } from '../../src/sharing';
+import { GroupMembers } from '../../src/sharing/groups/group-members';
+import { GroupRemoval } from '../../src/sharing/groups/group-removal';
+import { Groups } from '../../src/sharing/groups/groups';
+import { GroupsSweeper } from '../../src/sharing/groups/groups-sweeper';
+import { OwnMemberships } from '../../src/sharing/groups/own-memberships';
+import { Store } from '../../src/store';
+import { EmbeddedStore } from '../../src/store/embedded';
+import { Users } from '../../src/users';
+import { Getter, openApp } from './open-app';
 import { addUserKeyVersion as addVersion } from './user-key-version';
-import { person } from './person';
 
 /** Time that a test moves on. */
 export class MovingClock extends Clock {
@@ -68,65 +65,31 @@ export class MovingClock extends Clock {
 export interface RigOptions {
   readonly maxSize?: number;
   readonly userQuota?: number;
-  /** How many user keys the cache holds. */
-  readonly cachedKeys?: number;
+  /** How long the cache holds a user key. 0: each use unwraps. */
+  readonly cacheSeconds?: number;
   readonly trashDays?: number;
   /** In place of the blob store that the rig makes: to stand in its way. */
   readonly blobs?: (real: BlobStore) => BlobStore;
 }
 
-/** The files fixture on the embedded store, the local keyring and a folder of blobs, all real, in one temporary folder. */
+/** The application on the embedded store, the local keyring and a folder of blobs, without requests and schedules. */
 export async function openFilesRig(options: RigOptions = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'coffer-files-'));
   const clock = new MovingClock();
-  const opened = openAuthenticatedStore(join(folder, 'store'), clock);
-  const { store, engine } = opened;
-  const masterKey = new LocalMasterKey(folder, newKey().bytes.toString('base64'));
-  await masterKey.open();
-  const masterRow = new MasterKeyRow(store);
-  await masterRow.create((await masterKey.state()).current, masterKey.home);
-  const cache = new KeyCache({ capacity: options.cachedKeys ?? 100, maxAgeMs: 60_000 });
-  const home = new RowWrapStore();
-  const userKeys = new UserKeyService(store, masterKey, masterRow, cache, clock, home);
-  const sealer = new Sealer(store, masterKey, cache, home);
+  const engine = new EmbeddedStore(join(folder, 'store'), clock);
+  const app = await openApp(environment(folder, options), { clock, store: engine, blobs: options.blobs });
+  const get: Getter = (token) => app.get(token, { strict: false });
+  const parts = { ...fileParts(get), sharing: sharingParts(get), engine };
+  const { store, audit, uploads, replacements, files, sweeper, userKeys } = parts;
+  const masterKey = get(MasterKey);
   const blobFolder = join(folder, 'blobs');
   const diskBlobs = new FilesystemBlobStore(blobFolder);
-  const blobs = options.blobs?.(diskBlobs) ?? diskBlobs;
-  const { maxSize = 2 ** 40, userQuota, trashDays = 0 } = options;
-  const config = { files: { maxSize, userQuota, trashDays }, auditReads: true } as unknown as Config;
-  const audit = new ChainedAuditSink(store, clock, new Readiness(), config);
-  const metrics = new Metrics();
-  const damage = new DamageReports(metrics, audit);
-  const sharing = sharingParts({ store, sealer, audit, clock });
-  const messages = new FileMessages(noWorkers());
-  const worker = new ProcessIdentity();
-  const usage = new QuotaLedger(store, clock, ...usageParts(store, { clock, userQuota }));
-  const links = new Links(store, new PasswordHasher({ pepper: 'a pepper of a test', cost: PASSWORD_COSTS.low }), clock);
-  const refs = new BlobOwnership(store, blobs);
-  const shared = new SharedResources(sharing.grants, links);
-  const removal = new FileRemoval(store, refs, usage, worker, shared, clock);
-  const newFiles = new PendingFiles(store, sealer, removal, worker, clock);
-  const contents = new ContentStore(store, blobs, messages, sealer, damage);
-  const uploads = new CreateFile(newFiles, contents, usage, removal, audit, config);
-  const access = new FileAccess(store, sealer, sharing.access, clock);
-  const files = new GetFile(access, sealer, contents, audit, damage);
-  const incoming = new StagedContents(store, sealer, contents, refs, removal, clock);
-  const replacements = new ReplaceContent(access, incoming, sealer, usage, audit, config);
-  const versions = new FileVersions(access, sealer, contents, replacements, removal, audit);
-  const changes = new UpdateFile(access, sealer, newFiles, audit, clock);
-  const deletion = new DeleteFile(access, removal, sealer, audit, clock, config);
-  const rekeying = new RekeyFile(access, sealer, contents, incoming, audit);
-  const verification = new VerifyFile(access, contents, audit, damage);
-  const fileSharing = new FileSharing(access, sharing.grants, sharing.granted, sharing.received, sealer);
-  const listing = new ListFiles(store, sealer, files, fileSharing, clock);
-  const sweeper = new FilesSweeper(store, removal, usage, worker, clock, audit);
-  const owned = new FilesUserData(store, sealer, removal, usage, audit);
   const rows = store.collection(fileCollection);
 
-  async function newOwner(): Promise<Person> {
+  async function newOwner(): Promise<Principal> {
     const userId = newId();
     await userKeys.create(userId, userId);
-    return person(userId, { username: 'owner', authTime: clock.now() });
+    return { userId, username: 'owner', role: 'user', sessionId: newId(), authTime: clock.now() };
   }
 
   async function upload(owner: Principal, name: string, content: Chunks, more: UploadFields = {}): Promise<FileView> {
@@ -135,7 +98,7 @@ export async function openFilesRig(options: RigOptions = {}) {
 
   /** A new version, whatever the file is now. */
   async function replace(owner: Principal, id: string, content: Chunks, more: UploadFields = {}): Promise<FileView> {
-    const arriving = { body: burstsOf(chunksOf(content)), declaredBytes: undefined };
+    const arriving = { content: burstsOf(chunksOf(content)), declaredBytes: undefined };
     const row = await replacements.replace(owner, id, parseContent(more, 'form'), arriving, () => undefined);
     return files.view(row);
   }
@@ -189,41 +152,70 @@ export async function openFilesRig(options: RigOptions = {}) {
     return (await allRows()).length + (await blobIds()).length + partial.length === 0;
   }
 
+  const close = async (): Promise<void> => {
+    await closeApp(app);
+    await rm(folder, { recursive: true, force: true });
+  };
+
   return {
-    ...{
-      folder,
-      clock,
-      store,
-      engine,
-      rows,
-      blobs,
-      blobFolder,
-      usage,
-      removal,
-      newFiles,
-      contents,
-      audit,
-      metrics,
-      damage,
-      uploads,
-      files,
-      listing,
-      sweeper,
-      owned,
-      access,
-      sharing,
-    },
-    ...{ access, refs, incoming, replacements, versions, changes, deletion, rekeying, verification },
-    ...{ userKeys, sealer, newOwner, upload, replace, download, addUserKeyVersion },
-    ...{ allRows, usageOf, blobIds, ageBlob, auditEntries, isEmpty, sweepAfter },
-    close: async (): Promise<void> => {
-      await messages.close();
-      await opened.close();
-      await masterKey.close();
-      await rm(folder, { recursive: true, force: true });
-    },
+    ...parts,
+    ...{ folder, clock, rows, blobFolder, newOwner, upload, replace, download, addUserKeyVersion },
+    ...{ allRows, usageOf, blobIds, ageBlob, auditEntries, isEmpty, sweepAfter, close },
   };
 }
+
+/** Secrets that are given are not generated, and a secret that is generated is synced to the disk. */
+const SECRET = 'a secret of a test that is long enough';
+
+const environment = (folder: string, { maxSize, userQuota, trashDays, cacheSeconds }: RigOptions) => ({
+  ...{ DATA_DIR: folder, JWT_SECRET: SECRET, PEPPER: SECRET, COFFER_ROOT_KEY: SECRET },
+  ...(maxSize !== undefined && { MAX_FILE_SIZE: String(maxSize) }),
+  ...(userQuota !== undefined && { USER_QUOTA: String(userQuota) }),
+  ...(trashDays !== undefined && { TRASH_DAYS: String(trashDays) }),
+  ...(cacheSeconds !== undefined && { KMS_CACHE_SECONDS: String(cacheSeconds) }),
+});
+
+const fileParts = (get: Getter) => ({
+  store: get(Store),
+  blobs: get(BlobStore),
+  audit: get(AuditSink) as ChainedAuditSink,
+  metrics: get(Metrics),
+  damage: get(DamageReports),
+  usage: get(QuotaLedger),
+  userKeys: get(UserKeyService),
+  sealer: get(Sealer),
+  refs: get(BlobOwnership),
+  removal: get(FileRemoval),
+  newFiles: get(NewFiles),
+  contents: get(FileContents),
+  uploads: get(FileUploads),
+  access: get(FileAccess),
+  files: get(FilesService),
+  incoming: get(IncomingContents),
+  replacements: get(FileReplacements),
+  versions: get(FileVersions),
+  changes: get(FileChanges),
+  deletion: get(FileDeletion),
+  rekeying: get(FileRekey),
+  verification: get(FileVerification),
+  listing: get(FileListing),
+  sweeper: get(FilesSweeper),
+  owned: get(FilesUserData),
+});
+
+const sharingParts = (get: Getter) => ({
+  users: get(Users),
+  removal: get(GroupRemoval),
+  groups: get(Groups),
+  members: get(GroupMembers),
+  grants: get(Grants),
+  access: get(GrantAccess),
+  granted: get(GrantedResources),
+  received: get(ReceivedGrants),
+  ownMemberships: get(OwnMemberships),
+  sweeper: get(GroupsSweeper),
+  owned: get(SharingUserData),
+});
 
 export type FilesRig = Awaited<ReturnType<typeof openFilesRig>>;
 

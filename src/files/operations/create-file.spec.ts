@@ -266,9 +266,9 @@ describe('an upload onto a blob store that fails', () => {
   });
 });
 
-describe('uploads of many owners at once, with room for one key in the cache', () => {
+describe('uploads of many owners at once, with no key in the cache', () => {
   it('are all kept under the keys of their owners, and read back whole', async () => {
-    const crowded = await openFilesRig({ cachedKeys: 1 });
+    const crowded = await openFilesRig({ cacheSeconds: 0 });
     try {
       const owners = await Promise.all(Array.from({ length: 8 }, () => crowded.newOwner()));
       const content = (at: number): Buffer => sampleBytes(200_000 + at);

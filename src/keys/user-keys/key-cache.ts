@@ -29,7 +29,9 @@ export class KeyCache {
   constructor({ capacity, maxAgeMs, now }: KeyCacheOptions) {
     if (maxAgeMs === 0) return;
     this.#entries = new LRUCache({
-      max: capacity,
+      // By size and not by `max`, which would allocate room for all of them at the start.
+      maxSize: capacity,
+      sizeCalculation: () => 1,
       ttl: maxAgeMs,
       ttlResolution: 0,
       ttlAutopurge: true, // key bytes are zeroed when their time is over, not when somebody asks next
