@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ChainedAuditSink } from '../../src/audit';
@@ -8,41 +8,40 @@ import { BlobStore } from '../../src/blobs';
 import { FilesystemBlobStore } from '../../src/blobs/filesystem';
 import { closeApp } from '../../src/bootstrap/create-app';
 import { BlobOwnership } from '../../src/files/content/blob-ownership';
-import { FileContents } from '../../src/files/content/content-store';
+import { ContentStore } from '../../src/files/content/content-store';
 import { QuotaLedger } from '../../src/files/content/quota-ledger';
 import { UploadFields, parseContent, parseUpload } from '../../src/files/http/request/upload-fields';
 import { FilesSweeper } from '../../src/files/maintenance/sweeper';
-import { FileView } from '../../src/files/model/file-view';
+import { FileView } from '../../src/files/model/file';
 import { FileDoc, fileCollection } from '../../src/files/model/file.collection';
 import { FileAccess } from '../../src/files/operations/access';
-import { FileUploads } from '../../src/files/operations/create-file';
-import { FileDeletion } from '../../src/files/operations/delete-file';
-import { FileRemoval } from '../../src/files/operations/file-removal';
+import { CreateFile } from '../../src/files/operations/create-file';
+import { DeleteFile, FileRemoval } from '../../src/files/operations/delete-file';
 import { FileVersions } from '../../src/files/operations/file-versions';
-import { FilesService } from '../../src/files/operations/get-file';
-import { FileListing } from '../../src/files/operations/list-files';
-import { NewFiles } from '../../src/files/operations/pending-file';
-import { FileRekey } from '../../src/files/operations/rekey-file';
-import { FileReplacements } from '../../src/files/operations/replace-content';
-import { IncomingContents } from '../../src/files/operations/staged-content';
-import { FileChanges } from '../../src/files/operations/update-file';
-import { FileVerification } from '../../src/files/operations/verify-file';
+import { GetFile } from '../../src/files/operations/get-file';
+import { ListFiles } from '../../src/files/operations/list-files';
+import { PendingFiles } from '../../src/files/operations/pending-file';
+import { RekeyFile } from '../../src/files/operations/rekey-file';
+import { ReplaceContent } from '../../src/files/operations/replace-content';
+import { StagedContents } from '../../src/files/operations/staged-content';
+import { UpdateFile } from '../../src/files/operations/update-file';
+import { VerifyFile } from '../../src/files/operations/verify-file';
 import { FilesUserData } from '../../src/files/user-data';
-import { AuditSink, Clock, Principal, burstsOf, newId } from '../../src/kernel';
+import { AuditSink, Clock, Person, Principal, burstsOf, newId } from '../../src/kernel';
 import { MasterKey } from '../../src/keys/master-key';
 import { Sealer, UserKeyService } from '../../src/keys/user-keys';
 import { DamageReports, Metrics } from '../../src/observability';
 import { FileUsageDoc, fileUsageCollection } from '../../src/quota';
 import { GrantAccess, GrantedResources, Grants, ReceivedGrants, SharingUserData } from '../../src/sharing';
 import { GroupMembers } from '../../src/sharing/groups/group-members';
-import { GroupRemoval } from '../../src/sharing/groups/group-removal';
+import { GroupRemoval, GroupsSweeper } from '../../src/sharing/groups/group-removal';
 import { Groups } from '../../src/sharing/groups/groups';
-import { GroupsSweeper } from '../../src/sharing/groups/groups-sweeper';
-import { OwnMemberships } from '../../src/sharing/groups/own-memberships';
-import { Store } from '../../src/store';
+import { OwnMemberships } from '../../src/sharing/groups/memberships';
+import { Collection, CollectionDefinition, Doc, Store } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 import { Users } from '../../src/users';
 import { Getter, openApp } from './open-app';
+import { person } from './person';
 import { addUserKeyVersion as addVersion } from './user-key-version';
 
 /** Time that a test moves on. */
@@ -60,6 +59,10 @@ export class MovingClock extends Clock {
   forward(ms: number): void {
     this.#ahead += ms;
   }
+
+  reset(): void {
+    this.#ahead = 0;
+  }
 }
 
 export interface RigOptions {
@@ -68,15 +71,70 @@ export interface RigOptions {
   /** How long the cache holds a user key. 0: each use unwraps. */
   readonly cacheSeconds?: number;
   readonly trashDays?: number;
+  /** False for a test of what the process itself keeps, as its figures. */
+  readonly isShared?: boolean;
   /** In place of the blob store that the rig makes: to stand in its way. */
   readonly blobs?: (real: BlobStore) => BlobStore;
 }
 
-/** The application on the embedded store, the local keyring and a folder of blobs, without requests and schedules. */
-export async function openFilesRig(options: RigOptions = {}) {
+const idle = new Map<string, Made[]>();
+
+afterAll(async () => {
+  const rigs = [...idle.values()].flat();
+  idle.clear();
+  await Promise.all(rigs.map((rig) => rig.dispose()));
+});
+
+type Made = Awaited<ReturnType<typeof makeRig>>;
+
+export type FilesRig = Omit<Made, 'reset' | 'dispose'> & { close(): Promise<void> };
+
+/**
+ * The application on the embedded store, the local keyring and a folder of blobs, without requests and schedules. A rig that was
+ * closed is emptied and given to the next test with the same options: making an application costs more than most of the tests.
+ */
+export async function openFilesRig(options: RigOptions = {}): Promise<FilesRig> {
+  const isShared = options.blobs === undefined && options.isShared !== false;
+  const key = JSON.stringify(options);
+  const rig = (isShared && idle.get(key)?.pop()) || (await makeRig(options));
+  const close = async (): Promise<void> => {
+    if (!isShared) return rig.dispose();
+    await rig.reset();
+    idle.set(key, [...(idle.get(key) ?? []), rig]);
+  };
+  return { ...rig, close };
+}
+
+/** What the application is opened with, and the log, whose chain goes on. */
+const KEPT = ['installation', 'system_keys', 'master_key', 'audit', 'audit_writers'];
+
+/** An embedded store that can be emptied of all that users own. */
+class EmptiableStore extends EmbeddedStore {
+  readonly #definitions = new Map<string, CollectionDefinition<Doc>>();
+
+  override collection<T extends Doc>(definition: CollectionDefinition<T>): Collection<T> {
+    if (!this.#definitions.has(definition.name))
+      this.#definitions.set(definition.name, definition as unknown as CollectionDefinition<Doc>);
+    return super.collection(definition);
+  }
+
+  async empty(): Promise<void> {
+    for (const definition of this.#definitions.values()) {
+      if (KEPT.includes(definition.name)) continue;
+      const rows = super.collection(definition);
+      for (;;) {
+        const { items } = await rows.list('_id', [], { limit: 1000 });
+        if (items.length === 0) break;
+        await Promise.all(items.map(({ _id }) => rows.remove(_id)));
+      }
+    }
+  }
+}
+
+async function makeRig(options: RigOptions) {
   const folder = await mkdtemp(join(tmpdir(), 'coffer-files-'));
   const clock = new MovingClock();
-  const engine = new EmbeddedStore(join(folder, 'store'), clock);
+  const engine = new EmptiableStore(join(folder, 'store'), clock);
   const app = await openApp(environment(folder, options), { clock, store: engine, blobs: options.blobs });
   const get: Getter = (token) => app.get(token, { strict: false });
   const parts = { ...fileParts(get), sharing: sharingParts(get), engine };
@@ -86,10 +144,10 @@ export async function openFilesRig(options: RigOptions = {}) {
   const diskBlobs = new FilesystemBlobStore(blobFolder);
   const rows = store.collection(fileCollection);
 
-  async function newOwner(): Promise<Principal> {
+  async function newOwner(): Promise<Person> {
     const userId = newId();
     await userKeys.create(userId, userId);
-    return { userId, username: 'owner', role: 'user', sessionId: newId(), authTime: clock.now() };
+    return person(userId, { username: 'owner', authTime: clock.now() });
   }
 
   async function upload(owner: Principal, name: string, content: Chunks, more: UploadFields = {}): Promise<FileView> {
@@ -98,7 +156,7 @@ export async function openFilesRig(options: RigOptions = {}) {
 
   /** A new version, whatever the file is now. */
   async function replace(owner: Principal, id: string, content: Chunks, more: UploadFields = {}): Promise<FileView> {
-    const arriving = { content: burstsOf(chunksOf(content)), declaredBytes: undefined };
+    const arriving = { body: burstsOf(chunksOf(content)), declaredBytes: undefined };
     const row = await replacements.replace(owner, id, parseContent(more, 'form'), arriving, () => undefined);
     return files.view(row);
   }
@@ -133,11 +191,15 @@ export async function openFilesRig(options: RigOptions = {}) {
     await utimes(join(blobFolder, id.slice(0, 2), id), then, then);
   }
 
+  /** Entries since the rig was opened: the chain of a rig that was open before goes on. */
   async function auditEntries(): Promise<readonly AuditEntry[]> {
     await audit.onApplicationShutdown();
     const batches = await store.collection(auditBatchesCollection).list('time', [], { limit: 1000 });
-    return batches.items.flatMap((batch) => JSON.parse(batch.entries) as AuditEntry[]);
+    return batches.items
+      .filter(({ _id }) => !former.has(_id))
+      .flatMap(({ entries }) => JSON.parse(entries) as AuditEntry[]);
   }
+  const former = new Set<string>();
 
   /** Two turns of the sweeper with `ms` between them: what stayed silent for so long is dead. */
   async function sweepAfter(ms: number): Promise<void> {
@@ -152,7 +214,18 @@ export async function openFilesRig(options: RigOptions = {}) {
     return (await allRows()).length + (await blobIds()).length + partial.length === 0;
   }
 
-  const close = async (): Promise<void> => {
+  async function reset(): Promise<void> {
+    await audit.onApplicationShutdown();
+    const batches = await store.collection(auditBatchesCollection).list('time', [], { limit: 1000 });
+    for (const { _id } of batches.items) former.add(_id);
+    await engine.empty();
+    for await (const id of diskBlobs.list()) await diskBlobs.remove(id);
+    await rm(join(blobFolder, 'partial'), { recursive: true, force: true });
+    await mkdir(join(blobFolder, 'partial'), { mode: 0o700 });
+    clock.reset();
+  }
+
+  const dispose = async (): Promise<void> => {
     await closeApp(app);
     await rm(folder, { recursive: true, force: true });
   };
@@ -160,7 +233,7 @@ export async function openFilesRig(options: RigOptions = {}) {
   return {
     ...parts,
     ...{ folder, clock, rows, blobFolder, newOwner, upload, replace, download, addUserKeyVersion },
-    ...{ allRows, usageOf, blobIds, ageBlob, auditEntries, isEmpty, sweepAfter, close },
+    ...{ allRows, usageOf, blobIds, ageBlob, auditEntries, isEmpty, sweepAfter, reset, dispose },
   };
 }
 
@@ -186,19 +259,19 @@ const fileParts = (get: Getter) => ({
   sealer: get(Sealer),
   refs: get(BlobOwnership),
   removal: get(FileRemoval),
-  newFiles: get(NewFiles),
-  contents: get(FileContents),
-  uploads: get(FileUploads),
+  newFiles: get(PendingFiles),
+  contents: get(ContentStore),
+  uploads: get(CreateFile),
   access: get(FileAccess),
-  files: get(FilesService),
-  incoming: get(IncomingContents),
-  replacements: get(FileReplacements),
+  files: get(GetFile),
+  incoming: get(StagedContents),
+  replacements: get(ReplaceContent),
   versions: get(FileVersions),
-  changes: get(FileChanges),
-  deletion: get(FileDeletion),
-  rekeying: get(FileRekey),
-  verification: get(FileVerification),
-  listing: get(FileListing),
+  changes: get(UpdateFile),
+  deletion: get(DeleteFile),
+  rekeying: get(RekeyFile),
+  verification: get(VerifyFile),
+  listing: get(ListFiles),
   sweeper: get(FilesSweeper),
   owned: get(FilesUserData),
 });
@@ -216,8 +289,6 @@ const sharingParts = (get: Getter) => ({
   sweeper: get(GroupsSweeper),
   owned: get(SharingUserData),
 });
-
-export type FilesRig = Awaited<ReturnType<typeof openFilesRig>>;
 
 export type Chunks = Buffer | string | AsyncIterable<Buffer>;
 

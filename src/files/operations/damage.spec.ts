@@ -17,7 +17,7 @@ describe('What a read of a file meets', () => {
   let infos: string[];
 
   beforeEach(async () => {
-    rig = await openFilesRig();
+    rig = await openFilesRig({ isShared: false });
     owner = await rig.newOwner();
     file = await rig.upload(owner, NAME, sampleBytes(SIZE));
     [errors, infos] = [[], []];
