@@ -3,21 +3,12 @@ import { RelocatableBlobStore } from '../blobs/relocation';
 import { CONFIG, Config } from '../config';
 import { PASSWORD_COSTS, pepperCheck } from '../crypto';
 import { Lifecycle } from '../http';
-import { Clock, DomainError, SECOND, failpoint, isDomainError, outageReason } from '../kernel';
-import { BACKEND_NAMES, RoutedMasterKey, MasterKeyRow } from '../keys/master-key';
-import { SystemKeys, openKeys } from '../keys/system-keys';
+import { Clock, DomainError, failpoint, isDomainError, outageReason, SECOND } from '../kernel';
+import { BACKEND_NAMES, MasterKeyRow, RoutedMasterKey } from '../keys/master-key';
+import { openKeys, SystemKeys } from '../keys/system-keys';
 import { WrapStore } from '../keys/user-keys';
-import {
-  InstallationDoc,
-  InstallationPlacements,
-  PepperChecks,
-  Store,
-  admitPeppers,
-  completeInstallation,
-  masterKeysOf,
-  noteInstalled,
-  openInstallation,
-} from '../store';
+import { admitPeppers, completeInstallation, InstallationDoc, InstallationPlacements, MASTER_KEY, noteInstalled, openInstallation, PepperChecks } from '../installation';
+import { Store } from '../store';
 import { usersCollection } from '../users';
 
 const FIRST_PAUSE = SECOND / 2;
@@ -148,7 +139,7 @@ export class Startup {
   /** Where the master key is stands in a sealed row: until the key of the seals is open, in the installation document, whose seal is checked then. */
   private followHomes(found: InstallationDoc): void {
     const { masterKey, systemKeys, row } = this.keys;
-    const admitted = BACKEND_NAMES.filter((home) => masterKeysOf(found).includes(home));
+    const admitted = BACKEND_NAMES.filter((home) => MASTER_KEY.admitted(found).includes(home));
     masterKey.bindTo(found.installation_id);
     masterKey.follow(admitted, async () => (systemKeys.openSeals ? row.find() : undefined));
   }

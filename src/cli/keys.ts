@@ -1,5 +1,5 @@
 import type { BackendName } from '../keys/master-key';
-import type { WrapLocation } from '../store';
+import type { WrapLocation } from '../installation';
 import { type Command, type Work, WrongUsage } from './run';
 
 const HELP = `Usage: coffer-server keys COMMAND   (in a clone: npm run keys -- COMMAND)

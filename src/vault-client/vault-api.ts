@@ -1,5 +1,5 @@
 import vault from 'node-vault';
-import { DomainError, SECOND, outageReason } from '../kernel';
+import { DomainError, outageReason, SECOND } from '../kernel';
 import type { VaultFigures, VaultOperation, VaultOutcome } from '../observability';
 import type { AnswerHeaders, VaultTransport } from './vault-transport';
 

@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { VaultConfig } from '../config';
 import { SECOND, StartupError, stretched } from '../kernel';
 import type { VaultFigures } from '../observability';
-import { newDeadline, operationDeadline } from './operation-deadline';
 import { CircuitBreaker } from './circuit-breaker';
+import { newDeadline, operationDeadline } from './operation-deadline';
 import { TokenRenewer } from './token-renewer';
 import { isTooSlow, LAGS_BEHIND, unavailable, VaultApi, VaultCall, VaultReply, VaultUnavailable } from './vault-api';
 

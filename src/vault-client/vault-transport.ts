@@ -1,6 +1,6 @@
+import axios, { type AxiosInstance } from 'axios';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import axios, { type AxiosInstance } from 'axios';
 
 // A batch of 200 wraps is 40 KiB. What answers more than this is not Vault.
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;

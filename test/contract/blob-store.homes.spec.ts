@@ -10,7 +10,8 @@ import { INSTALLATION, blobStoreContract } from './blob-store.contract';
 class MovingPlans extends BlobRelocations {
   readonly #locations: Record<string, string> = {};
 
-  current = (): Promise<BlobRelocation> => Promise.resolve({ home: 'former', to: 'new', locations: this.#locations });
+  current = (): Promise<BlobRelocation> =>
+    Promise.resolve({ current: 'former', target: 'new', locations: this.#locations });
   begin = (): Promise<BlobRelocation> => this.current();
   end = (): Promise<BlobRelocation> => this.current();
   record = (name: string, location: string): Promise<BlobRelocation> => {

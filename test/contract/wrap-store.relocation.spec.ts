@@ -1,7 +1,8 @@
 import { Logger } from '@nestjs/common';
 import type { MasterKey } from '../../src/keys/master-key';
-import { beginUserKeyMove, type Store } from '../../src/store';
-import { openWrapStore, openRoutedWrapStore } from '../support/kv';
+import { beginRelocation, WRAPS } from '../../src/installation';
+import type { Store } from '../../src/store';
+import { openRoutedWrapStore, openWrapStore } from '../support/kv';
 import { describeWithPart, startOpenBao } from '../support/parts';
 import { useRealDeadlines } from '../support/settings';
 import { userKeyHomeContract } from './wrap-store.contract';
@@ -19,7 +20,7 @@ for (const place of ['store', 'vault'] as const) {
       const bao = await startOpenBao();
       const open = async (store: Store, masterKey: MasterKey) => {
         const homes = await openRoutedWrapStore(store, masterKey, await openWrapStore(bao), place);
-        await beginUserKeyMove(store, place === 'store' ? 'vault' : 'store');
+        await beginRelocation(store, WRAPS, place === 'store' ? 'vault' : 'store');
         return homes;
       };
       return { open: () => Promise.resolve(open), close: () => bao.stop() };

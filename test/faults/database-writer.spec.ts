@@ -1,14 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SystemClock } from '../../src/kernel';
-import {
-  type Collection,
-  type CollectionDefinition,
-  type Doc,
-  installationCollection,
-  type InstallationDoc,
-  type Store,
-} from '../../src/store';
+import { installationCollection, type InstallationDoc } from '../../src/installation';
+import type { Collection, CollectionDefinition, Doc, Store } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 import { MongoStore } from '../../src/store/mongo';
 import { type UserDoc, usersCollection } from '../../src/users';

@@ -4,9 +4,9 @@ import { BackupExposure, type UserKeyDoc } from '../../src/keys/user-keys';
 import { Immovable, type RoutedWrapStore } from '../../src/keys/user-keys/wrap-store';
 import type { VaultWrapStore } from '../../src/keys/user-keys/wrap-store/in-vault';
 import { tombstone } from '../../src/keys/user-keys/wrap-store/in-vault/wrap-document';
-import { beginUserKeyMove, endUserKeyMove, readWrapPlacement, type WrapLocation } from '../../src/store';
+import { beginRelocation, endRelocation, readPlacement, type WrapLocation, WRAPS } from '../../src/installation';
 import { afterNextWrap, type KeyFixtures, moveMasterKey, openKeyFixtures, temporaryFolder } from '../support/keys';
-import { openWrapStore, openRoutedWrapStore } from '../support/kv';
+import { openRoutedWrapStore, openWrapStore } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 
 beforeAll(() => void Logger.overrideLogger(false));
@@ -42,7 +42,7 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
   const row = async (owner = alice): Promise<UserKeyDoc> => (await fixtures.rows.find('_id', owner))!;
   const index = (owner = alice): Promise<string> => fixtures.sealer.with(owner, (keys) => keys.nameIndex('name'));
   const move = async (to: WrapLocation, owner = alice): Promise<void> => {
-    await beginUserKeyMove(fixtures.store, to);
+    await beginRelocation(fixtures.store, WRAPS, to);
     while (!(await homes.move(await row(owner), to)));
   };
   interface Versions {
@@ -97,7 +97,7 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
     'are moved as they are then where a %s rotation comes in between',
     async (kind) => {
       const key = await index();
-      await beginUserKeyMove(fixtures.store, 'vault');
+      await beginRelocation(fixtures.store, WRAPS, 'vault');
       before('fill', async () => {
         if (kind === 'user-key') await fixtures.rotator.advance(alice, 1);
         else await fixtures.rewrapper.rewrapBatch(await moveMasterKey(fixtures));
@@ -121,7 +121,7 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
 
   it('are not in Vault after an erase that came before they were written there, nor after one that came later', async () => {
     before('fill', () => fixtures.userKeys.destroy(alice));
-    await beginUserKeyMove(fixtures.store, 'vault');
+    await beginRelocation(fixtures.store, WRAPS, 'vault');
     expect(await homes.move(await row(), 'vault')).toBe(false);
     expect(JSON.stringify(await inVault())).not.toMatch(/ciphertext|"key"/);
     expect(await row()).toMatchObject({ state: 'erased', kept_in: 'both' });
@@ -133,10 +133,10 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
     const key = await index();
     await move('vault');
     before('erase', async () => {
-      await beginUserKeyMove(fixtures.store, 'vault');
+      await beginRelocation(fixtures.store, WRAPS, 'vault');
       await move('vault');
     });
-    await beginUserKeyMove(fixtures.store, 'store');
+    await beginRelocation(fixtures.store, WRAPS, 'store');
     expect(await homes.move(await row(), 'store')).toBe(false);
     expect([await index(), await wrapped()]).toEqual([key, [false]]);
   });
@@ -144,11 +144,11 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
   it('are not destroyed by who ends the tombstone of a move that died, and slept until they were back in Vault', async () => {
     const key = await index();
     await move('vault');
-    await beginUserKeyMove(fixtures.store, 'store');
+    await beginRelocation(fixtures.store, WRAPS, 'store');
     jest.spyOn(vault, 'erase').mockRejectedValueOnce(new Error('died'));
     await expect(homes.move(await row(), 'store')).rejects.toThrow('died');
     await bao.request('POST', `kv/data/user_keys/${alice}`, { data: tombstone(alice) });
-    await beginUserKeyMove(fixtures.store, 'vault');
+    await beginRelocation(fixtures.store, WRAPS, 'vault');
     const real = vault.erase.bind(vault);
     jest.spyOn(vault, 'erase').mockImplementationOnce(async (...args) => {
       await move('vault');
@@ -160,10 +160,10 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
 
   it('stay where they are for a move that was turned round and ended before it said that it moves them', async () => {
     const key = await index();
-    await beginUserKeyMove(fixtures.store, 'vault');
+    await beginRelocation(fixtures.store, WRAPS, 'vault');
     const seen = await row();
-    await beginUserKeyMove(fixtures.store, 'store');
-    await endUserKeyMove(fixtures.store, 'store');
+    await beginRelocation(fixtures.store, WRAPS, 'store');
+    await endRelocation(fixtures.store, WRAPS, 'store');
     expect(await homes.move(seen, 'vault')).toBe(false);
     expect([await index(), await wrapped()]).toEqual([key, [true]]);
     expect(await row()).not.toHaveProperty('moving');
@@ -178,7 +178,7 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
       await move('store');
       return found;
     });
-    await beginUserKeyMove(fixtures.store, 'vault');
+    await beginRelocation(fixtures.store, WRAPS, 'vault');
     expect(await homes.move(await row(), 'vault')).toBe(false);
     expect([await index(), await wrapped(), await inVault()]).toEqual([key, [true], [{ state: 'free' }]]);
   });
@@ -187,12 +187,12 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
     const bob = newId();
     afterNextWrap(fixtures.masterKey, async () => {
       await move('vault');
-      await endUserKeyMove(fixtures.store, 'vault');
+      await endRelocation(fixtures.store, WRAPS, 'vault');
     });
     await fixtures.userKeys.create(bob, bob);
     expect((await row(bob)).versions.map((entry) => entry.wrapped)).toEqual(['']);
     expect(await index(bob)).toMatch(/^[0-9a-f]{64}$/);
-    expect(await readWrapPlacement(fixtures.store)).toEqual({ home: 'vault', to: undefined });
+    expect(await readPlacement(fixtures.store, WRAPS)).toEqual({ home: 'vault', to: undefined });
   });
 
   it('stay where they are where Vault has lost them, and hold nobody up', async () => {
@@ -201,7 +201,7 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
     await fixtures.userKeys.create(bob, bob);
     const key = await index(bob);
     await bao.request('POST', `kv/data/user_keys/${alice}`, { data: { user_id: 7 } });
-    await beginUserKeyMove(fixtures.store, 'store');
+    await beginRelocation(fixtures.store, WRAPS, 'store');
     await expect(homes.move(await row(), 'store')).rejects.toBeInstanceOf(Immovable);
     await move('store', bob);
     expect(await index(bob)).toBe(key);
@@ -210,7 +210,7 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
 
   it('do not take a name from a living owner', async () => {
     const bob = newId();
-    await beginUserKeyMove(fixtures.store, 'vault');
+    await beginRelocation(fixtures.store, WRAPS, 'vault');
     await fixtures.userKeys.create(bob, alice);
     await expect(
       homes.move(await row(), 'vault').then(async () => homes.move(await row(), 'vault')),

@@ -2,9 +2,9 @@ import { Logger } from '@nestjs/common';
 import { newId } from '../../src/kernel';
 import type { UserKeyDoc } from '../../src/keys/user-keys';
 import { Immovable, type RoutedWrapStore } from '../../src/keys/user-keys/wrap-store';
-import { beginUserKeyMove, endUserKeyMove, type WrapLocation } from '../../src/store';
+import { beginRelocation, endRelocation, type WrapLocation, WRAPS } from '../../src/installation';
 import { type KeyFixtures, moveMasterKey, openKeyFixtures, temporaryFolder } from '../support/keys';
-import { openWrapStore, openRoutedWrapStore } from '../support/kv';
+import { openRoutedWrapStore, openWrapStore } from '../support/kv';
 import { type Bao, describeWithPart, startOpenBao } from '../support/parts';
 
 beforeAll(() => void Logger.overrideLogger(false));
@@ -44,9 +44,9 @@ describeWithPart('openbao', 'Wraps in Vault that are newer than a store that was
   /** The name key opens with whatever version seals it, and never changes. */
   const index = (): Promise<string> => fixtures.sealer.with(alice, (keys) => keys.nameIndex('name'));
   const move = async (to: WrapLocation): Promise<void> => {
-    await beginUserKeyMove(fixtures.store, to);
+    await beginRelocation(fixtures.store, WRAPS, to);
     while (!(await homes.move(await row(), to)));
-    await endUserKeyMove(fixtures.store, to);
+    await endRelocation(fixtures.store, WRAPS, to);
   };
   /** The row of a backup, in the place of today's. */
   const restore = async (backup: UserKeyDoc): Promise<void> => {
@@ -99,8 +99,8 @@ describeWithPart('openbao', 'Wraps in Vault that are newer than a store that was
     await fixtures.rotator.advance(alice, 1);
     const later = await row();
     await restore(beforeMove);
-    await beginUserKeyMove(fixtures.store, 'store');
-    await endUserKeyMove(fixtures.store, 'store');
+    await beginRelocation(fixtures.store, WRAPS, 'store');
+    await endRelocation(fixtures.store, WRAPS, 'store');
     await fixtures.rotator.advance(alice, 1);
     const before = await inVault();
     await expect(move('vault')).rejects.toBeInstanceOf(Immovable);

@@ -1,12 +1,6 @@
 import { SystemClock } from '../../src/kernel';
-import {
-  completeInstallation,
-  type InstallationDoc,
-  type InstallationPlacements,
-  type OpenedInstallation,
-  readInstallation,
-  type Store,
-} from '../../src/store';
+import { completeInstallation, type InstallationDoc, type InstallationPlacements, type OpenedInstallation, readInstallation } from '../../src/installation';
+import type { Store } from '../../src/store';
 
 /** The second half of a start that found the document as it stands there now. */
 export async function complete(

@@ -6,7 +6,8 @@ import { openVault, type VaultSession } from '../../src/vault-client';
 import { VaultWrapStore } from '../../src/keys/user-keys/wrap-store/in-vault';
 import { SystemClock } from '../../src/kernel';
 import { type OwnerNames, RoutedWrapStore } from '../../src/keys/user-keys/wrap-store';
-import { completeInstallation, createInstallation, type Store, type WrapLocation } from '../../src/store';
+import { completeInstallation, createInstallation, type WrapLocation } from '../../src/installation';
+import type { Store } from '../../src/store';
 import type { Bao } from './parts';
 import { projectRoot } from './root';
 

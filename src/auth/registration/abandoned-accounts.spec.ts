@@ -1,7 +1,7 @@
 import { type KeyFixtures, openKeyFixtures, temporaryFolder } from '../../../test/support/keys';
-import { type Config } from '../../config';
+import type { Config } from '../../config';
 import { AuditSink, Clock, HOUR, MINUTE, newId } from '../../kernel';
-import { claimFirstAdministrator, INSTALLATION, installationCollection } from '../../store';
+import { claimFirstAdministrator, INSTALLATION, installationCollection } from '../../installation';
 import { UNTRIED, type UserDoc, Users } from '../../users';
 import { AbandonedAccounts } from './abandoned-accounts';
 import { AccountCreation } from './account-creation';

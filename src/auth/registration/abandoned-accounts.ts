@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { audited, AuditSink, Clock, HOUR } from '../../kernel';
 import { type IsUsed, OLDEST, UserKeyService } from '../../keys/user-keys';
-import { INSTALLATION, installationCollection, Store } from '../../store';
+import { INSTALLATION, installationCollection } from '../../installation';
+import { Store } from '../../store';
 import { UserDoc, Users } from '../../users';
 
 /** Until then the owner may finish the registration by sending it again. */

@@ -2,7 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
 import { Clock, DomainError, failpoint, Role, SECOND } from '../../kernel';
 import { REGISTRATION_LIFE, UserKeyService } from '../../keys/user-keys';
-import { claimFirstAdministrator, DuplicateKey, giveBackFirstAdministrator, Store } from '../../store';
+import { claimFirstAdministrator, giveBackFirstAdministrator } from '../../installation';
+import { DuplicateKey, Store } from '../../store';
 import { UNTRIED, UserDoc, Users } from '../../users';
 import { HashedPassword } from '../passwords';
 

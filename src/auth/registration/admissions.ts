@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
 import { DomainError } from '../../kernel';
-import { INSTALLATION, installationCollection, Store } from '../../store';
+import { INSTALLATION, installationCollection } from '../../installation';
+import { Store } from '../../store';
 import { EmailAddress } from '../../users';
 import { InvitationDoc } from '../invitations/invitation.collection';
 import { Invitations } from '../invitations/invitations';

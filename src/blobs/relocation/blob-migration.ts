@@ -34,9 +34,9 @@ export class BlobMigration {
     const { store: target, location } = await this.blobs.target(to);
     const plan = await this.plans.begin(to, location);
     failpoint('blobs.move-begun');
-    this.#progress = { from: plan.home, to, done: 0, total: 0, failed: 0, bytes: 0 };
-    if (plan.to === undefined) return this.#progress;
-    const source = await this.blobs.located(plan.home);
+    this.#progress = { from: plan.current, to, done: 0, total: 0, failed: 0, bytes: 0 };
+    if (plan.target === undefined) return this.#progress;
+    const source = await this.blobs.located(plan.current);
     // A second pass finds what puts that had begun before the first one left, if their processes died before they moved it.
     for (let pass = 0; pass < 2; pass += 1) await this.pass(source, target, onProgress);
     if (this.progress.failed === 0) await this.plans.end(to);
@@ -59,7 +59,7 @@ export class BlobMigration {
     onProgress(this.progress);
     const isMeant = async (): Promise<boolean> => {
       const plan = await this.plans.current();
-      return (plan.to ?? plan.home) === this.progress.to;
+      return (plan.target ?? plan.current) === this.progress.to;
     };
     const mover = new BlobMover(source, target, this.newHash, isMeant);
     const running = new Set<Promise<void>>();

@@ -1,7 +1,7 @@
 /** Where blobs lie and, while they are being moved, where to: names of stores. */
 export interface BlobRelocation {
-  readonly home: string;
-  readonly to: string | undefined;
+  readonly current: string;
+  readonly target?: string;
   /** The location id of each of them that the installation has recorded. */
   readonly locations: Readonly<Record<string, string>>;
 }

@@ -12,18 +12,18 @@ import { RelocatableBlobStore } from './relocatable-blob-store';
 
 /** The document of an installation, which all its processes read. */
 class SharedPlans extends BlobRelocations {
-  #plan: BlobRelocation = { home: 'former', to: undefined, locations: {} };
+  #plan: BlobRelocation = { current: 'former', locations: {} };
 
   current(): Promise<BlobRelocation> {
     return Promise.resolve(this.#plan);
   }
   async begin(to: string, location: string): Promise<BlobRelocation> {
-    this.#plan = { ...this.#plan, to };
+    this.#plan = { ...this.#plan, target: to };
     return this.adopt(to, location);
   }
   end(to: string): Promise<BlobRelocation> {
-    const { [this.#plan.home]: _former, ...locations } = this.#plan.locations;
-    this.#plan = { home: to, to: undefined, locations };
+    const { [this.#plan.current]: _former, ...locations } = this.#plan.locations;
+    this.#plan = { current: to, locations };
     return this.current();
   }
   async record(name: string, location: string): Promise<BlobRelocation> {
@@ -153,7 +153,7 @@ describe('the blob store of an installation whose blobs are moved', () => {
     await put(process, 'a');
     await target.open('others');
     await expect(migrate()).rejects.toThrow('holds blobs of another installation');
-    expect(await plans.current()).toMatchObject({ home: 'former', to: undefined });
+    expect(await plans.current()).toEqual({ current: 'former', locations: expect.anything() });
     expect(await former.size('a')).toBe(1);
   });
 
@@ -269,7 +269,7 @@ describe('the blob store of an installation whose blobs are moved', () => {
     await expect(process.list()[Symbol.asyncIterator]().next()).rejects.toMatchObject(away);
     // A move that lists an empty mount point would take the installation for moved.
     await expect(migrate()).rejects.toMatchObject(away);
-    expect(await plans.current()).toMatchObject({ home: 'former' });
+    expect(await plans.current()).toMatchObject({ current: 'former' });
   });
 
   it('does not move to another bucket than the one that a move has begun to', async () => {

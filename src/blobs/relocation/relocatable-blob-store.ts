@@ -71,7 +71,7 @@ export class RelocatableBlobStore extends BlobStore {
 
   async put(id: string, source: AsyncIterable<Uint8Array>): Promise<number> {
     const plan = await this.fresh();
-    const at = target(plan);
+    const at = newest(plan);
     const size = await (await this.at(plan, at)).put(id, source);
     await this.follow(id, at);
     return size;
@@ -114,9 +114,9 @@ export class RelocatableBlobStore extends BlobStore {
   private async follow(id: string, put: string): Promise<void> {
     for (let at = put; ;) {
       const plan = await this.fresh();
-      const to = target(plan);
+      const to = newest(plan);
       if (to === at) return;
-      const isMeant = async (): Promise<boolean> => target(await this.fresh()) === to;
+      const isMeant = async (): Promise<boolean> => newest(await this.fresh()) === to;
       const mover = new BlobMover(await this.at(plan, at), await this.at(plan, to), this.newHash, isMeant);
       const isMoved = await mover.move(id).then(
         () => true,
@@ -135,7 +135,7 @@ export class RelocatableBlobStore extends BlobStore {
     const first = await this.lookAt(this.#known ?? (await this.fresh()), look);
     if (first !== undefined) return first;
     const plan = await this.fresh();
-    return (await this.lookAt(plan, look)) ?? (plan.to === undefined ? undefined : this.lookAt(plan, look));
+    return (await this.lookAt(plan, look)) ?? (plan.target === undefined ? undefined : this.lookAt(plan, look));
   }
 
   private async lookAt<T>(
@@ -220,10 +220,11 @@ const VARIABLES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Where new blobs go. */
-const target = ({ home, to }: BlobRelocation): string => to ?? home;
+const newest = ({ current, target }: BlobRelocation): string => target ?? current;
 
 /** The former place first. */
-const placesOf = ({ home, to }: BlobRelocation): string[] => (to === undefined ? [home] : [home, to]);
+const placesOf = ({ current, target }: BlobRelocation): string[] =>
+  target === undefined ? [current] : [current, target];
 
 function ifAbsent(error: unknown): undefined {
   if (isDomainError(error, 'not_found')) return undefined;

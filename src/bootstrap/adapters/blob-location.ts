@@ -1,13 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { BlobRelocation, BlobRelocations } from '../../blobs/relocation';
-import {
-  Store,
-  adoptBlobLocation,
-  beginBlobMove,
-  endBlobMove,
-  readBlobPlacement,
-  recordBlobLocation,
-} from '../../store';
+import { adoptBlobLocation, beginBlobMove, endBlobMove, readBlobPlacement, recordBlobLocation } from '../../installation';
+import { Store } from '../../store';
 
 /** Where blobs lie, by the installation document. */
 @Injectable()

@@ -1,6 +1,7 @@
 import { Startup } from '../../bootstrap/startup';
-import { AuditSink, audited } from '../../kernel';
-import { SCHEMA, Store, raiseSchema, replacePeppers } from '../../store';
+import { audited, AuditSink } from '../../kernel';
+import { raiseSchema, replacePeppers } from '../../installation';
+import { SCHEMA, Store } from '../../store';
 import { withService } from '../app';
 
 /** Works where the start refuses the PEPPER of this environment. */

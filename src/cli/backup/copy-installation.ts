@@ -5,7 +5,7 @@ import { StoreCopy } from '../../bootstrap/adapters/store-copy';
 import { CONFIG, Config } from '../../config';
 import { StartupError } from '../../kernel';
 import { MasterKeyRow } from '../../keys/master-key';
-import { NOTE_FILES } from '../../store';
+import { NOTE_FILES } from '../../installation';
 import { withService } from '../app';
 
 const IN_VAULT = 'Keys lie in Vault: take a snapshot of it now, after this.\n';

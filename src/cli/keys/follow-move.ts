@@ -2,7 +2,7 @@ import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Job, JobRunner } from '../../jobs';
 import { DomainError, SECOND } from '../../kernel';
-import { WrongPin } from '../../store';
+import { WrongPin } from '../../installation';
 import { withService } from '../app';
 import { ProgressDisplay } from '../progress';
 

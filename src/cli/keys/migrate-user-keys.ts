@@ -1,8 +1,8 @@
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Job } from '../../jobs';
-import { AuditSink, StartupError, audited } from '../../kernel';
+import { audited, AuditSink, StartupError } from '../../kernel';
 import { WrapRelocationJob, WrapRelocations } from '../../keys/rotation';
-import { WrapLocation } from '../../store';
+import { WrapLocation } from '../../installation';
 import { unlessThere, watchJob } from './follow-move';
 
 /** Moves the wrapped user keys, and returns when the move has ended, whichever process does it. */

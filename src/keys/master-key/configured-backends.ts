@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { DomainError, StartupError } from '../../kernel';
-import type { BackendName } from './version-ranges';
 import type { MasterKey } from './master-key';
+import type { BackendName } from './version-ranges';
 
 /** The homes that the environment of this process configures, each opened when it is first needed. */
 export class ConfiguredBackends {

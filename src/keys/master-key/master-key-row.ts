@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DomainError } from '../../kernel';
 import { type Collection, defineCollection, type Doc, DuplicateKey, Store } from '../../store';
-import { type BackendName, type VersionRange, onlyBackend } from './version-ranges';
+import { type BackendName, onlyBackend, type VersionRange } from './version-ranges';
 
 export interface MasterKeyDoc extends Doc {
   /** The master key version that everything new is wrapped with. */

@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { DomainError, isDomainError, SecretBytes, type WrappedKey } from '../../kernel';
+import { ConfiguredBackends } from './configured-backends';
 import {
   checkBatch,
   type ItemResult,
@@ -9,7 +10,6 @@ import {
   type UnwrapItem,
   type WrapItem,
 } from './master-key';
-import { ConfiguredBackends } from './configured-backends';
 import {
   type BackendName,
   formOf,

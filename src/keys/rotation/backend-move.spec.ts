@@ -6,7 +6,8 @@ import { type KeyFixture, openKeyFixture } from '../../../test/support/key-fixtu
 import { MemoryWrapStore } from '../../../test/support/memory-wrap-store';
 import { waitFor } from '../../../test/support/processes';
 import { plaintext, StartupError, SystemClock } from '../../kernel';
-import { createInstallation, readInstallation, type Doc } from '../../store';
+import { createInstallation, readInstallation } from '../../installation';
+import type { Doc } from '../../store';
 import { type BackendName, masterKeyCollection } from '../master-key';
 import { systemKeysCollection } from '../system-keys';
 import { userKeysCollection } from '../user-keys/user-keys.collection';

@@ -1,18 +1,18 @@
 import { Injectable } from '@nestjs/common';
-import { type Job, JobBusy, JobRunner } from '../../jobs';
-import { DomainError, failpoint } from '../../kernel';
 import {
-  admitMasterKey,
+  type AssertLease,
+  beginRelocation,
+  endRelocation,
   fenceInstallation,
   installed,
-  masterKeysOf,
-  retryOnConflict,
-  settleMasterKey,
-  Store,
-} from '../../store';
+  MASTER_KEY,
+} from '../../installation';
+import { type Job, JobBusy, JobRunner } from '../../jobs';
+import { DomainError, failpoint } from '../../kernel';
+import { retryOnConflict, Store } from '../../store';
 import { type BackendName, MasterKeyRow, movedTo, newestBackend, onlyBackend, RoutedMasterKey } from '../master-key';
 import { type Rotation, ROTATION_JOB, rotationData, rotationOf } from './rotation';
-import { type AssertLease, InPlaceRotation, RotationTarget } from './rotation-target';
+import { InPlaceRotation, RotationTarget } from './rotation-target';
 
 /**
  * A new version in another backend. The former backend keeps the older versions, and the row says
@@ -49,7 +49,7 @@ export class BackendMove extends RotationTarget {
 
   /** From now on a start has to name the new backend. */
   async settle(held: AssertLease): Promise<void> {
-    await settleMasterKey(this.store, this.to, held);
+    await endRelocation(this.store, MASTER_KEY, this.to, held);
     failpoint('migration.settled');
   }
 
@@ -64,7 +64,7 @@ export class BackendMove extends RotationTarget {
       return seen.homes === undefined ? this.row.advance(seen, seen.current, onlyBackend(this.masterKey.home)) : seen;
     });
     failpoint('migration.home-named');
-    await admitMasterKey(this.store, this.to, held);
+    await beginRelocation(this.store, MASTER_KEY, this.to, held);
     failpoint('migration.home-admitted');
   }
 
@@ -153,7 +153,7 @@ export class BackendMoves {
   }
 
   async #isSettled(to: BackendName): Promise<boolean> {
-    const admitted = masterKeysOf(await installed(this.store));
+    const admitted = MASTER_KEY.admitted(await installed(this.store));
     const { homes } = await this.row.read();
     return admitted.length === 1 && admitted[0] === to && (homes === undefined || newestBackend(homes) === to);
   }

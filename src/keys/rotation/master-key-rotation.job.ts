@@ -1,5 +1,5 @@
 import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
-import { JobFailed, JobProgress, JobRunner, AdaptiveBatcher, RunningJob, BatchStep } from '../../jobs';
+import { AdaptiveBatcher, BatchStep, JobFailed, JobProgress, JobRunner, RunningJob } from '../../jobs';
 import { AuditAction, AuditIntent, AuditSink, failpoint, isDomainError } from '../../kernel';
 import type { Position } from '../../store';
 import { MAX_BATCH } from '../master-key';

@@ -1,9 +1,7 @@
 import { Logger } from '@nestjs/common';
+import type { AssertLease } from '../../installation';
 import { isDomainError } from '../../kernel';
 import type { MasterKeyRow, RoutedMasterKey } from '../master-key';
-
-/** Asserts that the job is still held, before a write. @throws LeaseLost */
-export type AssertLease = () => Promise<void>;
 
 /**
  * How a rotation gets its new version: in the present backend, or in another one. Every step may be

@@ -1,14 +1,15 @@
 import { Injectable, Logger, OnModuleInit } from '@nestjs/common';
+import {
+  beginRelocation,
+  endRelocation,
+  fenceInstallation,
+  readPlacement,
+  type WrapLocation,
+  WRAPS,
+} from '../../installation';
 import { AdaptiveBatcher, type Job, JobBusy, type JobData, JobFailed, JobRunner, RunningJob } from '../../jobs';
 import { AuditSink, failpoint } from '../../kernel';
-import {
-  beginUserKeyMove,
-  endUserKeyMove,
-  fenceInstallation,
-  readWrapPlacement,
-  Store,
-  type WrapLocation,
-} from '../../store';
+import { Store } from '../../store';
 import type { UserKeyDoc } from '../user-keys';
 import { Immovable, RoutedWrapStore } from '../user-keys/wrap-store';
 
@@ -66,12 +67,12 @@ export class WrapRelocationJob implements OnModuleInit {
   async run(job: RunningJob): Promise<void> {
     const { to } = wrapRelocationData(job.data);
     await this.wraps.prepareMove();
-    await beginUserKeyMove(this.store, to, () => job.assertLease());
+    await beginRelocation(this.store, WRAPS, to, () => job.assertLease());
     failpoint('user-key-move.begun');
     await this.#moveAll(job);
-    const placement = await endUserKeyMove(this.store, to, () => job.assertLease());
+    const placement = await endRelocation(this.store, WRAPS, to, () => job.assertLease());
     // Another move has reversed this one meanwhile.
-    if (placement.home !== to || placement.to !== undefined) throw new JobFailed('conflict');
+    if (placement.current !== to || placement.target !== undefined) throw new JobFailed('conflict');
     failpoint('user-key-move.settled');
     const intent = {
       action: 'user-keys.moved',
@@ -186,8 +187,8 @@ export class WrapRelocations {
   }
 
   async #isSettled(to: WrapLocation): Promise<boolean> {
-    const placement = await readWrapPlacement(this.store);
-    if (placement.home !== to || placement.to !== undefined) return false;
+    const placement = await readPlacement(this.store, WRAPS);
+    if (placement.current !== to || placement.target !== undefined) return false;
     // A reversed move that died may have left rows half-way; without Vault none can be moved.
     if (!this.wraps.reachesVault) return true;
     for await (const _ of this.wraps.due(to, () => undefined)) return false;

@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
+import type { WrapLocation } from '../../installation';
 import { isDomainError } from '../../kernel';
-import { Store, type WrapLocation } from '../../store';
+import { Store } from '../../store';
 import { type BackendName, MasterKey, MasterKeyRow, type MasterKeyState } from '../master-key';
-import { WrapStore } from './wrap-store/wrap-store';
 import { userKeysCollection } from './user-keys.collection';
+import { WrapStore } from './wrap-store/wrap-store';
 
 /**
  * Whether a master key version still opens what it wrapped. `disabled`: not now, but an operator of the key's home can bring it back.

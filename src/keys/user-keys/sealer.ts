@@ -5,9 +5,9 @@ import { asOneOperation } from '../../vault-client';
 import { MasterKey } from '../master-key';
 import { KeyCache } from './key-cache';
 import { OpenedUserKey, OwnerKeys } from './user-key-handle';
-import { unwrapVersions } from './wraps';
 import { type UserKeyDoc, userKeysCollection } from './user-keys.collection';
 import { WrapStore } from './wrap-store/wrap-store';
+import { unwrapVersions } from './wraps';
 
 /**
  * How a new row is stored by the wrap protocol (docs/keys.md). A replace of an existing row does

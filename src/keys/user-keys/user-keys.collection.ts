@@ -1,4 +1,5 @@
-import { defineCollection, type Doc, type Draft, type WrapLocation } from '../../store';
+import type { WrapLocation } from '../../installation';
+import { defineCollection, type Doc, type Draft } from '../../store';
 
 /** One version of an owner's key. Older ones stay as long as something is sealed under them. */
 export interface UserKeyVersion {

@@ -2,12 +2,12 @@ import { Module } from '@nestjs/common';
 import { Config, CONFIG } from '../../config';
 import { SECOND } from '../../kernel';
 import { BackupExposure } from './backup-exposure';
-import { KeyCache } from './key-cache';
 import { OrphanedKeys, OrphanedWraps, UserKeySweeper } from './cleanup';
-import { Sealer } from './sealer';
-import { UserKeyService } from './user-key-service';
+import { KeyCache } from './key-cache';
 import { UserKeyRewrap } from './rewrap';
+import { Sealer } from './sealer';
 import { UserKeyRotator } from './user-key-rotator';
+import { UserKeyService } from './user-key-service';
 
 // Some 600 bytes an owner: 32 MiB at most, and 50,000 active users without a call of Vault.
 const CACHE_CAPACITY = 50_000;

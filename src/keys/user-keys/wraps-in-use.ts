@@ -2,10 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDomainError } from '../../kernel';
 import type { Collection, Position } from '../../store';
 import { type ItemResult, wrapVersion } from '../master-key';
-import { isInVault } from './user-keys.collection';
+import { isInVault, type UserKeyDoc } from './user-keys.collection';
 import type { WrapStore } from './wrap-store/wrap-store';
 import { isConsistent, lowestMasterVersion } from './wraps';
-import type { UserKeyDoc } from './user-keys.collection';
 
 const PAGE = 200;
 /** One request too late among 100,000 is no reason to begin again. */

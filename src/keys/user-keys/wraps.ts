@@ -1,8 +1,8 @@
 import { equalBytes } from '../../crypto';
 import { DomainError, newId, SecretBytes } from '../../kernel';
 import { type ItemResult, MasterKey, MAX_BATCH, type UnwrapItem, wrapContext, wrapVersion } from '../master-key';
-import type { WrapStore } from './wrap-store/wrap-store';
 import type { UserKeyDoc, UserKeyVersion } from './user-keys.collection';
+import type { WrapStore } from './wrap-store/wrap-store';
 
 export const userKeyContext = (ownerId: string, version: number): Buffer => wrapContext('user-key', ownerId, version);
 

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { Clock, StartupError } from '../../kernel';
 import { Collection, DuplicateKey } from '../collection';
 import { defineCollection, Doc } from '../definition';
-import { INSTALLATION, installationCollection } from '../installation';
+import { INSTALLATION, installationCollection } from '../../installation';
 import { SCHEMA } from '../schema';
 import { EmbeddedStore } from './embedded-store';
-import { type Rows } from './environment';
+import type { Rows } from './environment';
 import { IndexTable } from './index-table';
 
 interface TicketDoc extends Doc {

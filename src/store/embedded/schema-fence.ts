@@ -3,7 +3,7 @@ import { admits, InstalledSchema, SCHEMA } from '../schema';
 import { Rows } from './environment';
 import { encodeKey } from './key-encoding';
 
-/** The installation document's row (installation.ts). */
+/** The installation document's row (src/installation). */
 const DOCUMENT = encodeKey(Buffer.alloc(0), ['row', 'installation', 'installation']);
 
 /**

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { newId } from '../../../src/kernel';
-import { DuplicateKey, INSTALLATION, installationCollection, SCHEMA } from '../../../src/store';
+import { INSTALLATION, installationCollection } from '../../../src/installation';
+import { DuplicateKey, SCHEMA } from '../../../src/store';
 import { ids, type Prepared, thingDefinition } from './things';
 
 /** Several stores, as of several processes or releases, over the same rows. */

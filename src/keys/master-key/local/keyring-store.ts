@@ -1,6 +1,6 @@
 import { SECOND } from '../../../kernel';
-import { destroyKeyring, type Keyring } from './keyring-format';
 import { type FileMark, KeyringDraft, KeyringFile, type ReadKeyring } from './keyring-file';
+import { destroyKeyring, type Keyring } from './keyring-format';
 import { holdOffOlderWriters, removeLocks } from './older-writers';
 
 /** For the small write of a process of an older release. */

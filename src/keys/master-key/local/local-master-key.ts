@@ -4,10 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DomainError, isDomainError, SECOND, SecretBytes, StartupError, stretched } from '../../../kernel';
 import { checkRetirable, type MasterKeyState } from '../master-key';
 import { type KeyLookup, nextMasterVersion, SoftwareMasterKey } from '../software-master-key';
-import { type Keyring, KeyringFault, newKeyring, withNewVersion, withoutVersions } from './keyring-format';
-import { errnoOf } from './older-writers';
 import { linkRefusal } from './keyring-file';
+import { type Keyring, KeyringFault, newKeyring, withNewVersion, withoutVersions } from './keyring-format';
 import { KeyringStore } from './keyring-store';
+import { errnoOf } from './older-writers';
 
 /** How long a write is tried again that other writers passed by without a new generation. */
 const WRITE_PATIENCE_MS = 1.5 * SECOND;

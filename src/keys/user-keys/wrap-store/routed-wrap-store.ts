@@ -1,20 +1,11 @@
 import { Logger } from '@nestjs/common';
+import { newestLocation, type Placement, readPlacement, type WrapLocation, WRAPS } from '../../../installation';
 import { DomainError, StartupError } from '../../../kernel';
-import {
-  type Collection,
-  type Draft,
-  newestLocation,
-  readWrapPlacement,
-  type Store,
-  type WrapPlacement,
-  type WrapLocation,
-} from '../../../store';
+import type { Collection, Draft, Store } from '../../../store';
 import { accepted, type ItemResult, type MasterKey } from '../../master-key';
-import { isInVault } from '../user-keys.collection';
-import { WrapStore, type MovableWrapStore } from './wrap-store';
-import { type UserKeyDoc, userKeysCollection } from '../user-keys.collection';
-import type { OwnerNames } from './wrap-store';
+import { isInVault, type UserKeyDoc, userKeysCollection } from '../user-keys.collection';
 import { UserKeyMover } from './wrap-relocation';
+import { type MovableWrapStore, type OwnerNames, WrapStore } from './wrap-store';
 
 const NEEDS = 'set VAULT_ADDR and VAULT_ROLE_ID with VAULT_SECRET_ID (or VAULT_TOKEN)';
 
@@ -29,7 +20,7 @@ export class RoutedWrapStore extends WrapStore {
   readonly #mover: UserKeyMover | undefined;
   #installationId: string | undefined;
   #opening: Promise<MovableWrapStore> | undefined;
-  #known: WrapPlacement | undefined;
+  #known: Placement<WrapLocation> | undefined;
   #told = '';
 
   /** `vault`: undefined where this process is not set up for it. */
@@ -50,7 +41,7 @@ export class RoutedWrapStore extends WrapStore {
 
   async open(installationId: string): Promise<void> {
     this.#installationId = installationId;
-    if (usesVault(await this.#pins())) await this.#opened();
+    if (usesVault(await this.#placement())) await this.#opened();
   }
 
   /** What a move needs, in either direction. @throws StartupError, DomainError `kms_unavailable`. */
@@ -74,7 +65,7 @@ export class RoutedWrapStore extends WrapStore {
   }
 
   async location(): Promise<WrapLocation> {
-    return newestLocation(await this.#pins());
+    return newestLocation(await this.#placement());
   }
 
   async isSettled(row: UserKeyDoc): Promise<boolean> {
@@ -107,8 +98,8 @@ export class RoutedWrapStore extends WrapStore {
     await (await this.#serving()).erase(name, ownerId, isMeant);
   }
 
-  async #pins(): Promise<WrapPlacement> {
-    this.#known = await readWrapPlacement(this.store);
+  async #placement(): Promise<Placement<WrapLocation>> {
+    this.#known = await readPlacement(this.store, WRAPS);
     return this.#known;
   }
 
@@ -148,7 +139,8 @@ export class RoutedWrapStore extends WrapStore {
   }
 }
 
-const usesVault = (pins: WrapPlacement | undefined): boolean => pins?.home === 'vault' || pins?.to === 'vault';
+const usesVault = (placement: Placement<WrapLocation> | undefined): boolean =>
+  placement?.current === 'vault' || placement?.target === 'vault';
 
 const unreachable = (): DomainError =>
   new DomainError('kms_unavailable', { detail: 'Vault, which stores the user keys, cannot be opened.' });

@@ -1,19 +1,19 @@
 import { Logger } from '@nestjs/common';
+import type { WrapLocation } from '../../../installation';
 import { DomainError, failpoint, newId } from '../../../kernel';
-import { type Collection, scanPages, type WrapLocation } from '../../../store';
+import { type Collection, scanPages } from '../../../store';
 import type { MasterKey } from '../../master-key';
 import { releaseStalePath } from '../tombstones';
-import { isInVault, storedRow } from '../user-keys.collection';
+import { isInVault, storedRow, type UserKeyDoc, type UserKeyVersion } from '../user-keys.collection';
+import { holdSameKey, lowestMasterVersion } from '../wraps';
 import {
   ForeignWraps,
-  type StoredWrap,
-  WrapPathConflict,
-  UnreadableWrapDocument,
   type MovableWrapStore,
+  type OwnerNames,
+  type StoredWrap,
+  UnreadableWrapDocument,
+  WrapPathConflict,
 } from './wrap-store';
-import { holdSameKey, lowestMasterVersion } from '../wraps';
-import type { UserKeyDoc, UserKeyVersion } from '../user-keys.collection';
-import type { OwnerNames } from './wrap-store';
 
 /** These wraps cannot be moved as they are: the document is gone or damaged, or the name is somebody else's. */
 export class Immovable extends DomainError {

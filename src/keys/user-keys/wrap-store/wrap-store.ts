@@ -1,5 +1,6 @@
+import type { WrapLocation } from '../../../installation';
 import { DomainError } from '../../../kernel';
-import type { Draft, WrapLocation } from '../../../store';
+import type { Draft } from '../../../store';
 import type { ItemResult } from '../../master-key';
 import type { UserKeyDoc, UserKeyVersion } from '../user-keys.collection';
 

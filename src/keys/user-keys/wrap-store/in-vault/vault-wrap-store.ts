@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
+import type { WrapLocation } from '../../../../installation';
 import { failpoint, StartupError } from '../../../../kernel';
-import { type Draft, retryOnConflict, type WrapLocation } from '../../../../store';
-import { accepted, type ItemResult, refusedItem } from '../../../master-key';
+import { type Draft, retryOnConflict } from '../../../../store';
 import {
   asOneOperation,
   inAttempts,
@@ -12,16 +12,25 @@ import {
   VaultNoEngine,
   type VaultSession,
 } from '../../../../vault-client';
+import { accepted, type ItemResult, refusedItem } from '../../../master-key';
+import type { UserKeyDoc } from '../../user-keys.collection';
 import {
   ForeignWraps,
-  type StoredWrap,
-  WrapPathConflict,
-  UnreadableWrapDocument,
   MovableWrapStore,
+  type StoredWrap,
+  UnreadableWrapDocument,
+  WrapPathConflict,
 } from '../wrap-store';
-import type { UserKeyDoc } from '../../user-keys.collection';
-import { bindMount, MOUNT_MARK } from './wrap-document';
-import { claim, documentOf, FREE, parseDocument, tombstone, type UserKeyDocument } from './wrap-document';
+import {
+  bindMount,
+  claim,
+  documentOf,
+  FREE,
+  MOUNT_MARK,
+  parseDocument,
+  tombstone,
+  type UserKeyDocument,
+} from './wrap-document';
 
 // Fewer than the sockets that the client has: a rotation leaves some for those who wait for an answer.
 const AT_ONCE = 8;

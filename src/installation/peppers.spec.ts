@@ -1,4 +1,4 @@
-import { admittedPeppers } from './installation-peppers';
+import { admittedPeppers } from './peppers';
 
 const start = (current: string, previous?: string): { current: string; previous: string | undefined } => ({
   current,

@@ -13,9 +13,9 @@ import {
   openInstallation,
   raiseSchema,
   readInstallation,
-} from './installation';
+} from '.';
 import { complete } from '../../test/support/installation';
-import { FIRST_SCHEMA, notedStore, SCHEMA, SERVES_BESIDE } from './schema';
+import { FIRST_SCHEMA, notedStore, SCHEMA, SERVES_BESIDE } from '../store';
 
 const PINS: InstallationPlacements = { store: 'embedded', masterKey: 'local', userKeys: 'store', blobs: 'filesystem' };
 const clock = new SystemClock();

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { describeWithForgetfulDisk, type ForgetfulDisk, forgetfulDisk } from '../../test/support/forgetful-disk';
-import { noted, readMarker, writeMarker, writeNote } from './installation-marker';
+import { noted, readMarker, writeMarker, writeNote } from './data-folder';
 
 describeWithForgetfulDisk('A data folder without hard links', () => {
   let disk: ForgetfulDisk;

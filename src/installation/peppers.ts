@@ -1,7 +1,6 @@
 import { StartupError } from '../kernel';
-import { Store } from './collection';
-import { INSTALLATION, InstallationDoc, installationCollection } from './installation';
-import { update } from './update';
+import { type Store, update } from '../store';
+import { INSTALLATION, installationCollection, type InstallationDoc } from './installation.collection';
 
 /** Check values of the peppers that a process was given (crypto, pepperCheck). */
 export interface PepperChecks {
