@@ -1,7 +1,11 @@
-export { asOneOperation, inAttempts, isWithinOperation } from './operation-deadline';
-export { KvDocuments, type KvDocument, VaultForbidden, VaultNoEngine } from './kv-documents';
-export { ENOUGH_VERSIONS, tellKvSettings } from './kv-settings';
-export { openVault } from './open-vault';
+export {
+  ENOUGH_VERSIONS,
+  type KvDocument,
+  KvDocuments,
+  tellKvSettings,
+  VaultForbidden,
+  VaultNoEngine,
+} from './kv-documents';
+export { asOneOperation, inAttempts, isWithinOperation, PartSize } from './operation-deadline';
 export { isTooSlow, unavailable, type VaultReply, VaultUnavailable } from './vault-api';
-export { PartSize } from './part-size';
-export { VaultSession } from './vault-session';
+export { openVault, VaultSession } from './vault-session';

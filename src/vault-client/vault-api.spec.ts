@@ -3,8 +3,7 @@ import { createServer as createHttp, type Server } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { VaultApi } from './vault-api';
-import { VaultTransport } from './vault-transport';
+import { VaultApi, VaultTransport } from './vault-api';
 
 const TLS = join(__dirname, '../../test/support/tls');
 const servers: Server[] = [];

@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { VaultConfig } from '../config';
 import { SECOND, StartupError, stretched } from '../kernel';
@@ -6,7 +7,16 @@ import type { VaultFigures } from '../observability';
 import { CircuitBreaker } from './circuit-breaker';
 import { newDeadline, operationDeadline } from './operation-deadline';
 import { TokenRenewer } from './token-renewer';
-import { isTooSlow, LAGS_BEHIND, unavailable, VaultApi, VaultCall, VaultReply, VaultUnavailable } from './vault-api';
+import {
+  isTooSlow,
+  LAGS_BEHIND,
+  unavailable,
+  VaultApi,
+  VaultCall,
+  VaultReply,
+  VaultTransport,
+  VaultUnavailable,
+} from './vault-api';
 
 const LOGIN_MS = 1_000;
 // A token that is fresh and refused all the same lacks a policy: to log in again for each such request would only load Vault.
@@ -213,5 +223,23 @@ async function within<T>(work: Promise<T>, deadline: number): Promise<T> {
     return await Promise.race([work, expired]);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/**
+ * One login, one renewer and one breaker for all that a process keeps in Vault. Nothing is sent yet.
+ * @throws StartupError where VAULT_CACERT cannot be read.
+ */
+export function openVault({ address, namespace, caCert, login }: VaultConfig, figures?: VaultFigures): VaultSession {
+  const transport = new VaultTransport(authorities(caCert));
+  return new VaultSession(new VaultApi(address, namespace, transport, figures), login, figures);
+}
+
+function authorities(path: string | undefined): Buffer | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return readFileSync(path);
+  } catch {
+    throw new StartupError(`VAULT_CACERT: ${path} cannot be read.`);
   }
 }

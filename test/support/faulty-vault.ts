@@ -1,4 +1,4 @@
-import { type TransportAnswer, type TransportRequest, VaultTransport } from '../../src/vault-client/vault-transport';
+import { type TransportAnswer, type TransportRequest, VaultTransport } from '../../src/vault-client/vault-api';
 import { WriteFaults } from './write-faults';
 
 // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with the transport that it was called on
