@@ -3,7 +3,6 @@ import { envelopeVersion, MAX_KEY_VERSION, newKey, openRecord, sealRecord, versi
 import { ciphertext, Clock, DomainError, failpoint, newId, SecretBytes } from '../../kernel';
 import { type Collection, retryOnConflict, Store } from '../../store';
 import { MasterKey, MasterKeyRow } from '../master-key';
-import { versionIn } from './reencrypt-rows';
 import { nameKeyContext, subkeyOf } from './user-key-handle';
 import { storedRow, type UserKeyDoc, userKeysCollection, type UserKeyVersion } from './user-keys.collection';
 import { WrapPathConflict, WrapStore } from './wrap-store/wrap-store';
