@@ -212,6 +212,11 @@ const replacements = ({ clock, store, masterKeys, blobs }: CoreOverrides): reado
 class CoreModule {
   static forConfig(config: Config, overrides: CoreOverrides): DynamicModule {
     const configured = { provide: CONFIG, useValue: config };
+    const masterKeyRow = {
+      provide: MasterKeyRow,
+      inject: [Store],
+      useFactory: (store: Store) => new MasterKeyRow(store),
+    };
     const answers = { provide: ResponseSealer, useClass: OwnerResponseSealer };
     const tokens = [
       CONFIG,
@@ -235,7 +240,7 @@ class CoreModule {
     return {
       module: CoreModule,
       imports: [UserKeysModule],
-      providers: [configured, TamperedRows, MasterKeyRow, answers, ...adapters, ...replacements(overrides)],
+      providers: [configured, TamperedRows, masterKeyRow, answers, ...adapters, ...replacements(overrides)],
       exports: [...tokens, TamperedRows, ResponseSealer, UserKeysModule],
     };
   }

@@ -7,7 +7,16 @@ import { Clock, DomainError, failpoint, isDomainError, outageReason, SECOND } fr
 import { BACKEND_NAMES, MasterKeyRow, RoutedMasterKey } from '../keys/master-key';
 import { openKeys, SystemKeys } from '../keys/system-keys';
 import { WrapStore } from '../keys/user-keys';
-import { admitPeppers, completeInstallation, InstallationDoc, InstallationPlacements, MASTER_KEY, noteInstalled, openInstallation, PepperChecks } from '../installation';
+import {
+  admitPeppers,
+  completeInstallation,
+  InstallationDoc,
+  InstallationPlacements,
+  MASTER_KEY,
+  noteInstalled,
+  openInstallation,
+  PepperChecks,
+} from '../installation';
 import { Store } from '../store';
 import { usersCollection } from '../users';
 

@@ -67,7 +67,8 @@ export const MASTER_KEY: Relocatable<string> = {
     const target = MASTER_KEY.admitted(doc).slice(1).at(-1);
     return { current: doc.master_key, ...(target !== undefined && { target }) };
   },
-  admitted: ({ master_key, master_key_moving: moving }) => named(master_key, ...(Array.isArray(moving) ? (moving as readonly string[]) : [])),
+  admitted: ({ master_key, master_key_moving: moving }) =>
+    named(master_key, ...(Array.isArray(moving) ? (moving as readonly string[]) : [])),
   begun(doc, to) {
     if (MASTER_KEY.admitted(doc).includes(to)) return doc;
     return { ...doc, master_key_moving: [...(doc.master_key_moving ?? []), to] };

@@ -7,7 +7,13 @@ import { type JobDoc, jobsCollection } from '../../src/jobs/jobs.collection';
 import { AuditSink, newId, SystemClock } from '../../src/kernel';
 import { BackendMoves, type Rotation, ROTATION_JOB, WrapRelocationJob, WrapRelocations } from '../../src/keys/rotation';
 import type { RoutedWrapStore } from '../../src/keys/user-keys/wrap-store';
-import { createInstallation, type InstallationDoc, readInstallation, readPlacement, WRAPS } from '../../src/installation';
+import {
+  createInstallation,
+  type InstallationDoc,
+  readInstallation,
+  readPlacement,
+  WRAPS,
+} from '../../src/installation';
 import { type Store, update } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 import { FaultyStore } from '../support/faulty-store';
@@ -165,7 +171,7 @@ describeWithPart(
       await jobEnded(other.jobs, id);
       pause.release();
       await letGo(sleeper.jobs, first.id);
-      expect(await readPlacement(fixtures.store, WRAPS)).toEqual({ home: 'store', to: undefined });
+      expect(await readPlacement(fixtures.store, WRAPS)).toEqual({ current: 'store' });
     });
   },
 );

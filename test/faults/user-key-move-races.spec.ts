@@ -192,7 +192,7 @@ describeWithPart('openbao', 'Wraps of user keys that are moved', () => {
     await fixtures.userKeys.create(bob, bob);
     expect((await row(bob)).versions.map((entry) => entry.wrapped)).toEqual(['']);
     expect(await index(bob)).toMatch(/^[0-9a-f]{64}$/);
-    expect(await readPlacement(fixtures.store, WRAPS)).toEqual({ home: 'vault', to: undefined });
+    expect(await readPlacement(fixtures.store, WRAPS)).toEqual({ current: 'vault' });
   });
 
   it('stay where they are where Vault has lost them, and hold nobody up', async () => {

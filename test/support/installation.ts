@@ -1,5 +1,11 @@
 import { SystemClock } from '../../src/kernel';
-import { completeInstallation, type InstallationDoc, type InstallationPlacements, type OpenedInstallation, readInstallation } from '../../src/installation';
+import {
+  completeInstallation,
+  type InstallationDoc,
+  type InstallationPlacements,
+  type OpenedInstallation,
+  readInstallation,
+} from '../../src/installation';
 import type { Store } from '../../src/store';
 
 /** The second half of a start that found the document as it stands there now. */

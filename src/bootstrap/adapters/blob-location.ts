@@ -1,6 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { BlobRelocation, BlobRelocations } from '../../blobs/relocation';
-import { adoptBlobLocation, beginBlobMove, endBlobMove, readBlobPlacement, recordBlobLocation } from '../../installation';
+import {
+  adoptBlobLocation,
+  beginBlobMove,
+  endBlobMove,
+  readBlobPlacement,
+  recordBlobLocation,
+} from '../../installation';
 import { Store } from '../../store';
 
 /** Where blobs lie, by the installation document. */

@@ -1,6 +1,6 @@
-import { Injectable } from '@nestjs/common';
 import { DomainError } from '../../kernel';
 import { type Collection, defineCollection, type Doc, DuplicateKey, Store } from '../../store';
+import { DATA_MASTER_KEY, type MasterKeyInstance } from './master-key-instance';
 import { type BackendName, onlyBackend, type VersionRange } from './version-ranges';
 
 export interface MasterKeyDoc extends Doc {
@@ -19,17 +19,17 @@ export const masterKeyCollection = defineCollection<MasterKeyDoc>({
   tampered: 'refuse',
 });
 
-const ID = 'master';
-
 /**
  * The one row that says which master key version is current. The master key's home knows versions, this row says which of them Coffer
  * uses: so a rotation that died between the two, or an operator who rotated in Vault by hand, changes nothing until the row moves.
  */
-@Injectable()
 export class MasterKeyRow {
   readonly #rows: Collection<MasterKeyDoc>;
 
-  constructor(store: Store) {
+  constructor(
+    store: Store,
+    private readonly instance: MasterKeyInstance = DATA_MASTER_KEY,
+  ) {
     this.#rows = store.collection(masterKeyCollection);
   }
 
@@ -45,13 +45,13 @@ export class MasterKeyRow {
 
   /** As `read`, but undefined where there is none: a fresh installation. */
   find(): Promise<MasterKeyDoc | undefined> {
-    return this.#rows.findLinearizable(ID);
+    return this.#rows.findLinearizable(this.instance.rowId);
   }
 
   /** The first row, on a fresh installation. Safe to repeat and to race: the row that is there stays. */
   async create(current: number, home: BackendName): Promise<MasterKeyDoc> {
     try {
-      return await this.#rows.insert({ _id: ID, current, epoch: 1, homes: onlyBackend(home) });
+      return await this.#rows.insert({ _id: this.instance.rowId, current, epoch: 1, homes: onlyBackend(home) });
     } catch (error) {
       if (!(error instanceof DuplicateKey)) throw error;
       return this.read();

@@ -14,6 +14,7 @@ import {
   type VaultSession,
 } from '../../../vault-client';
 import { checkRetirable, type MasterKeyState, type OpenOptions } from '../master-key';
+import { DATA_MASTER_KEY, type MasterKeyInstance } from '../master-key-instance';
 import { type KeyLookup, type KeyUse, SoftwareMasterKey } from '../software-master-key';
 import {
   destroyedBefore,
@@ -36,7 +37,6 @@ export interface KvOptions {
 
 /** Each of them is lost only where another process wrote the document in between. */
 const WRITE_ATTEMPTS = 5;
-const PATH = 'master_key';
 const UNREADABLE =
   'is not a document of Coffer and was left as it is: restore it from a Vault snapshot or an earlier version.';
 
@@ -47,6 +47,7 @@ const UNREADABLE =
 export class KvMasterKey extends SoftwareMasterKey {
   readonly #logger = new Logger('KvMasterKey');
   readonly #documents: KvDocuments;
+  readonly #path: string;
   readonly #held: SoftwareKeys;
   #flight: Promise<MasterDocument> | undefined;
 
@@ -54,8 +55,10 @@ export class KvMasterKey extends SoftwareMasterKey {
     private readonly config: KvConfig,
     private readonly options: KvOptions,
     private readonly session: VaultSession = openVault(config),
+    instance: MasterKeyInstance = DATA_MASTER_KEY,
   ) {
     super('kv');
+    this.#path = instance.kvPath;
     this.#documents = new KvDocuments(session, config.kvMount);
     this.#held = new SoftwareKeys(options.maxAgeMs);
   }
@@ -69,7 +72,7 @@ export class KvMasterKey extends SoftwareMasterKey {
     } catch (error) {
       throw this.#startRefusal(error);
     }
-    await tellKvSettings(this.session, this.#documents.mount, PATH);
+    await tellKvSettings(this.session, this.#documents.mount, this.#path);
   }
 
   async state(): Promise<MasterKeyState> {
@@ -85,11 +88,11 @@ export class KvMasterKey extends SoftwareMasterKey {
   /** Of processes that rotate at the same time one write holds; the others find its version and adopt it. */
   rotate(expected: number): Promise<number> {
     return inAttempts(untilWritten, async () => {
-      const { data, version } = await this.#documents.read(PATH);
+      const { data, version } = await this.#documents.read(this.#path);
       const document = this.#served(data);
       if (document.current > expected) return document.current;
       const next = withNewVersion(document, Date.now(), expected);
-      const written = await this.#documents.write(PATH, { ...next }, version);
+      const written = await this.#documents.write(this.#path, { ...next }, version);
       failpoint('kv-master.rotated');
       return written === undefined ? undefined : next.current;
     });
@@ -101,14 +104,14 @@ export class KvMasterKey extends SoftwareMasterKey {
    */
   async retire(version: number): Promise<void> {
     await inAttempts(untilWritten, async () => {
-      const found = await this.#documents.read(PATH);
+      const found = await this.#documents.read(this.#path);
       const document = this.#served(found.data);
       checkRetirable(version, document.current);
       this.#held.forget();
       const left = withoutVersions(document, version);
       // Written already, by an attempt whose answer came too late perhaps.
       if (lowestVersion(left) === lowestVersion(document)) return found.version;
-      const at = await this.#documents.write(PATH, { ...left }, found.version);
+      const at = await this.#documents.write(this.#path, { ...left }, found.version);
       failpoint('kv-master.dropped');
       return at;
     });
@@ -127,7 +130,7 @@ export class KvMasterKey extends SoftwareMasterKey {
 
   /** Destroys every earlier version of the document; undefined where another process wrote the document meanwhile. */
   async #trimmed(version: number, operator: KvDocuments): Promise<number | undefined> {
-    const { data, version: at } = await this.#documents.read(PATH);
+    const { data, version: at } = await this.#documents.read(this.#path);
     const document = this.#served(data);
     const lowest = lowestVersion(document);
     if (lowest <= version)
@@ -139,17 +142,17 @@ export class KvMasterKey extends SoftwareMasterKey {
         `Versions up to ${lowest - 1} are retired and are destroyed together: trim ${lowest - 1}.`,
       );
     await this.#requireAllKept(document, at);
-    await operator.destroyBefore(PATH, at).catch((error: unknown) => {
+    await operator.destroyBefore(this.#path, at).catch((error: unknown) => {
       if (!(error instanceof VaultForbidden)) throw error;
-      throw new StartupError(`Vault refuses this token at ${operator.mount}/destroy/${PATH} (${error.reason}).`);
+      throw new StartupError(`Vault refuses this token at ${operator.mount}/destroy/${this.#path} (${error.reason}).`);
     });
-    return this.#documents.write(PATH, { ...destroyedBefore(document) }, at);
+    return this.#documents.write(this.#path, { ...destroyedBefore(document) }, at);
   }
 
   /** What is destroyed must be dropped versions alone: somebody who overwrote the document must not have it finished by an operator. */
   async #requireAllKept(document: MasterDocument, at: number): Promise<void> {
     for (let each = 1; each < at; each += 1) {
-      const former = (await this.#documents.readVersion(PATH, each)) ?? {};
+      const former = (await this.#documents.readVersion(this.#path, each)) ?? {};
       if (isKeptIn(document, parseMasterDocument(former))) continue;
       throw new StartupError(
         `Version ${each} of ${this.#place} holds a key that the current version lacks and that was not retired: nothing was destroyed.`,
@@ -185,7 +188,7 @@ export class KvMasterKey extends SoftwareMasterKey {
   }
 
   async #read(): Promise<MasterDocument> {
-    const document = this.#served((await this.#documents.read(PATH)).data);
+    const document = this.#served((await this.#documents.read(this.#path)).data);
     this.#held.hold(keysOf(document));
     return document;
   }
@@ -199,7 +202,7 @@ export class KvMasterKey extends SoftwareMasterKey {
   }
 
   async #ensure(create: boolean, installationId?: string): Promise<void> {
-    const { data, version } = await this.#documents.read(PATH);
+    const { data, version } = await this.#documents.read(this.#path);
     if (data !== undefined) {
       this.#check(data);
       return;
@@ -207,19 +210,23 @@ export class KvMasterKey extends SoftwareMasterKey {
     if (version > 0) throw new StartupError(`${this.#place} in Vault was deleted: undelete it (bao kv undelete).`);
     if (!create) throw new StartupError(`${this.#place} in Vault is missing: restore the Vault of this installation.`);
     const made = withNewVersion(undefined, Date.now());
-    await this.#documents.write(PATH, installationId === undefined ? { ...made } : owned(made, installationId), 0);
+    await this.#documents.write(
+      this.#path,
+      installationId === undefined ? { ...made } : owned(made, installationId),
+      0,
+    );
     // Ours, or that of another process that was quicker.
-    const found = await this.#documents.read(PATH);
+    const found = await this.#documents.read(this.#path);
     this.#check(found.data ?? {});
   }
 
   /** The document of an installation from before it said whose it is gets that at the next start. @throws StartupError */
   async #bind(installationId: string): Promise<void> {
     const owner = await inAttempts(untilWritten, async () => {
-      const { data, version } = await this.#documents.read(PATH);
+      const { data, version } = await this.#documents.read(this.#path);
       const document = this.#served(data);
       if (document.installation_id !== undefined) return document.installation_id;
-      const written = await this.#documents.write(PATH, owned(document, installationId), version);
+      const written = await this.#documents.write(this.#path, owned(document, installationId), version);
       return written === undefined ? undefined : installationId;
     });
     if (owner === installationId) return;
@@ -231,7 +238,7 @@ export class KvMasterKey extends SoftwareMasterKey {
 
   /** Whoever steals the service's token pushes the key out by writing the document as often as Vault keeps versions of it. */
   async #warnOfFewVersions(): Promise<void> {
-    const kept = await this.#documents.keptVersions(PATH);
+    const kept = await this.#documents.keptVersions(this.#path);
     if (kept !== undefined && kept >= ENOUGH_VERSIONS) return;
     this.#logger.warn(
       `${this.#place}: ${kept === undefined ? 'the policy in Vault is of a former release' : 'Vault keeps few versions of it'}, so a ` +
@@ -246,13 +253,13 @@ export class KvMasterKey extends SoftwareMasterKey {
   #startRefusal(error: unknown): unknown {
     const { mount } = this.#documents;
     if (error instanceof VaultForbidden)
-      return new StartupError(`Vault's policy does not let Coffer read and write ${mount}/data/${PATH}.`);
+      return new StartupError(`Vault's policy does not let Coffer read and write ${mount}/data/${this.#path}.`);
     if (error instanceof VaultNoEngine) return new StartupError(`Vault has no KV engine of version 2 at ${mount}.`);
     return error;
   }
 
   get #place(): string {
-    return `${this.#documents.mount}/${PATH}`;
+    return `${this.#documents.mount}/${this.#path}`;
   }
 }
 

@@ -1,8 +1,10 @@
 import { Logger } from '@nestjs/common';
+import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DomainError, isDomainError, SECOND, SecretBytes, StartupError, stretched } from '../../../kernel';
 import { checkRetirable, type MasterKeyState } from '../master-key';
+import { DATA_MASTER_KEY, type MasterKeyInstance } from '../master-key-instance';
 import { type KeyLookup, nextMasterVersion, SoftwareMasterKey } from '../software-master-key';
 import { linkRefusal } from './keyring-file';
 import { type Keyring, KeyringFault, newKeyring, withNewVersion, withoutVersions } from './keyring-format';
@@ -20,18 +22,20 @@ const RETRY_MS = 5;
 export class LocalMasterKey extends SoftwareMasterKey {
   readonly #logger = new Logger('LocalMasterKey');
   readonly #keyrings: KeyringStore;
+  readonly #folder: string;
+  readonly #isOwnFolder: boolean;
   #flight: Promise<Keyring> | undefined;
 
-  constructor(
-    private readonly dataDir: string,
-    rootKey: string,
-  ) {
+  constructor(dataDir: string, rootKey: string, instance: MasterKeyInstance = DATA_MASTER_KEY) {
     super('local');
-    this.#keyrings = new KeyringStore(dataDir, rootKey);
+    this.#folder = instance.keyringFolder(dataDir);
+    this.#isOwnFolder = this.#folder !== dataDir;
+    this.#keyrings = new KeyringStore(this.#folder, rootKey);
   }
 
   async open({ create = true }: { readonly create?: boolean } = {}): Promise<void> {
     try {
+      if (create && this.#isOwnFolder) await mkdir(this.#folder, { recursive: true, mode: 0o700 });
       const found = await this.#keyrings.reload();
       if (found === undefined && !create)
         throw new StartupError(`${this.#keyrings.path} is missing: put the keyring of this installation back.`);
@@ -44,10 +48,10 @@ export class LocalMasterKey extends SoftwareMasterKey {
 
   /** A keyring that cannot be rotated is told at the start, and not when a version has to end. */
   async #requireLinks(): Promise<void> {
-    const code = await linkRefusal(this.dataDir);
+    const code = await linkRefusal(this.#folder);
     if (code === undefined) return;
     throw new StartupError(
-      `${this.dataDir} has no hard links (link: ${code}), which the local keyring is written with: put DATA_DIR on a file system ` +
+      `${this.#folder} has no hard links (link: ${code}), which the local keyring is written with: put DATA_DIR on a file system ` +
         'that has them (docs/operations.md, "Backends of the master key").',
     );
   }

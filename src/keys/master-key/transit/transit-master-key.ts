@@ -20,6 +20,7 @@ import {
   type UnwrapItem,
   type WrapItem,
 } from '../master-key';
+import { DATA_MASTER_KEY, type MasterKeyInstance } from '../master-key-instance';
 import { type TransitConfig, TransitKey } from './transit-key';
 
 /** How often a version that was made is looked for, where the answer to its making does not name it. */
@@ -33,18 +34,21 @@ const SHAPE = /^vault:v([1-9]\d{0,8}):[A-Za-z0-9+/]+={0,2}$/;
  */
 export class TransitMasterKey extends MasterKey {
   readonly home = 'transit' as const;
+  readonly #config: TransitConfig;
   readonly #session: VaultSession;
   readonly #key: TransitKey;
   readonly #batches = new TransitBatches();
 
   /** @throws StartupError where VAULT_CACERT cannot be read. */
   constructor(
-    private readonly config: TransitConfig,
+    config: TransitConfig,
     session: VaultSession = openVault(config),
+    instance: MasterKeyInstance = DATA_MASTER_KEY,
   ) {
     super();
+    this.#config = { ...config, keyName: instance.transitKey(config.keyName) };
     this.#session = session;
-    this.#key = new TransitKey(this.#session, config);
+    this.#key = new TransitKey(this.#session, this.#config);
   }
 
   async open({ create = true }: { readonly create?: boolean } = {}): Promise<void> {
@@ -134,10 +138,10 @@ export class TransitMasterKey extends MasterKey {
   }
 
   override async trim(version: number, operatorToken: string): Promise<void> {
-    const session = openVault({ ...this.config, login: { token: operatorToken } });
+    const session = openVault({ ...this.#config, login: { token: operatorToken } });
     try {
       await session.open();
-      await new TransitKey(session, this.config).trimBelow(version + 1);
+      await new TransitKey(session, this.#config).trimBelow(version + 1);
     } finally {
       session.close();
     }
@@ -149,7 +153,7 @@ export class TransitMasterKey extends MasterKey {
   }
 
   #batch(operation: 'encrypt' | 'decrypt' | 'rewrap', items: readonly BatchRequest[]): Promise<BatchAnswer[]> {
-    const path = `${this.config.transitMount}/${operation}/${this.config.keyName}`;
+    const path = `${this.#config.transitMount}/${operation}/${this.#config.keyName}`;
     return this.#batches.send(items, (batch_input, isBulk) =>
       this.#session.request({ method: 'POST', path, body: { batch_input }, isBulk }),
     );
