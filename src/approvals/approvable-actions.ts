@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AuditAction } from '../kernel';
 
-/** What was approved, and by whom. */
+/** An approved request: the requester, the approver and the resource. */
 export interface ApprovedRequest {
   readonly id: string;
   readonly resource: string;
@@ -9,13 +9,21 @@ export interface ApprovedRequest {
   readonly approvedBy: string;
 }
 
-/** An act that takes two administrators. The feature that owns it registers it; nothing here knows a feature. */
+/**
+ * An action that needs two administrators. The feature that owns the action registers it; this
+ * module imports no feature.
+ */
 export interface ApprovableAction {
-  /** Whether it could be done now, without doing it. Asked at the request and at the approval. @throws DomainError what stands against it. */
+  /**
+   * Checks, without side effects, that the action can run now. Called at the request and at the
+   * approval.
+   * @throws DomainError the reason why the action cannot run
+   */
   check(resource: string): Promise<void>;
   /**
-   * Does it, and gives what its own route would have answered. Looks again at what `check` looked at, and may be called again after a death at
-   * any point: what has been done already is done. @throws DomainError
+   * Runs the action and returns the response of its own route. Repeats the checks of `check`.
+   * Must be idempotent: the call is repeated after a crash at any point.
+   * @throws DomainError
    */
   run(request: ApprovedRequest): Promise<object>;
 }

@@ -15,7 +15,7 @@ export const approvalDto = (row: ApprovalDoc, state: ApprovalState = row.state):
   state,
 });
 
-/** The answer of a route whose act now waits for a second administrator. */
+/** Responds 202 on a route whose action now waits for a second administrator. */
 export function answerApproval(reply: FastifyReply, row: ApprovalDoc): ApprovalAnswerDto {
   void reply.code(ACCEPTED).header('location', `/approvals/${row._id}`);
   return { approval: approvalDto(row) };

@@ -6,12 +6,21 @@ import { ApprovalDoc } from './approval.collection';
 import { APPROVAL_MS, Approvals } from './approvals';
 import { ApprovableActions } from './approvable-actions';
 
-/** How often somebody looks for approved acts that are not done: their process died, or Vault or the store was away. */
+/**
+ * Interval of the search for approved actions that are not done: the process crashed, or Vault or
+ * the store was unavailable.
+ */
 const RESUME_MS = 10 * SECOND;
-/** The pause before the next try doubles up to this: an outage of a night is not hammered, and its end is not missed for long. */
+/**
+ * Upper bound of the retry pause, which doubles after each attempt. It spares a failing backend and
+ * notices its recovery soon.
+ */
 const LONGEST_PAUSE = 10 * MINUTE;
 
-/** The second person's part: approves and does, rejects or withdraws; and goes on with what a process that died left approved. */
+/**
+ * Approves and runs, rejects or withdraws requests, and resumes approved actions after a crash or
+ * an outage.
+ */
 @Injectable()
 export class ApprovalDecisions implements OnModuleInit {
   readonly #logger = new Logger('Approvals');
@@ -32,9 +41,10 @@ export class ApprovalDecisions implements OnModuleInit {
   }
 
   /**
-   * Approves and does the act; resolves with what its route would have answered.
-   * @throws DomainError `not_found`; `permission_denied` (who asked does not approve); `conflict` (decided or expired, or who asked is no
-   * administrator any more); what stands against the act.
+   * Approves the request, runs the action and returns the response of the action's own route.
+   * @throws DomainError `not_found`; `permission_denied` if the caller is the requester; `conflict`
+   * if the request is decided or expired, or the requester is no longer an administrator; the
+   * errors of the action
    */
   async approve(caller: Person, id: string): Promise<object> {
     const row = await this.approvals.get(id);
@@ -45,7 +55,10 @@ export class ApprovalDecisions implements OnModuleInit {
     });
   }
 
-  /** Ends a pending one: who asked withdraws it, any other administrator rejects it. @throws DomainError `not_found`, `conflict` */
+  /**
+   * Ends a pending request: the requester withdraws it, any other administrator rejects it.
+   * @throws DomainError `not_found`, `conflict`
+   */
   async end(caller: Person, id: string): Promise<void> {
     const row = await this.approvals.get(id);
     const own = row.requested_by === caller.actor;
@@ -59,7 +72,10 @@ export class ApprovalDecisions implements OnModuleInit {
     });
   }
 
-  /** One that cannot be done now is tried again, each time after a longer pause, for a day after its approval, and holds up no other. */
+  /**
+   * Retries unfinished approved actions, with growing pauses, until one day after the approval. A
+   * failing action does not block the others.
+   */
   async resume(): Promise<void> {
     for await (const row of this.approvals.approved()) {
       if (this.#age(row) > APPROVAL_MS) await this.approvals.finish(row._id, 'expired');
@@ -67,7 +83,9 @@ export class ApprovalDecisions implements OnModuleInit {
     }
   }
 
-  /** One conditional write: of many approvals at once, one goes on to the act. */
+  /**
+   * Approves with one compare-and-set: of several concurrent approvals, only one runs the action.
+   */
   async #approved(row: ApprovalDoc, caller: Person): Promise<ApprovalDoc> {
     this.#requirePending(row);
     await this.#requireRequester(row);
@@ -95,19 +113,27 @@ export class ApprovalDecisions implements OnModuleInit {
     }
   }
 
-  /** Whoever approved it may still be at it. Were it so all the same: each act may be done by two at once. */
+  /**
+   * True if no live process seems to run the action. A wrong guess is harmless, because actions
+   * tolerate concurrent runs.
+   */
   #isAbandoned(row: ApprovalDoc): boolean {
     if (this.#underWay.has(row._id)) return false;
     return this.#age(row) >= RESUME_MS || isGone(row.runner ?? '', this.#runner);
   }
 
-  /** An administrator who approves it once more does not wait for that. */
+  /**
+   * Applies to automatic retries only. An administrator who approves again triggers a run at once.
+   */
   #isDue({ attempts = 0, tried_at = 0 }: ApprovalDoc): boolean {
     const pause = attempts === 0 ? 0 : Math.min(LONGEST_PAUSE, RESUME_MS * 2 ** (attempts - 1));
     return this.clock.now() - tried_at >= pause;
   }
 
-  /** A store that does not take the note does not take the act either: then the next turn is soon enough. */
+  /**
+   * Ignores errors: if the store rejects this note, the action fails too, and the next turn
+   * retries.
+   */
   async #noteAttempt(id: string): Promise<void> {
     await this.approvals.noteAttempt(id).catch(() => undefined);
   }
@@ -125,7 +151,7 @@ export class ApprovalDecisions implements OnModuleInit {
     if (state !== 'pending') throw new DomainError('conflict', { detail: `This approval is ${state}.` });
   }
 
-  /** Who was demoted, disabled or erased since asks for nothing any more. */
+  /** Rejects requests of administrators who have been demoted, disabled or erased since. */
   async #requireRequester({ requested_by }: ApprovalDoc): Promise<void> {
     const user = await this.users.byId(requested_by);
     if (user?.role === 'administrator' && user.state === 'active') return;
@@ -147,7 +173,7 @@ export class ApprovalDecisions implements OnModuleInit {
   }
 }
 
-/** What will not pass by waiting: the approval ends with it. */
+/** True for errors that a retry cannot resolve. The approval ends with such an error. */
 const isFinal = (error: unknown): error is DomainError =>
   isDomainError(error) &&
   error.retryAfterSeconds === undefined &&

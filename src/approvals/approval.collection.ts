@@ -1,34 +1,41 @@
 import { Doc, defineCollection } from '../store';
 
 /**
- * `pending`: waits for a second administrator. `approved`: decided, goes forward only, and whoever finds it goes on with it. `done`. `refused`:
- * approved, and then something stood against the act. `rejected` by another administrator, `withdrawn` by who asked, `expired`.
+ * `pending`: waits for a second administrator. `approved`: decided; any process may resume it, and
+ * it cannot be undone. `done`. `refused`: the action failed for good after the approval. `rejected`
+ * by another administrator, `withdrawn` by the requester, `expired`.
  */
 export type ApprovalState = 'pending' | 'approved' | 'done' | 'refused' | 'rejected' | 'withdrawn' | 'expired';
 
-/** One act that an administrator asked for and another one has to approve. Holds ids and times alone. */
+/**
+ * An action that one administrator requested and another one must approve. Holds only ids and
+ * times.
+ */
 export interface ApprovalDoc extends Doc {
-  /** As the act is called in the audit log: `master-key.retire`. */
+  /** Name of the action in the audit log: `master-key.retire`. */
   readonly action: string;
-  /** What it would be done to: `master-key/3`, `user/<id>`. */
+  /** Target of the action: `master-key/3`, `user/<id>`. */
   readonly resource: string;
   readonly requested_by: string;
   readonly requested_at: number;
   readonly expires_at: number;
   readonly state: ApprovalState;
-  /** While it is pending: act, resource and who asked. Unique, so that a repeated request is the same approval. */
+  /**
+   * Action, resource and requester; set while the request is pending. Unique, so that a repeated
+   * request returns the same approval.
+   */
   readonly open?: string;
-  /** Who approved, rejected or withdrew it. */
+  /** The administrator who approved, rejected or withdrew the request. */
   readonly decided_by?: string;
   readonly decided_at?: number;
-  /** The process that does the approved act (jobs/lease-owner.ts). */
+  /** The process that runs the approved action (jobs/lease-owner.ts). */
   readonly runner?: string;
-  /** How often an approved act could not be done for now, and when that was last: each time it waits longer. */
+  /** Number of failed attempts and time of the last one; the retry pause grows with them. */
   readonly attempts?: number;
   readonly tried_at?: number;
-  /** Code of what stood against an approved act. */
+  /** Error code with which an approved action failed for good. */
   readonly fault?: string;
-  /** When the row goes; the audit log keeps what happened. */
+  /** Expiry time of the row; the audit log keeps the history. */
   readonly gone_at: number;
 }
 
@@ -68,6 +75,6 @@ export const approvalsCollection = defineCollection<ApprovalDoc>({
   ],
   indexes: { open: { fields: ['open'], unique: true }, state: { fields: ['state'] } },
   expiry: 'gone_at',
-  // Who forges a request or a decision gains nothing: it is as if it were not there.
+  // A tampered row counts as absent, so a forged request or decision has no effect.
   tampered: 'absent',
 });

@@ -20,7 +20,10 @@ export class ApprovalsController {
     private readonly paging: Paging,
   ) {}
 
-  /** What waits for a second administrator with TWO_PERSON=true, and what became of it, newest first. Kept for 30 days. */
+  /**
+   * Lists the requests that TWO_PERSON=true created, with their states, newest first. Approvals are
+   * kept for 30 days.
+   */
   @Get()
   @Policy({ scope: 'administration' })
   @ApiProblems('invalid_cursor')
@@ -37,7 +40,7 @@ export class ApprovalsController {
     };
   }
 
-  /** One approval. */
+  /** Returns one approval. */
   @Get(':id')
   @Policy({ scope: 'administration' })
   @ApiProblems('not_found')
@@ -47,9 +50,12 @@ export class ApprovalsController {
   }
 
   /**
-   * Approves what another administrator asked for, and does it. The answer is that of the act itself. Of several who approve at once, one does
-   * it and the others get 409 `conflict`; so does who approves what was decided or has expired (24 hours), or what was asked for by somebody who
-   * is no administrator any more. Where the key service or the store fails in the middle, the act is gone on with by itself.
+   * Approves the request of another administrator, runs its action and returns the response of that
+   * action.
+   * Of several concurrent approvals one runs the action; the others get 409 `conflict`. A decided
+   * request, an expired one (24 hours) and one whose requester is no longer an administrator also
+   * get 409. If the key service or the store fails during the action, the service resumes it
+   * automatically.
    */
   @Post(':id')
   @HttpCode(200)
@@ -68,7 +74,7 @@ export class ApprovalsController {
     return this.decisions.approve(caller, id);
   }
 
-  /** Withdraws what one asked for oneself, or rejects what another administrator asked for. */
+  /** Withdraws the caller's own request, or rejects the request of another administrator. */
   @Delete(':id')
   @HttpCode(204)
   @Policy({ scope: 'administration' })

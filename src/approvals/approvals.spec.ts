@@ -86,14 +86,14 @@ describe('With TWO_PERSON, retiring a version', () => {
     const two = approvalIn(await retire(second));
     expect(two.id).not.toBe(one.id);
     expectStatus(await approve(first, two), 200);
-    // What it asks for is done: the version is not there any more.
+    // The first request is done: the version no longer exists.
     expectProblem(await approve(second, one), 404, 'not_found');
     expect(await versions()).toEqual([2]);
   });
 
   it('is looked at again when it is approved', async () => {
     const approval = approvalIn(await retire(first));
-    // Something was wrapped by the version between the look at the approval and the act.
+    // The version wrapped a key between the check at the approval and the action.
     Object.assign(coffer.get(ApprovableActions).of('master-key.retire'), {
       run: () => Promise.reject(new DomainError('version_in_use', { extensions: { count: 3 } })),
     });
@@ -170,7 +170,7 @@ describe('An approval', () => {
 
   it('expires after a day: then it does nothing, and the same may be asked for anew', async () => {
     const approval = approvalIn(await retire(first));
-    // Their tokens would be over by then as well.
+    // Tokens issued before the wait would have expired too.
     const row = await coffer.get(Approvals).get(approval.id);
     await coffer
       .get(Store)
@@ -296,7 +296,7 @@ describe('An approved act that an outage stopped', () => {
     expect(pauses.slice(0, 8)).toEqual([1, 2, 4, 8, 16, 32, 60, 60]);
     expect(tries.length).toBeGreaterThan(70);
     expect(tries.at(-1)! - begin).toBeLessThanOrEqual(DAY);
-    // Who asked has no token any more by then.
+    // The requester's token has expired by then.
     expect((await coffer.get(Approvals).get(approval.id)).state).toBe('expired');
   });
 

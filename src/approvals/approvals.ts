@@ -3,7 +3,7 @@ import { Clock, DAY, DomainError, newId } from '../kernel';
 import { Collection, DuplicateKey, ListOptions, Page, Store, scanRows, retryOnConflict, update } from '../store';
 import { ApprovalDoc, approvalsCollection, ApprovalState } from './approval.collection';
 
-/** How long an approval waits for its second person. */
+/** Time within which a second administrator must approve a request. */
 export const APPROVAL_MS = DAY;
 const KEPT_MS = 30 * DAY;
 
@@ -11,7 +11,7 @@ export type Wish = Pick<ApprovalDoc, 'action' | 'resource' | 'requested_by'>;
 
 export type Decision = Pick<ApprovalDoc, 'decided_by' | 'runner'>;
 
-/** The rows of approvals. */
+/** Storage of approvals. */
 @Injectable()
 export class Approvals {
   readonly #rows: Collection<ApprovalDoc>;
@@ -23,24 +23,24 @@ export class Approvals {
     this.#rows = store.collection(approvalsCollection);
   }
 
-  /** @throws DomainError `not_found`; a forged row counts as absent. */
+  /** @throws DomainError `not_found`, also for a tampered row */
   async get(id: string): Promise<ApprovalDoc> {
     const row = await this.#rows.find('_id', id);
     if (row === undefined) throw new DomainError('not_found');
     return row;
   }
 
-  /** Newest first. */
+  /** Lists approvals, newest first. */
   list(options: Omit<ListOptions, 'reverse'>): Promise<Page<ApprovalDoc>> {
     return this.#rows.list('_id', [], { ...options, reverse: true });
   }
 
-  /** Those that were approved and are not over. */
+  /** Approvals that are approved but not finished. */
   approved(): AsyncIterable<ApprovalDoc> {
     return scanRows(this.#rows, 'state', ['approved']);
   }
 
-  /** The pending approval of this wish: the one that is there, or a new one. */
+  /** Returns the pending approval of this request; creates one if there is none. */
   open(wish: Wish): Promise<ApprovalDoc> {
     const open = JSON.stringify([wish.action, wish.resource, wish.requested_by]);
     return retryOnConflict(async () => {
@@ -52,19 +52,22 @@ export class Approvals {
     });
   }
 
-  /** Compare-and-set on the row that was read: of many decisions one holds, and the others get undefined. */
+  /**
+   * Compare-and-set on `row`: of several concurrent decisions one succeeds, the others return
+   * undefined.
+   */
   decide(row: ApprovalDoc, state: ApprovalState, decision: Decision): Promise<ApprovalDoc | undefined> {
     return this.#rows.replace({ ...ended(row, state), ...decision, decided_at: this.clock.now() });
   }
 
-  /** The end of an approved one. Safe to repeat: the first end stays. */
+  /** Ends an approved request. Idempotent: the first end stays. */
   async finish(id: string, state: ApprovalState, fault?: string): Promise<void> {
     await update(this.#rows, id, (row) =>
       row.state === 'approved' ? { ...row, state, ...(fault === undefined ? {} : { fault }) } : undefined,
     );
   }
 
-  /** Notes that an approved one could not be done for now. */
+  /** Records a failed attempt to run an approved action. */
   async noteAttempt(id: string): Promise<void> {
     await update(this.#rows, id, (row) =>
       row.state === 'approved' ? { ...row, attempts: (row.attempts ?? 0) + 1, tried_at: this.clock.now() } : undefined,
@@ -75,7 +78,10 @@ export class Approvals {
     return row.state === 'expired' || (row.state === 'pending' && this.clock.now() >= row.expires_at);
   }
 
-  /** As it stands now: nobody has to come by for a pending one to expire. */
+  /**
+   * Current state. Computes expiry at read time, so no background task has to expire pending
+   * requests.
+   */
   stateOf(row: ApprovalDoc): ApprovalState {
     return this.isExpired(row) ? 'expired' : row.state;
   }

@@ -5,7 +5,7 @@ import { ApprovalDoc } from './approval.collection';
 import { Approvals } from './approvals';
 import { ApprovableActions } from './approvable-actions';
 
-/** TWO_PERSON: what one administrator asks for, and another one has to approve. */
+/** TWO_PERSON: requires the approval of a second administrator for some actions. */
 @Injectable()
 export class DualControl {
   constructor(
@@ -16,8 +16,9 @@ export class DualControl {
   ) {}
 
   /**
-   * The approval that the act now waits for; undefined where one administrator may do it alone. Asked again by the same administrator: the
-   * same approval. @throws DomainError what stands against the act already.
+   * Returns the approval that the action waits for, or undefined if one administrator suffices.
+   * A repeated request of the same administrator returns the same approval.
+   * @throws DomainError the reason why the action cannot run
    */
   async request(caller: Person, action: AuditAction, resource: string): Promise<ApprovalDoc | undefined> {
     if (!this.config.twoPerson) return undefined;
