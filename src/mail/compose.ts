@@ -11,12 +11,13 @@ export interface ComposedMail {
 const NEWLINES = { lf: createTransport(composing('unix')), crlf: createTransport(composing('windows')) };
 
 /**
- * A mail as it travels. Addresses are handed over as objects, so that nothing in a name or an address is parsed as a list or a
- * group; file and URL access are off although a mail of ours has neither attachment nor markup.
+ * Composes the wire form of a mail. Addresses are objects, so nodemailer never parses a name or an
+ * address as a list or group. File and URL access are disabled; Coffer's mails have no attachments
+ * and no markup.
  */
 export async function composed(mail: Mail, from: MailConfig['from'], newline: 'lf' | 'crlf'): Promise<ComposedMail> {
   const { message, envelope } = await NEWLINES[newline].sendMail({
-    // A copy: the library writes into what it is given.
+    // A copy, because nodemailer modifies its input.
     from: { ...from },
     to: { name: '', address: mail.to },
     subject: mail.subject,

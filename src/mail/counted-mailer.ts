@@ -1,7 +1,7 @@
 import { Metrics } from '../observability';
 import { Mail, Mailer, SendOptions } from './mailer';
 
-/** Any mailer, with each attempt counted. */
+/** Wraps a mailer and counts each attempt. */
 export class CountedMailer extends Mailer {
   constructor(
     private readonly mailer: Mailer,

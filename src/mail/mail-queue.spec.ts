@@ -5,7 +5,7 @@ import { MailQueue } from './mail-queue';
 
 const mail = { to: 'alice@example.org', subject: 'Hello', text: 'Your code: 123456' };
 
-/** A mail server that refuses so many times first. */
+/** A mail server that rejects the first attempts. */
 class ShakyMailer extends Mailer {
   readonly taken: Mail[] = [];
   tries = 0;
@@ -73,7 +73,7 @@ describe('The mail queue', () => {
   });
 });
 
-/** Holds each mail until it is let go. */
+/** Holds each mail until the test releases it. */
 class HoldingMailer extends Mailer {
   readonly begun: string[] = [];
   readonly #held: (() => void)[] = [];
@@ -119,7 +119,7 @@ describe('Mails that come together', () => {
   });
 });
 
-/** Answers each try as it is told. */
+/** Replies to each attempt as the test says. */
 class ScriptedMailer extends Mailer {
   tries = 0;
 

@@ -4,32 +4,42 @@ import { MINUTE, SECOND } from '../kernel';
 import { Mail, MailDelayed, Mailer, MailNotTaken } from './mailer';
 import { SendingLine, Urgency } from './sending-line';
 
-/** Before each further try. After the last one the mail is dropped: what it said is stale by then, and its owner asks again. */
+/**
+ * Pauses before the retries. After the last retry the mail is dropped: its content is stale by
+ * then, and the user can request a new one.
+ */
 const PAUSES_MS: readonly number[] = [2 * SECOND, 10 * SECOND, 30 * SECOND, 2 * MINUTE];
-/** No try begins later than this: a code is not good for longer. */
+/** No attempt starts later than this, because a code expires after this time. */
 const USEFUL_MS = 10 * MINUTE;
-/** Of each urgency: a flood of registrations leaves room for notices. */
+/** Limit for each urgency, so that a flood of registrations cannot displace notices. */
 const MAX_WAITING = 1_000;
-/** Connections to the mail server, so that no flood of ours makes it refuse us. */
+/**
+ * Limit of concurrent connections to the mail server, so that the server does not reject us for
+ * flooding.
+ */
 const AT_ONCE = 4;
-/** How long a request waits for its mail. The mail itself has the timeout of its server. */
+/**
+ * How long a request waits for its mail. Each attempt has the separate timeout of the mail server.
+ */
 const PATIENCE_MS = 5 * SECOND;
-/** How long a stop waits for what is still in the line. */
+/** How long a shutdown waits for queued mails. */
 const STOP_MS = 5 * SECOND;
 
 interface Delivery {
   readonly mail: Mail;
   readonly urgency: Urgency;
   readonly since: number;
-  /** A request still waits for it. */
+  /** True while a request waits for this mail. */
   awaited: boolean;
   handedOver: boolean;
   reason: string;
 }
 
 /**
- * All mails go through here, a few at a time and the urgent ones first. Some have no answer that waits for them: where the answer and
- * its time must not tell whether there was a mail (registration), and notices. Kept in memory, so that no code lies in the store.
+ * Queues all mails, sends a few at a time and the most urgent first.
+ * Registration mails and notices have no waiting request, because the response and its timing must
+ * not reveal whether a mail was sent. The queue lives in memory, so that no code is written to the
+ * store.
  */
 @Injectable()
 export class MailQueue implements OnApplicationShutdown {
@@ -46,9 +56,10 @@ export class MailQueue implements OnApplicationShutdown {
   constructor(private readonly mailer: Mailer) {}
 
   /**
-   * Sends before all that nobody waits for. Resolves when the server has the mail, or may have it. `lost` is called once where the
-   * mail is dropped, also after the answer.
-   * @throws DomainError `mail_unavailable`: MailDelayed where the mail is still being tried.
+   * Sends ahead of all mails without a waiting request. Resolves when the server has accepted the
+   * mail, or may have.
+   * Calls `lost` once if the mail is dropped, even after the response.
+   * @throws DomainError `mail_unavailable`; MailDelayed if the queue still retries the mail
    */
   async send(mail: Mail, lost: () => Promise<void>): Promise<void> {
     const delivery = newDelivery(mail, 'request', true);
@@ -59,12 +70,15 @@ export class MailQueue implements OnApplicationShutdown {
     if (answer === undefined && !delivery.handedOver) throw new MailDelayed();
   }
 
-  /** Never throws and returns at once. A full queue drops the mail and says so in the log. `lost` is called once where it is dropped. */
+  /**
+   * Queues a mail; never throws and returns at once. A full queue drops the mail and logs an error.
+   * Calls `lost` once if the mail is dropped.
+   */
   post(mail: Mail, urgency: Exclude<Urgency, 'request'> = 'code', lost: () => Promise<void> = nothing): void {
     void this.#begin(newDelivery(mail, urgency, false), () => this.#forget(lost));
   }
 
-  /** Resolves when every mail that was handed in so far has gone out or was given up. */
+  /** Resolves when every mail queued so far was sent or dropped. */
   async settled(): Promise<void> {
     await Promise.all(Object.values(this.#waiting).flatMap((waiting) => [...waiting]));
   }
@@ -96,7 +110,8 @@ export class MailQueue implements OnApplicationShutdown {
     for (const pause of [...PAUSES_MS, undefined]) {
       const outcome = await this.#line.run(delivery.urgency, () => this.#attempt(delivery));
       if (outcome === 'sent') return true;
-      // Whoever waits is told at once that there is no mail server, and asks again.
+      // A waiting request gets the error at once if the mail server is unreachable, so that the
+      // client can retry.
       if (outcome !== 'deferred' && !(outcome === 'unreachable' && !delivery.awaited)) break;
       if (pause === undefined || !(await this.#paused(pause))) break;
     }

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import { MailQueue } from './mail-queue';
 
-/** The queue over the installation's Mailer, which app.module chooses. */
+/** Provides the queue; the app module chooses the Mailer. */
 @Module({ providers: [MailQueue], exports: [MailQueue] })
 export class MailModule {}

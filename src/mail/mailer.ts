@@ -7,25 +7,38 @@ export interface Mail {
 }
 
 export interface SendOptions {
-  /** Ends the try. A mail whose last line is on its way by then counts as sent. */
+  /** Aborts the attempt. A mail whose last line is already being sent counts as sent. */
   readonly signal?: AbortSignal;
-  /** Called once the last line of the mail is on its way: from here on the server may have it, whatever it answers. */
+  /**
+   * Called when the last line of the mail is being sent: from then on the server may have the mail,
+   * whatever it replies.
+   */
   readonly handedOver?: () => void;
 }
 
-/** Sends one mail. Implemented by mail/smtp and mail/outbox (a folder of .eml files, for installations without SMTP). */
+/**
+ * Sends one mail. Implementations: SmtpMailer and OutboxMailer (a folder of .eml files, for
+ * installations without SMTP).
+ */
 export abstract class Mailer {
   /**
-   * Resolves when the server (or the disk) has taken the mail, and where it may have: nothing that was delivered is sent twice.
+   * Resolves when the server (or the disk) has the mail, or may have it, so that no delivered mail
+   * is sent twice.
    * @throws MailNotTaken
    */
   abstract send(mail: Mail, options?: SendOptions): Promise<void>;
 }
 
-/** Who would have to act: nobody, since a later try may do; the network or its settings; or the sender, since no try will do. */
+/**
+ * `deferred`: a retry may succeed. `unreachable`: the network or its settings need a fix.
+ * `refused`: no retry can succeed.
+ */
 export type MailFault = 'deferred' | 'unreachable' | 'refused';
 
-/** The mail was not taken, for certain. The reason is for the log: it has no address, no text and no secret. */
+/**
+ * The server certainly does not have the mail. The reason is safe to log: it holds no address, text
+ * or secret.
+ */
 export class MailNotTaken extends DomainError {
   constructor(
     readonly fault: MailFault,
@@ -35,7 +48,7 @@ export class MailNotTaken extends DomainError {
   }
 }
 
-/** The mail is not sent yet, and is still being tried: it may arrive after the answer. */
+/** The mail is not sent yet, but the queue still retries it: it may arrive after the response. */
 export class MailDelayed extends DomainError {
   constructor() {
     super('mail_unavailable', {

@@ -9,8 +9,8 @@ const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 
 /**
- * For installations without SMTP: each mail becomes a file `<time>-<id>.eml` in a folder, complete and on disk under that name or
- * not there at all. File names sort by time.
+ * For installations without SMTP: writes each mail to a file `<time>-<id>.eml`, atomically and
+ * durably. File names sort by time.
  */
 export class OutboxMailer extends Mailer {
   constructor(

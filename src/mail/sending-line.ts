@@ -1,4 +1,4 @@
-/** What waits for a turn: a request whose answer depends on the mail, a code, a notice. In this order. */
+/** In order of priority: a mail whose request waits for it, a code, a notice. */
 export const URGENCIES = ['request', 'code', 'notice'] as const;
 export type Urgency = (typeof URGENCIES)[number];
 
@@ -7,7 +7,10 @@ interface Waiting {
   readonly giveUp: () => void;
 }
 
-/** Lets a few at a time do their work, the most urgent first, and those of one urgency in the order they came. */
+/**
+ * Runs a limited number of tasks concurrently: the most urgent first, and in FIFO order within one
+ * urgency.
+ */
 export class SendingLine {
   readonly #waiting: Readonly<Record<Urgency, Set<Waiting>>> = {
     request: new Set(),
@@ -18,7 +21,7 @@ export class SendingLine {
 
   constructor(private readonly atOnce: number) {}
 
-  /** Resolves with what `work` gives; with undefined where it did not begin before the line was closed. */
+  /** Returns the result of `work`, or undefined if the line was closed before `work` began. */
   async run<T>(urgency: Urgency, work: () => Promise<T>): Promise<T | undefined> {
     if (!(await this.#turn(urgency))) return undefined;
     try {
@@ -29,7 +32,7 @@ export class SendingLine {
     }
   }
 
-  /** Nobody who waits begins any more. */
+  /** Cancels all tasks that have not begun. */
   close(): void {
     for (const urgency of URGENCIES) for (const waiting of this.#waiting[urgency]) waiting.giveUp();
   }

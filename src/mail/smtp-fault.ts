@@ -8,12 +8,12 @@ interface SmtpError {
   readonly responseCode?: number;
 }
 
-/** Steps whose errors nodemailer makes itself, before anything was sent: another try would end the same. */
+/** Errors that nodemailer raises before it sends anything: a retry would fail in the same way. */
 const OWN_REFUSALS = new Set(['EENVELOPE', 'EMESSAGE']);
 
 /**
- * What an error of the mail server means. Its text quotes the server, which quotes the address: only the kind, the step and the
- * digits of the reply go on.
+ * Maps an error of the mail server. Its text may quote an address, so only the kind, the step and
+ * the reply codes are kept.
  */
 export function notTaken(error: unknown): MailNotTaken {
   const fault = (typeof error === 'object' && error !== null ? error : {}) as SmtpError;
@@ -30,13 +30,13 @@ export function notTaken(error: unknown): MailNotTaken {
   return new MailNotTaken('unreachable', code === 'ETLS' ? `${reason}; SMTP_TLS must fit the port` : reason);
 }
 
-/** The step as the protocol names it, without what followed the command's name. */
+/** The name of the SMTP command, without its arguments. */
 function step({ command }: SmtpError): string {
   const name = /^(CONN|EHLO|HELO|STARTTLS|AUTH|MAIL FROM|RCPT TO|DATA)\b/.exec(command || '')?.[1];
   if (name === 'AUTH') return 'the login (SMTP_USERNAME, SMTP_PASSWORD)';
   return name === undefined || name === 'CONN' ? 'the connection' : name;
 }
 
-/** The reply's code and its enhanced status code (RFC 3463), without its text. */
+/** The reply code and its enhanced status code (RFC 3463), without the text. */
 const reply = ({ response, responseCode }: SmtpError): string =>
   /^\d{3}(?:[ -]\d\.\d{1,3}\.\d{1,3}\b)?/.exec(response || '')?.[0] ?? String(responseCode);

@@ -169,7 +169,7 @@ describe('Mail by SMTP', () => {
   );
 });
 
-/** Both sides are real; the server takes its time at one point. */
+/** Client and server are real; the server delays one step. */
 describe('A mail server that takes its time', () => {
   const postbox = new Postbox();
   afterEach(() => postbox.close());

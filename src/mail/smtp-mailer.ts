@@ -9,7 +9,10 @@ import { notTaken } from './smtp-fault';
 
 export type SmtpConfig = Extract<MailConfig, { kind: 'smtp' }>;
 
-/** Hands each mail to the configured server over a connection of its own. Neither a mail's text nor its address is logged. */
+/**
+ * Sends each mail over its own connection to the configured server. Never logs the text or the
+ * address of a mail.
+ */
 export class SmtpMailer extends Mailer {
   readonly #log = new Logger('Mail');
 
@@ -25,7 +28,10 @@ export class SmtpMailer extends Mailer {
     }
   }
 
-  /** Once the last line went out, whatever ends the connection but an answer leaves the mail sent (RFC 5321, 6.1). */
+  /**
+   * Once the last line was sent, only a reply of the server can make the mail fail; a broken
+   * connection leaves it sent (RFC 5321, 6.1).
+   */
   async #deliver(mail: ComposedMail, { signal, handedOver }: SendOptions): Promise<'confirmed' | 'unconfirmed'> {
     const connection = new SMTPConnection(connectionOptions(this.config));
     const mark = { isOut: false, isOver: false };
@@ -47,7 +53,7 @@ export class SmtpMailer extends Mailer {
   }
 }
 
-/** What `work` gives, unless the time of the try is over or the service stops before. */
+/** Waits for `work`, at most until the timeout of the attempt or the shutdown. */
 async function before(config: SmtpConfig, signal: AbortSignal | undefined, work: Promise<void>): Promise<void> {
   const end = new AbortController();
   const ended = new Promise<never>((_resolve, reject) => {
@@ -67,17 +73,23 @@ async function before(config: SmtpConfig, signal: AbortSignal | undefined, work:
 const noAnswer = ({ timeoutMs }: SmtpConfig): MailNotTaken =>
   new MailNotTaken('unreachable', `no answer within ${timeoutMs / SECOND} s (SMTP_TIMEOUT_SECONDS)`);
 
-/** The caller's own timer bounds the whole; the library's shorter ones would end a slow greeting. */
+/**
+ * The caller's timer bounds the whole attempt; the shorter defaults of nodemailer would abort a
+ * slow greeting.
+ */
 function connectionOptions({ host, port, tls, timeoutMs, clientName }: SmtpConfig): SMTPConnection.Options {
   const timeouts = { connectionTimeout: timeoutMs, greetingTimeout: timeoutMs, dnsTimeout: timeoutMs };
   const common = { host, port, name: clientName, ...timeouts, socketTimeout: timeoutMs, socketCloseTimeout: SECOND };
   if (tls === 'off') return { ...common, secure: false, ignoreTLS: true };
-  // STARTTLS is demanded and not merely used where offered: whoever can cut it out of the greeting would read every code.
+  // STARTTLS is required, not opportunistic: otherwise an attacker could strip it from the greeting
+  // and read every code.
   const secure = tls === 'implicit';
   return { ...common, secure, requireTLS: !secure, tls: { minVersion: 'TLSv1.2' } };
 }
 
-/** Greeting, login and mail. The connection's errors come as events, those of a step to its callback. */
+/**
+ * Greeting, login and mail. Connection errors arrive as events, errors of a step in its callback.
+ */
 async function conversation(
   connection: SMTPConnection,
   { login }: SmtpConfig,
@@ -95,7 +107,10 @@ async function conversation(
   await step((done) => connection.send({ from, to: [to] }, body, done));
 }
 
-/** QUIT only after an answer to the mail: in the middle of one it would become a part of it. */
+/**
+ * Sends QUIT only after the reply to the mail: in the middle of a mail, QUIT would become part of
+ * it.
+ */
 function hangUp(connection: SMTPConnection, isOver: boolean): void {
   if (!isOver) {
     connection.close();

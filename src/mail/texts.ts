@@ -1,9 +1,10 @@
 import { Mail } from './mailer';
 
 /**
- * Every mail that Coffer writes, in plain text. What a stranger can choose (a user name, held to `[a-z0-9._-]`) stands inside our own
- * sentences only, and in a form that no mail program makes a link of: nobody gets Coffer to send words of their own. A code comes first:
- * people read it off a notification. A mail asks for nothing that there is no route for.
+ * All mails of Coffer, in plain text. A stranger can choose only the user name (`[a-z0-9._-]`). It
+ * appears inside our own sentences, in a form that mail programs do not turn into a link, so Coffer
+ * cannot be used to send foreign text. A code comes first, because people read it off a
+ * notification. A mail asks only for actions that have a route.
  */
 const SIGNATURE = 'Coffer';
 const LINE_CHARS = 72;
@@ -11,7 +12,7 @@ const LINE_CHARS = 72;
 const letter = (...paragraphs: readonly string[]): string =>
   `${[...paragraphs, SIGNATURE].map(wrapped).join('\n\n')}\n`;
 
-/** Short lines travel as they are; long ones would be encoded. */
+/** Short lines are sent unencoded; long lines would be encoded. */
 function wrapped(paragraph: string): string {
   const lines: string[] = [];
   for (const word of paragraph.split(' ')) {
@@ -25,8 +26,8 @@ function wrapped(paragraph: string): string {
 const TELEPHONE_NUMBER = /^\d(?:[._-]*\d){6,}[._-]*$/;
 
 /**
- * A user name as it stands in a mail to somebody who may not have chosen it. A dot could make an address of it, and digits alone
- * a telephone number; both are broken up, and the name can still be read.
+ * A user name in a mail to a reader who may not have chosen it. Breaks up dots and long digit runs,
+ * which mail programs would link as an address or telephone number; the name stays readable.
  */
 export function shownName(username: string): string {
   const broken = TELEPHONE_NUMBER.test(username) ? username.replace(/\d(?=[\d._-])/g, '$& ') : username;
@@ -97,7 +98,7 @@ const FACTOR_CHANGES: Readonly<Record<FactorChange, string>> = {
   'recovery-code-used': 'a recovery code was used. It cannot be used again.',
 };
 
-/** The code stands in a line of its own. It is no link: what is in a URL is logged on its way. */
+/** The code has a line of its own and is not a link, because URLs are logged in transit. */
 export const invitation = (to: string, code: string, service: string, until: string): Mail => ({
   to,
   subject: 'Your invitation',
@@ -109,7 +110,7 @@ export const invitation = (to: string, code: string, service: string, until: str
   ),
 });
 
-/** Told after the fact, so that whoever changed it behind the owner's back is not alone in knowing (ASVS 6.3.7). */
+/** Sent after the change, so that the owner learns of a change made by an attacker (ASVS 6.3.7). */
 export const factorChanged = (to: string, username: string, change: FactorChange): Mail => ({
   to,
   subject: 'The login of your account was changed',
