@@ -1,9 +1,9 @@
 import { LoggerService } from '@nestjs/common';
 
-// What Nest tells at each start: a line a module and a line a route, the same ones for ever.
+// Nest contexts that log one identical line for each module and route at every start.
 const CHATTER = new Set(['InstanceLoader', 'NestApplication', 'NestFactory', 'RouterExplorer', 'RoutesResolver']);
 
-/** Leaves out what the framework says of its own construction; warnings and errors pass. */
+/** Drops Nest's start-up lines at level `log`; warnings and errors pass. */
 export class BootFilter implements LoggerService {
   constructor(private readonly logger: LoggerService) {}
 

@@ -6,11 +6,11 @@ import { currentRequestId } from './request-context';
 
 export type StoredResource = 'file' | 'record';
 
-/** What was read when the damage showed. Ids only: never a name. */
+/** The resource that was read when the damage was detected. Holds ids only, never a name. */
 export interface DamagedRead {
   readonly resource: StoredResource;
   readonly id: string;
-  /** Of a file. */
+  /** Version of a file. */
   readonly version?: number;
 }
 
@@ -19,7 +19,10 @@ const ACTIONS = { file: 'file.damaged', record: 'record.damaged' } as const;
 /** A read is repeated where an envelope is older than its key; what fails so often in one request is damaged. */
 const STALE_READS = 3;
 
-/** Reports what does not verify when it is read: an error line, a counter and an audit note, each damaged thing once a minute. */
+/**
+ * Reports stored data that fails verification: a log line, a counter and an audit entry, once a
+ * minute for each resource.
+ */
 @Injectable()
 export class DamageReports {
   readonly #logger = new Logger('damage');
@@ -31,7 +34,7 @@ export class DamageReports {
     private readonly audit: AuditSink,
   ) {}
 
-  /** Of a read that failed: does nothing where the error says nothing about what is stored. */
+  /** Reports a failed read. Ignores errors that say nothing about the stored data. */
   met({ resource, id, version }: DamagedRead, error: unknown): void {
     const code = damageOf(error)?.code;
     if (code === undefined || (error instanceof StaleKeyVersionError && !this.#isStaleForGood(`${resource}/${id}`)))
@@ -46,7 +49,7 @@ export class DamageReports {
     this.audit.note({ action: ACTIONS[resource], actor: 'system:reader', resource: name, details }, 'failed');
   }
 
-  /** A download that its client broke off. */
+  /** Reports a download that the client aborted. */
   aborted(fileId: string, version: number, actor: string): void {
     this.metrics.countAbortedTransfer('download');
     const resource = `file/${fileId}`;
@@ -55,7 +58,10 @@ export class DamageReports {
     this.audit.note({ action: 'file.download', actor, resource, details }, 'failed');
   }
 
-  /** An upload that ended before its last byte. Its act has an outcome in the audit log already. */
+  /**
+   * Reports an upload that ended before its last byte. The audit log already records the outcome of
+   * its action.
+   */
   uploadAborted(fileId: string, error: unknown): void {
     if (!(error instanceof TransferAborted)) return;
     this.metrics.countAbortedTransfer('upload');
@@ -64,7 +70,7 @@ export class DamageReports {
 
   #isStaleForGood(name: string): boolean {
     const requestId = currentRequestId();
-    // Outside a request nothing is read again.
+    // Outside a request nothing is retried.
     if (requestId === undefined) return true;
     const key = `${requestId} ${name}`;
     const reads = (this.#stale.get(key) ?? 0) + 1;
@@ -73,9 +79,9 @@ export class DamageReports {
   }
 }
 
-/** The fault of what is stored, or undefined where it is one of keys or store, which passes by itself. */
+/** The error that shows damaged data, or undefined for a transient error of keys or store. */
 export function damageOf(error: unknown): DomainError | undefined {
-  // A sector that cannot be read: the medium answers, and what it had is lost.
+  // An unreadable sector: the medium responds, but its data is lost.
   if (hasErrno(error, 'EIO')) return new DomainError('store_unavailable');
   return isDomainError(error, 'decryption_failed', 'checksum_mismatch', 'integrity_failed') ? error : undefined;
 }

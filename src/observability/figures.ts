@@ -2,13 +2,13 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 const VAULT_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 
-/** What one request to Vault was for, and how it ended. `refused` is an answer with 4xx, `forbidden` one with 403. */
+/** Purpose and outcome of a request to Vault. `refused` is a 4xx response, `forbidden` a 403. */
 export const VAULT_OPERATIONS = ['login', 'renew', 'lookup', 'encrypt', 'decrypt', 'rewrap', 'kv', 'other'] as const;
 export type VaultOperation = (typeof VAULT_OPERATIONS)[number];
 export const VAULT_OUTCOMES = ['done', 'refused', 'forbidden', 'unavailable'] as const;
 export type VaultOutcome = (typeof VAULT_OUTCOMES)[number];
 
-/** Requests to Vault, and how long its token lives. */
+/** Requests to Vault and the lifetime of its token. */
 export class VaultFigures {
   readonly #requests: Counter;
   readonly #seconds: Histogram;
@@ -44,13 +44,13 @@ export class VaultFigures {
     this.#seconds.observe({ operation }, seconds);
   }
 
-  /** @param seconds from now; 0 for ever */
+  /** @param seconds from now; 0 means no expiry */
   setTokenLife(seconds: number): void {
     this.#expiry.set(seconds === 0 ? Infinity : Date.now() / 1000 + seconds);
   }
 }
 
-/** Mails, by what became of each attempt to send one. */
+/** Attempts to send a mail, by outcome. */
 export class MailFigures {
   readonly #mails: Counter;
 
@@ -102,7 +102,7 @@ export class TaskFigures {
 export const LOCKOUT_KINDS = ['password', 'second_factor', 'session_password', 'session_code'] as const;
 export type LockoutKind = (typeof LOCKOUT_KINDS)[number];
 
-/** Refusals: requests by the code of their answer, and lockouts that began. */
+/** Rejected requests by error code, and lockouts by kind. */
 export class RefusalFigures {
   readonly #refusals: Counter;
   readonly #lockouts: Counter;

@@ -6,7 +6,10 @@ import { WatchedFigures } from './watched-figures';
 const HTTP_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const FLUSH_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
 
-/** All figures of one process, in one registry. Labels hold route templates and names, never an id or a value. */
+/**
+ * All metrics of one process, in one registry. Labels hold route templates and names, never an id
+ * or a value.
+ */
 export class Metrics {
   readonly registry = new Registry();
   readonly vault = new VaultFigures(this.registry);
@@ -71,7 +74,8 @@ export class Metrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
-    // A counter that begins with its first rise is no rise to who watches it.
+    // Initialises the counters at 0: Prometheus does not see the first increment of a counter that
+    // starts at 1.
     for (const resource of ['file', 'record']) this.damaged.inc({ resource }, 0);
     for (const direction of ['download', 'upload']) this.aborted.inc({ direction }, 0);
     for (const outcome of ['done', 'failed']) this.flush.zero({ outcome });
@@ -85,7 +89,7 @@ export class Metrics {
     this.flush.observe({ outcome }, seconds);
   }
 
-  /** Makes the counter of a collection, at 0. */
+  /** Creates the counter of a collection, at 0. */
   watchForgedRows(collection: string): void {
     this.forged.inc({ collection }, 0);
   }
@@ -102,7 +106,7 @@ export class Metrics {
     this.aborted.inc({ direction });
   }
 
-  /** Makes the counter of a kind of jobs, at 0. */
+  /** Creates the counter of a job kind, at 0. */
   watchJobs(kind: string): void {
     this.jobsFailed.inc({ kind }, 0);
   }
@@ -126,7 +130,7 @@ export class Metrics {
     this.scrubFinished.set(at / 1000);
   }
 
-  /** Registers the length of the queue before the password hash; `read` is called at each scrape. */
+  /** Registers the length of the password hash queue. Each scrape calls `read`. */
   watchPasswordQueue(read: () => number): void {
     new Gauge({
       name: 'coffer_password_hash_queue',
@@ -138,7 +142,10 @@ export class Metrics {
     });
   }
 
-  /** Registers how many user keys are in quarantine; `read` is called at each scrape. Where it fails the last figure stays. */
+  /**
+   * Registers the number of quarantined user keys. Each scrape calls `read`; if `read` fails, the
+   * last value stays.
+   */
   watchQuarantine(read: () => Promise<number>): void {
     new Gauge({
       name: 'coffer_user_keys_quarantined',

@@ -8,7 +8,8 @@ import { Metrics } from './metrics';
 @Module({})
 export class ObservabilityModule {
   static forRoot(level: string): DynamicModule {
-    // No middleware (`forRoutes` is empty): http/ writes the line of each request itself, with the route's template and never the URL.
+    // No middleware (`forRoutes` is empty): http/ logs each request itself, with the route template
+    // and never the URL.
     const logger = LoggerModule.forRoot({ pinoHttp: { logger: createLogger({ level }) }, forRoutes: [] });
     return {
       module: ObservabilityModule,

@@ -1,11 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-/** What every line that a request causes (log, audit) can name without it being passed down. */
+/** Request data that log and audit lines use without passing it through every call. */
 export interface RequestContext {
   readonly requestId: string;
-  /** The client's address, in the form in which it may be kept. */
+  /** The client's address, in its storable form. */
   readonly address?: string;
-  /** The account that the request acts for, or tries to. */
+  /** The account that the request acts for, or tries to act for. */
   userId?: string;
 }
 
@@ -13,23 +13,23 @@ const storage = new AsyncLocalStorage<RequestContext>();
 
 let entered = 0;
 
-/** Runs `work`, and all that it starts, inside the request. */
+/** Runs `work`, and everything that it starts, in the context of the request. */
 export function runInRequest<T>(context: RequestContext, work: () => T): T {
   entered += 1;
   return storage.run(context, work);
 }
 
-/** Rises whenever a request of this process is worked on: background work that sees it rise gives way. */
+/** A counter of requests of this process. Background work that sees it rise yields to them. */
 export const requestActivity = (): number => entered;
 
-/** The request that is being answered; undefined in jobs and at start. */
+/** The current request; undefined in jobs and at start-up. */
 export const currentRequest = (): Readonly<RequestContext> | undefined => storage.getStore();
 
-/** Notes whose account the request is about, for the line of the request. Who is nobody, or no person, is passed over. */
+/** Records the account of the request for its log line. Ignores anonymous and system actors. */
 export function nameActor(actor: string): void {
   const request = storage.getStore();
   if (request !== undefined && actor !== 'anonymous' && !actor.startsWith('system:')) request.userId ??= actor;
 }
 
-/** The id of the request that is being answered; undefined in jobs and at start. */
+/** The id of the current request; undefined in jobs and at start-up. */
 export const currentRequestId = (): string | undefined => storage.getStore()?.requestId;

@@ -1,10 +1,16 @@
 import { Gauge, Registry } from 'prom-client';
 
-/** What a scrape asks for. Each `read` is bounded by whoever gives it; where one fails the last figure stays. */
+/**
+ * Metrics that a scrape reads. The caller bounds the time of each `read`; if `read` fails, the last
+ * value stays.
+ */
 export class WatchedFigures {
   constructor(private readonly registry: Registry) {}
 
-  /** Whether each dependency serves, as /readyz asks it, and whether the service is ready. `read` shares one round with itself. */
+  /**
+   * Whether each dependency is up, as in /readyz, and whether the service is ready. Concurrent
+   * calls of `read` share one round of probes.
+   */
   dependencies(read: () => Promise<{ readonly ready: boolean; readonly up: ReadonlyMap<string, boolean> }>): void {
     new Gauge({
       name: 'coffer_ready',
@@ -25,7 +31,7 @@ export class WatchedFigures {
     });
   }
 
-  /** `createdAt`: ms since the epoch, undefined where the backend does not tell. */
+  /** `createdAt`: ms since the epoch, undefined if the backend does not report it. */
   masterKey(read: () => Promise<{ readonly version: number; readonly createdAt: number | undefined }>): void {
     new Gauge({
       name: 'coffer_master_key_version',
@@ -51,7 +57,7 @@ export class WatchedFigures {
     }).set(NaN);
   }
 
-  /** Bytes that are free where the data folder lies. */
+  /** Free bytes on the file system of the data folder. */
   dataFolder(read: () => Promise<number>): void {
     new Gauge({
       name: 'coffer_data_dir_available_bytes',
@@ -64,7 +70,7 @@ export class WatchedFigures {
     });
   }
 
-  /** What does not change while a process runs. `userQuota`: bytes, undefined for none. */
+  /** Values that do not change while a process runs. `userQuota`: bytes, undefined for none. */
   constants(build: { readonly version: string; readonly node: string }, userQuota: number | undefined): void {
     const info = new Gauge({
       name: 'coffer_build_info',
