@@ -2,7 +2,7 @@ import { Injectable, OnModuleInit } from '@nestjs/common';
 import { Metrics } from '../observability';
 import { Health } from './health';
 
-/** Tells the metrics what /readyz would say. */
+/** Exposes the result of /readyz as metrics. */
 @Injectable()
 export class DependencyFigures implements OnModuleInit {
   constructor(

@@ -9,14 +9,20 @@ import { AliveDto, ReadyDto } from './health.dto';
 export class HealthController {
   constructor(private readonly health: Health) {}
 
-  /** Whether the process runs. Asks nothing else: a dead database is no reason to restart it. */
+  /**
+   * Reports that the process runs. Probes no dependency, because a failed database is no reason to
+   * restart the process.
+   */
   @Get('livez')
   @Policy({ access: 'public', always: true })
   getLiveness(): AliveDto {
     return { status: 'alive' };
   }
 
-  /** Whether requests can be served. Where not, `down` names the parts that do not answer. */
+  /**
+   * Reports whether the service can serve requests. If not, `down` names the dependencies that do
+   * not respond.
+   */
   @Get('readyz')
   @Policy({ access: 'public', always: true })
   @ApiProblems('store_unavailable', 'kms_unavailable', 'audit_unavailable', 'shutting_down')

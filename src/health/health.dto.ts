@@ -8,7 +8,7 @@ export class ReadyDto {
   status!: string;
 
   /**
-   * The parts that were asked, all of which serve.
+   * The dependencies that were probed; all of them are up.
    * @example ["store", "kms", "blobs", "audit"]
    */
   up!: string[];

@@ -9,7 +9,10 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   audit: 'audit_unavailable',
 };
 
-/** Asks what the service depends on. Callers at the same time share one round, so that probes cannot be made into a load. */
+/**
+ * Probes the dependencies of the service. Concurrent callers share one round, so that probes cannot
+ * cause load.
+ */
 @Injectable()
 export class Health {
   #round: Promise<readonly string[]> | undefined;
@@ -19,7 +22,10 @@ export class Health {
     private readonly lifecycle: Lifecycle,
   ) {}
 
-  /** The names of all parts, which serve. @throws DomainError (503) with the extension `down` where one does not. */
+  /**
+   * Returns the names of all dependencies if they are up.
+   * @throws DomainError (503) with the extension `down` if one is not
+   */
   async check(): Promise<readonly string[]> {
     if (this.lifecycle.stopping) throw new DomainError('shutting_down', { extensions: { down: [] } });
     const down = await this.down();
@@ -30,7 +36,7 @@ export class Health {
     throw new DomainError(code, { detail, extensions: { down } });
   }
 
-  /** Whether each part serves, and whether requests do. Never throws. */
+  /** Reports whether each dependency is up and whether requests are served. Never throws. */
   async state(): Promise<{ readonly ready: boolean; readonly up: ReadonlyMap<string, boolean> }> {
     const down = await this.down();
     const up = new Map(this.names.map((name) => [name, !down.includes(name)]));

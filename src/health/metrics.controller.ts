@@ -14,7 +14,10 @@ export class MetricsController {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** Figures for Prometheus. Wants METRICS_TOKEN as the bearer token where it is set; without it the path is absent in production. */
+  /**
+   * Metrics in the Prometheus format. Requires METRICS_TOKEN as the bearer token if it is set;
+   * without METRICS_TOKEN, production answers 404.
+   */
   @Get('metrics')
   @Policy({ access: 'public', always: true })
   @ApiProduces('text/plain')
