@@ -2,7 +2,10 @@ import { BLOB_STORES, Config, S3Config } from './config';
 import { EnvReader, refused } from './env-reader';
 import { Secrets } from './secrets';
 
-/** Where blobs lie. S3 may be set up beside another store: `npm run blobs -- migrate` moves them there. */
+/**
+ * Selects the blob store. S3 may be configured beside another store, as the target of
+ * `npm run blobs -- migrate`.
+ */
 export function blobs(env: EnvReader, secrets: Secrets, hasMongo: boolean): Config['blobs'] {
   const store = env.oneOf('BLOB_STORE', BLOB_STORES, 'filesystem');
   if (store === 'gridfs' && !hasMongo) throw refused('MONGODB_URL', 'must be set where BLOB_STORE is gridfs');

@@ -1,6 +1,9 @@
 import type { Threads } from './threads';
 
-/** One frozen typed object from the environment. What each variable means stands in .env.example and docs/operations.md. */
+/**
+ * The configuration: one frozen typed object from the environment. .env.example and
+ * docs/operations.md explain each variable.
+ */
 export interface Config {
   readonly production: boolean;
   readonly host: string;
@@ -10,16 +13,25 @@ export interface Config {
   readonly store:
     { readonly engine: 'embedded' } | { readonly engine: 'mongo'; readonly url: string; readonly dbName: string };
   readonly masterKey: MasterKeyConfig;
-  /** Homes that the environment describes beside that of MASTER_KEY: what the master key can move to, or came from. */
+  /**
+   * Other backends that the environment describes besides MASTER_KEY: the source or target of a
+   * move of the master key.
+   */
   readonly otherMasterKeys: readonly MasterKeyConfig[];
-  /** Age at which the master key is rotated by itself; 0: never. */
+  /** Age at which the master key is rotated automatically; 0: never. */
   readonly masterKeyRotationDays: number;
-  /** Retiring a master key version, and an administrator's erase of an account, take a second administrator. */
+  /**
+   * True if retiring a master key version, and erasing an account as an administrator, need a
+   * second administrator.
+   */
   readonly twoPerson: boolean;
   readonly userKeys: {
     readonly cacheSeconds: number;
     readonly store: 'store' | 'vault';
-    /** What the environment says of Vault: required with `vault`, and to move between the two. */
+    /**
+     * The Vault settings of the environment: required with `vault`, and to move between the two
+     * stores.
+     */
     readonly vault: (VaultConfig & { readonly kvMount: string }) | undefined;
   };
   readonly tokens: { readonly jwtSecret: string; readonly ttlSeconds: number };
@@ -27,14 +39,14 @@ export interface Config {
     readonly pepper: string;
     readonly previousPepper: string | undefined;
     readonly rule: 'classic' | 'length';
-    /** What one hash costs; `low` in tests only. */
+    /** Cost of one password hash; `low` in tests only. */
     readonly cost: 'standard' | 'low';
   };
   readonly mail: MailConfig;
   readonly accounts: {
     readonly bootstrapAdmin: 'first-user' | 'none';
     readonly emailVerification: 'off' | 'required';
-    /** Who may register, beside the first account. */
+    /** Who may register after the first account. */
     readonly registration: 'open' | 'invite' | 'closed';
     readonly require2fa: 'off' | 'email';
   };
@@ -42,24 +54,29 @@ export interface Config {
   readonly files: {
     readonly maxSize: number;
     readonly userQuota: number | undefined;
-    /** How long a removed file stays in the trash; 0 for no trash. */
+    /** How long a deleted file stays in the trash; 0 disables the trash. */
     readonly trashDays: number;
-    /** How long a resumable upload is kept after the last bytes that came. */
+    /** How long a resumable upload is kept after the last bytes arrived. */
     readonly uploadExpiryMs: number;
   };
-  /** Reading all files through: at most so many bytes a second, and by itself after so many days (0: never). */
+  /** Scrub: maximum read rate, and the days between automatic scrubs (0: never). */
   readonly scrub: { readonly bytesPerSecond: number; readonly days: number };
   readonly http: HttpConfig;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'silent';
   readonly metricsToken: string | undefined;
   readonly auditReads: boolean;
-  /** Name of a crash point to die at; fault builds of the tests only, refused in production. */
+  /**
+   * Name of a failpoint at which the process crashes. For fault tests only; refused in production.
+   */
   readonly failpoint: string | undefined;
-  /** By how much the deadlines on store, blob store and KMS are longer than normal; above 1 in tests only. */
+  /** Factor for the deadlines of store, blob store and KMS; above 1 in tests only. */
   readonly deadlineFactor: number;
-  /** How many times as often periodic tasks come; above 1 in tests only. */
+  /** Factor for the frequency of periodic tasks; above 1 in tests only. */
   readonly scheduleSpeed: number;
-  /** Which secrets are not set but generated, by this start or an earlier one, and where they are. Said at start, never their values. */
+  /**
+   * Names and paths of the secrets that this start or an earlier one generated. Start-up logs them,
+   * never their values.
+   */
   readonly generatedSecrets: readonly string[];
 }
 
@@ -72,11 +89,11 @@ export const BLOB_STORES = ['filesystem', 's3', 'gridfs'] as const;
 export type BlobStoreName = (typeof BLOB_STORES)[number];
 
 export interface S3Config {
-  /** Undefined for AWS itself. */
+  /** Undefined for AWS. */
   readonly endpoint: string | undefined;
   readonly bucket: string;
   readonly region: string;
-  /** Undefined: what the machine has, as the role of an instance. */
+  /** Undefined: use the credentials of the machine, such as an instance role. */
   readonly keys: { readonly id: string; readonly secret: string } | undefined;
 }
 
@@ -87,7 +104,10 @@ export interface VaultConfig {
   readonly caCert: string | undefined;
 }
 
-/** The name may hold any characters: it is written into the header as a name, and never read as a list of addresses. */
+/**
+ * The name may hold any characters: the mail header quotes it as a name and never parses it as an
+ * address list.
+ */
 export interface MailSender {
   readonly name: string;
   readonly address: string;
@@ -102,32 +122,34 @@ export type MailConfig =
       readonly login: { readonly user: string; readonly password: string } | undefined;
       readonly from: MailSender;
       readonly tls: 'starttls' | 'implicit' | 'off';
-      /** What one try may take, from the connection to the answer to the last line. */
+      /** Timeout of one attempt, from the connection to the reply to the last line. */
       readonly timeoutMs: number;
-      /** The name that EHLO says. */
+      /** The client name that EHLO sends. */
       readonly clientName: string;
     };
 
-/** What is limited by client address. */
+/** Operations with a rate limit by client address. */
 export const RATE_LIMIT_NAMES = ['register', 'login', 'codes', 'refresh', 'links', 'tickets'] as const;
 export type RateLimitName = (typeof RATE_LIMIT_NAMES)[number];
 
 export interface HttpConfig {
-  /** How clients' addresses stand in the log and in the audit log. */
+  /** Form of client addresses in the log and the audit log. */
   readonly logAddresses: 'full' | 'truncated' | 'off';
   readonly publicUrl: string;
   readonly trustedProxies: readonly string[];
   readonly corsOrigins: readonly string[];
   readonly rateLimits: boolean;
-  /** What one address may ask for. */
+  /** Requests that one address may make in a minute. */
   readonly ratesPerMinute: Readonly<Record<RateLimitName, number>>;
-  /** Networks of backends that speak for many: no limit by address counts for them. */
+  /**
+   * Networks of backends that send requests for many users; no limit by address applies to them.
+   */
   readonly rateLimitExempt: readonly string[];
-  /** Open connections, and bytes of bodies that are read into memory. */
+  /** Limits of open connections, and of the bytes of request bodies that are held in memory. */
   readonly connections: { readonly total: number; readonly perAddress: number };
   readonly bodyMemory: number;
   readonly docs: boolean;
 }
 
-/** The DI token of the configuration. */
+/** DI token of the configuration. */
 export const CONFIG = Symbol('coffer:config');

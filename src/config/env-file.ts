@@ -5,9 +5,11 @@ const NAME = /^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=/;
 const QUOTED = /^(['"`])(.*?)\1[ \t]*(?:#.*)?$/;
 
 /**
- * What a file `.env` says: one `NAME=value` a line, with LF, CRLF or CR, with or without a byte order mark. A `#` begins a comment
- * at the start of a line and behind a blank, and is itself anywhere else, as shells and Docker Compose have it. Quotes hold a
- * value as it is. What may mean two things is refused, with the number of its line and never with the value: it may be a secret.
+ * Parses a `.env` file: one `NAME=value` a line, with LF, CRLF or CR, with or without a byte order
+ * mark.
+ * As in shells and Docker Compose, `#` starts a comment at the start of a line or after a blank.
+ * Quotes keep a value unchanged. Ambiguous lines are rejected with their line number, never with
+ * the value, which may be a secret.
  * @throws StartupError
  */
 export function parseEnvFile(bytes: Uint8Array, file = '.env'): Environment {
@@ -28,7 +30,7 @@ type Refuse = (fault: string) => StartupError;
 
 function decoded(bytes: Uint8Array, file: string): string {
   try {
-    // Takes a byte order mark off. UTF-16 has one that is no UTF-8.
+    // Strips a UTF-8 byte order mark. The byte order mark of UTF-16 is invalid UTF-8 and fails.
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
     throw new StartupError(`${file} is not UTF-8: save it as UTF-8.`);

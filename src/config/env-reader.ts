@@ -10,7 +10,10 @@ const UNITS: Readonly<Record<string, number>> = {
   TiB: 1024 ** 4,
 };
 
-/** Reads single variables. A refusal names the variable and the rule, never the value: it may be a secret. Empty counts as unset. */
+/**
+ * Reads single variables. An error names the variable and the rule, never the value, which may be a
+ * secret. An empty value counts as unset.
+ */
 export class EnvReader {
   constructor(private readonly env: Environment) {}
 
@@ -21,7 +24,7 @@ export class EnvReader {
     return value;
   }
 
-  /** The first of several names for one thing; two that differ are refused. */
+  /** Reads a variable with two names; rejects two different values. */
   alias(names: readonly [string, string], read: (name: string) => string | undefined): string | undefined {
     const [first, second] = [read(names[0]), read(names[1])];
     if (first !== undefined && second !== undefined && first !== second) {
@@ -38,7 +41,10 @@ export class EnvReader {
     return known;
   }
 
-  /** A value that another capability brings is told apart from a mistyped one: neither is passed over. */
+  /**
+   * Rejects values reserved for features that this version does not have, with a different message
+   * than for a typo.
+   */
   notYet(name: string, values: readonly string[], offered: string): void {
     if (values.includes(this.text(name) ?? '')) {
       throw refused(name, `has a value that this version does not offer yet; ${offered}`);
@@ -53,7 +59,7 @@ export class EnvReader {
     return number;
   }
 
-  /** Bytes: `1048576`, or with a unit as `512 MiB`. */
+  /** Reads a number of bytes: `1048576`, or with a unit, as in `512 MiB`. */
   bytes(name: string, fallback: number | undefined): number | undefined {
     const value = this.text(name);
     if (value === undefined) return fallback;

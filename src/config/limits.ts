@@ -3,7 +3,10 @@ import { availableParallelism } from 'node:os';
 import { HttpConfig, RATE_LIMIT_NAMES, RateLimitName } from './config';
 import { EnvReader, refused } from './env-reader';
 
-/** A quarter of what this machine can hash: as many passwords are hashed at once as it has cores but one. */
+/**
+ * A quarter of the password hashes that this machine can compute in a minute, with one hash at a
+ * time on all cores but one.
+ */
 const PASSWORDS = 150 * Math.max(1, availableParallelism() - 1);
 const MINUTE_LIMITS: Readonly<Record<RateLimitName, readonly [string, number]>> = {
   register: ['RATE_LIMIT_REGISTER', PASSWORDS],
@@ -11,12 +14,12 @@ const MINUTE_LIMITS: Readonly<Record<RateLimitName, readonly [string, number]>> 
   codes: ['RATE_LIMIT_CODES', 600],
   refresh: ['RATE_LIMIT_REFRESH', 600],
   links: ['RATE_LIMIT_LINKS', 600],
-  // A film that somebody jumps about in asks for many ranges.
+  // A video player that seeks requests many ranges.
   tickets: ['RATE_LIMIT_TICKETS', 6_000],
 };
 const MOST = 1_000_000;
 
-/** What one address may ask for in a minute, and which addresses are exempt. */
+/** Rate limits for each address and minute, and the exempt networks. */
 export function rateLimits(env: EnvReader): Pick<HttpConfig, 'ratesPerMinute' | 'rateLimitExempt'> {
   const rates = RATE_LIMIT_NAMES.map((name) => {
     const [variable, otherwise] = MINUTE_LIMITS[name];
@@ -28,7 +31,7 @@ export function rateLimits(env: EnvReader): Pick<HttpConfig, 'ratesPerMinute' | 
   };
 }
 
-/** An address, or a network in CIDR. */
+/** True for an IP address or a network in CIDR notation. */
 export function isNetwork(value: string): boolean {
   const [address = '', bits, ...rest] = value.split('/');
   if (isIP(address) === 0 || rest.length > 0) return false;
@@ -37,10 +40,10 @@ export function isNetwork(value: string): boolean {
 
 const MIB = 1024 ** 2;
 const BODY_MEMORY = 64 * MIB;
-/** Eight addresses with one body of the largest size each. */
+/** Room for eight addresses with one body of the largest size each. */
 const LEAST_BODY_MEMORY = 8 * MIB;
 
-/** What open connections and bodies on their way may take of this process. */
+/** Limits of open connections and of the memory for request bodies. */
 export function connectionLimits(env: EnvReader): Pick<HttpConfig, 'connections' | 'bodyMemory'> {
   const bodyMemory = env.bytes('MAX_BODY_MEMORY', BODY_MEMORY) ?? BODY_MEMORY;
   if (bodyMemory < LEAST_BODY_MEMORY) throw refused('MAX_BODY_MEMORY', 'must be at least 8MiB');

@@ -12,7 +12,7 @@ import { testSettings, type TestSettings } from './test-settings';
 import { threads } from './threads';
 
 export interface LoadOptions {
-  /** Makes a secret of at least 256 bits, as text. */
+  /** Returns a secret of at least 256 bits, as text. */
   readonly newSecret: () => string;
   readonly env?: Environment;
 }
@@ -30,8 +30,10 @@ const DAY_SECONDS = 86_400;
 const MASTER_KEYS = ['transit', 'kv', 'local'] as const;
 
 /**
- * The configuration from the environment; below it stands the file that COFFER_ENV_FILE names, or `.env` in the working directory.
- * @throws StartupError naming the variable and the rule; of secrets all that are missing or refused.
+ * Loads the configuration from the environment. The file named by COFFER_ENV_FILE, or `.env` in the
+ * working directory, supplies defaults.
+ * @throws StartupError with the variable and the rule; for secrets, with all that are missing or
+ * invalid
  */
 export function loadConfig(options: LoadOptions): Config {
   const env = new EnvReader(options.env ?? environment());
@@ -54,18 +56,27 @@ export function loadConfig(options: LoadOptions): Config {
   return deepFreeze({ ...complete, generatedSecrets: secrets.generated });
 }
 
-/** The environment of this process over the file of variables. @throws StartupError */
+/**
+ * Returns the variables of the process, merged over those of the file.
+ * @throws StartupError
+ */
 export function environment(): Environment {
   const file = envFile(process.env);
   return { ...(existsSync(file) ? parseEnvFile(readFileSync(file), basename(file)) : {}), ...process.env };
 }
 
-/** The file that stands below the environment. One that is named has to be there: without its secrets nothing would open. */
+/**
+ * Returns the path of the file with defaults. A file named by COFFER_ENV_FILE must exist, because
+ * without its secrets no data can be decrypted.
+ */
 function envFile(env: Environment): string {
   return readable(new EnvReader(env), 'COFFER_ENV_FILE') ?? resolve('.env');
 }
 
-/** Refuses values of capabilities that this version does not have: to ignore one would promise it. */
+/**
+ * Rejects values of features that this version does not have: to ignore such a value would suggest
+ * that the feature works.
+ */
 function refuseLaterCapabilities(env: EnvReader): void {
   env.notYet('JWT_ALG', ['ES256'], 'use HS256');
   env.oneOf('JWT_ALG', ['HS256'], 'HS256');
@@ -130,7 +141,7 @@ function masterKeys(env: EnvReader, secrets: Secrets): Pick<Config, 'masterKey' 
   };
 }
 
-/** Whether another home than that of MASTER_KEY can be opened as well. No secret is made for it. */
+/** True if the environment describes this backend too. Generates no secret. */
 function isDescribed(home: MasterKeyConfig['home'], env: EnvReader, secrets: Secrets): boolean {
   if (home === 'local') return secrets.has('COFFER_ROOT_KEY');
   return isVaultDescribed(env, secrets);

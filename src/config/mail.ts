@@ -5,9 +5,9 @@ import { MailConfig, MailSender } from './config';
 import { EnvReader, refused } from './env-reader';
 import { Secrets } from './secrets';
 
-/** The port where TLS comes first, without STARTTLS (RFC 8314). */
+/** Port of implicit TLS, without STARTTLS (RFC 8314). */
 const IMPLICIT_TLS_PORT = 465;
-/** RFC 5321, 4.5.3.2: ten minutes are the longest that a client waits for one answer. */
+/** Ten minutes are the longest client timeout for one reply (RFC 5321, 4.5.3.2). */
 const LONGEST_TIMEOUT_SECONDS = 600;
 
 const ADDRESS = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9._-]+$/;
@@ -29,7 +29,9 @@ export function mail(env: EnvReader, secrets: Secrets): MailConfig {
   return { kind: 'smtp', host, port, login, from, tls, timeoutMs, clientName: clientName(env, from) };
 }
 
-/** `required` is the former name of `starttls`, under which port 465 always had TLS from the first byte. */
+/**
+ * `required` is the former name of `starttls`; under that name port 465 always used implicit TLS.
+ */
 function tlsMode(env: EnvReader, port: number): Extract<MailConfig, { kind: 'smtp' }>['tls'] {
   const byPort = port === IMPLICIT_TLS_PORT ? 'implicit' : 'starttls';
   const mode = env.oneOf('SMTP_TLS', ['starttls', 'implicit', 'off', 'required'], byPort);
@@ -46,7 +48,7 @@ function sender(env: EnvReader, user: string | undefined): MailSender {
   return { name: unquoted(name.trim()), address };
 }
 
-/** The domain as DNS and mail headers have it; an address that has none comes back as it is. */
+/** Converts the domain to its ASCII form; returns the address unchanged if there is none. */
 function inAscii(address: string): string {
   const at = address.lastIndexOf('@') + 1;
   return address.slice(0, at) + (domainToASCII(address.slice(at)) || address.slice(at));
@@ -54,7 +56,10 @@ function inAscii(address: string): string {
 
 const unquoted = (name: string): string => QUOTED.exec(name)?.[1]?.replace(/\\(.)/g, '$1') ?? name;
 
-/** What EHLO says: PUBLIC_URL's host, or the sender's domain where that host is an address or this machine alone. */
+/**
+ * The client name for EHLO: the host of PUBLIC_URL, or the sender's domain if that host is an IP
+ * address or localhost.
+ */
 function clientName(env: EnvReader, from: MailSender): string {
   const publicUrl = env.url('PUBLIC_URL', ['https:', 'http:']);
   const host = publicUrl === undefined ? '' : new URL(publicUrl).hostname;

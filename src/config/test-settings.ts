@@ -7,12 +7,16 @@ const NAMES = ['COFFER_FAILPOINT', 'COFFER_DEADLINE_FACTOR', 'COFFER_SCHEDULE_SP
 export type TestSettings = Pick<Config, 'failpoint' | 'deadlineFactor' | 'scheduleSpeed'> &
   Pick<Config['passwords'], 'cost'>;
 
-/** What only tests set. Each of these weakens a promise of the service, so a production start refuses them. */
+/**
+ * Settings for tests. Each of them weakens a guarantee of the service, so a production start
+ * rejects them.
+ */
 export function testSettings(env: EnvReader, production: boolean): TestSettings {
   for (const name of NAMES)
     if (production && env.text(name) !== undefined) throw refused(name, 'must not be set in production');
   const cost = env.oneOf('COFFER_PASSWORD_COST', ['standard', 'low'], 'standard');
-  // An installation that forgets NODE_ENV is a development one: a cheap hash needs more than that.
+  // An installation without NODE_ENV counts as development, so a cheap hash also requires
+  // NODE_ENV=test.
   if (cost === 'low' && env.text('NODE_ENV') !== 'test')
     throw refused('COFFER_PASSWORD_COST', 'must not be low unless NODE_ENV is test');
   return {

@@ -33,7 +33,8 @@ describe('A file read', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  // Each hash slot's thread is held by opening a pipe that nobody writes to: no hash can end early, so the order is certain.
+  // Each hashing thread blocks while it opens a pipe without a writer. No hash can end early, so
+  // the order is certain.
   it('goes on while all hash slots are taken, on a machine of 16 cores, after all modules are loaded', () => {
     const root = join(__dirname, '../..');
     const support = join(root, 'test/support');

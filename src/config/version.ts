@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /**
- * The release of Coffer: the version in the nearest package.json above this file. Sources, build
- * and benches lie at different depths below it. `unknown` where no folder above has one.
+ * Returns the version in the nearest package.json above this file, or `unknown`.
+ * Sources, build and benchmarks lie at different depths below that file.
  */
 export function releaseVersion(folder = __dirname): string {
   const path = join(folder, 'package.json');
