@@ -5,10 +5,10 @@ import { KEY_BYTES } from './random';
 
 export const NONCE_BYTES = 12;
 export const TAG_BYTES = 16;
-/** What `aeadSeal` adds to a plaintext. */
+/** Bytes that `aeadSeal` adds to a plaintext. */
 export const AEAD_OVERHEAD = NONCE_BYTES + TAG_BYTES;
 const CIPHER = 'aes-256-gcm';
-// Node accepts shortened tags where the length is not pinned: 4 bytes can be guessed.
+// Without a fixed length Node accepts truncated tags, and a tag of 4 bytes can be guessed.
 const PINNED = { authTagLength: TAG_BYTES } as const;
 
 function checked(key: SecretBytes): Buffer {
@@ -16,13 +16,19 @@ function checked(key: SecretBytes): Buffer {
   return key.bytes;
 }
 
-/** AES-256-GCM with a given nonce: `ciphertext | tag`. The caller warrants that a nonce never comes twice under one key. */
+/**
+ * AES-256-GCM with a given nonce: `ciphertext | tag`. The caller must never use a nonce twice under
+ * one key.
+ */
 export function gcmEncrypt(key: SecretBytes, nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Buffer {
   const cipher = createCipheriv(CIPHER, checked(key), nonce, PINNED).setAAD(aad);
   return Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
 }
 
-/** The plaintext of `ciphertext | tag`, or undefined where it does not verify. Nothing unverified is returned. */
+/**
+ * Decrypts `ciphertext | tag`; returns undefined if it does not verify. Never returns unverified
+ * plaintext.
+ */
 export function gcmDecrypt(
   key: SecretBytes,
   nonce: Uint8Array,
@@ -47,8 +53,9 @@ const drawn = Buffer.alloc(NONCE_BYTES * 256);
 let used = drawn.length;
 
 /**
- * Random bytes of the operating system's generator, each given out once. Drawn many at a time: one call of the generator costs more than
- * sealing a key does. What is no secret, and nothing else, may wait in memory like this. Good until the next call.
+ * Returns random bytes of the operating system, each used once; valid until the next call.
+ * Nonces are drawn in bulk, because one call of the generator costs more than sealing a key. Only
+ * non-secret values may wait in memory like this.
  */
 function nextNonce(): Buffer {
   if (used === drawn.length) {
@@ -60,14 +67,18 @@ function nextNonce(): Buffer {
 }
 
 /**
- * AES-256-GCM with a random nonce: `nonce (12) | ciphertext | tag (16)`. At most 2^32 calls under one key (SP 800-38D, 8.3).
+ * AES-256-GCM with a random nonce: `nonce (12) | ciphertext | tag (16)`. At most 2^32 calls under
+ * one key (SP 800-38D, 8.3).
  */
 export function aeadSeal(key: SecretBytes, plaintext: Uint8Array, aad: Uint8Array): Buffer {
   const nonce = nextNonce();
   return Buffer.concat([nonce, gcmEncrypt(key, nonce, plaintext, aad)]);
 }
 
-/** @throws DomainError `decryption_failed` whatever is wrong: key, additional data, length or a flipped bit. */
+/**
+ * @throws DomainError `decryption_failed` for any fault: key, additional data, length or a flipped
+ * bit
+ */
 export function aeadOpen(key: SecretBytes, sealed: Uint8Array, aad: Uint8Array): Buffer {
   if (sealed.length < AEAD_OVERHEAD) throw decryptionFailed('length');
   const opened = gcmDecrypt(key, sealed.subarray(0, NONCE_BYTES), sealed.subarray(NONCE_BYTES), aad);

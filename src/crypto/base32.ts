@@ -1,6 +1,6 @@
 const BITS = 5;
 
-/** 32 letters, five bits each, most significant bit first; no padding. */
+/** Base32: five bits a letter, most significant bit first, without padding. */
 export class Base32 {
   constructor(private readonly alphabet: string) {}
 
@@ -11,7 +11,7 @@ export class Base32 {
   }
 }
 
-/** RFC 4648: what authenticator apps read. */
+/** RFC 4648, for authenticator apps. */
 export const RFC4648 = new Base32('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567');
-/** Crockford's: without I, L, O and U, for codes that people copy from paper. */
+/** Crockford's alphabet, without I, L, O and U, for codes that people copy from paper. */
 export const CROCKFORD = new Base32('0123456789ABCDEFGHJKMNPQRSTVWXYZ');

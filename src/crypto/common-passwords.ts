@@ -1,8 +1,14 @@
 import { dictionary } from '@zxcvbn-ts/language-common';
 
-/** What people build on when a rule asks for a capital, a digit and a sign. The list itself has few that such a rule lets through. */
+/**
+ * Common stems of passwords that satisfy a composition rule. The dictionary has few passwords with
+ * a capital, a digit and a sign.
+ */
 const STEMS: ReadonlySet<string> = new Set(['password', 'qwerty', 'welcome', 'letmein', 'iloveyou', 'admin']);
-/** A year and a sign or two. More than that was not added to please a rule. */
+/**
+ * A suffix such as a year and a sign. Longer suffixes are not a mere response to a composition
+ * rule.
+ */
 const ENDING = /[^a-z]{1,6}$/;
 const DISGUISES: Readonly<Record<string, string>> = {
   '@': 'a',
@@ -17,8 +23,8 @@ const DISGUISES: Readonly<Record<string, string>> = {
 let common: ReadonlySet<string> | undefined;
 
 /**
- * Is it, whatever the case of its letters, among the 49,000 passwords that are guessed first (ASVS 6.2.4), or one of the first of
- * them as a composition rule has it: `Password1!`, `P@ssw0rd2024`?
+ * True if the password, in any letter case, is among the 49,000 most common ones (ASVS 6.2.4). Also
+ * true for a common stem in the form that composition rules produce: `Password1!`, `P@ssw0rd2024`.
  */
 export function isCommonPassword(password: string): boolean {
   common ??= new Set(dictionary['passwords-common']);

@@ -9,13 +9,15 @@ const HEAD_BYTES = 1 + LENGTH_BYTES;
 const HALF = 2 ** 32;
 
 /**
- * The canonical encoding of additional data (docs/formats.md): number of parts, then each part with its type and length. No two lists
- * have the same encoding, so bytes cannot move from one field to its neighbour and `undefined` is not the empty string.
- * Numbers are whole and not negative.
+ * Canonical encoding of additional data (docs/formats.md): the number of parts, then each part with
+ * its type and length.
+ * The encoding is injective: bytes cannot move between fields, and `undefined` differs from the
+ * empty string. Numbers must be non-negative integers.
  */
 export function encodeContext(parts: readonly ContextPart[]): Buffer {
   const sizes = parts.map(checkedSize);
-  // Every byte is written below. One buffer and not one a field: a key that is wrapped costs less than its context otherwise.
+  // Every byte is written below. A single buffer, because one buffer for each field would cost more
+  // than wrapping a key.
   const encoded = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + HEAD_BYTES + size, LENGTH_BYTES));
   let at = encoded.writeUInt32BE(parts.length);
   for (const [index, part] of parts.entries()) {
@@ -27,11 +29,11 @@ export function encodeContext(parts: readonly ContextPart[]): Buffer {
   return encoded;
 }
 
-/** Bytes of the part's value. */
+/** Size of the part's value in bytes. */
 function checkedSize(part: ContextPart): number {
   if (part === undefined) return 0;
   if (typeof part === 'string') {
-    // Lone surrogates all become U+FFFD in UTF-8: two texts would share an encoding.
+    // UTF-8 turns all lone surrogates into U+FFFD, so that two texts would share one encoding.
     if (!isWellFormed(part)) throw new TypeError('a text in a context is well-formed Unicode');
     return Buffer.byteLength(part, 'utf8');
   }
@@ -39,11 +41,11 @@ function checkedSize(part: ContextPart): number {
   return NUMBER_BYTES;
 }
 
-/** In two halves: a BigInt is an object more. */
+/** Two 32-bit halves avoid the allocation of a BigInt. */
 function writeNumber(bytes: Buffer, value: number, at: number): number {
   bytes.writeUInt32BE(Math.floor(value / HALF), at);
   return bytes.writeUInt32BE(value % HALF, at + 4);
 }
 
-/** (In Node 20 at run time; TypeScript declares it with ES2024 only.) */
+/** Node 20 has this method; TypeScript declares it only from ES2024 on. */
 const isWellFormed = (text: string): boolean => (text as string & { isWellFormed(): boolean }).isWellFormed();

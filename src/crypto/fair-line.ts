@@ -1,21 +1,22 @@
-/** One that waits, and for whom: those of an address take turns with other addresses, and within it those of each account. */
+/** An entry of the queue. Addresses take turns; within an address, accounts take turns. */
 export interface Place {
   readonly address: string;
   readonly account: string;
-  /** Its turn has come. */
+  /** Called when the entry's turn has come. */
   readonly enter: () => void;
-  /** It has to leave: there is no room. */
+  /** Called when the entry is evicted from a full queue. */
   readonly leave: () => void;
 }
 
 type Accounts = Map<string, Place[]>;
 
 /**
- * A queue that is served in turn: first by address, then by account, and only then by time of arrival. Where it is full, the newest of
- * whoever has most in it makes room. So a flood from one address or account only ever delays and displaces itself.
+ * A fair queue: round-robin by address, then by account, then by time of arrival.
+ * If the queue is full, it evicts the newest entry of the largest share. A flood from one address
+ * or account therefore delays and displaces only itself.
  */
 export class FairLine {
-  /** In the order in which they are served next. */
+  /** In the order of the next turns. */
   readonly #addresses = new Map<string, Accounts>();
   #size = 0;
 
@@ -33,14 +34,14 @@ export class FairLine {
     if (this.#size > this.most) this.#makeRoom();
   }
 
-  /** Lets the next one in; false where nobody waits. */
+  /** Admits the next entry; returns false if the queue is empty. */
   next(): boolean {
     const address = firstKey(this.#addresses);
     if (address === undefined) return false;
     const accounts = this.#addresses.get(address) ?? (new Map() as Accounts);
     const account = firstKey(accounts) ?? '';
     const [place, ...rest] = accounts.get(account) ?? [];
-    // Both go to the end of their turn.
+    // The address and the account move to the end of their rotation.
     this.#addresses.delete(address);
     accounts.delete(account);
     if (rest.length > 0) accounts.set(account, rest);
@@ -66,7 +67,9 @@ const waitingIn = (accounts: Accounts): number => [...accounts.values()].reduce(
 
 const firstKey = <T>(map: ReadonlyMap<string, T>): string | undefined => map.keys().next().value;
 
-/** Of several that are as large the last one: the newcomer, where it has as many as any other. */
+/**
+ * Returns the last one of equally large entries, so that a newcomer with an equal share is evicted.
+ */
 function largest<T>(map: ReadonlyMap<string, T>, sizeOf: (value: T) => number): [string, T] {
   const [first, ...others] = map.entries();
   if (first === undefined) throw new RangeError('nobody waits');

@@ -1,12 +1,16 @@
 import { DomainError } from '../kernel';
 
 /**
- * The check that stopped a forged, damaged or foreign ciphertext. From outside all of them are one `decryption_failed`, so that nobody
- * can probe a format check by check; tests and telemetry read the wall from the error's `cause`.
+ * The check that rejected a tampered, damaged or foreign ciphertext.
+ * Clients see only `decryption_failed`, so that nobody can probe the format check by check. Tests
+ * and telemetry read the check from the error's `cause`.
  */
 export class FormatFault extends Error {
   constructor(
-    /** Short stable name of the check, as `tag`, `commitment` or `frame-order`. Never holds a value of the ciphertext. */
+    /**
+     * Short stable name of the check, such as `tag`, `commitment` or `frame-order`. Never holds a
+     * value of the ciphertext.
+     */
     readonly wall: string,
     cause?: unknown,
   ) {
@@ -15,11 +19,11 @@ export class FormatFault extends Error {
   }
 }
 
-/** The error that every decryption fault looks like from outside. */
+/** The uniform error for any decryption fault. */
 export const decryptionFailed = (wall: string, cause?: unknown): DomainError =>
   new DomainError('decryption_failed', { cause: new FormatFault(wall, cause) });
 
-/** The wall behind a `decryption_failed`; undefined for any other error. */
+/** The failed check of a `decryption_failed`; undefined for any other error. */
 export function wallOf(error: unknown): string | undefined {
   return error instanceof DomainError && error.cause instanceof FormatFault ? error.cause.wall : undefined;
 }

@@ -5,7 +5,7 @@ import { KEY_BYTES } from './random';
 /** SHA-256 of bytes, or of a string's UTF-8. */
 export const sha256 = (data: Uint8Array | string): Buffer => createHash('sha256').update(data).digest();
 
-/** SHA-256 of what comes in pieces. `digest` may be called once. */
+/** Incremental hash. `digest` may be called once. */
 export interface HashStream {
   update(data: Uint8Array | string): void;
   digest(): Buffer;
@@ -13,7 +13,9 @@ export interface HashStream {
 
 export const sha256Stream = (): HashStream => hashStream('sha256');
 
-/** For the checksum extension of tus alone, which demands it: it tells a transfer error, and protects from nobody. */
+/**
+ * SHA-1, for the tus checksum extension only. Detects transmission errors; not a security check.
+ */
 export const sha1Stream = (): HashStream => hashStream('sha1');
 
 function hashStream(algorithm: 'sha1' | 'sha256'): HashStream {
@@ -21,11 +23,13 @@ function hashStream(algorithm: 'sha1' | 'sha256'): HashStream {
   return { update: (data) => void hash.update(data), digest: () => hash.digest() };
 }
 
-// A key is imported into OpenSSL once and not at each call. The entry goes with the SecretBytes, and OpenSSL clears what it frees.
+// Caches the OpenSSL import of a key. The entry is collected with its SecretBytes, and OpenSSL
+// clears the memory that it frees.
 const imported = new WeakMap<SecretBytes, KeyObject>();
 
 function keyObject(key: SecretBytes): KeyObject {
-  const bytes = key.bytes; // asked first, so that a destroyed key throws although it was imported before
+  // read first, so that a destroyed key throws even if its import is cached
+  const bytes = key.bytes;
   const known = imported.get(key);
   if (known !== undefined) return known;
   const made = createSecretKey(bytes);
@@ -49,8 +53,10 @@ export function hkdf(
   return new SecretBytes(Buffer.from(hkdfSync(hash, key.bytes, salt, info, length)));
 }
 
-/** Compares in a time that depends on the lengths only. Bytes of different length are unequal. */
+/** Compares in constant time for a given length. Bytes of different length are unequal. */
 export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && timingSafeEqual(a, b);
 
-/** A shared secret in the form in which jsonwebtoken is fast with it: it imports a string anew at each verification. */
+/**
+ * A shared secret as a KeyObject, because jsonwebtoken imports a string again at each verification.
+ */
 export const hmacKeyObject = (secret: string): KeyObject => createSecretKey(Buffer.from(secret, 'utf8'));

@@ -5,12 +5,16 @@ import { typedCode } from './typed-code';
 
 const DIGITS = 6;
 const RANGE = 10 ** DIGITS;
-/** Bytes of the HMAC that make the number: with 64 bits the bias of the remainder is below 2^-44. */
+/**
+ * Bytes of the HMAC that form the number: with 64 bits the bias of the remainder is below 2^-44.
+ */
 const USED_BYTES = 8;
 
 /**
- * The six digits of an e-mailed code: derived from challenge, purpose and session, so a resend sends the same code and the store holds
- * none (docs/formats.md). A code of one purpose or session is wrong for any other.
+ * The six digits of an e-mailed code, derived from challenge, purpose and session
+ * (docs/formats.md).
+ * A resend sends the same code, and the store holds none. A code is invalid for any other purpose
+ * or session.
  */
 export function oneTimeCode(
   key: SecretBytes,
@@ -23,6 +27,6 @@ export function oneTimeCode(
   return number.toString().padStart(DIGITS, '0');
 }
 
-/** Is it that code, as a person typed it? In constant time; also for input of another length. */
+/** Compares a typed code in constant time, also for input of another length. */
 export const codeMatches = (expected: string, given: string): boolean =>
   equalBytes(sha256(expected), sha256(typedCode(given)));

@@ -143,7 +143,7 @@ describe('many logins at once', () => {
 describe('a flood of passwords', () => {
   const hasherOf = (queue: number): PasswordHasher => new PasswordHasher({ pepper: 'p', concurrency: 1, queue });
   const by = (address: string | undefined, account?: string): Requester => ({ address, account });
-  /** The order in which turns came, by the label of each; `-` before those that had to leave. */
+  /** The order of the turns, by label; `-` marks evicted entries. */
   async function order(narrow: PasswordHasher, asked: readonly (readonly [Requester, string])[]): Promise<string[]> {
     const told: string[] = [];
     const one = async ([requester, label]: readonly [Requester, string]): Promise<void> => {

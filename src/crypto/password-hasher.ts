@@ -8,7 +8,7 @@ import { randomSecret } from './random';
 const LANES = 1;
 const HASH_BYTES = 32;
 const VERSION = 0x13;
-/** The same for every hash of ours. */
+/** Parameters of every hash. */
 export const ARGON2 = {
   raw: true,
   type: argon2id,
@@ -17,13 +17,16 @@ export const ARGON2 = {
   hashLength: HASH_BYTES,
 } as const;
 
-/** What one guess costs: KiB of memory and passes over it. */
+/** Cost of one guess: KiB of memory and passes over it. */
 export interface PasswordCost {
   readonly memoryCost: number;
   readonly timeCost: number;
 }
 
-/** A hash of each of these verifies, whatever new ones cost. `low` is for tests; config refuses it in production. */
+/**
+ * Stored hashes of each of these costs verify, whatever new hashes use. `low` is for tests; config
+ * rejects it in production.
+ */
 export const PASSWORD_COSTS = {
   standard: { memoryCost: 64 * 1024, timeCost: 3 },
   low: { memoryCost: 64, timeCost: 1 },
@@ -31,48 +34,59 @@ export const PASSWORD_COSTS = {
 
 const SALT_BYTES = 16;
 const MAX_PASSWORD_BYTES = 1024;
-/** How many may wait for each that runs: about 6 seconds of work, after which the caller had better come back. */
+/**
+ * Waiting hashes for each running one: about 6 seconds of work. Beyond that, the client should
+ * retry later.
+ */
 const QUEUE_PER_SLOT = 64;
 
 export interface PasswordHasherOptions {
-  /** Secret input of argon2id: a stolen store alone cannot be guessed at. */
+  /** Secret input of argon2id: a stolen store alone does not allow guessing. */
   readonly pepper: string;
-  /** Still accepted; its hashes are to be renewed. */
+  /** Still accepted; a hash with this pepper needs a rehash. */
   readonly previousPepper?: string | undefined;
-  /** Of new hashes. @default `PASSWORD_COSTS.standard` */
+  /** Cost of new hashes. @default `PASSWORD_COSTS.standard` */
   readonly cost?: PasswordCost;
-  /** Hashes at once, 64 MiB each. Each takes a thread of libuv's pool. @default all cores but one, two at most */
+  /**
+   * Concurrent hashes, 64 MiB each. Each occupies a thread of libuv's pool. @default all cores but
+   * one, two at most
+   */
   readonly concurrency?: number;
-  /** How many may wait before the next is refused. @default 64 for each that runs */
+  /** Length of the queue. @default 64 for each concurrent hash */
   readonly queue?: number;
 }
 
-/** Whose password it is. The id is bound as associated data, so a hash that was copied into another account does not verify there. */
+/**
+ * The owner of a password. The user id is associated data, so a hash copied into another account
+ * does not verify.
+ */
 export interface PasswordOwner {
   readonly userId: string;
-  /** The user's 16 bytes. */
+  /** The user's salt, 16 bytes. */
   readonly salt: Buffer;
 }
 
 export interface PasswordVerdict {
   readonly ok: boolean;
-  /** The password is right but its hash was made with the former pepper or another cost: hash it anew. */
+  /** The password is correct, but its hash uses the previous pepper or another cost. */
   readonly needsRehash: boolean;
 }
 
-/** What may be done in a turn: as much as belongs to one request. */
+/** Operations within one slot: as many as belong to one request. */
 export interface HashingTurn {
   hash(password: string, owner: PasswordOwner): Promise<string>;
   verify(password: string, stored: string, owner: PasswordOwner): Promise<PasswordVerdict>;
   verifyNobody(password: string): Promise<PasswordVerdict>;
 }
 
-/** In the place of an account: new passwords of nobody who is signed in. */
+/** Queue account of new passwords without a signed-in user. */
 const NEW_PASSWORDS = 'new';
 
 /**
- * argon2id (RFC 9106; 64 MiB, 3 passes, 1 lane by default) off the event loop, a few at once (config/threads). Others wait in a fair line, by the address and the account that they are hashed for. Passwords are taken exactly as received (ASVS 6.2.8): no trimming, no
- * folding, no normalization. A DI token; one for the process, or the bound is none.
+ * argon2id (RFC 9106; 64 MiB, 3 passes, 1 lane by default) off the event loop, with bounded
+ * concurrency (config/threads) and a fair queue by address and account.
+ * Passwords are used exactly as received (ASVS 6.2.8): no trimming, folding or normalization. A DI
+ * token; the bound holds only with one instance for the process.
  */
 export class PasswordHasher {
   readonly #pepper: Buffer;
@@ -98,27 +112,32 @@ export class PasswordHasher {
   }
 
   /**
-   * What goes into `hashed_password`: a PHC string without the pepper and without the id.
-   * @throws DomainError `weak_password` (over 1,024 bytes), `overloaded` (too many are waiting).
+   * Returns the value of `hashed_password`: a PHC string without the pepper and the id.
+   * @throws DomainError `weak_password` (over 1,024 bytes, or with a lone surrogate), `overloaded`
+   * (queue full)
    */
   async hash(password: string, owner: PasswordOwner): Promise<string> {
     if (passwordBytes(password) === undefined) throw new DomainError('weak_password');
     return this.inTurn(NEW_PASSWORDS, (turn) => turn.hash(password, owner));
   }
 
-  /** @throws DomainError `overloaded` (too many are waiting). */
+  /** @throws DomainError `overloaded` (queue full) */
   verify(password: string, stored: string, owner: PasswordOwner): Promise<PasswordVerdict> {
     return this.inTurn(owner.userId, (turn) => turn.verify(password, stored, owner));
   }
 
-  /** Costs what a failed `verify` costs, for names that do not exist: the answer's time tells nothing. Never ok. */
+  /**
+   * Costs as much as a failed `verify`, for unknown names, so that response times reveal nothing.
+   * Never ok.
+   */
   verifyNobody(password: string): Promise<PasswordVerdict> {
     return this.inTurn('', (turn) => turn.verifyNobody(password));
   }
 
   /**
-   * Waits for a free slot and runs `work` in it. Attempts are counted inside, so that they do not age in the queue. `account` says whose
-   * turn it is where nobody is signed in. @throws DomainError `overloaded` (too many are waiting); what `work` throws.
+   * Waits for a free slot and runs `work` in it. Attempts are counted inside, so that they do not
+   * age in the queue. `account` is the queue account if nobody is signed in.
+   * @throws DomainError `overloaded` (queue full); errors of `work`
    */
   async inTurn<T>(account: string, work: (turn: HashingTurn) => Promise<T>): Promise<T> {
     if (this.#running >= this.#slots) await this.#wait(account);
@@ -126,12 +145,12 @@ export class PasswordHasher {
     try {
       return await work(this.#turn);
     } finally {
-      // The slot passes on without being given up, so nobody can slip in between.
+      // The slot passes to the next waiter without being freed, so that no newcomer can overtake.
       if (!this.#line.next()) this.#running--;
     }
   }
 
-  /** How many wait for a free slot. */
+  /** Number of callers that wait for a slot. */
   get waiting(): number {
     return this.#line.size;
   }
@@ -141,7 +160,7 @@ export class PasswordHasher {
     const account = requester?.account ?? named;
     return new Promise((resolve, reject) =>
       this.#line.join({
-        // A backend speaks for many: each account of it has a share of its own.
+        // An exempt backend has no address here: each of its accounts gets a separate share.
         address: requester?.address ?? `account ${account}`,
         account,
         enter: resolve,
@@ -163,7 +182,7 @@ export class PasswordHasher {
     const cost = found?.cost ?? this.#cost;
     const isSo = async (pepper: Buffer): Promise<boolean> =>
       matches(await argon2(bytes, owner, pepper, cost), found?.digest);
-    // A password that nobody could have set costs what any other costs, and matches nothing.
+    // A password that could never have been set costs as much as any other, and matches nothing.
     const bytes = sent ?? Buffer.alloc(0);
     if (await isSo(this.#pepper)) return { ok: true, needsRehash: prefixOf(cost) !== prefixOf(this.#cost) };
     const ok = this.#previousPepper !== undefined && (await isSo(this.#previousPepper));
@@ -191,7 +210,10 @@ const argon2 = (password: Buffer, owner: PasswordOwner, pepper: Buffer, cost: Pa
     associatedData: Buffer.from(owner.userId, 'utf8'),
   });
 
-/** UTF-8 of the password; undefined over the limit, and where UTF-8 has no form for it (then two passwords would share one). */
+/**
+ * UTF-8 of the password; undefined over the limit, or with lone surrogates, which UTF-8 would map
+ * to one replacement.
+ */
 function passwordBytes(password: string): Buffer | undefined {
   if (/\p{Surrogate}/u.test(password)) return undefined;
   const bytes = Buffer.from(password, 'utf8');
@@ -203,7 +225,10 @@ interface StoredHash {
   readonly digest: Buffer;
 }
 
-/** Undefined where it is not a hash that we make, for this salt. A cost out of a row alone is never paid: it could be any. */
+/**
+ * Parses a hash of a known cost with this salt, else returns undefined. A cost from a row is never
+ * used unchecked: it could be any.
+ */
 function parseStored(stored: string, salt: Buffer): StoredHash | undefined {
   for (const cost of Object.values(PASSWORD_COSTS)) {
     const start = `${prefixOf(cost)}${unpadded(salt)}$`;
@@ -215,5 +240,5 @@ function parseStored(stored: string, salt: Buffer): StoredHash | undefined {
 const matches = (digest: Buffer, expected: Buffer | undefined): boolean =>
   expected !== undefined && equalBytes(digest, expected);
 
-/** Base64 as PHC strings have it. */
+/** Base64 without padding, as in PHC strings. */
 const unpadded = (bytes: Buffer): string => bytes.toString('base64').replace(/=+$/, '');

@@ -5,8 +5,9 @@ import { ARGON2, PASSWORD_COSTS, PasswordCost } from './password-hasher';
 const LABEL = 'coffer-pepper-check-1';
 
 /**
- * A value by which a later start knows the same pepper again; base64. It costs what a password hash costs: whoever has the store and
- * knows one password of it can test a guessed pepper against that hash, and this value must not make such a test any cheaper.
+ * Returns a value (base64) from which a later start recognises the same pepper.
+ * It costs as much as a password hash. An attacker with the store and one known password can
+ * already test guessed peppers at that cost; this value must not make the test cheaper.
  */
 export async function pepperCheck(
   pepper: string,

@@ -3,8 +3,8 @@ import { SecretBytes } from '../kernel';
 
 export const KEY_BYTES = 32;
 
-/** `size` bytes of the operating system's generator: keys, nonces, salts, tokens. */
+/** Random bytes of the operating system, for keys, nonces, salts and tokens. */
 export const randomSecret = (size: number): Buffer => randomBytes(size);
 
-/** A new AES-256 or HMAC-SHA256 key. The caller destroys it. */
+/** Creates an AES-256 or HMAC-SHA256 key. The caller destroys it. */
 export const newKey = (): SecretBytes => new SecretBytes(randomBytes(KEY_BYTES));

@@ -4,16 +4,20 @@ import { encodeContext } from './context';
 import { decryptionFailed } from './format-fault';
 
 const FORMAT = 1;
-// First in the additional data, so that no other use of a subkey can be passed off as an envelope of this format.
+// First part of the additional data, so that data of another use of a subkey cannot pass as an
+// envelope of this format.
 const FORMAT_NAME = 'coffer:record:1';
 const VERSION_OFFSET = 1;
 const HEAD_BYTES = 3;
-/** An envelope has two bytes for the version of its key. */
+/** An envelope stores the version of its key in two bytes. */
 export const MAX_KEY_VERSION = 0xffff;
-/** What an envelope adds to its plaintext. */
+/** Bytes that an envelope adds to its plaintext. */
 export const ENVELOPE_OVERHEAD = HEAD_BYTES + AEAD_OVERHEAD;
 
-/** Where a sealed value belongs: all of it is additional data, so an envelope that was moved does not open. */
+/**
+ * The encryption context of a sealed value. All of it is additional data, so a moved envelope does
+ * not open.
+ */
 export interface EnvelopeContext {
   /** The subkey's purpose: `records`, `file-keys`, `secrets`, ... */
   readonly purpose: string;
@@ -30,8 +34,8 @@ export function sealRecord(key: SecretBytes, keyVersion: number, place: Envelope
 }
 
 /**
- * Opens an envelope with the subkey of the version that it names (`envelopeVersion`).
- * @throws DomainError `decryption_failed`.
+ * Opens an envelope with the subkey of the version in it (`envelopeVersion`).
+ * @throws DomainError `decryption_failed`
  */
 export function openRecord(key: SecretBytes, place: EnvelopeContext, envelope: Ciphertext): Plaintext {
   const keyVersion = envelopeVersion(envelope);
@@ -39,8 +43,8 @@ export function openRecord(key: SecretBytes, place: EnvelopeContext, envelope: C
 }
 
 /**
- * The user key version that opens an envelope. It is a claim until `openRecord` has verified it.
- * @throws DomainError `decryption_failed` where the bytes are no envelope of ours.
+ * The user key version that an envelope claims. It is unverified until `openRecord` succeeds.
+ * @throws DomainError `decryption_failed` if the bytes are not an envelope
  */
 export function envelopeVersion(envelope: Ciphertext): number {
   if (envelope.length < ENVELOPE_OVERHEAD) throw decryptionFailed('length');
@@ -50,7 +54,10 @@ export function envelopeVersion(envelope: Ciphertext): number {
   return version;
 }
 
-/** The key version that an envelope as text names; 0 for no envelope, or one that is too damaged to name any. */
+/**
+ * The key version in an encoded envelope; 0 if there is no envelope or it is too damaged to hold a
+ * version.
+ */
 export function versionIn(envelope: string | undefined, encoding: 'hex' | 'base64' = 'hex'): number {
   try {
     return envelope === undefined ? 0 : envelopeVersion(ciphertext(Buffer.from(envelope, encoding)));

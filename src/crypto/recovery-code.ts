@@ -5,19 +5,26 @@ import { hmacSha256 } from './hash';
 import { randomSecret } from './random';
 import { typedCode } from './typed-code';
 
-/** 120 bits: enough for a plain keyed hash instead of a password hash (ASVS 6.5.2), so a guess costs us nothing. */
+/**
+ * 120 bits: enough for a keyed hash instead of a password hash (ASVS 6.5.2), so that guesses cost
+ * the service little.
+ */
 const CODE_BYTES = 15;
 const GROUP = /.{1,4}/g;
 const CODE = /^[0-9A-HJKMNP-TV-Z]{24}$/;
 
-/** A new recovery code as it is shown, once: `XXXX-XXXX-XXXX-XXXX-XXXX-XXXX` in Crockford's base32. */
+/**
+ * Creates a recovery code in its display form: `XXXX-XXXX-XXXX-XXXX-XXXX-XXXX` in Crockford's
+ * base32. It is shown once.
+ */
 export function newRecoveryCode(): string {
   return (CROCKFORD.encode(randomSecret(CODE_BYTES)).match(GROUP) ?? []).join('-');
 }
 
 /**
- * A typed recovery code in its one form: as `typedCode` reads it, upper case, Crockford's look-alikes (O, I, L) read as digits.
- * Undefined where it cannot be one.
+ * Normalises a typed recovery code: `typedCode`, upper case, Crockford's look-alikes (O, I, L) as
+ * digits.
+ * Returns undefined if the text cannot be a code.
  */
 export function parseRecoveryCode(typed: string): string | undefined {
   if (typed.length > 64) return undefined;
@@ -25,7 +32,9 @@ export function parseRecoveryCode(typed: string): string | undefined {
   return CODE.test(code) ? code : undefined;
 }
 
-/** What the store holds of a user's recovery code, lowercase hex; undefined where the text cannot be a code. */
+/**
+ * The stored hash of a user's recovery code, lowercase hex; undefined if the text cannot be a code.
+ */
 export function recoveryCodeHash(key: SecretBytes, userId: string, typed: string): string | undefined {
   const code = parseRecoveryCode(typed);
   if (code === undefined) return undefined;

@@ -1,10 +1,13 @@
 import { createHash, createPrivateKey, createPublicKey, KeyObject, sign, verify } from 'node:crypto';
 import { SecretBytes } from '../kernel';
 
-/** An Ed25519 private key in PKCS #8 is this prefix and the 32 bytes of its seed (RFC 8410, section 7). */
+/**
+ * Prefix of an Ed25519 private key in PKCS #8; the 32 bytes of the seed follow (RFC 8410, section
+ * 7).
+ */
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 
-/** An Ed25519 signature (RFC 8032), 64 bytes. `seed` is the private key, 32 bytes. */
+/** Ed25519 signature (RFC 8032), 64 bytes. `seed` is the private key, 32 bytes. */
 export function signEd25519(seed: SecretBytes, data: Uint8Array | string): Buffer {
   return sign(null, Buffer.from(data), privateKey(seed));
 }
@@ -13,11 +16,17 @@ export function signEd25519(seed: SecretBytes, data: Uint8Array | string): Buffe
 export const ed25519PublicKey = (seed: SecretBytes): string =>
   createPublicKey(privateKey(seed)).export({ type: 'spki', format: 'pem' }) as string;
 
-/** False also for what is no signature; @throws TypeError where `publicKey` is no Ed25519 key in PEM. */
+/**
+ * Returns false also for malformed signatures.
+ * @throws TypeError if `publicKey` is not an Ed25519 key in PEM
+ */
 export const verifyEd25519 = (publicKey: string, data: Uint8Array | string, signature: Uint8Array): boolean =>
   verify(null, Buffer.from(data), readPublic(publicKey), signature);
 
-/** Names a public key: base64url of the SHA-256 of its DER form (SPKI). @throws TypeError as `verifyEd25519`. */
+/**
+ * Id of a public key: base64url of the SHA-256 of its DER form (SPKI).
+ * @throws TypeError as `verifyEd25519`
+ */
 export const publicKeyId = (publicKey: string): string =>
   createHash('sha256')
     .update(readPublic(publicKey).export({ type: 'spki', format: 'der' }))
@@ -37,7 +46,7 @@ function readPublic(pem: string): KeyObject {
   try {
     key = createPublicKey(pem);
   } catch {
-    // Whatever OpenSSL has to say about it, it is none that we use.
+    // A key that OpenSSL cannot parse is rejected below.
   }
   if (key?.asymmetricKeyType !== 'ed25519') throw new TypeError('not an Ed25519 public key in PEM');
   return key;

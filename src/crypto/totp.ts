@@ -12,7 +12,7 @@ const DIGITS = 6;
 const SECRET_BYTES = 20;
 const CODE = /^\d{6}$/;
 
-// The library counts and truncates; the HMAC is Node's, as everywhere here.
+// The library counts and truncates; the HMAC is Node's, as elsewhere in Coffer.
 const nodeCrypto: CryptoPlugin = {
   name: 'node',
   hmac: (algorithm, key, data) => createHmac(algorithm, key).update(data).digest(),
@@ -20,19 +20,24 @@ const nodeCrypto: CryptoPlugin = {
   constantTimeEqual: (a, b) => equalBytes(Buffer.from(a as string), Buffer.from(b as string)),
 };
 
-/** A new TOTP secret (RFC 6238, SHA-1): its bytes. The caller destroys it. */
+/** Creates a TOTP secret (RFC 6238, SHA-1). The caller destroys it. */
 export const newTotpSecret = (): SecretBytes => new SecretBytes(randomSecret(SECRET_BYTES));
 
-/** The secret as authenticator apps want it typed in: base32 (RFC 4648) without padding. */
+/**
+ * The secret in the form that users type into authenticator apps: base32 (RFC 4648) without
+ * padding.
+ */
 export const totpSecretText = (secret: SecretBytes): string => RFC4648.encode(secret.bytes);
 
-/** What the QR code holds: `otpauth://totp/Coffer:<label>?secret=...`. A secret: never logged. */
+/** The content of the QR code: `otpauth://totp/Coffer:<label>?secret=...`. Secret: never log it. */
 export const totpUri = (secret: SecretBytes, label: string, issuer = 'Coffer'): string =>
   generateURI({ issuer, label, secret: totpSecretText(secret), digits: DIGITS, period: STEP_SECONDS });
 
 /**
- * The step that a code belongs to: the current one, or its neighbour on either side, since a person needs time to type and phones run
- * ahead as well as behind (RFC 6238, section 5.2). Undefined where it is none of them, or a step not after `lastStep`: each step is good once, also when the clock goes back.
+ * Returns the step of a code: the current one or a neighbour, because users need time to type and
+ * clocks of phones differ (RFC 6238, section 5.2).
+ * Returns undefined for any other code, and for a step not after `lastStep`: each step is valid
+ * once, even if the clock goes back.
  */
 export function totpStep(
   secret: SecretBytes,

@@ -4,7 +4,7 @@ import { totpCode, totpStep } from './totp';
 import { typedCode, typedToken } from './typed-code';
 import { SecretBytes } from '../kernel';
 
-/** Ways in which people, phones and mail programs hand over the six digits 012345. */
+/** Forms in which people, phones and mail programs deliver the six digits 012345. */
 const TYPED: readonly [string, string][] = [
   ['blanks', ' 012 345\t\n'],
   ['a no-break blank and a thin one', '012\u00a0\u2009345'],

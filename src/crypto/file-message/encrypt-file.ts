@@ -8,7 +8,7 @@ import { FRAME_BYTES, MAX_PLAINTEXT_BYTES } from './layout';
 import { quiet, readAhead } from './read-ahead';
 import { plaintextBatches } from './slab';
 
-/** What is known of a message once all of it has been written. */
+/** Summary of a message, known after its last byte. */
 export interface FileSummary {
   readonly plaintextSize: number;
   /** SHA-256 of the plaintext, lowercase hex. */
@@ -17,8 +17,9 @@ export interface FileSummary {
 }
 
 /**
- * One file message in the making: iterate it once for the message's bytes, then ask for its summary. Data key and message id are new
- * for each, and a second iteration throws: the same frame numbers under one data key with other bytes would repeat nonces.
+ * Encrypts one file message: iterate once for the bytes, then read the summary.
+ * Each message has a new data key and message id. A second iteration throws, because the same frame
+ * numbers with other bytes under one data key would repeat nonces.
  */
 export class FileEncryption implements AsyncIterable<Buffer> {
   readonly #source: AsyncIterable<ChunkBatch>;
@@ -29,7 +30,7 @@ export class FileEncryption implements AsyncIterable<Buffer> {
   #encryptedSize = 0;
   #sha256: string | undefined;
 
-  /** The file key is not needed once this has returned. */
+  /** The caller may destroy the file key after this call. */
   constructor(fileKey: SecretBytes, context: FileContext, source: AsyncIterable<ChunkBatch>, pool: FramePool) {
     const { header, messageId, frameKey, frameBytes } = newHeader(fileKey, context);
     this.#source = source;
@@ -38,7 +39,7 @@ export class FileEncryption implements AsyncIterable<Buffer> {
     this.#job = { key: frameKey.bytes, messageId, frameBytes };
   }
 
-  /** @throws TypeError before the last byte has been taken from the iteration. */
+  /** @throws TypeError before the iteration has returned the last byte */
   get summary(): FileSummary {
     if (this.#sha256 === undefined) throw new TypeError('a message has no summary before its end');
     return {
@@ -71,7 +72,10 @@ export class FileEncryption implements AsyncIterable<Buffer> {
     }
   }
 
-  /** Hands each batch to the engine as soon as it is full; the promise is wrapped so that nobody waits for it here. */
+  /**
+   * Passes each full batch to the engine at once; the promise is wrapped so that the generator does
+   * not await it.
+   */
   async *#sealing(
     choose: (only: boolean) => FrameEngine,
   ): AsyncGenerator<{ readonly sealed: Promise<Returned<Sealed>> }, void> {

@@ -3,7 +3,7 @@ import { decryptionFailed } from '../format-fault';
 
 const EMPTY = Buffer.alloc(0);
 
-/** Reads from a stream exactly as many bytes as are asked for. */
+/** Reads exactly the requested number of bytes from a stream. */
 export class ExactReader {
   readonly #stream: Readable;
   readonly #chunks: AsyncIterator<Uint8Array>;
@@ -11,12 +11,16 @@ export class ExactReader {
 
   constructor(stream: Readable) {
     this.#stream = stream;
-    // A fault between two reads has no other listener and would end the process; the next read reports it.
+    // Without this listener, an error between two reads would end the process; the next read
+    // reports the error.
     stream.on('error', () => undefined);
     this.#chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
   }
 
-  /** Fills the target. @throws DomainError `decryption_failed` where the stream ends before that: a blob that was cut. */
+  /**
+   * Fills the target.
+   * @throws DomainError `decryption_failed` if the stream ends early, as with a truncated blob
+   */
   async fill(target: Buffer): Promise<void> {
     let position = 0;
     while (position < target.length) {
@@ -29,8 +33,8 @@ export class ExactReader {
   }
 
   /**
-   * The next bytes in memory that they own, so that it can be transferred: the chunk itself where the store gave it with this very size (as
-   * it was asked to), else a copy.
+   * Returns the next bytes in a buffer that owns its memory, so that it can be transferred. Reuses
+   * the store's chunk if it has exactly this size, else copies.
    */
   async take(size: number): Promise<Buffer> {
     if (this.#rest.length === 0) await this.#next();

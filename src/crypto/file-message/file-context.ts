@@ -1,29 +1,34 @@
 import { SecretBytes } from '../../kernel';
 
 /**
- * Which file a message belongs to. It stands in clear in the message's header, so it holds opaque ids only, and a reader demands
- * exactly the one that it asked for: the format proves that a context is authentic, not that it is the right one.
+ * The file to which a message belongs. The message header holds it in plaintext, so it contains
+ * only opaque ids.
+ * A reader requires exactly the context that it expects: the format proves that a context is
+ * authentic, not that it is the right one.
  */
 export interface FileContext {
   readonly fileId: string;
   readonly ownerId: string;
   /** The file's version number, from 1. */
   readonly version: number;
-  /** Number of the upload attempt, in the staged messages of a resumable upload only. */
+  /** Number of the upload attempt; only in the staged messages of a resumable upload. */
   readonly attempt?: number;
 }
 
-/** Provider id of the one encrypted data key; what SDKs call the key namespace. */
+/** Provider id of the one encrypted data key; SDKs call it the key namespace. */
 export const KEY_NAMESPACE = 'coffer';
 
-/** What SDKs call the key name: one per version of a file. */
+/** SDKs call this the key name: one for each version of a file. */
 export const keyNameOf = (context: FileContext): string => `file/${context.fileId}/${context.version}`;
 
-/** What an AWS Encryption SDK raw AES keyring needs to open a stored message (GET /files/{id}/key). */
+/**
+ * The data that a raw AES keyring of the AWS Encryption SDK needs to decrypt a stored message (GET
+ * /files/{id}/key).
+ */
 export interface KeyExport {
   readonly namespace: string;
   readonly keyName: string;
-  /** 32 bytes in lowercase hex. This is the file key itself: it opens this one version of this one file. */
+  /** The file key, 32 bytes in lowercase hex. It decrypts only this version of this file. */
   readonly key: string;
 }
 
@@ -33,7 +38,10 @@ export const keyExport = (fileKey: SecretBytes, context: FileContext): KeyExport
   key: fileKey.bytes.toString('hex'),
 });
 
-/** The encryption context as the message format writes it: count, then key and value each with its length, sorted by key bytes. */
+/**
+ * The encryption context in the message format: count, then each key and value with its length,
+ * sorted by key bytes.
+ */
 export function encodeFileContext(context: FileContext): Buffer {
   const entries: [string, string][] = [
     ['coffer:file', context.fileId],
@@ -44,7 +52,7 @@ export function encodeFileContext(context: FileContext): Buffer {
   return Buffer.concat([uint16(entries.length), ...entries.flat().map(withLength)]);
 }
 
-/** Bytes, or a text in UTF-8, with their length before them (u16). */
+/** Bytes, or a text in UTF-8, prefixed with their length (u16). */
 export function withLength(value: string | Buffer): Buffer {
   const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
   return Buffer.concat([uint16(bytes.length), bytes]);

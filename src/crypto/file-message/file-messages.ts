@@ -7,7 +7,10 @@ import { headerSize } from './header';
 import { MessageLayout, Span } from './layout';
 import { openFile, StoredFile } from './open-file';
 
-/** File messages (docs/formats.md): the one codec of the process, with its worker threads. A DI token. */
+/**
+ * The codec of file messages (docs/formats.md) with its worker threads; one for the process. A DI
+ * token.
+ */
 export class FileMessages {
   readonly #pool: FramePool;
 
@@ -15,21 +18,24 @@ export class FileMessages {
     this.#pool = pool;
   }
 
-  /** A message over a source, encrypted as it is iterated. The file key may be destroyed at once. */
+  /**
+   * Encrypts a source while the message is iterated. The caller may destroy the file key at once.
+   */
   encrypt(fileKey: SecretBytes, context: FileContext, source: AsyncIterable<ChunkBatch>): FileEncryption {
     return new FileEncryption(fileKey, context, source, this.#pool);
   }
 
   /**
-   * The plaintext of a stored message, or of the range of it (within the plaintext, both ends included). Resolves once the first frame
-   * asked for has verified; at a later fault the stream is destroyed with it. Destroy the stream when stopping early.
-   * @throws DomainError `decryption_failed`.
+   * Decrypts a stored message, or a range of its plaintext (both ends included).
+   * Resolves when the first requested frame has verified; a later fault destroys the stream. A
+   * caller that stops early must destroy the stream.
+   * @throws DomainError `decryption_failed`
    */
   open(file: StoredFile, range?: Span): Promise<Readable> {
     return openFile(file, range, this.#pool);
   }
 
-  /** Size of the message that `encrypt` makes of `plaintextSize` bytes. */
+  /** Size of the message that `encrypt` creates from `plaintextSize` bytes. */
   encryptedSize(context: FileContext, plaintextSize: number): number {
     return MessageLayout.ofPlaintext(headerSize(context), plaintextSize).totalSize;
   }

@@ -1,10 +1,12 @@
 import { TAG_BYTES } from '../aead';
 import { KEY_BYTES } from '../random';
 
-/** Message format version 2, suite 0x0478: AES-256-GCM, HKDF-SHA512, key commitment, no signature. */
+/**
+ * Message format version 2, suite 0x0478: AES-256-GCM, HKDF-SHA512, key commitment, no signature.
+ */
 export const VERSION_AND_SUITE = Buffer.from('020478', 'hex');
 export const SUITE = VERSION_AND_SUITE.subarray(1);
-/** Content type: in frames, the only one that can be read in constant memory. */
+/** Content type "framed", the only one that can be read in constant memory. */
 export const FRAMED = 2;
 export const MESSAGE_ID_BYTES = 32;
 export const COMMITMENT_BYTES = 32;

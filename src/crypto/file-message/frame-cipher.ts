@@ -4,9 +4,12 @@ import { NONCE_BYTES, TAG_BYTES } from '../aead';
 import { FINAL_FRAME_OVERHEAD, FRAME_OVERHEAD } from './layout';
 
 const BATCH_BYTES = 512 * 1024;
-/** Frames that are worked on at once: 512 KiB of plaintext, which makes a hop to a worker small beside the work; one, where it has more. */
+/**
+ * Frames in one batch: 512 KiB of plaintext, so that the transfer to a worker is cheap in
+ * comparison; at least one frame.
+ */
 export const batchFrames = (frameBytes: number): number => Math.max(1, Math.floor(BATCH_BYTES / frameBytes));
-/** Where a frame's ciphertext begins: sequence number, nonce. */
+/** Offset of the ciphertext in a frame: sequence number, nonce. */
 export const FRAME_HEAD_BYTES = 4 + NONCE_BYTES;
 const FINAL_HEAD_BYTES = FINAL_FRAME_OVERHEAD - TAG_BYTES;
 const FINAL_MARKER = 0xffffffff;
@@ -17,11 +20,11 @@ const PINNED: CipherGCMOptions = { authTagLength: TAG_BYTES };
 const FRAME_LABEL = Buffer.from('AWSKMSEncryptionClient Frame');
 const FINAL_LABEL = Buffer.from('AWSKMSEncryptionClient Final Frame');
 
-/** Room for `frames` frames, the last of them possibly the final one. */
+/** Buffer size for `frames` frames, the last of which may be the final one. */
 export const frameBufferBytes = (frames: number, frameBytes: number): number =>
   frames * (frameBytes + FRAME_OVERHEAD) + FINAL_FRAME_OVERHEAD - FRAME_OVERHEAD;
 
-/** What it takes to work on one message's frames, as it is handed to a worker. */
+/** The state that a worker needs for one message's frames. */
 export interface FrameJob {
   readonly key: Buffer;
   readonly messageId: Buffer;
@@ -29,22 +32,23 @@ export interface FrameJob {
 }
 
 export interface Sealed {
-  /** Bytes of the slab that hold finished frames. */
+  /** Bytes of finished frames in the slab. */
   readonly bytes: number;
-  /** SHA-256 of the whole plaintext in lowercase hex, with the final batch. */
+  /** SHA-256 of the whole plaintext in lowercase hex, set with the final batch. */
   readonly sha256: string | undefined;
 }
 
 export interface Unsealed {
-  /** Verified plaintext bytes at the slab's beginning. */
+  /** Verified plaintext bytes at the start of the slab. */
   readonly bytes: number;
-  /** The check that stopped the frame after them; undefined where all frames verified. */
+  /** The check that failed on the next frame; undefined if all frames verified. */
   readonly wall: string | undefined;
 }
 
 /**
- * AES-256-GCM of one message's frames, in place in a slab, batch by batch. Pure computation: it runs on the main thread for small files
- * and in a worker for big ones. Sequence numbers only ever go up, so no nonce comes twice.
+ * AES-256-GCM of one message's frames, in place and batch by batch.
+ * Pure computation: runs on the main thread for small files and in a worker for large ones.
+ * Sequence numbers only increase, so no nonce repeats.
  */
 export class FrameCipher {
   readonly #job: FrameJob;
@@ -61,8 +65,8 @@ export class FrameCipher {
   }
 
   /**
-   * Seals `length` bytes of plaintext that stand in the slab frame by frame, each at its frame's ciphertext position
-   * (`FRAME_HEAD_BYTES` after the frame's begin). The last of a message's batches is `final`.
+   * Seals `length` bytes of plaintext. Each frame's plaintext lies at its ciphertext offset in the
+   * slab (`FRAME_HEAD_BYTES` after the frame's start). The last batch of a message is `final`.
    */
   seal(slab: Buffer, length: number, final: boolean): Sealed {
     const { frameBytes } = this.#job;
@@ -75,7 +79,10 @@ export class FrameCipher {
     return { bytes: position, sha256: final ? this.#hash.digest('hex') : undefined };
   }
 
-  /** Opens the frames `first`, `first` + 1, ... of a slab, the final one included if `lastBytes` says how many bytes it holds. */
+  /**
+   * Opens the frames `first`, `first` + 1, ... of a slab. `lastBytes`, the plaintext size of the
+   * final frame, is set if that frame is included.
+   */
   unseal(slab: Buffer, first: number, frames: number, lastBytes: number | undefined): Unsealed {
     const { frameBytes } = this.#job;
     let written = 0;
@@ -84,7 +91,7 @@ export class FrameCipher {
       const frame = slab.subarray(index * (frameBytes + FRAME_OVERHEAD));
       const opened = this.#openFrame(frame, first + index, final, final ? lastBytes : frameBytes);
       if (typeof opened === 'string') return { bytes: written, wall: opened };
-      // Plaintext is shorter than its frame, so it never runs into the frame that comes next.
+      // The plaintext is shorter than its frame, so the copy never overwrites the next frame.
       written += opened.copy(slab, written);
       release(opened);
     }
@@ -112,7 +119,7 @@ export class FrameCipher {
     return headBytes + plaintextBytes + TAG_BYTES;
   }
 
-  /** The frame's plaintext, or the wall that stopped it. */
+  /** The frame's plaintext, or the name of the failed check. */
   #openFrame(frame: Buffer, sequence: number, final: boolean, plaintextBytes: number): Buffer | string {
     const nonce = this.#nonceOf(sequence);
     const wall = headFault(frame, sequence, nonce, final ? plaintextBytes : undefined);
@@ -132,12 +139,15 @@ export class FrameCipher {
     }
   }
 
-  /** Sequence number and length behind a label. The buffer is used again for the next frame, as the nonce's is. */
+  /**
+   * Sequence number and length after a label. The buffer, like that of the nonce, is reused for the
+   * next frame.
+   */
   #additionalData(sequence: number, plaintextBytes: number, final: boolean): Buffer {
     const aad = final ? this.#finalAad : this.#aad;
     const end = aad.length - AAD_END_BYTES;
     aad.writeUInt32BE(sequence, end);
-    // A frame is far below 4 GiB: the upper half of its length stays zero.
+    // A frame is far smaller than 4 GiB: the upper half of its length stays zero.
     aad.writeUInt32BE(plaintextBytes, end + 8);
     return aad;
   }
@@ -148,7 +158,7 @@ export class FrameCipher {
   }
 }
 
-/** A final frame says its length, and has a marker before its sequence number. */
+/** A final frame holds its length, and a marker before its sequence number. */
 function writeHead(frame: Buffer, sequence: number, nonce: Buffer, finalBytes: number | undefined): void {
   let position = 0;
   if (finalBytes !== undefined) position = frame.writeUInt32BE(FINAL_MARKER);
@@ -162,7 +172,7 @@ function headFault(frame: Buffer, sequence: number, nonce: Buffer, finalBytes: n
   if (marked !== (finalBytes !== undefined)) return 'final-frame';
   const position = marked ? 4 : 0;
   if (frame.readUInt32BE(position) !== sequence) return 'frame-order';
-  // The nonce is computed, never taken from the message: one that was stored could repeat.
+  // The nonce is computed and never taken from the message, because a stored nonce could repeat.
   if (!frame.subarray(position + 4, position + 4 + NONCE_BYTES).equals(nonce)) return 'frame-nonce';
   if (finalBytes !== undefined && frame.readUInt32BE(position + 4 + NONCE_BYTES) !== finalBytes) return 'frame-length';
   return undefined;

@@ -1,16 +1,22 @@
 import { FrameCipher, FrameJob, Sealed, Unsealed } from './frame-cipher';
 
-/** A slab comes back with what was done to it. It is another Buffer over the same memory: the one that was handed in is spent. */
+/**
+ * A result together with its slab. The slab is a new Buffer over the same memory; the Buffer that
+ * was passed in is detached.
+ */
 export type Returned<T> = T & { readonly slab: Buffer };
 
-/** Works on the frames of one message, batches in order. `close` wipes the key. */
+/** Processes the frames of one message, batches in order. `close` wipes the key. */
 export interface FrameEngine {
   seal(slab: Buffer, length: number, final: boolean): Promise<Returned<Sealed>>;
   unseal(slab: Buffer, first: number, frames: number, lastBytes: number | undefined): Promise<Returned<Unsealed>>;
   close(): void;
 }
 
-/** On the calling thread: for files of one batch, where a hop to a worker costs more than the work. */
+/**
+ * Works on the calling thread: for files of one batch, the transfer to a worker costs more than the
+ * work.
+ */
 export class InlineEngine implements FrameEngine {
   readonly #cipher: FrameCipher;
 

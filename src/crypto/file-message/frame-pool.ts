@@ -7,29 +7,36 @@ import { FrameEngine, InlineEngine, Returned } from './frame-engine';
 import { FrameReply, FrameRequest } from './frame-protocol';
 
 const COMPILED_WORKER = join(__dirname, 'frame-worker.js');
-/** One core stays with the event loop; beyond four the disk is what everybody waits for. */
+/** One core is left to the event loop; with more than four workers the disk is the bottleneck. */
 const DEFAULT_WORKERS = Math.max(1, Math.min(4, availableParallelism() - 1));
 
-/** Divided among the messages in work. One of many has up to five batches: one that fills, two with the worker, two on the way to the disk. */
+/**
+ * Shared by the active messages. With many messages, each has up to five batches: one filling, two
+ * at the worker, two on the way to the disk.
+ */
 const SHARED_BYTES = 2 * 1024 * 1024;
 const FEW_MESSAGES = 2;
 const LEAST_BATCH_BYTES = 128 * 1024;
 
 export interface FramePoolOptions {
   readonly workers?: number;
-  /** The worker's entry. @default the compiled one; where there is none (sources that run uncompiled) the calling thread does the work */
+  /**
+   * Entry file of the worker. @default the compiled one; if it does not exist (uncompiled sources),
+   * the calling thread does the work
+   */
   readonly worker?: WorkerEntry;
 }
 
 export interface WorkerEntry {
   readonly file: string;
-  /** Options of Node for the worker, as a hook that loads sources uncompiled. */
+  /** Node options for the worker, such as a hook that loads uncompiled sources. */
   readonly execArgv?: string[];
 }
 
 /**
- * Worker threads for the frames of big files, started when they are first needed. A message stays with the worker that it began on:
- * its batches go through in order and the hash lives there. An idle worker does not keep the process alive.
+ * Worker threads for the frames of large files, started on first use.
+ * A message stays on one worker, because its batches are ordered and the hash state lives there. An
+ * idle worker does not keep the process alive.
  */
 export class FramePool {
   readonly #workers: (FrameThread | undefined)[];
@@ -41,18 +48,26 @@ export class FramePool {
     this.#workers = Array.from({ length: options.workers ?? DEFAULT_WORKERS });
   }
 
-  /** An engine for one message, on the thread with the fewest of them. Takes the job's key over. */
+  /**
+   * Returns an engine for one message on the least busy thread. Takes ownership of the job's key.
+   */
   engine(job: FrameJob): FrameEngine {
     return this.#entry === undefined ? new InlineEngine(job) : this.#leastBusy(this.#entry).open(job);
   }
 
-  /** Frames that a message should hand over at once: what is bounded is the memory of all that are in work together. */
+  /**
+   * Number of frames that a message should submit at once. It bounds the memory of all active
+   * messages together.
+   */
   framesAtOnce(frameBytes: number): number {
     const share = Math.max(LEAST_BATCH_BYTES, SHARED_BYTES / Math.max(1, this.#load));
     return Math.min(batchFrames(frameBytes), Math.max(1, Math.floor(share / frameBytes)));
   }
 
-  /** Batches of a message to have in work: a few messages may be far ahead, so that no thread waits where another one is late by a turn. */
+  /**
+   * Number of batches that a message keeps in flight. A few messages may read further ahead, so
+   * that no thread waits for a late one.
+   */
   get batchesAhead(): number {
     return this.#load <= FEW_MESSAGES ? 4 : 2;
   }
@@ -61,7 +76,7 @@ export class FramePool {
     return this.#workers.reduce((sum, thread) => sum + (thread?.load ?? 0), 0);
   }
 
-  /** Ends the threads; messages in work fail. A later `engine` starts new ones. */
+  /** Ends the threads; active messages fail. A later call of `engine` starts new threads. */
   async close(): Promise<void> {
     const threads = this.#workers.splice(0, this.#workers.length, ...this.#workers.map(() => undefined));
     await Promise.all(threads.map(async (thread) => thread?.stop()));
@@ -82,7 +97,7 @@ export class FramePool {
 type Work = Extract<FrameRequest, { kind: 'seal' | 'unseal' }>;
 type Settle = { resolve: (reply: FrameReply) => void; reject: (error: Error) => void };
 
-/** One worker thread and the messages that are on it. */
+/** One worker thread and its messages. */
 class FrameThread {
   alive = true;
   load = 0;
@@ -92,7 +107,7 @@ class FrameThread {
   #streams = 0;
 
   constructor(entry: WorkerEntry) {
-    // No environment: a worker has no use for the secrets in it.
+    // Empty environment: the worker does not need the secrets in it.
     this.#worker = new Worker(entry.file, { name: 'frames', env: {}, execArgv: entry.execArgv ?? [] });
     this.#worker.on('message', (reply: FrameReply) => this.#settle(reply));
     this.#worker.on('error', () => this.#die());
@@ -186,14 +201,14 @@ function returned<T extends Sealed | Unsealed>(reply: FrameReply): Returned<T> {
   return { slab: Buffer.from(reply.slab), ...(reply.done as T) };
 }
 
-/** A copy in memory of its own, which alone can be transferred. */
+/** Copies the bytes into an ArrayBuffer of their own, as a transfer requires. */
 function detached(bytes: Buffer): ArrayBuffer {
   const copy = new ArrayBuffer(bytes.length);
   bytes.copy(Buffer.from(copy));
   return copy;
 }
 
-/** The memory of a slab. Slabs come from `newSlab` and own theirs. */
+/** The memory of a slab. `newFrameBuffer` allocates slabs that own their memory. */
 function whole(slab: Buffer): ArrayBuffer {
   if (!(slab.buffer instanceof ArrayBuffer) || slab.byteLength !== slab.buffer.byteLength) {
     throw new TypeError('a slab owns its memory');

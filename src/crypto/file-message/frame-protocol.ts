@@ -1,6 +1,9 @@
 import { Sealed, Unsealed } from './frame-cipher';
 
-/** What the main thread says to a frame worker. Buffers are transferred, so neither side copies and only one can touch them. */
+/**
+ * Requests of the main thread to a frame worker. Buffers are transferred: neither side copies, and
+ * only one side can access them.
+ */
 export type FrameRequest =
   | {
       readonly kind: 'open';
@@ -26,7 +29,10 @@ export type FrameRequest =
     }
   | { readonly kind: 'close'; readonly stream: number };
 
-/** One answer to each `seal` and `unseal`, in their order. `failed` is a fault of ours, never one of the ciphertext. */
+/**
+ * One reply to each `seal` and `unseal`, in order. `failed` means a defect of Coffer, never of the
+ * ciphertext.
+ */
 export interface FrameReply {
   readonly stream: number;
   readonly slab: ArrayBuffer;

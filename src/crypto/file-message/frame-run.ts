@@ -11,35 +11,41 @@ export interface FrameRun {
   readonly layout: MessageLayout;
   readonly first: number;
   readonly last: number;
-  /** Where they stand in the message. */
+  /** Byte range of the frames in the message. */
   readonly bytes: Span;
-  /** How many of them are worked on at once. */
+  /** Number of frames in one batch. */
   readonly batch: number;
-  /** How many such batches are asked for before the first of them is needed. */
+  /** Number of batches to read ahead. */
   readonly ahead: () => number;
-  /** The plaintext bytes asked for; `end` is before `start` in an empty file. */
+  /** The requested plaintext bytes; `end` is before `start` in an empty file. */
   readonly wanted: Span;
 }
 
-/** Bytes of a message that are worked on at once: a store that gives a run's bytes in chunks of so many saves a copy of each. */
+/**
+ * Size of one batch in the message: a store that returns chunks of this size saves a copy of each.
+ */
 export const batchBytes = ({ batch, layout }: FrameRun): number => batch * layout.stride;
 
-/** The run for a range, or for the whole file. @throws RangeError where the range is not within the plaintext. */
+/**
+ * Returns the frames of a range, or of the whole file.
+ * @throws RangeError if the range is not within the plaintext
+ */
 export function frameRun(layout: MessageLayout, range: Span | undefined, pool: FramePool): FrameRun {
   const wanted = range ?? { start: 0, end: layout.plaintextSize - 1 };
   if (range !== undefined && (range.start < 0 || range.end < range.start || range.end >= layout.plaintextSize)) {
     throw new RangeError('a range lies within the plaintext');
   }
   const first = layout.frameOf(wanted.start);
-  // A whole file ends with its final frame, also where that one is empty.
+  // A whole file includes its final frame, even if that frame is empty.
   const last = range === undefined ? layout.frames : layout.frameOf(wanted.end);
   const batch = pool.framesAtOnce(layout.frameBytes);
   return { layout, first, last, bytes: layout.bytesOf(first, last), batch, ahead: () => pool.batchesAhead, wanted };
 }
 
 /**
- * The plaintext of a run, piece by piece, each verified. `source` stands `skipped` bytes before the run. Bytes that verified before a
- * fault come out before it is thrown. Ends the engine and the source.
+ * Yields the verified plaintext of a run in pieces. `source` starts `skipped` bytes before the run.
+ * Bytes verified before a fault are yielded before the error is thrown. Closes the engine and the
+ * source.
  */
 export async function* plaintextOf(
   run: FrameRun,
@@ -66,7 +72,10 @@ export async function* plaintextOf(
   }
 }
 
-/** Reads batch after batch and hands each to the engine; the promise is wrapped so that nobody waits for it here. */
+/**
+ * Reads the batches and passes each to the engine; the promise is wrapped so that the generator
+ * does not await it.
+ */
 async function* unsealing(
   run: FrameRun,
   source: ExactReader,

@@ -2,7 +2,8 @@ import { parentPort } from 'node:worker_threads';
 import { FrameCipher, Sealed, Unsealed } from './frame-cipher';
 import { FrameReply, FrameRequest } from './frame-protocol';
 
-// The entry of a worker thread. A key arrives with `open`, stays in this file's map and is wiped at `close`; nothing here logs.
+// Entry of a worker thread. A key arrives with `open`, stays in this map and is wiped at `close`;
+// nothing here logs.
 const ciphers = new Map<number, FrameCipher>();
 
 function handle(request: FrameRequest): void {

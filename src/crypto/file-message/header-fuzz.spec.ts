@@ -17,7 +17,7 @@ const fileKey = newKey();
 const messages = new FileMessages(noWorkers());
 const plaintext = sampleBytes(SIZE);
 
-/** Lengths and counts that parsers get wrong. */
+/** Lengths and counts that parsers often get wrong. */
 const EDGES = [0, 1, 2, 0x7f, 0x80, 0xff, 0x100, 0x400, 0x401, 0x7fff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff];
 
 type Mutation = (bytes: Buffer) => Buffer;
@@ -60,14 +60,14 @@ const MUTATIONS: readonly Mutation[] = [
   () => random.bytes(random.below(HEADER * 2)),
 ];
 
-/** One to four mutations one after the other. */
+/** One to four mutations in sequence. */
 function mutated(bytes: Buffer): Buffer {
   let result = Buffer.from(bytes);
   for (let left = 1 + random.below(4); left > 0; left -= 1) result = Buffer.from(random.pick(MUTATIONS)(result));
   return result;
 }
 
-/** What stopped it: a wall, always. Anything else is a fault of the parser. */
+/** The name of the failed check. Any other error is a defect of the parser. */
 function wallIn(fault: unknown, bytes: Buffer): string {
   const wall = wallOf(fault);
   if (wall === undefined) throw new Error(`${String(fault)} for ${bytes.toString('hex')}`, { cause: fault });
@@ -85,7 +85,7 @@ describe(`mutated messages, ${ROUNDS} with COFFER_SEED=${random.seed}`, () => {
       let wall = 'parsed';
       try {
         const parsed = parseHeader(header);
-        // Views of what was given, never memory that a length in it asked for.
+        // Views of the input, never memory of a size that the input claims.
         for (const piece of [parsed.context, parsed.wrappedDataKey, parsed.body])
           expect(piece.buffer).toBe(header.buffer);
         expect(parsed.frameBytes).toBeLessThanOrEqual(1024 * 1024);
@@ -94,7 +94,7 @@ describe(`mutated messages, ${ROUNDS} with COFFER_SEED=${random.seed}`, () => {
       }
       walls.set(wall, (walls.get(wall) ?? 0) + 1);
     }
-    // A fuzzer that is always stopped at the first wall tries nothing.
+    // A fuzzer that always fails at the first check tests nothing.
     expect([...walls.keys()]).toEqual(
       expect.arrayContaining(['parsed', 'suite', 'header-length', 'context-length', 'data-key-count', 'content-type']),
     );

@@ -6,10 +6,10 @@ const MAX_CONTEXT_BYTES = 1024;
 const MAX_NAME_BYTES = 256;
 const MIN_FRAME_BYTES = 4 * 1024;
 const MAX_FRAME_BYTES = 1024 * 1024;
-/** Key info behind the key name: tag length in bits, nonce length, nonce. */
+/** Key info after the key name: tag length in bits, nonce length, nonce. */
 const INFO_END_BYTES = 4 + 4 + NONCE_BYTES;
 
-/** A header taken apart. Nothing in it is verified yet. */
+/** A parsed header. None of its values is verified yet. */
 export interface ParsedHeader {
   readonly messageId: Buffer;
   readonly context: Buffer;
@@ -25,9 +25,10 @@ export interface ParsedHeader {
 }
 
 /**
- * Takes apart a header of our strict profile: one suite, one data key, frames of 4 KiB to 1 MiB (a power of two), bounded names. All
- * else is refused before a key is touched. The bytes end with the header.
- * @throws DomainError `decryption_failed`.
+ * Parses a header of Coffer's strict profile: one suite, one data key, bounded names, frames of 4
+ * KiB to 1 MiB (a power of two).
+ * Rejects any other header before a key is used. The bytes must end with the header.
+ * @throws DomainError `decryption_failed`
  */
 export function parseHeader(header: Buffer): ParsedHeader {
   const cursor = new Cursor(header);
@@ -62,7 +63,7 @@ function parseFrameLength(length: number): number {
   return length;
 }
 
-/** Reads forward and never beyond the end. */
+/** Reads forward and never past the end. */
 class Cursor {
   position = 0;
 
@@ -78,7 +79,7 @@ class Cursor {
   uint16 = (): number => this.take(2).readUInt16BE();
   uint32 = (): number => this.take(4).readUInt32BE();
 
-  /** Bytes with their length before them (u16), `limit` at most. */
+  /** Bytes prefixed with their length (u16), at most `limit`. */
   block(limit: number, wall: string): Buffer {
     const size = this.uint16();
     if (size > limit) throw decryptionFailed(wall);

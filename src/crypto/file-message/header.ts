@@ -8,33 +8,33 @@ import { COMMITMENT_BYTES, FRAMED, MESSAGE_ID_BYTES, SUITE, VERSION_AND_SUITE, W
 import { parseHeader } from './header-parser';
 import { FRAME_BYTES } from './layout';
 
-// The header's tag is made with nonce 0; frames count from 1. This is why a header is never written twice for one data key: two tags
-// under one nonce give the authentication key away.
+// The header's tag uses nonce 0; frames count from 1. A header is therefore written only once for a
+// data key: two tags under one nonce reveal the authentication key.
 const HEADER_NONCE = Buffer.alloc(NONCE_BYTES);
 const EMPTY = Buffer.alloc(0);
 
-/** What the frames of one message need. The holder destroys the frame key. */
+/** Keys and parameters for the frames of one message. The holder destroys the frame key. */
 export interface MessageKeys {
   readonly messageId: Buffer;
   readonly frameKey: SecretBytes;
   readonly frameBytes: number;
 }
 
-/** Everything in a header but context, namespace and key name. */
+/** Size of a header without context, namespace and key name. */
 const FIXED_BYTES =
   VERSION_AND_SUITE.length +
   MESSAGE_ID_BYTES +
   (2 + 2 + 2 + 2 + 4 + 4 + NONCE_BYTES + 2 + WRAPPED_DATA_KEY_BYTES) +
   (1 + 4 + COMMITMENT_BYTES + TAG_BYTES);
 
-/** Size of the header of every message with this context: it depends on nothing else. */
+/** Size of the header of every message with this context; no other value affects it. */
 export const headerSize = (context: FileContext): number =>
   FIXED_BYTES +
   encodeFileContext(context).length +
   Buffer.byteLength(KEY_NAMESPACE) +
   Buffer.byteLength(keyNameOf(context));
 
-/** A new message's header with a data key and message id of its own. */
+/** Creates the header of a new message, with a new data key and message id. */
 export function newHeader(fileKey: SecretBytes, context: FileContext): MessageKeys & { readonly header: Buffer } {
   const messageId = randomSecret(MESSAGE_ID_BYTES);
   const dataKey = newKey();
@@ -49,8 +49,9 @@ export function newHeader(fileKey: SecretBytes, context: FileContext): MessageKe
 }
 
 /**
- * Verifies a header against the context that is expected (not the one that it claims) and derives the message's keys.
- * @throws DomainError `decryption_failed`.
+ * Verifies a header against the expected context (not the context that the header claims) and
+ * derives the message's keys.
+ * @throws DomainError `decryption_failed`
  */
 export function openHeader(header: Buffer, fileKey: SecretBytes, context: FileContext): MessageKeys {
   const parsed = parseHeader(header);
@@ -81,7 +82,10 @@ function deriveKeys(dataKey: SecretBytes, messageId: Buffer): { frameKey: Secret
   };
 }
 
-/** The one encrypted data key as a raw AES keyring of the official SDKs writes it: provider, key info, ciphertext. */
+/**
+ * The one encrypted data key in the form of a raw AES keyring of the official SDKs: provider, key
+ * info, ciphertext.
+ */
 function wrapDataKey(fileKey: SecretBytes, dataKey: SecretBytes, context: FileContext): Buffer {
   const nonce = randomSecret(NONCE_BYTES);
   const keyInfo = Buffer.concat([

@@ -1,10 +1,10 @@
 import { TAG_BYTES } from '../aead';
 
-/** Plaintext bytes in each frame that we write but the last. */
+/** Plaintext bytes in each frame that Coffer writes, except the last. */
 export const FRAME_BYTES = 64 * 1024;
-/** What a frame adds to its plaintext: sequence number, nonce, tag. */
+/** Overhead of a frame: sequence number, nonce, tag. */
 export const FRAME_OVERHEAD = 4 + 12 + TAG_BYTES;
-/** The final frame has a marker and its length besides. */
+/** The final frame also has a marker and its length. */
 export const FINAL_FRAME_OVERHEAD = FRAME_OVERHEAD + 8;
 /** 1 TiB: 2^36 blocks under one key leave a distinguishing bound of 2^-57. */
 export const MAX_PLAINTEXT_BYTES = 2 ** 40;
@@ -15,7 +15,7 @@ export interface Span {
   readonly end: number;
 }
 
-/** Where everything is in one message: all by arithmetic, since each frame but the last has the same size. */
+/** Computes the offsets in a message: each frame except the last has the same size. */
 export class MessageLayout {
   private constructor(
     readonly headerBytes: number,
@@ -31,7 +31,7 @@ export class MessageLayout {
     return new MessageLayout(headerBytes, frameBytes, frames, size - (frames - 1) * frameBytes);
   }
 
-  /** The layout of a message of `total` bytes; undefined where no message has that size. */
+  /** The layout of a message of `total` bytes; undefined if no message has that size. */
   static ofMessage(headerBytes: number, total: number, frameBytes = FRAME_BYTES): MessageLayout | undefined {
     const body = total - headerBytes - FINAL_FRAME_OVERHEAD;
     if (!Number.isSafeInteger(total) || body < 0) return undefined;
@@ -68,7 +68,7 @@ export class MessageLayout {
     return sequence === this.frames ? this.lastBytes : this.frameBytes;
   }
 
-  /** Where the frames `first` to `last` stand in the message. */
+  /** Byte range of the frames `first` to `last` in the message. */
   bytesOf(first: number, last: number): Span {
     const start = this.headerBytes + (first - 1) * this.stride;
     const end = last === this.frames ? this.totalSize : this.headerBytes + last * this.stride;

@@ -11,27 +11,35 @@ import { headerSize, MessageKeys, openHeader } from './header';
 import { FRAME_BYTES, MessageLayout, Span } from './layout';
 import { quiet } from './read-ahead';
 
-/** A message up to this size is fetched whole, header and frames in one read. */
+/** A message up to this size is fetched in one read, header and frames together. */
 const ONE_READ_BYTES = 4 * FRAME_BYTES;
 
-/** A stored message and what its row says of it. */
+/** A stored message and the metadata of its row. */
 export interface StoredFile {
   readonly fileKey: SecretBytes;
   readonly context: FileContext;
-  /** Both sizes come from an authenticated place (the sealed file row): they are what a cut or spliced message is held against. */
+  /**
+   * Both sizes come from the authenticated file row, so that a truncated or spliced message is
+   * detected.
+   */
   readonly plaintextSize: number;
   readonly encryptedSize: number;
-  /** Size of the blob as its store tells it, where that is known: a difference is refused before a byte is served. */
+  /**
+   * Size of the blob according to its store, if known: a mismatch is rejected before any byte is
+   * served.
+   */
   readonly storedSize?: number;
-  /** `chunkBytes`: the size of the chunks that are wanted, where the store can choose it. */
+  /** `chunkBytes`: the preferred chunk size, for a store that can choose it. */
   read(span: Span, chunkBytes?: number): Promise<Readable>;
 }
 
 /**
- * Decrypts a stored message, or the plaintext bytes `range` of it, in constant memory. Resolves once the header and the first frame
- * asked for have verified, so the caller may still refuse; a later fault destroys the stream after the bytes that did verify. The range
- * lies within the plaintext. The file key is not needed once this has resolved.
- * @throws DomainError `decryption_failed` whatever is wrong with the message; what `read` throws goes through.
+ * Decrypts a stored message, or the plaintext bytes `range` of it, in constant memory.
+ * Resolves when the header and the first requested frame have verified, so that the caller can
+ * still report an error. A later fault destroys the stream after the verified bytes. The range must
+ * lie within the plaintext. The caller may destroy the file key afterwards.
+ * @throws DomainError `decryption_failed` for any fault of the message; errors of `read` pass
+ * through
  */
 export async function openFile(file: StoredFile, range: Span | undefined, pool: FramePool): Promise<Readable> {
   if (file.storedSize !== undefined && file.storedSize !== file.encryptedSize) throw decryptionFailed('stored-size');
@@ -49,7 +57,7 @@ export async function openFile(file: StoredFile, range: Span | undefined, pool: 
   }
 }
 
-/** Verifies the header. A small message comes in one read: then `rest` goes on right behind the header. */
+/** Verifies the header. A small message takes one read; `rest` then continues after the header. */
 async function openMessage(file: StoredFile): Promise<{ keys: MessageKeys; rest: ExactReader | undefined }> {
   const header = Buffer.alloc(headerSize(file.context));
   if (file.encryptedSize < header.length) throw decryptionFailed('size');
@@ -77,7 +85,10 @@ function engineFor(run: FrameRun, keys: MessageKeys, pool: FramePool): FrameEngi
   return run.last - run.first < batchFrames(keys.frameBytes) ? new InlineEngine(job) : pool.engine(job);
 }
 
-/** A stream over verified pieces whose first one is in hand: until it has verified, nothing is returned. */
+/**
+ * Returns a stream over verified pieces. Waits for the first piece, so that nothing is returned
+ * before it has verified.
+ */
 async function verifiedStream(pieces: AsyncGenerator<Buffer, void>, source: ExactReader): Promise<Readable> {
   let first: IteratorResult<Buffer, void> | undefined = await pieces.next();
   return new Readable({

@@ -1,12 +1,17 @@
-/** A promise that an abandoned stream may leave behind without an unhandled rejection; who awaits it still sees the error. */
+/**
+ * Prevents an unhandled rejection if a stream is abandoned; a caller that awaits the promise still
+ * gets the error.
+ */
 export function quiet<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;
 }
 
 /**
- * The items of a generator, asked for ahead of the consumer, as many as `depth` says at the time, so that reading, computing and writing overlap. When the consumer
- * stops early the source is told so and not waited for: it may hang on a client that is gone.
+ * Yields the items of a generator and requests up to `depth` of them ahead, so that reading,
+ * computing and writing overlap.
+ * If the consumer stops early, the source is closed but not awaited: it may hang on a client that
+ * is gone.
  */
 export async function* readAhead<T>(source: AsyncGenerator<T, void>, depth: () => number): AsyncGenerator<T, void> {
   const asked: Promise<IteratorResult<T, void>>[] = [];

@@ -2,11 +2,13 @@ import { ChunkBatch } from '../../kernel';
 import { FRAME_HEAD_BYTES, frameBufferBytes } from './frame-cipher';
 import { FRAME_BYTES, FRAME_OVERHEAD } from './layout';
 
-/** Memory for a batch of frames, owned by itself alone, so that it can be transferred to a worker. */
+/**
+ * Memory for a batch of frames, in its own ArrayBuffer, so that it can be transferred to a worker.
+ */
 export const newFrameBuffer = (frames: number, frameBytes: number): Buffer =>
   Buffer.allocUnsafeSlow(frameBufferBytes(frames, frameBytes));
 
-/** Plaintext that stands in a slab as `FrameCipher.seal` wants it. */
+/** Plaintext in the slab layout that `FrameCipher.seal` expects. */
 export class PlaintextBatch {
   length = 0;
   readonly slab: Buffer;
@@ -19,7 +21,10 @@ export class PlaintextBatch {
     return this.length === this.frames * FRAME_BYTES;
   }
 
-  /** Takes bytes up to the end of the current frame and returns how many. Not to be called on a full batch. */
+  /**
+   * Adds bytes up to the end of the current frame and returns their number. Must not be called on a
+   * full batch.
+   */
   add(bytes: Uint8Array): number {
     const inFrame = this.length % FRAME_BYTES;
     const index = (this.length - inFrame) / FRAME_BYTES;
@@ -50,8 +55,9 @@ export interface FilledBatch {
 }
 
 /**
- * A stream's bytes in batches of whole frames, as many as `frames` says at the time. A full batch is held back until more comes, so that
- * the last one is known to be final and the final frame is empty for an empty stream only. A small file costs one frame's memory.
+ * Splits a stream into batches of whole frames; `frames` returns the current batch size.
+ * A full batch is held back until more bytes come, so that the last batch is known to be final.
+ * Only an empty stream has an empty final frame. A small file needs one frame's memory.
  */
 export async function* plaintextBatches(
   source: AsyncIterable<ChunkBatch>,
@@ -59,7 +65,8 @@ export async function* plaintextBatches(
 ): AsyncGenerator<FilledBatch, void> {
   let batch = new PlaintextBatch(1);
   for await (const burst of source) {
-    // The types let a Readable pass, which gives `any`: its chunks would go by as bursts without bytes.
+    // The types accept a Readable, which yields `any`: its chunks would pass as batches without
+    // bytes.
     if ((burst as unknown) instanceof Uint8Array) throw new TypeError('content comes in bursts');
     for (const chunk of burst) {
       let rest = chunk;

@@ -30,7 +30,7 @@ beforeAll(async () => {
   ({ message } = await encrypted(messages, fileKey, context, plaintext));
 });
 
-/** The wall that refused an open, or what was served before a later one. */
+/** The check that rejected the message at open, or the bytes served before a later failure. */
 async function refusal(
   file: StoredFile,
   range?: Span,
