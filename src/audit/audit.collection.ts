@@ -1,16 +1,21 @@
 import { Doc, defineCollection } from '../store';
 
-/** One group commit of one writer. Written once and never changed. */
+/** One group commit of one writer. Immutable. */
 export interface AuditBatchDoc extends Doc {
   readonly writer: string;
-  /** From 1, without gaps, a writer. */
+  /** Sequence number within the writer, from 1 without gaps. */
   readonly seq: number;
   readonly first_at: number;
   readonly last_at: number;
   readonly count: number;
-  /** The entries as the text of one JSON array: the hash and the seal cover exactly the bytes that are kept. */
+  /**
+   * The entries as one JSON array in text form, so that the hash and the MAC cover exactly the
+   * stored bytes.
+   */
   readonly entries: string;
-  /** The hash of the writer's batch before this one; of its row in the registry for the first one. */
+  /**
+   * Hash of the writer's previous batch; for the first batch, hash of the writer's registration.
+   */
   readonly prev_hash: string;
   readonly hash: string;
 }
@@ -35,7 +40,10 @@ export const auditBatchesCollection = defineCollection<AuditBatchDoc>({
   tampered: 'refuse',
 });
 
-/** One row a writer, that is a process from its first entry to its end. Chained by number, so that no writer can be left out. */
+/**
+ * Registration of a writer, that is, of a process from its first entry to its end. Registrations
+ * are chained by number, so a removed writer is detected.
+ */
 export interface AuditWriterDoc extends Doc {
   readonly number: number;
   readonly writer: string;

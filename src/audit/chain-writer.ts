@@ -4,13 +4,13 @@ import { AuditBatchDoc, AuditWriterDoc, auditBatchesCollection, auditWritersColl
 import { CHAIN_START, batchHash, batchRowId, writerHash, writerRowId } from './chain';
 
 export interface BatchContent {
-  /** The JSON text of each entry. */
+  /** JSON text of each entry. */
   readonly entries: readonly string[];
   readonly firstAt: number;
   readonly lastAt: number;
 }
 
-/** Where this process's chain ends. */
+/** The end of this process's chain. */
 interface Head {
   readonly writer: string;
   readonly seq: number;
@@ -20,9 +20,10 @@ interface Head {
 const REGISTER_ATTEMPTS = 50;
 
 /**
- * The chain of this process: a fresh writer, registered at its first batch. A batch whose `append` rejected, or took too long, is
- * appended again before any other, for it may be stored all the same. Its row is fixed when it is first tried: two appends of one batch that
- * overlap write the same row, and the second one finds it there.
+ * Writes the chain of this process under a new writer id, registered at the first batch.
+ * A batch whose `append` failed or timed out is appended again before any other, because it may be
+ * stored. Its row is fixed at the first attempt: overlapping appends of one batch write the same
+ * row, and the second finds it stored.
  */
 export class ChainWriter {
   readonly #batches: Collection<AuditBatchDoc>;
@@ -39,7 +40,7 @@ export class ChainWriter {
     this.#writers = store.collection(auditWritersCollection);
   }
 
-  /** Durable when it resolves. Safe to repeat with the same content after it rejected. */
+  /** Resolves when the batch is durable. After a failure, a call with the same content is safe. */
   async append(content: BatchContent): Promise<void> {
     const draft = await this.#draftOf(content);
     try {
@@ -48,20 +49,24 @@ export class ChainWriter {
       if (!(error instanceof DuplicateKey)) throw error;
       await this.#confirm(draft, content);
     }
-    // A write that everybody had given up waiting for may end after its repetition has: it must not set the chain back.
+    // A write that timed out may end after its repetition; it must not move the head back.
     const { writer, seq, hash } = draft;
     if (this.#head?.writer === writer && this.#head.seq < seq) this.#head = { writer, seq, hash };
   }
 
   async #draftOf(content: BatchContent): Promise<Draft<AuditBatchDoc>> {
     const head = await this.#registered();
-    // Another append of the same batch may have been quicker while this one waited for the registry.
+    // A concurrent append of the same batch may have created the draft while this one waited for
+    // the registry.
     const draft = this.#drafts.get(content) ?? nextBatch(head, content);
     this.#drafts.set(content, draft);
     return draft;
   }
 
-  /** A write that was reported as failed was stored after all. Anything else in its place: this chain ends, and a new one begins. */
+  /**
+   * Checks whether a write that was reported as failed is stored after all. If another row is
+   * there, this chain ends and a new one begins.
+   */
   async #confirm(draft: Draft<AuditBatchDoc>, content: BatchContent): Promise<void> {
     const stored = await this.#batches.find('_id', draft._id).catch((error: unknown) => {
       if (isDomainError(error, 'integrity_failed')) return undefined;
@@ -92,7 +97,7 @@ export class ChainWriter {
       try {
         await this.#writers.insert(this.#registration(last));
       } catch (error) {
-        // Another process took the number first.
+        // Another process took the number.
         if (!(error instanceof DuplicateKey) || attempt === REGISTER_ATTEMPTS) throw error;
       }
     }

@@ -2,14 +2,14 @@ import { encodeContext, sha256Stream } from '../crypto';
 import { Draft } from '../store';
 import { AuditBatchDoc, AuditWriterDoc } from './audit.collection';
 
-/** What stands before the first writer. */
+/** Previous hash of the first writer. */
 export const CHAIN_START = '0'.repeat(64);
 
-/** Fixed width, so that ids sort as the numbers do. */
+/** Fixed width, so that ids sort numerically. */
 export const writerRowId = (number: number): string => String(number).padStart(12, '0');
 export const batchRowId = (writer: string, seq: number): string => `${writer}:${String(seq).padStart(12, '0')}`;
 
-/** SHA-256 over a batch and the hash before it, lowercase hex. */
+/** SHA-256 over a batch and the previous hash, lowercase hex. */
 export function batchHash(batch: Omit<Draft<AuditBatchDoc>, 'hash'>): string {
   const { writer, seq, first_at, last_at, count, prev_hash, entries } = batch;
   const hash = sha256Stream();
@@ -18,7 +18,7 @@ export function batchHash(batch: Omit<Draft<AuditBatchDoc>, 'hash'>): string {
   return hash.digest().toString('hex');
 }
 
-/** SHA-256 over a writer's registration and the hash of the one before it, lowercase hex. */
+/** SHA-256 over a writer's registration and the previous hash, lowercase hex. */
 export function writerHash(row: Omit<Draft<AuditWriterDoc>, 'hash'>): string {
   const hash = sha256Stream();
   hash.update(encodeContext(['coffer/audit-writer/v1', row.number, row.writer, row.started_at, row.prev_hash]));

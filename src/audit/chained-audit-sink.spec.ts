@@ -32,7 +32,10 @@ async function entries(): Promise<AuditEntry[]> {
   return (await batches()).flatMap((batch) => JSON.parse(batch.entries) as AuditEntry[]);
 }
 
-/** The real store behind a switch: while it is off, inserts into the log fail as they do with the engine away. */
+/**
+ * The real store behind a switch: while the switch is off, inserts into the log fail as with an
+ * unavailable engine.
+ */
 function switched(store: Store): { store: Store; fault: 'none' | 'before' | 'after' | 'hang'; failures: number } {
   const state = { fault: 'none' as 'none' | 'before' | 'after' | 'hang', failures: 0, store };
   const wrap = <T extends Doc>(rows: Collection<T>): Collection<T> =>
@@ -215,7 +218,7 @@ describe('the audit log while the store cannot serve', () => {
     stalled.faults.choose = pause.choice;
     const sink = sinkOn(stalled);
     await expect(sink.begin(intent)).rejects.toMatchObject({ code: 'store_unavailable' });
-    // The next try overtakes the first one, which still waits for the store.
+    // The second attempt overtakes the first one, which still waits for the store.
     await sink.begin({ ...intent, resource: 'record/r-2' });
     pause.release();
     await sleep(100);

@@ -18,7 +18,7 @@ import { AuditEntry, AuditPhase, entryOf, outcomeOf } from './entry';
 import { GroupCommit } from './group-commit';
 import { Origin, RefusalFloods } from './refusal-floods';
 
-/** The audit log: chained batches in the store. */
+/** The audit log: hash-chained batches in the store. */
 @Injectable()
 export class ChainedAuditSink extends AuditSink implements OnApplicationShutdown {
   readonly #commit: GroupCommit;
@@ -49,7 +49,7 @@ export class ChainedAuditSink extends AuditSink implements OnApplicationShutdown
     nameActor(entry.actor);
     if (intent.gathers !== true) return this.#begun(entry);
     const origin = originOf(entry);
-    // While nothing can be written each act is refused by its own intent.
+    // If the log cannot be written, each action is rejected by its own intent.
     if (!this.#commit.failing && this.#floods.isFlooded(entry.action, origin)) return this.#floods.begin(entry, origin);
     return this.#begun(entry, this.#floods.singly(entry.action, origin));
   }
@@ -71,7 +71,7 @@ export class ChainedAuditSink extends AuditSink implements OnApplicationShutdown
     this.#commit.queue(entry);
   }
 
-  /** What is queued goes out before the store closes. */
+  /** Writes the queued entries before the store closes. */
   async onApplicationShutdown(): Promise<void> {
     this.#floods.end();
     await this.#commit.flush();
@@ -105,10 +105,10 @@ export class ChainedAuditSink extends AuditSink implements OnApplicationShutdown
   }
 }
 
-/** Damage is named row by row, however often it is met. */
+/** Damage is recorded for each row, no matter how often it occurs. */
 const DAMAGE: ReadonlySet<unknown> = new Set(['integrity_failed', 'decryption_failed', 'checksum_mismatch']);
 
-/** Refusals that a client can cause as often as it likes. */
+/** True for rejections that a client can cause at will. */
 const isFloodable = ({ outcome, actor, details }: AuditEntry): boolean =>
   outcome === 'refused' && !actor.startsWith('system:') && !DAMAGE.has(details?.['code']);
 

@@ -1,25 +1,25 @@
 import { AuditIntent, AuditOutcome } from '../kernel';
 
-/** `intent` and `outcome` of one act share an id; `read` and `note` stand alone. */
+/** `intent` and `outcome` of one action share an id; `read` and `note` are single entries. */
 export type AuditPhase = 'intent' | 'outcome' | 'read' | 'note';
 
-/** One line of the log, as docs/audit.md describes it. */
+/** One entry of the log, as in docs/audit.md. */
 export interface AuditEntry {
   readonly id: string;
-  /** ms since the epoch. The order of a writer's entries is that of the chain, whatever its clock did. */
+  /** ms since the epoch. The chain, not this clock, defines the order of a writer's entries. */
   readonly at: number;
   readonly phase: AuditPhase;
   readonly action: string;
   readonly actor: string;
   readonly resource?: string;
   readonly request_id?: string;
-  /** The client's address, in the form that LOG_ADDRESSES says. */
+  /** The client's address, in the form set by LOG_ADDRESSES. */
   readonly address?: string;
   readonly outcome?: AuditOutcome;
   readonly details?: AuditIntent['details'];
 }
 
-/** Resource and actor may stem from a URL: what is longer than any id of ours is cut. */
+/** Resource and actor may come from a URL; text longer than any id of Coffer is cut. */
 const MAX_CHARS = 200;
 
 export const bounded = (text: string): string => (text.length > MAX_CHARS ? text.slice(0, MAX_CHARS) : text);
@@ -45,7 +45,7 @@ export function entryOf(
   };
 }
 
-/** The outcome that belongs to an entry: of the intent that it was, or why a read was refused. */
+/** Returns the outcome entry of an intent, or of a read that was rejected. */
 export function outcomeOf(
   entry: AuditEntry,
   at: number,

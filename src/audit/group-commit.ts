@@ -2,17 +2,20 @@ import { Clock, DomainError, isDomainError, SECOND, stretched } from '../kernel'
 import { BatchContent, ChainWriter } from './chain-writer';
 import { AuditEntry, outcomeOf } from './entry';
 
-/** A waiting caller hears within this time; well under the 2 seconds after which a client thinks that we hang. */
+/** Timeout of a waiting caller; well under the 2 seconds after which a client assumes a hang. */
 const PATIENCE = 1.5 * SECOND;
 const RETRY_AFTER = 1 * SECOND;
 const MAX_BATCH = 500;
-/** Entries kept while nothing can be written. Acts are refused meanwhile, so only outcomes and notes come on top of what waits. */
+/**
+ * Limit of entries held while the log cannot be written. Actions are rejected meanwhile, so only
+ * outcomes and notes are added.
+ */
 const MAX_KEPT = 10_000;
 
-/** Entries that go to the store in one row. */
+/** Entries that are written in one row. */
 class Batch implements BatchContent {
   readonly entries: string[] = [];
-  /** Those whose caller waits. */
+  /** Entries with a waiting caller. */
   readonly awaited: AuditEntry[] = [];
   readonly durable: Promise<void>;
   firstAt = 0;
@@ -23,7 +26,7 @@ class Batch implements BatchContent {
     this.durable = new Promise((resolve, reject) => {
       this.settle = (error) => (error === undefined ? resolve() : reject(error));
     });
-    // Where nobody waits, nobody has to handle it.
+    // Without a waiting caller, no other code handles the rejection.
     this.durable.catch(() => undefined);
   }
 
@@ -36,11 +39,11 @@ class Batch implements BatchContent {
 }
 
 /**
- * Group commit: what comes while one batch is written goes into the next, which starts as soon as that has ended. So the cost of a
- * durable write is shared by all who wait at the time.
+ * Group commit: entries that arrive during a write form the next batch, which starts when that
+ * write ends. All waiting callers share the cost of one durable write.
  */
 export class GroupCommit {
-  /** Batches whose content is fixed, oldest first: a write whose outcome is unknown is repeated as it was. */
+  /** Batches with fixed content, oldest first: a write of unknown outcome is repeated unchanged. */
   readonly #fixed: Batch[] = [];
   #open = new Batch();
   #kept = 0;
@@ -54,21 +57,21 @@ export class GroupCommit {
   constructor(
     private readonly writer: ChainWriter,
     private readonly clock: Clock,
-    /** Makes the entry that says how many were dropped. */
+    /** Creates the entry that reports the number of dropped entries. */
     private readonly lossEntry: (count: number) => AuditEntry,
-    /** Hears how long each write took, for the figures. */
+    /** Receives the duration of each write, for the metrics. */
     private readonly onWrite?: (seconds: number, outcome: 'done' | 'failed') => void,
   ) {}
 
-  /** True from a write that failed until one has succeeded. */
+  /** True from a failed write until the next successful one. */
   get failing(): boolean {
     return this.#failing;
   }
 
   /**
    * Resolves when the entry is durable.
-   * @throws DomainError `store_unavailable` where the store does not answer, else `audit_unavailable`; the entry and its refusal are then
-   * written as soon as that is possible.
+   * @throws DomainError `store_unavailable` if the store does not respond, else
+   * `audit_unavailable`; the entry and its rejection are then written as soon as possible
    */
   durable(entry: AuditEntry): Promise<void> {
     if (this.#kept >= MAX_KEPT) return Promise.reject(unavailable());
@@ -76,13 +79,13 @@ export class GroupCommit {
     return this.#add(entry).durable;
   }
 
-  /** Queues an entry that nobody waits for. */
+  /** Queues an entry without a waiting caller. */
   queue(entry: AuditEntry): void {
     if (this.#kept >= MAX_KEPT) this.#dropped += 1;
     else this.#add(entry);
   }
 
-  /** Writes what is queued. Resolves when all is durable or a write has failed. */
+  /** Writes the queued entries. Resolves when all are durable or a write has failed. */
   flush(): Promise<void> {
     clearTimeout(this.#retry);
     if (!this.#busy) this.#flushed = this.#writeAll();
@@ -94,7 +97,7 @@ export class GroupCommit {
     batch.add(entry);
     this.#kept += 1;
     if (batch.entries.length >= MAX_BATCH) this.#fix();
-    // Not at once: entries of the same turn of the event loop share the first batch too.
+    // Deferred, so that entries of the same turn of the event loop share the first batch.
     if (!this.#busy) this.#soon ??= setImmediate(() => this.#start());
     return batch;
   }
@@ -116,7 +119,8 @@ export class GroupCommit {
       let batch = this.#next();
       while (batch !== undefined && (await this.#write(batch))) batch = this.#next();
     } finally {
-      // In the same turn as the last look at the queue: what is added after it starts a flush of its own.
+      // Reset in the same turn as the last check of the queue: an entry added later starts a new
+      // flush.
       this.#busy = false;
     }
   }
@@ -145,9 +149,9 @@ export class GroupCommit {
     return true;
   }
 
-  /** Fails closed: everybody who waits is refused, and each entry is kept with its refusal. */
+  /** Fails closed: rejects all waiting callers and keeps each entry together with its rejection. */
   #refuseAll(refusal: DomainError): void {
-    // Whatever the client hears, the entry says that the act was never begun.
+    // Whatever error the client gets, the entry records that the action never began.
     this.#failing = true;
     this.#fix();
     for (const batch of this.#fixed) {
@@ -171,7 +175,7 @@ export class GroupCommit {
 const unavailable = (): DomainError =>
   new DomainError('audit_unavailable', { detail: 'The audit log cannot be written.', retryAfterSeconds: 1 });
 
-/** The log lies in the store: while that does not answer it is the store that a client waits for. */
+/** The log is in the store: if the store does not respond, the client gets the store's error. */
 const refusalFor = (error: unknown): DomainError =>
   isDomainError(error, 'store_unavailable') ? storeUnavailable() : unavailable();
 

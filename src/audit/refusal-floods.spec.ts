@@ -35,7 +35,7 @@ async function texts(): Promise<string[]> {
   const { items } = await open.store.collection(auditBatchesCollection).list('_id', [], { limit: 1000 });
   return items.map(({ entries }) => entries);
 }
-/** All that was written, once the window has ended. */
+/** All entries, after the end of the window. */
 async function entries(): Promise<AuditEntry[]> {
   await sink.onApplicationShutdown();
   return (await texts()).flatMap((text) => JSON.parse(text) as AuditEntry[]);

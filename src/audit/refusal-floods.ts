@@ -1,22 +1,28 @@
 import { Clock, MINUTE, OpenAct, newId } from '../kernel';
 import { AuditEntry, bounded, outcomeOf } from './entry';
 
-/** So many refusals of one action are written singly, each window: by what they are done to or by whom, by address, and in all. */
+/**
+ * Rejections of one action that are logged singly in a window: by target or actor, by address, and
+ * in total.
+ */
 const SINGLY = { target: 5, address: 20, action: 200 } as const;
-/** So many acts that are under way do not count as refusals yet: right logins that come at once are none. */
+/**
+ * Allowance for pending actions, which do not count as rejections yet: concurrent correct logins
+ * are no flood.
+ */
 const UNDER_WAY = 32;
 const WINDOW_MS = MINUTE;
-/** Kinds that are counted apart, each window; the others of their action are counted together. */
+/** Groups counted separately in a window; further ones of an action share one count. */
 const MOST_KINDS = 100;
-/** Different ones beyond that are not told apart. */
+/** Limit of distinct names in one count. */
 const MOST_NAMES = 100;
 const MOST_COUNTERS = 10_000;
 
-/** Whose acts are looked at together. */
+/** The target and address by which rejections are grouped. */
 export interface Origin {
-  /** The account, or the link that is tried; undefined where neither is known. */
+  /** The account, or the link that is tried; undefined if neither is known. */
   readonly target: string | undefined;
-  /** What limits by address count on; undefined for a backend that speaks for many. */
+  /** The address that rate limits use; undefined for an exempt backend. */
   readonly address: string | undefined;
 }
 
@@ -44,9 +50,10 @@ export interface FloodLog {
 }
 
 /**
- * Keeps the room that refusals take in the log bounded. The first ones of a window are written singly. Those behind them are counted:
- * one intent, durable before the first of them is tried, and one outcome with their number at the end of the window. An act that
- * succeeds or fails is always written singly.
+ * Bounds the space that rejections take in the log. The first rejections of a window are logged
+ * singly. Further ones are counted: one intent, durable before the first of them is tried, and one
+ * outcome with their number at the end of the window. Actions that succeed or fail are always
+ * logged singly.
  */
 export class RefusalFloods {
   #counters = new Map<string, Counter>();
@@ -59,13 +66,16 @@ export class RefusalFloods {
     private readonly clock: Clock,
   ) {}
 
-  /** Whether refusals of this act are only counted by now. */
+  /** True if rejections of this action are only counted now. */
   isFlooded(action: string, origin: Origin): boolean {
     this.#turnWindow();
     return this.#countersOf(action, origin).some(isFull);
   }
 
-  /** An act that is written singly. To be called at its end. */
+  /**
+   * Starts an action that is logged singly. The caller calls the returned function at the end of
+   * the action.
+   */
   singly(action: string, origin: Origin): (isRefused: boolean) => void {
     const counters = this.#countersOf(action, origin);
     for (const counter of counters) counter.underWay += 1;
@@ -77,7 +87,11 @@ export class RefusalFloods {
     };
   }
 
-  /** An act of a flood. `entry` is its intent, which is written unless it is refused. @throws as `FloodLog.durable` */
+  /**
+   * Starts an action of a flood. `entry` is its intent, which is logged unless the action is
+   * rejected.
+   * @throws as `FloodLog.durable`
+   */
   async begin(entry: AuditEntry, origin: Origin): Promise<OpenAct> {
     const kind = this.#kindOf(entry, origin);
     kind.underWay += 1;
@@ -98,12 +112,12 @@ export class RefusalFloods {
     };
   }
 
-  /** A refusal of a flood that nothing was begun for. */
+  /** Counts a rejection of a flood that has no intent. */
   count(entry: AuditEntry, origin: Origin): void {
     count(this.#kindOf(entry, origin), origin, entry.details?.['code']);
   }
 
-  /** Queues what was counted. For the end of the window and of the process. */
+  /** Queues the counts, at the end of the window and of the process. */
   end(): void {
     clearTimeout(this.#timer);
     this.#until = undefined;
@@ -140,7 +154,8 @@ export class RefusalFloods {
     const named = { codes: new Map<string, number>(), targets: new Set<string>(), addresses: new Set<string>() };
     const kind: Kind = { intent, begun, ...named, count: 0, underWay: 0, state: 'open' };
     this.#kinds.set(name, kind);
-    // The log writes the end of an intent that it refused; the next act of this kind begins anew.
+    // The log itself closes an intent that it rejected; the next action of this kind starts a new
+    // count.
     begun.catch(() => {
       kind.state = 'refused';
       if (this.#kinds.get(name) === kind) this.#kinds.delete(name);
@@ -174,7 +189,7 @@ export class RefusalFloods {
     const found = this.#counters.get(name);
     if (found !== undefined) return found;
     const counter = { most, refused: 0, underWay: 0 };
-    // Beyond that the count of the action is full long since.
+    // At this limit the counter of the action is already full.
     if (this.#counters.size < MOST_COUNTERS || name === action) this.#counters.set(name, counter);
     return counter;
   }

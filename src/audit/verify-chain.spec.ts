@@ -12,7 +12,10 @@ afterEach(() => open.close());
 
 const sealedBatches = (): Collection<AuditBatchDoc> => open.store.collection(auditBatchesCollection);
 
-/** Rows as they lie in the engine, which a writer to the database could change. The seals need `definition` to be the engine's own view. */
+/**
+ * Raw rows of the engine, which a writer to the database could change. `definition` must be the
+ * engine's own, because the MACs depend on it.
+ */
 async function batchIds(): Promise<string[]> {
   return (await sealedBatches().list('_id', [], { limit: 100 })).items.map((row) => row._id);
 }
@@ -26,7 +29,10 @@ async function logOf(writers: number, batchesEach: number): Promise<void> {
 
 const faults = async (): Promise<string[]> => (await verifyChain(open.store)).faults.map((fault) => fault.kind);
 
-/** Changes a row with the integrity key at hand: what the seals alone would not show. */
+/**
+ * Changes a row and recomputes its MAC with the integrity key, so that the MACs alone do not reveal
+ * the change.
+ */
 async function rewrite(id: string, change: (row: AuditBatchDoc) => AuditBatchDoc): Promise<void> {
   const row = await sealedBatches().find('_id', id);
   expect(await sealedBatches().replace(change(row!))).toBeDefined();

@@ -3,14 +3,15 @@ import { AuditBatchDoc, AuditWriterDoc, auditBatchesCollection, auditWritersColl
 import { CHAIN_START, batchHash, writerHash } from './chain';
 
 /**
- * `forged`: the row fails MAC verification. `changed`: its hash is not that of its content. `unlinked`: it does not follow the row
- * before it. `missing`: a number is not there. `unregistered`: batches of a writer that the registry does not know.
+ * `forged`: the MAC verification of the row failed. `changed`: the hash does not match the content.
+ * `unlinked`: the row does not continue the previous one. `missing`: a number is absent.
+ * `unregistered`: the registry does not know the writer of a batch.
  */
 export type ChainFaultKind = 'forged' | 'changed' | 'unlinked' | 'missing' | 'unregistered';
 
 export interface ChainFault {
   readonly kind: ChainFaultKind;
-  /** Id of the row, or `<writer>:<number>` of the one that is not there. */
+  /** Id of the row, or `<writer>:<number>` of a missing one. */
   readonly row: string;
 }
 
@@ -18,13 +19,19 @@ export interface ChainReport {
   readonly writers: number;
   readonly batches: number;
   readonly entries: number;
-  /** Empty where nothing was taken out of the middle, changed, moved or put in. What was cut off a chain's end leaves no trace here. */
+  /**
+   * Empty if no row inside a chain was removed, changed, moved or inserted. A truncated end of a
+   * chain is not detected here.
+   */
   readonly faults: readonly ChainFault[];
 }
 
 const PAGE = 200;
 
-/** Reads the whole log through and reports what does not fit. Constant memory; may run while entries are written. */
+/**
+ * Reads the whole log and reports all inconsistencies. Uses constant memory; safe while entries are
+ * written.
+ */
 export async function verifyChain(store: Store): Promise<ChainReport> {
   const walk = new ChainWalk(store);
   await walk.run();
@@ -49,7 +56,7 @@ class ChainWalk {
   }
 
   async run(): Promise<void> {
-    // Counted first: a batch that is written meanwhile is then seen by the walk and not by the count.
+    // Counted first: the walk, but not the count, includes batches that are written meanwhile.
     const stored = await this.#batches.count('writer', []);
     await this.#walkRegistry();
     const forged = this.#faults.filter((fault) => fault.kind === 'forged').length;
@@ -96,12 +103,12 @@ class ChainWalk {
   }
 
   async #isRegistered(writer: string): Promise<boolean> {
-    // A row that fails MAC verification registers nobody.
+    // A tampered row registers no writer.
     const { items } = await this.#writers.list('writer', [writer], { limit: 1, onTampered: () => undefined });
     return items.length > 0;
   }
 
-  /** `before` is undefined after a gap: there is nothing that the row could be held against. */
+  /** `before` is undefined after a gap, because there is no previous hash to compare. */
   #checkRow(row: { _id: string; prev_hash: string }, unchanged: boolean, before: string | undefined): void {
     if (!unchanged) this.#fault('changed', row._id);
     if (before !== undefined && row.prev_hash !== before) this.#fault('unlinked', row._id);
