@@ -2,21 +2,28 @@ import { domainToASCII } from 'node:url';
 import { isEmail } from 'class-validator';
 
 export interface EmailAddress {
-  /** What mail goes to: as it was sent, with the domain in ASCII (an international one in its punycode form). */
+  /**
+   * The address for mail: as received, with the domain in ASCII (punycode for an international
+   * domain).
+   */
   readonly address: string;
-  /** In lower case: what is compared, and unique among verified addresses. */
+  /** The lower-case form, which is compared and is unique among verified addresses. */
   readonly folded: string;
 }
 
 const MAX_CHARS = 254;
-// Atoms only (RFC 5322, 3.2.3). The quoted form allows spaces, commas and angle brackets, which mail headers read as something else.
+// Atoms only (RFC 5322, 3.2.3). The quoted form allows spaces, commas and angle brackets, which
+// mail headers may misinterpret.
 const LOCAL_PART = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}$/;
 const PRINTABLE_ASCII = /^[\x21-\x7e]+$/;
 const NON_ASCII = /[^\0-\x7f]/;
-// What a reader does not see, or that URL parsers drop, makes no domain.
+// Invisible characters, and those that URL parsers drop, are rejected in a domain.
 const CONTROL = /[\0-\x20\x7f]|\p{Cc}|\p{Cf}|\p{Z}/u;
 
-/** Undefined where it is no address that we would mail to: never one with CR, LF or another control character (ASVS 1.3.11). */
+/**
+ * Parses an address; undefined if Coffer cannot mail to it. Never accepts CR, LF or another control
+ * character (ASVS 1.3.11).
+ */
 export function parseEmail(text: string): EmailAddress | undefined {
   const address = withAsciiDomain(text);
   if (address.length > MAX_CHARS || !PRINTABLE_ASCII.test(address)) return undefined;
@@ -24,7 +31,10 @@ export function parseEmail(text: string): EmailAddress | undefined {
   return isEmail(address) ? { address, folded: address.toLowerCase() } : undefined;
 }
 
-/** An international domain and its punycode are one address (RFC 5891). What is no domain stays as it is, and is refused. */
+/**
+ * Converts an international domain to punycode, because both are one address (RFC 5891). Returns an
+ * invalid domain unchanged; the caller rejects it.
+ */
 function withAsciiDomain(text: string): string {
   const at = text.lastIndexOf('@') + 1;
   const domain = text.slice(at);

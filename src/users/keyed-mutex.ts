@@ -1,6 +1,6 @@
 /**
- * Runs work on one key in the order it came, in this process. Compare-and-set keeps a row right without this; it only spares a hundred
- * parallel attempts on one account a hundred rounds of lost races. Other processes meet in the store as ever.
+ * Serialises work on one key within this process. Compare-and-set already keeps rows consistent
+ * across processes; the mutex only avoids repeated conflicts of parallel attempts on one account.
  */
 export class KeyedMutex {
   readonly #tails = new Map<string, Promise<void>>();

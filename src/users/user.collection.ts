@@ -1,7 +1,7 @@
 import { Role } from '../kernel';
 import { Doc, defineCollection } from '../store';
 
-/** An attempt that is being checked just now. */
+/** A pending attempt. */
 export interface Reservation {
   readonly id: string;
   /** ms since the epoch. */
@@ -10,42 +10,42 @@ export interface Reservation {
 
 export interface UserDoc extends Doc {
   readonly username: string;
-  /** As it was sent at the registration. */
+  /** The address as received at registration. */
   readonly email: string;
-  /** The same, folded, once its owner has proved that it is theirs. */
+  /** The folded address, set once its owner has verified it. */
   readonly verified_email?: string;
   readonly hashed_password: string;
   /** 32 hex digits. */
   readonly salt: string;
   readonly role: Role;
   /**
-   * `pending` until there is a user key: nobody logs in to such an account before its registration has been finished. `erasing` from the first
-   * moment of an erase to its end: as good as gone, but its name and address are taken.
+   * `pending`: no user key yet; no login until the registration is complete. `erasing`: an erasure
+   * has begun; nobody can log in, but the name and the address stay taken.
    */
   readonly state: 'pending' | 'active' | 'disabled' | 'erasing';
   readonly created_at: number;
 
-  /** Wrong passwords in a row. */
+  /** Consecutive wrong passwords. */
   readonly failed_attempts: number;
   readonly last_failed_attempt_time?: number;
   readonly attempts_in_flight: readonly Reservation[];
 
-  /** Whether any second factor is on. */
+  /** True if any second factor is enabled. */
   readonly two_factor_enabled: boolean;
   readonly email_factor: boolean;
   /** Record envelope in hex, under the owner's `secrets` subkey. */
   readonly totp_secret?: string;
-  /** The same, of a secret that has not been confirmed by its first code. */
+  /** Like `totp_secret`, for a secret that its first code has not confirmed yet. */
   readonly totp_pending?: string;
   readonly totp_pending_at?: number;
-  /** The newest TOTP step that was accepted. Never goes back. */
+  /** The latest TOTP step that was accepted. Never decreases. */
   readonly totp_last_step: number;
-  /** Which recovery codes hold: those with this batch. */
+  /** Recovery codes of this batch are valid. */
   readonly recovery_batch?: string;
-  /** When second factors failed, ms since the epoch. */
+  /** Times of failed second factors, ms since the epoch. */
   readonly factor_failures: readonly number[];
   readonly factor_attempts: readonly Reservation[];
-  /** When codes were mailed, as a former release counts them. */
+  /** Times at which codes were mailed; used by an earlier release. */
   readonly code_mails: readonly number[];
 }
 
@@ -99,11 +99,11 @@ export const usersCollection = defineCollection<UserDoc>({
     verified_email: { fields: ['verified_email'], unique: true },
     role: { fields: ['role', 'state'] },
   },
-  // Who forges an account row gains nothing: it is as if it were not there.
+  // A tampered row counts as absent, so a forged account has no effect.
   tampered: 'absent',
 });
 
-/** What an account begins with that nobody has tried anything on, and that has no factor yet. */
+/** Initial values of an account without attempts and second factors. */
 export const UNTRIED = {
   failed_attempts: 0,
   attempts_in_flight: [],

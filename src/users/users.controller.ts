@@ -11,7 +11,7 @@ import { Users } from './users';
 export class UsersController {
   constructor(private readonly users: Users) {}
 
-  /** The caller's own account. */
+  /** Returns the caller's account. */
   @Get('me')
   @Policy({ scope: 'account' })
   async getAccount(@CallerPerson() caller: Person): Promise<AccountDto> {

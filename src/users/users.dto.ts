@@ -18,25 +18,25 @@ export class AccountDto {
   email!: string;
 
   /**
-   * Whether its owner has proved that the address is theirs. Only such an address can be used to log in.
+   * True if the owner has verified the address. Only a verified address can be used to log in.
    * @example true
    */
   email_verified!: boolean;
 
   /**
-   * What the account may do.
+   * Role of the account.
    * @example "user"
    */
   role!: 'user' | 'administrator';
 
   /**
-   * Whether a second factor is on.
+   * True if a second factor is enabled.
    * @example false
    */
   two_factor_enabled!: boolean;
 
   /**
-   * When the account was made, ISO 8601 in UTC.
+   * Time of the account's creation, ISO 8601 in UTC.
    * @example "2026-11-22T13:30:00.000Z"
    */
   created_at!: string;

@@ -5,7 +5,7 @@ import { KeyedMutex } from './keyed-mutex';
 import { UserDoc, usersCollection } from './user.collection';
 import { parseUsername, Username } from './username';
 
-/** The accounts. What may be done to one is decided by its callers; here rows are found and changed. */
+/** Storage of accounts. Callers decide what may be changed. */
 @Injectable()
 export class Users {
   readonly #rows: Collection<UserDoc>;
@@ -19,7 +19,10 @@ export class Users {
     return this.#rows.find('_id', id);
   }
 
-  /** Whether there is a row of this id that fails MAC verification, which counts as none everywhere else. */
+  /**
+   * True if the row of this id fails MAC verification. All other methods treat such a row as
+   * absent.
+   */
   async isForged(id: string): Promise<boolean> {
     let isForged = false;
     await this.#rows.list('_id', [id], { limit: 1, onTampered: () => (isForged = true) });
@@ -34,13 +37,18 @@ export class Users {
     return this.#rows.find('verified_email', folded);
   }
 
-  /** Whom a login names: by user name, or by an address that its owner has verified. An account that is being erased answers to none. */
+  /**
+   * Finds an account by user name or by verified address. Excludes accounts that are being erased.
+   */
   async byLogin(login: string): Promise<UserDoc | undefined> {
     const user = await this.#named(login);
     return user?.state === 'erasing' ? undefined : user;
   }
 
-  /** How many administrators can log in, `limit` at most: each row is read, since one that somebody planted is no administrator. */
+  /**
+   * Counts the administrators who can log in, at most `limit`. Reads and verifies each row, so that
+   * a forged row does not count.
+   */
   async administrators(limit = 2): Promise<number> {
     let count = 0;
     for await (const _ of scanRows(this.#rows, 'role', ['administrator', 'active'])) {
@@ -50,12 +58,14 @@ export class Users {
     return count;
   }
 
-  /** All accounts, by user name. `onTampered` hears the ids of rows that fail MAC verification. */
+  /**
+   * All accounts, by user name. `onTampered` receives the ids of rows that fail MAC verification.
+   */
   all(onTampered: (id: string) => void): AsyncIterable<UserDoc> {
     return scanRows(this.#rows, 'username', [], onTampered);
   }
 
-  /** Accounts whose registration has not ended. */
+  /** Accounts with an incomplete registration. */
   pending(): AsyncIterable<UserDoc> {
     return scanRows(this.#rows, 'role', ['user', 'pending'], () => undefined);
   }
@@ -67,25 +77,30 @@ export class Users {
     return email && this.byVerifiedEmail(email.folded);
   }
 
-  /** @throws DuplicateKey with index `username`, `verified_email` or `_id`. */
+  /** @throws DuplicateKey with index `username`, `verified_email` or `_id` */
   insert(draft: Draft<UserDoc>): Promise<UserDoc> {
     return this.#rows.insert(draft);
   }
 
-  /** Compare-and-set on the revision that was read; undefined where it moved on. @throws DuplicateKey */
+  /**
+   * Compare-and-set on the revision that was read; undefined on a conflict.
+   * @throws DuplicateKey
+   */
   replace(user: UserDoc): Promise<UserDoc | undefined> {
     return this.#rows.replace(user);
   }
 
   /**
-   * Changes the account as it stands now; `edit` may run more than once, and leaves the row alone by returning undefined.
-   * Resolves with the row as it is afterwards, undefined where there is none. @throws DuplicateKey
+   * Changes the current row; `edit` may run more than once, and returns undefined to change
+   * nothing.
+   * Resolves with the resulting row, or undefined if there is none.
+   * @throws DuplicateKey
    */
   change(id: string, edit: (user: UserDoc) => UserDoc | undefined): Promise<UserDoc | undefined> {
     return this.#queue.run(id, () => update(this.#rows, id, edit));
   }
 
-  /** Removes the account if it is still the revision that was read. */
+  /** Removes the account if it still has the revision that was read. */
   remove(user: UserDoc): Promise<boolean> {
     return this.#rows.remove(user._id, user.rev);
   }

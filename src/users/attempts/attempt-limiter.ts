@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Clock, DomainError, newId, SECOND } from '../../kernel';
 
 /**
- * What a meter says to one more attempt. `wait`: there is room only if one of the attempts `behind` which it stands succeeds, which are
- * being checked just now.
+ * The limiter's decision about an attempt. `wait`: the limit is reached only if all pending
+ * attempts fail; `behind` lists those.
  */
 export type Admission<Counts> =
   | { readonly verdict: 'admitted'; readonly counts: Counts }
@@ -11,22 +11,28 @@ export type Admission<Counts> =
   | { readonly verdict: 'refused'; readonly retryAfterMs: number };
 
 /**
- * Counts attempts and decides about the next one. Pure: each method gives the counts to be stored. Attempts are reserved before the
- * check, so that a hundred parallel guesses get no more tries than one after the other.
+ * Counts attempts and decides about the next one. Pure: each method returns the counts to store.
+ * An attempt reserves its place before the check, so that parallel guesses get no more tries than
+ * sequential ones.
  */
 export interface AttemptLimiter<Counts> {
   admit(counts: Counts, id: string, now: number): Admission<Counts>;
-  /** The check said no. */
+  /** The check failed. */
   failed(counts: Counts, id: string, now: number): Counts;
-  /** The check said yes, but it does not settle what went before (or there was no check at all): the reservation is given back. */
+  /**
+   * The check succeeded without clearing earlier failures, or did not run: returns the reservation.
+   */
   released(counts: Counts, id: string, now: number): Counts;
-  /** The check said yes, and what failed before is forgotten. */
+  /** The check succeeded and clears all earlier failures. */
   cleared(counts: Counts, id: string, now: number): Counts;
 }
 
 export type Settlement = 'failed' | 'released' | 'cleared';
 
-/** Where counts are kept: changes them by compare-and-set. `edit` may run again, and leaves them alone by returning undefined. */
+/**
+ * Storage of counts, changed by compare-and-set. `edit` may run again; it returns undefined to
+ * change nothing.
+ */
 export interface CounterStore<Counts> {
   change(edit: (counts: Counts) => Counts | undefined): Promise<void>;
 }
@@ -36,13 +42,14 @@ export interface Checked<T> {
   readonly value: T;
 }
 
-/** How long an attempt beyond the limit waits for one of those that are being checked to come to its end. */
+/** How long an attempt waits for pending attempts before it is rejected. */
 const PATIENCE_MS = 2 * SECOND;
 const POLL_MS = 30;
 
 /**
- * Runs `check` as one counted attempt. When it throws (a dependency is out) the attempt was none and is given back.
- * @throws DomainError `too_many_attempts`; what `check` and the ledger throw.
+ * Runs `check` as one counted attempt. If `check` throws (a dependency is unavailable), the attempt
+ * does not count.
+ * @throws DomainError `too_many_attempts`; errors of `check` and of the counter store
  */
 export async function attempt<Counts, T>(
   meter: AttemptLimiter<Counts>,
@@ -67,7 +74,7 @@ async function admitted<Counts>(
   clock: Clock,
 ): Promise<string> {
   const id = newId();
-  // The patience is a length of time and not a point in time: it holds while the wall clock jumps.
+  // A duration by a monotonic clock, so that jumps of the wall clock do not affect it.
   let giveUpAt = performance.now() + PATIENCE_MS;
   let before: readonly string[] = [];
   for (;;) {
@@ -75,7 +82,8 @@ async function admitted<Counts>(
     if (answer.verdict === 'admitted') return id;
     if (answer.verdict === 'refused') throw tooManyAttempts(answer.retryAfterMs);
     const { behind } = answer;
-    // One came to its end, and another one had more luck: a queue that moves is no reason to give up.
+    // A pending attempt ended but another one was admitted: restart the timeout while the queue
+    // moves.
     if (before.some((other) => !behind.includes(other))) giveUpAt = performance.now() + PATIENCE_MS;
     else if (performance.now() >= giveUpAt) throw tooManyAttempts(answer.retryAfterMs);
     before = behind;
@@ -83,7 +91,11 @@ async function admitted<Counts>(
   }
 }
 
-/** Changes nothing. @throws DomainError `too_many_attempts` where an attempt would be refused, whatever becomes of those in flight. */
+/**
+ * Changes nothing.
+ * @throws DomainError `too_many_attempts` if an attempt would be rejected whatever the result of
+ * the pending ones
+ */
 export async function requireAdmission<Counts>(
   meter: AttemptLimiter<Counts>,
   ledger: CounterStore<Counts>,

@@ -14,10 +14,15 @@ export interface BudgetLimits {
   readonly windowMs: number;
 }
 
-/** All second factors of an account together: no new login and no new code brings new tries. */
+/**
+ * Shared by all second factors of an account: neither a new login nor a new code resets the count.
+ */
 export const SECOND_FACTOR_LIMITS: BudgetLimits = { limit: 10, windowMs: 15 * MINUTE };
 
-/** At most `limit` failures in any window; then a wait until the oldest of them falls out of it. */
+/**
+ * Allows at most `limit` failures in any window, then requires a wait until the oldest one leaves
+ * the window.
+ */
 export function budget({ limit, windowMs }: BudgetLimits): AttemptLimiter<BudgetCounts> {
   const standing = (counts: BudgetCounts, now: number) => {
     const { live, dead } = inFlight(counts.reservations, now);

@@ -3,7 +3,7 @@ import { Reservation, UserDoc } from '../user.collection';
 import { AttemptLimiter } from './attempt-limiter';
 import { inFlight, within, without } from './reservations';
 
-/** Wrong passwords in a row on one account (or on one name that does not exist). */
+/** Consecutive wrong passwords of one account, or of one unknown name. */
 export interface LockoutCounts {
   readonly failures: number;
   readonly lastFailure: number | undefined;
@@ -21,8 +21,9 @@ interface Standing {
 }
 
 /**
- * The counts as they stand now. Failures are forgotten 15 minutes after the last one. A reservation whose process died is one more
- * failure, but never moves the time of the last: a crash must not lengthen a lockout.
+ * Returns the current counts. Failures expire 15 minutes after the last one.
+ * A reservation whose process died counts as a failure, but does not move the time of the last
+ * failure: a crash must not extend a lockout.
  */
 function standing({ failures, lastFailure, reservations }: LockoutCounts, now: number): Standing {
   const { live, dead } = inFlight(reservations, now);
@@ -40,7 +41,10 @@ const folded = ({ failures, lastFailure }: Standing, reservations: readonly Rese
   reservations,
 });
 
-/** 5 failures in a row, then nothing for 15 minutes from the last of them, not even the right password. */
+/**
+ * After 5 consecutive failures, rejects every attempt, even with the correct password, for 15
+ * minutes from the last failure.
+ */
 export const lockout: AttemptLimiter<LockoutCounts> = {
   admit(counts, id, now) {
     const now_ = standing(counts, now);
@@ -55,7 +59,7 @@ export const lockout: AttemptLimiter<LockoutCounts> = {
   },
 
   failed(counts, id, now) {
-    // Gone from the list: it was slow enough to be taken for dead, and is counted already.
+    // The reservation is missing: this slow attempt was taken for dead and is already counted.
     if (!counts.reservations.some((reservation) => reservation.id === id)) return counts;
     const before = standing({ ...counts, reservations: without(counts.reservations, id) }, now);
     return { failures: before.failures + 1, lastFailure: now, reservations: before.live };
@@ -70,7 +74,7 @@ export const lockout: AttemptLimiter<LockoutCounts> = {
   }),
 };
 
-/** A row that keeps such counts: an account's, that of a name without one, a link's. */
+/** A row with such counts: of an account, of an unknown name, or of a link. */
 type LockoutRow = Pick<UserDoc, 'failed_attempts' | 'last_failed_attempt_time' | 'attempts_in_flight'>;
 
 export const lockoutCounts = (row: LockoutRow): LockoutCounts => ({

@@ -1,19 +1,19 @@
 import { SECOND } from '../../kernel';
 import { Reservation } from '../user.collection';
 
-/** A reservation this old has lost its process, or waits behind a check that will not come to an end. */
+/** A reservation of this age belongs to a dead process or to a check that hangs. */
 const DEAD_AFTER_MS = 10 * SECOND;
 
 /**
- * Whether something at `at` lies within `span` of now. In both directions: where the wall clock went back by more than the span, what
- * was stored under the other time does not lock anybody out for the difference.
+ * True if `at` lies within `span` of now, in either direction. If the wall clock is set back by
+ * more than the span, older counts lock nobody out.
  */
 export const within = (at: number, now: number, span: number): boolean => Math.abs(now - at) < span;
 
 export interface Flight {
-  /** Being checked. */
+  /** Attempts that are being checked. */
   readonly live: readonly Reservation[];
-  /** Their process died: they count as failures from now on, as of the time when they began. */
+  /** Attempts of dead processes. They count as failures at the time when they began. */
   readonly dead: readonly Reservation[];
 }
 
