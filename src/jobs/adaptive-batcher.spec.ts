@@ -1,6 +1,6 @@
 import { AdaptiveBatcher, type BatchStep } from './adaptive-batcher';
 
-/** A job whose steps cost what the test says, in a time of its own. */
+/** A job in simulated time whose steps cost what the test sets. */
 function job(msPerItem: number, options: { served?: boolean; readonly fixedMs?: number } = {}) {
   let time = 0;
   let requests = 7;

@@ -7,39 +7,55 @@ export interface BatchLimits {
   readonly first: number;
 }
 
-/** What a pace looks at; a spec moves these itself. */
+/** Inputs of the batcher; specs replace them. */
 export interface BatchSenses {
-  /** Milliseconds of a clock that never goes back. */
+  /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
-  /** Rises when somebody else is served by this process. */
+  /** Increases when this process serves a request. */
   readonly activity: () => number;
   readonly rest: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
-/** Nobody is served: a step is long, since the parallel work inside it drains at its end. A request breaks it off. */
+/**
+ * Target duration of a step without requests. Long, because the parallel work inside a step drains
+ * at its end; a request interrupts the step.
+ */
 const STEP_ALONE_MS = 2_000;
-/** Somebody is served: a request waits for the step that it meets, in the event loop and behind its commit, so it is kept to the length of one request. */
+/**
+ * Target duration of a step beside requests. A request waits for the current step in the event loop
+ * and behind its commit, so a step must be as short as one request.
+ */
 const STEP_BESIDE_MS = 4;
-/** Rest after a step beside others, in lengths of that step: of ten requests seven meet none. */
+/**
+ * Pause after a step beside requests, in multiples of that step: seven of ten requests meet no
+ * step.
+ */
 const REST = 2;
-/** However slow the store or Vault is, a rest does not grow beyond this. */
+/** Upper bound of a pause, however slow the store or Vault is. */
 const LONGEST_REST_MS = 250;
 const GROWTH = 4;
-/** So long after the last request more of them are to be expected: between two steps of a few milliseconds mostly none comes. */
+/**
+ * For this time after the last request, further requests are expected. Between two steps of a few
+ * milliseconds usually none arrives.
+ */
 const COMPANY_MS = 1_000;
 
-/** What a step is asked to do. */
+/** Instructions for one step. */
 export interface BatchStep {
-  /** Items, at most. */
+  /** Maximum number of items. */
   readonly size: number;
-  /** Asked by a long step in the midst of its work. False as soon as somebody is served, or the job is to stop: the rest is left to the next step. */
+  /**
+   * Polled by a long step during its work. False when a request arrives or the job must stop; the
+   * next step does the rest.
+   */
   readonly goesOn: () => boolean;
 }
 
 /**
- * How much a job does at a time, and how long it rests in between. Alone it takes what it can get. As soon as the process serves requests it
- * works in small steps and rests longer than it works: background work that makes readers wait would make an administrator put a rotation
- * off, and a store or a Vault that is slow for others too is not the place for a large batch.
+ * Controls the batch size of a job and the pause between batches.
+ * Without requests a job uses the full capacity. While the process serves requests, the job works
+ * in small steps with longer pauses, so that administrators need not postpone a rotation. A slow
+ * store or Vault also gets smaller batches.
  */
 export class AdaptiveBatcher {
   #alone: number;
@@ -53,11 +69,11 @@ export class AdaptiveBatcher {
   ) {
     this.#alone = limits.first;
     this.#beside = limits.least;
-    // The request that began the job is no company.
+    // Ignores the request that started the job.
     this.#activity = senses.activity();
   }
 
-  /** One step of the job, and the rest that follows it; the rest ends when the signal aborts. */
+  /** Runs one step of the job and the pause after it; an abort of the signal ends the pause. */
   async step<T>(work: (step: BatchStep) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const { now, rest } = this.senses;
     const begun = now();
@@ -68,13 +84,13 @@ export class AdaptiveBatcher {
     });
     const took = now() - begun;
     if (!isAlone) this.#beside = this.#adapted(this.#beside, took, STEP_BESIDE_MS);
-    // A step that was broken off says nothing of its size.
+    // An interrupted step does not measure its batch size.
     else if (this.#isAlone()) this.#alone = this.#adapted(this.#alone, took, STEP_ALONE_MS);
     if (!this.#isAlone()) await rest(Math.min(REST * took, LONGEST_REST_MS), signal);
     return result;
   }
 
-  /** Whether nobody has been served for a while. */
+  /** True if no request was served recently. */
   #isAlone(): boolean {
     const { now, activity } = this.senses;
     const [time, current] = [now(), activity()];
@@ -83,7 +99,10 @@ export class AdaptiveBatcher {
     return time - this.#lastServed >= COMPANY_MS;
   }
 
-  /** Approaches the wanted length. A single measurement changes the size by GROWTH upwards and by half downwards at most. */
+  /**
+   * Moves the size towards the target duration. One measurement raises it at most by GROWTH and at
+   * most halves it.
+   */
   #adapted(size: number, took: number, wanted: number): number {
     const factor = Math.min(GROWTH, Math.max(0.5, wanted / Math.max(took, 1)));
     const { least, most } = this.limits;

@@ -3,7 +3,7 @@ import { HeldLease } from './held-lease';
 import { Job, JobChange, RunningJob, endedAt, jobOf } from './job';
 import { JobData, JobDoc, JobProgress } from './jobs.collection';
 
-/** One job that this process runs: its lease, and who wants to hear of it. */
+/** A job that this process runs: its lease and its listeners. */
 export class HeldJob implements RunningJob {
   readonly resumed: boolean;
   readonly #listeners = new Set<(job: Job) => void>();
@@ -59,17 +59,20 @@ export class HeldJob implements RunningJob {
     }));
   }
 
-  /** Gives the lease back, so that another process takes the job over at once. */
+  /** Releases the lease, so that another process can take over at once. */
   release(): Promise<void> {
     return this.lease.release();
   }
 
-  /** Stops all further writes of the handler. */
+  /** Prevents all further writes of the handler. */
   abandon(): void {
     this.lease.abandon();
   }
 
-  /** Calls back after each stored change and when the job is let go. Returns how to stop that. */
+  /**
+   * Calls the listener after each stored change and when the lease ends. Returns a function that
+   * removes the listener.
+   */
   onChange(listener: (job: Job) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);

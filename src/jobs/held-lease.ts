@@ -9,19 +9,20 @@ interface Taken<T> {
   readonly since: number;
 }
 
-/** A row that gave the lease back. */
+/** Fields of a released lease. */
 const FREE = { lease_owner: '', lease_until: 0 } as const;
 
 /**
- * One lease that this process holds. Every write goes through the row's revision and requires the text by which the lease was taken: a
- * holder that slept while another process took it writes nothing any more.
+ * A lease that this process holds. Every write is a compare-and-set on the revision and requires
+ * the owner text of this lease. A holder that slept while another process took the lease can no
+ * longer write.
  */
 export class HeldLease<T extends Leased> {
   readonly signal: AbortSignal;
   readonly #abort = new AbortController();
   readonly #owner: string;
   #row: T;
-  /** By `Clock.elapsed`, from the beginning of the write: no other process can have seen it earlier. */
+  /** `Clock.elapsed` before the last write: no other process can have seen that write earlier. */
   #since: number;
   #writes: Promise<unknown> = Promise.resolve();
   #renewing = false;
@@ -42,45 +43,61 @@ export class HeldLease<T extends Leased> {
     return this.#row;
   }
 
-  /** Stores a change and renews the lease by it. @throws LeaseLost */
+  /**
+   * Stores a change and thereby renews the lease.
+   * @throws LeaseLost
+   */
   async save(change: (row: T) => T): Promise<void> {
     await this.#put((row) => ({ ...change(row), lease_until: this.clock.now() + this.leaseMs }));
   }
 
-  /** Reads the row: whether the lease is this process's still. @throws LeaseLost */
+  /**
+   * Reads the row and verifies that this process still holds the lease.
+   * @throws LeaseLost
+   */
   async hold(): Promise<void> {
     this.#check();
     if (!this.#isOurs(await this.rows.find('_id', this.#row._id))) throw this.#lost();
     this.#check();
   }
 
-  /** Stores the last change and gives the lease back by it. @throws LeaseLost */
+  /**
+   * Stores the last change and releases the lease in the same write.
+   * @throws LeaseLost
+   */
   async end(change: (row: T) => T): Promise<void> {
     await this.#put((row) => ({ ...change(row), ...FREE }));
     this.abandon();
   }
 
-  /** Gives the lease back, so that another process has it at once. Another one that has it by now is left alone. */
+  /**
+   * Releases the lease, so that another process can take it at once. Does nothing if another
+   * process holds it already.
+   */
   async release(): Promise<void> {
     this.abandon();
     await this.#writes;
     if (this.#row.lease_owner === this.#owner) await this.rows.replace({ ...this.#row, ...FREE });
   }
 
-  /** Stops all further writes. */
+  /** Prevents all further writes. */
   abandon(): void {
     this.#abort.abort();
   }
 
-  /** Renews where nothing has been stored for `ageMs`; half of it, so that a pass that comes a little early is not in vain. */
+  /**
+   * Renews the lease if nothing was stored for half of `ageMs`. Half, so that a pass that runs
+   * slightly early is not wasted.
+   */
   async renew(ageMs: number): Promise<void> {
-    // A slow store is not asked again before it has answered.
+    // Does not query a slow store again before it has responded.
     if (this.#renewing || this.clock.elapsed() - this.#since < ageMs / 2) return;
     this.#renewing = true;
     try {
       await this.save((row) => row);
     } catch {
-      // A lease that is lost has said so by its signal; a store that is down is asked again at the next pass, until the lease runs out.
+      // A lost lease has already aborted the signal. If the store is down, the next pass retries
+      // until the lease expires.
     } finally {
       this.#renewing = false;
     }
@@ -101,7 +118,8 @@ export class HeldLease<T extends Leased> {
         [this.#row, this.#since] = [stored, since];
         return;
       }
-      // An earlier write may have been stored although it was reported as failed: then the row is still ours, at a newer revision.
+      // An earlier write may be stored although it was reported as failed; the row is then still
+      // ours at a newer revision.
       const current = await this.rows.find('_id', this.#row._id);
       if (!this.#isOurs(current)) throw this.#lost();
       this.#row = current;

@@ -10,19 +10,28 @@ import { LEASE_TIMINGS, Leases, LeaseTimings } from './leases';
 import { faultName, pauseFor } from './retry';
 
 const START_ATTEMPTS = 3;
-/** Of many that nobody runs, a process takes so many at a time: the others are for other replicas, and for its next turn. */
+/**
+ * Maximum number of abandoned jobs that a process takes over in one turn; other replicas or the
+ * next turn take the rest.
+ */
 const TAKEN_A_TURN = 100;
-/** How many of a kind a process runs at once: more wait in the store, and neither renew a lease nor ask Vault meanwhile. */
+/**
+ * Maximum number of concurrent jobs of one kind in a process. Further jobs wait in the store,
+ * without lease renewals or requests to Vault.
+ */
 const MOST_AT_ONCE = 32;
-/** How often the row is read of a job that somebody waits for and that is not run here. */
+/** Poll interval for a job that a caller waits for and that another process runs. */
 const LOOK_MS = 100;
-/** How long a stop waits for handlers to come to their next step. */
+/** How long a shutdown waits for handlers to reach their next step. */
 const STOP_PATIENCE = 5 * SECOND;
 
 type LeaseFields = Pick<JobDoc, 'lease_owner' | 'lease_until'>;
 const NOBODY: LeaseFields = { lease_owner: '', lease_until: 0 };
 
-/** Runs durable jobs: one of a kind at a time over all replicas, taken over by another where its process dies. */
+/**
+ * Runs durable jobs: one of a kind at a time across all replicas. Another process takes over when
+ * the holder dies.
+ */
 @Injectable()
 export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutdown {
   protected readonly timings: LeaseTimings = LEASE_TIMINGS;
@@ -34,13 +43,13 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   readonly #kinds = new Map<string, JobKind>();
   readonly #held = new Map<string, HeldJob>();
   readonly #running = new Map<string, number>();
-  /** Kinds of which more wait than this process has room for, as the last look found it. */
+  /** Kinds with more waiting jobs than this process has room for, as of the last poll. */
   #crowded = new Set<string>();
   readonly #drives = new Set<Promise<void>>();
   #poller: NodeJS.Timeout | undefined;
   #polling: Promise<void> | undefined;
   #pollFault: string | undefined;
-  /** The job that was taken over last: the next turn begins behind it. */
+  /** Id of the job taken over last; the next turn starts after it. */
   #last = '';
   #stopping = false;
 
@@ -61,8 +70,8 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   }
 
   /**
-   * Stores the job, durable before this resolves, and begins it here, or where there is room for it. @throws JobBusy where one of its kind (and of its subject, where it
-   * has one) is running or paused.
+   * Stores the job durably, then starts it here if there is room, else leaves it to any replica.
+   * @throws JobBusy if a job of the same kind (and subject, if any) is running or paused
    */
   async start(kind: string, data: JobData, subject?: string): Promise<Job> {
     if (!this.#handlers.has(kind)) throw new TypeError(`no handler for jobs of kind ${kind}`);
@@ -72,7 +81,8 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
       this.#crowded.add(kind);
       return jobOf(await this.#insert(kind, data, place, NOBODY));
     }
-    // Taken before the write: of many that start at once, those that do not fit are left to the next turn.
+    // Reserved before the write: of many concurrent starts, those beyond the limit wait for the
+    // next turn.
     const leave = this.#occupy(kind);
     try {
       const lease = await this.#leases.takeBy((fields) => this.#insert(kind, data, place, fields));
@@ -86,8 +96,9 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   }
 
   /**
-   * As `start`, from a process that runs no jobs: the job is stored and nobody's, and the first replica of the service that sees it takes it,
-   * within seconds. @throws JobBusy
+   * Stores a job from a process that runs none. The first replica that polls takes it, within
+   * seconds.
+   * @throws JobBusy
    */
   async enqueue(kind: string, data: JobData): Promise<Job> {
     return jobOf(await this.#insert(kind, data, kind, NOBODY));
@@ -98,7 +109,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     return doc === undefined ? undefined : jobOf(doc);
   }
 
-  /** The job of this kind (and subject) that is running or paused. */
+  /** The running or paused job of this kind (and subject). */
   async active(place: string): Promise<Job | undefined> {
     const doc = await this.#rows.find('active', place);
     return doc === undefined ? undefined : jobOf(doc);
@@ -109,7 +120,10 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     return { items: page.items.map(jobOf), next: page.next };
   }
 
-  /** The job as soon as `reached` holds for it, or this process lets go of it; as it is after `patienceMs` at the latest. */
+  /**
+   * Resolves with the job when `reached` is true or this process stops running it, at the latest
+   * after `patienceMs`.
+   */
   async until(id: string, reached: (job: Job) => boolean, patienceMs: number): Promise<Job> {
     const end = this.clock.elapsed() + patienceMs;
     for (;;) {
@@ -123,7 +137,10 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     }
   }
 
-  /** Stops a running job at its next step; its place stays taken. False where it is not running. */
+  /**
+   * Pauses a running job at its next step; the job keeps its slot. Returns false if it is not
+   * running.
+   */
   async pause(id: string): Promise<boolean> {
     const paused = await this.#move(id, isIn('running'), (doc) => ({
       ...doc,
@@ -135,7 +152,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     return paused;
   }
 
-  /** Lets a paused job go on, on whichever replica sees it first. False where it is not paused. */
+  /** Lets any replica resume a paused job. Returns false if it is not paused. */
   async resume(id: string): Promise<boolean> {
     const resumed = await this.#move(id, isIn('paused'), (doc) => ({ ...doc, state: 'running' }));
     if (resumed) void this.poll();
@@ -143,8 +160,10 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   }
 
   /**
-   * Ends a running or paused job as failed where `allowed` holds for what it saved last: for one whose handler can never go on. Who runs it
-   * finds its next write refused. False where it is not so.
+   * Ends a running or paused job as failed if `allowed` accepts its last saved data, for jobs that
+   * can never continue.
+   * The next write of the process that runs the job is rejected. Returns false if nothing was
+   * changed.
    */
   async fail(id: string, fault: ErrorCode, allowed: (data: JobData) => boolean): Promise<boolean> {
     const end = { state: 'failed', fault, ...NOBODY } as const;
@@ -178,7 +197,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     await Promise.allSettled(held.map((job) => job.release()));
   }
 
-  /** Takes over running jobs that nobody runs, each in its turn. Never rejects. */
+  /** Takes over running jobs without a holder, in turn. Never rejects. */
   poll(): Promise<void> {
     this.#polling ??= this.#takeOverAll()
       .then(() => (this.#pollFault = undefined))
@@ -187,7 +206,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     return this.#polling;
   }
 
-  /** An outage is told when it begins and not every two seconds. */
+  /** Logs an outage once and not at every poll. */
   #tellOnce(fault: string): void {
     if (fault !== this.#pollFault) this.#logger.warn(`jobs cannot be looked for now: ${fault}`);
     this.#pollFault = fault;
@@ -235,7 +254,7 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
     return (this.#running.get(kind) ?? 0) < this.mostAtOnce;
   }
 
-  /** Counts one more of the kind; returns how to count it off. */
+  /** Adds one to the running jobs of the kind; returns a function that subtracts it. */
   #occupy(kind: string): () => void {
     const count = (by: number): void => void this.#running.set(kind, (this.#running.get(kind) ?? 0) + by);
     count(1);
@@ -289,13 +308,15 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
       this.#drives.delete(drive);
       if (this.#stopping) return;
       this.#held.delete(held.id);
-      // Not at each end: a look goes through all that wait.
+      // Not at the end of each job, because a poll reads all waiting jobs.
       if (this.#crowded.has(kind) && (this.#running.get(kind) ?? 0) <= this.mostAtOnce / 2) void this.poll();
     });
     this.#drives.add(drive);
   }
 
-  /** Never rejects: a job ends, is lost, or is tried again. */
+  /**
+   * Runs a job until it ends, loses its lease or yields; retries transient errors. Never rejects.
+   */
   async #drive(held: HeldJob): Promise<void> {
     const { kind } = held.job;
     const handler = this.#handlers.get(kind);
@@ -307,10 +328,11 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
       } catch (error) {
         if (error instanceof LeaseLost) return;
         this.#logger.warn(`job ${held.id} is tried again: ${faultName(error)}`);
-        // What gets on between its faults is not put off for longer each time.
+        // Progress resets the retry pause.
         if (held.progress.done > done) attempt = 0;
         await pauseFor(Math.min(30, 2 ** attempt) * SECOND, held.signal);
-        // Others of the kind wait for a place, perhaps with better luck: this one has its turn again behind them.
+        // Yields to waiting jobs of the same kind, which may succeed; this job gets another turn
+        // after them.
         if (this.#crowded.has(kind)) {
           await held.release().catch(() => undefined);
           return;
@@ -333,7 +355,10 @@ export class JobRunner implements OnApplicationBootstrap, BeforeApplicationShutd
   }
 }
 
-/** Those behind `last` first: jobs that come free again and again do not stand in the way of others. Ids are in the order of time. */
+/**
+ * Jobs after `last` come first, so that jobs that are released repeatedly do not block others. Ids
+ * are in order of time.
+ */
 const inTurn = (docs: readonly JobDoc[], last: string): readonly JobDoc[] => [
   ...docs.filter(({ _id }) => _id > last),
   ...docs.filter(({ _id }) => _id <= last),

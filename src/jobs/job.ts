@@ -10,38 +10,53 @@ export interface Job {
   /** ms since the epoch. */
   readonly createdAt: number;
   readonly finishedAt: number | undefined;
-  /** Why a failed job failed. */
+  /** Error code of a failed job. */
   readonly fault: ErrorCode | undefined;
 }
 
 export interface JobChange {
-  /** Merged into the data that is there. */
+  /** Merged into the stored data. */
   readonly data?: JobData;
   readonly progress?: JobProgress;
 }
 
-/** A job as its handler sees it, for as long as this process holds the lease. */
+/** A job as seen by its handler while this process holds the lease. */
 export interface RunningJob {
   readonly id: string;
   readonly data: JobData;
   readonly progress: JobProgress;
-  /** True when somebody had the job before: what was not saved may or may not have been done. */
+  /**
+   * True if another process or attempt ran the job before: work that was not saved may or may not
+   * have been done.
+   */
   readonly resumed: boolean;
   /** Aborted when the lease is lost, the job is paused, or the process stops. */
   readonly signal: AbortSignal;
-  /** Stores progress and data, if the job is still ours. @throws LeaseLost */
+  /**
+   * Stores progress and data if the lease is still held.
+   * @throws LeaseLost
+   */
   save(change: JobChange): Promise<void>;
-  /** Asked before each write elsewhere: reads the row, so that a process that was stopped for a while writes nothing. @throws LeaseLost */
+  /**
+   * Call before each write to another row: reads the lease, so that a process that slept writes
+   * nothing.
+   * @throws LeaseLost
+   */
   assertLease(): Promise<void>;
 }
 
 /**
- * Does the whole job, or the rest of it: may be called again after a crash at any point, with the data that was saved last. A
- * DomainError `kms_unavailable`, `store_unavailable` or `storage_full` is retried with back-off; any other error fails the job.
+ * Does the whole job or the rest of it; called again with the last saved data after a crash at any
+ * point.
+ * `kms_unavailable`, `store_unavailable` and `storage_full` are retried with back-off; any other
+ * error fails the job.
  */
 export type JobHandler = (job: RunningJob) => Promise<void>;
 
-/** The job is no longer this process's: taken over, paused, or the process stops. Handlers let it through. */
+/**
+ * This process no longer holds the job: it was taken over or paused, or the process stops. Handlers
+ * must not catch it.
+ */
 export class LeaseLost extends Error {
   constructor(readonly jobId: string) {
     super(`job ${jobId} is no longer held here`);
@@ -49,7 +64,7 @@ export class LeaseLost extends Error {
   }
 }
 
-/** Thrown by a handler: the job cannot go on, and no retry is wanted. */
+/** Thrown by a handler to fail the job without a retry. */
 export class JobFailed extends Error {
   constructor(readonly code: ErrorCode) {
     super(`job failed: ${code}`);
@@ -57,7 +72,7 @@ export class JobFailed extends Error {
   }
 }
 
-/** One job of this kind is running or paused already. */
+/** A job of this kind is already running or paused. */
 export class JobBusy extends Error {
   constructor(readonly job: Job) {
     super(`a job of kind ${job.kind} is under way`);
@@ -66,9 +81,9 @@ export class JobBusy extends Error {
 }
 
 export interface JobKind {
-  /** Which jobs of the kind this process may take over; all, unless told. */
+  /** Selects the jobs of the kind that this process may take over; by default all. */
   readonly accepts?: (data: JobData) => boolean;
-  /** How long the row of one that has ended is kept, in ms. Without it, for good: as the history of a kind that has few. */
+  /** Retention of ended jobs in ms. Undefined keeps the rows for ever, for kinds with few jobs. */
   readonly keptMs?: number;
 }
 

@@ -1,7 +1,7 @@
 import { defineCollection } from '../store';
 import type { Leased } from './leases';
 
-/** `paused` counts as running: its kind's place stays taken. */
+/** A `paused` job keeps its slot, as a running one does. */
 export type JobState = 'running' | 'paused' | 'done' | 'failed';
 
 export interface JobProgress {
@@ -10,23 +10,26 @@ export interface JobProgress {
   readonly failed: number;
 }
 
-/** What a handler keeps between its steps: plain values only, no secrets. */
+/** State that a handler saves between steps: plain values only, no secrets. */
 export type JobData = Readonly<Record<string, string | number | boolean>>;
 
 export interface JobDoc extends Leased {
   readonly kind: string;
   readonly state: JobState;
-  /** The kind again (`kind/subject` where a job has one), while it is running or paused: a unique index allows one at a time. */
+  /**
+   * The kind (or `kind/subject`) while the job is running or paused. A unique index allows one at a
+   * time.
+   */
   readonly active_kind?: string;
-  /** Grows with each change of hands: a runner that slept through one finds its writes refused. */
+  /** Increases with each change of the holder, so that writes of an earlier holder are rejected. */
   readonly fence: number;
   readonly progress: JobProgress;
   readonly data: JobData;
   readonly created_at: number;
   readonly finished_at?: number;
-  /** When the row goes: some time after its end, where its kind says so. */
+  /** Expiry time of an ended job's row, if its kind sets a retention. */
   readonly gone_at?: number;
-  /** Why it failed: a code of ours, never a backend's text. */
+  /** Error code of Coffer, never the text of a backend. */
   readonly fault?: string;
 }
 
@@ -63,14 +66,14 @@ export const jobsCollection = defineCollection<JobDoc>({
   indexes: {
     active: { fields: ['active_kind'], unique: true },
     state: { fields: ['state'] },
-    // Ids are UUIDv7 and come last: oldest first.
+    // Ids are UUIDv7 and the last index field: oldest first.
     kind: { fields: ['kind'] },
   },
   expiry: 'gone_at',
   tampered: 'refuse',
 });
 
-/** One row a periodic task, so that one replica at a time runs it. */
+/** One row for each periodic task, so that one replica at a time runs it. */
 export interface TaskDoc extends Leased {
   readonly next_at: number;
 }

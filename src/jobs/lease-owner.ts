@@ -2,12 +2,14 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { newId } from '../kernel';
 
 /**
- * Who holds a lease: `<process space>/<pid>/<random>`, and `/<number>` where it is one of many of that owner. The process space names one kernel boot and one pid namespace, so two
- * owners that share it see each other's pids; where it cannot be told (not Linux) it is unique and says nothing.
+ * The holder of a lease: `<process space>/<pid>/<random>`, plus `/<number>` for one of several
+ * leases.
+ * The process space identifies one kernel boot and one pid namespace: owners with the same space
+ * see each other's pids. On systems other than Linux it is unique and carries no information.
  */
 export type LeaseOwner = string;
 
-/** Owners of this very process, which may have several (tests and tools). */
+/** Owners in this process; tests and tools may have several. */
 const localOwners = new Set<LeaseOwner>();
 
 export function newLeaseOwner(): LeaseOwner {
@@ -17,8 +19,9 @@ export function newLeaseOwner(): LeaseOwner {
 }
 
 /**
- * True only where the holder is known to be gone: its pid belongs to this process's own space, and no process has it, or this process
- * has it now. So a service that is restarted goes on at once; everybody else waits for the lease to run out.
+ * True only if the holder is certainly dead: its pid is in this process's space and unused, or now
+ * belongs to this process.
+ * A restarted service can thus resume at once; all other processes wait until the lease expires.
  */
 export function isGone(holder: LeaseOwner, self: LeaseOwner): boolean {
   const [space, pid] = holder.split('/');

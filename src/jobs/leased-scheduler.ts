@@ -16,7 +16,10 @@ interface Task {
 
 const STOP_PATIENCE = 5 * SECOND;
 const SHORTEST_WAIT = 50;
-/** A store or Vault that was away is back sooner than an hourly task comes round. */
+/**
+ * Maximum wait after a failure, because an outage of the store or Vault often ends before an hourly
+ * task is due.
+ */
 const AFTER_FAULT = 30 * SECOND;
 
 @Injectable()
@@ -80,20 +83,23 @@ export class LeasedScheduler extends Scheduler implements OnApplicationBootstrap
     this.#arm(task, wait);
   }
 
-  /** Runs the task if it is due and nobody else runs it; returns the milliseconds until it is worth another look. */
+  /**
+   * Runs the task if it is due and no other process runs it. Returns the milliseconds until the
+   * next check.
+   */
   async #attempt(task: Task): Promise<number> {
     const row = await this.#row(task);
     const now = this.clock.now();
-    // A time of next run beyond one interval comes from a clock that was set back: it does not stop the task.
+    // A next run beyond one interval comes from a clock that was set back; the task runs at once.
     if (row.next_at > now && row.next_at <= now + task.intervalMs) return row.next_at - now;
-    // What is held is looked at again as soon as it can have run out.
+    // A held lease is checked again as soon as it can have expired.
     if (!this.#leases.isFree(row)) return Math.min(task.intervalMs, this.timings.leaseMs);
     const lease = await this.#leases.take(row, { next_at: now + task.intervalMs });
     if (lease !== undefined) await this.#run(task, lease);
     return task.intervalMs;
   }
 
-  /** Gives the lease back where it is still ours; where it cannot, it runs out by itself. */
+  /** Releases the lease if it is still held; if that fails, the lease expires. */
   async #run(task: Task, lease: HeldLease<TaskDoc>): Promise<void> {
     try {
       await task.run({ signal: lease.signal, assertLease: () => lease.hold() });

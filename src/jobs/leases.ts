@@ -3,32 +3,39 @@ import { Collection, Doc } from '../store';
 import { HeldLease } from './held-lease';
 import { isGone, newLeaseOwner } from './lease-owner';
 
-/** A row that one process at a time works on. */
+/** A row that only one process at a time works on. */
 export interface Leased extends Doc {
-  /** Another text for each time that the lease is taken (lease-owner.ts); empty while nobody has it. */
+  /** A new text for each time the lease is taken (lease-owner.ts); empty if there is no holder. */
   readonly lease_owner: string;
-  /** For releases that judge a lease by the time of day. This one does not read it: clocks of replicas differ. */
+  /**
+   * For earlier releases, which compare a lease with the wall clock. This release ignores it,
+   * because clocks of replicas differ.
+   */
   readonly lease_until: number;
 }
 
 export interface LeaseTimings {
-  /** How long a lease lasts without being renewed: 15 s at most. */
+  /** Lifetime of a lease without a renewal: 15 s at most. */
   readonly leaseMs: number;
   readonly renewMs: number;
-  /** How often this process looks for jobs that nobody runs. */
+  /** Interval at which this process polls for jobs without a holder. */
   readonly pollMs: number;
 }
 
 export const LEASE_TIMINGS: LeaseTimings = { leaseMs: 12_000, renewMs: 4_000, pollMs: 2_000 };
 
 /**
- * The leases that this process takes and holds on rows of one collection. A holder writes its row again and again; a lease is free where
- * its row stays as it is for as long as a lease lasts, measured here by a clock that never goes back. No two clocks are compared.
+ * The leases that this process holds on rows of one collection.
+ * A holder rewrites its row regularly. A lease is free when its row stays unchanged for the lease's
+ * lifetime, measured by this process's monotonic clock. No two clocks are compared.
  */
 export class Leases<T extends Leased> {
   readonly #process = newLeaseOwner();
   readonly #held = new Set<HeldLease<T>>();
-  /** Texts of leases whose first write is under way: their rows may be seen before that write has answered. */
+  /**
+   * Owner texts of leases with a pending first write; their rows may be visible before that write
+   * returns.
+   */
   readonly #taking = new Set<string>();
   readonly #watch: Unchanged;
   #taken = 0;
@@ -37,13 +44,16 @@ export class Leases<T extends Leased> {
   constructor(
     private readonly rows: Collection<T>,
     private readonly clock: Clock,
-    /** Asked at each use: a subclass of the owner may set them after this is made. */
+    /** Read at each use, because a subclass of the owner may change the timings later. */
     private readonly timings: () => LeaseTimings,
   ) {
     this.#watch = new Unchanged(clock);
   }
 
-  /** Stores a row by `write` with what it says of a lease that is taken by it. Undefined where `write` stores nothing. */
+  /**
+   * Takes a lease in the same write that stores the row. Returns undefined if `write` stores
+   * nothing.
+   */
   async takeBy(write: (lease: LeaseFields) => Promise<T | undefined>): Promise<HeldLease<T> | undefined> {
     this.#taken += 1;
     const lease_owner = `${this.#process}/${this.#taken}`;
@@ -57,25 +67,28 @@ export class Leases<T extends Leased> {
     }
   }
 
-  /** Whether nobody holds the lease, as far as this process has seen. A first look at a living holder's row only begins the watch. */
+  /**
+   * True if, as far as this process has observed, the lease has no holder. The first check of a
+   * live holder's row only starts the observation.
+   */
   isFree(row: T): boolean {
     if (row.lease_owner === '' || isGone(row.lease_owner, this.#process)) return true;
-    // Its own, and not held any more: the write that gave it back did not arrive.
+    // A lease of this process that it no longer holds: the write that released it failed.
     if (row.lease_owner.startsWith(`${this.#process}/`)) return !this.#isOurs(row.lease_owner);
     return this.#watch.ms(row._id, `${row.lease_owner} ${row.rev}`) >= this.timings().leaseMs;
   }
 
-  /** Ends the watch on rows that are not among `ids`: they have ended. */
+  /** Stops the observation of all rows except `ids`, because the others have ended. */
   watchOnly(ids: ReadonlySet<string>): void {
     this.#watch.keepOnly(ids);
   }
 
-  /** Takes the lease by one conditional write of `changed`; undefined where another writer came first. */
+  /** Takes the lease by one compare-and-set of `changed`; undefined if another writer was first. */
   take(row: T, changed: Partial<T> = {}): Promise<HeldLease<T> | undefined> {
     return this.takeBy((lease) => this.rows.replace({ ...row, ...changed, ...lease }));
   }
 
-  /** The lease of a row that was stored by a write that began at `since`. */
+  /** Registers the lease of a row whose write began at `since`. */
   #hold(row: T, since: number): HeldLease<T> {
     const held = new HeldLease(this.rows, this.clock, this.timings().leaseMs, { row, since });
     this.#watch.forget(row._id);
@@ -85,7 +98,7 @@ export class Leases<T extends Leased> {
     return held;
   }
 
-  /** One pass over all that are held. */
+  /** Renews all held leases once. */
   #renew(): void {
     for (const held of this.#held) void held.renew(this.timings().renewMs);
   }

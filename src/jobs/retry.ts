@@ -14,6 +14,6 @@ export function pauseFor(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** What a log may say of an error: our code or its class, never a driver's text. */
+/** A loggable name of an error: Coffer's code or the class, never a driver's text. */
 export const faultName = (error: unknown): string =>
   isDomainError(error) ? error.code : error instanceof Error ? error.name : 'unknown';

@@ -1,16 +1,20 @@
-/** One run of a task, for as long as this process holds its lease. */
+/** One run of a task while this process holds its lease. */
 export interface Turn {
   /** Aborted when the lease is lost: another replica may run the task by now. */
   readonly signal: AbortSignal;
-  /** Asked before a write that must not be done by two: reads the row. @throws LeaseLost */
+  /**
+   * Call before a write that only one process may do: reads the row.
+   * @throws LeaseLost
+   */
   assertLease(): Promise<void>;
 }
 
-/** Periodic work. A DI token; its one adapter is LeasedScheduler. */
+/** Periodic tasks. A DI token; LeasedScheduler implements it. */
 export abstract class Scheduler {
   /**
-   * Runs `task` about every `intervalMs`, and soon after the first start, on one replica at a time. A run that fails is logged and
-   * tried again at the next turn. `name` is stored: it stays the same from release to release.
+   * Runs `task` about every `intervalMs`, and soon after the first start, on one replica at a time.
+   * A failed run is logged and retried at the next turn. `name` is stored, so it must not change
+   * between releases.
    */
   abstract every(name: string, intervalMs: number, task: (turn: Turn) => Promise<void>): void;
 }

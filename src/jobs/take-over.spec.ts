@@ -6,7 +6,7 @@ import { JobRunner } from '.';
 import { type LeaseTimings } from './leases';
 import { type JobDoc, jobsCollection } from './jobs.collection';
 
-/** Never renews or polls by itself: the tests do. */
+/** Never renews or polls by itself; the tests do. */
 class ManualRunner extends JobRunner {
   protected override readonly timings: LeaseTimings = { leaseMs: 2 ** 30, renewMs: 2 ** 30, pollMs: 2 ** 30 };
   protected override readonly mostAtOnce = 1_000;
@@ -29,7 +29,7 @@ function runner(): ManualRunner {
   return made;
 }
 
-/** Jobs that nobody runs, oldest first. */
+/** Jobs without a holder, oldest first. */
 async function stored(kind: string, count: number): Promise<string[]> {
   const rows = open.store.collection(jobsCollection);
   const ids = Array.from({ length: count }, () => newId());
