@@ -4,11 +4,17 @@ import { Scheduler } from '../jobs';
 import { Collection, Store } from '../store';
 import { SensitiveDataDoc, sensitiveDataCollection } from './sensitive-data.collection';
 
-/** Far longer than any request lives; a writer that slept longer finds its row gone and answers 503. */
+/**
+ * Far longer than any request lasts; a writer that slept longer finds its row removed and answers
+ * 503.
+ */
 const ABANDONED_AFTER = 15 * MINUTE;
 const BATCH = 200;
 
-/** Removes pending rows whose writer died between its two writes. Nobody was ever told that they exist. */
+/**
+ * Removes pending rows whose writer died between its two writes. No client received the ids of such
+ * rows.
+ */
 @Injectable()
 export class PendingSweeper implements OnModuleInit {
   readonly #rows: Collection<SensitiveDataDoc>;
@@ -27,7 +33,10 @@ export class PendingSweeper implements OnModuleInit {
     });
   }
 
-  /** Returns how many rows went. The revision in the remove leaves alone what was activated meanwhile. */
+  /**
+   * Returns the number of removed rows. The revision check spares rows that were activated
+   * meanwhile.
+   */
   async sweep(): Promise<number> {
     const page = await this.#rows.list('pending', [], { limit: BATCH, onTampered: () => undefined });
     const abandoned = page.items.filter((row) => (row.pending_since ?? Infinity) < this.clock.now() - ABANDONED_AFTER);

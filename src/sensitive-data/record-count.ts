@@ -7,10 +7,13 @@ import { SensitiveDataDoc, sensitiveDataCollection } from './sensitive-data.coll
 
 const FEWEST = 16;
 const MOST = 256;
-/** A page of this many bytes is followed by a small one, so that few large values are in memory at once. */
+/**
+ * After a page of this many bytes the next page is small, so that only a few large values are in
+ * memory at once.
+ */
 const LARGE_PAGE = 1024 * 1024;
 
-/** Sums up what the values of an owner take, by their rows. */
+/** Sums the sizes of an owner's values from their rows. */
 @Injectable()
 export class RecordCount implements OnModuleInit {
   readonly #rows: Collection<SensitiveDataDoc>;
@@ -26,7 +29,9 @@ export class RecordCount implements OnModuleInit {
     this.usage.countBy((ownerId) => this.bytesOf(ownerId));
   }
 
-  /** Rows that fail MAC verification count nothing. A pending row counts with the write that announced it. */
+  /**
+   * Skips rows that fail MAC verification. A pending row is counted by the write that announced it.
+   */
   async bytesOf(ownerId: string): Promise<number> {
     const turns = new Turns();
     let sum = 0;

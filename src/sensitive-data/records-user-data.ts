@@ -5,7 +5,7 @@ import { Store } from '../store';
 import { openValue, sealValue } from './record-cipher';
 import { SensitiveDataDoc, sensitiveDataCollection } from './sensitive-data.collection';
 
-/** What happens to a user's records when the user's key changes or the account goes. */
+/** Re-encrypts, counts and erases a user's records. */
 @Injectable()
 export class RecordsUserData implements UserDataHandler {
   readonly name = 'sensitive-data';

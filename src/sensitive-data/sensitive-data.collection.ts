@@ -5,11 +5,16 @@ export interface SensitiveDataDoc extends Doc {
   readonly data_type: string;
   /** The record envelope (docs/formats.md), lowercase hex. */
   readonly encrypted_value: string;
-  /** The user key version in the envelope, so that a re-seal finds what is left by an index. */
+  /**
+   * The user key version in the envelope, so that re-encryption finds the remaining rows by an
+   * index.
+   */
   readonly key_version: number;
-  /** `pending` rows are invisible: their writer has not yet read the key row again (wrap protocol). */
+  /**
+   * `pending` rows are invisible: their writer has not yet read the key row again (wrap protocol).
+   */
   readonly state: 'pending' | 'active';
-  /** Only while pending: what the sweeper lists by. */
+  /** Set only while pending; the sweeper's index. */
   readonly pending_since?: number;
   readonly created_at: number;
   readonly updated_at: number;
@@ -29,7 +34,7 @@ export const sensitiveDataCollection = defineCollection<SensitiveDataDoc>({
   },
   plaintext: ['user_id', 'data_type', 'key_version', 'state', 'pending_since', 'created_at', 'updated_at'],
   indexes: {
-    // Ids are UUIDv7 and come last in each index, so both list oldest first.
+    // Ids are UUIDv7 and the last field of each index, so both lists are oldest first.
     owner: { fields: ['user_id', 'state'] },
     owner_type: { fields: ['user_id', 'state', 'data_type'] },
     owner_version: { fields: ['user_id', 'key_version'] },

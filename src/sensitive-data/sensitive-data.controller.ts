@@ -34,7 +34,10 @@ export class SensitiveDataController {
     private readonly paging: Paging,
   ) {}
 
-  /** Seals a value under the caller's key and keeps it. The answer carries an ETag. Repeat a lost call with the same Idempotency-Key. */
+  /**
+   * Encrypts a value under the caller's key and stores it. The response carries an ETag. To retry a
+   * lost call, send the same Idempotency-Key.
+   */
   @Post()
   @HttpCode(200)
   @Policy({ scope: 'sensitive-data:write', idempotent: 'replay' })
@@ -49,8 +52,9 @@ export class SensitiveDataController {
   }
 
   /**
-   * The caller's records, oldest first. Without `limit` up to 1,000 at once; a page may hold fewer and still have a next one, which the
-   * Link header names. Values that fit in 8 MiB are given in one page.
+   * Lists the caller's records, oldest first. Without `limit`, a page holds up to 1,000 records. A
+   * page may hold fewer and still have a next page, which the Link header names. A page ends early
+   * once its values take about 4 MiB.
    */
   @Get()
   @Policy({ scope: 'sensitive-data:read' })
@@ -76,7 +80,9 @@ export class SensitiveDataController {
     return [...page.records];
   }
 
-  /** One record of the caller's. The ETag of the answer is what PUT and DELETE take as If-Match. */
+  /**
+   * Returns one record of the caller. PUT and DELETE accept the ETag of the response as If-Match.
+   */
   @Get(':id')
   @Policy({ scope: 'sensitive-data:read' })
   @AnswerHeaders('ETag')
@@ -90,7 +96,10 @@ export class SensitiveDataController {
     return tagged(reply, await this.records.get(caller, id, query.view ?? 'clear'));
   }
 
-  /** Replaces type and value of a record. With If-Match only if nobody changed it since. */
+  /**
+   * Replaces the type and the value of a record. With If-Match, only if the record has not changed
+   * since.
+   */
   @Put(':id')
   @Policy({ scope: 'sensitive-data:write' })
   @IfMatchHeader()
@@ -107,7 +116,7 @@ export class SensitiveDataController {
     return tagged(reply, await this.records.replace(caller, id, input, matching(ifMatch)));
   }
 
-  /** Removes a record for good. With If-Match only if nobody changed it since. */
+  /** Deletes a record permanently. With If-Match, only if the record has not changed since. */
   @Delete(':id')
   @Policy({ scope: 'sensitive-data:write' })
   @IfMatchHeader()

@@ -6,7 +6,8 @@ const DATA_TYPE_RULE = 'data_type must start with a letter a-z and have up to 64
 
 export class WriteSensitiveDataDto {
   /**
-   * What kind of value this is: 1 to 64 characters of a-z, 0-9, `_`, `.` and `-`, starting with a letter. A `card_number` must be 16 digits.
+   * Type of the value: 1 to 64 characters of a-z, 0-9, `_`, `.` and `-`, starting with a letter. A
+   * `card_number` must have 16 digits.
    * @example "card_number"
    */
   @IsString()
@@ -14,7 +15,7 @@ export class WriteSensitiveDataDto {
   data_type!: string;
 
   /**
-   * The value to keep sealed: 1 byte to 256 KiB of UTF-8, given back exactly as sent.
+   * The value to encrypt: 1 byte to 256 KiB of UTF-8, returned exactly as sent.
    * @example "4111111111111111"
    */
   @IsString()
@@ -29,13 +30,14 @@ export class SensitiveDataDto implements RecordView {
   id!: string;
 
   /**
-   * What kind of value this is.
+   * Type of the value.
    * @example "card_number"
    */
   data_type!: string;
 
   /**
-   * The value, or with `view=masked` `************1234` for a card number and `****` for all else.
+   * The value. With `view=masked`, `************1234` for a card number and `****` for all other
+   * types.
    * @example "4111111111111111"
    */
   value!: string;
@@ -72,7 +74,7 @@ export class SensitiveDataListQueryDto extends PageQueryDto {
 
 export class SensitiveDataDeletedDto {
   /**
-   * Says that the record is gone.
+   * Confirms that the record is deleted.
    * @example "Data deleted successfully"
    */
   message!: string;

@@ -50,7 +50,7 @@ const list = (options: Partial<Parameters<SensitiveDataService['list']>[1]> = {}
   service.list(alice, { dataType: undefined, view: 'clear', limit: 1000, after: undefined, ...options });
 const rowOf = async (id: string): Promise<SensitiveDataDoc> => (await rows.find('_id', id))!;
 
-/** The row as it lies in the engine, which somebody with the database could change. */
+/** The raw row in the engine, which an attacker with database access could change. */
 function rawRows(): Collection<Doc & { encrypted_value: string; user_id: string }> {
   const fields = { ...sensitiveDataCollection.fields, seal: 'string' };
   return fixture.engine.collection({ ...sensitiveDataCollection, fields } as never);
@@ -308,7 +308,7 @@ describe('a long list', () => {
     await list();
     tick();
     clearInterval(timer);
-    // Without a turn for others it is all of it.
+    // A list that never yields would block the loop for its whole duration.
     expect(longest).toBeLessThan((performance.now() - begun) / 2);
   });
 });

@@ -21,7 +21,7 @@ import { SealedFields, openValue, sealValue, valueBytes } from './record-cipher'
 import { HIDDEN, RecordInput, RecordView, View, masked, showsPart } from './sensitive-data';
 import { SensitiveDataDoc, sensitiveDataCollection } from './sensitive-data.collection';
 
-/** A record and the revision that its ETag stands for. */
+/** A record and the revision of its ETag. */
 export interface Versioned {
   readonly record: RecordView;
   readonly rev: number;
@@ -39,10 +39,13 @@ export interface ListRequest {
   readonly after: Position | undefined;
 }
 
-/** Throws where the caller's precondition (If-Match) does not hold for this revision. */
+/** Throws if the caller's precondition (If-Match) does not match this revision. */
 export type RevisionGuard = (rev: number) => void;
 
-/** A page ends early once it holds this much ciphertext, so that a list of large values stays bounded in memory. */
+/**
+ * A page ends early once it holds this much ciphertext (as hex), so that a list of large values
+ * needs bounded memory.
+ */
 const PAGE_BYTES = 8 * 1024 * 1024;
 const CHUNK = 50;
 
@@ -71,7 +74,10 @@ export class SensitiveDataService {
     return { record: viewOf(row, input.value), rev: row.rev };
   }
 
-  /** @throws DomainError `not_found` (also for a record of somebody else), `integrity_failed`, `decryption_failed`. */
+  /**
+   * @throws DomainError `not_found` (also for a record of another owner), `integrity_failed`,
+   * `decryption_failed`
+   */
   async get(caller: Principal, id: string, view: View): Promise<Versioned> {
     return this.#read(intent('record.read', caller, id, { view }), async () => {
       const row = await this.#owned(caller, id);
@@ -89,11 +95,14 @@ export class SensitiveDataService {
     });
   }
 
-  /** @throws DomainError `not_found`, whatever `guard` throws, `conflict` where others keep changing the record. */
+  /**
+   * @throws DomainError `not_found`, errors of `guard`, `conflict` on repeated concurrent changes
+   */
   async replace(caller: Principal, id: string, input: RecordInput, guard: RevisionGuard): Promise<Versioned> {
     const row = await auditedAfterLook(this.audit, intent('record.update', caller, id), (begin) =>
       retryOnConflict(async () => {
-        // Read before Sealer.with reads the key row: a retire in between has to rewrite the row, and then the replace does not hold.
+        // Read before Sealer.with reads the key row: if the key version is retired in between, the
+        // row is rewritten and this replace fails.
         const before = await this.#owned(caller, id);
         guard(before.rev);
         const sealed = await this.sealer.with(caller.ownerId, (keys) => sealValue(keys, id, input.value));
@@ -105,7 +114,7 @@ export class SensitiveDataService {
     return { record: viewOf(row, input.value), rev: row.rev };
   }
 
-  /** @throws as `replace`. */
+  /** @throws as `replace` */
   async remove(caller: Principal, id: string, guard: RevisionGuard): Promise<void> {
     await auditedAfterLook(this.audit, intent('record.delete', caller, id), (begin) =>
       retryOnConflict(async () => {
@@ -128,7 +137,10 @@ export class SensitiveDataService {
     };
   }
 
-  /** A pending row may have been sealed again by a rotation of the user key meanwhile; only the sweeper takes it away. */
+  /**
+   * A rotation of the user key may have re-encrypted a pending row meanwhile; only the sweeper
+   * removes it.
+   */
   async #stillThere(id: string, change: (row: SensitiveDataDoc) => SensitiveDataDoc): Promise<SensitiveDataDoc> {
     const row = await update(this.#rows, id, change);
     if (row === undefined) throw new DomainError('store_unavailable', { detail: 'The record took too long to store.' });
@@ -168,7 +180,10 @@ export class SensitiveDataService {
     return { rows, next };
   }
 
-  /** A read that succeeds leaves one entry, durable before the answer; one that does not is noted with its reason. */
+  /**
+   * A successful read leaves one audit entry, durable before the response; a failed read is noted
+   * with its reason.
+   */
   async #read<T>(what: AuditIntent, read: () => Promise<T>): Promise<T> {
     const result = await notedIfRefused(this.audit, what, () => retryOnStaleKey(read));
     await this.audit.read(what);

@@ -1,16 +1,19 @@
 import { DomainError } from '../kernel';
 
-/** Largest value, in bytes of UTF-8. A sealed value is stored as hex beside its row, so it is kept well below what a document may hold. */
+/**
+ * Largest value, in bytes of UTF-8. A ciphertext is stored as hex in its row, so the limit is well
+ * below the maximum document size.
+ */
 export const MAX_VALUE_BYTES = 256 * 1024;
 export const DATA_TYPE_PATTERN = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
 
-/** However it is spelt: `Card_Number` is no way around its rule. */
+/** Case-insensitive, so that `Card_Number` does not bypass the rule. */
 const CARD_NUMBER = /^card_number$/i;
 const SIXTEEN_DIGITS = /^[0-9]{16}$/;
-/** Half of a surrogate pair has no UTF-8 form: stored as it is, it would come back as another character. */
+/** A lone surrogate has no UTF-8 form; it would be returned as another character. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-/** What a client sends, checked: a value that can be stored and given back byte for byte. */
+/** Validated client input: a value that can be stored and returned byte for byte. */
 export interface RecordInput {
   readonly dataType: string;
   readonly value: string;
@@ -25,7 +28,7 @@ export interface RecordView {
 /** `masked` shows enough to recognise a record and not enough to use it. */
 export type View = 'clear' | 'masked';
 
-/** @throws DomainError `invalid_value`, which names the rule and never the value. */
+/** @throws DomainError `invalid_value`, with the rule and never the value */
 export function parseRecord(dataType: string, value: string): RecordInput {
   const fault = faultOf(dataType, value);
   if (fault !== undefined) {
@@ -42,13 +45,17 @@ function faultOf(dataType: string, value: string): string | undefined {
   return undefined;
 }
 
-/** True where the masked view shows a part of the value, so that it has to be opened for it. */
+/** True if the masked view shows a part of the value and therefore needs the decrypted value. */
 export const showsPart = (dataType: string): boolean => CARD_NUMBER.test(dataType);
 
 export const HIDDEN = '****';
 
-/** `************1234` for a card number, `****` for all else: not even the length of a value is told. */
+/**
+ * `************1234` for a card number, `****` for all other types; does not reveal the length of
+ * the value.
+ */
 export function masked(dataType: string, value: string): string {
-  // Former releases took any value under another spelling of the type: that has no end that may be shown.
+  // Earlier releases accepted any value under another spelling of the type; no part of such a value
+  // may be shown.
   return showsPart(dataType) && SIXTEEN_DIGITS.test(value) ? '*'.repeat(12) + value.slice(-4) : HIDDEN;
 }
