@@ -21,7 +21,7 @@ async function someone() {
   return { person, client, id };
 }
 
-/** What a process leaves that dies after it has marked the account. */
+/** The state that a process leaves if it dies after it has marked the account. */
 async function abandonedClaim(id: string): Promise<void> {
   const users = coffer.get(Users);
   await coffer.get(Erasures).claim((await users.byId(id))!, 'owner');

@@ -11,7 +11,7 @@ const RESUME_EVERY = 10 * SECOND;
 
 type Eraser = Pick<AuditIntent, 'actor' | 'details'> & { readonly requestedBy: ErasureDoc['requested_by'] };
 
-/** Erases accounts, and goes on with what a process that died left. */
+/** Erases accounts and resumes erasures that a dead process left behind. */
 @Injectable()
 export class AccountErasure implements OnModuleInit {
   readonly #logger = new Logger('Erase');
@@ -29,8 +29,10 @@ export class AccountErasure implements OnModuleInit {
   }
 
   /**
-   * Resolves when nothing of the account is left. Again for one that is erased already: the same erase.
-   * @throws DomainError `not_found`; `conflict` (the last administrator, or another erase of it is being decided).
+   * Resolves when the account is erased completely. For an erased account it returns the same
+   * erasure.
+   * @throws DomainError `not_found`; `conflict` for the last administrator, or while another
+   * erasure of the account is being decided
    */
   erase(caller: Person, accountId: string): Promise<ErasureDoc> {
     return this.#erase(accountId, {
@@ -39,13 +41,19 @@ export class AccountErasure implements OnModuleInit {
     });
   }
 
-  /** What one administrator asked for and another one approved. @throws as `erase` */
+  /**
+   * Runs an erasure that one administrator requested and another one approved.
+   * @throws as `erase`
+   */
   eraseApproved({ id, requestedBy, approvedBy }: ApprovedRequest, accountId: string): Promise<ErasureDoc> {
     const details = { approval: id, requested_by: requestedBy };
     return this.#erase(accountId, { actor: approvedBy, requestedBy: 'administrator', details });
   }
 
-  /** One that fails is tried again at the next turn and holds up no other. */
+  /**
+   * Resumes all unfinished erasures. A failed one is retried at the next turn and does not block
+   * the others.
+   */
   async resume(): Promise<void> {
     for (const erasure of await this.erasures.inState('erasing'))
       await this.#safely(erasure, () => this.#goOn(erasure));
@@ -56,7 +64,7 @@ export class AccountErasure implements OnModuleInit {
   async #erase(accountId: string, { requestedBy, ...by }: Eraser): Promise<ErasureDoc> {
     const intent = { action: 'account.erase', resource: `user/${accountId}`, ...by } as const;
     return audited(this.audit, intent, async () => {
-      // Whoever began it may be dead, with rows removed that were never counted.
+      // The process that began the erasure may be dead, with removed rows that were never counted.
       if ((await this.erasures.find(accountId))?.state === 'erasing') await this.erasures.noteResumed(accountId);
       return this.run.finish(await this.decision.reach(accountId, requestedBy));
     });

@@ -20,8 +20,9 @@ export class AccountLifecycleController {
   ) {}
 
   /**
-   * Erases the caller's account: sessions, records, files, second factors, the key that all of it was sealed under, and at last the account
-   * itself. It cannot be undone. The answer is a signed receipt. The last administrator cannot go.
+   * Erases the caller's account: sessions, records, files, second factors, the user key, and
+   * finally the account itself. It cannot be undone. The response is a signed receipt. The last
+   * administrator cannot be erased.
    */
   @Delete('me')
   @Policy({ scope: 'account', stepUp: true })
@@ -31,9 +32,10 @@ export class AccountLifecycleController {
   }
 
   /**
-   * Erases an account, as its owner could. Repeated, it gives the receipt once more, with the tier that holds by then. With TWO_PERSON=true
-   * nothing happens until a second administrator approves it: 202 with the approval. One's own account, and an erase that was decided, need
-   * nobody else.
+   * Erases an account as an administrator. A repeated call returns the receipt again, with the
+   * current tier. With TWO_PERSON=true the response is 202 with an approval, and nothing is erased
+   * until a second administrator approves. The caller's own account, and an erasure that has begun,
+   * need no approval.
    */
   @Delete('users/:id')
   @Policy({ scope: 'administration', stepUp: true })

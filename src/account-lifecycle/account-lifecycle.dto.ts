@@ -8,7 +8,8 @@ export class FormerWrapDto {
   version!: number;
 
   /**
-   * What has become of it: `opens` what it wrapped; `disabled`, which an operator can undo; `destroyed`; `unknown` where the key's home did not say.
+   * Current state of the version: `opens` (still decrypts); `disabled`, which an operator can undo;
+   * `destroyed`; `unknown` if the key's backend does not report it.
    * @example "opens"
    */
   state!: 'opens' | 'disabled' | 'destroyed' | 'unknown';
@@ -16,19 +17,19 @@ export class FormerWrapDto {
 
 export class ErasedUserKeyDto {
   /**
-   * The key is gone from the installation.
+   * The user key is destroyed in this installation.
    * @example "destroyed"
    */
   state!: 'destroyed';
 
   /**
-   * Where the wrapped key lay: beside the documents, or in Vault.
+   * Location of the wrapped user key: in the store, or in Vault.
    * @example "store"
    */
   kept_in!: 'store' | 'vault';
 
   /**
-   * The home of the master key.
+   * Backend of the master key.
    * @example "transit"
    */
   master_key_home!: string;
@@ -38,7 +39,7 @@ export class ErasedUserKeyDto {
 
 export class ErasureReceiptDto {
   /**
-   * What this is.
+   * Identifies the format of the receipt.
    * @example "coffer-erasure-receipt"
    */
   format!: string;
@@ -50,57 +51,57 @@ export class ErasureReceiptDto {
   format_version!: number;
 
   /**
-   * The installation in which it happened.
+   * Id of the installation.
    * @example "019ab2f0-7c11-7e55-b0f5-6f0a3c1d2e4f"
    */
   installation_id!: string;
 
   /**
-   * Opaque id of the account that was erased.
+   * Opaque id of the erased account.
    * @example "019ab2f0-7c11-7e55-b0f5-6f0a3c1d2e50"
    */
   account_id!: string;
 
   /**
-   * Who asked for it.
+   * The requester: the account's owner or an administrator.
    * @example "owner"
    */
   requested_by!: 'owner' | 'administrator';
 
   /**
-   * When it was asked for, ISO 8601 in UTC.
+   * Time of the request, ISO 8601 in UTC.
    * @example "2026-11-22T13:30:00.000Z"
    */
   requested_at!: string;
 
   /**
-   * When nothing of it was left, ISO 8601 in UTC.
+   * Time at which the erasure was complete, ISO 8601 in UTC.
    * @example "2026-11-22T13:30:01.000Z"
    */
   finished_at!: string;
 
   /**
-   * When the tier was looked at, ISO 8601 in UTC.
+   * Time at which the tier was determined, ISO 8601 in UTC.
    * @example "2026-11-22T13:30:01.000Z"
    */
   issued_at!: string;
 
   /**
-   * Rows that went, by kind.
+   * Number of erased rows, by kind.
    * @example { "sessions": 1, "sensitive-data": 12, "files": 3, "account": 1 }
    */
   @ApiProperty({ type: 'object', additionalProperties: { type: 'number' } })
   erased!: Readonly<Record<string, number>>;
 
   /**
-   * Whether the counts are exact; `at_least` where a process died on the way.
+   * `exact`, or `at_least` if a process died during the erasure.
    * @example "exact"
    */
   counts!: 'exact' | 'at_least';
 
   /**
-   * `live`: nothing is left in the installation, but older backups open while a master key version lives that wrapped the key. `backups`: they do
-   * not open either.
+   * `live`: no data is left in the installation, but older backups can be decrypted while a master
+   * key version exists that wrapped the user key. `backups`: backups cannot be decrypted either.
    * @example "live"
    */
   tier!: 'live' | 'backups';
@@ -108,7 +109,7 @@ export class ErasureReceiptDto {
   user_key!: ErasedUserKeyDto;
 
   /**
-   * What an erase does not reach.
+   * Copies that the erasure does not reach.
    * @example ["snapshots of Vault from before the master key versions were destroyed"]
    */
   not_covered!: string[];
@@ -118,7 +119,8 @@ export class SignedReceiptDto {
   receipt!: ErasureReceiptDto;
 
   /**
-   * Compact JWS (EdDSA) whose payload is the receipt: `npm run receipts -- verify` checks it without the service.
+   * Compact JWS (EdDSA) whose payload is the receipt. `npm run receipts -- verify` checks it
+   * without the service.
    * @example "eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl"
    */
   signature!: string;

@@ -13,7 +13,7 @@ import { Receipts } from './receipts';
 export interface AccountLifecycleOptions {
   /** The modules that export the handlers. */
   readonly imports: NonNullable<ModuleMetadata['imports']>;
-  /** Sessions first. */
+  /** The handler of sessions must be first. */
   readonly handlers: readonly Type<UserDataHandler>[];
 }
 

@@ -15,7 +15,10 @@ import { Receipts, type SignedReceipt } from './receipts';
 const ACTION = 'account.erase';
 const RESOURCE = /^user\/(.+)$/s;
 
-/** An administrator's erase of an account: at once, or with TWO_PERSON when a second administrator approves it. */
+/**
+ * An administrator's erasure of an account: immediate, or with TWO_PERSON after the approval of a
+ * second administrator.
+ */
 @Injectable()
 export class AdministratorErase implements ApprovableAction, OnModuleInit {
   constructor(
@@ -31,7 +34,10 @@ export class AdministratorErase implements ApprovableAction, OnModuleInit {
     this.acts.register(ACTION, this);
   }
 
-  /** The receipt, or the approval that the erase waits for. @throws DomainError as AccountErasure. */
+  /**
+   * Returns the receipt, or the approval that the erasure waits for.
+   * @throws DomainError as AccountErasure
+   */
   async request(caller: Person, accountId: string): Promise<SignedReceipt | { readonly asked: ApprovalDoc }> {
     const asked = (await this.#isFree(caller, accountId))
       ? undefined
@@ -47,7 +53,10 @@ export class AdministratorErase implements ApprovableAction, OnModuleInit {
     return this.receipts.issue(await this.erasure.eraseApproved(request, accountIn(request.resource)));
   }
 
-  /** Nothing is left to be approved: one's own account, which DELETE /me erases as well, and an erase that is decided. */
+  /**
+   * True if no approval is needed: for the caller's own account (as DELETE /me), and for an erasure
+   * that is already decided.
+   */
   async #isFree(caller: Person, accountId: string): Promise<boolean> {
     if (caller.ownerId === accountId) return true;
     const erasure = await this.erasures.find(accountId);

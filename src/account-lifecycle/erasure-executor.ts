@@ -5,16 +5,21 @@ import { Users } from '../users';
 import { ErasureDoc } from './erasure.collection';
 import { Erasures } from './erasures';
 
-/** All that owns rows of users, sessions first. Handed in by app.module. */
+/** DI token of all handlers of user data, sessions first. Provided by the app module. */
 export const ERASED_USER_DATA = Symbol('coffer:erased-user-data');
 
-/** What began before the mark may store a last row behind a pass; each such writer ends when it finds its key gone. */
+/**
+ * Writers that began before the account was marked may store a last row after a pass; each ends
+ * when it finds the key destroyed.
+ */
 const PASSES = 20;
 
 /**
- * A decided erase, from wherever it is to its end. The order: the account is marked already, so nobody new comes in; the sessions end; the
- * key is destroyed, and with it all that anybody could still read; rows and blobs go; the account's row goes last, and only then its name is
- * free. Each step may be repeated, by this process or by two at once.
+ * Executes a decided erasure from any point to its end. Each step is idempotent and tolerates two
+ * concurrent processes.
+ * Order: the account is already marked, so no new login succeeds. The sessions end; the user key is
+ * destroyed, which makes all data unreadable; rows and blobs are removed. The account's row is
+ * removed last, and only then is its name free.
  */
 @Injectable()
 export class ErasureExecutor {
@@ -26,7 +31,9 @@ export class ErasureExecutor {
     @Inject(ERASED_USER_DATA) private readonly handlers: readonly UserDataHandler[],
   ) {}
 
-  /** The erase as it is at its end. The store has to answer, and Vault where it keeps the wraps of user keys. */
+  /**
+   * Returns the finished erasure. Requires the store, and Vault if it holds the wraps of user keys.
+   */
   async finish(erasure: ErasureDoc): Promise<ErasureDoc> {
     if (erasure.state === 'erased') return erasure;
     const accountId = erasure._id;
@@ -47,7 +54,7 @@ export class ErasureExecutor {
     failpoint('erase.wraps-noted');
   }
 
-  /** Passes until one finds nothing. */
+  /** Repeats passes over all handlers until a pass removes nothing. */
   async #eraseHouses(accountId: string): Promise<void> {
     for (let pass = 0; pass < PASSES; pass += 1) {
       let rows = 0;
@@ -70,7 +77,7 @@ export class ErasureExecutor {
     return rows;
   }
 
-  /** By the account's id, so that a later account of the same name is never touched. */
+  /** Removes by id, so that a later account of the same name is never affected. */
   async #removeAccount(accountId: string): Promise<void> {
     for (;;) {
       const user = await this.users.byId(accountId);

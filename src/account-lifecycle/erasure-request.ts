@@ -5,10 +5,10 @@ import { UserDoc, Users } from '../users';
 import { ErasureDoc } from './erasure.collection';
 import { Erasures, underWay } from './erasures';
 
-/** A claim that is older than this and not decided belongs to a process that died. */
+/** An undecided claim older than this belongs to a dead process. */
 const CLAIM_MS = MINUTE;
 
-/** From the wish to erase an account to the point of no return, or back to where it was. */
+/** Takes an erasure from the request to the irreversible decision, or back to the former state. */
 @Injectable()
 export class ErasureRequest {
   constructor(
@@ -18,8 +18,10 @@ export class ErasureRequest {
   ) {}
 
   /**
-   * An erase that is decided: this one, or an earlier one of the same account, which may be over.
-   * @throws DomainError `not_found`; `conflict` for the last administrator, and while another erase of it is being decided.
+   * Returns a decided erasure: a new one, or an earlier one of the same account, which may be
+   * finished.
+   * @throws DomainError `not_found`; `conflict` for the last administrator, or while another
+   * erasure of the account is being decided
    */
   async reach(accountId: string, requestedBy: ErasureDoc['requested_by']): Promise<ErasureDoc> {
     const present = await this.erasures.find(accountId);
@@ -32,7 +34,10 @@ export class ErasureRequest {
     return this.#decide(claim, await this.#mark(user));
   }
 
-  /** Whether an erase could be decided as things stand. Changes nothing. @throws DomainError `not_found`, `conflict`. */
+  /**
+   * Checks whether an erasure could be decided now. Changes nothing.
+   * @throws DomainError `not_found`, `conflict`
+   */
   async requireErasable(accountId: string): Promise<void> {
     const user = await this.users.byId(accountId);
     if (user === undefined) throw new DomainError('not_found');
@@ -40,13 +45,19 @@ export class ErasureRequest {
     if (isAdministrator && (await this.users.administrators()) <= 1) throw lastAdministrator();
   }
 
-  /** Ends a claim that died, so that the account is what it was. False where somebody may still be at it. */
+  /**
+   * Withdraws an abandoned claim and restores the account. Returns false if another process may
+   * still work on the claim.
+   */
   async giveBack(erasure: ErasureDoc): Promise<boolean> {
     if (erasure.state === 'claimed' && Math.abs(this.clock.now() - erasure.requested_at) < CLAIM_MS) return false;
     return this.#withdraw(erasure);
   }
 
-  /** From here on no login, no token and no second erase of the account is taken; its name and address stay taken. */
+  /**
+   * Marks the account: from now on no login, token or second erasure is accepted; its name and
+   * address stay taken.
+   */
   async #mark(seen: UserDoc): Promise<UserDoc | undefined> {
     const marked = await this.users.change(seen._id, (user) =>
       user.state === seen.state ? { ...user, state: 'erasing' } : undefined,
@@ -56,8 +67,9 @@ export class ErasureRequest {
   }
 
   /**
-   * The administrators are counted behind the mark: of two who erase themselves or each other at the same time, each one's count comes after
-   * its own mark, so at most one of them finds nobody left, and goes back.
+   * Decides or withdraws the claim. Administrators are counted after the mark: of two who erase
+   * themselves or each other concurrently, each counts after its own mark. At most one of them
+   * therefore finds no administrator left, and withdraws.
    */
   async #decide(claim: ErasureDoc, user: UserDoc | undefined): Promise<ErasureDoc> {
     if (user?.state !== 'erasing') return this.#refuse(claim, changedMeanwhile());
@@ -74,16 +86,17 @@ export class ErasureRequest {
   }
 
   /**
-   * Who waited too long between its claim and its mark finds the claim withdrawn: it marked the account behind that, and nobody else would
-   * give it back.
+   * If the process slept between claim and mark, the claim may be withdrawn already. The mark then
+   * came after that, and no other process would restore the account.
    */
   async #unmark(claim: ErasureDoc): Promise<void> {
     await this.#restore(claim, async () => (await this.erasures.find(claim._id)) === undefined);
   }
 
   /**
-   * The account is read before `isMeant` is asked: a later erase marks the account only after this one's row is gone, so its mark comes after
-   * that question and changes the revision. Who slept in between takes nobody's mark away.
+   * Reads the account before `isMeant`: a later erasure marks the account only after this row is
+   * removed. Its mark therefore comes after that check and changes the revision, so a process that
+   * slept in between cannot undo it.
    */
   async #restore({ _id, former_state }: ErasureDoc, isMeant: () => Promise<boolean>): Promise<void> {
     await retryOnConflict(async () => {
@@ -98,7 +111,7 @@ export class ErasureRequest {
     throw refusal;
   }
 
-  /** First it can no longer be decided, then the account is given back, then the row goes. Safe to repeat from any of these. */
+  /** Order: block the decision, restore the account, remove the row. Each step can be repeated. */
   async #withdraw(erasure: ErasureDoc): Promise<boolean> {
     const withdrawn = erasure.state === 'withdrawn' ? erasure : await this.erasures.move(erasure, 'withdrawn');
     if (withdrawn === undefined) return false;

@@ -3,23 +3,29 @@ import { Doc, defineCollection } from '../store';
 import { UserDoc } from '../users';
 
 /**
- * `claimed`: asked for, and not decided; whoever finds it a minute later gives the account back. `withdrawn`: being given back. `erasing`:
- * decided, goes forward only. `erased`: over. The row stays: which backups still open can be asked years later.
+ * `claimed`: requested but not decided; after a minute, any process may restore the account.
+ * `withdrawn`: the account is being restored. `erasing`: decided, irreversible. `erased`: finished.
+ * The row stays, because the tier can be queried years later.
  */
 export type ErasureState = 'claimed' | 'withdrawn' | 'erasing' | 'erased';
 
-/** One erase of an account, `_id` its id. Holds ids, times and numbers: nothing of the person. */
+/**
+ * One erasure; `_id` is the id of the account. Holds ids, times and numbers, and no personal data.
+ */
 export interface ErasureDoc extends Doc {
   readonly state: ErasureState;
-  /** What a withdrawal sets the account back to. */
+  /** The state that a withdrawal restores. */
   readonly former_state: UserDoc['state'];
   readonly requested_by: 'owner' | 'administrator';
   readonly requested_at: number;
-  /** A process died on the way: what it removed last may be missing from the counts. */
+  /**
+   * True if a process died during the erasure: rows that it removed last may be missing from the
+   * counts.
+   */
   readonly resumed: boolean;
-  /** Rows that went, by module. */
+  /** Number of erased rows, by module. */
   readonly counts: Readonly<Record<string, number>>;
-  /** Which master key versions may have wrapped the key; there once it is destroyed. */
+  /** Master key versions that may have wrapped the user key; set once the key is destroyed. */
   readonly wraps?: FormerWraps;
   readonly finished_at?: number;
 }

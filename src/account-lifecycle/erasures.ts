@@ -7,7 +7,7 @@ import { ErasureDoc, erasuresCollection, ErasureState } from './erasure.collecti
 
 const BATCH = 100;
 
-/** The rows of erases: the intent of one, how far it is, and what stays known of it. */
+/** Storage of erasures: request, progress and final result. */
 @Injectable()
 export class Erasures {
   readonly #rows: Collection<ErasureDoc>;
@@ -23,7 +23,10 @@ export class Erasures {
     return this.#rows.find('_id', accountId);
   }
 
-  /** The intent, durable before anything else changes. @throws DomainError `conflict` where there is an erase of it already. */
+  /**
+   * Stores the request durably before anything else changes.
+   * @throws DomainError `conflict` if there is an erasure of this account already
+   */
   async claim(user: UserDoc, requestedBy: ErasureDoc['requested_by']): Promise<ErasureDoc> {
     try {
       return await this.#rows.insert({
@@ -40,7 +43,10 @@ export class Erasures {
     }
   }
 
-  /** Compare-and-set on the revision that was read: a claim is decided or withdrawn, and never both. */
+  /**
+   * Compare-and-set on the revision that was read: a claim is either decided or withdrawn, never
+   * both.
+   */
   async move(erasure: ErasureDoc, state: ErasureState): Promise<ErasureDoc | undefined> {
     return this.#rows.replace({ ...erasure, state });
   }
@@ -57,7 +63,7 @@ export class Erasures {
     }));
   }
 
-  /** The first note stays: it was made by whoever destroyed the key. */
+  /** The first note stays, because it was written by the process that destroyed the key. */
   async noteWraps(accountId: string, wraps: FormerWraps): Promise<void> {
     await this.#change(accountId, (row) => (row.wraps === undefined ? { ...row, wraps } : undefined));
   }
@@ -72,7 +78,7 @@ export class Erasures {
     );
   }
 
-  /** Oldest first, a batch. */
+  /** One batch, oldest first. */
   async inState(state: ErasureState): Promise<readonly ErasureDoc[]> {
     return (await this.#rows.list('state', [state], { limit: BATCH, onTampered: () => undefined })).items;
   }

@@ -5,7 +5,7 @@ import { ErasureReceipt, RECEIPT_FORMAT } from './receipt';
 const TYPE = 'coffer-receipt+jws';
 const JWS = /^([\w-]+)\.([\w-]+)\.([\w-]+)$/;
 
-/** Why a receipt is not to be believed. */
+/** The reason why a receipt is rejected. */
 export class ReceiptFault extends Error {
   constructor(message: string) {
     super(message);
@@ -13,7 +13,7 @@ export class ReceiptFault extends Error {
   }
 }
 
-/** A compact JWS (RFC 7515) with EdDSA (RFC 8037): its payload is the receipt. */
+/** Signs a receipt: compact JWS (RFC 7515) with EdDSA (RFC 8037), whose payload is the receipt. */
 export function signReceipt(receipt: ErasureReceipt, seed: SecretBytes): string {
   const header = { alg: 'EdDSA', typ: TYPE, kid: publicKeyId(ed25519PublicKey(seed)) };
   const signed = `${encoded(header)}.${encoded(receipt)}`;
@@ -21,8 +21,9 @@ export function signReceipt(receipt: ErasureReceipt, seed: SecretBytes): string 
 }
 
 /**
- * The receipt in an answer of an erase (JSON with `receipt` and `signature`) or in a bare JWS, once its signature holds. What is returned is
- * what was signed. @throws ReceiptFault; TypeError where `publicKey` is no Ed25519 key in PEM.
+ * Verifies the JSON response of an erasure (`receipt` and `signature`) or a bare JWS, and returns
+ * the signed payload.
+ * @throws ReceiptFault; TypeError if `publicKey` is not an Ed25519 key in PEM
  */
 export function verifyReceipt(text: string, publicKey: string): ErasureReceipt {
   const { jws, shown } = read(text.trim());
@@ -59,7 +60,7 @@ function parsed(text: string): Record<string, unknown> {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   } catch {
-    // No JSON at all.
+    // Invalid JSON is rejected below.
   }
   throw new ReceiptFault('This is no receipt.');
 }

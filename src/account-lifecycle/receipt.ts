@@ -5,8 +5,9 @@ import { ErasureDoc } from './erasure.collection';
 export const RECEIPT_FORMAT = 'coffer-erasure-receipt';
 
 /**
- * How far an erase reaches. `live`: nothing of the account is left in the installation, but a backup from before opens with a master key
- * version that still exists. `backups`: no backup of the store opens what was sealed for the account, anywhere.
+ * Reach of an erasure. `live`: no data of the account is left in the installation, but an older
+ * backup can be decrypted with a master key version that still exists. `backups`: no backup of the
+ * store can be decrypted.
  */
 export type Tier = 'live' | 'backups';
 
@@ -19,11 +20,11 @@ export interface ErasureReceipt {
   readonly requested_by: 'owner' | 'administrator';
   readonly requested_at: string;
   readonly finished_at: string;
-  /** When the tier was looked at. */
+  /** Time at which the tier was determined. */
   readonly issued_at: string;
-  /** Rows that went, by kind. */
+  /** Number of erased rows, by kind. */
   readonly erased: Readonly<Record<string, number>>;
-  /** `at_least` where a process died on the way and what it removed last was not counted. */
+  /** `at_least` if a process died and the rows that it removed last were not counted. */
   readonly counts: 'exact' | 'at_least';
   readonly tier: Tier;
   readonly user_key: {
@@ -32,7 +33,7 @@ export interface ErasureReceipt {
     readonly master_key_home: string;
     readonly wrapped_by: { readonly version: number; readonly state: VersionFate }[];
   };
-  /** What no erase of Coffer reaches. */
+  /** Copies that no erasure reaches. */
   readonly not_covered: string[];
 }
 
@@ -44,7 +45,7 @@ const NOT_COVERED: Readonly<Record<FormerWraps['home'], readonly string[]>> = {
 };
 const USER_KEY_SNAPSHOTS = 'snapshots of Vault from before the erase, which hold the wrapped user key';
 
-/** `erasure` is one that has ended. */
+/** `erasure` must be finished. */
 export function receiptOf(
   erasure: ErasureDoc,
   wraps: FormerWraps,
@@ -76,6 +77,9 @@ export function receiptOf(
   };
 }
 
-/** A version that is only disabled can be brought back, and one that nobody can ask about may be there: neither counts as destroyed. */
+/**
+ * A disabled version can be enabled again, and a version of unknown state may exist: neither counts
+ * as destroyed.
+ */
 const tierOf = ({ keptIn }: FormerWraps, fates: readonly WrapFate[]): Tier =>
   keptIn === 'vault' || fates.every(({ fate }) => fate === 'destroyed') ? 'backups' : 'live';

@@ -15,7 +15,10 @@ export interface SignedReceipt {
   readonly signature: string;
 }
 
-/** Receipts of erases that have ended, as often as they are asked for: each says which tier holds by then. */
+/**
+ * Issues receipts of finished erasures, any number of times. Each receipt states the tier at its
+ * time of issue.
+ */
 @Injectable()
 export class Receipts {
   constructor(
@@ -39,14 +42,14 @@ export class Receipts {
     return { receipt, signature: signReceipt(receipt, this.secrets.receipts) };
   }
 
-  /** @throws DomainError `not_found`; `conflict` where the erase is not over. */
+  /** @throws DomainError `not_found`; `conflict` if the erasure is not finished */
   async issueFor(accountId: string): Promise<SignedReceipt> {
     const erasure = await this.erasures.find(accountId);
     if (erasure === undefined) throw new DomainError('not_found', { detail: 'No erased account has this id.' });
     return this.issue(erasure);
   }
 
-  /** What receipts are verified with: PEM. */
+  /** The public key that verifies receipts, in PEM. */
   publicKey(): string {
     return ed25519PublicKey(this.secrets.receipts);
   }
