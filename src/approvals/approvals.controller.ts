@@ -50,8 +50,8 @@ export class ApprovalsController {
   }
 
   /**
-   * Approves the request of another administrator, runs its action and returns the response of that
-   * action.
+   * Approves the request of another administrator and runs its action. The response is that of the
+   * action itself.
    * Of several concurrent approvals one runs the action; the others get 409 `conflict`. A decided
    * request, an expired one (24 hours) and one whose requester is no longer an administrator also
    * get 409. If the key service or the store fails during the action, the service resumes it
