@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { HOUR, MINUTE } from '../../kernel';
 import { SmallDisk, describeWithSmallDisk, smallDisk } from '../../../test/support/small-disk';
+import { HOUR, MINUTE } from '../../kernel';
 import { FilesystemBlobStore } from './filesystem-blob-store';
 
 const source = (bytes: Buffer): Readable => Readable.from([bytes]);

@@ -2,12 +2,9 @@ import { access, open, opendir, readdir, rm, stat, unlink } from 'node:fs/promis
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { DomainError, HOUR, isDomainError } from '../../kernel';
-import { isBlobId, requireBlobId } from '../blob-id';
-import { BlobStore, ByteRange, ListOptions } from '../blob-store';
+import { BlobStore, ByteRange, ListOptions, isBlobId, requireBlobId } from '../blob-store';
 import { ExpectedMedium, LOCATION_NAME, OWNER_NAME, bindTo } from '../owner';
-import { errnoOf, translated } from './faults';
-import { Folders } from './folders';
-import { OwnerFile } from './owner-file';
+import { Folders, OwnerFile, errnoOf, translated } from './disk';
 import { PartialFile } from './partial-file';
 
 /** Large reads: fewer trips to the thread pool, and still constant memory. */

@@ -1,7 +1,7 @@
 import { FileHandle, open, rename, rm, utimes } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DomainError, MINUTE, isDomainError, syncFolder } from '../../kernel';
-import { translated } from './faults';
+import { translated } from './disk';
 
 const MODE = 0o600;
 /** Few large writes: a call into the thread pool costs as much as copying some 100 KiB. */

@@ -2,14 +2,11 @@ import { mongo } from 'mongoose';
 import { Readable } from 'node:stream';
 import { DomainError } from '../../kernel';
 import { MongoConnection } from '../../store/mongo';
-import { isBlobId, requireBlobId } from '../blob-id';
-import { BlobStore, ByteRange, ListOptions } from '../blob-store';
+import { BlobStore, ByteRange, ListOptions, isBlobId, requireBlobId } from '../blob-store';
 import { ExpectedMedium, LOCATION_NAME, OWNER_NAME, bindTo } from '../owner';
-import { alreadyThere, Grid, GridChunk, GridFile } from './grid';
+import { Grid, GridChunk, GridFile, OwnerDocument, alreadyThere } from './grid';
 import { GridLease, GridReaders } from './grid-readers';
 import { GridUpload } from './grid-upload';
-import { OwnerDocument } from './owner-document';
-
 const READ_AHEAD_BYTES = 512 * 1024;
 /** Chunks that are on their way as soon as a read begins: so many need no lease. */
 const READ_AT_ONCE = 2;

@@ -1,7 +1,7 @@
 import { DomainError, ErrorCode, StartupError } from '../../kernel';
 
 const ABSENT = new Set(['NoSuchKey', 'NotFound']);
-/** Somebody else made the object first, or ended the upload. */
+/** Another writer made the object first, or ended the upload. */
 const CONFLICT = new Set(['PreconditionFailed', 'ConditionalRequestConflict', 'NoSuchUpload']);
 const FULL = new Set([
   'QuotaExceeded',
@@ -13,7 +13,7 @@ const FULL = new Set([
 
 const nameOf = (error: unknown): string => (error instanceof Error ? error.name : '');
 
-/** The HTTP status of an answer; undefined where the server did not answer at all. */
+/** The HTTP status of a response; undefined where the server did not respond. */
 export function answerStatus(error: unknown): number | undefined {
   const metadata = (error as { readonly $metadata?: { readonly httpStatusCode?: number } } | undefined)?.$metadata;
   return metadata?.httpStatusCode;
@@ -41,35 +41,40 @@ const HINTS: Readonly<Record<string, string>> = {
   IllegalLocationConstraintException: 'S3_REGION is not that of the bucket',
 };
 
-/**
- * S3's own code of an answer that refuses for good, or its HTTP status where it names none; undefined where there is no answer, or one
- * that may be another one later.
- */
-export function finalCode(error: unknown): string | undefined {
+/** A response that refuses for good: S3's own code, where it names one, and the HTTP status. */
+export interface Refusal {
+  readonly code: string | undefined;
+  readonly status: number;
+}
+
+/** Undefined where the server did not respond, or where the same request may succeed later. */
+export function refusalOf(error: unknown): Refusal | undefined {
   const cause = error instanceof DomainError ? error.cause : error;
   const status = answerStatus(cause);
   if (status === undefined || (status >= 500 && status !== 501) || PASSING.has(status)) return undefined;
-  // The SDK makes names of its own for an answer without a code, which HEAD never has.
-  const code = nameOf(cause);
-  const isCode = /^[A-Za-z][A-Za-z0-9.]{2,63}$/.test(code) && !/^Unknown|Error$/.test(code);
-  return isCode ? `${code} (HTTP ${status})` : `HTTP ${status}`;
+  // The SDK invents names for a response without a code, which HEAD never has.
+  const name = nameOf(cause);
+  const isCode = /^[A-Za-z][A-Za-z0-9.]{2,63}$/.test(name) && !/^Unknown|Error$/.test(name);
+  return { code: isCode ? name : undefined, status };
 }
 
-/** For what a start tries. @throws StartupError with S3's own code where it refuses for good, or the fault. */
+export const refusalText = ({ code, status }: Refusal): string =>
+  code === undefined ? `HTTP ${status}` : `${code} (HTTP ${status})`;
+
+/** For the requests of a start. @throws StartupError with S3's own code where it refuses for good, or the fault. */
 export const refusedWith =
   (what: string) =>
   (error: unknown): never => {
-    const code = finalCode(error);
-    if (code === undefined) throw error;
-    const hint = hintOf(error, code);
-    throw new StartupError(`S3 refuses to ${what} S3_BUCKET: ${code}${hint} (docs/operations.md, "Blob stores").`);
+    const refusal = refusalOf(error);
+    if (refusal === undefined) throw error;
+    const text = `${refusalText(refusal)}${hintOf(refusal)}`;
+    throw new StartupError(`S3 refuses to ${what} S3_BUCKET: ${text} (docs/operations.md, "Blob stores").`);
   };
 
-function hintOf(error: unknown, code: string): string {
-  const hint = HINTS[code.split(' ', 1)[0] ?? ''];
+function hintOf({ code, status }: Refusal): string {
+  const hint = code === undefined ? undefined : HINTS[code];
   if (hint !== undefined) return `, ${hint}`;
-  const status = answerStatus(error instanceof DomainError ? error.cause : error);
   if (status === 403) return ', look at AWS_ACCESS_KEY_ID and its rights';
   if (status === 501) return `, ${HINTS['NotImplemented'] ?? ''}`;
-  return status !== undefined && status < 400 ? `, ${HINTS['PermanentRedirect'] ?? ''}` : '';
+  return status < 400 ? `, ${HINTS['PermanentRedirect'] ?? ''}` : '';
 }

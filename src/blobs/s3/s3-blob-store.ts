@@ -8,16 +8,12 @@ import {
 } from '@aws-sdk/client-s3';
 import { Readable } from 'node:stream';
 import { DomainError, isDomainError } from '../../kernel';
-import { isBlobId, requireBlobId } from '../blob-id';
-import { BlobStore, ByteRange, ListOptions } from '../blob-store';
+import { BlobStore, ByteRange, ListOptions, isBlobId, requireBlobId } from '../blob-store';
 import { ExpectedMedium, LOCATION_NAME, OWNER_NAME, bindTo, missingBlobs } from '../owner';
-import { bodyStream } from './body-stream';
-import { requireConditions } from './conditions';
-import { answerStatus, finalCode, refusedWith } from './faults';
-import { OwnerObject } from './owner-object';
-import { PartMemory } from './part-memory';
-import { PartSizes } from './part-plan';
-import { S3Address, S3Connection } from './s3-connection';
+import { OwnerObject, requireConditions } from './bucket-marks';
+import { refusalOf, refusalText, refusedWith } from './faults';
+import { PartMemory, PartSizes } from './part-buffers';
+import { S3Address, S3Connection, bodyStream } from './s3-connection';
 import { S3Upload } from './s3-upload';
 import { UnfinishedUploads } from './unfinished-uploads';
 
@@ -62,7 +58,7 @@ export class S3BlobStore extends BlobStore {
 
   async put(id: string, source: AsyncIterable<Uint8Array>): Promise<number> {
     const key = keyOf(id);
-    // So that nobody sends a blob for nothing; the last request decides.
+    // Refuses early, before the bytes are sent; the last request decides.
     if ((await this.#head(key)) !== undefined) throw alreadyThere();
     if (this.#running.has(id)) throw alreadyThere();
     const upload = new S3Upload(this.#s3, key, this.#memory);
@@ -88,7 +84,7 @@ export class S3BlobStore extends BlobStore {
 
   async size(id: string): Promise<number | undefined> {
     const size = await this.#head(keyOf(id));
-    // The answer to HEAD does not tell a missing blob from a missing bucket.
+    // The response to HEAD is the same for a missing blob and a missing bucket.
     if (size === undefined) await this.ping();
     return size;
   }
@@ -133,34 +129,34 @@ export class S3BlobStore extends BlobStore {
     return head.then(({ ContentLength: size }) => size ?? 0, ifAbsent);
   }
 
-  /** What follows from a bucket that did not answer well. @throws StartupError, or the fault where the server is away. */
+  /** Creates a missing bucket where that is allowed. @throws StartupError, or the fault where the server does not respond. */
   async #openBucket(fault: unknown, expected: ExpectedMedium): Promise<void> {
-    const code = finalCode(fault);
-    if (code === undefined) throw fault;
-    const isAbsent = answerStatus(fault instanceof DomainError ? fault.cause : undefined) === 404;
+    const refusal = refusalOf(fault);
+    if (refusal === undefined) throw fault;
+    const isAbsent = refusal.status === 404;
     if (isAbsent && expected === 'new' && this.options.createBucket) {
       const command = new CreateBucketCommand({ Bucket: this.#s3.bucket });
       await this.#s3.quick((client, options) => client.send(command, options)).catch(refusedWith('make'));
       return;
     }
-    const told = await this.#toldRefusal(fault);
-    if (isAbsent && expected !== 'new') throw missingBlobs(`S3_BUCKET (${finalCode(told) ?? code})`);
-    refusedWith('open')(told);
+    const named = await this.#namedFault(fault);
+    if (isAbsent && expected !== 'new') throw missingBlobs(`S3_BUCKET (${refusalText(refusalOf(named) ?? refusal)})`);
+    refusedWith('open')(named);
   }
 
-  /** The answer to HEAD has no code: a list is refused for the same reason, and says it. */
-  async #toldRefusal(fault: unknown): Promise<unknown> {
+  /** A response to HEAD has no code: a list is refused for the same reason, with a code. */
+  async #namedFault(fault: unknown): Promise<unknown> {
     const list = new ListObjectsV2Command({ Bucket: this.#s3.bucket, Prefix: PREFIX, MaxKeys: 1 });
     return this.#s3
       .quick((client, options) => client.send(list, options))
       .then(
         () => fault,
-        (error: unknown) => (finalCode(error) === undefined ? fault : error),
+        (error: unknown) => (refusalOf(error) === undefined ? fault : error),
       );
   }
 }
 
-/** An object whose time is not told is taken for a new one. */
+/** An object without a time counts as new. */
 const isBefore = (at: Date | undefined, before: number): boolean => (at?.getTime() ?? Infinity) < before;
 
 function keyOf(id: string): string {

@@ -1,34 +1,32 @@
-import {
-  AbortMultipartUploadCommand,
-  CompleteMultipartUploadCommand,
-  CompletedPart,
-  CreateMultipartUploadCommand,
-  HeadObjectCommand,
-  PutObjectCommand,
-  UploadPartCommand,
-} from '@aws-sdk/client-s3';
+import { CompletedPart, HeadObjectCommand } from '@aws-sdk/client-s3';
 import { DomainError, newId } from '../../kernel';
 import { s3Fault } from './faults';
-import { PartBuffer } from './part-buffers';
-import { PartMemory } from './part-memory';
+import {
+  MultipartPlace,
+  ObjectPlace,
+  abortMultipart,
+  beginMultipart,
+  completeMultipart,
+  putObject,
+  putPart,
+} from './object-writes';
+import { PartBuffer, PartMemory } from './part-buffers';
 import { S3Connection } from './s3-connection';
-import { BEFORE_SIGNING, unsignedBody } from './unsigned-body';
 
-/** Up to here a blob is collected as it comes and takes none of the shared buffers. */
+/** A blob of up to this size takes none of the shared buffers. */
 const SMALL_BYTES = 256 * 1024;
-/** Parts on their way while the next is collected. */
+/** Parts that are sent while the next is collected. */
 const IN_FLIGHT = 2;
 /** Metadata that tells the objects of one put from those of another. */
 const PUT_MARK = 'coffer-put';
-const CREATE_ONLY = '*';
 
 /**
- * One put. Small blobs and blobs of up to one part go in one request, others as a multipart upload whose parts are sent while the next is
- * collected. Both become visible by one conditional request: an object that is there already is never replaced.
+ * One put. A blob of up to one part is one request, another a multipart upload whose parts are sent
+ * while the next is collected. Both become visible by one conditional request.
  */
 export class S3Upload {
   readonly #mark = newId();
-  readonly #place: { readonly Bucket: string; readonly Key: string };
+  readonly #place: ObjectPlace;
   readonly #aborter = new AbortController();
   readonly #inFlight = new Set<Promise<void>>();
   readonly #parts: CompletedPart[] = [];
@@ -38,7 +36,7 @@ export class S3Upload {
   #filled = 0;
   #size = 0;
   #sent = 0;
-  #uploadId: string | undefined;
+  #upload: MultipartPlace | undefined;
   #fault: Error | undefined;
 
   constructor(
@@ -49,7 +47,7 @@ export class S3Upload {
     this.#place = { Bucket: s3.bucket, Key: key };
   }
 
-  /** Takes the chunk over: its bytes must not change until the put has ended. */
+  /** The bytes of the chunk must not change until the put has ended. */
   async write(chunk: Uint8Array): Promise<void> {
     this.#requireSound();
     this.#size += chunk.length;
@@ -71,26 +69,25 @@ export class S3Upload {
       await (this.#sent === 0 ? this.#putWhole() : this.#complete());
     } catch (error) {
       if (!(await this.#isThere())) throw error;
-      // It was stored, and only the answer was lost: its memory is not.
+      // The object was stored, and only the response was lost.
       this.#giveBack(false);
     }
     return this.#size;
   }
 
-  /** Ends what is under way; `fault` is what write and publish then reject with. */
+  /** Ends the put: `write` and `publish` reject with `fault`. */
   cancel(fault: Error): void {
     this.#fault ??= fault;
     this.#aborter.abort();
   }
 
-  /** Leaves nothing behind. Never throws: it runs while another error is on its way, and `sweep` comes by later. */
+  /** Removes what was written. Never throws, since it runs while another error is thrown; `sweep` removes the rest. */
   async discard(): Promise<void> {
     this.cancel(new DomainError('conflict'));
     await Promise.all(this.#inFlight);
     this.#giveBack(false);
-    if (this.#uploadId === undefined) return;
-    const abort = new AbortMultipartUploadCommand({ ...this.#place, UploadId: this.#uploadId });
-    await this.s3.quick((client, options) => client.send(abort, options)).catch(() => undefined);
+    if (this.#upload === undefined) return;
+    await this.s3.quick(abortMultipart(this.#upload)).catch(() => undefined);
   }
 
   async #fill(chunk: Uint8Array): Promise<void> {
@@ -107,14 +104,15 @@ export class S3Upload {
   async #send(): Promise<void> {
     const { part, bytes } = this.#taken();
     const number = this.#sent + 1;
+    let upload: MultipartPlace;
     try {
-      this.#uploadId ??= await this.#begin();
+      upload = this.#upload ??= await this.s3.quick(beginMultipart(this.#place, this.#facts));
       this.#sent = number;
     } catch (error) {
       part.give(true);
       throw error;
     }
-    const sending: Promise<void> = this.#sendPart(number, bytes)
+    const sending: Promise<void> = this.#sendPart(upload, number, bytes)
       .then(
         () => part.give(true),
         (error: unknown) => {
@@ -128,41 +126,17 @@ export class S3Upload {
     this.#requireSound();
   }
 
-  async #begin(): Promise<string> {
-    const create = new CreateMultipartUploadCommand({
-      ...this.#place,
-      ChecksumAlgorithm: 'CRC32',
-      Metadata: { [PUT_MARK]: this.#mark },
-    });
-    const { UploadId: id } = await this.s3.quick((client, options) => client.send(create, options));
-    if (id === undefined) throw new DomainError('store_unavailable');
-    return id;
+  get #facts(): { readonly Metadata: Readonly<Record<string, string>> } {
+    return { Metadata: { [PUT_MARK]: this.#mark } };
   }
 
-  async #sendPart(number: number, bytes: Buffer): Promise<void> {
-    const command = new UploadPartCommand({
-      ...this.#place,
-      UploadId: this.#uploadId,
-      PartNumber: number,
-      Body: bytes,
-      ChecksumAlgorithm: 'CRC32',
-    });
-    command.middlewareStack.add(unsignedBody, BEFORE_SIGNING);
-    const sent = await this.s3.heavy((client, options) => client.send(command, options), this.#aborter.signal);
-    const checksum = sent.ChecksumCRC32 === undefined ? {} : { ChecksumCRC32: sent.ChecksumCRC32 };
-    this.#parts[number - 1] = { PartNumber: number, ETag: sent.ETag, ...checksum };
+  async #sendPart(upload: MultipartPlace, number: number, bytes: Buffer): Promise<void> {
+    this.#parts[number - 1] = await this.s3.heavy(putPart(upload, number, bytes), this.#aborter.signal);
   }
 
   async #putWhole(): Promise<void> {
-    const command = new PutObjectCommand({
-      ...this.#place,
-      Body: this.#part?.bytes.subarray(0, this.#filled) ?? Buffer.concat(this.#small),
-      ChecksumAlgorithm: 'CRC32',
-      Metadata: { [PUT_MARK]: this.#mark },
-      IfNoneMatch: CREATE_ONLY,
-    });
-    command.middlewareStack.add(unsignedBody, BEFORE_SIGNING);
-    await this.s3.heavy((client, options) => client.send(command, options), this.#aborter.signal);
+    const body = this.#part?.bytes.subarray(0, this.#filled) ?? Buffer.concat(this.#small);
+    await this.s3.heavy(putObject(this.#place, body, this.#facts), this.#aborter.signal);
     this.#giveBack(true);
   }
 
@@ -170,16 +144,11 @@ export class S3Upload {
     if (this.#filled > 0) await this.#send();
     await Promise.all(this.#inFlight);
     this.#requireSound();
-    const command = new CompleteMultipartUploadCommand({
-      ...this.#place,
-      UploadId: this.#uploadId,
-      MultipartUpload: { Parts: this.#parts },
-      IfNoneMatch: CREATE_ONLY,
-    });
-    await this.s3.heavy((client, options) => client.send(command, options), this.#aborter.signal);
+    if (this.#upload === undefined) throw new TypeError('a multipart upload completed before it began');
+    await this.s3.heavy(completeMultipart(this.#upload, this.#parts), this.#aborter.signal);
   }
 
-  /** After an answer that was lost, or a repeated request that met its own object: whether ours is there all the same. */
+  /** Whether this put's object exists, after a lost response or a repeated request that met its own object. */
   async #isThere(): Promise<boolean> {
     const head = new HeadObjectCommand(this.#place);
     const found = await this.s3.quick((client, options) => client.send(head, options)).catch(() => undefined);

@@ -85,10 +85,10 @@ export class FileChangesController {
       });
     }
     const holds = matching(ifMatch);
-    await this.replacements.check(caller, id, holds);
+    const target = await this.replacements.look(caller, id, holds);
     const upload = await openContent(request.raw, query, this.replacements.largest);
     try {
-      const row = await this.replacements.replace(caller, id, upload.request, upload, holds);
+      const row = await this.replacements.replace(caller, target, upload.request, upload, holds);
       return tagged(reply, await this.files.view(row));
     } finally {
       upload.close();

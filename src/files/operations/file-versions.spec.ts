@@ -114,12 +114,13 @@ describe('a new version', () => {
       clientEncrypted: false,
       envelope: undefined,
     };
+    const target = await rig.access.owned(owner, { id });
     const attempts = await Promise.allSettled(
       Array.from({ length: 20 }, (_, n) => {
         const body = (async function* () {
           yield await Promise.resolve([Buffer.from(`content ${n}`)]);
         })();
-        return rig.replacements.replace(owner, id, request, { body, declaredBytes: undefined }, holds);
+        return rig.replacements.replace(owner, target, request, { body, declaredBytes: undefined }, holds);
       }),
     );
     const refused = attempts.flatMap((attempt) =>

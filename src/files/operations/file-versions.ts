@@ -79,11 +79,12 @@ export class FileVersions {
   async restore(caller: Principal, id: string, version: number, holds: Precondition): Promise<ActiveFile> {
     const row = await this.former(caller, id, version);
     const facts = await this.sealer.with(row.owner_id, (keys) => openFacts(keys, row));
+    const target = await this.replacements.look(caller, id, holds);
     const content = await this.contents.read(row, undefined);
     try {
       const arriving = { body: burstsOf(content), declaredBytes: row.size };
       const request = { ...facts, clientEncrypted: row.client_encrypted, expiresInMs: undefined };
-      return await this.replacements.replace(caller, id, request, arriving, holds);
+      return await this.replacements.replace(caller, target, request, arriving, holds);
     } finally {
       content.destroy();
     }

@@ -44,30 +44,27 @@ export class ReplaceContent {
    * Refuses by what is known before the body is read: a form describes its content only inside.
    * @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`.
    */
-  async check(caller: Principal, id: string, holds: Precondition): Promise<void> {
-    const what = { action: 'file.replace', actor: caller.actor, resource: `file/${id}` } as const;
-    await notedIfRefused(this.audit, what, async () => {
+  async look(caller: Principal, id: string, holds: Precondition): Promise<ActiveFile> {
+    return notedIfRefused(this.audit, intent(caller, id), async () => {
       const row = await this.access.owned(caller, { id });
       await requireHolds(this.sealer, row, holds);
+      return row;
     });
   }
 
   /**
-   * `holds` is asked before a byte is read, and again in the write that makes the new version the current one.
-   * @throws DomainError as CreateFile.upload, but `file_exists`; `file_not_found`, `permission_denied`, `precondition_failed`, `conflict`.
+   * Replaces the content of a file that `look` returned. `holds` is asked again in both writes of the row.
+   * @throws DomainError as CreateFile.upload, but `file_exists`; `file_not_found`, `precondition_failed`, `conflict`.
    */
   replace(
     caller: Principal,
-    id: string,
+    { _id: id, owner_id: ownerId }: Pick<ActiveFile, '_id' | 'owner_id'>,
     request: ContentRequest,
     arriving: ArrivingContent,
     holds: Precondition,
   ): Promise<ActiveFile> {
-    const what = { action: 'file.replace', actor: caller.actor, resource: `file/${id}` } as const;
-    return auditedAfterLook(this.audit, what, async (begin) => {
-      const row = await this.access.owned(caller, { id });
-      const limits = { largest: this.largest, quota: await this.usage.left(row.owner_id) };
-      await requireHolds(this.sealer, row, holds);
+    return auditedAfterLook(this.audit, intent(caller, id), async (begin) => {
+      const limits = { largest: this.largest, quota: await this.usage.left(ownerId) };
       checkSize(arriving.declaredBytes ?? 0, limits);
       await begin();
       const incoming = await this.open(id, request, holds);
@@ -117,6 +114,9 @@ export class ReplaceContent {
     return row;
   }
 }
+
+const intent = (caller: Principal, id: string) =>
+  ({ action: 'file.replace', actor: caller.actor, resource: `file/${id}` }) as const;
 
 interface Arrived {
   readonly content: OtherContent;

@@ -1,7 +1,4 @@
-import { PartBuffer } from './part-buffers';
-import { PartMemory } from './part-memory';
-import { LEAST_PART_BYTES, MOST_PARTS, PART_PLAN } from './part-plan';
-
+import { LEAST_PART_BYTES, MOST_PARTS, PART_PLAN, PartBuffer, PartMemory } from './part-buffers';
 const MIB = 1024 * 1024;
 const TIB = 1024 * 1024 * MIB;
 /** Of each frame of 64 KiB: sequence number, nonce, tag. */
