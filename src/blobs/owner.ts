@@ -1,10 +1,13 @@
 import { DomainError, StartupError, newId } from '../kernel';
 
-/** Where a medium says which installation its blobs belong to, beside the blobs. No blob id, so no listing shows it. */
+/**
+ * Where a medium says which installation its blobs belong to, beside the blobs. No blob id, so no
+ * listing shows it.
+ */
 export const OWNER_NAME = '.installation';
 /**
- * Where a medium says which one it is: a random id that the installation document repeats. Two folders of one installation have the
- * same owner, and only one of them has its blobs.
+ * Where a medium says which one it is: a random id that the installation document repeats. Two
+ * folders of one installation have the same owner, and only one of them has its blobs.
  */
 export const LOCATION_NAME = '.location';
 
@@ -21,8 +24,8 @@ export interface MediumMarks {
 }
 
 /**
- * What a medium has to show: the location id that the installation recorded; at least its owner's mark, for installations that recorded
- * none yet; or nothing, where it may be new.
+ * What a medium has to show: the location id that the installation recorded; at least its owner's
+ * mark, for installations that recorded none yet; or nothing, where it may be new.
  */
 export type ExpectedMedium = { readonly location: string } | 'owned' | 'new';
 
@@ -34,10 +37,12 @@ export interface Binding {
 }
 
 /**
- * Binds a medium to the installation that comes first, and resolves with its location id. To any other installation each blob on it is
- * one that nobody names: its sweep would remove them all, by a database name that was mistyped or a copy of the variables. A medium
- * without the marks that the installation left is an unmounted volume or an emptied one, and gets no new ones.
- * @throws StartupError where it belongs to another installation, or is not the one that the blobs lie on
+ * Binds a medium to the installation that comes first, and resolves with its location id. To any
+ * other installation each blob on it is one that nobody names: its sweep would remove them all, by
+ * a database name that was mistyped or a copy of the variables. A medium without the marks that the
+ * installation left is an unmounted volume or an emptied one, and gets no new ones.
+ * @throws StartupError where it belongs to another installation, or is not the one that the blobs
+ * lie on
  */
 export async function bindTo({ installationId, expected, place }: Binding, marks: MediumMarks): Promise<string> {
   const owner = await marks.owner.read();

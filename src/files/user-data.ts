@@ -11,7 +11,10 @@ import { reencryptedUpload } from './resumable/upload';
 import { UploadRemoval } from './resumable/upload-cleanup';
 import { UploadDoc, uploadCollection } from './resumable/upload.collection';
 
-/** Files when their owner's key changes or the account is erased. Blobs are never rewritten: their keys are rewrapped. */
+/**
+ * Files when their owner's key changes or the account is erased. Blobs are never rewritten: their
+ * keys are rewrapped.
+ */
 @Injectable()
 export class FilesUserData implements UserDataHandler {
   readonly name = 'files';
@@ -56,14 +59,18 @@ export class FilesUserData implements UserDataHandler {
     return this.#keys.countByKeyVersion(userId, versions);
   }
 
-  /** Needs no key, so it works after the user's key has been destroyed. Uploads under way lose their rows and end. */
+  /**
+   * Needs no key, so it works after the user's key has been destroyed. Uploads under way lose their
+   * rows and end.
+   */
   async eraseUser(userId: string): Promise<number> {
     const erased = await drain(this.#files, 'owner', [userId], {
       row: async (row) => {
         await this.removal.finish((await this.removal.begin(row._id, () => true)) ?? row);
         return 1;
       },
-      // A row that fails MAC verification names no blob to be believed: the sweep of orphans removes that.
+      // A row that fails MAC verification names no blob to be believed: the sweep of orphans
+      // removes that.
       forged: async (id) => {
         await this.#files.remove(id);
         return 1;
@@ -80,7 +87,10 @@ export class FilesUserData implements UserDataHandler {
   }
 }
 
-/** Uploads when their owner's key changes or the account is erased. Their names and file keys are in rows of files. */
+/**
+ * Uploads when their owner's key changes or the account is erased. Their names and file keys are in
+ * rows of files.
+ */
 @Injectable()
 export class UploadsUserData implements UserDataHandler {
   readonly name = 'uploads';

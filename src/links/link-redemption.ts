@@ -17,7 +17,7 @@ import { LinkDoc, LinkKind, linkCollection } from './link.collection';
 import { presentedSecret, secretMatches } from './links';
 import { NewTicket, Tickets } from './tickets';
 
-/** What somebody shows who wants to open a link. */
+/** The credentials for a link. */
 export interface LinkKey {
   readonly kind: LinkKind;
   readonly token: string;
@@ -25,8 +25,9 @@ export interface LinkKey {
 }
 
 /**
- * Opens links. In this order: the secret, the owner, the link's time and count, what the caller asks of the resource, the password, and only then
- * the count is spent, by one conditional write: of a hundred at the same time as many get a ticket as there were left.
+ * Redeems links. Checks the secret, the owner, expiry and count, the resource and the password, in
+ * this order. Then one conditional write spends a use, so that racing requests never spend more
+ * than are left.
  */
 @Injectable()
 export class LinkRedemption {
@@ -43,9 +44,10 @@ export class LinkRedemption {
   }
 
   /**
-   * `admit` looks at what the link leads to, and refuses by throwing: nothing is spent then.
-   * @throws DomainError `not_found` (no such link, wrong secret, forged row, owner disabled), `link_expired` (past its time, or used up),
-   * `login_failed` (wrong or missing password), `too_many_attempts`, `overloaded`, what `admit` throws.
+   * `admit` checks the resource, and refuses by throwing: nothing is spent then.
+   * @throws DomainError `not_found` (no such link, wrong secret, tampered row, owner disabled),
+   * `link_expired` (past its time, or used up), `login_failed` (wrong or missing password),
+   * `too_many_attempts`, `overloaded`, what `admit` throws.
    */
   async open(key: LinkKey, admit: (link: LinkDoc) => Promise<void>): Promise<NewTicket> {
     const link = await this.presented(key);
@@ -57,7 +59,7 @@ export class LinkRedemption {
     return this.tickets.issue(link);
   }
 
-  /** The id of the link that this token claims to be of, for the log. Nothing says that there is one. */
+  /** The id that this token names, for the log. The link may not exist. */
   claimedId({ kind, token }: Pick<LinkKey, 'kind' | 'token'>): string | undefined {
     return presentedSecret(kind === 'download' ? 'd' : 'u', token)?.id;
   }
@@ -80,7 +82,7 @@ export class LinkRedemption {
     });
   }
 
-  /** A link without its password is no guess, and is not counted as one. */
+  /** A request without a password does not count as a failed attempt. */
   private async checkPassword(link: LinkDoc, password: string | undefined): Promise<void> {
     const { hashed_password: stored, salt = '' } = link;
     if (stored === undefined) return;

@@ -1,14 +1,14 @@
 import { Doc, defineCollection } from '../store';
 import { Reservation } from '../users';
 
-/** `download` opens one resource for reading; `upload` is a drop box into its owner's files. */
+/** `download` opens one resource for reading; `upload` takes files for its owner. */
 export type LinkKind = 'download' | 'upload';
 
-/** A link is authorization only: it holds no key. Who steals the row has the hash of a 256-bit secret. */
+/** A link is authorization only: it holds no key. A stolen row has the hash of a 256-bit secret. */
 export interface LinkDoc extends Doc {
   readonly kind: LinkKind;
   readonly owner_id: string;
-  /** What it opens; absent on a drop box. */
+  /** The id of the resource; absent on an upload link. */
   readonly resource?: string;
   /** SHA-256 of the secret in the link's fragment, lowercase hex. */
   readonly secret_hash: string;
@@ -17,10 +17,10 @@ export interface LinkDoc extends Doc {
   readonly salt?: string;
   readonly created_at: number;
   readonly expires_at?: number;
-  /** How often it may be opened; absent without a limit. */
+  /** How often it may be redeemed; absent without a limit. */
   readonly max_uses?: number;
   readonly uses: number;
-  /** Bytes that one upload may have; on drop boxes. */
+  /** Bytes that one upload may have; on upload links. */
   readonly max_size?: number;
 
   /** Wrong passwords in a row. */
@@ -66,6 +66,6 @@ export const linkCollection = defineCollection<LinkDoc>({
     resource: { fields: ['resource', 'created_at'] },
     expiry: { fields: ['expires_at'] },
   },
-  // Who forges a link has none.
+  // A link that was planted in the database does not exist.
   tampered: 'absent',
 });

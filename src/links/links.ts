@@ -8,7 +8,7 @@ const SECRET_BYTES = 32;
 const ID = '[0-9a-f-]{36}';
 const SECRET = '[A-Za-z0-9_-]{43}';
 
-/** What stands before id and secret, so that one is never taken for another: links and tickets, for downloads and for drop boxes. */
+/** The prefix of a token: links and tickets, for downloads and for uploads. */
 export type SecretPrefix = 'd' | 'u' | 'dt' | 'ut';
 
 export interface PresentedSecret {
@@ -22,25 +22,27 @@ export interface NewSecret {
   readonly secretHash: string;
 }
 
-/** A fresh 256-bit secret of the row `id`. Guessing is hopeless, so a plain hash of it is what the row keeps. */
+/**
+ * A new 256-bit secret of the row `id`. It cannot be guessed, so the row keeps a plain hash of it.
+ */
 export function newSecret(prefix: SecretPrefix, id: string): NewSecret {
   const secret = randomSecret(SECRET_BYTES).toString('base64url');
   return { token: `${prefix}.${id}.${secret}`, secretHash: hashOf(secret) };
 }
 
-/** Undefined for what we never gave out. */
+/** Undefined for a token of another form. */
 export function presentedSecret(prefix: SecretPrefix, token: string): PresentedSecret | undefined {
   const [, id, secret] = new RegExp(`^${prefix}\\.(${ID})\\.(${SECRET})$`).exec(token) ?? [];
   return id === undefined || secret === undefined ? undefined : { id, secret };
 }
 
-/** In constant time: how much of a guess was right is not to be measured. */
+/** Compares in constant time. */
 export const secretMatches = (secret: string, secretHash: string): boolean =>
   equalBytes(Buffer.from(hashOf(secret), 'utf8'), Buffer.from(secretHash, 'utf8'));
 
 const hashOf = (secret: string): string => sha256(secret).toString('hex');
 
-/** What a new link is to be. */
+/** The properties of a new link. */
 export interface NewLink {
   readonly kind: LinkKind;
   readonly ownerId: string;
@@ -51,13 +53,13 @@ export interface NewLink {
   readonly password?: string | undefined;
 }
 
-/** Which links are meant: those of one resource, or an owner's drop boxes. */
-export type LinkList = { readonly resource: string } | { readonly dropBoxesOf: string };
+/** The links of one resource, or an owner's upload links. */
+export type LinkList = { readonly resource: string } | { readonly uploadLinksOf: string };
 
 const SALT_BYTES = 16;
 const BATCH = 100;
 
-/** The rows of links: made, listed, removed. Opening one is LinkRedemption's. */
+/** Creates, lists and removes links. LinkRedemption redeems them. */
 @Injectable()
 export class Links {
   readonly #rows: Collection<LinkDoc>;
@@ -70,7 +72,10 @@ export class Links {
     this.#rows = store.collection(linkCollection);
   }
 
-  /** The token is what opens the link; it is in no row and is not to be had again. `begin` comes before the row. @throws DomainError `overloaded`, `weak_password`. */
+  /**
+   * Returns the token once: no row has it. Calls `begin` before it inserts the row.
+   * @throws DomainError `overloaded`, `weak_password`.
+   */
   async create(wanted: NewLink, begin: BeginAct): Promise<{ readonly row: LinkDoc; readonly token: string }> {
     const id = newId();
     const { token, secretHash } = newSecret(wanted.kind === 'download' ? 'd' : 'u', id);
@@ -80,19 +85,22 @@ export class Links {
     return { row, token };
   }
 
-  /** Oldest first; expired and used up ones too, until they are swept. */
+  /** Oldest first; includes expired and used up links until they are swept. */
   list(which: LinkList, limit: number, after: Position | undefined): Promise<Page<LinkDoc>> {
     const options = { limit, onTampered: () => undefined, ...(after !== undefined && { after }) };
     return 'resource' in which
       ? this.#rows.list('resource', [which.resource], options)
-      : this.#rows.list('owner', [which.dropBoxesOf, 'upload'], options);
+      : this.#rows.list('owner', [which.uploadLinksOf, 'upload'], options);
   }
 
   find(linkId: string): Promise<LinkDoc | undefined> {
     return this.#rows.find('_id', linkId);
   }
 
-  /** Ends a link, and with it all tickets that it gave, at their next use. @throws DomainError `not_found` where `applies` does not. */
+  /**
+   * Removes a link, which invalidates its tickets.
+   * @throws DomainError `not_found` where `applies` is false.
+   */
   async remove(linkId: string, applies: (row: LinkDoc) => boolean, begin: BeginAct): Promise<void> {
     const row = await this.find(linkId);
     if (row === undefined || !applies(row)) throw new DomainError('not_found', { detail: 'There is no such link.' });
@@ -100,7 +108,7 @@ export class Links {
     await this.#rows.remove(linkId);
   }
 
-  /** The resource is gone: so is each link to it. May be repeated. */
+  /** Removes each link to a removed resource. Safe to repeat. */
   forget(resource: string): Promise<number> {
     return removeEvery(this.#rows, 'resource', [resource]);
   }
@@ -109,7 +117,7 @@ export class Links {
     return removeEvery(this.#rows, 'owner', [ownerId]);
   }
 
-  /** Expired links stay a while, so that their owner sees what became of them. */
+  /** Expired links stay a day, so that their owner sees what became of them. */
   async sweep(): Promise<void> {
     for (;;) {
       const page = await this.#rows.list('expiry', [], { limit: BATCH, onTampered: () => undefined });
@@ -137,7 +145,7 @@ export class Links {
     };
   }
 
-  /** As the passwords of accounts: with the pepper, a salt of its own, and bound to this link. */
+  /** Hashed as passwords of accounts: with the pepper and a salt, and bound to this link. */
   private async hashed(linkId: string, password: string): Promise<Pick<LinkDoc, 'hashed_password' | 'salt'>> {
     const salt = randomSecret(SALT_BYTES);
     const hashed_password = await this.hasher.hash(password, { userId: linkId, salt });
@@ -145,7 +153,7 @@ export class Links {
   }
 }
 
-/** What happens to a user's links when the account goes. They hold nothing that is sealed or wrapped. */
+/** Links when their owner's account is erased. They hold nothing that is encrypted. */
 @Injectable()
 export class LinksUserData implements UserDataHandler {
   readonly name = 'links';

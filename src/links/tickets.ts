@@ -5,7 +5,10 @@ import { UserDoc, Users } from '../users';
 import { LinkDoc, LinkKind, linkCollection } from './link.collection';
 import { newSecret, presentedSecret, secretMatches } from './links';
 
-/** What opening a link gives: good for five minutes after its last use, and only for as long as the link itself is there. */
+/**
+ * The result of redeeming a link: valid for five minutes after its last use, and no longer than the
+ * link.
+ */
 export interface TicketDoc extends Doc {
   readonly link_id: string;
   /** SHA-256 of its secret, lowercase hex. */
@@ -13,7 +16,7 @@ export interface TicketDoc extends Doc {
   /** Absent on the rows of former releases, whose tickets were never extended. */
   readonly issued_at?: number;
   readonly expires_at: number;
-  /** On a drop box's ticket: an upload holds it. One ticket is one file. */
+  /** On an upload link's ticket: an upload holds it. One ticket is one file. */
   readonly taken: boolean;
 }
 
@@ -26,11 +29,14 @@ export const ticketCollection = defineCollection<TicketDoc>({
   tampered: 'absent',
 });
 
-/** How long a ticket lasts after it was given, and one for downloads after each use. */
+/** How long a ticket is valid after its issue, and one for downloads after each use. */
 export const TICKET_MS = 5 * MINUTE;
-/** However often it is used. */
+/** The longest that uses can extend it. */
 export const LONGEST_TICKET_MS = HOUR;
-/** A use that would extend a ticket by less writes nothing: a player asks for many ranges a second. */
+/**
+ * A use that would extend a ticket by less writes nothing: a media player requests many ranges a
+ * second.
+ */
 const LEAST_EXTENSION = 10 * SECOND;
 
 export interface NewTicket {
@@ -43,7 +49,10 @@ export interface NewTicket {
 
 const PREFIX = { download: 'dt', upload: 'ut' } as const;
 
-/** What is given for opening a link, and what stands behind it at each use: the ticket's row, the link's row and its owner, none of them cached. */
+/**
+ * Issues and verifies tickets. Each use reads the ticket's row, the link's row and its owner; none
+ * is cached.
+ */
 @Injectable()
 export class Tickets extends UploadTickets {
   readonly #tickets: Collection<TicketDoc>;
@@ -76,21 +85,22 @@ export class Tickets extends UploadTickets {
   }
 
   /**
-   * The link behind the ticket `ticketId` for downloads, which this use extends. A count that is used up does not matter: it was spent
-   * when the ticket was given.
-   * @throws DomainError `unauthenticated` (no ticket of ours), `token_expired`, `link_expired` (ended, past its time, or its owner disabled).
+   * The link behind the ticket `ticketId` for downloads, which this use extends. The use was spent
+   * when the ticket was issued.
+   * @throws DomainError `unauthenticated` (not a ticket), `token_expired`, `link_expired` (removed,
+   * expired, or its owner disabled).
    */
   async download(ticketId: string, token: string): Promise<LinkDoc> {
     if (presentedSecret(PREFIX.download, token)?.id !== ticketId) throw noTicket();
     const { ticket, link } = await this.behind('download', token);
-    // Of the many requests of a player most come too soon to extend it: those read the row once.
+    // Most requests of a media player come too soon to extend it: those read the row once.
     if (this.extended(ticket) !== undefined) await this.extend(ticketId);
     return link;
   }
 
   /**
-   * Extends a ticket while a long answer is sent, so that a download that breaks off then may go on. Ends when the returned function is
-   * called, which extends it a last time.
+   * Extends a ticket while a long response is sent, so that an interrupted download can be resumed,
+   * until the returned function is called.
    */
   keepAlive(ticketId: string, intervalMs = MINUTE): () => void {
     const begun = this.clock.now();
@@ -119,12 +129,15 @@ export class Tickets extends UploadTickets {
     };
   }
 
-  /** Whether the link is still there and its owner enabled. */
+  /** Whether the link exists still and its owner is enabled. */
   private async requireLink(linkId: string): Promise<void> {
     await this.ownerOf(await this.#links.find('_id', linkId));
   }
 
-  /** One ticket is one file: of several uploads with it at the same time one goes on. @throws DomainError `conflict` */
+  /**
+   * Reserves the ticket for one upload: of several at the same time one succeeds.
+   * @throws DomainError `conflict`
+   */
   async take(ticketId: string): Promise<void> {
     const outcome = { taken: false };
     await update(this.#tickets, ticketId, (ticket) => {
@@ -135,20 +148,20 @@ export class Tickets extends UploadTickets {
       throw new DomainError('conflict', { detail: 'This download token was used already. Open the link again.' });
   }
 
-  /** The upload came to nothing: the sender may try again for as long as the ticket lasts. */
+  /** After a failed upload: the sender may retry while the ticket is valid. */
   async giveBack(ticketId: string): Promise<void> {
     await update(this.#tickets, ticketId, (ticket) => ({ ...ticket, taken: false }));
   }
 
-  /** A store that is away for a moment ends no download for this: the ticket keeps the time that it has. */
+  /** Ignores a failure of the store: the ticket keeps the time that it has. */
   private async extend(ticketId: string): Promise<void> {
     await update(this.#tickets, ticketId, (ticket) => this.extended(ticket)).catch(() => undefined);
   }
 
-  /** The ticket with the time that a use now gives it; undefined where that is hardly more. */
+  /** The ticket as extended by a use now; undefined where that is hardly longer. */
   private extended(ticket: TicketDoc): TicketDoc | undefined {
     const now = this.clock.now();
-    // A process that slept does not bring back what has ended.
+    // A process that slept does not revive an expired ticket.
     if (ticket.expires_at <= now) return undefined;
     const { issued_at = ticket.expires_at - TICKET_MS } = ticket;
     const expires_at = Math.min(now + TICKET_MS, issued_at + LONGEST_TICKET_MS);

@@ -2,10 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DomainError, SECOND } from '../kernel';
 import { Collection, Doc, DuplicateKey } from '../store';
 
-/** The row as it is to be; undefined for none. Nothing but a computation: it may run again. Throws what its own caller is told. */
+/**
+ * The row as it is to be; undefined for none. Nothing but a computation: it may run again. Throws
+ * what its own caller is told.
+ */
 type Change<T> = (row: T | undefined) => T | undefined;
 
-/** Reads what the change depends on: after the row was read, and before it is written on the condition that it is still the same. */
+/**
+ * Reads what the change depends on: after the row was read, and before it is written on the
+ * condition that it is still the same.
+ */
 type Look = () => Promise<void>;
 
 interface Waiting<T> {
@@ -21,12 +27,16 @@ interface Applied<T> {
 }
 
 const LONGEST_PAUSE_MS = 16;
-/** Far beyond what any number of processes needs: a row that moves on each time for so long is a fault, and no race. */
+/**
+ * Far beyond what any number of processes needs: a row that moves on each time for so long is a
+ * fault, and no race.
+ */
 const GIVE_UP_MS = 30 * SECOND;
 
 /**
- * Changes of rows that many want to change at once. Those of one process that come while a write of their row is under way are made
- * by the next write together, so the row has one writer a process, however many wait. Writers of other processes meet at the revision.
+ * Changes of rows that many want to change at once. Those of one process that come while a write of
+ * their row is under way are made by the next write together, so the row has one writer a process,
+ * however many wait. Writers of other processes meet at the revision.
  */
 export class GatheredChanges<T extends Doc> {
   /** Who waits for the next write of a row; an entry as long as one is under way. */
@@ -34,7 +44,10 @@ export class GatheredChanges<T extends Doc> {
 
   constructor(private readonly rows: Collection<T>) {}
 
-  /** Resolves when the change is durable, with whether the row was there before. @throws what `change` and the store throw. */
+  /**
+   * Resolves when the change is durable, with whether the row was there before.
+   * @throws what `change` and the store throw.
+   */
   make(id: string, change: Change<T>, look?: Look): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const waiting = { change, look, resolve, reject };

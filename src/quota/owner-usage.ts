@@ -5,7 +5,10 @@ import { Collection, Store } from '../store';
 import { GatheredChanges } from './gathered-changes';
 import { FileUsageDoc, fileUsageCollection } from './usage.collection';
 
-/** The rows that hold what each owner has of the quota. Files and records change one row, so no race passes the quota. */
+/**
+ * The rows that hold what each owner has of the quota. Files and records change one row, so no race
+ * passes the quota.
+ */
 @Injectable()
 export class OwnerUsage {
   readonly rows: Collection<FileUsageDoc>;

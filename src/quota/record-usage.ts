@@ -5,7 +5,10 @@ import { scanRows } from '../store';
 import { OwnerUsage } from './owner-usage';
 import { CountedRecords, FileUsageDoc, isEmptyUsage } from './usage.collection';
 
-/** Far longer than any request lives: a write whose mark this process has seen for so long belongs to a process that died. */
+/**
+ * Far longer than any request lives: a write whose mark this process has seen for so long belongs
+ * to a process that died.
+ */
 const DEAD_AFTER = 15 * MINUTE;
 const COUNT_AGAIN_AFTER = 7 * DAY;
 
@@ -13,9 +16,11 @@ const COUNT_AGAIN_AFTER = 7 * DAY;
 export type CountRecords = (ownerId: string) => Promise<number>;
 
 /**
- * Counts records in USER_QUOTA. The sum and a record are two rows, so each write of a record is announced in the sum before it happens, with
- * the bytes that it adds, and ended afterwards. A process that dies in between leaves too much counted, never too little. The job counts
- * the rows of such an owner again. Records of an installation that had no quota are counted at the first write of their owner.
+ * Counts records in USER_QUOTA. The sum and a record are two rows, so each write of a record is
+ * announced in the sum before it happens, with the bytes that it adds, and ended afterwards. A
+ * process that dies in between leaves too much counted, never too little. The job counts the rows
+ * of such an owner again. Records of an installation that had no quota are counted at the first
+ * write of their owner.
  */
 @Injectable()
 export class RecordUsage implements OnModuleInit {
@@ -44,8 +49,8 @@ export class RecordUsage implements OnModuleInit {
   }
 
   /**
-   * Runs a write that changes the records of an owner by `bytes`. `write` returns undefined where it changed nothing. `begin` runs before
-   * it, once there is room for it.
+   * Runs a write that changes the records of an owner by `bytes`. `write` returns undefined where
+   * it changed nothing. `begin` runs before it, once there is room for it.
    * @throws DomainError `quota_exceeded`, and what `begin` and `write` throw
    */
   async during<T>(ownerId: string, bytes: number, write: () => Promise<T>, begin = nothing): Promise<T> {
@@ -73,7 +78,9 @@ export class RecordUsage implements OnModuleInit {
     }
   }
 
-  /** Counts the records of an owner whose records were never counted. Does nothing without a quota. */
+  /**
+   * Counts the records of an owner whose records were never counted. Does nothing without a quota.
+   */
   async ensureCounted(ownerId: string): Promise<void> {
     if (this.usage.quota === Infinity || this.#count === undefined) return;
     if ((await this.usage.find(ownerId))?.records !== undefined) return;
@@ -82,14 +89,18 @@ export class RecordUsage implements OnModuleInit {
     await running;
   }
 
-  /** For the job: brings announced writes of dead processes to an end. Without a quota it takes the sums away, which nobody keeps. */
+  /**
+   * For the job: brings announced writes of dead processes to an end. Without a quota it takes the
+   * sums away, which nobody keeps.
+   */
   async sweep(hold: () => Promise<void> = () => Promise.resolve()): Promise<void> {
     const isOff = this.usage.quota === Infinity;
     const now = this.clock.now();
     const looked = new Set<string>();
     for await (const row of scanRows(this.usage.rows, 'records_due', [])) {
       const { _id, records, records_due = Infinity } = row;
-      // In the order of the index: none behind it is due, or has a mark that is old enough to be watched.
+      // In the order of the index: none behind it is due, or has a mark that is old enough to be
+      // watched.
       if (!isOff && records_due > now + DEAD_AFTER) break;
       await hold();
       if (isOff) await this.#forget(_id);
@@ -98,7 +109,10 @@ export class RecordUsage implements OnModuleInit {
     this.#watch.keepOnly(looked);
   }
 
-  /** Whether no write goes on, and either one has died or the last count is old. The ids of the marks are added to `looked`. */
+  /**
+   * Whether no write goes on, and either one has died or the last count is old. The ids of the
+   * marks are added to `looked`.
+   */
   #isDue(ownerId: string, records: CountedRecords | undefined, looked: Set<string>): boolean {
     if (records === undefined) return false;
     const marks = Object.keys(records.marks).map((mark) => `${ownerId} ${mark}`);

@@ -1,6 +1,9 @@
 import { Doc, defineCollection } from '../store';
 
-/** A change of the sum whose file has not come to rest: what makes each change happen once, however often it is tried. */
+/**
+ * A change of the sum whose file has not come to rest: what makes each change happen once, however
+ * often it is tried.
+ */
 export interface UsageMark {
   readonly change: 'added' | 'released';
   readonly bytes: number;
@@ -17,7 +20,10 @@ export interface RecordMark {
 export interface CountedRecords {
   /** Sum of the sizes of the values, with what writes under way may add. */
   readonly bytes: number;
-  /** Rises with each write that begins or ends: a count of the rows holds only if none did so meanwhile. */
+  /**
+   * Rises with each write that begins or ends: a count of the rows holds only if none did so
+   * meanwhile.
+   */
   readonly changes: number;
   readonly marks: Readonly<Record<string, RecordMark>>;
   /** When the rows were counted. */

@@ -50,7 +50,9 @@ export class SharingUserData implements UserDataHandler {
     return this.#encrypted.countByKeyVersion(userId, versions);
   }
 
-  /** What the user granted and gathered, and what names the user: as grantee, by address, as member. */
+  /**
+   * What the user granted and gathered, and what names the user: as grantee, by address, as member.
+   */
   async eraseUser(userId: string): Promise<number> {
     let rows = await removeEvery(this.#grants, 'owner', [userId]);
     rows += await removeEvery(this.#grants, 'grantee', ['user', userId]);

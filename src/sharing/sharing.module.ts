@@ -20,7 +20,9 @@ const groups = [GroupMembers, GroupRemoval, Groups, GroupsSweeper, Memberships, 
 const links = [LinkRedemption, Links, Tickets, { provide: UploadTickets, useExisting: Tickets }];
 const owned = [LinksUserData, SharingUserData];
 
-/** Global for UploadTickets alone: the request guard in http/ uses it, and http/ knows no feature. */
+/**
+ * Global for UploadTickets alone: the request guard in http/ uses it, and http/ knows no feature.
+ */
 @Global()
 @Module({
   imports: [UsersModule],

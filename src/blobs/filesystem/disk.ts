@@ -16,7 +16,10 @@ function codeOf(errno: string | undefined): ErrorCode {
   return errno !== undefined && FULL.has(errno) ? 'storage_full' : 'store_unavailable';
 }
 
-/** Runs file system calls: their errors come out as the port's codes, the system's text stays in `cause`. */
+/**
+ * Runs file system calls: their errors come out as the port's codes, the system's text stays in
+ * `cause`.
+ */
 export async function translated<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -27,11 +30,17 @@ export async function translated<T>(work: () => Promise<T>): Promise<T> {
 
 const FOLDER_MODE = 0o700;
 
-/** Makes folders, each once a process, and makes their names durable before anything is put into them. */
+/**
+ * Makes folders, each once a process, and makes their names durable before anything is put into
+ * them.
+ */
 export class Folders {
   readonly #made = new Map<string, Promise<void>>();
 
-  /** Also fsyncs the parent where the folder was there before: its maker, perhaps another process, may not have come to it yet. */
+  /**
+   * Also fsyncs the parent where the folder was there before: its maker, perhaps another process,
+   * may not have come to it yet.
+   */
   make(path: string): Promise<void> {
     const folder = resolve(path);
     const known = this.#made.get(folder);
@@ -43,7 +52,10 @@ export class Folders {
   }
 }
 
-/** Node's recursive mkdir says ENOENT where the disk has no inode left; the plain one says what it is. */
+/**
+ * Node's recursive mkdir says ENOENT where the disk has no inode left; the plain one says what it
+ * is.
+ */
 async function makeAll(folder: string): Promise<string | undefined> {
   try {
     return await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
@@ -67,7 +79,10 @@ async function makeDurable(folder: string): Promise<void> {
 export class OwnerFile implements OwnerMark {
   readonly #path: string;
 
-  /** `drafts` makes a folder on the same file system that is swept of what killed processes left. Called before a write only. */
+  /**
+   * `drafts` makes a folder on the same file system that is swept of what killed processes left.
+   * Called before a write only.
+   */
   constructor(
     private readonly root: string,
     private readonly name: string,
@@ -90,7 +105,8 @@ export class OwnerFile implements OwnerMark {
     const draft = join(await this.drafts(), `${this.name}-${newId()}`);
     try {
       await translated(() => writeFile(draft, `${text}\n`, { flag: 'wx', mode: 0o600, flush: true }));
-      // A link shows the whole file or none, and does not replace one that another process made first.
+      // A link shows the whole file or none, and does not replace one that another process made
+      // first.
       await translated(() => link(draft, this.#path).catch(ifThere));
       await translated(() => syncFolder(this.root));
     } finally {

@@ -15,8 +15,9 @@ const PARTIAL_FOLDER = 'partial';
 const ABANDONED_AFTER = 6 * HOUR;
 
 /**
- * Blobs as files under `<root>/<first two characters of the id>/<id>`. A blob is written to `<root>/partial/<id>`, fsynced and renamed, and
- * its folder is fsynced: it is there whole or not at all. Several processes may share a root.
+ * Blobs as files under `<root>/<first two characters of the id>/<id>`. A blob is written to
+ * `<root>/partial/<id>`, fsynced and renamed, and its folder is fsynced: it is there whole or not
+ * at all. Several processes may share a root.
  */
 export class FilesystemBlobStore extends BlobStore {
   readonly #root: string;
@@ -37,7 +38,8 @@ export class FilesystemBlobStore extends BlobStore {
     await translated(() => this.#folders.make(dirname(path)));
     const file = await this.createPartial(id);
     try {
-      // Looked up while we alone may write this id: nobody can publish it between the look and the rename.
+      // Looked up while we alone may write this id: nobody can publish it between the look and the
+      // rename.
       if (await exists(path)) throw alreadyThere();
       for await (const chunk of source) await file.write(chunk);
       return await file.publish(path);
@@ -60,7 +62,8 @@ export class FilesystemBlobStore extends BlobStore {
       .catch(absent);
   }
 
-  // Not fsynced: a name that a power cut brings back belongs to no row, and the sweep of blobs without a row removes it again.
+  // Not fsynced: a name that a power cut brings back belongs to no row, and the sweep of blobs
+  // without a row removes it again.
   async remove(id: string): Promise<void> {
     await this.discard(id);
     const path = this.pathOf(id);
@@ -111,13 +114,19 @@ export class FilesystemBlobStore extends BlobStore {
     return new OwnerFile(this.#root, name, drafts);
   }
 
-  /** A blob that is not there is missing only on the medium of the start: that of a volume which went away is unknown. */
+  /**
+   * A blob that is not there is missing only on the medium of the start: that of a volume which
+   * went away is unknown.
+   */
   private async missed(error: unknown): Promise<never> {
     if (isDomainError(error, 'not_found')) await this.requireMedium();
     throw error;
   }
 
-  /** @throws DomainError `store_unavailable` where a volume was unmounted, or another one mounted, since the store was opened. */
+  /**
+   * @throws DomainError `store_unavailable` where a volume was unmounted, or another one mounted,
+   * since the store was opened.
+   */
   private async requireMedium(): Promise<void> {
     if (this.#location === undefined || (await this.mark(LOCATION_NAME).read()) === this.#location) return;
     throw new DomainError('store_unavailable', { detail: 'The blob folder is not the one that was opened.' });
@@ -186,7 +195,10 @@ const writtenAt = (path: string): Promise<number> =>
     },
   );
 
-/** What killed processes left. A put that lives touches its file each minute, also one of another process on this root. */
+/**
+ * What killed processes left. A put that lives touches its file each minute, also one of another
+ * process on this root.
+ */
 async function removeAbandoned(folder: string, ageMs: number): Promise<void> {
   const before = Date.now() - ageMs;
   for (const name of await readdir(folder)) {

@@ -6,14 +6,21 @@ import { translated } from './disk';
 const MODE = 0o600;
 /** Few large writes: a call into the thread pool costs as much as copying some 100 KiB. */
 const BATCH_BYTES = 512 * 1024;
-/** The disk begins to work when so many bytes are written, not when the last one is: nobody then waits for a whole file's fsync. */
+/**
+ * The disk begins to work when so many bytes are written, not when the last one is: nobody then
+ * waits for a whole file's fsync.
+ */
 const SYNC_EACH_BYTES = 16 * 1024 * 1024;
-/** A put that waits for a slow source says so, or `removeAbandoned` would take its file for a dead process's. */
+/**
+ * A put that waits for a slow source says so, or `removeAbandoned` would take its file for a dead
+ * process's.
+ */
 const TOUCH_INTERVAL = MINUTE;
 
 /**
- * The file of a blob that is not whole yet. Opening is exclusive: two puts of one id cannot both write. One write is in flight
- * while the next batch is collected, so that the disk and the source (which encrypts) work at the same time.
+ * The file of a blob that is not whole yet. Opening is exclusive: two puts of one id cannot both
+ * write. One write is in flight while the next batch is collected, so that the disk and the source
+ * (which encrypts) work at the same time.
  */
 export class PartialFile {
   #size = 0;
@@ -22,7 +29,10 @@ export class PartialFile {
   #writing: Promise<void> = Promise.resolve();
   #unsynced = 0;
   #syncing: Promise<void> | undefined;
-  /** Of a sync on the way. A file system tells such a fault once: the sync at the end would succeed on what is lost. */
+  /**
+   * Of a sync on the way. A file system tells such a fault once: the sync at the end would succeed
+   * on what is lost.
+   */
   #lost: { readonly fault: unknown } | undefined;
   readonly #touch: NodeJS.Timeout;
 
@@ -67,7 +77,10 @@ export class PartialFile {
     return this.#size;
   }
 
-  /** Leaves nothing behind. Never throws: it runs while another error is on its way, and `removeAbandoned` comes by later. */
+  /**
+   * Leaves nothing behind. Never throws: it runs while another error is on its way, and
+   * `removeAbandoned` comes by later.
+   */
   async discard(): Promise<void> {
     await this.#writing.catch(() => undefined);
     await this.close().catch(() => undefined);
@@ -82,7 +95,8 @@ export class PartialFile {
     this.#beginSync();
     this.#unsynced += bytes;
     this.#writing = translated(() => writeAll(this.handle, batch));
-    // The next flush or publish awaits it; until then a full disk must not count as an unhandled rejection.
+    // The next flush or publish awaits it; until then a full disk must not count as an unhandled
+    // rejection.
     this.#writing.catch(() => undefined);
   }
 
@@ -104,7 +118,10 @@ export class PartialFile {
 
 const touch = (path: string): Promise<void> => utimes(path, new Date(), new Date()).catch(() => undefined);
 
-/** writev may write less than all, as on a disk that is nearly full: the rest is tried again, and then says why. */
+/**
+ * writev may write less than all, as on a disk that is nearly full: the rest is tried again, and
+ * then says why.
+ */
 async function writeAll(handle: FileHandle, chunks: readonly Uint8Array[]): Promise<void> {
   let rest = [...chunks];
   while (rest.length > 0) {

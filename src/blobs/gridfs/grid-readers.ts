@@ -2,14 +2,18 @@ import { mongo } from 'mongoose';
 import { SECOND } from '../../kernel';
 import { Grid, GridReader } from './grid';
 
-/** A reader that was silent for so long is dead. Clocks of replicas may differ by less than the rest of it. */
+/**
+ * A reader that was silent for so long is dead. Clocks of replicas may differ by less than the rest
+ * of it.
+ */
 const LEASE = 60 * SECOND;
 const RENEWAL = 20 * SECOND;
 
 /**
- * Who reads at length, so that a removal leaves them what they read: a file system keeps a removed file for who has it open, and GridFS does
- * not. A reader stores its lease and then looks whether the file is there; a removal takes the file away and then looks for leases. So one of
- * the two sees the other, on whichever replicas they are; the chunks then go with the last reader.
+ * Who reads at length, so that a removal leaves them what they read: a file system keeps a removed
+ * file for who has it open, and GridFS does not. A reader stores its lease and then looks whether
+ * the file is there; a removal takes the file away and then looks for leases. So one of the two
+ * sees the other, on whichever replicas they are; the chunks then go with the last reader.
  */
 export class GridReaders {
   constructor(private readonly grid: Grid) {}
@@ -43,7 +47,10 @@ export class GridLease {
     this.#renewal = setInterval(() => void this.#renew(), RENEWAL).unref();
   }
 
-  /** Never throws: a lease that stays runs out. Whoever was the last to read a file that is gone takes its chunks away. */
+  /**
+   * Never throws: a lease that stays runs out. Whoever was the last to read a file that is gone
+   * takes its chunks away.
+   */
   async end(): Promise<void> {
     clearInterval(this.#renewal);
     try {

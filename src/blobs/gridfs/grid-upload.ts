@@ -3,8 +3,9 @@ import { DomainError } from '../../kernel';
 import { asConflict, CHUNK_BYTES, Grid } from './grid';
 
 /**
- * One put: chunks first, the file that makes them visible last. Chunk 0 is the claim to the id, by the unique index: who wrote it owns all
- * chunks of that id and may remove them again. One chunk is on its way while the next is collected.
+ * One put: chunks first, the file that makes them visible last. Chunk 0 is the claim to the id, by
+ * the unique index: who wrote it owns all chunks of that id and may remove them again. One chunk is
+ * on its way while the next is collected.
  */
 export class GridUpload {
   #chunk = Buffer.alloc(0);
@@ -48,7 +49,10 @@ export class GridUpload {
     throw new DomainError('conflict');
   }
 
-  /** Leaves nothing behind. Never throws: it runs while another error is on its way, and `sweep` comes by later. */
+  /**
+   * Leaves nothing behind. Never throws: it runs while another error is on its way, and `sweep`
+   * comes by later.
+   */
   async abort(): Promise<void> {
     await this.#writing.catch(() => undefined);
     if (this.#owned) await this.grid.removeChunks(this.id).catch(() => undefined);
@@ -64,7 +68,8 @@ export class GridUpload {
     const chunk = { _id: new mongo.ObjectId(), files_id: this.id, n, data };
     const writing = this.grid.chunks((chunks) => chunks.insertOne(chunk)).then(() => undefined, rethrownAsConflict);
     this.#writing = writing;
-    // The next send or publish awaits it; until then a server that is away must not count as an unhandled rejection.
+    // The next send or publish awaits it; until then a server that is away must not count as an
+    // unhandled rejection.
     writing.catch(() => undefined);
     if (n > 0) return;
     await writing;

@@ -4,7 +4,10 @@ import { DuplicateKey } from '../../store';
 import { MongoConnection, createIndex } from '../../store/mongo';
 import { OwnerMark } from '../owner';
 
-/** The bucket of the GridFS specification: `blobs.files` and `blobs.chunks`, so that its tools read it too. */
+/**
+ * The bucket of the GridFS specification: `blobs.files` and `blobs.chunks`, so that its tools read
+ * it too.
+ */
 const FILES = 'blobs.files';
 const CHUNKS = 'blobs.chunks';
 /** Our own, beside the bucket. */
@@ -40,7 +43,9 @@ export interface GridReader {
 
 type Documents<T extends mongo.Document> = mongo.Collection<T>;
 
-/** The two collections, behind the store's connection: its guarantees, its deadlines, its errors. */
+/**
+ * The two collections, behind the store's connection: its guarantees, its deadlines, its errors.
+ */
 export class Grid {
   constructor(private readonly connection: MongoConnection) {}
 
@@ -56,7 +61,10 @@ export class Grid {
     return this.connection.run(() => act(this.connection.documents<GridReader>(READERS)), READERS);
   }
 
-  /** The index of the specification. It is also what lets one put of an id win: whoever wrote chunk 0. */
+  /**
+   * The index of the specification. It is also what lets one put of an id win: whoever wrote chunk
+   * 0.
+   */
   async prepare(): Promise<void> {
     const create = (): Promise<void> =>
       createIndex(this.connection.documents(CHUNKS), { files_id: 1, n: 1 }, { unique: true, name: 'files_id_1_n_1' });

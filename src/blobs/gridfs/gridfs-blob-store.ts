@@ -14,8 +14,9 @@ const PAGE = 1_000;
 const PAGE_OF_IDS = { projection: { _id: 1 }, sort: { _id: 1 }, limit: PAGE } as const;
 
 /**
- * Blobs as GridFS files of the installation's MongoDB: what is there is what a majority of its disks has. A blob is visible by its document
- * in `blobs.files`, which is written when all chunks are there.
+ * Blobs as GridFS files of the installation's MongoDB: what is there is what a majority of its
+ * disks has. A blob is visible by its document in `blobs.files`, which is written when all chunks
+ * are there.
  */
 export class GridFsBlobStore extends BlobStore {
   readonly #grid: Grid;
@@ -29,8 +30,9 @@ export class GridFsBlobStore extends BlobStore {
   }
 
   /**
-   * The blobs lie in the database of the documents. Releases up to 0.1.0 left no marks there, so where the installation recorded none a
-   * missing one is made; where it did, the collections of the blobs are gone.
+   * The blobs lie in the database of the documents. Releases up to 0.1.0 left no marks there, so
+   * where the installation recorded none a missing one is made; where it did, the collections of
+   * the blobs are gone.
    */
   async open(installationId: string, expected: ExpectedMedium = 'new'): Promise<string> {
     const mark = (name: string): OwnerDocument => new OwnerDocument(this.connection, name);
@@ -76,7 +78,8 @@ export class GridFsBlobStore extends BlobStore {
     return (await this.#grid.file(id))?.length;
   }
 
-  // The file twice: a put that was just about to publish may have written it between the two, and then has lost its chunks.
+  // The file twice: a put that was just about to publish may have written it between the two, and
+  // then has lost its chunks.
   async remove(id: string): Promise<void> {
     requireBlobId(id);
     await this.#grid.removeFile(id);
@@ -108,7 +111,10 @@ export class GridFsBlobStore extends BlobStore {
     }
   }
 
-  /** Chunks without a file, by the index from id to id. The newest chunk of an id says when it was last written to. */
+  /**
+   * Chunks without a file, by the index from id to id. The newest chunk of an id says when it was
+   * last written to.
+   */
   async sweep(ageMs: number): Promise<void> {
     const before = Date.now() - ageMs;
     for (let after = '', skip = 0; ;) {

@@ -45,8 +45,8 @@ export class OwnerObject implements OwnerMark {
 
 /**
  * Tries to write an object that exists, in both ways in which blobs are written. The server must
- * refuse each for its condition: otherwise two writes of a blob could replace each other. It is given
- * the bytes that the object has, so nothing changes.
+ * refuse each for its condition: otherwise two writes of a blob could replace each other. It is
+ * given the bytes that the object has, so nothing changes.
  * @throws StartupError
  */
 export async function requireConditions(s3: S3Connection, key: string, content: string): Promise<void> {

@@ -26,7 +26,10 @@ function codeOf(error: unknown): ErrorCode {
   return ABSENT.has(name) ? 'not_found' : 'store_unavailable';
 }
 
-/** The port's error for one of the SDK's, whose text (endpoints, key ids, request ids) stays in the cause. */
+/**
+ * The port's error for one of the SDK's, whose text (endpoints, key ids, request ids) stays in the
+ * cause.
+ */
 export function s3Fault(error: unknown): DomainError {
   return error instanceof DomainError ? error : new DomainError(codeOf(error), { cause: error });
 }
@@ -61,7 +64,10 @@ export function refusalOf(error: unknown): Refusal | undefined {
 export const refusalText = ({ code, status }: Refusal): string =>
   code === undefined ? `HTTP ${status}` : `${code} (HTTP ${status})`;
 
-/** For the requests of a start. @throws StartupError with S3's own code where it refuses for good, or the fault. */
+/**
+ * For the requests of a start.
+ * @throws StartupError with S3's own code where it refuses for good, or the fault.
+ */
 export const refusedWith =
   (what: string) =>
   (error: unknown): never => {

@@ -38,8 +38,8 @@ interface Built {
 }
 
 /**
- * Leaves the body out of the signature of a request: its SHA-256 would cost more than all else of it.
- * The body is ciphertext that each reader authenticates; a CRC-32 in a signed header detects
+ * Leaves the body out of the signature of a request: its SHA-256 would cost more than all else of
+ * it. The body is ciphertext that each reader authenticates; a CRC-32 in a signed header detects
  * accidents, and TLS protects it on the way.
  */
 function unsignedBody<Args extends Built, Output>(

@@ -19,12 +19,14 @@ export interface PartSizes {
 }
 
 /**
- * The size of a part by its number. A put does not know how much is to come, and S3 takes 10,000 parts for an object, so parts grow: 1.01 TiB
- * fit in all, which is the largest file of the product as a message. A part is in memory while it is sent: 30 MiB in all for blobs of
- * up to 4.9 GiB, 64 MiB more while larger ones come, 256 MiB more while some beyond 36 GiB do, however many they are.
+ * The size of a part by its number. A put does not know how much is to come, and S3 takes 10,000
+ * parts for an object, so parts grow: 1.01 TiB fit in all, which is the largest file of the product
+ * as a message. A part is in memory while it is sent: 30 MiB in all for blobs of up to 4.9 GiB, 64
+ * MiB more while larger ones come, 256 MiB more while some beyond 36 GiB do, however many they are.
  *
- * A put that waits is silent towards its client, whom proxies in between may give up: so nobody waits long, and who gets a smaller part
- * spends one of the 10,000 numbers on it. 260 GiB fit however often that happens.
+ * A put that waits is silent towards its client, whom proxies in between may give up: so nobody
+ * waits long, and who gets a smaller part spends one of the 10,000 numbers on it. 260 GiB fit
+ * however often that happens.
  */
 export const PART_PLAN: readonly PartSizes[] = [
   { parts: 1_000, bytes: LEAST_PART_BYTES, buffers: 6, patience: 5 * SECOND, spare: LEAST_PART_BYTES },
@@ -35,14 +37,18 @@ export const PART_PLAN: readonly PartSizes[] = [
 /** Memory for one part, until it is given back. */
 export interface PartBuffer {
   readonly bytes: Buffer;
-  /** `reusable` is false where a socket may still be sending from it: then it is left to the garbage collector. */
+  /**
+   * `reusable` is false where a socket may still be sending from it: then it is left to the garbage
+   * collector.
+   */
   give(reusable: boolean): void;
 }
 
 /**
- * The memory of all parts of one size: so many buffers, handed on in the order of asking, so that many transfers at once take no more than
- * a few. A client that stalls in the middle of a part holds its buffer, and must not stop everybody else: who has waited long enough gets
- * a smaller buffer beyond the number, and sends a smaller part.
+ * The memory of all parts of one size: so many buffers, handed on in the order of asking, so that
+ * many transfers at once take no more than a few. A client that stalls in the middle of a part
+ * holds its buffer, and must not stop everybody else: who has waited long enough gets a smaller
+ * buffer beyond the number, and sends a smaller part.
  */
 export class PartBuffers {
   readonly #free: Buffer[] = [];

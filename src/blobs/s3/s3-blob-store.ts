@@ -129,7 +129,10 @@ export class S3BlobStore extends BlobStore {
     return head.then(({ ContentLength: size }) => size ?? 0, ifAbsent);
   }
 
-  /** Creates a missing bucket where that is allowed. @throws StartupError, or the fault where the server does not respond. */
+  /**
+   * Creates a missing bucket where that is allowed.
+   * @throws StartupError, or the fault where the server does not respond.
+   */
   async #openBucket(fault: unknown, expected: ExpectedMedium): Promise<void> {
     const refusal = refusalOf(fault);
     if (refusal === undefined) throw fault;

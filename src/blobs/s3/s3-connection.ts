@@ -18,20 +18,27 @@ export interface CallOptions {
 }
 export type S3Call<T> = (client: S3Client, options: CallOptions) => Promise<T>;
 
-/** For what a server answers at once. The port promises 2 seconds; the rest is for the way back to the caller. */
+/**
+ * For what a server answers at once. The port promises 2 seconds; the rest is for the way back to
+ * the caller.
+ */
 const QUICK_DEADLINE = 1_500;
 /** Past this silence a long call asks whether the server still lives. */
 const SILENCE = SECOND / 2;
 const LOOK_INTERVAL = 200;
 const PROBE_DEADLINE = SECOND;
-/** Once the server was silent for too long, further calls are refused at once for so long, unless it is heard of again. */
+/**
+ * Once the server was silent for too long, further calls are refused at once for so long, unless it
+ * is heard of again.
+ */
 const REST = SECOND;
 /** The longest that a server may take for one part, or for putting parts together. */
 const HEAVY_DEADLINE = 10 * MINUTE;
 
 /**
- * One S3 client with the deadlines that the port promises. Quick calls have a fixed one. A call that carries a part, or waits while the
- * server puts parts together, takes what it takes as long as the server answers anybody: a dead one is told from a slow one by asking.
+ * One S3 client with the deadlines that the port promises. Quick calls have a fixed one. A call
+ * that carries a part, or waits while the server puts parts together, takes what it takes as long
+ * as the server answers anybody: a dead one is told from a slow one by asking.
  */
 export class S3Connection {
   readonly bucket: string;
@@ -46,7 +53,8 @@ export class S3Connection {
       region,
       ...(endpoint !== undefined && { endpoint, forcePathStyle: true }),
       ...(keys !== undefined && { credentials: { accessKeyId: keys.id, secretAccessKey: keys.secret } }),
-      // Bodies are whole buffers, so a repeated request sends the same bytes; nothing that streams is ever sent twice.
+      // Bodies are whole buffers, so a repeated request sends the same bytes; nothing that streams
+      // is ever sent twice.
       maxAttempts: 3,
       requestChecksumCalculation: 'WHEN_SUPPORTED',
       // What comes back is authenticated frame by frame by the file message.
@@ -96,7 +104,8 @@ export class S3Connection {
       this.#gaveUpAt = performance.now();
       aborter.abort();
     };
-    // One turn later: where this process itself was busy, the answer may lie unread in the socket, and is read first.
+    // One turn later: where this process itself was busy, the answer may lie unread in the socket,
+    // and is read first.
     const timer = setTimeout(() => setImmediate(giveUp), deadline);
     try {
       const answer = await call(this.#client, { abortSignal: aborter.signal });
@@ -110,7 +119,9 @@ export class S3Connection {
     }
   }
 
-  /** Whether the server gives any answer now, be it a refusal. One question at a time, whoever asks. */
+  /**
+   * Whether the server gives any answer now, be it a refusal. One question at a time, whoever asks.
+   */
   #lives(): Promise<boolean> {
     this.#probe ??= this.#askForLife().finally(() => (this.#probe = undefined));
     return this.#probe;
@@ -125,11 +136,17 @@ export class S3Connection {
   }
 }
 
-/** A server that sends nothing for this long, while somebody waits for it, is given up. A slow reader is nobody who waits. */
+/**
+ * A server that sends nothing for this long, while somebody waits for it, is given up. A slow
+ * reader is nobody who waits.
+ */
 const IDLE = 10 * SECOND;
 const AHEAD_BYTES = 512 * 1024;
 
-/** The body of an answer as a stream whose errors are the port's. Destroying it ends the connection at once. */
+/**
+ * The body of an answer as a stream whose errors are the port's. Destroying it ends the connection
+ * at once.
+ */
 export function bodyStream(body: Readable): Readable {
   const stream = Readable.from(chunksOf(body), { objectMode: false, highWaterMark: AHEAD_BYTES });
   // The generator cannot see this while it waits for a chunk.

@@ -81,7 +81,10 @@ export class S3Upload {
     this.#aborter.abort();
   }
 
-  /** Removes what was written. Never throws, since it runs while another error is thrown; `sweep` removes the rest. */
+  /**
+   * Removes what was written. Never throws, since it runs while another error is thrown; `sweep`
+   * removes the rest.
+   */
   async discard(): Promise<void> {
     this.cancel(new DomainError('conflict'));
     await Promise.all(this.#inFlight);
@@ -148,7 +151,10 @@ export class S3Upload {
     await this.s3.heavy(completeMultipart(this.#upload, this.#parts), this.#aborter.signal);
   }
 
-  /** Whether this put's object exists, after a lost response or a repeated request that met its own object. */
+  /**
+   * Whether this put's object exists, after a lost response or a repeated request that met its own
+   * object.
+   */
   async #isThere(): Promise<boolean> {
     const head = new HeadObjectCommand(this.#place);
     const found = await this.s3.quick((client, options) => client.send(head, options)).catch(() => undefined);

@@ -8,7 +8,9 @@ import {
 import { ErrorCollector, isDomainError } from '../../kernel';
 import { S3Connection } from './s3-connection';
 
-/** Multipart uploads that nobody completed: invisible, and they cost space until they are aborted. */
+/**
+ * Multipart uploads that nobody completed: invisible, and they cost space until they are aborted.
+ */
 export class UnfinishedUploads {
   constructor(private readonly s3: S3Connection) {}
 

@@ -43,7 +43,9 @@ export class BlobOwnership {
     this.#uploads = store.collection(uploadCollection);
   }
 
-  /** Records that a file's row names the blob, as its current content or another. Safe to repeat. */
+  /**
+   * Records that a file's row names the blob, as its current content or another. Safe to repeat.
+   */
   async claim(blobId: string, file: Pick<FileDoc, '_id' | 'owner_id'>): Promise<void> {
     if (await this.handOver(blobId, file._id)) return;
     await this.insert({ _id: blobId, owner_id: file.owner_id, holder: 'file', holder_id: file._id });
@@ -92,8 +94,9 @@ export class BlobOwnership {
   }
 
   /**
-   * False for a blob that no row names. Looks at file rows first: a content that becomes the current one, or stops being it, has its
-   * reference before, and keeps it until its blob is removed.
+   * False for a blob that no row names. Looks at file rows first: a content that becomes the
+   * current one, or stops being it, has its reference before, and keeps it until its blob is
+   * removed.
    */
   async isHeld(blobId: string): Promise<boolean> {
     try {
@@ -108,7 +111,10 @@ export class BlobOwnership {
     }
   }
 
-  /** True too often: what an attempt left goes with its upload. The upload's row is read first, since one that is done has a file. */
+  /**
+   * True too often: what an attempt left goes with its upload. The upload's row is read first,
+   * since one that is done has a file.
+   */
   private async uploadHolds({ _id: blobId, holder_id: uploadId }: BlobRefDoc): Promise<boolean> {
     const upload = await this.#uploads.find('_id', uploadId);
     if (upload !== undefined && upload.state !== 'done' && upload.state !== 'ended') return true;

@@ -14,10 +14,16 @@ import { atVersion } from '../model/versions';
 /** The version whose content a blob is to hold. */
 export type ContentTarget = Pick<FileDoc, '_id' | 'owner_id' | 'version' | 'blob_id'>;
 
-/** Called for each chunk that was read. A promise that it returns slows the reading down; an error ends it. */
+/**
+ * Called for each chunk that was read. A promise that it returns slows the reading down; an error
+ * ends it.
+ */
 export type OnBytes = (bytes: number) => void | Promise<void>;
 
-/** Between rows and blobs: stores a content as an encrypted message, and serves it, decrypted or as stored. */
+/**
+ * Between rows and blobs: stores a content as an encrypted message, and serves it, decrypted or as
+ * stored.
+ */
 @Injectable()
 export class ContentStore {
   readonly #files: Collection<FileDoc>;
@@ -32,7 +38,9 @@ export class ContentStore {
     this.#files = store.collection(fileCollection);
   }
 
-  /** The message of a content, which is read and encrypted as the message is read. Destroys the key. */
+  /**
+   * The message of a content, which is read and encrypted as the message is read. Destroys the key.
+   */
   encrypt(target: ContentTarget, key: SecretBytes, content: AsyncIterable<ChunkBatch>): FileEncryption {
     try {
       return this.messages.encrypt(key, contextOf(target), content);
@@ -55,7 +63,8 @@ export class ContentStore {
   /**
    * The decrypted content. Resolves when the first frame asked for has verified; a later fault
    * destroys the stream. Damage is reported in both cases.
-   * @throws DomainError `decryption_failed`, `file_not_found` (removed a moment ago), `kms_unavailable`, `store_unavailable`.
+   * @throws DomainError `decryption_failed`, `file_not_found` (removed a moment ago),
+   * `kms_unavailable`, `store_unavailable`.
    */
   read(row: ActiveFile, range: ByteRange | undefined): Promise<Readable> {
     return this.reported(row, () => this.open(row, range));

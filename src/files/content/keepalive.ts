@@ -6,7 +6,10 @@ import { isGone, newLeaseOwner } from '../../jobs';
 export class ProcessIdentity {
   readonly id = newLeaseOwner();
 
-  /** True where the process that works on a row is known to be gone. False where it may run on another host. */
+  /**
+   * True where the process that works on a row is known to be gone. False where it may run on
+   * another host.
+   */
   isGone(row: { readonly worker?: string | undefined }): boolean {
     return row.worker !== undefined && isGone(row.worker, this.id);
   }

@@ -3,7 +3,9 @@ import { quotaExceeded } from '../../quota';
 import { uploadGone } from '../model/file';
 import { Keepalive } from './keepalive';
 
-/** Looks at a content on its way from the request to the blob store. What it throws ends the upload. */
+/**
+ * Looks at a content on its way from the request to the blob store. What it throws ends the upload.
+ */
 export interface Guard {
   /** Called with each batch, before it goes on. */
   batch?(batch: ChunkBatch): void;
@@ -11,7 +13,10 @@ export interface Guard {
   end?(): void | Promise<void>;
 }
 
-/** The content as it is, past guards that are asked in their order. One stage, whatever they are many. */
+/**
+ * The content as it is, past guards that are asked in their order. One stage, whatever they are
+ * many.
+ */
 export async function* guarded(
   content: AsyncIterable<ChunkBatch>,
   ...guards: readonly Guard[]

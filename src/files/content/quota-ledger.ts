@@ -4,21 +4,24 @@ import { FileUsageDoc, GatheredChanges, OwnerUsage, RecordUsage, UsageMark, isEm
 import { Collection, Store, scanRows } from '../../store';
 import { uploadGone } from '../model/file';
 import { FileDoc, fileCollection } from '../model/file.collection';
-import { awaits, restOf } from '../model/versions';
+import { isAwaited, quotaState } from '../model/versions';
 
 type Marks = FileUsageDoc['marks'];
 
-/** What is given back for a content. `bytes` is what one that was visible takes; undefined for one that never was. */
+/**
+ * The share of a content that is given back. `bytes` is undefined for one that was never visible.
+ */
 export interface Share {
   readonly mark: string;
   readonly bytes: number | undefined;
 }
 
 /**
- * The sum of what an owner's files take, held against the quota by compare-and-set: uploads that race cannot pass it together, and those of one
- * process are counted by one write, so that however many there are none is refused for the others. The sum and
- * a file's row are two documents, so each change leaves a mark that names the content (content-versions, `usageMark`) in the same write; a
- * change that finds its mark has been made before. `settleAdded` and `settle` drop the mark once the file is at rest, and `prune` does so for processes that died.
+ * Counts an owner's files against the quota by compare-and-set, so that racing uploads cannot
+ * exceed it together; one process counts its own by one write. The sum and a file's row are two
+ * documents: each change leaves a mark that names the content (`usageMark`), and a change that
+ * finds its mark was made before. `settleAdded` and `settle` drop the mark when the change is
+ * complete, and `prune` does so for processes that died.
  */
 @Injectable()
 export class QuotaLedger {
@@ -39,7 +42,7 @@ export class QuotaLedger {
     this.#watch = new Unchanged(clock);
   }
 
-  /** Bytes that the owner may still add. A first look: `add` decides. */
+  /** Bytes that the owner may still add, for an early refusal; `add` decides. */
   async left(ownerId: string): Promise<number> {
     const { quota } = this.usage;
     if (quota === Infinity) return Infinity;
@@ -48,8 +51,9 @@ export class QuotaLedger {
   }
 
   /**
-   * Counts a content that is about to become visible. An owner's first row is looked at once more behind its write: where nothing waits for the
-   * content any more, as after the end of the account, it goes again. So an upload that outlives its account leaves no row of it.
+   * Counts a content that is about to become visible. Checks an owner's first row again after its
+   * write: where nothing waits for the content, as after an erasure of the account, it removes the
+   * row.
    * @throws DomainError `quota_exceeded`, `conflict` (given up meanwhile)
    */
   async add(ownerId: string, mark: string, bytes: number): Promise<void> {
@@ -57,7 +61,7 @@ export class QuotaLedger {
     const wasThere = await this.#changes.make(ownerId, (usage) =>
       this.added(usage ?? { _id: ownerId, rev: 0, bytes: 0, marks: {} }, mark, bytes),
     );
-    if (wasThere || (await this.isAwaited(mark))) return;
+    if (wasThere || (await this.isMarkAwaited(mark))) return;
     await this.release(ownerId, [{ mark, bytes: undefined }]);
     await this.settle(ownerId, mark);
     throw uploadGone();
@@ -69,8 +73,9 @@ export class QuotaLedger {
   }
 
   /**
-   * As `release`, for contents whose row says what they take. `find` reads those rows between the read of the sum and its write: while a row
-   * names the content, its mark stays, so a share that somebody else gave back meanwhile is seen by the mark or by the refused write.
+   * As `release`, for contents whose row says what they take. `find` reads those rows between the
+   * read of the sum and its write. A row's mark stays as long as the row, so a share that was given
+   * back meanwhile shows by the mark or by a failed write.
    */
   async releaseFound(ownerId: string, find: () => Promise<readonly Share[]>): Promise<void> {
     let shares: readonly Share[] = [];
@@ -83,12 +88,15 @@ export class QuotaLedger {
     );
   }
 
-  /** This content is visible. A mark that says that its share was given back stays until the row of the content is gone. */
+  /**
+   * Settles a content that is visible. A mark of a share that was given back stays as long as the
+   * row of the content.
+   */
   settleAdded(ownerId: string, mark: string): Promise<void> {
     return this.settleWhere(ownerId, (name, { change }) => name === mark && change === 'added');
   }
 
-  /** The rows of these contents are gone. A sum of nothing is no row. */
+  /** Settles contents whose rows are gone. Removes an empty sum. */
   settle(ownerId: string, ...marks: readonly string[]): Promise<void> {
     return this.settleWhere(ownerId, (name) => marks.includes(name));
   }
@@ -103,7 +111,10 @@ export class QuotaLedger {
     });
   }
 
-  /** Brings marks that this process has seen unchanged for `ms` to their end where the file is at rest, past those where that fails. For the sweeper. */
+  /**
+   * For the sweeper: settles marks that this process has seen unchanged for `ms`, past those that
+   * fail.
+   */
   async prune(ms: number): Promise<void> {
     const faults = new ErrorCollector();
     const looked = new Set<string>();
@@ -127,16 +138,17 @@ export class QuotaLedger {
 
   private async pruneMark(ownerId: string, mark: string): Promise<void> {
     const { fileId, version } = contentOf(mark);
-    const rest = restOf(await this.#files.find('_id', fileId), version);
+    const rest = quotaState(await this.#files.find('_id', fileId), version);
     if (rest === 'moves') return;
-    // Not there: its writer slept through the removal and counted it afterwards. (A share that was given back is not given twice.)
+    // Absent: its writer slept through the removal, and counted it afterwards. No share is given
+    // back twice.
     if (rest === 'absent') await this.release(ownerId, [{ mark, bytes: undefined }]);
     await (rest === 'absent' ? this.settle(ownerId, mark) : this.settleAdded(ownerId, mark));
   }
 
-  private async isAwaited(mark: string): Promise<boolean> {
+  private async isMarkAwaited(mark: string): Promise<boolean> {
     const { fileId, version } = contentOf(mark);
-    return awaits(await this.#files.find('_id', fileId), version);
+    return isAwaited(await this.#files.find('_id', fileId), version);
   }
 
   private added(usage: FileUsageDoc, mark: string, bytes: number): FileUsageDoc {

@@ -39,7 +39,10 @@ export class FileChangesController {
     private readonly verification: VerifyFile,
   ) {}
 
-  /** Changes name, end or media type of a file; what is not named stays. With If-Match only if nobody changed the file since. */
+  /**
+   * Changes name, expiry or media type of a file. Absent fields stay. With If-Match only if the
+   * file has not changed.
+   */
   @Patch(':id')
   @Policy({ scope: 'files:write' })
   @IfMatchHeader()
@@ -58,9 +61,10 @@ export class FileChangesController {
   }
 
   /**
-   * A new version of a file, all of it or nothing, in the two forms of `POST /files`. If-Match has to name the state that it replaces: of
-   * several that name the same one, one is stored. The former content stays as an earlier version; 20 of them are kept, and count in the
-   * quota. The media type stays where none is said, and so does the end.
+   * Stores a new version of a file, all of it or nothing, in the two forms of `POST /files`.
+   * If-Match has to name the state that it replaces: of several requests that name the same one,
+   * one succeeds. The previous content stays as an earlier version; 20 are kept, and count in the
+   * quota. Media type and expiry stay where the request names none.
    */
   @Put(':id/content')
   @Policy({ scope: 'files:write', body: 'stream' })
@@ -95,7 +99,7 @@ export class FileChangesController {
     }
   }
 
-  /** Brings a file back from the trash, under the name that it had, or under another one where that is taken meanwhile. */
+  /** Restores a file from the trash, under its former name or another one. */
   @Post(':id/restore')
   @HttpCode(HttpStatus.OK)
   @Policy({ scope: 'files:write' })
@@ -112,8 +116,9 @@ export class FileChangesController {
   }
 
   /**
-   * Encrypts all versions of a file anew under new file keys. Answers when it is done, however large the file is; readers are not disturbed,
-   * and where it stops in the middle, each version is readable under its old or its new key.
+   * Encrypts all versions of a file anew under new file keys. Responds when it is done, however
+   * large the file is. Downloads continue meanwhile; where it stops half-way, each version is
+   * readable under its old or its new key.
    */
   @Post(':id/rekey')
   @HttpCode(HttpStatus.OK)
@@ -129,7 +134,10 @@ export class FileChangesController {
     return tagged(reply, await this.files.view(await this.rekeying.rekey(caller, id)));
   }
 
-  /** Reads all versions of a file through, to their last byte, and holds them against their SHA-256. A damaged one answers 200 as well. */
+  /**
+   * Reads all versions of a file to their last byte and verifies them. The response is 200 also for
+   * a damaged one.
+   */
   @Post(':id/verify')
   @HttpCode(HttpStatus.OK)
   @Policy({ scope: 'files:read', costly: 'read-through' })

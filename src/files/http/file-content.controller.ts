@@ -14,8 +14,8 @@ export class FileContentController {
   constructor(private readonly files: GetFile) {}
 
   /**
-   * A file's content, always as a download. Status and headers go out only when the first bytes asked for have verified; if later ones do
-   * not, the connection breaks. HEAD answers without a body.
+   * A file's content, as a download. Status and headers are sent when the first requested bytes
+   * have verified; if later ones do not, the connection is closed. HEAD responds without a body.
    */
   @Get(':id/content')
   @Policy({ scope: 'files:read' })

@@ -17,9 +17,11 @@ export class FileGrantsController {
   ) {}
 
   /**
-   * Lets an account, the holder of an e-mail address, or a group of the caller's own read the file. Its owner only. A grant is permission and no
-   * key: it ends at the next request after it is revoked. The same grantee again renews the grant: same id, new `expires_at`. An address
-   * is answered as it was sent; it is `pending` until an account verifies it, and stays with the account that was the first to.
+   * Lets an account, the holder of an e-mail address, or one of the caller's groups read the file.
+   * For its owner. A grant holds no key: it ends at the next request after it is revoked. The same
+   * grantee again renews the grant, with the same id and a new `expires_at`. A grant to an address
+   * is `pending` until an account verifies the address, and then belongs to the first account that
+   * does.
    */
   @Post()
   @HttpCode(HttpStatus.CREATED)
@@ -37,7 +39,7 @@ export class FileGrantsController {
     return grant;
   }
 
-  /** The grants of a file that hold, oldest first. Its owner only. */
+  /** The live grants of a file, oldest first. For its owner. */
   @Get()
   @Policy({ scope: 'files:share' })
   @ApiProblems('permission_denied', 'file_not_found', 'invalid_cursor', 'integrity_failed', 'decryption_failed')
@@ -52,7 +54,7 @@ export class FileGrantsController {
     return { items: grants, next_cursor: next === undefined ? null : this.paging.cursor(next, scope) };
   }
 
-  /** Ends a grant: from its next request on the grantee sees the file no more. Its owner only. */
+  /** Revokes a grant: from the next request on the grantee has no access. For the file's owner. */
   @Delete(':grantId')
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ scope: 'files:share' })
@@ -76,8 +78,8 @@ export class ReceivedGrantsController {
   ) {}
 
   /**
-   * The grants of files to the caller's own account, by user name or verified address, oldest first. What comes through a group is not here: GET
-   * /memberships shows the groups.
+   * Grants of files to the caller's account, by user name or verified address, oldest first. Grants
+   * to groups are not included: GET /memberships shows the groups.
    */
   @Get()
   @Policy({ scope: 'files:read' })

@@ -29,8 +29,9 @@ export class FileLinksController {
   ) {}
 
   /**
-   * Makes a link to a file: whoever has it reads the current content, without an account. It can end by itself, after some time or some
-   * downloads, and can ask for a password. The URL is shown this once.
+   * Creates a link to a file: anybody who has it reads the current content, without an account. It
+   * can expire after some time or some downloads, and can require a password. The URL is shown only
+   * once.
    */
   @Post()
   @HttpCode(HttpStatus.OK)
@@ -45,7 +46,7 @@ export class FileLinksController {
     return { id: row._id, url: `${this.config.http.publicUrl}/l#${token}` };
   }
 
-  /** The links to a file, oldest first; ended ones for another day. */
+  /** The links to a file, oldest first, including expired ones for another day. */
   @Get()
   @Policy({ scope: 'files:share' })
   @ApiProblems('file_not_found', 'permission_denied', 'invalid_cursor')
@@ -60,7 +61,7 @@ export class FileLinksController {
     return { items: page.items.map(downloadLinkView), next_cursor };
   }
 
-  /** Ends a link at once, and with it what was opened by it. */
+  /** Revokes a link and its tickets at once. */
   @Delete(':linkId')
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ scope: 'files:share' })
@@ -78,14 +79,14 @@ export class FileLinksController {
 @Controller('upload-links')
 export class UploadLinksController {
   constructor(
-    private readonly dropBoxes: UploadLinkRedemptions,
+    private readonly uploadLinks: UploadLinkRedemptions,
     private readonly paging: Paging,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   /**
-   * Makes a drop box: whoever has the link puts files among the caller's own, within the caller's quota, and sees none. The URL is shown
-   * this once.
+   * Creates an upload link: anybody who has it uploads files to the caller, within the caller's
+   * quota, and sees none. The URL is shown only once.
    */
   @Post()
   @HttpCode(HttpStatus.OK)
@@ -94,11 +95,11 @@ export class UploadLinksController {
   @ApiProblems('step_up_required', 'overloaded')
   async createUploadLink(@Caller() caller: Principal, @Body() body: NewUploadLinkDto): Promise<CreatedLinkDto> {
     const limits = { ...limitsOf(body), maxUses: body.max_uploads, maxSize: body.max_size };
-    const { row, token } = await this.dropBoxes.create(caller, limits);
+    const { row, token } = await this.uploadLinks.create(caller, limits);
     return { id: row._id, url: `${this.config.http.publicUrl}/l#${token}` };
   }
 
-  /** The caller's drop boxes, oldest first; ended ones for another day. */
+  /** The caller's upload links, oldest first, including expired ones for another day. */
   @Get()
   @ApiBearerAuth()
   @Policy({ scope: 'files:share' })
@@ -108,31 +109,32 @@ export class UploadLinksController {
     @Query() { limit = DEFAULT_LIMIT, cursor }: PageQueryDto,
   ): Promise<UploadLinkPageDto> {
     const scope = { holderId: caller.ownerId, query: JSON.stringify(['upload-links']) };
-    const page = await this.dropBoxes.list(caller, limit, this.paging.position(cursor, scope));
+    const page = await this.uploadLinks.list(caller, limit, this.paging.position(cursor, scope));
     const next_cursor = page.next === undefined ? null : this.paging.cursor(page.next, scope);
     return { items: page.items.map(uploadLinkView), next_cursor };
   }
 
-  /** Ends a drop box at once. What came through it stays. */
+  /** Revokes an upload link at once. Files that came through it stay. */
   @Delete(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
   @ApiBearerAuth()
   @Policy({ scope: 'files:share' })
   @ApiProblems('not_found')
   async removeUploadLink(@Caller() caller: Principal, @Param('id') linkId: string): Promise<void> {
-    await this.dropBoxes.remove(caller, linkId);
+    await this.uploadLinks.remove(caller, linkId);
   }
 
   /**
-   * Opens a drop box: spends one of its uploads, and gives a ticket for one POST /files within 5 minutes, sent as a bearer token. Five wrong
-   * passwords in a row close the link for 15 minutes.
+   * Redeems an upload link: spends one of its uploads, and returns a ticket for one POST /files
+   * within 5 minutes, sent as a bearer token. Five wrong passwords in a row close the link for 15
+   * minutes.
    */
   @Post('open')
   @HttpCode(200)
   @Policy({ access: 'public', rateLimit: 'links' })
   @ApiProblems('not_found', 'link_expired', 'login_failed', 'too_many_attempts', 'overloaded')
   async openUploadLink(@Body() { token, password }: OpenLinkDto): Promise<UploadTicketDto> {
-    const { token: ticket, link } = await this.dropBoxes.open(token, password);
+    const { token: ticket, link } = await this.uploadLinks.open(token, password);
     return { ticket, expires_in: TICKET_MS / SECOND, max_size: link.max_size ?? null };
   }
 }

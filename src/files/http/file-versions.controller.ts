@@ -28,8 +28,9 @@ export class FileVersionsController {
   }
 
   /**
-   * Removes an earlier version for good. The current one goes with its file, or becomes an earlier one when another comes. If-Match
-   * takes the ETag of that version's content as well as those of the file.
+   * Removes an earlier version for good. The current one is removed with its file, or becomes an
+   * earlier one when another is stored. If-Match takes the ETag of that version's content as well
+   * as those of the file.
    */
   @Delete(':id/versions/:version')
   @HttpCode(HttpStatus.NO_CONTENT)
@@ -45,7 +46,10 @@ export class FileVersionsController {
     await this.versions.remove(caller, id, numberOf(version), ifMatch === undefined ? undefined : matching(ifMatch));
   }
 
-  /** Stores the content of an earlier version once more, as the newest one. With If-Match only if nobody changed the file since. */
+  /**
+   * Stores the content of an earlier version again, as the newest one. With If-Match only if the
+   * file has not changed.
+   */
   @Post(':id/versions/:version/restore')
   @HttpCode(HttpStatus.OK)
   @Policy({ scope: 'files:write' })
@@ -65,7 +69,7 @@ export class FileVersionsController {
   }
 }
 
-/** What is no number of a version is a version that is not there. */
+/** A text that is not a version number names no version. */
 function numberOf(text: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text)) throw fileNotFound();
   return Number(text);

@@ -41,16 +41,17 @@ export class FilesController {
     private readonly files: GetFile,
     private readonly listing: ListFiles,
     private readonly uploads: CreateFile,
-    private readonly dropBoxes: UploadLinkRedemptions,
+    private readonly uploadLinks: UploadLinkRedemptions,
     private readonly deletion: DeleteFile,
     private readonly paging: Paging,
   ) {}
 
   /**
-   * Stores a file, all of it or nothing. Either as a form (multipart/form-data): fields first, then one part `file`, whose file name and
-   * type count where no field says otherwise. Or as the bytes alone (application/octet-stream) with the same fields in the query, `name`
-   * at least. The bytes are encrypted as they come and never on disk in clear. With the ticket of a drop box as bearer token the file becomes
-   * its owner's, and the answer has `size` and `sha256` alone.
+   * Stores a file, all of it or nothing. Send a form (multipart/form-data) with fields first and
+   * then one part `file`, whose file name and type apply where no field names others. Or send the
+   * bytes alone (application/octet-stream) with the same fields in the query, at least `name`. The
+   * bytes are encrypted as they arrive. With the ticket of an upload link as bearer token the file
+   * belongs to the owner of the link, and the response has only `size` and `sha256`.
    */
   @Post()
   @HttpCode(HttpStatus.CREATED)
@@ -78,17 +79,18 @@ export class FilesController {
     }
   }
 
-  /** A taken name, and all else that the owner has, is never told to a sender. */
+  /** The holder of a link learns nothing about the owner's files. */
   private async receive(sender: LinkHolder, { request, body, declaredBytes }: IncomingUpload): Promise<DroppedFileDto> {
-    const { size, sha256 } = await this.dropBoxes.receive(sender, request, body, declaredBytes);
+    const { size, sha256 } = await this.uploadLinks.receive(sender, request, body, declaredBytes);
     return { size, sha256 };
   }
 
   /**
-   * The caller's files, oldest first; with `name` the one of exactly that name, with `prefix` those whose names begin so. Names are kept
-   * sealed: at most 1,000 are opened a request, so a page by prefix may hold fewer items than `limit`, even none, and still have a next one.
-   * With `trash=true` those in the trash instead, which say since when and until when; with `shared=true` the files of others that were
-   * granted to the caller, each once, oldest grant first.
+   * The caller's files, oldest first. `name` finds the one of exactly that name, `prefix` those
+   * whose names begin with it. Names are encrypted, and a request decrypts at most 1,000: a page by
+   * prefix may hold fewer items than `limit`, even none, and still have a next one. `trash=true`
+   * lists the trash, with the times of removal; `shared=true` lists files that others granted to
+   * the caller, each once, oldest grant first.
    */
   @Get()
   @Policy({ scope: 'files:read' })
@@ -118,7 +120,9 @@ export class FilesController {
     return tagged(reply, await this.files.get(caller, { name }));
   }
 
-  /** A file's metadata. The ETag of the answer is what changes take as If-Match; so is that of the content. */
+  /**
+   * A file's metadata. Changes accept the ETag of this response, or of the content, as If-Match.
+   */
   @Get(':id')
   @Policy({ scope: 'files:read' })
   @AnswerHeaders('ETag')
@@ -132,8 +136,9 @@ export class FilesController {
   }
 
   /**
-   * The key of the stored message, for the owner: with it and `GET /files/{id}/content?encrypted=true` any AWS Encryption SDK opens the
-   * file without this service (a raw AES keyring with this namespace, name and key). Each version has a key of its own.
+   * The key of the stored message, for the owner. With it any AWS Encryption SDK decrypts
+   * `GET /files/{id}/content?encrypted=true` without this service, by a raw AES keyring of this
+   * namespace, name and key. Each version has its own key.
    */
   @Get(':id/key')
   @Policy({ scope: 'files:read', stepUp: true })
@@ -148,8 +153,9 @@ export class FilesController {
   }
 
   /**
-   * Removes a file, for everybody, with all its versions; its name is free at once. It is in the trash for TRASH_DAYS, where there is one, and
-   * stays there if the same is asked once more; `permanent=true` removes it for good. With If-Match only if nobody changed it since.
+   * Removes a file with all its versions; its name is free at once. It stays in the trash for
+   * TRASH_DAYS, also after a repeated request; `permanent=true` removes it for good. With If-Match
+   * only if it has not changed.
    */
   @Delete(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
@@ -167,7 +173,10 @@ export class FilesController {
   }
 }
 
-/** Names of others' files are under others' keys, so nothing is found among them by name; and nobody shares what is in the trash. */
+/**
+ * Names of shared files are encrypted under their owners' keys, so no search finds them; files in
+ * the trash are not shared.
+ */
 function kindOf({ shared, trash, name, prefix }: FileListQueryDto): ListKind {
   if (shared !== 'true') return trash === 'true' ? 'trash' : 'own';
   if (name === undefined && prefix === undefined && trash !== 'true') return 'shared';

@@ -30,9 +30,10 @@ export class LinkContentController {
   ) {}
 
   /**
-   * Opens a link: spends one of its downloads, and gives a ticket for 5 minutes, which each use extends, to an hour at most. The ticket is
-   * sent as a bearer token, or by the cookie that this answer sets; it is never part of a URL. Five wrong passwords in a row close the link
-   * for 15 minutes.
+   * Redeems a link: spends one of its downloads, and returns a ticket for 5 minutes, which each use
+   * extends, to an hour at most. Send the ticket as a bearer token, or by the cookie that this
+   * response sets; it is never part of a URL. Five wrong passwords in a row close the link for 15
+   * minutes.
    */
   @Post('open')
   @HttpCode(200)
@@ -50,7 +51,9 @@ export class LinkContentController {
     return { ticket, ticket_id: id, url, expires_in: TICKET_MS / SECOND, name, size, content_type };
   }
 
-  /** The content behind a ticket, as a download; with one Range at a time. HEAD answers without a body. */
+  /**
+   * The content of a ticket, as a download, with one Range at a time. HEAD responds without a body.
+   */
   @Get('content/:ticketId')
   @Policy({ access: 'public', rateLimit: 'tickets' })
   @ApiBearerAuth('ticket')
@@ -73,8 +76,8 @@ export class LinkContentController {
   }
 
   /**
-   * Never shown to scripts, nor sent from other sites or for other tickets: each link that is open in a browser has its own. It lives as
-   * long as a ticket that is in use can; the ticket's row says when it ends.
+   * Hidden from scripts, and not sent from other sites or for other tickets. It lasts as long as a
+   * ticket can; the ticket's row says when it expires.
    */
   private cookie(ticketId: string, ticket: string): string {
     const { http } = this.config;
@@ -91,7 +94,7 @@ function ticketOf({ headers }: FastifyRequest, ticketId: string): string {
   throw new DomainError('unauthenticated', { detail: 'Open the link first, with POST /links/open.' });
 }
 
-/** A cookie of another path may have the same name: the ticket says whose it is. */
+/** A cookie of another path may have the same name: the ticket has the id. */
 function cookieOf(ticketId: string, header: string): string | undefined {
   const tickets = header
     .split(';')
@@ -107,7 +110,7 @@ const ASSETS: Readonly<Record<string, string>> = {
   'link.js': 'text/javascript; charset=utf-8',
 };
 
-/** Its own script and style, calls to this server, and pictures, sound and films from it: nothing from elsewhere, and no inline code. */
+/** Script, style, requests and media from this server only, and no inline code. */
 const PAGE_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -121,8 +124,8 @@ const PAGE_POLICY = [
 ].join(';');
 
 /**
- * The page that a link shows in a browser. The secret stands in the fragment, which the browser keeps to itself: the page's script reads it
- * and posts it, so that no log of a server or proxy on the way ever has it.
+ * The page that a link shows in a browser. The secret is in the fragment, which browsers never
+ * send: the page's script posts it, so that no log of a server or proxy has it.
  */
 @ApiExcludeController()
 @Controller('l')

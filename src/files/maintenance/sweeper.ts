@@ -6,13 +6,22 @@ import { QuotaLedger } from '../content/quota-ledger';
 import { FileDoc, OtherContent, fileCollection, hasExpired, isPurged } from '../model/file.collection';
 import { FileRemoval } from '../operations/delete-file';
 
-/** Six beats. An upload that this process saw silent for that long is dead; one that is not loses its row and ends. */
+/**
+ * Six beats. An upload that this process saw silent for that long is dead; one that is not loses
+ * its row and ends.
+ */
 const DEAD_AFTER = 2 * MINUTE;
 const BATCH = 100;
-/** Rows removed at once, with one write for the shares of an owner: few enough not to delay requests. */
+/**
+ * Rows removed at once, with one write for the shares of an owner: few enough not to delay
+ * requests.
+ */
 const AT_ONCE = 50;
 
-/** Removes what time and crashes leave: expired files, old trash, dead uploads, removals that stopped half-way. */
+/**
+ * Removes what time and crashes leave: expired files, old trash, dead uploads, removals that
+ * stopped half-way.
+ */
 @Injectable()
 export class FilesSweeper {
   readonly #files: Collection<FileDoc>;
@@ -72,8 +81,8 @@ export class FilesSweeper {
   }
 
   /**
-   * Rows in the order of a time, past those that fail, page by page up to one in which nothing is due.
-   * With `tidy` all pages: those times are of many clocks.
+   * Rows in the order of a time, past those that fail, page by page up to one in which nothing is
+   * due. With `tidy` all pages: those times are of many clocks.
    */
   private async sweepIndex(going: Going): Promise<void> {
     const { index, due, tidy } = going;
@@ -102,7 +111,10 @@ export class FilesSweeper {
     await faults.run(() => this.removal.finish(...gone));
   }
 
-  /** Logs the intent first, where there is an `action`. The intents of rows that go together are one commit. */
+  /**
+   * Logs the intent first, where there is an `action`. The intents of rows that go together are one
+   * commit.
+   */
   private async begin(row: FileDoc, { due, action }: Going): Promise<FileDoc | undefined> {
     if (action === undefined) return this.removal.begin(row._id, due);
     const what = { action, actor: 'system:files', resource: `file/${row._id}` } as const;

@@ -30,7 +30,10 @@ export const currentTags = (keys: OwnerKeys, row: WholeFile): readonly string[] 
   metadataTag(showFile(keys, row)),
 ];
 
-/** Calls `holds`, where there is one, with the current tags of the row and `more`. @throws DomainError `precondition_failed`. */
+/**
+ * Calls `holds`, where there is one, with the current tags of the row and `more`.
+ * @throws DomainError `precondition_failed`.
+ */
 export async function requireHolds(
   sealer: Sealer,
   row: WholeFile,

@@ -1,16 +1,16 @@
 import { Doc, defineCollection } from '../../store';
 
 /**
- * `pending`: an upload is under way, invisible. `active`: a file. `trashed`: its owner may bring it back until `purge_at`; gone for
- * everybody else, and its name is free. `deleting`: gone for everybody, its keys are dropped already; what is left (the share of the quota,
- * the blobs, this row) goes in that order, by whoever comes first.
+ * `pending`: an upload is under way, invisible. `active`: a file. `trashed`: its owner may restore
+ * it until `purge_at`; its name is free. `deleting`: invisible and without keys; the share of the
+ * quota, the blobs and this row are removed in that order.
  */
 export type FileState = 'pending' | 'active' | 'trashed' | 'deleting';
 
 /**
- * A content of the file besides the current one. `incoming`: on its way, invisible. `former`: an earlier version, readable. `dropped`: its key
- * is gone, and its share of the quota and its blob are going. All in the file's own row, so that each change of what the file is, a swap of
- * the current content with an incoming one say, is one conditional write.
+ * A content of the file besides the current one. `incoming`: under way, invisible. `former`: an
+ * earlier version, readable. `dropped`: its key is gone, its share and its blob will be. All in the
+ * file's own row, so that a swap with the current content is one conditional write.
  */
 export interface OtherContent {
   readonly state: 'incoming' | 'former' | 'dropped';
@@ -22,22 +22,27 @@ export interface OtherContent {
   readonly size?: number;
   readonly encrypted_size?: number;
   readonly client_encrypted: boolean;
-  /** The content of a version of the file under another file key, to come or replaced: it takes no share of the quota beside that. */
+  /**
+   * A version's content under another file key. It takes no share of the quota beside its version.
+   */
   readonly rekeyed?: true;
-  /** When this version came. */
+  /** When this version was stored. */
   readonly modified_at: number;
-  /** Last sign of life of who works on it, and the process: on incoming and dropped ones. */
+  /** The process that works on it, and its last sign of life: on incoming and dropped ones. */
   readonly heartbeat_at?: number;
   readonly worker?: string;
 }
 
-/** A file and its current version. Envelopes are record envelopes (docs/formats.md), lowercase hex. */
+/**
+ * A file and its current version. Envelopes are record envelopes (docs/formats.md), lowercase hex.
+ */
 export interface FileDoc extends Doc {
   readonly owner_id: string;
   readonly state: FileState;
   /**
-   * HMAC of the name under the owner's name key; on active rows only, so that a name is free at once when its file goes. An active row without
-   * one is a file without a name (its name was taken when it came, and nobody was to be told): PATCH gives it one.
+   * HMAC of the name under the owner's name key; on active rows only, so that the name of a removed
+   * file is free at once. An active row without one is a file whose name was taken when it was
+   * stored.
    */
   readonly name_index?: string;
   readonly name: string;
@@ -45,9 +50,11 @@ export interface FileDoc extends Doc {
   readonly version: number;
   /** Random; nothing about the file can be read from it. */
   readonly blob_id: string;
-  /** The file key of this version, wrapped. Dropped first when the file goes: what is left of it then opens no more. */
+  /**
+   * The wrapped file key of this version. A removal drops it first: nothing else opens the blob.
+   */
   readonly file_key?: string;
-  /** Sealed: media type, SHA-256, client's envelope. Known when the content is. */
+  /** Encrypted: media type, SHA-256, client's envelope. Absent until the content is stored. */
   readonly meta?: string;
   readonly size?: number;
   readonly encrypted_size?: number;
@@ -57,40 +64,43 @@ export interface FileDoc extends Doc {
   /** The highest version number that was ever given out; absent where it is `version`. */
   readonly last_version?: number;
   readonly created_at: number;
-  /** When this version came. */
+  /** When this version was stored. */
   readonly modified_at: number;
   readonly expires_at?: number;
   readonly trashed_at?: number;
-  /** When what is in the trash goes for good. */
+  /** When a file in the trash is removed for good. */
   readonly purge_at?: number;
-  /** Last sign of life of who works on the row (pending, deleting, one of `others`): the oldest one; absent on rows that rest. */
+  /** The oldest sign of life of a process that works on the row; absent while none does. */
   readonly heartbeat_at?: number;
   /** The process that works on it (jobs/lease-owner); as `heartbeat_at`. */
   readonly worker?: string;
-  /** The user key versions in the envelopes: what wraps the file key, and what seals name and meta. */
+  /** The user key versions that wrap the file key, and that encrypt name and meta. */
   readonly wrap_version: number;
   readonly seal_version: number;
 }
 
-/** A row with all that comes with the content. */
+/** A row whose content is stored. */
 export type WholeFile = FileDoc & Required<Pick<FileDoc, 'file_key' | 'meta' | 'size' | 'encrypted_size'>>;
 
 /** A row that readers may see. */
 export type ActiveFile = WholeFile & { readonly state: 'active' };
 
-/** A file in the trash: its owner may list it, bring it back or remove it, and nobody may read it. */
+/** A file in the trash: its owner may list, restore or remove it, and nobody may read it. */
 export type TrashedFile = WholeFile & { readonly state: 'trashed' } & Required<
     Pick<FileDoc, 'trashed_at' | 'purge_at'>
   >;
 
-/** True for a file that a reader may see at `now`: one past its time is gone at once, whenever the sweeper comes. */
+/**
+ * Whether a reader may see the file at `now`. An expired one is invisible before the sweeper
+ * removes it.
+ */
 export const isVisible = (row: FileDoc | undefined, now: number): row is ActiveFile =>
   row?.state === 'active' && !hasExpired(row, now);
 
 export const isInTrash = (row: FileDoc | undefined, now: number): row is TrashedFile =>
   row?.state === 'trashed' && !hasExpired(row, now) && !isPurged(row, now);
 
-/** True for what has been in the trash for as long as it may. */
+/** Whether the time in the trash is over. */
 export const isPurged = (row: FileDoc, now: number): boolean => row.purge_at !== undefined && row.purge_at <= now;
 
 export const hasExpired = (row: FileDoc, now: number): boolean => row.expires_at !== undefined && row.expires_at <= now;

@@ -35,8 +35,8 @@ const MEDIA_TYPE = new RegExp(`^${TOKEN}/${TOKEN}(?:[ \\t]*;[ \\t]*${TOKEN}=(?:$
 export const isMediaType = (text: string): boolean => text.length <= MAX_CONTENT_TYPE_CHARS && MEDIA_TYPE.test(text);
 
 /**
- * A file's name as sent, or the rule that it breaks. It may hold what a file system may hold, quotes
- * and emoji too, but nothing that turns into a path (`/`, `.`, `..`) or is no Unicode text.
+ * A file's name as sent, or the rule that it breaks. It may hold what a file system may hold,
+ * quotes and emoji too, but nothing that turns into a path (`/`, `.`, `..`) or is no Unicode text.
  */
 export function fileName(value: string): { readonly name: FileName } | { readonly fault: string } {
   const fault = nameFault(value);

@@ -1,17 +1,17 @@
 import { ActiveFile, FileDoc, OtherContent, WholeFile } from './file.collection';
 
-/** Earlier versions that a file keeps; the oldest goes when there would be more. */
+/** Earlier versions that a file keeps. A further one replaces the oldest. */
 export const MAX_FORMER = 20;
-/** Contents on their way to one file at the same time: its row holds them all. */
+/** Incoming contents of one file at the same time: its row holds them all. */
 export const MAX_INCOMING = 32;
 
-/** Who works on a content, and when it was heard of. */
+/** The process that works on a content, and its last sign of life. */
 export interface Stamp {
   readonly heartbeat_at: number;
   readonly worker: string;
 }
 
-/** What is known of an incoming content once it is stored. */
+/** The fields of an incoming content that has been stored. */
 export interface FilledContent {
   readonly meta: string;
   readonly size: number;
@@ -24,7 +24,9 @@ const othersOf = (row: FileDoc): readonly OtherContent[] => row.others ?? [];
 
 const isFormer = (content: OtherContent): content is WholeContent => content.state === 'former';
 
-/** The row as if this readable version were the current one; undefined where the file has no such version. */
+/**
+ * The row as if this version were the current one; undefined where the file has no such version.
+ */
 export function atVersion<Row extends WholeFile>(row: Row, version: number): Row | undefined {
   if (version === row.version) return row;
   const former = othersOf(row).find((content) => isFormer(content) && content.version === version);
@@ -41,7 +43,7 @@ export function versionsOf<Row extends WholeFile>(row: Row): readonly Row[] {
 export const atBlob = (row: ActiveFile, blobId: string): ActiveFile | undefined =>
   versionsOf(row).find((version) => version.blob_id === blobId);
 
-/** Whether anything of the row is, was or will be in this blob. */
+/** Whether the row names this blob, for any of its contents. */
 export const namesBlob = (row: FileDoc, blobId: string): boolean =>
   row.blob_id === blobId || othersOf(row).some((content) => content.blob_id === blobId);
 
@@ -53,11 +55,11 @@ export const incomingIn = (row: FileDoc, blobId: string): OtherContent | undefin
 export const droppedIn = (row: FileDoc): readonly OtherContent[] =>
   othersOf(row).filter(({ state }) => state === 'dropped');
 
-/** Key of the usage mark for a content. The first version is counted under the id alone. */
+/** The key of a content's usage mark. The first version has the id alone. */
 export const usageMark = (fileId: string, version: number): string => (version === 1 ? fileId : `${fileId}.${version}`);
 
-/** Whether the content that a usage mark speaks of is at rest in its file, still moving, or not (any more) there. */
-export function restOf(row: FileDoc | undefined, version: number): 'rests' | 'moves' | 'absent' {
+/** Whether the content of a usage mark is complete in its file, still changing, or absent. */
+export function quotaState(row: FileDoc | undefined, version: number): 'rests' | 'moves' | 'absent' {
   if (row === undefined) return 'absent';
   if (row.state === 'pending' || row.state === 'deleting') return 'moves';
   if (row.version === version) return 'rests';
@@ -66,14 +68,14 @@ export function restOf(row: FileDoc | undefined, version: number): 'rests' | 'mo
   return content.state === 'former' ? 'rests' : 'moves';
 }
 
-/** Whether somebody still waits for this content: nothing that is not awaited becomes visible any more. */
-export const awaits = (row: FileDoc | undefined, version: number): boolean =>
+/** Whether an upload still waits for this content: otherwise it never becomes visible. */
+export const isAwaited = (row: FileDoc | undefined, version: number): boolean =>
   row?.state === 'pending' ||
   (row !== undefined &&
     row.state !== 'deleting' &&
     othersOf(row).some((content) => content.state === 'incoming' && content.version === version && !content.rekeyed));
 
-/** The row with these other contents. What a sweeper looks at, the sign of life, is that of the one who was silent for the longest. */
+/** The row with these other contents, and the oldest of their signs of life for the sweeper. */
 export function withOthers<Row extends FileDoc>(row: Row, others: readonly OtherContent[]): Row {
   const { others: _others, heartbeat_at: _beat, worker: _worker, ...rest } = row;
   const beats = others.flatMap(({ heartbeat_at, worker }) =>
@@ -83,13 +85,13 @@ export function withOthers<Row extends FileDoc>(row: Row, others: readonly Other
   return { ...(rest as unknown as Row), ...(others.length > 0 && { others }), ...oldest };
 }
 
-/** The row with a content that is to come. Its version number is given out for good. */
+/** The row with an incoming content, whose version number is never used again. */
 export const withIncoming = (row: ActiveFile, content: OtherContent): FileDoc => ({
   ...withOthers(row, [...othersOf(row), content]),
   last_version: Math.max(row.last_version ?? row.version, content.version),
 });
 
-/** The row with a sign of life of an incoming content; undefined where nobody waits for that any more. */
+/** The row with a sign of life of an incoming content; undefined where nothing waits for that. */
 export function touched(row: FileDoc, blobId: string, now: number): FileDoc | undefined {
   if (row.state === 'deleting' || incomingIn(row, blobId) === undefined) return undefined;
   const beat = (content: OtherContent): OtherContent =>
@@ -97,7 +99,7 @@ export function touched(row: FileDoc, blobId: string, now: number): FileDoc | un
   return withOthers(row, othersOf(row).map(beat));
 }
 
-/** The incoming content becomes the current one, and the current one the newest of the former ones. */
+/** Makes the incoming content the current one, and the current one the newest earlier version. */
 export function replaced(row: ActiveFile, incoming: OtherContent, filled: FilledContent, stamp: Stamp): ActiveFile {
   const former: WholeContent = { state: 'former', ...fieldsOf(row) };
   const others = [...othersOf(row).filter((content) => content !== incoming), former];
@@ -107,7 +109,10 @@ export function replaced(row: ActiveFile, incoming: OtherContent, filled: Filled
   };
 }
 
-/** The incoming content, the same under another key, takes the place of the one in `blobId`; undefined where that is gone. */
+/**
+ * Replaces the content in `blobId` by the incoming one, the same under another key; undefined where
+ * that is gone.
+ */
 export function rekeyed(
   row: ActiveFile,
   blobId: string,
@@ -128,7 +133,10 @@ export function rekeyed(
   return withOthers(row, [...rest, { state: 'former', ...fresh }, stale]);
 }
 
-/** The row with the contents of these blobs dropped, without their keys; undefined where there is nothing to drop. */
+/**
+ * The row with the contents of these blobs dropped, without their keys; undefined where there are
+ * none.
+ */
 export function dropping(row: FileDoc, blobIds: ReadonlySet<string>, stamp: Stamp): FileDoc | undefined {
   const drops = ({ state, blob_id }: OtherContent): boolean => state !== 'dropped' && blobIds.has(blob_id);
   if (!othersOf(row).some(drops)) return undefined;

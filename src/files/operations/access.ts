@@ -9,7 +9,9 @@ import { ActiveFile, FileDoc, TrashedFile, fileCollection, isInTrash, isVisible 
 /** How a request names a file. */
 export type FileRef = { readonly id: string } | { readonly name: string };
 
-/** Who may do what with a file. One that the caller may not see answers as one that does not exist. */
+/**
+ * Who may do what with a file. One that the caller may not see answers as one that does not exist.
+ */
 @Injectable()
 export class FileAccess {
   readonly #files: Collection<FileDoc>;
@@ -24,7 +26,8 @@ export class FileAccess {
   }
 
   /**
-   * A file that the caller may read, as its owner or by a grant. A name is one of the caller's own files.
+   * A file that the caller may read, as its owner or by a grant. A name is one of the caller's own
+   * files.
    * @throws DomainError `file_not_found`, `integrity_failed`.
    */
   async readable(caller: Principal, ref: FileRef): Promise<ActiveFile> {
@@ -33,7 +36,10 @@ export class FileAccess {
     return row;
   }
 
-  /** A file that the caller may change. @throws as `readable`; `permission_denied` for one that the caller may only read. */
+  /**
+   * A file that the caller may change.
+   * @throws as `readable`; `permission_denied` for one that the caller may only read.
+   */
   async owned(caller: Principal, ref: FileRef): Promise<ActiveFile> {
     const row = await this.readable(caller, ref);
     if (row.owner_id === caller.ownerId) return row;
@@ -52,14 +58,20 @@ export class FileAccess {
     return isVisible(row, this.clock.now()) && row.owner_id === ownerId ? row : undefined;
   }
 
-  /** The file that a link of its owner leads to. @throws DomainError `file_not_found`, `integrity_failed`. */
+  /**
+   * The file that a link of its owner leads to.
+   * @throws DomainError `file_not_found`, `integrity_failed`.
+   */
   async linked(fileId: string, ownerId: string): Promise<ActiveFile> {
     const row = await this.visible(fileId, ownerId);
     if (row === undefined) throw fileNotFound();
     return row;
   }
 
-  /** A file in the caller's own trash; undefined where there is none of this id. @throws DomainError `integrity_failed`. */
+  /**
+   * A file in the caller's own trash; undefined where there is none of this id.
+   * @throws DomainError `integrity_failed`.
+   */
   async trashed(caller: Principal, id: string): Promise<TrashedFile | undefined> {
     const row = await this.#files.find('_id', id);
     return isInTrash(row, this.clock.now()) && row.owner_id === caller.ownerId ? row : undefined;

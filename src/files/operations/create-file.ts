@@ -29,7 +29,8 @@ interface Upload {
 
 /**
  * Creates a file, all or nothing: the pending row, then the blob, durable, then the share of the
- * quota, then the file under its name. A failed upload is removed at once, a killed one by the sweeper.
+ * quota, then the file under its name. A failed upload is removed at once, a killed one by the
+ * sweeper.
  */
 @Injectable()
 export class CreateFile {
@@ -44,8 +45,8 @@ export class CreateFile {
 
   /**
    * Stores a content as it comes. `declaredBytes` is the size that the client announces.
-   * @throws DomainError `file_exists`, `too_large`, `quota_exceeded`, `checksum_mismatch`, `storage_full`, `kms_unavailable`, and what
-   * `body` throws.
+   * @throws DomainError `file_exists`, `too_large`, `quota_exceeded`, `checksum_mismatch`,
+   * `storage_full`, `kms_unavailable`, and what `body` throws.
    */
   upload(
     caller: Principal,
@@ -103,7 +104,10 @@ export class CreateFile {
     return viewOf(file, file.name_index === undefined ? null : request.name, facts);
   }
 
-  /** Never throws, so that the caller reports the first error. The sweeper does this where the store fails. */
+  /**
+   * Never throws, so that the caller reports the first error. The sweeper does this where the store
+   * fails.
+   */
   private async abandon({ row }: PendingFile): Promise<void> {
     try {
       const current = await this.removal.begin(row._id, () => true);

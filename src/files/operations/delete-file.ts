@@ -48,7 +48,10 @@ export class FileRemoval {
     return outcome.begun ? row : undefined;
   }
 
-  /** Completes removals that `begin` began, past those that fail. Safe to repeat, and for several at once. */
+  /**
+   * Completes removals that `begin` began, past those that fail. Safe to repeat, and for several at
+   * once.
+   */
   async finish(...rows: readonly FileDoc[]): Promise<void> {
     const faults = new ErrorCollector();
     const owners = new Set(rows.map(({ owner_id }) => owner_id));
@@ -64,9 +67,9 @@ export class FileRemoval {
   }
 
   /**
-   * Moves a visible file to the trash, where nobody reads it; its name is free. `check` throws where
-   * the row that this write replaces is not the one that the caller means. False where the file is
-   * not visible.
+   * Moves a visible file to the trash, where nobody reads it; its name is free. `check` throws
+   * where the row that this write replaces is not the one that the caller means. False where the
+   * file is not visible.
    */
   async trash(fileId: string, purgeAt: number, check?: (row: ActiveFile) => Promise<void>): Promise<boolean> {
     const outcome = { trashed: false };
@@ -139,7 +142,10 @@ export class FileRemoval {
     return { heartbeat_at: this.clock.now(), worker: this.worker.id };
   }
 
-  /** Gives back the shares of all rows by one write: thousands of files that go together would queue up for it. */
+  /**
+   * Gives back the shares of all rows by one write: thousands of files that go together would queue
+   * up for it.
+   */
   private async finishOf(ownerId: string, rows: readonly FileDoc[]): Promise<void> {
     await this.usage.releaseFound(ownerId, async () => (await this.stillThere(rows)).flatMap(sharesOf));
     failpoint('file.released');
@@ -154,7 +160,10 @@ export class FileRemoval {
     faults.throwFirst();
   }
 
-  /** A process that slept may find that others removed its rows and marks: it must not give back their shares again. */
+  /**
+   * A process that slept may find that others removed its rows and marks: it must not give back
+   * their shares again.
+   */
   private async stillThere(rows: readonly FileDoc[]): Promise<FileDoc[]> {
     const current = await Promise.all(rows.map(({ _id }) => this.#files.find('_id', _id)));
     return current.filter((row) => row?.state === 'deleting') as FileDoc[];
@@ -211,7 +220,10 @@ export interface Removal {
   readonly permanent?: boolean;
 }
 
-/** Deletes a file: to the trash where there is one, or for good. A repeated request leaves the file in the trash. */
+/**
+ * Deletes a file: to the trash where there is one, or for good. A repeated request leaves the file
+ * in the trash.
+ */
 @Injectable()
 export class DeleteFile {
   readonly #trashMs: number;
@@ -227,7 +239,10 @@ export class DeleteFile {
     this.#trashMs = config.files.trashDays * DAY;
   }
 
-  /** @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`, `integrity_failed`. */
+  /**
+   * @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`,
+   * `integrity_failed`.
+   */
   async remove(caller: Principal, id: string, { holds, permanent = false }: Removal = {}): Promise<void> {
     const isForGood = permanent || this.#trashMs === 0;
     const trashed = await this.access.trashed(caller, id);

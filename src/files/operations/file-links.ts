@@ -60,7 +60,9 @@ export class FileLinks {
     });
   }
 
-  /** @throws as LinkRedemption.open; `file_not_found` where the file is gone: then nothing is spent. */
+  /**
+   * @throws as LinkRedemption.open; `file_not_found` where the file is gone: then nothing is spent.
+   */
   async open(token: string, password: string | undefined): Promise<OpenedLink> {
     const key = { kind: 'download', token, password } as const;
     const what = openingIntent('link.open', this.opening.claimedId(key));
@@ -122,7 +124,7 @@ export class UploadLinkRedemptions {
   }
 
   list(caller: Principal, limit: number, after: Position | undefined): Promise<Page<LinkDoc>> {
-    return this.links.list({ dropBoxesOf: caller.ownerId }, limit, after);
+    return this.links.list({ uploadLinksOf: caller.ownerId }, limit, after);
   }
 
   async remove(caller: Principal, linkId: string): Promise<void> {
@@ -141,8 +143,9 @@ export class UploadLinkRedemptions {
   }
 
   /**
-   * Stores one file for one ticket, which a failed upload gives back. @throws as CreateFile.upload, but never `file_exists`;
-   * `conflict` where the ticket has been used.
+   * Stores one file for one ticket, which a failed upload gives back.
+   * @throws as CreateFile.upload, but never `file_exists`; `conflict` where the ticket has been
+   * used.
    */
   async receive(
     sender: LinkHolder,

@@ -35,7 +35,10 @@ export class FileVersions {
     private readonly audit: AuditSink,
   ) {}
 
-  /** Newest first, all of them. @throws DomainError `file_not_found`, `permission_denied`, `decryption_failed`. */
+  /**
+   * Newest first, all of them.
+   * @throws DomainError `file_not_found`, `permission_denied`, `decryption_failed`.
+   */
   async list(caller: Principal, id: string): Promise<readonly VersionView[]> {
     return retryOnStaleKey(async () => {
       const row = await this.access.owned(caller, { id });
@@ -49,8 +52,10 @@ export class FileVersions {
   }
 
   /**
-   * Removes an earlier version for good. `holds` is asked in that write, for the tags of the version and of the file.
-   * @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`, `conflict` for the current one.
+   * Removes an earlier version for good. `holds` is asked in that write, for the tags of the
+   * version and of the file.
+   * @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`, `conflict`
+   * for the current one.
    */
   async remove(caller: Principal, id: string, version: number, holds?: Precondition): Promise<void> {
     const what = {
@@ -75,7 +80,10 @@ export class FileVersions {
     await requireHolds(this.sealer, row, holds, contentTag({ _id: row._id, version }));
   }
 
-  /** The content of an earlier version as a new one. @throws DomainError as ReplaceContent.replace, `conflict` for the current one. */
+  /**
+   * The content of an earlier version as a new one.
+   * @throws DomainError as ReplaceContent.replace, `conflict` for the current one.
+   */
   async restore(caller: Principal, id: string, version: number, holds: Precondition): Promise<ActiveFile> {
     const row = await this.former(caller, id, version);
     const facts = await this.sealer.with(row.owner_id, (keys) => openFacts(keys, row));

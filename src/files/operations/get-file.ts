@@ -54,7 +54,10 @@ export class GetFile {
     @Optional() private readonly damage?: DamageReports,
   ) {}
 
-  /** @throws DomainError `file_not_found` (also for a file of somebody else), `integrity_failed`, `decryption_failed`. */
+  /**
+   * @throws DomainError `file_not_found` (also for a file of somebody else), `integrity_failed`,
+   * `decryption_failed`.
+   */
   async get(caller: Principal, ref: FileRef): Promise<FileView> {
     return retryOnStaleKey(async () => this.view(await this.access.readable(caller, ref)));
   }

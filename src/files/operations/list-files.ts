@@ -50,7 +50,10 @@ async function matchingPage(
   return { files, next: after };
 }
 
-/** The caller's own files, those in the caller's trash, or those of others that were granted to the caller. */
+/**
+ * The caller's own files, those in the caller's trash, or those of others that were granted to the
+ * caller.
+ */
 export type ListKind = 'own' | 'trash' | 'shared';
 
 export interface ListChoice {
@@ -91,7 +94,9 @@ export class ListFiles {
     return this.list(caller, { ...choice, trash: kind === 'trash' });
   }
 
-  /** Oldest first. A page may hold fewer files than `limit`, even none, and still have a next one. */
+  /**
+   * Oldest first. A page may hold fewer files than `limit`, even none, and still have a next one.
+   */
   async list(caller: Principal, { limit, after, prefix, name, trash = false }: ListChoice): Promise<FilePage> {
     const state = trash ? 'trashed' : 'active';
     const read = (size: number, from: Position | undefined) =>

@@ -25,16 +25,25 @@ export interface StoredContent {
   readonly facts: ContentFacts;
   /** Its blob, where that is not the one that the row named from the beginning. */
   readonly blobId?: string;
-  /** Whether the row has to name `blobId` still: another process that makes the same file changes it first. */
+  /**
+   * Whether the row has to name `blobId` still: another process that makes the same file changes it
+   * first.
+   */
   readonly isTarget?: boolean;
   /** Its key, where that is not the one in the row. */
   readonly key?: SecretBytes;
 }
 
-/** What keeps a pending row alive: this process, or the row of a resumable upload, which outlives processes. */
+/**
+ * What keeps a pending row alive: this process, or the row of a resumable upload, which outlives
+ * processes.
+ */
 export type Keeper = 'heartbeat' | 'upload';
 
-/** What happens to a file whose name was taken meanwhile. `keep-unnamed` serves senders who must not learn of it. */
+/**
+ * What happens to a file whose name was taken meanwhile. `keep-unnamed` serves senders who must not
+ * learn of it.
+ */
 export type IfTaken = 'refuse' | 'keep-unnamed';
 
 type FutureFile = Pick<UploadRequest, 'name' | 'expiresInMs'>;
@@ -43,7 +52,10 @@ const FIRST_VERSION = 1;
 const BLOB_ID_BYTES = 16;
 const ATTEMPTS = 10;
 
-/** Rows of new files: pending before a byte is stored, active by one conditional write when all is durable. */
+/**
+ * Rows of new files: pending before a byte is stored, active by one conditional write when all is
+ * durable.
+ */
 @Injectable()
 export class PendingFiles {
   readonly #files: Collection<FileDoc>;
@@ -58,7 +70,10 @@ export class PendingFiles {
     this.#files = store.collection(fileCollection);
   }
 
-  /** Refuses early, so that nobody sends a file for nothing; `activate` decides. @throws DomainError `file_exists` */
+  /**
+   * Refuses early, so that nobody sends a file for nothing; `activate` decides.
+   * @throws DomainError `file_exists`
+   */
   async refuseTakenName(ownerId: string, name: string): Promise<void> {
     const index = await this.sealer.with(ownerId, (keys) => keys.nameIndex(name));
     if (await this.isTaken(ownerId, index)) throw fileExists();
@@ -70,8 +85,8 @@ export class PendingFiles {
   }
 
   /**
-   * Inserts the invisible row, by the wrap protocol: it holds the wrapped file key before anything is
-   * encrypted with that key. The caller destroys the key.
+   * Inserts the invisible row, by the wrap protocol: it holds the wrapped file key before anything
+   * is encrypted with that key. The caller destroys the key.
    */
   async open(
     fileId: string,
@@ -116,7 +131,10 @@ export class PendingFiles {
     return new Keepalive({ everyMs: BEAT_EVERY, beat: () => touchRow(this.#files, fileId, touch) });
   }
 
-  /** Makes the file visible under its name. @throws DomainError `file_exists`, `conflict` (the upload timed out). */
+  /**
+   * Makes the file visible under its name.
+   * @throws DomainError `file_exists`, `conflict` (the upload timed out).
+   */
   async activate(
     fileId: string,
     request: FutureFile,
@@ -124,7 +142,8 @@ export class PendingFiles {
     ifTaken: IfTaken = 'refuse',
   ): Promise<ActiveFile> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      // Read before Sealer.with reads the key row: a retirement in between rewrites the row, and the replace fails.
+      // Read before Sealer.with reads the key row: a retirement in between rewrites the row, and
+      // the replace fails.
       const row = await this.#files.find('_id', fileId);
       if (row?.state !== 'pending' || (content.isTarget === true && row.blob_id !== content.blobId)) throw uploadGone();
       const active = await this.sealer.with(row.owner_id, (keys) => this.activated(keys, row, request, content));

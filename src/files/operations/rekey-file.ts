@@ -9,8 +9,8 @@ import { FileAccess } from './access';
 import { IncomingContent, StagedContents } from './staged-content';
 
 /**
- * Gives each version of a file a new key: reads it and writes it again. Readers have the old message
- * until one conditional write replaces it, so a rekey may stop anywhere and be repeated.
+ * Gives each version of a file a new key: reads it and writes it again. Readers have the old
+ * message until one conditional write replaces it, so a rekey may stop anywhere and be repeated.
  */
 @Injectable()
 export class RekeyFile {
@@ -22,7 +22,10 @@ export class RekeyFile {
     private readonly audit: AuditSink,
   ) {}
 
-  /** @throws DomainError `file_not_found`, `permission_denied`, `decryption_failed`, `storage_full`, `kms_unavailable`, `conflict`. */
+  /**
+   * @throws DomainError `file_not_found`, `permission_denied`, `decryption_failed`, `storage_full`,
+   * `kms_unavailable`, `conflict`.
+   */
   rekey(caller: Principal, id: string): Promise<ActiveFile> {
     const what = { action: 'file.rekey', actor: caller.actor, resource: `file/${id}` } as const;
     return auditedAfterLook(this.audit, what, async (begin) => {
@@ -33,7 +36,9 @@ export class RekeyFile {
     });
   }
 
-  /** Does nothing where the version was removed meanwhile, or got its new key from another request. */
+  /**
+   * Does nothing where the version was removed meanwhile, or got its new key from another request.
+   */
   private async rekeyContent(caller: Principal, id: string, blobId: string): Promise<void> {
     let old: ActiveFile | undefined;
     const incoming = await this.staged.open(id, (_keys, row) => {

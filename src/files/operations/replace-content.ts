@@ -53,8 +53,10 @@ export class ReplaceContent {
   }
 
   /**
-   * Replaces the content of a file that `look` returned. `holds` is asked again in both writes of the row.
-   * @throws DomainError as CreateFile.upload, but `file_exists`; `file_not_found`, `precondition_failed`, `conflict`.
+   * Replaces the content of a file that `look` returned. `holds` is asked again in both writes of
+   * the row.
+   * @throws DomainError as CreateFile.upload, but `file_exists`; `file_not_found`,
+   * `precondition_failed`, `conflict`.
    */
   replace(
     caller: Principal,

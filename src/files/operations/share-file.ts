@@ -33,7 +33,9 @@ export class FileSharing {
     private readonly sealer: Sealer,
   ) {}
 
-  /** @throws DomainError `file_not_found`, `permission_denied` (a grantee), and as `Grants.create`. */
+  /**
+   * @throws DomainError `file_not_found`, `permission_denied` (a grantee), and as `Grants.create`.
+   */
   async grant(caller: Principal, id: string, grant: NewGrant): Promise<GrantView> {
     const resource = asResource(await this.access.owned(caller, { id }));
     const view = await this.grants.create(caller, resource, grant);
@@ -53,12 +55,18 @@ export class FileSharing {
     return this.grants.list(asResource(await this.access.owned(caller, { id })), page);
   }
 
-  /** @throws DomainError `file_not_found`, `permission_denied`, `not_found` (no such grant of this file). */
+  /**
+   * @throws DomainError `file_not_found`, `permission_denied`, `not_found` (no such grant of this
+   * file).
+   */
   async revoke(caller: Principal, id: string, grantId: string): Promise<void> {
     await this.grants.revoke(caller, asResource(await this.access.owned(caller, { id })), grantId);
   }
 
-  /** Files that were granted to the caller, each once, oldest grant first. A page may hold fewer files than `limit`. */
+  /**
+   * Files that were granted to the caller, each once, oldest grant first. A page may hold fewer
+   * files than `limit`.
+   */
   async listShared(caller: Principal, page: PageChoice): Promise<FilePage> {
     const { resources, next } = await this.granted.list(caller.ownerId, { type: 'file', ...page });
     return {
@@ -67,7 +75,10 @@ export class FileSharing {
     };
   }
 
-  /** Grants to the caller that are valid, oldest first. A page may hold fewer than `limit`, even none, and still have a next one. */
+  /**
+   * Grants to the caller that are valid, oldest first. A page may hold fewer than `limit`, even
+   * none, and still have a next one.
+   */
   async listReceived(caller: Principal, page: PageChoice) {
     const { grants, next } = await this.received.list(caller, { type: 'file', ...page });
     return { files: await pickInTurns(grants, (grant) => this.#receivedFile(grant)), next };

@@ -35,9 +35,9 @@ export interface IncomingContent {
 export type Swap = (keys: OwnerKeys, row: ActiveFile, incoming: OtherContent, stamp: Stamp) => ActiveFile | undefined;
 
 /**
- * New contents of existing files. The file's row names their keys and blobs before a byte is stored,
- * and one conditional write makes them current: until then readers see the previous content. By the
- * wrap protocol the row is read before Sealer.with reads the key row.
+ * New contents of existing files. The file's row names their keys and blobs before a byte is
+ * stored, and one conditional write makes them current: until then readers see the previous
+ * content. By the wrap protocol the row is read before Sealer.with reads the key row.
  */
 @Injectable()
 export class StagedContents {
@@ -104,7 +104,10 @@ export class StagedContents {
     return after;
   }
 
-  /** Removes a content that did not become current. Never throws, so that the caller reports the first error. */
+  /**
+   * Removes a content that did not become current. Never throws, so that the caller reports the
+   * first error.
+   */
   async abandon({ key, fileId, ownerId, ...content }: IncomingContent): Promise<void> {
     key.destroy();
     try {
@@ -112,8 +115,8 @@ export class StagedContents {
         fileId,
         (other) => other.state === 'incoming' && other.blob_id === content.blobId,
       );
-      // The swap succeeded although it was reported as failed. Otherwise the file was removed, without
-      // what was written since.
+      // The swap succeeded although it was reported as failed. Otherwise the file was removed,
+      // without what was written since.
       if (row !== undefined && row.state !== 'deleting' && namesBlob(row, content.blobId)) return;
       await this.removal.clearStray({ _id: fileId, owner_id: ownerId }, content);
     } catch {

@@ -19,7 +19,10 @@ import { ActiveFile, TrashedFile } from '../model/file.collection';
 import { FileAccess } from './access';
 import { PendingFiles } from './pending-file';
 
-/** Changes of what is said of a file. Each is one conditional write on a row that was read before the key row (wrap protocol). */
+/**
+ * Changes a file's metadata, each by one conditional write of a row that was read before the key
+ * row (wrap protocol).
+ */
 @Injectable()
 export class UpdateFile {
   constructor(
@@ -32,7 +35,8 @@ export class UpdateFile {
 
   /**
    * `holds` is asked in each attempt.
-   * @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`, `file_exists`, `conflict`.
+   * @throws DomainError `file_not_found`, `permission_denied`, `precondition_failed`,
+   * `file_exists`, `conflict`.
    */
   change(caller: Principal, id: string, change: FileChange, holds: Precondition): Promise<ActiveFile> {
     return this.audited('file.change', caller, id, async (begin) => {
@@ -48,7 +52,7 @@ export class UpdateFile {
   }
 
   /**
-   * Brings a file back from the trash, under its name or a new one.
+   * Restores a file from the trash, under its name or a new one.
    * @throws DomainError `file_not_found` (not in the trash), `file_exists`, `conflict`.
    */
   restore(caller: Principal, id: string, name: FileName | undefined): Promise<ActiveFile> {
@@ -103,10 +107,10 @@ function restoredAs(keys: OwnerKeys, row: TrashedFile, name: FileName | undefine
   };
 }
 
-/** What of a file is to change, parsed; what is undefined stays. */
+/** A change of a file, parsed. Undefined fields stay. */
 export interface FileChange {
   readonly name: FileName | undefined;
-  /** From now on; null takes the end away. */
+  /** From now on; null removes the expiry. */
   readonly expiresInMs: number | null | undefined;
   readonly contentType: string | undefined;
 }

@@ -36,7 +36,10 @@ interface Reading {
 
 const TRIES = 5;
 
-/** Reads files to their end: verifies each frame of each version, and the SHA-256 against that in the row. */
+/**
+ * Reads files to their end: verifies each frame of each version, and the SHA-256 against that in
+ * the row.
+ */
 @Injectable()
 export class VerifyFile {
   constructor(
@@ -48,7 +51,8 @@ export class VerifyFile {
 
   /**
    * A damaged version is part of the result.
-   * @throws DomainError `file_not_found`, `permission_denied`, `kms_unavailable`, `store_unavailable`.
+   * @throws DomainError `file_not_found`, `permission_denied`, `kms_unavailable`,
+   * `store_unavailable`.
    */
   verify(caller: Principal, id: string): Promise<FileCheck> {
     const what = { action: 'file.verify', actor: caller.actor, resource: `file/${id}` } as const;

@@ -17,8 +17,9 @@ const SEED_BYTES = 16;
 const NEW_EXPIRY = 5 * MINUTE;
 
 /**
- * Makes an upload: its row, the pending row of its file with the file key, and the share of the quota that it will need. The upload's row is
- * the first and is given out when all of it is there, so whatever stops this half-way leaves something that expires.
+ * Makes an upload: its row, the pending row of its file with the file key, and the share of the
+ * quota that it will need. The upload's row is the first and is given out when all of it is there,
+ * so whatever stops this half-way leaves something that expires.
  */
 @Injectable()
 export class CreateUpload {
@@ -37,7 +38,10 @@ export class CreateUpload {
     this.#files = store.collection(fileCollection);
   }
 
-  /** An early look: `open` decides about the quota, and the end of the upload about the name. @throws DomainError `file_exists`, `too_large` */
+  /**
+   * An early look: `open` decides about the quota, and the end of the upload about the name.
+   * @throws DomainError `file_exists`, `too_large`
+   */
   async check(ownerId: string, { length, file }: NewUpload): Promise<void> {
     checkSize(length, { largest: this.config.files.maxSize, quota: await this.usage.left(ownerId) });
     await this.pendingFiles.refuseTakenName(ownerId, file.name);

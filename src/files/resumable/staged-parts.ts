@@ -12,7 +12,10 @@ import { namesBlob } from '../model/versions';
 import { UploadPart, blobIdOf, contextOf, partsOf } from './upload';
 import { UploadDoc } from './upload.collection';
 
-/** The blobs of uploads: one message an attempt, each with its own data key, all under the key of the future file. */
+/**
+ * The blobs of uploads: one message an attempt, each with its own data key, all under the key of
+ * the future file.
+ */
 @Injectable()
 export class StagedParts {
   readonly #files: Collection<FileDoc>;
@@ -27,7 +30,10 @@ export class StagedParts {
     this.#files = store.collection(fileCollection);
   }
 
-  /** The caller destroys it. @throws DomainError `not_found` (the upload has ended), `kms_unavailable`. */
+  /**
+   * The caller destroys it.
+   * @throws DomainError `not_found` (the upload has ended), `kms_unavailable`.
+   */
   async fileKey(uploadId: string): Promise<SecretBytes> {
     try {
       return await this.openFileKey(uploadId);
@@ -38,7 +44,10 @@ export class StagedParts {
     }
   }
 
-  /** Records whose blob the part will be, before there is one. Resolves with the file key, as `fileKey`. */
+  /**
+   * Records whose blob the part will be, before there is one. Resolves with the file key, as
+   * `fileKey`.
+   */
   async claim(upload: UploadDoc, attempt: number): Promise<SecretBytes> {
     const key = await this.fileKey(upload._id);
     try {
@@ -66,8 +75,9 @@ export class StagedParts {
   }
 
   /**
-   * Reads all parts once, and writes their content as the one message of the file, into the blob that
-   * its row names; under `ownKey`, where that is given, instead of the key that the parts have.
+   * Reads all parts once, and writes their content as the one message of the file, into the blob
+   * that its row names; under `ownKey`, where that is given, instead of the key that the parts
+   * have.
    */
   async join(upload: UploadDoc, file: FileDoc, ownKey: SecretBytes | undefined): Promise<FileSummary> {
     const key = await this.fileKey(upload._id);
@@ -89,7 +99,10 @@ export class StagedParts {
     return this.messages.encryptedSize(contextOf(upload, attempt), size);
   }
 
-  /** The content of all parts that count, in order. @throws DomainError `decryption_failed` where a part is not what was stored. */
+  /**
+   * The content of all parts that count, in order.
+   * @throws DomainError `decryption_failed` where a part is not what was stored.
+   */
   private async *content(upload: UploadDoc, key: SecretBytes): AsyncGenerator<ChunkBatch, void> {
     for (const part of partsOf(upload)) yield* burstsOf(await this.open(upload, part, key));
   }
@@ -108,7 +121,10 @@ export class StagedParts {
     }
   }
 
-  /** A blob has a reference as long as it exists: the sweep of orphans finds it under one holder or the other. */
+  /**
+   * A blob has a reference as long as it exists: the sweep of orphans finds it under one holder or
+   * the other.
+   */
   private async remove(blobId: string, uploadId: string): Promise<void> {
     const file = await this.#files.find('_id', uploadId);
     if (file !== undefined && namesBlob(file, blobId)) {

@@ -109,7 +109,10 @@ function textOf(base64: string): string | undefined {
   }
 }
 
-/** Node decodes anything and drops what it does not know: a value would then not be the one that was sent. */
+/**
+ * Node decodes anything and drops what it does not know: a value would then not be the one that was
+ * sent.
+ */
 function strictBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64');
   return bytes.toString('base64').replace(/=+$/, '') === text.replace(/=+$/, '') ? bytes : undefined;
@@ -128,7 +131,10 @@ function headerOf(headers: IncomingHttpHeaders, name: string): string | undefine
 
 const invalid = (detail: string): DomainError => new DomainError('validation_failed', { detail });
 
-/** Documents that a route wants the version of the protocol, and with what it may refuse besides what all of tus may. */
+/**
+ * Documents that a route wants the version of the protocol, and with what it may refuse besides
+ * what all of tus may.
+ */
 export const TusRequest = (...statuses: readonly number[]): MethodDecorator =>
   applyDecorators(
     ApiHeader({

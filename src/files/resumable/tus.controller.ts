@@ -53,9 +53,11 @@ export class UploadsController {
   }
 
   /**
-   * Creates an upload of `Upload-Length` bytes. `Upload-Metadata` has `filename`, and may have `filetype` and `expires_in` (seconds, from
-   * the moment the file is there). The share of the quota is taken now. With a body of `application/offset+octet-stream` its first bytes
-   * come along. Refusals are lines of text with tus's statuses: 409 a file of that name is there, 413, 507.
+   * Creates an upload of `Upload-Length` bytes. `Upload-Metadata` has `filename`, and may have
+   * `filetype` and `expires_in` (seconds, from the moment the file is there). The share of the
+   * quota is taken now. With a body of `application/offset+octet-stream` its first bytes come
+   * along. Refusals are lines of text with tus's statuses: 409 a file of that name is there, 413,
+   * 507.
    */
   @Post()
   @HttpCode(HttpStatus.CREATED)
@@ -82,7 +84,10 @@ export class UploadsController {
     void reply.header('location', `${PATH}/${upload.id}`);
   }
 
-  /** How far an upload is: `Upload-Offset`. While the file is being made of what came, that is one byte before the end. */
+  /**
+   * How far an upload is: `Upload-Offset`. While the file is being made of what came, that is one
+   * byte before the end.
+   */
   @Head(':id')
   @Policy({ scope: 'files:write', errors: 'tus' })
   @TusRequest(404, 410)
@@ -101,9 +106,10 @@ export class UploadsController {
   }
 
   /**
-   * Brings bytes from `Upload-Offset` on. What came before a connection broke counts; with `Upload-Checksum` only what verifies does (460).
-   * 409 where the offset is another one, 423 while another request writes. The last piece is answered when the file is there, with its
-   * id in `File-Id`; 503 with Retry-After where that takes more than a minute: send the same again.
+   * Brings bytes from `Upload-Offset` on. What came before a connection broke counts; with
+   * `Upload-Checksum` only what verifies does (460). 409 where the offset is another one, 423 while
+   * another request writes. The last piece is answered when the file is there, with its id in
+   * `File-Id`; 503 with Retry-After where that takes more than a minute: send the same again.
    */
   @Patch(':id')
   @HttpCode(HttpStatus.NO_CONTENT)

@@ -25,7 +25,10 @@ import { StagedParts } from './staged-parts';
 import { blobIdOf, hasStrayMessage, isOneMessage, openDetails, openDigest, uploadNotFound } from './upload';
 import { UploadDoc, uploadCollection } from './upload.collection';
 
-/** Makes the file of an upload whose bytes are all stored. Each step is safe to repeat, and for several processes at once. */
+/**
+ * Makes the file of an upload whose bytes are all stored. Each step is safe to repeat, and for
+ * several processes at once.
+ */
 @Injectable()
 export class Assembly {
   readonly #files: Collection<FileDoc>;
@@ -70,7 +73,9 @@ export class Assembly {
     failpoint('assembly.active');
   }
 
-  /** A new blob for each try: a process that was taken for dead may still write to an earlier one. */
+  /**
+   * A new blob for each try: a process that was taken for dead may still write to an earlier one.
+   */
   private async target(uploadId: string, assertLease: () => Promise<void>): Promise<FileDoc | undefined> {
     await assertLease();
     let previous: string | undefined;
@@ -121,10 +126,16 @@ const PATIENCE = 60 * SECOND;
 const FIRST_POLL = 20;
 const LONGEST_POLL = 500;
 const RETRY_SECONDS = 5;
-/** Errors that no retry changes: damaged or missing parts and rows, or a file too large for the blob store. */
+/**
+ * Errors that no retry changes: damaged or missing parts and rows, or a file too large for the blob
+ * store.
+ */
 const FINAL: readonly ErrorCode[] = ['decryption_failed', 'integrity_failed', 'too_large', 'not_found'];
 
-/** Completes uploads: at once where the one message becomes the file's, else by a job that survives processes. */
+/**
+ * Completes uploads: at once where the one message becomes the file's, else by a job that survives
+ * processes.
+ */
 @Injectable()
 export class UploadCompletion implements OnModuleInit {
   protected readonly patienceMs: number = PATIENCE;
@@ -147,7 +158,8 @@ export class UploadCompletion implements OnModuleInit {
 
   /**
    * The upload once its file is there, whoever makes it.
-   * @throws DomainError `store_unavailable` with a time to come again, where that takes long; `decryption_failed`.
+   * @throws DomainError `store_unavailable` with a time to come again, where that takes long;
+   * `decryption_failed`.
    */
   async complete(upload: UploadDoc): Promise<UploadDoc> {
     if (upload.state === 'whole') await this.begin(upload);

@@ -11,7 +11,8 @@ import { UploadDoc, uploadCollection } from './upload.collection';
 
 /**
  * Removes uploads, in an order that may stop anywhere and be resumed: the row's state first, which
- * ends each attempt, then the pending file with its key and its share of the quota, the parts, and the row itself.
+ * ends each attempt, then the pending file with its key and its share of the quota, the parts, and
+ * the row itself.
  */
 @Injectable()
 export class UploadRemoval {
@@ -66,11 +67,16 @@ interface Due {
   readonly index: string;
   readonly prefix?: readonly string[];
   readonly due: (row: UploadDoc) => boolean;
-  /** Whether a page in which nothing is due is the last one. False for an order by times of many clocks. */
+  /**
+   * Whether a page in which nothing is due is the last one. False for an order by times of many
+   * clocks.
+   */
   readonly ordered: boolean;
 }
 
-/** Removes expired uploads and what crashes leave of attempts, and resumes completions that stopped. */
+/**
+ * Removes expired uploads and what crashes leave of attempts, and resumes completions that stopped.
+ */
 @Injectable()
 export class UploadsSweeper {
   readonly #rows: Collection<UploadDoc>;
@@ -109,7 +115,10 @@ export class UploadsSweeper {
     this.#watch.keepOnly(looked);
   }
 
-  /** By how long this process has seen it silent: the clock of the process that works on it proves nothing. */
+  /**
+   * By how long this process has seen it silent: the clock of the process that works on it proves
+   * nothing.
+   */
   private isDead(row: UploadDoc): boolean {
     if (row.touched_at === undefined) return false;
     return this.#watch.ms(row._id, lifeSign(row)) >= DEAD_AFTER || this.worker.isGone(row);

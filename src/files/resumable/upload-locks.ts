@@ -38,8 +38,9 @@ export class OwnAttempts {
 }
 
 /**
- * Watches an upload until it is clear whether its attempt moves. The clock of another process proves
- * nothing: "a moment ago" is believed, which harms nobody, and else this process waits for a sign of life.
+ * Watches an upload until it is clear whether its attempt moves. The clock of another process
+ * proves nothing: "a moment ago" is believed, which harms nobody, and else this process waits for a
+ * sign of life.
  */
 export class AttemptWatch {
   readonly #seen: Unchanged;
@@ -92,8 +93,9 @@ export interface Attempt {
 }
 
 /**
- * One attempt at a time on an upload, over all processes: by compare-and-set the row names the number
- * of the attempt that may be counted. A writer that slept counts for nothing when it wakes up.
+ * One attempt at a time on an upload, over all processes: by compare-and-set the row names the
+ * number of the attempt that may be counted. A writer that slept counts for nothing when it wakes
+ * up.
  */
 @Injectable()
 export class UploadLocks {
@@ -110,8 +112,10 @@ export class UploadLocks {
   }
 
   /**
-   * Begins an attempt. Asks one that hangs to end, so that its bytes are kept, and preempts it where it does not.
-   * @throws UploadLocked while another one moves; DomainError `conflict` for a wrong offset, `not_found`.
+   * Begins an attempt. Asks one that hangs to end, so that its bytes are kept, and preempts it
+   * where it does not.
+   * @throws UploadLocked while another one moves; DomainError `conflict` for a wrong offset,
+   * `not_found`.
    */
   async begin(uploadId: string, start: AttemptStart): Promise<Attempt> {
     const waiting: Waiting = { watch: this.watch(), hungSince: undefined };
@@ -144,7 +148,10 @@ export class UploadLocks {
     this.#own.end(uploadId);
   }
 
-  /** Records that an attempt moves. @returns whether it is still current, and whether it was asked to end. */
+  /**
+   * Records that an attempt moves. @returns whether it is still current, and whether it was asked
+   * to end.
+   */
   async touch(uploadId: string, attempt: number, moved: boolean): Promise<'held' | 'closing' | 'lost'> {
     const row = await update(this.#rows, uploadId, (current) =>
       moved && current.running === attempt ? { ...current, touched_at: this.clock.now() } : undefined,
@@ -154,7 +161,10 @@ export class UploadLocks {
     return row.close_asked === attempt ? 'closing' : 'held';
   }
 
-  /** Ends an attempt that is not counted, where `applies` to the row as it is now. @returns the row then, where there is one. */
+  /**
+   * Ends an attempt that is not counted, where `applies` to the row as it is now. @returns the row
+   * then, where there is one.
+   */
   async release(
     uploadId: string,
     attempt: number,

@@ -60,7 +60,10 @@ export class UploadAccess {
     this.#files = store.collection(fileCollection);
   }
 
-  /** An upload that a client may continue or ask about. @throws DomainError as `owned`, `file_not_found` */
+  /**
+   * An upload that a client may continue or ask about.
+   * @throws DomainError as `owned`, `file_not_found`
+   */
   async usable(caller: Principal, id: string): Promise<UploadDoc> {
     const row = await this.owned(caller, id);
     await this.checkFile(row);
@@ -68,8 +71,9 @@ export class UploadAccess {
   }
 
   /**
-   * A client that remembers an upload takes a successful HEAD for the file. Where the file is deleted,
-   * expired or in the trash, the client has to begin again. @throws DomainError `file_not_found`
+   * A client that remembers an upload takes a successful HEAD for the file. Where the file is
+   * deleted, expired or in the trash, the client has to begin again.
+   * @throws DomainError `file_not_found`
    */
   async checkFile({ _id: id, state }: UploadDoc): Promise<void> {
     if (state !== 'done' || isVisible(await this.#files.find('_id', id), this.clock.now())) return;
@@ -86,7 +90,10 @@ export class UploadAccess {
     return row;
   }
 
-  /** The offset and metadata. Ends an attempt that hangs first, so that the offset includes what it got. */
+  /**
+   * The offset and metadata. Ends an attempt that hangs first, so that the offset includes what it
+   * got.
+   */
   async look(caller: Principal, id: string): Promise<UploadView & { readonly metadata: string }> {
     await this.locks.settled(await this.owned(caller, id));
     const { row, metadata } = await this.described(caller, id);
@@ -120,7 +127,8 @@ export class UploadService {
   ) {}
 
   /**
-   * Makes an upload, and stores the first chunk where one came with it. Where that fails nothing stays: its client has no address.
+   * Makes an upload, and stores the first chunk where one came with it. Where that fails nothing
+   * stays: its client has no address.
    * @throws DomainError `file_exists`, `too_large`, `quota_exceeded`, and as `append`.
    */
   async create(caller: Principal, request: NewUpload, chunk: IncomingChunk | undefined): Promise<UploadView> {
@@ -137,7 +145,8 @@ export class UploadService {
 
   /**
    * Stores a chunk. The last one returns when the file is there; a repeated one returns the same.
-   * @throws UploadLocked; DomainError `not_found`, `conflict`, `too_large`, `checksum_mismatch`, `storage_full`, `store_unavailable`, ...
+   * @throws UploadLocked; DomainError `not_found`, `conflict`, `too_large`, `checksum_mismatch`,
+   * `storage_full`, `store_unavailable`, ...
    */
   async append(caller: Principal, id: string, chunk: IncomingChunk): Promise<UploadView> {
     const row = await this.access.usable(caller, id);
@@ -153,7 +162,10 @@ export class UploadService {
     return this.access.look(caller, id);
   }
 
-  /** Ends and removes an upload, also while its file is being assembled. A file that exists by now stays. */
+  /**
+   * Ends and removes an upload, also while its file is being assembled. A file that exists by now
+   * stays.
+   */
   async terminate(caller: Principal, id: string): Promise<void> {
     await auditedAfterLook(this.audit, intent('upload.terminate', caller, id), async (begin) => {
       await this.access.owned(caller, id);

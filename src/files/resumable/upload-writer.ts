@@ -24,8 +24,9 @@ export interface IncomingChunk {
 }
 
 /**
- * Reads the body of a chunk. Where the client hangs up or falls silent, the content ends, and `fault`
- * says so afterwards: what came is kept. With a checksum nothing is kept that does not verify.
+ * Reads the body of a chunk. Where the client hangs up or falls silent, the content ends, and
+ * `fault` says so afterwards: what came is kept. With a checksum nothing is kept that does not
+ * verify.
  */
 class ChunkReader {
   #fault: DomainError | undefined;
@@ -42,7 +43,9 @@ class ChunkReader {
     return this.#fault;
   }
 
-  /** True after the last byte: what is still to be done depends on the store, and not on the client. */
+  /**
+   * True after the last byte: what is still to be done depends on the store, and not on the client.
+   */
   get isComplete(): boolean {
     return this.#complete;
   }
@@ -127,7 +130,8 @@ export class UploadWriter {
   /**
    * Stores a chunk. Bytes of a client that hung up are counted, and then the error is thrown.
    * @returns the row afterwards; in state `whole` after the last chunk.
-   * @throws UploadLocked; DomainError `conflict`, `too_large`, `checksum_mismatch`, `request_timeout`, `storage_full`, ...
+   * @throws UploadLocked; DomainError `conflict`, `too_large`, `checksum_mismatch`,
+   * `request_timeout`, `storage_full`, ...
    */
   async write(upload: UploadDoc, chunk: IncomingChunk): Promise<UploadDoc> {
     if (chunk.offset + (chunk.contentLength ?? 0) > upload.length) throw tooMuch();
@@ -143,7 +147,10 @@ export class UploadWriter {
     }
   }
 
-  /** The stages of a chunk, in their order: the blob store pulls the body through `content` and the message. */
+  /**
+   * The stages of a chunk, in their order: the blob store pulls the body through `content` and the
+   * message.
+   */
   private async receive(attempt: Attempt, chunk: IncomingChunk): Promise<UploadDoc> {
     const { upload, number } = attempt;
     const reader = new ChunkReader(chunk, upload.length - upload.offset);
@@ -205,8 +212,8 @@ export class UploadWriter {
   }
 
   /**
-   * First the row, then the blob: the write that counts may have succeeded although it was reported as
-   * failed. Never throws, so that the caller reports the first error.
+   * First the row, then the blob: the write that counts may have succeeded although it was reported
+   * as failed. Never throws, so that the caller reports the first error.
    */
   private async abandon({ upload, number }: Attempt): Promise<void> {
     try {

@@ -1,17 +1,21 @@
 import { Doc, defineCollection } from '../../store';
 
 /**
- * `new`: its rows are being made. `open`: takes bytes. `whole`: all bytes are durable, the file is being made of them. `done`: the file is
- * there. `failed`: what was stored does not verify. `ended`: terminated or expired, what is left is going.
+ * `new`: its rows are being made. `open`: takes bytes. `whole`: all bytes are durable, the file is
+ * being made of them. `done`: the file is there. `failed`: what was stored does not verify.
+ * `ended`: terminated or expired, what is left is going.
  */
 export type UploadState = 'new' | 'open' | 'whole' | 'done' | 'failed' | 'ended';
 
-/** `count` attempts with numbers from `first` on, each of which brought `size` bytes: a client's chunks have one size, so runs are few. */
+/**
+ * `count` attempts with numbers from `first` on, each of which brought `size` bytes: a client's
+ * chunks have one size, so runs are few.
+ */
 export type Run = Readonly<{ first: number; count: number; size: number }>;
 
 /**
- * A resumable upload. `_id` is the id of the file that it becomes: that file's row is there from the beginning, pending, with the name, the
- * file key and the share of the quota.
+ * A resumable upload. `_id` is the id of the file that it becomes: that file's row is there from
+ * the beginning, pending, with the name, the file key and the share of the quota.
  */
 export interface UploadDoc extends Doc {
   readonly owner_id: string;
@@ -32,11 +36,19 @@ export interface UploadDoc extends Doc {
   readonly attempts: number;
   /** What the attempts that counted brought, in the order of the content. */
   readonly runs: readonly Run[];
-  /** True where attempt 1 was begun without its number in the context: alone and whole it may become the file. */
+  /**
+   * True where attempt 1 was begun without its number in the context: alone and whole it may become
+   * the file.
+   */
   readonly unnumbered: boolean;
-  /** The attempt that may be counted next; whoever works on another one has lost. Absent while nobody writes. */
+  /**
+   * The attempt that may be counted next; whoever works on another one has lost. Absent while
+   * nobody writes.
+   */
   readonly running?: number;
-  /** The attempt that was asked to end with what came, since nothing more was heard of its client. */
+  /**
+   * The attempt that was asked to end with what came, since nothing more was heard of its client.
+   */
   readonly close_asked?: number;
   /** When the running attempt last moved, and the process that works on it. */
   readonly touched_at?: number;

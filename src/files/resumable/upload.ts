@@ -53,8 +53,8 @@ export const isOneMessage = (row: UploadDoc): boolean => {
 };
 
 /**
- * True where an uncounted message of attempt 1 may exist, complete, with the very context of the file's
- * message. The file then gets its own key, or a writer to the blob store could swap the two.
+ * True where an uncounted message of attempt 1 may exist, complete, with the very context of the
+ * file's message. The file then gets its own key, or a writer to the blob store could swap the two.
  */
 export const hasStrayMessage = (row: UploadDoc): boolean => row.unnumbered && !hasPart(row, 1);
 
@@ -62,7 +62,10 @@ export const hasStrayMessage = (row: UploadDoc): boolean => row.unnumbered && !h
 export const blobIdOf = ({ blob_seed: seed }: UploadDoc, attempt: number): string =>
   sha256(`${seed}/${attempt}`).toString('hex').slice(0, BLOB_ID_CHARS);
 
-/** The encryption context of an attempt. It lacks the number where the message may become the file's. */
+/**
+ * The encryption context of an attempt. It lacks the number where the message may become the
+ * file's.
+ */
 export const contextOf = (row: UploadDoc, attempt: number): FileContext => ({
   fileId: row._id,
   ownerId: row.owner_id,
@@ -74,7 +77,10 @@ export const contextOf = (row: UploadDoc, attempt: number): FileContext => ({
 export const shownOffset = (row: UploadDoc): number =>
   row.state === 'whole' ? Math.max(0, row.length - 1) : row.offset;
 
-/** True where a PATCH brings nothing new: the byte that `shownOffset` leaves open, or the last attempt again. */
+/**
+ * True where a PATCH brings nothing new: the byte that `shownOffset` leaves open, or the last
+ * attempt again.
+ */
 export const isRepeated = (row: UploadDoc, offset: number): boolean =>
   [row.last_offset, Math.max(0, row.length - 1), row.length].includes(offset);
 

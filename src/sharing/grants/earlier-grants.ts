@@ -4,7 +4,10 @@ import { Memberships } from '../groups/memberships';
 import { GrantAccess } from './grant-access';
 import { Source, byAge } from './grant-merge';
 import { GrantDoc, Resource, isLive } from './grant.collection';
-/** Rows that one page may read to leave out what earlier pages showed. A page ends early at this limit. */
+/**
+ * Rows that one page may read to leave out what earlier pages showed. A page ends early at this
+ * limit.
+ */
 const MOST_LOOKS = 4_000;
 const ROWS_AT_ONCE = 100;
 
@@ -15,7 +18,10 @@ interface Parts {
   readonly clock: Clock;
 }
 
-/** Whether an older grant has shown a resource already. Reads at most twice as many rows as the user has sources. */
+/**
+ * Whether an older grant has shown a resource already. Reads at most twice as many rows as the user
+ * has sources.
+ */
 export class EarlierGrants {
   readonly #sources: ReadonlyMap<string, Source>;
   readonly #turns = new Turns();
@@ -83,7 +89,10 @@ interface Member {
   readonly until: string;
 }
 
-/** Whether a grant to the account itself, or to a group of an earlier part of its memberships, has shown a resource. */
+/**
+ * Whether a grant to the account itself, or to a group of an earlier part of its memberships, has
+ * shown a resource.
+ */
 export class EarlierGroups {
   readonly #turns = new Turns();
   #looks = 0;

@@ -7,8 +7,8 @@ import { GrantDoc, GranteeKind, Resource, grantCollection, isLive } from './gran
 import { Grantees } from './grantees';
 
 /**
- * Whether somebody may read what is not theirs. Everything is read anew at each request, and nothing is kept: a grant that was revoked, a
- * member who was taken out, an owner who was disabled hold at the next request on every replica.
+ * Decides whether a user may read a resource of another. Each request reads all rows anew: a
+ * revoked grant, a removed member or a disabled owner counts at the next request on every replica.
  */
 @Injectable()
 export class GrantAccess {
@@ -24,7 +24,10 @@ export class GrantAccess {
     this.#grants = store.collection(grantCollection);
   }
 
-  /** Whether a live grant admits the user: to the account itself, to an address that it has verified, or to a group that it is in. */
+  /**
+   * Whether a live grant admits the user: to the account, to its verified address, or to one of its
+   * groups.
+   */
   async admits(userId: string, resource: Resource): Promise<boolean> {
     const isGranted =
       (await this.#hasGrant(resource, 'user', userId)) ||
@@ -33,12 +36,12 @@ export class GrantAccess {
     return isGranted && this.ownerServes(resource.ownerId);
   }
 
-  /** Grants of an owner who is disabled rest, and those of one who is being erased are gone. */
+  /** False for an owner who is disabled or being erased. */
   async ownerServes(ownerId: string): Promise<boolean> {
     return (await this.users.byId(ownerId))?.state === 'active';
   }
 
-  /** Of the grants on a resource to this grantee, those that hold: oldest first. */
+  /** The live grants of a resource to this grantee, oldest first. */
   async *granted({ type, id, ownerId }: Resource, kind: GranteeKind, granteeId: string): AsyncGenerator<GrantDoc> {
     for await (const grant of scanRows(this.#grants, 'access', [type, id, kind, granteeId])) {
       if (grant.owner_id === ownerId && isLive(grant, this.clock.now())) yield grant;

@@ -2,7 +2,9 @@ import { Turns } from '../../kernel';
 import { Collection, Position } from '../../store';
 import { GrantDoc, GranteeKind } from './grant.collection';
 
-/** What grants reach a user by: the account itself, and each group that it is in. `ownerId` is whose grants to it are believed. */
+/**
+ * The account of a user, or a group that it is in. `ownerId` is the owner whose grants to it count.
+ */
 export interface Source {
   readonly kind: GranteeKind;
   readonly id: string;
@@ -29,7 +31,9 @@ class SourceGrants {
     return this.#read[0];
   }
 
-  /** Reads on until there is a first one, or none is left. Forged rows are left out, so a page may hold none of several. */
+  /**
+   * Reads pages until there is a first grant, or none is left. A page of tampered rows is empty.
+   */
   async fill(limit: number): Promise<void> {
     const { kind, id, ownerId } = this.source;
     while (this.#read.length === 0 && !this.#isOver) {
@@ -47,8 +51,8 @@ class SourceGrants {
 }
 
 /**
- * The first grants behind the position over all sources, expired ones included: the position counts them. Reads a few rows of each source
- * and then only of those that the page takes from.
+ * The first grants after the position over all sources, including expired ones, which the position
+ * counts. Reads a few rows of each source, and then only of those that the page takes from.
  */
 export async function mergedGrants(
   rows: Collection<GrantDoc>,

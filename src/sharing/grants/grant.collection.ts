@@ -1,6 +1,6 @@
 import { Doc, defineCollection } from '../../store';
 
-/** What is shared, as this module sees it: whose it is and how it is named, and nothing of what it is. */
+/** A shared resource, by owner, type and id: this module knows nothing else of it. */
 export interface Resource {
   /** `file`, ... */
   readonly type: string;
@@ -8,24 +8,24 @@ export interface Resource {
   readonly ownerId: string;
 }
 
-/** How an owner named whom a resource is granted to. */
+/** How the owner named the grantee. */
 export type AskedKind = 'username' | 'email' | 'group';
 export type GranteeKind = 'user' | 'group';
 
 /**
- * Permission to read one resource. A row and never a copy of a key: what it opens, the server opens through its owner's user key. Such a row is
- * believed only for a resource that has the same owner.
+ * Permission to read one resource. It holds no key: the server decrypts with the owner's user key.
+ * A row counts only for a resource that has the same owner.
  */
 export interface GrantDoc extends Doc {
   readonly owner_id: string;
   readonly resource_type: string;
   readonly resource_id: string;
   readonly asked_kind: AskedKind;
-  /** Id of the user or of the group, or the folded address: what is granted once a resource. */
+  /** Id of the user or of the group, or the folded address. Unique in one resource. */
   readonly asked_for: string;
   /** The address as it was sent. */
   readonly email?: string;
-  /** Whom it admits; absent while no account has verified the address. */
+  /** The grantee; absent while no account has verified the address. */
   readonly grantee_kind?: GranteeKind;
   readonly grantee_id?: string;
   /** The folded address, for as long as there is no grantee. */
@@ -71,11 +71,11 @@ export const grantCollection = defineCollection<GrantDoc>({
     owner: { fields: ['owner_id'] },
   },
   expiry: 'expires_at',
-  // A grant that somebody wrote into the database is as if it were not there.
+  // A grant that was planted in the database does not exist.
   tampered: 'absent',
 });
 
-/** False from the moment it expires, whenever the row goes. */
+/** False after its expiry, before the row is removed. */
 export const isLive = (grant: GrantDoc, now: number): boolean =>
   grant.expires_at === undefined || grant.expires_at > now;
 

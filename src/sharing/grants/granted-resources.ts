@@ -8,7 +8,9 @@ import { Source, mergedGrants } from './grant-merge';
 import { GrantDoc, Resource, grantCollection, isLive } from './grant.collection';
 import { Grantees } from './grantees';
 
-/** Where a list of what was granted goes on: in which part of the user's memberships, and behind which grant of it. */
+/**
+ * The position in a list of granted resources: a part of the user's memberships, and a grant in it.
+ */
 export interface GrantedPlace {
   readonly part: MembershipMark | undefined;
   readonly grants: Position | undefined;
@@ -48,12 +50,13 @@ interface Earlier {
   have(grant: GrantDoc, resource: Resource): Promise<boolean>;
 }
 
-/** The fields of the index in front of the order: sources share it, so one position serves them all. */
+/** The index that all sources share, so that one position serves them all. */
 const PREFIX = 3;
 
 /**
- * What has been granted to a user, from all that reaches the user, merged in the order of the grants. Who is in more groups than one part of
- * the memberships holds gets what the first part reaches, then that of the next one.
+ * What has been granted to a user, from all that reaches the user, merged in the order of the
+ * grants. Who is in more groups than one part of the memberships holds gets what the first part
+ * reaches, then that of the next one.
  */
 @Injectable()
 export class GrantedResources {
@@ -69,7 +72,10 @@ export class GrantedResources {
     this.#grants = store.collection(grantCollection);
   }
 
-  /** Each resource once, oldest grant first. A page may hold fewer than `limit`, even none, and still have a next one: its work is bounded. */
+  /**
+   * Each resource once, oldest grant first. A page may hold fewer than `limit`, even none, and
+   * still have a next one: its work is bounded.
+   */
   async list(userId: string, { type, limit, after }: GrantedChoice): Promise<GrantedPage> {
     await this.grantees.bindAll(userId);
     const place = placeIn(after);
@@ -93,7 +99,10 @@ export class GrantedResources {
     return { sources: [...own, ...[...owners].map(([id, ownerId]): Source => ({ kind: 'group', id, ownerId }))], next };
   }
 
-  /** What may have shown a resource on an earlier page: older grants of the same part, and all of the parts before. */
+  /**
+   * Grants that may have shown a resource on an earlier page: older ones of this part, and all of
+   * earlier parts.
+   */
   #shownBefore(userId: string, { part, grants }: GrantedPlace, sources: readonly Source[]): readonly Earlier[] {
     const rows = { rows: this.#grants, access: this.access, clock: this.clock };
     const before = part && new EarlierGroups(rows, this.memberships, { userId, until: part.id });
@@ -101,7 +110,10 @@ export class GrantedResources {
     return [before, older].filter((earlier) => earlier !== undefined);
   }
 
-  /** What the grants show, and the last one of them that was looked at: a page ends early where it has cost enough. */
+  /**
+   * The resources of the grants, and the last grant that was read: a page ends early at its cost
+   * limit.
+   */
   async #holding(userId: string, page: readonly GrantDoc[], earlier: readonly Earlier[]) {
     const serves = this.#ownersServe();
     const found = new Map<string, Resource>();

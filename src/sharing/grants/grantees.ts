@@ -37,7 +37,10 @@ export class Grantees {
     this.#grants = store.collection(grantCollection);
   }
 
-  /** @throws DomainError `validation_failed`, `not_found` (no such account or group), `conflict` (the owner themselves). */
+  /**
+   * @throws DomainError `validation_failed`, `not_found` (no such account or group), `conflict`
+   * (the owner themselves).
+   */
   async resolve(ownerId: string, choice: GranteeChoice): Promise<GranteeFields> {
     const { username, email, group } = choice;
     const given = [username, email, group].filter((value) => value !== undefined);
@@ -48,7 +51,10 @@ export class Grantees {
     return this.#byGroup(ownerId, given[0] ?? '');
   }
 
-  /** Gives pending grants for the address that this account has verified to the account, so many at a time. Safe to repeat and to race. */
+  /**
+   * Gives pending grants for the address that this account has verified to the account, so many at
+   * a time. Safe to repeat and to race.
+   */
   async bindAll(userId: string): Promise<void> {
     const address = (await this.users.byId(userId))?.verified_email;
     if (address === undefined) return;
@@ -61,7 +67,10 @@ export class Grantees {
     }
   }
 
-  /** The grant, bound to the account that has verified its address if there is one by now: one conditional write. */
+  /**
+   * The grant, bound to the account that has verified its address if there is one by now: one
+   * conditional write.
+   */
   async bind(grant: GrantDoc): Promise<GrantDoc> {
     if (grant.pending_email === undefined || !isLive(grant, this.clock.now())) return grant;
     const user = await this.users.byVerifiedEmail(grant.pending_email);

@@ -89,7 +89,10 @@ export class GrantPageDto {
   /** Oldest first. */
   items!: GrantDto[];
 
-  /** Where to go on; null at the end. A page may hold fewer items than `limit`, even none, and still have one. */
+  /**
+   * Where to go on; null at the end. A page may hold fewer items than `limit`, even none, and still
+   * have one.
+   */
   @ApiProperty({ type: String, nullable: true, example: null })
   next_cursor!: string | null;
 }

@@ -12,7 +12,10 @@ export interface NewGrant extends GranteeChoice {
   readonly expiresInMs?: number | undefined;
 }
 
-/** A grant as the API gives it: named as its owner named the grantee, so an address never tells whose it is. */
+/**
+ * A grant as the API shows it, with the name that its owner gave for the grantee: an address never
+ * reveals an account.
+ */
 export interface GrantView {
   readonly id: string;
   readonly username?: string;
@@ -23,7 +26,7 @@ export interface GrantView {
   readonly expires_at: string | null;
 }
 
-/** The grants of a resource, as its owner makes, sees and ends them. Whoever calls has made sure that it is the owner. */
+/** Grants of a resource, for its owner. The caller has checked ownership. */
 @Injectable()
 export class Grants {
   readonly #grants: Collection<GrantDoc>;
@@ -39,7 +42,10 @@ export class Grants {
     this.#grants = store.collection(grantCollection);
   }
 
-  /** The same grantee again renews the grant: its id stays, its time is the new one. @throws as `Grantees.resolve`. */
+  /**
+   * The same grantee again renews the grant, with the same id and a new expiry.
+   * @throws as `Grantees.resolve`.
+   */
   async create(caller: Principal, resource: Resource, { expiresInMs, ...choice }: NewGrant): Promise<GrantView> {
     const act = async (begin: BeginAct): Promise<GrantDoc> => {
       const fields = await this.grantees.resolve(resource.ownerId, choice);
@@ -71,7 +77,7 @@ export class Grants {
     });
   }
 
-  /** The end of a resource: nothing names it any more. Safe to repeat. Returns how many grants went. */
+  /** Removes all grants of a removed resource. Safe to repeat. Returns how many were removed. */
   forget({ type, id }: Pick<Resource, 'type' | 'id'>): Promise<number> {
     return removeEvery(this.#grants, 'resource', [type, id]);
   }
@@ -142,7 +148,10 @@ const viewOf = (grant: GrantDoc, named: Named): GrantView => ({
   expires_at: grant.expires_at === undefined ? null : isoTime(grant.expires_at),
 });
 
-/** An address that has changed hands since is granted to who has it now; one that nobody has any more stays with whom it was bound to. */
+/**
+ * A grant to an address follows to the account that has verified it now; without one it keeps its
+ * grantee.
+ */
 function renewed(before: GrantDoc, fields: GranteeFields & Pick<GrantDoc, 'expires_at'>): GrantDoc {
   const { expires_at: _former, ...rest } = before;
   const { pending_email: _pending, ...others } = fields;
@@ -163,7 +172,7 @@ const intent = (
   details: Readonly<Record<string, string>> = {},
 ) => ({ action, actor: caller.actor, resource: `${type}/${id}`, details });
 
-/** What a resource leaves behind here when it is gone. */
+/** Removes grants and links of a removed resource. */
 @Injectable()
 export class SharedResources {
   constructor(
@@ -171,7 +180,7 @@ export class SharedResources {
     private readonly links: Links,
   ) {}
 
-  /** May be repeated. */
+  /** Safe to repeat. */
   async forget(resource: Pick<Resource, 'type' | 'id'>): Promise<void> {
     await this.grants.forget(resource);
     await this.links.forget(resource.id);

@@ -25,7 +25,10 @@ interface ReceivedChoice {
   readonly after: Position | undefined;
 }
 
-/** Grants to an account itself, as that account sees and declines them. Those to a group end for a member who leaves it. */
+/**
+ * Grants to an account itself, as that account sees and declines them. Those to a group end for a
+ * member who leaves it.
+ */
 @Injectable()
 export class ReceivedGrants {
   readonly #grants: Collection<GrantDoc>;
@@ -54,7 +57,10 @@ export class ReceivedGrants {
     return { grants, next: page.next };
   }
 
-  /** From the next request on, on every replica. Also for a grant that rests. @throws DomainError `not_found`, also for a grant to somebody else. */
+  /**
+   * From the next request on, on every replica. Also for a grant that rests.
+   * @throws DomainError `not_found`, also for a grant to somebody else.
+   */
   async decline(caller: Principal, type: string, grantId: string): Promise<void> {
     const intent = { action: 'grant.decline', actor: caller.actor, resource: `grant/${grantId}` } as const;
     await auditedAfterLook(this.audit, intent, async (begin) => {

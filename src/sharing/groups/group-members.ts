@@ -10,7 +10,7 @@ export interface MemberView {
   readonly added_at: string;
 }
 
-/** Accounts in one group. Counts against the group's owner: nobody can fill up anything of the member's. */
+/** Accounts in one group. The limit counts against the group's owner, never against a member. */
 export const MAX_MEMBERS = 1_000;
 
 interface NewMember {
@@ -19,7 +19,7 @@ interface NewMember {
   readonly userId: string;
 }
 
-/** Who is in an owner's group, as its owner sees and changes it. */
+/** Members of a group, for its owner. */
 @Injectable()
 export class GroupMembers {
   readonly #members: Collection<GroupMemberDoc>;
@@ -45,13 +45,16 @@ export class GroupMembers {
     return members;
   }
 
-  /** Nothing changes for one who is in it. @throws DomainError `not_found`: no such group of the caller, or no such account. */
+  /**
+   * Nothing changes for one who is in it.
+   * @throws DomainError `not_found`: no such group of the caller, or no such account.
+   */
   async add(caller: Principal, groupId: string, username: string): Promise<void> {
     await auditedAfterLook(this.audit, groupIntent('group.member-add', caller, groupId), async (begin) => {
       const user = await this.#known(caller, groupId, username);
       const member = { groupId, ownerId: caller.ownerId, userId: user._id };
       await retryOnConflict(() => this.#added(member, () => begin({ member: user._id })));
-      // A group that went meanwhile may have left this row behind.
+      // A group that was removed meanwhile may have left this row.
       await this.groups.owned(caller.ownerId, groupId).catch(async (gone: unknown) => {
         await this.#remove(groupId, user._id);
         throw gone;
@@ -59,7 +62,10 @@ export class GroupMembers {
     });
   }
 
-  /** From the next request on, on every replica. @throws DomainError `not_found`: as `add`, or the account is not in the group. */
+  /**
+   * From the next request on, on every replica.
+   * @throws DomainError `not_found`: as `add`, or the account is not in the group.
+   */
   async remove(caller: Principal, groupId: string, username: string): Promise<void> {
     await auditedAfterLook(this.audit, groupIntent('group.member-remove', caller, groupId), async (begin) => {
       const user = await this.#known(caller, groupId, username);
@@ -77,7 +83,10 @@ export class GroupMembers {
     return user;
   }
 
-  /** Counts once more behind its row, so that requests at the same time do not go over the limit together; undefined where they did. */
+  /**
+   * Counts again after the insert, so that concurrent requests do not exceed the limit together;
+   * undefined where they did.
+   */
   async #added({ groupId, ownerId, userId }: NewMember, begin: BeginAct): Promise<true | undefined> {
     if ((await this.#members.find('member', groupId, userId)) !== undefined) {
       await begin();
@@ -102,7 +111,7 @@ export class GroupMembers {
   }
 }
 
-/** An account that somebody can log in to, now or when it is enabled again. */
+/** An account that can log in, now or when it is enabled again. */
 export const isThere = (user: UserDoc | undefined): user is UserDoc =>
   user?.state === 'active' || user?.state === 'disabled';
 

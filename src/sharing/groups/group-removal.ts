@@ -4,7 +4,10 @@ import { Collection, Store, removeEvery, scanRows, update } from '../../store';
 import { GrantDoc, grantCollection } from '../grants/grant.collection';
 import { GroupDoc, GroupMemberDoc, groupCollection, groupMemberCollection } from './group.collection';
 
-/** Removes groups: the state first, which ends each access, then grants and members, then the row. May stop anywhere. */
+/**
+ * Removes groups: the state first, which ends each access, then grants and members, then the row.
+ * May stop anywhere.
+ */
 @Injectable()
 export class GroupRemoval {
   readonly #groups: Collection<GroupDoc>;
@@ -20,7 +23,9 @@ export class GroupRemoval {
     this.#grants = store.collection(grantCollection);
   }
 
-  /** From here on nobody is in the group and its name is free. False where there was no such group. */
+  /**
+   * From here on nobody is in the group and its name is free. False where there was no such group.
+   */
   async begin(groupId: string): Promise<boolean> {
     const outcome = { begun: false };
     await update(this.#groups, groupId, (group) => {
@@ -45,7 +50,9 @@ export class GroupRemoval {
   }
 }
 
-/** Far longer than any request. A writer that slept longer finds its row gone and responds with 503. */
+/**
+ * Far longer than any request. A writer that slept longer finds its row gone and responds with 503.
+ */
 const ABANDONED_AFTER = 15 * MINUTE;
 
 /** Completes removals of groups that stopped half-way, and removes groups whose creation did. */

@@ -1,14 +1,20 @@
 import { EncryptionContext, OwnerKeys } from '../../keys/user-keys';
 import { Doc, defineCollection } from '../../store';
 
-/** `pending`: being made, invisible. `deleting`: as good as gone, its grants and members are going. */
+/**
+ * `pending`: being created, invisible. `deleting`: invisible, its grants and members are being
+ * removed.
+ */
 export type GroupState = 'pending' | 'active' | 'deleting';
 
-/** Accounts that one user gathered under a name, to grant to them together. */
+/** A named set of accounts, to which its owner grants together. */
 export interface GroupDoc extends Doc {
   readonly owner_id: string;
   readonly state: GroupState;
-  /** HMAC of the name under the owner's name key; dropped at the end, so that the name is free at once. */
+  /**
+   * HMAC of the name under the owner's name key. A removal drops it first, so that the name is free
+   * at once.
+   */
   readonly name_index?: string;
   /** Record envelope, lowercase hex. */
   readonly name: string;

@@ -19,7 +19,10 @@ export class GroupsController {
     private readonly paging: Paging,
   ) {}
 
-  /** Makes a group of the caller's own, to grant to several accounts together. Only its owner sees and changes it. At most 1,000. */
+  /**
+   * Makes a group of the caller's own, to grant to several accounts together. Only its owner sees
+   * and changes it. At most 1,000.
+   */
   @Post()
   @HttpCode(HttpStatus.OK)
   @Policy({ scope: 'files:share', idempotent: 'replay' })
@@ -56,7 +59,9 @@ export class GroupsController {
     return this.groups.remove(caller, id);
   }
 
-  /** Takes an account into a group; nothing changes for one that is in it. At most 1,000 members. */
+  /**
+   * Takes an account into a group; nothing changes for one that is in it. At most 1,000 members.
+   */
   @Put(':id/members/:username')
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ scope: 'files:share', stepUp: true })
@@ -103,7 +108,10 @@ export class MembershipsController {
     return { items: memberships, next_cursor: next === undefined ? null : this.paging.cursor(next, scope) };
   }
 
-  /** Takes the caller out of a group: from the next request on nothing reaches the caller through it. */
+  /**
+   * Takes the caller out of a group: from the next request on nothing reaches the caller through
+   * it.
+   */
   @Delete(':groupId')
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ scope: 'files:share' })

@@ -67,7 +67,9 @@ export class Groups {
     return this.#groups.find('name', ownerId, index);
   }
 
-  /** Counts once more behind the row: requests at the same time do not go over the limit together. */
+  /**
+   * Counts again after the insert, so that concurrent requests do not exceed the limit together.
+   */
   async #requireRoom({ _id, owner_id }: GroupDoc): Promise<void> {
     if ((await this.#groups.count('owner', [owner_id], MAX_GROUPS + 1)) <= MAX_GROUPS) return;
     await this.removal.begin(_id);
@@ -120,7 +122,10 @@ export class Groups {
     return byName;
   }
 
-  /** The names of those groups of this owner that are there, by id. @throws DomainError `decryption_failed`. */
+  /**
+   * The names of those groups of this owner that are there, by id.
+   * @throws DomainError `decryption_failed`.
+   */
   async names(ownerId: string, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
     if (ids.length === 0) return new Map();
     return retryOnStaleKey(async () => {
@@ -141,7 +146,10 @@ export class Groups {
     };
   }
 
-  /** A pending row may have been sealed again by a rotation of the user key meanwhile; only the sweeper takes it away. */
+  /**
+   * A rotation of the user key may have re-encrypted the pending row meanwhile. Only the sweeper
+   * removes it.
+   */
   async #stillThere(id: string, change: (row: GroupDoc) => GroupDoc): Promise<GroupDoc> {
     const row = await update(this.#groups, id, change);
     if (row === undefined) throw new DomainError('store_unavailable', { detail: 'The group took too long to store.' });

@@ -9,12 +9,15 @@ import { groupIntent, notFound } from './groups';
 
 /** Groups looked up at once. */
 const AT_ONCE = 16;
-/** Rows of memberships in one part. Anybody may take an account into a group, so there is no telling how many there are. */
+/**
+ * Rows of memberships in one part. Anybody may add an account to groups, so their number has no
+ * bound.
+ */
 export const MEMBERSHIPS_AT_ONCE = 1_000;
 /** Rows that the store gives at a time. */
 const BATCH = 100;
 
-/** Where a part of a user's memberships begins: behind the row of this id, which is where that position is. */
+/** The begin of a part of a user's memberships: after the row of this id. */
 export interface MembershipMark {
   readonly position: Position;
   readonly id: string;
@@ -26,7 +29,7 @@ export interface MembershipPart {
   readonly next: MembershipMark | undefined;
 }
 
-/** Who is in which group, read anew each time: who was taken out of one is out at the next request, on every replica. */
+/** Which groups a user is in, read anew at each request. */
 @Injectable()
 export class Memberships {
   readonly #groups: Collection<GroupDoc>;
@@ -37,7 +40,7 @@ export class Memberships {
     this.#members = store.collection(groupMemberCollection);
   }
 
-  /** Whether the user is in any group at all: spares the look into each of a resource's groups. */
+  /** Whether the user is in any group: spares a look-up for each group of a resource. */
   async isInAny(userId: string): Promise<boolean> {
     for await (const _row of scanRows(this.#members, 'user', [userId])) return true;
     return false;
@@ -106,7 +109,7 @@ export interface MembershipView {
   readonly added_at: string;
 }
 
-/** The groups of others that an account was taken into, as that account sees and leaves them. */
+/** The groups that an account is in, for the account itself. */
 @Injectable()
 export class OwnMemberships {
   readonly #groups: Collection<GroupDoc>;
@@ -122,14 +125,19 @@ export class OwnMemberships {
     this.#members = store.collection(groupMemberCollection);
   }
 
-  /** Longest in it first. A page may hold fewer than `limit`, even none, and still have a next one. */
+  /**
+   * Longest in it first. A page may hold fewer than `limit`, even none, and still have a next one.
+   */
   async list(caller: Principal, { limit, after }: { limit: number; after: Position | undefined }) {
     const options = { limit, ...(after !== undefined && { after }) };
     const page = await this.#members.list('user', [caller.ownerId], options);
     return { memberships: await pickInTurns(page.items, (row) => this.#view(row)), next: page.next };
   }
 
-  /** From the next request on, on every replica. @throws DomainError `not_found`: no such group, or the caller is not in it. */
+  /**
+   * From the next request on, on every replica.
+   * @throws DomainError `not_found`: no such group, or the caller is not in it.
+   */
   async leave(caller: Principal, groupId: string): Promise<void> {
     await auditedAfterLook(this.audit, groupIntent('group.leave', caller, groupId), async (begin) => {
       const member = await this.#members.find('member', groupId, caller.ownerId);

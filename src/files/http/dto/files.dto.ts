@@ -16,7 +16,10 @@ export class FileDto implements FileView {
    */
   id!: string;
 
-  /** Its name, as it was sent; null for a file whose name was taken when it came: `PATCH` gives it one. */
+  /**
+   * Its name, as it was sent; null for a file whose name was taken when it came: `PATCH` gives it
+   * one.
+   */
   @ApiProperty({ type: String, nullable: true, example: 'report.pdf' })
   name!: string | null;
 
@@ -66,12 +69,15 @@ export class FileDto implements FileView {
    */
   client_encrypted!: boolean;
 
-  /** What the client keeps beside a content that it encrypted itself: any JSON; null for other files. */
+  /**
+   * What the client keeps beside a content that it encrypted itself: any JSON; null for other
+   * files.
+   */
   @ApiProperty({ nullable: true, example: null })
   envelope!: unknown;
 }
 
-/** What the sender into a drop box is told. */
+/** The response to the holder of an upload link. */
 export class DroppedFileDto {
   /**
    * Bytes that were stored.
@@ -101,7 +107,10 @@ export class FilePageDto {
   /** Oldest first. */
   items!: ListedFileDto[];
 
-  /** Where to go on; null at the end. A page may hold fewer items than `limit`, even none, and still have one. */
+  /**
+   * Where to go on; null at the end. A page may hold fewer items than `limit`, even none, and still
+   * have one.
+   */
   @ApiProperty({ type: String, nullable: true, example: null })
   next_cursor!: string | null;
 }
@@ -225,7 +234,10 @@ export class UploadQueryDto extends ContentFieldsDto implements Partial<Record<U
   name?: string;
 }
 
-/** What an AWS Encryption SDK raw AES keyring needs to open the stored message of a version of the file. */
+/**
+ * What an AWS Encryption SDK raw AES keyring needs to open the stored message of a version of the
+ * file.
+ */
 @ApiSchema({ name: 'FileKey' })
 export class FileKeyDto {
   /**
@@ -279,7 +291,10 @@ export class ReceivedGrantPageDto {
   /** Oldest first. */
   items!: ReceivedGrantDto[];
 
-  /** Where to go on; null at the end. A page may hold fewer items than `limit`, even none, and still have one. */
+  /**
+   * Where to go on; null at the end. A page may hold fewer items than `limit`, even none, and still
+   * have one.
+   */
   @ApiProperty({ type: String, nullable: true, example: null })
   next_cursor!: string | null;
 }

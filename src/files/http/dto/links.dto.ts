@@ -22,7 +22,8 @@ class NewLinkDto {
   expires_in?: number;
 
   /**
-   * What the link asks for besides its secret: 1 to 1,024 bytes. Tell it on another way than the link.
+   * What the link asks for besides its secret: 1 to 1,024 bytes. Tell it on another way than the
+   * link.
    */
   @MayBeAbsent()
   @IsString()
@@ -65,7 +66,10 @@ export class NewUploadLinkDto extends NewLinkDto {
   max_size?: number;
 }
 
-/** The link itself, shown this once: its secret stands behind the `#`, which no browser sends to a server. */
+/**
+ * The link itself, shown this once: its secret stands behind the `#`, which no browser sends to a
+ * server.
+ */
 export class CreatedLinkDto {
   /**
    * Opaque id, to end the link by.

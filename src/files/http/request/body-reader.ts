@@ -1,12 +1,16 @@
 import { IncomingMessage } from 'node:http';
 import { ChunkBatch, DomainError, SECOND, TransferAborted, bytesIn, release } from '../../../kernel';
 
-/** Bytes that wait for their reader: few enough to be in a core's cache still when they are copied to frames. */
+/**
+ * Bytes that wait for their reader: few enough to be in a core's cache still when they are copied
+ * to frames.
+ */
 const MOST_BYTES = 512 * 1024;
 
 /**
- * The part of a request's body that came and has not been read. Chunks of 64 KiB come in bursts, and
- * a promise costs as much as copying 100 KiB: a waiting reader gets all of a turn of the event loop at once.
+ * The part of a request's body that came and has not been read. Chunks of 64 KiB come in bursts,
+ * and a promise costs as much as copying 100 KiB: a waiting reader gets all of a turn of the event
+ * loop at once.
  */
 class BodyReader {
   #chunks: Buffer[] = [];
@@ -22,7 +26,10 @@ class BodyReader {
     request.on('error', this.#broken).on('close', this.#broken).on('end', this.#ended).on('data', this.#take);
   }
 
-  /** All that came, or what comes next; undefined at the end. @throws Error where the body breaks off, after what came before. */
+  /**
+   * All that came, or what comes next; undefined at the end.
+   * @throws Error where the body breaks off, after what came before.
+   */
   async next(): Promise<ChunkBatch | undefined> {
     if (this.#bytes === 0 && this.#over === undefined) await new Promise<void>((resolve) => (this.#wake = resolve));
     if (this.#bytes > 0) return this.#taken();
@@ -30,7 +37,10 @@ class BodyReader {
     return undefined;
   }
 
-  /** Discards the rest of the body, so that the sender reads the response. http/ ends a connection that takes long. */
+  /**
+   * Discards the rest of the body, so that the sender reads the response. http/ ends a connection
+   * that takes long.
+   */
   stop(): void {
     this.#stopped = true;
     this.#chunks = [];
@@ -72,7 +82,10 @@ class BodyReader {
 export interface Patience {
   /** The longest silence. */
   readonly silenceMs: number;
-  /** The longest time in all, extended by what came: else one byte a minute would hold an upload open for ever. */
+  /**
+   * The longest time in all, extended by what came: else one byte a minute would hold an upload
+   * open for ever.
+   */
   readonly inAllMs: number;
   readonly slowestBytesAMs: number;
 }
@@ -82,14 +95,15 @@ const PATIENCE: Patience = { silenceMs: 60 * SECOND, inAllMs: 60 * SECOND, slowe
 /**
  * The bytes of a request as they come. An early end leaves the request open: the response needs its
  * socket.
- * @throws DomainError `request_timeout` for a client that is too slow, `validation_failed` where the body breaks off.
+ * @throws DomainError `request_timeout` for a client that is too slow, `validation_failed` where
+ * the body breaks off.
  */
 export const readBody = (request: IncomingMessage, patience = PATIENCE): AsyncGenerator<ChunkBatch, void> =>
   batches(request, patience, () => undefined);
 
 /**
- * As `readBody`, for a consumer that has copied a batch when it asks for the next one: its memory is
- * freed then. Many uploads at once would otherwise hold it until the garbage collector runs.
+ * As `readBody`, for a consumer that has copied a batch when it asks for the next one: its memory
+ * is freed then. Many uploads at once would otherwise hold it until the garbage collector runs.
  */
 export const readBodyReleasing = (request: IncomingMessage): AsyncGenerator<ChunkBatch, void> =>
   batches(request, PATIENCE, (batch) => batch.forEach((chunk) => release(chunk)));

@@ -5,7 +5,9 @@ import { ChunkBatch, DomainError, FieldFault } from '../../../kernel';
 import { PartHeaders, RawPartHeaders, UnfitPart, boundaryOf, fieldText, partHeaders } from './part-headers';
 import { MAX_ENVELOPE_BYTES, UPLOAD_FIELDS } from './upload-fields';
 
-/** A promise that is settled from outside, once. A rejection that nobody awaits is not unhandled: somebody else reports it. */
+/**
+ * A promise that is settled from outside, once. A rejection that nobody awaits is not unhandled.
+ */
 export class Deferred<T> {
   readonly promise: Promise<T>;
   #resolve: (value: T) => void = () => undefined;
@@ -29,29 +31,35 @@ export class Deferred<T> {
 }
 
 export const FILE_PART = 'file';
-/** What may come in a form beside the bytes of the file: fields, part headers, boundaries, and what a client sends after the end. */
+/**
+ * The most that a form may hold besides its file: fields, part headers, boundaries, an epilogue.
+ */
 export const MAX_OVERHEAD_BYTES = 1024 * 1024;
 const BUFFER_BYTES = 256 * 1024;
 const MAX_PARTS = UPLOAD_FIELDS.length + 1;
 const MAX_PART_HEADERS = 20;
 const MAX_PART_HEADER_BYTES = 8 * 1024;
 
-/** A form up to the beginning of its file: the fields that came before it, and the file's bytes, which are still on their way. */
+/** The fields of a form, and the content of its file, which has not been read. */
 export interface FormHead {
   readonly fields: ReadonlyMap<string, string>;
   /** The file name of the part, path and all as it was sent. */
   readonly fileName: string | undefined;
   /** Undefined where the part does not say it. */
   readonly contentType: string | undefined;
-  /** Ends only when the whole form has been read and holds nothing wrong, the closing boundary included; else it throws. */
+  /**
+   * Ends when the whole form has been read and is valid, with its closing boundary; else it throws.
+   */
   readonly content: AsyncIterable<ChunkBatch>;
-  /** Says that nobody reads on, so that the rest of the body is dropped. Does nothing after the end. */
+  /** Discards the rest of the body. Does nothing after the end. */
   close(): void;
 }
 
 /**
- * Reads a multipart/form-data body (RFC 7578): fields first, then one part `file`. Resolves when the part `file` begins.
- * @throws DomainError `validation_failed` (broken, or anything in it that does not belong there), `too_large` (all but the file's bytes).
+ * Reads a multipart/form-data body (RFC 7578): fields first, then one part `file`. Resolves when
+ * the part `file` begins.
+ * @throws DomainError `validation_failed` (malformed, or with unknown parts), `too_large` (without
+ * the file).
  */
 export async function readForm(contentType: string, body: AsyncIterable<ChunkBatch>): Promise<FormHead> {
   return await new FormReader(contentType).read(body);
@@ -60,7 +68,7 @@ export async function readForm(contentType: string, body: AsyncIterable<ChunkBat
 class FormReader {
   readonly #parser: Dicer;
   readonly #fields = new Map<string, string>();
-  /** Names of the fields that began, in the order of the form: a part ends later than the next one begins. */
+  /** Names of the fields that began, in order: a part ends later than the next one begins. */
   readonly #names = new Set<string>();
   readonly #texts: Promise<void>[] = [];
   readonly #head = new Deferred<FormHead>();
@@ -72,7 +80,10 @@ class FormReader {
   #ended = false;
   #fileBytes = 0;
   #bytes = 0;
-  /** Lets the pump go on after the parser had enough; a callback and no promise of long life, on which waits would pile up. */
+  /**
+   * Resumes the pump after backpressure. A callback, since waits would accumulate on one long-lived
+   * promise.
+   */
   #goOn: () => void = () => undefined;
 
   constructor(contentType: string) {
@@ -89,7 +100,7 @@ class FormReader {
   }
 
   #part(part: Readable): void {
-    // Without a listener an error of this stream would end the process; the parser reports the same one.
+    // Without a listener an error of this stream would end the process. The parser reports it too.
     part.on('error', () => this.#fail(broken()));
     this.#parts += 1;
     this.#headless += 1;
@@ -151,7 +162,9 @@ class FormReader {
     );
   }
 
-  /** Waits for the fields. A browser sends an empty file without a name where none was chosen. */
+  /**
+   * Waits for the fields. A browser sends an empty file without a name where the user chose none.
+   */
   async #described(part: Readable, fileName: string | undefined): Promise<void> {
     await Promise.all(this.#texts);
     if (fileName === '' && (await isEmpty(part))) this.#refuse(`/${FILE_PART}`, 'must be chosen');
@@ -212,7 +225,7 @@ class FormReader {
     }
   }
 
-  /** The first fault is the one that is told. */
+  /** The first error is the one that is reported. */
   #fail(fault: Error): void {
     if (this.#failed) return;
     this.#failed = true;
@@ -234,7 +247,7 @@ class FormReader {
 
 function parserFor(contentType: string): Dicer {
   try {
-    // One more than is taken, so that what is beyond is seen and not passed over.
+    // One more than is allowed, so that an excess is noticed.
     const bounds = { maxHeaderPairs: MAX_PART_HEADERS + 1, maxHeaderSize: 2 * MAX_PART_HEADER_BYTES };
     const buffers = { partHwm: BUFFER_BYTES, highWaterMark: BUFFER_BYTES };
     return new Dicer({ boundary: boundaryOf(contentType), ...bounds, ...buffers });

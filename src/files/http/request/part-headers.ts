@@ -1,6 +1,9 @@
 import { isMediaType } from '../../model/file';
 
-/** The headers of a part as the parser gives them: names in lower case, each byte of a value one character. */
+/**
+ * The headers of a part as the parser gives them: names in lower case, each byte of a value one
+ * character.
+ */
 export type RawPartHeaders = Readonly<Record<string, readonly string[] | undefined>>;
 
 /** What the headers of a part say, parsed. */
@@ -21,7 +24,10 @@ type Parameters = ReadonlyMap<string, string>;
 
 const PARAMETER = /^[ \t]*;[ \t]*(?:([^\s=;"]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\[^])*)"|([^;"]*)))?/;
 const EXTENDED = /^([^']*)'[^']*'((?:%[0-9a-f]{2}|[^%'()*\s])*)$/i;
-/** RFC 2046, 5.1 and RFC 7578, 4.7: the bytes as they are. A form does not unpack what mail programs packed. */
+/**
+ * RFC 2046, 5.1 and RFC 7578, 4.7: the bytes as they are. A form does not unpack what mail programs
+ * packed.
+ */
 const PLAIN_ENCODINGS = new Set(['7bit', '8bit', 'binary']);
 
 /** Reads what RFC 7578, 4.2 to 4.7, lets a part say. @throws UnfitPart */
@@ -55,7 +61,10 @@ function disposition(values: readonly string[] = []): Parameters {
   return parametersOf(value);
 }
 
-/** RFC 6266, 4.3: the extended form is the better one, wherever it stands. Some clients put it in quotes. */
+/**
+ * RFC 6266, 4.3: the extended form is the better one, wherever it stands. Some clients put it in
+ * quotes.
+ */
 function fileNameOf(parameters: Parameters): string | undefined {
   const pieces = [...parameters.keys()].some((key) => /^filename\*\d/.test(key));
   if (pieces) throw new UnfitPart('A part of the form has its file name in pieces: send it whole.');
@@ -80,7 +89,10 @@ function decodeExtended(text: string): string {
   throw new UnfitPart('A part of the form has a file name that cannot be read: send filename* by RFC 8187.');
 }
 
-/** All parameters behind the first `;`, names in lower case. @throws UnfitPart for one that is broken, or there twice. */
+/**
+ * All parameters behind the first `;`, names in lower case.
+ * @throws UnfitPart for one that is broken, or there twice.
+ */
 function parametersOf(value: string): Parameters {
   const found = new Map<string, string>();
   let rest = value.replace(/^[^;]*/, '').trimEnd();
@@ -96,7 +108,10 @@ function parametersOf(value: string): Parameters {
   return found;
 }
 
-/** With its parameters where they are in order, or how a text is to be read is lost; the type alone where they are not. */
+/**
+ * With its parameters where they are in order, or how a text is to be read is lost; the type alone
+ * where they are not.
+ */
 function mediaType(value: string): string | undefined {
   const [type = ''] = value.split(';', 1);
   const essence = type.trim().toLowerCase();

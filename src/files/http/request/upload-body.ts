@@ -6,13 +6,13 @@ import { readBody, readBodyReleasing } from './body-reader';
 import { FormHead, MAX_OVERHEAD_BYTES, readForm } from './multipart';
 import { FieldSource, UploadFields, parseContent, parseUpload } from './upload-fields';
 
-/** An upload whose description has been read and parsed, and whose content is still to come. */
+/** An upload whose description has been parsed, and whose content has not been read. */
 export interface IncomingUpload<Request extends ContentRequest = UploadRequest> {
   readonly request: Request;
   readonly body: AsyncIterable<ChunkBatch>;
-  /** At least so many bytes are announced; undefined for a body without Content-Length. */
+  /** A lower bound of the size, by Content-Length; undefined without one. */
   readonly declaredBytes: number | undefined;
-  /** To be called when the upload has ended, in whatever way: what was not read of the body is dropped. */
+  /** The caller calls it when the upload has ended: it discards the rest of the body. */
   close(): void;
 }
 
@@ -20,7 +20,7 @@ interface Reading<Request> {
   readonly parse: (fields: UploadFields, source: FieldSource) => Request;
   /** Whether the file name of the part is a name for the file. */
   readonly takesName: boolean;
-  /** Bytes that a file may have: a form that announces more is refused before any of it is read. */
+  /** The largest file: a form that announces more is refused before it is read. */
   readonly largest: number;
 }
 
@@ -40,8 +40,10 @@ export const openContent = (
   openBody(message, query, { parse: parseContent, takesName: false, largest });
 
 /**
- * Takes the two forms in which a file may come: a form with fields before the part `file`, or the bytes alone with the fields in the query.
- * @throws DomainError `validation_failed`, `unsupported_media_type`, `request_timeout`, `too_large`.
+ * Accepts a form with fields before the part `file`, or the bytes alone with the fields in the
+ * query.
+ * @throws DomainError `validation_failed`, `unsupported_media_type`, `request_timeout`,
+ * `too_large`.
  */
 function openBody<Request extends ContentRequest>(
   message: IncomingMessage,
@@ -90,7 +92,7 @@ function describedBy(form: FormHead, takesName: boolean): UploadFields {
   };
 }
 
-/** What a form can hold besides the file is left out: the file has at least so many bytes. */
+/** A lower bound of the file's size: Content-Length less what a form can hold besides. */
 function leastFileBytes(message: IncomingMessage): number | undefined {
   const bytes = contentLength(message);
   return bytes === undefined ? undefined : Math.max(0, bytes - MAX_OVERHEAD_BYTES);
@@ -105,7 +107,7 @@ function openRaw<Request extends ContentRequest>(
   return { request, body: readBodyReleasing(message), declaredBytes: contentLength(message), close: () => undefined };
 }
 
-/** Bytes are kept as they come, and never unpacked: neither what they unpack to nor how much of it is anybody's guess. */
+/** Bodies are never decompressed: a small one could expand without bound. */
 function checkEncoding(message: IncomingMessage): void {
   const encoding = message.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') throw unsupported('Send the body without a content encoding.');

@@ -43,7 +43,9 @@ const contentFields = (parser: FieldParser): ContentRequest => ({
   envelope: parser.parse('envelope', envelope),
 });
 
-/** Parses fields one by one and refuses all faulty ones together, with the first reason for each. */
+/**
+ * Parses fields one by one and refuses all faulty ones together, with the first reason for each.
+ */
 class FieldParser {
   readonly #faults: FieldFault[] = [];
 
@@ -125,7 +127,9 @@ function envelope(text: string): string {
   throw new Unfit(`must be nested at most ${MAX_ENVELOPE_DEPTH} deep`);
 }
 
-/** Stops one level beyond the limit, so that a document of brackets alone cannot exhaust the stack. */
+/**
+ * Stops one level beyond the limit, so that a document of brackets alone cannot exhaust the stack.
+ */
 function depth(value: unknown, above = 0): number {
   if (typeof value !== 'object' || value === null || above > MAX_ENVELOPE_DEPTH) return above;
   return Math.max(above + 1, ...Object.values(value).map((member) => depth(member, above + 1)));
@@ -155,7 +159,9 @@ const CONTENT = {
 
 const NAME = { type: 'string', description: 'In place of the file name of the part' };
 
-/** The body of an upload, for the OpenAPI document: it is read as a stream, so no DTO describes it. */
+/**
+ * The body of an upload, for the OpenAPI document: it is read as a stream, so no DTO describes it.
+ */
 export const UPLOAD_FORM: ApiBodyOptions = {
   required: true,
   schema: { type: 'object', required: ['file'], properties: { name: NAME, ...CONTENT } },

@@ -35,7 +35,9 @@ export class FileScrubber {
     return this.#files.count('_id', []);
   }
 
-  /** Ids in order, including those of rows whose MAC does not verify. `after` is empty at the start. */
+  /**
+   * Ids in order, including those of rows whose MAC does not verify. `after` is empty at the start.
+   */
   async page(after: string, limit: number): Promise<IdPage> {
     const forged: string[] = [];
     const options = { limit, onTampered: (id: string) => void forged.push(id), ...(after !== '' && { after }) };
@@ -44,7 +46,8 @@ export class FileScrubber {
   }
 
   /**
-   * Undefined where nothing is to be read: the file or its owner was removed, or its upload has not ended.
+   * Undefined where nothing is to be read: the file or its owner was removed, or its upload has not
+   * ended.
    * @throws DomainError `kms_unavailable`, `store_unavailable`, and what `onBytes` throws.
    */
   async read(id: string, onBytes: OnBytes): Promise<FileFindings | undefined> {
@@ -117,7 +120,10 @@ function contentsOf(row: FileDoc): ActiveFile[] {
   return contents as ActiveFile[];
 }
 
-/** The error to report for a damaged content; undefined for one of keys or store, which the job waits for. */
+/**
+ * The error to report for a damaged content; undefined for one of keys or store, which the job
+ * waits for.
+ */
 function faultOf(error: unknown): DomainError | undefined {
   // `not_found`: the owner's keys are gone, and the rows will be.
   if (isDomainError(error, 'file_not_found', 'not_found')) return new DomainError('decryption_failed');

@@ -18,8 +18,8 @@ export class ScrubsController {
   ) {}
 
   /**
-   * Begins to read every stored file through, at a bounded rate in the background, and to hold it against what is sealed of it. One at a time;
-   * 409 with `scrub_id` while one is under way or paused.
+   * Starts a scrub, which reads and verifies every stored file at a bounded rate in the background.
+   * One at a time; 409 with `scrub_id` while one is under way or paused.
    */
   @Post()
   @HttpCode(200)
@@ -44,7 +44,7 @@ export class ScrubsController {
     };
   }
 
-  /** One scrub, how far it is and what it found. */
+  /** One scrub, with its progress and findings. */
   @Get(':id')
   @Policy({ scope: 'administration' })
   @ApiProblems('not_found')
@@ -52,7 +52,7 @@ export class ScrubsController {
     return scrubDto(await this.scrubs.find(id));
   }
 
-  /** Stops a scrub before its next read. Nobody can begin another one until it has gone on to its end. */
+  /** Pauses a scrub before its next read. No other scrub can start until it has ended. */
   @Post(':id/pause')
   @HttpCode(200)
   @Policy({ scope: 'administration' })
@@ -61,7 +61,7 @@ export class ScrubsController {
     return this.moved('scrub.pause', id, caller, () => this.scrubs.pause(id));
   }
 
-  /** Lets a paused scrub go on where it was; the file that was being read is read again from its beginning. */
+  /** Resumes a paused scrub. The file that it was reading is read again from its beginning. */
   @Post(':id/resume')
   @HttpCode(200)
   @Policy({ scope: 'administration' })

@@ -9,7 +9,10 @@ import { SCRUB_JOB, ScrubFailure, Tally } from './scrub.service';
 /** Below this a wait costs more than it slows down. */
 const SHORTEST_WAIT = 20;
 
-/** Waits so that no more than so many bytes a second are spent. Time that was not used is lost: it is no credit for a burst. */
+/**
+ * Waits so that no more than so many bytes a second are spent. Time that was not used is lost: it
+ * is no credit for a burst.
+ */
 export class ByteRate {
   #free = 0;
 
@@ -28,7 +31,10 @@ export class ByteRate {
 
 const MIB = 1024 * 1024;
 const PAGE = 50;
-/** What a small file costs at least, so that millions of them do not come at the rate of the processor. */
+/**
+ * What a small file costs at least, so that millions of them do not come at the rate of the
+ * processor.
+ */
 const LEAST_BYTES = 64 * 1024;
 /** Read again after a crash at most, besides the file that was in work. */
 const SAVED_EACH = 64 * MIB;
@@ -37,8 +43,9 @@ const KEPT_MS = 400 * DAY;
 const ACTOR = `system:${SCRUB_JOB}`;
 
 /**
- * Reads every file through at a bounded rate. A file that is damaged is reported by its id, and the reading goes on. Where keys or the store do
- * not answer it waits: the runner calls it again, and it goes on behind the last file that it saved.
+ * Reads every file through at a bounded rate. A file that is damaged is reported by its id, and the
+ * reading goes on. Where keys or the store do not answer it waits: the runner calls it again, and
+ * it goes on behind the last file that it saved.
  */
 @Injectable()
 export class ScrubJob implements OnModuleInit {

@@ -130,7 +130,10 @@ export class Scrubs {
     return { items: page.items.map(scrubOf), next: page.next };
   }
 
-  /** Stops it before its next read; its place stays taken. @throws DomainError `not_found`; `conflict` where it has ended. */
+  /**
+   * Stops it before its next read; its place stays taken.
+   * @throws DomainError `not_found`; `conflict` where it has ended.
+   */
   pause(id: string): Promise<Scrub> {
     return this.move(id, 'paused', () => this.jobs.pause(id));
   }
@@ -151,7 +154,10 @@ export class Scrubs {
 
 const SCHEDULE = 'system:scrub-schedule';
 
-/** Begins a scrub SCRUB_DAYS after the last one began; the first one when the oldest file is that old. */
+/**
+ * Begins a scrub SCRUB_DAYS after the last one began; the first one when the oldest file is that
+ * old.
+ */
 @Injectable()
 export class ScrubSchedule implements OnModuleInit {
   readonly #files: Collection<FileDoc>;
