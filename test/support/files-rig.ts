@@ -157,7 +157,7 @@ async function makeRig(options: RigOptions) {
   /** A new version, whatever the file is now. */
   async function replace(owner: Principal, id: string, content: Chunks, more: UploadFields = {}): Promise<FileView> {
     const arriving = { body: burstsOf(chunksOf(content)), declaredBytes: undefined };
-    const target = await access.owned(owner, { id });
+    const target = await parts.access.owned(owner, { id });
     const row = await replacements.replace(owner, target, parseContent(more, 'form'), arriving, () => undefined);
     return files.view(row);
   }
