@@ -1,7 +1,7 @@
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { HttpError } from './refusal';
 
-/** Costly routes of one account. */
+/** Routes with a limit for each account. */
 export type CostlyName = 'read-through' | 'password-links' | 'rotations';
 
 interface AccountLimit {
@@ -12,13 +12,16 @@ interface AccountLimit {
 const LIMITS: Readonly<Record<CostlyName, AccountLimit>> = {
   // Verify, rekey and scrub read whole files.
   'read-through': { atOnce: 2, perMinute: 60 },
-  // Each hashes a password.
+  // Each request hashes a password.
   'password-links': { atOnce: 4, perMinute: 60 },
   rotations: { atOnce: 2, perMinute: 20 },
 };
 const WINDOW_SECONDS = 60;
 
-/** Bounds what one account may ask of the costly routes, whatever its addresses. Counted a process. */
+/**
+ * Limits the requests of one account to costly routes, whatever its addresses. The counts are kept
+ * by process.
+ */
 export class AccountLimits {
   readonly #running = new Map<string, number>();
   readonly #limiters = new Map<CostlyName, RateLimiterMemory>();
@@ -30,7 +33,10 @@ export class AccountLimits {
     }
   }
 
-  /** Takes one request of the account's share; the answer gives its place back. @throws DomainError `rate_limited` */
+  /**
+   * Takes one request of the account's limit; the returned function releases the concurrency slot.
+   * @throws DomainError `rate_limited`
+   */
   async take(name: CostlyName, userId: string): Promise<() => void> {
     const key = `${name} ${userId}`;
     const running = this.#running.get(key) ?? 0;

@@ -3,7 +3,7 @@ import { ApiResponse } from '@nestjs/swagger';
 import { ErrorCode } from '../kernel';
 import { CODES, problemType } from './problem';
 
-/** The name of the shared schema; http/openapi/ defines it. */
+/** Name of the shared schema; http/openapi/ defines it. */
 export const PROBLEM_SCHEMA = '#/components/schemas/Problem';
 
 const exampleOf = (code: ErrorCode): object => ({
@@ -23,7 +23,7 @@ export interface ProblemResponse {
   content: Record<string, { schema: { $ref: string }; examples: Record<string, object> }>;
 }
 
-/** One response a status, its codes as named examples. */
+/** One response for a status, with its codes as named examples. */
 export const problemResponse = (codes: readonly ErrorCode[]): ProblemResponse => ({
   description: codes.map((code) => `\`${code}\``).join(', '),
   content: {
@@ -34,7 +34,10 @@ export const problemResponse = (codes: readonly ErrorCode[]): ProblemResponse =>
   },
 });
 
-/** Documents what a route may refuse with. What every route may answer (401, 429, 500, ...) is added by http/openapi/. */
+/**
+ * Documents the errors of a route. http/openapi/ adds the errors that every route may return (401,
+ * 429, 500, ...).
+ */
 export function ApiProblems(...codes: ErrorCode[]): MethodDecorator {
   const statuses = [...new Set(codes.map((code) => CODES[code].status))];
   const coded = (status: number): ErrorCode[] => codes.filter((code) => CODES[code].status === status);

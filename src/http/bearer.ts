@@ -1,7 +1,11 @@
 import { equalBytes, sha256 } from '../crypto';
 import { DomainError } from '../kernel';
 
-/** RFC 6750, 2.1. The scheme's case does not matter; another scheme is no token. @throws DomainError `unauthenticated` */
+/**
+ * Extracts a bearer token (RFC 6750, 2.1). The scheme is case-insensitive; another scheme is an
+ * error.
+ * @throws DomainError `unauthenticated`
+ */
 export function bearerToken(header: string | undefined): string | undefined {
   if (header === undefined) return undefined;
   const token = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(header.trim())?.[1];
@@ -9,9 +13,13 @@ export function bearerToken(header: string | undefined): string | undefined {
   throw new DomainError('unauthenticated', { detail: 'The Authorization header holds no bearer token.' });
 }
 
-/** Holds a request against a fixed token, as METRICS_TOKEN. @throws DomainError `unauthenticated` */
+/**
+ * Checks a request against a fixed token, such as METRICS_TOKEN.
+ * @throws DomainError `unauthenticated`
+ */
 export function requireToken(header: string | undefined, expected: string): void {
   const sent = bearerToken(header) ?? '';
-  // Hashed first: a comparison in constant time of equal lengths tells nothing about the length of the token either.
+  // Hashes both first: a constant-time comparison of equal lengths does not reveal the length of
+  // the token.
   if (!equalBytes(sha256(sent), sha256(expected))) throw new DomainError('unauthenticated');
 }

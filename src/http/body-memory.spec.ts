@@ -2,7 +2,7 @@ import { BodyMemory, BodyRoom } from './body-memory';
 
 const KIB = 1024;
 
-/** Bodies by their labels, and those that were given up in their order. */
+/** Bodies by label, and the aborted ones in order. */
 function bodies(most: number) {
   const memory = new BodyMemory(most);
   const givenUp: string[] = [];

@@ -8,15 +8,16 @@ interface Held {
 }
 
 export interface BodyRoom {
-  /** Takes room for bytes that came. False where the sender has used up its share. */
+  /** Reserves memory for received bytes. Returns false if the address has exceeded its share. */
   grow(bytes: number): boolean;
-  /** The body is read, or given up. */
+  /** Called when the body was read or aborted. */
   close(): void;
 }
 
 /**
- * What bodies that are read into memory may take together. One address has an eighth of it at most; where all of it is used, the newest
- * body of the address that holds most is given up. So whoever sends slowly many bodies at once only ever stops their own.
+ * Bounds the memory of all request bodies together. One address gets at most an eighth.
+ * When the memory is exhausted, the newest body of the address with the largest use is aborted. A
+ * client that sends many slow bodies thus blocks only itself.
  */
 export class BodyMemory {
   readonly #held = new Set<Held>();
@@ -25,12 +26,12 @@ export class BodyMemory {
 
   constructor(private readonly most: number) {}
 
-  /** Bytes that are held just now. */
+  /** Bytes in use. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** `address` is undefined for a backend that speaks for many; `giveUp` ends the reading of this body. */
+  /** `address` is undefined for an exempt backend; `giveUp` aborts the reading of this body. */
   open(address: string | undefined, giveUp: () => void): BodyRoom {
     const held: Held = { address: address ?? '', bytes: 0, giveUp };
     this.#held.add(held);

@@ -8,22 +8,23 @@ import { policyOf } from './route-config';
 import { parseStrictJson } from './strict-json';
 
 export const JSON_LIMIT = 1024 * 1024;
-/** For whoever has not shown an access token: no such route takes more than names, passwords and codes. */
+/** For requests without a scope: these routes accept only names, passwords and codes. */
 export const PUBLIC_JSON_LIMIT = 16 * 1024;
 const BODY_TIMEOUT = 30 * SECOND;
 const BODY_GRACE = 5 * SECOND;
 
 export interface BodyReading {
   readonly memory: BodyMemory;
-  /** Whose share of the memory a body takes; undefined for a backend that speaks for many. */
+  /** The address whose memory share a body uses; undefined for an exempt backend. */
   readonly addressOf: (request: FastifyRequest) => string | undefined;
   readonly bodyTimeoutMs?: number;
   readonly bodyGraceMs?: number;
 }
 
 /**
- * Takes the reading of bodies over from Fastify: JSON strictly, within a size and a time; all else is passed through unread to routes
- * with `body: 'stream'`, which read `request.raw` themselves, and refused elsewhere.
+ * Replaces Fastify's body parsers. JSON is parsed strictly, with limits of size and time.
+ * Other content types are passed unread to routes with `body: 'stream'`, which read `request.raw`
+ * themselves, and rejected elsewhere.
  */
 export function installBodyParsers(fastify: FastifyInstance, reading: BodyReading): void {
   fastify.removeAllContentTypeParsers();
@@ -34,7 +35,7 @@ export function installBodyParsers(fastify: FastifyInstance, reading: BodyReadin
 }
 
 function passThrough(request: FastifyRequest): Promise<undefined> {
-  // Many clients name a type for a body that they do not send.
+  // Many clients send a content type without a body.
   const empty = request.headers['content-length'] === '0';
   if (empty || policyOf(request.routeOptions.config)?.body === 'stream') return Promise.resolve(undefined);
   return Promise.reject(unsupported('Send the body as application/json.'));

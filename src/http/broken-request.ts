@@ -22,8 +22,10 @@ const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}) (\/\S*) HTTP\/1\.[01]\
 const answered = new WeakSet<Duplex>();
 
 /**
- * Answers what Node could not make a request of: broken syntax, headers too large or too slow, an unknown method. There is no request
- * and no reply, so the answer is written by hand; it has the same shape and headers as any other.
+ * Responds to bytes that Node cannot parse as a request: broken syntax, headers too large or too
+ * slow, an unknown method.
+ * Neither a request nor a reply exists, so the response is written by hand, in the usual shape and
+ * with the usual headers.
  */
 export function answerBrokenRequest(error: SocketError, socket: Duplex, routes: RouteTable): void {
   if (answered.has(socket)) return;
@@ -31,7 +33,10 @@ export function answerBrokenRequest(error: SocketError, socket: Duplex, routes: 
   answerInTurn(socket, error, () => rawAnswer(refusalFor(error, routes)));
 }
 
-/** A request that came whole before the broken bytes gets its own answer first, as pipelined requests are answered in order. */
+/**
+ * Lets a complete request before the broken bytes finish first, because pipelined responses are in
+ * order.
+ */
 function answerInTurn(socket: Duplex, error: SocketError, answer: () => string): void {
   const current = (socket as Duplex & PartlyAnswered)._httpMessage;
   if (error.code === 'ECONNRESET' || !socket.writable) {
@@ -47,7 +52,7 @@ function answerInTurn(socket: Duplex, error: SocketError, answer: () => string):
 
 function endWith(socket: Duplex, answer: string): void {
   socket.end(answer);
-  // Closed at once, the bytes still on their way in would reset the connection and take the answer with them.
+  // If the socket closed at once, unread bytes would reset the connection and discard the response.
   setTimeout(() => socket.destroy(), LINGER).unref();
 }
 
@@ -64,7 +69,7 @@ const notHttp = (): DomainError =>
 
 function unknownMethod(packet: Buffer | undefined, routes: RouteTable): DomainError | undefined {
   const [, method, target] = REQUEST_LINE.exec(packet?.subarray(0, 4096).toString('latin1') ?? '') ?? [];
-  // A method that Node knows is that of a request before the one that broke.
+  // A method that Node knows belongs to the request before the broken one.
   if (method === undefined || target === undefined || METHODS.includes(method)) return undefined;
   const allowed = routes.allowed(pathOf(target));
   if (allowed.length === 0) return new DomainError('not_found');

@@ -4,7 +4,7 @@ import { Person, Principal } from '../kernel';
 
 const principals = new WeakMap<object, Principal>();
 
-/** Remembers whom the request guard let in, for as long as the request lives. */
+/** Stores the principal that the request guard admitted, for the lifetime of the request. */
 export function setPrincipal(request: FastifyRequest, principal: Principal): void {
   principals.set(request.raw, principal);
 }
@@ -13,7 +13,10 @@ export const principalOf = (request: FastifyRequest): Principal | undefined => p
 
 const requestOf = (context: ExecutionContext): FastifyRequest => context.switchToHttp().getRequest<FastifyRequest>();
 
-/** Who calls: `handler(@Caller() caller: Principal)`, on routes whose policy wants a scope. */
+/**
+ * Injects the caller: `handler(@Caller() caller: Principal)`, on routes whose policy requires a
+ * scope.
+ */
 export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
   const principal = principalOf(requestOf(context));
   if (principal === undefined) throw new TypeError('@Caller on a route whose policy lets anybody in');
@@ -26,20 +29,26 @@ function callingPerson(_: unknown, context: ExecutionContext): Person {
   return principal;
 }
 
-/** Who calls, on routes that admit persons alone; `Policy` refuses it on any other. */
+/** Injects the caller on routes that admit only persons; `Policy` rejects it on other routes. */
 export const CallerPerson = createParamDecorator(callingPerson);
 
-/** Whether a handler's input, as Nest keeps it, is a `@CallerPerson()`. */
+/** True if an input of a handler, as Nest stores it, is a `@CallerPerson()`. */
 export const takesPerson = (input: object): boolean => 'factory' in input && input.factory === callingPerson;
 
 const refusals = new WeakMap<object, unknown>();
 
-/** Remembers why the Authorization header of a request does not hold, for a route that may do without it. */
+/**
+ * Stores the reason why the Authorization header is invalid, for a route where the header is
+ * optional.
+ */
 export function setRefusal(request: FastifyRequest, refusal: unknown): void {
   refusals.set(request.raw, refusal);
 }
 
-/** Who calls, on routes with `access: 'optional'`. Asked only where the body proves nobody: a token that does not hold throws then. */
+/**
+ * The caller on routes with `access: 'optional'`. The handler calls it only if the body does not
+ * authenticate the caller; it throws if the token is invalid.
+ */
 export type AskedCaller = () => Person | undefined;
 
 export const OptionalCaller = createParamDecorator((_: unknown, context: ExecutionContext): AskedCaller => {
@@ -51,7 +60,7 @@ export const OptionalCaller = createParamDecorator((_: unknown, context: Executi
   };
 });
 
-/** The client's address, by TRUSTED_PROXIES. */
+/** The client's address, determined by TRUSTED_PROXIES. */
 export const ClientAddress = createParamDecorator(
   (_: unknown, context: ExecutionContext): string => requestOf(context).ip,
 );

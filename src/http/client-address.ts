@@ -1,6 +1,9 @@
 import { isIPv4, isIPv6 } from 'node:net';
 
-/** The address as it may be kept (LOG_ADDRESSES): whole, as the network of many (/24, /48 of IPv6), or not at all. */
+/**
+ * The address in the form set by LOG_ADDRESSES: full, truncated to a network (/24, /48 for IPv6),
+ * or omitted.
+ */
 export function shownAddress(address: string, form: 'full' | 'truncated' | 'off'): string | undefined {
   if (form === 'off') return undefined;
   const bare = limitKey(address);
@@ -12,7 +15,10 @@ export function shownAddress(address: string, form: 'full' | 'truncated' | 'off'
   return isIPv4(bare) ? `${bare.split('.').slice(0, 3).join('.')}.0/24` : undefined;
 }
 
-/** What limits by address count on: an IPv4 address, or the /64 of an IPv6 one, which is what one household or host commands. */
+/**
+ * The key of limits by address: an IPv4 address, or the /64 of an IPv6 address, which one household
+ * or host controls.
+ */
 export function limitKey(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   if (mapped !== undefined) return mapped;

@@ -6,13 +6,13 @@ import { Networks } from './networks';
 export interface ConnectionLimits {
   readonly total: number;
   readonly perAddress: number;
-  /** Proxies and backends: their connections are those of many. */
+  /** Proxies and backends, whose connections serve many users. */
   readonly exempt: Networks;
 }
 
 /**
- * Bounds the open connections: each takes memory and a descriptor, idle ones too. One that is too many is closed at once, without an
- * answer: nothing was read of it.
+ * Limits open connections, because each uses memory and a descriptor, even when idle. A surplus
+ * connection is closed at once, unread and without a response.
  */
 export function boundConnections(server: Server, { total, perAddress, exempt }: ConnectionLimits): void {
   const open = new Map<string, number>();

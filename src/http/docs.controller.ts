@@ -11,7 +11,10 @@ import { DOCS_POLICY } from './security-headers';
 
 const FOLDER = dirname(require.resolve('swagger-ui-dist/package.json'));
 
-/** The files of Swagger UI that its page asks for: a list, so that no path of a client's reaches the disk. */
+/**
+ * The files of Swagger UI that its page loads. A fixed list, so that no client path reaches the
+ * disk.
+ */
 const ASSETS: Readonly<Record<string, string>> = {
   'swagger-ui.css': 'text/css; charset=utf-8',
   'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
@@ -38,8 +41,9 @@ const PAGE = `<!doctype html>
 </html>
 `;
 
-// A file of its own, since the page's policy forbids inline scripts. The token is not kept: it would lie in the browser's storage.
-// Calls go to the server that the page came from, whatever name of it PUBLIC_URL has: its policy allows no other.
+// A separate file, because the page's policy forbids inline scripts. The token is not persisted,
+// because the browser would store it. Calls go to the page's own origin, whatever PUBLIC_URL is,
+// because the policy allows no other.
 const START = `const root = new URL('..', document.currentScript.src);
 
 /** Swagger UI makes up a text for each field of a form that has no sample. */
@@ -82,7 +86,7 @@ const ROOT = `<!doctype html>
 </html>
 `;
 
-/** As it stands at /docs/: a browser follows its paths from there. */
+/** The page at /docs/, from where the browser resolves its relative paths. */
 const PAGE_IN_FOLDER = PAGE.replaceAll('="docs/', '="');
 
 /** Swagger UI and the OpenAPI document; absent (404) with DOCS=off. */

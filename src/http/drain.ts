@@ -4,9 +4,10 @@ import { Server, ServerResponse } from 'node:http';
 import { SECOND } from '../kernel';
 
 /**
- * Lets the requests that are being answered come to their end, uploads included, for at most `graceMs`; then breaks what is left, and
- * waits until the handlers have kept what came. New requests are refused by the guard meanwhile (503 `shutting_down`), and each answer
- * closes its connection. Call it once, and tell Lifecycle first.
+ * Waits at most `graceMs` for active requests, uploads included, then closes the remaining
+ * connections and waits until the handlers have stored the received data.
+ * Meanwhile the request guard rejects new requests (503 `shutting_down`), and each response closes
+ * its connection. Call it once, after Lifecycle.stop.
  */
 export async function drain(server: Server, inFlight: InFlight, graceMs: number): Promise<void> {
   server.closeIdleConnections();
@@ -26,12 +27,12 @@ export async function drain(server: Server, inFlight: InFlight, graceMs: number)
 }
 
 const LINGER = 500;
-/** How long handlers have whose connection is gone, before the store is closed. */
+/** Time for handlers whose connection is closed, before the store closes. */
 const SETTLE = 3 * SECOND;
 
 const expiry = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref());
 
-/** What is under way, and who waits for its end. */
+/** Counts pending operations and resolves when there are none. */
 class Pending {
   #count = 0;
   #waiting: (() => void)[] = [];
@@ -51,7 +52,10 @@ class Pending {
   }
 }
 
-/** Counts the answers that are not out yet, and the handlers: one whose client hung up still stores what came. */
+/**
+ * Counts open responses and running handlers: a handler whose client disconnected still stores the
+ * received data.
+ */
 @Injectable()
 export class InFlight {
   readonly #answers = new Pending();
@@ -79,7 +83,7 @@ export class InFlight {
     });
   }
 
-  /** Resolves when no request is being answered. */
+  /** Resolves when there is no open response. */
   idle(): Promise<void> {
     return this.#answers.none();
   }

@@ -2,7 +2,7 @@ import { Type } from '@nestjs/common';
 import { TransformationType } from 'class-transformer';
 import { MetadataStorage } from 'class-transformer/types/MetadataStorage';
 
-/** What the decorators of class-transformer left behind. The package has no public way to read it. */
+/** Metadata of class-transformer's decorators. The package has no public way to read it. */
 // eslint-disable-next-line @typescript-eslint/no-require-imports
 const { defaultMetadataStorage: decorated } = require('class-transformer/cjs/storage') as {
   readonly defaultMetadataStorage: MetadataStorage;
@@ -11,14 +11,15 @@ const { defaultMetadataStorage: decorated } = require('class-transformer/cjs/sto
 type Dto = Readonly<Record<string, unknown>>;
 
 /**
- * Makes the instances of DTOs that class-validator looks into, as class-transformer does, but in time linear in the input:
- * class-transformer is quadratic in the members of an object. An object is only looked into where `@Type` declares it.
+ * Creates the DTO instances for class-validator, as class-transformer does, but in linear time:
+ * class-transformer is quadratic in the members of an object. Validates nested objects only where
+ * `@Type` declares them.
  */
 export const dtoInstances = {
   plainToInstance<T>(dto: Type<T>, plain: unknown): T | T[] {
     return instanceOf(dto, plain) as T;
   },
-  /** The pipe gives handlers the instances, so nothing is turned back. */
+  /** The pipe passes the instances to handlers, so this is never called. */
   classToPlain(): never {
     throw new TypeError('instances of DTOs are not turned back');
   },

@@ -4,8 +4,9 @@ import { DomainError } from '../kernel';
 export const etag = (rev: number): string => `"${rev}"`;
 
 /**
- * Holds a change against If-Match (RFC 9110, 13.1.1): strong comparison, so a weak tag never matches. Without the header any
- * revision may be changed. `current` are the tags that it has now. @throws DomainError `precondition_failed`
+ * Checks If-Match (RFC 9110, 13.1.1) with strong comparison, so a weak tag never matches. Without
+ * the header, any revision may be changed. `current` holds the current tags.
+ * @throws DomainError `precondition_failed`
  */
 export function requireMatch(ifMatch: string | undefined, ...current: readonly string[]): void {
   if (ifMatch === undefined || ifMatch.trim() === '*') return;

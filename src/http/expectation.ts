@@ -1,15 +1,18 @@
 import { IncomingMessage, Server, ServerResponse } from 'node:http';
 
 /**
- * Heeds `Expect: 100-continue` (RFC 9110, 10.1.1): "100 Continue" goes out when somebody begins to read the body, so a request that is
- * refused by its headers alone gets the refusal in its place, and its client sends nothing in vain. Node would ask for the body at once.
+ * Implements `Expect: 100-continue` (RFC 9110, 10.1.1): sends "100 Continue" when the handler
+ * begins to read the body.
+ * A request rejected by its headers thus gets the error instead, and its client sends no body. Node
+ * would send "100 Continue" at once.
  */
 export function heedExpectations(server: Server): void {
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     continueOnceRead(request, response);
     server.emit('request', request, response);
   });
-  // Without a listener Node answers an unknown Expect with an empty 417. A server may pass it over.
+  // Without a listener Node responds to an unknown Expect with an empty 417. A server may ignore
+  // the header.
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     server.emit('request', request, response);
   });

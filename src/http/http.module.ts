@@ -14,7 +14,7 @@ import { RouteTable } from './route-table';
 import { routesOf } from './server';
 import { InputPipe } from './validation';
 
-/** The table that the server fills. */
+/** The table that the server adapter fills. */
 const routeTable = {
   provide: RouteTable,
   inject: [HttpAdapterHost],

@@ -1,14 +1,17 @@
 import { Doc, defineCollection } from '../store/definition';
 
-/** One Idempotency-Key of one user, from the first request with it until a day later. */
+/** One Idempotency-Key of one user, kept for a day after its first request. */
 export interface IdempotencyKeyDoc extends Doc {
   readonly user_id: string;
-  /** HMAC of the request, so that the row tells nothing about a body whose values are easy to guess. */
+  /** HMAC of the request, so that the row reveals nothing about a body with guessable values. */
   readonly fingerprint: string;
   readonly state: 'running' | 'done';
-  /** Until when a running request holds the key; one whose process died gives it back then. */
+  /** End of the claim of a running request; a claim of a dead process expires then. */
   readonly claimed_until: number;
-  /** The answer, sealed under the user's key (base64); absent while running and where the answer held a secret. */
+  /**
+   * The response, encrypted under the user's key (base64); absent while running and if the response
+   * held a secret.
+   */
   readonly answer?: string;
   readonly expires_at: number;
 }

@@ -11,7 +11,7 @@ import { pathOf } from './route-table';
 import { invalid } from './validation';
 
 const REPLAYED_HEADERS = ['location', 'etag'];
-// A structured-field string (RFC 8941), or what most clients send: the bare key.
+// A structured-field string (RFC 8941), or the bare key that most clients send.
 const QUOTED = /^"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"$/;
 const BARE = /^[\x21\x23-\x5b\x5d-\x7e]{1,255}$/;
 
@@ -56,7 +56,10 @@ export class IdempotencyInterceptor implements NestInterceptor {
     await this.idempotency.keep(row, { status: reply.statusCode, headers: Object.fromEntries(sent), body: text ?? '' });
   }
 
-  /** The act is over and its answer stands: that the key could not be settled must not turn it into an error. The claim lapses. */
+  /**
+   * Ignores errors: the action is done, and a failure to settle the key must not turn its response
+   * into an error. The claim expires.
+   */
   private async quietly(settle: Promise<void>): Promise<void> {
     await settle.catch((error: unknown) => this.logger.warn({ err: error, msg: 'an idempotency key was not settled' }));
   }

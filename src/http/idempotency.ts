@@ -7,7 +7,7 @@ import { IdempotencyKeyDoc, idempotencyKeyCollection } from './idempotency-keys.
 
 export interface KeyedRequest {
   readonly ownerId: string;
-  /** As the client sent it in Idempotency-Key, without its quotes. */
+  /** Value of the Idempotency-Key header, without its quotes. */
   readonly key: string;
   readonly method: string;
   readonly path: string;
@@ -16,13 +16,13 @@ export interface KeyedRequest {
 
 export interface KeptResponse {
   readonly status: number;
-  /** `location` and `etag`, where the first answer had them. */
+  /** `location` and `etag`, if the first response had them. */
   readonly headers: Readonly<Record<string, string>>;
   /** The JSON text. */
   readonly body: string;
 }
 
-/** What to do with a request: run it and then `keep` or `release`, or give an answer again. */
+/** Either run the request and then `keep` or `release` the claim, or replay a response. */
 export type Claim =
   | { readonly kind: 'run'; readonly row: IdempotencyKeyDoc }
   | { readonly kind: 'replay'; readonly answer: KeptResponse };
@@ -32,9 +32,10 @@ const CLAIM = MINUTE;
 const PURPOSE = 'coffer/idempotency/v1';
 
 /**
- * Idempotency-Key by draft-ietf-httpapi-idempotency-key-header-07. The first insert of a key runs its request; everybody else waits or
- * gets its answer. A process that dies between the act and the keeping of the answer leaves a claim that lapses after a minute, and a
- * retry then runs again: exactly once holds while processes live, at least once where one dies.
+ * Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07). The first insert of a key runs
+ * its request; later requests wait or get its response.
+ * If a process dies between the action and `keep`, its claim expires after a minute and a retry
+ * runs again: exactly once while processes live, at least once if one dies.
  */
 @Injectable()
 export class Idempotency {
@@ -49,7 +50,10 @@ export class Idempotency {
     this.#rows = store.collection(idempotencyKeyCollection);
   }
 
-  /** @throws DomainError `idempotency_running`, `idempotency_mismatch`, `conflict` (the answer held a secret) */
+  /**
+   * @throws DomainError `idempotency_running`, `idempotency_mismatch`, `conflict` (the response
+   * held a secret)
+   */
   async claim(request: KeyedRequest): Promise<Claim> {
     const fresh = this.freshRow(request);
     try {
@@ -62,7 +66,10 @@ export class Idempotency {
     return this.meet(row, fresh);
   }
 
-  /** Keeps the answer for replays. `undefined`: the act is done and its answer held a secret that is shown once. */
+  /**
+   * Stores the response for replays. `undefined`: the action is done and its response held a secret
+   * that is shown once.
+   */
   async keep(row: IdempotencyKeyDoc, answer: KeptResponse | undefined): Promise<void> {
     for (let claim: IdempotencyKeyDoc | undefined = row; claim !== undefined; claim = await this.sameClaim(row)) {
       const sealed: string | undefined =
@@ -72,13 +79,18 @@ export class Idempotency {
     }
   }
 
-  /** Gives the key back after a refusal: nothing was done, and the client may try again with it. */
+  /**
+   * Releases the key after an error: nothing was done, and the client may retry with the same key.
+   */
   async release(row: IdempotencyKeyDoc): Promise<void> {
     const claim = await this.sameClaim(row);
     if (claim !== undefined) await this.#rows.remove(claim._id, claim.rev);
   }
 
-  /** The row of this claim at its present revision (a rotation of the user's key stores it again); undefined where it lapsed. */
+  /**
+   * The row of this claim at its current revision (a rotation of the user's key rewrites it);
+   * undefined if the claim has expired.
+   */
   private async sameClaim(row: IdempotencyKeyDoc): Promise<IdempotencyKeyDoc | undefined> {
     const now = await this.#rows.find('_id', row._id);
     return now?.state === 'running' && now.claimed_until === row.claimed_until ? now : undefined;
@@ -129,12 +141,12 @@ export class Idempotency {
   }
 }
 
-/** The first request is most likely done within a second, whatever its claim allows for. */
+/** The first request usually ends within a second, although its claim lasts longer. */
 const running = (): DomainError => new DomainError('idempotency_running', { retryAfterSeconds: 1 });
 
 /**
- * JSON with its keys in order: the same request, written by another serializer, is the same request. By concatenation, which is
- * several times faster than arrays and a replacer for a body of many small values.
+ * JSON with sorted keys: two serializations of one request are equal. Concatenation is several
+ * times faster than arrays and a replacer for bodies of many small values.
  */
 function canonicalJson(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);

@@ -3,7 +3,7 @@ import { ApiHeader } from '@nestjs/swagger';
 const DESCRIPTION =
   'The ETag that was read: the act then only happens if nobody changed it since. `*` means any state.';
 
-/** Documents If-Match: needed where a route demands it, else left out at will. */
+/** Documents If-Match, as a required or optional header. */
 export const IfMatchHeader = ({ required = false } = {}): MethodDecorator =>
   ApiHeader({
     name: 'If-Match',

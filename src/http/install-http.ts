@@ -12,15 +12,15 @@ import { OpenApi } from './openapi/openapi';
 import { RequestHooks, installRequestHooks } from './request-hooks';
 
 export interface HttpTuning {
-  /** How long a JSON body may take to arrive. */
+  /** Time limit for a JSON body to arrive. */
   readonly bodyTimeoutMs?: number;
-  /** After so long a body has to have come at the slowest rate at least. */
+  /** After this time, and each further such time, the body must have kept the minimum rate. */
   readonly bodyGraceMs?: number;
 }
 
 /**
- * Puts the rules of http/ on an application whose adapter `createServerAdapter` made. Call it before `init`: what is registered later
- * has no gate.
+ * Installs the rules of http/ on an application with an adapter of `createServerAdapter`. Call it
+ * before `init`: routes registered earlier would have no request guard.
  */
 export function installHttp(app: NestFastifyApplication, tuning: HttpTuning = {}): void {
   const fastify = app.getHttpAdapter().getInstance();
@@ -33,7 +33,8 @@ export function installHttp(app: NestFastifyApplication, tuning: HttpTuning = {}
   const addressOf = (request: FastifyRequest) => hooks.gate.requesterOf(request).address;
   app.get(InFlight).countHandlers(fastify);
   installBodyParsers(fastify, { ...tuning, memory: new BodyMemory(hooks.http.bodyMemory), addressOf });
-  // One plugin, so that the hooks of helmet and cors come where the order says, and in the root context, so that they see every route.
+  // One plugin, so that the hooks of helmet and cors keep their order; in the root context, so that
+  // they apply to every route.
   void fastify.register(fastifyPlugin((instance: FastifyInstance) => installRequestHooks(instance, hooks)));
   app.get(OpenApi).describe(app);
 }

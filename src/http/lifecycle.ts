@@ -1,11 +1,14 @@
 import { DomainError } from '../kernel';
 
-/** Where the service stands between its start and its end. The gate and /readyz ask it; bootstrap moves it. */
+/**
+ * The state of the service between start and stop. The request guard and /readyz read it; bootstrap
+ * sets it.
+ */
 export class Lifecycle {
   #starting: DomainError | undefined = new DomainError('store_unavailable', { detail: 'The service is starting.' });
   #stopping = false;
 
-  /** Why the start has not come to its end yet, as what it waits for said it. */
+  /** The reason why the start is not complete, as reported by the pending dependency. */
   waitsFor(reason: DomainError): void {
     this.#starting = reason;
   }
@@ -26,7 +29,7 @@ export class Lifecycle {
     return this.#stopping;
   }
 
-  /** What a request is refused with now; undefined where it may be served. */
+  /** The error for requests at this time; undefined if requests are served. */
   get refusal(): DomainError | undefined {
     return this.#stopping ? new DomainError('shutting_down') : this.#starting;
   }

@@ -1,13 +1,13 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
 
-/** The names that TRUSTED_PROXIES takes for networks. */
+/** Names that TRUSTED_PROXIES accepts for networks. */
 const NAMED: Readonly<Record<string, readonly string[]>> = {
   loopback: ['127.0.0.0/8', '::1'],
   linklocal: ['169.254.0.0/16', 'fe80::/10'],
   uniquelocal: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
 };
 
-/** Addresses and networks in CIDR, as configuration names them. */
+/** A set of addresses and CIDR networks from the configuration. */
 export class Networks {
   readonly #known = new BlockList();
 

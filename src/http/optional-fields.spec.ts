@@ -5,7 +5,7 @@ import { ValidationMetadata } from 'class-validator/types/metadata/ValidationMet
 import { DomainError } from '../kernel';
 import { InputPipe } from './validation';
 
-/** Every optional field of every DTO of the service, as its decorators left it behind. */
+/** Every optional field of every DTO of the service, from the metadata of its decorators. */
 function optionalFields(): readonly { readonly dto: Type; readonly field: string }[] {
   const storage = getMetadataStorage() as unknown as {
     readonly validationMetadatas: ReadonlyMap<Type, readonly ValidationMetadata[]>;

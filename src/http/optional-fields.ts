@@ -2,10 +2,10 @@
 import { IsOptional, ValidateIf } from 'class-validator';
 
 /**
- * A field that may be left out. `null` is a value like others, which the rules beside this one refuse: class-validator's own
- * `IsOptional` skips all rules for it, and a handler then works with a value that its type rules out.
+ * An optional field that rejects `null`. class-validator's `IsOptional` skips all rules for `null`,
+ * and a handler would then get a value that its type excludes.
  */
 export const MayBeAbsent = (): PropertyDecorator => ValidateIf((_body, value) => value !== undefined);
 
-/** A field that may be left out, and in which `null` clears what is there. Its type has to say `| null`. */
+/** An optional field in which `null` clears the stored value. Its type must include `| null`. */
 export const MayBeNull = (): PropertyDecorator => IsOptional();

@@ -5,9 +5,12 @@ import { DomainError, isDomainError, SecretBytes, SystemSecrets } from '../kerne
 import { Position } from '../store/collection';
 import { publicPathOf } from './public-path';
 
-/** What a cursor is bound to. `query` names the route and each parameter that shapes the list, but not `limit` and `cursor`. */
+/**
+ * Scope of a cursor. `query` names the route and each parameter that shapes the list, except
+ * `limit` and `cursor`.
+ */
 export interface PageScope {
-  /** To whom the list was given. */
+  /** The user who received the list. */
   readonly holderId: string;
   readonly query: string;
 }
@@ -16,8 +19,8 @@ const PURPOSE = 'coffer/cursor/v1';
 const BASE64URL = /^[A-Za-z0-9_-]+$/;
 
 /**
- * Cursors: a store position, sealed under a key of the user, so that it neither tells a key of the store nor can be made up, moved to
- * another user or to another query.
+ * Cursors: store positions encrypted under a key of the user. A cursor reveals no key of the store
+ * and cannot be forged or used by another user or query.
  */
 @Injectable()
 export class Paging {
@@ -30,7 +33,10 @@ export class Paging {
     this.#prefix = publicPathOf(config.http);
   }
 
-  /** The position that a cursor stands for; undefined where none was sent. @throws DomainError `invalid_cursor` */
+  /**
+   * Decrypts the position of a cursor; undefined without a cursor.
+   * @throws DomainError `invalid_cursor`
+   */
   position(cursor: string | undefined, scope: PageScope): Position | undefined {
     if (cursor === undefined) return undefined;
     if (!BASE64URL.test(cursor)) throw invalidCursor();
@@ -46,8 +52,8 @@ export class Paging {
   }
 
   /**
-   * The Link header (RFC 8288) of a page that is not the last: `path` as the client sees it, `params` those it sent (undefined ones are
-   * left out).
+   * The Link header (RFC 8288) to the next page. `path` is the client's path, `params` its
+   * parameters (undefined ones are omitted).
    */
   nextLink(path: string, params: Readonly<Record<string, string | number | undefined>>, cursor: string): string {
     const query = new URLSearchParams();
@@ -56,7 +62,7 @@ export class Paging {
     return `<${this.#prefix}${path}?${query.toString()}>; rel="next"`;
   }
 
-  // A key a user: no key comes near the 2^32 random nonces that AES-GCM allows.
+  // One key for each user, so that no key approaches the 2^32 random nonces that AES-GCM allows.
   private withKey<T>(scope: PageScope, use: (key: SecretBytes) => T): T {
     const key = hkdf(this.secrets.oneTimeCodes, Buffer.from(scope.holderId, 'utf8'), PURPOSE);
     try {

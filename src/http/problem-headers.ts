@@ -5,7 +5,7 @@ import { HttpError } from './refusal';
 const REALM = 'Bearer realm="coffer"';
 const RETRY_SECONDS = 5;
 
-/** The headers that belong to a problem, beside those that every answer has. */
+/** The headers of a problem, in addition to those of every response. */
 export function problemHeaders(error: DomainError): Record<string, string> {
   const { status } = CODES[error.code];
   return {
@@ -18,7 +18,10 @@ export function problemHeaders(error: DomainError): Record<string, string> {
   };
 }
 
-/** RFC 6750, section 3: no `error` where no token was sent. RFC 9470, section 3, for a login that is too old. */
+/**
+ * RFC 6750, section 3: no `error` without a token. RFC 9470, section 3, for a login that is too
+ * old.
+ */
 function challenge({ code }: DomainError, status: number): Record<string, string> {
   if (code === 'step_up_required') {
     const why =
@@ -36,8 +39,8 @@ const invalidToken = (why: string): Record<string, string> => ({
 });
 
 /**
- * draft-ietf-httpapi-ratelimit-headers: what is left and when it comes back. A limit that a feature keeps (lockout, codes) shows no
- * more than Retry-After says: its counters are nobody's business before the login.
+ * draft-ietf-httpapi-ratelimit-headers. For limits of features (lockout, codes) the values reveal
+ * no more than Retry-After: their counters are confidential before the login.
  */
 function quota(error: DomainError): Record<string, string> {
   const wait = seconds(error);

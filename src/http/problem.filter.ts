@@ -7,7 +7,7 @@ import { toDomainError } from './refusal';
 import { policyOf } from './route-config';
 import { sendTusRefusal } from './tus';
 
-// What a handler may have set for the answer that did not come about.
+// Headers that a handler may have set for the response that failed.
 const OF_THE_FAILED_ANSWER = [
   'content-length',
   'content-disposition',
@@ -19,7 +19,7 @@ const OF_THE_FAILED_ANSWER = [
   'location',
 ];
 
-/** The one way in which an error leaves the service: RFC 9457 for whatever was thrown, wherever. */
+/** Converts every thrown error to an RFC 9457 response. */
 @Catch()
 @Injectable()
 export class ProblemFilter implements ExceptionFilter {
@@ -34,7 +34,8 @@ export class ProblemFilter implements ExceptionFilter {
     const error = toDomainError(thrown);
     if (CODES[error.code].status >= 500) this.report(error, thrown);
     if (reply.raw.headersSent) {
-      // Too late to say it: a broken connection is the only honest end of a body that cannot be completed.
+      // Too late for an error response: a closed connection is the only correct end of an
+      // incomplete body.
       reply.raw.destroy();
       return;
     }
@@ -50,7 +51,7 @@ export class ProblemFilter implements ExceptionFilter {
 
 const codes = new WeakMap<FastifyRequest, ErrorCode>();
 
-/** The code that a request was refused with. */
+/** The error code of a request's response. */
 export const refusalOf = (request: FastifyRequest): ErrorCode | undefined => codes.get(request);
 
 export function sendProblem(error: DomainError, request: FastifyRequest, reply: FastifyReply): void {

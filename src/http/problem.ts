@@ -5,7 +5,10 @@ interface CodeFacts {
   readonly title: string;
 }
 
-/** The one place that knows which HTTP status a code has. Complete by its type, and equal to docs/api.md by a test. */
+/**
+ * The only mapping of error codes to HTTP statuses. Complete by its type; a test compares it with
+ * docs/api.md.
+ */
 export const CODES: Readonly<Record<ErrorCode, CodeFacts>> = Object.freeze({
   validation_failed: { status: 400, title: 'The request is not valid' },
   weak_password: { status: 400, title: 'The password is too weak' },
@@ -64,13 +67,16 @@ export interface Problem {
   readonly title: string;
   readonly status: number;
   readonly detail: string;
-  /** `urn:request:<id>`: the id stands in the log as well. */
+  /** `urn:request:<id>`; the log has the same id. */
   readonly instance: string;
   readonly code: ErrorCode;
   readonly errors?: readonly FieldFault[];
 }
 
-/** A URN and no address: it identifies, and nobody has to serve it. docs/api.md explains each code. */
+/**
+ * A URN, not a URL, because it only identifies and need not resolve. docs/api.md explains each
+ * code.
+ */
 export const problemType = (code: ErrorCode): string => `urn:coffer:problem:${code}`;
 
 export function problemOf(error: DomainError, requestId: string): Problem {

@@ -1,13 +1,16 @@
 import { FastifyInstance } from 'fastify';
 import { HttpConfig } from '../config/config';
 
-/** The path of PUBLIC_URL without a slash at its end: what a proxy strips before it hands a request on. Empty where there is none. */
+/**
+ * The path of PUBLIC_URL without a trailing slash, which a proxy strips before it forwards a
+ * request. Empty if there is none.
+ */
 export const publicPathOf = ({ publicUrl }: Pick<HttpConfig, 'publicUrl'>): string =>
   new URL(publicUrl).pathname.replace(/\/+$/, '');
 
 /**
- * Puts the path of PUBLIC_URL before every Location that names a path of this service, replayed ones too. Handlers name their own paths
- * only, so none can forget it.
+ * Prepends the path of PUBLIC_URL to every Location with a path of this service, including replayed
+ * ones. Handlers use only their own paths, so none can omit the prefix.
  */
 export function placeLocations(fastify: FastifyInstance, http: HttpConfig): void {
   const prefix = publicPathOf(http);

@@ -9,8 +9,8 @@ import { HttpError } from './refusal';
 const WINDOW_SECONDS = 60;
 
 /**
- * Generous on purpose: these stop a flood from one place. Guessing is stopped by the lockout and the budgets of auth/, which count by
- * account and hold whatever the address. Counted a process.
+ * Deliberately high limits against floods from one address, counted by process. The lockout and the
+ * budgets of auth/ stop guessing: they count by account, whatever the address.
  */
 @Injectable()
 export class RateLimits {
@@ -26,12 +26,15 @@ export class RateLimits {
     }
   }
 
-  /** Whether a backend that speaks for many calls from there. */
+  /** True for an address of an exempt backend. */
   isExempt(address: string): boolean {
     return this.#exempt.contains(address);
   }
 
-  /** Takes one request from the address's share. @throws DomainError `rate_limited` */
+  /**
+   * Takes one request of the address's limit.
+   * @throws DomainError `rate_limited`
+   */
   async take(name: RateLimitName, address: string): Promise<void> {
     if (!this.config.http.rateLimits || this.isExempt(address)) return;
     try {
@@ -41,7 +44,11 @@ export class RateLimits {
     }
   }
 
-  /** Takes one request of an account's share of a costly route; gives what gives its place back. @throws DomainError `rate_limited` */
+  /**
+   * Takes one request of an account's limit for a costly route; the returned function releases the
+   * concurrency slot.
+   * @throws DomainError `rate_limited`
+   */
   takeCostly(name: CostlyName, userId: string): Promise<() => void> {
     return this.config.http.rateLimits ? this.#accounts.take(name, userId) : Promise.resolve(() => undefined);
   }

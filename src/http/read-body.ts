@@ -2,20 +2,23 @@ import { IncomingMessage } from 'node:http';
 import { DomainError, SECOND } from '../kernel';
 import { BodyMemory, BodyRoom, bodiesOverloaded } from './body-memory';
 
-/** Slower than any line that somebody waits at: 256 KiB in a minute. */
+/** Slower than any interactive connection: 256 KiB in a minute. */
 const SLOWEST_BYTES_A_SECOND = 4 * 1024;
 
 export interface BodyBounds {
   readonly limit: number;
   readonly timeoutMs: number;
-  /** After so long, and again after each such time, the slowest rate must have been kept. */
+  /** After this time, and after each further such time, the average rate must reach the minimum. */
   readonly graceMs: number;
   readonly memory: BodyMemory;
-  /** Whose share of the memory it takes; undefined for a backend that speaks for many. */
+  /** The address whose memory share the body uses; undefined for an exempt backend. */
   readonly address: string | undefined;
 }
 
-/** All bytes of a body. @throws DomainError `too_large`, `request_timeout`, `overloaded` */
+/**
+ * Reads a whole body.
+ * @throws DomainError `too_large`, `request_timeout`, `overloaded`
+ */
 export async function readBody(payload: IncomingMessage, bounds: BodyBounds): Promise<Buffer> {
   if (Number(payload.headers['content-length'] ?? 0) > bounds.limit) throw tooLarge(bounds.limit);
   return new Promise((resolve, reject) => new Reading(payload, bounds, resolve, reject).begin());
@@ -63,7 +66,7 @@ class Reading {
     this.resolve(Buffer.concat(this.#chunks));
   };
 
-  // Where the sender is gone, nobody reads what this is answered with.
+  // If the client has disconnected, nobody reads this error.
   #onBroken = (): void => this.#refuse(new DomainError('request_timeout'));
 
   #checkRate(): void {

@@ -1,7 +1,7 @@
 import { HttpException } from '@nestjs/common';
 import { DomainError, DomainErrorOptions, ErrorCode } from '../kernel';
 
-/** A refusal that needs headers of its own, as 405 with Allow. Made in http/ only. */
+/** An error with its own headers, such as 405 with Allow. Created only in http/. */
 export class HttpError extends DomainError {
   constructor(
     code: ErrorCode,
@@ -12,7 +12,7 @@ export class HttpError extends DomainError {
   }
 }
 
-/** The only way to make a 405: RFC 9110, 15.5.6, wants Allow in each. */
+/** The only way to create a 405, because RFC 9110, 15.5.6, requires Allow. */
 export const methodNotAllowed = (allowed: readonly string[], options: DomainErrorOptions = {}): HttpError =>
   new HttpError('method_not_allowed', options, { allow: allowed.join(', ') });
 
@@ -30,8 +30,8 @@ const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
 };
 
 /**
- * What the framework or an unforeseen fault threw, as an error of ours. The text of the original goes into the log at most: it may hold
- * a URL, a driver's message or a value that was sent.
+ * Converts an error of the framework or an unexpected error to a DomainError. The original text
+ * goes only to the log, because it may hold a URL, a driver's message or a value of the request.
  */
 export function toDomainError(thrown: unknown): DomainError {
   if (thrown instanceof DomainError) return thrown;
@@ -41,7 +41,7 @@ export function toDomainError(thrown: unknown): DomainError {
 
 function statusOf(thrown: unknown): number {
   if (thrown instanceof HttpException) return thrown.getStatus();
-  // Fastify's own errors, where Nest has not wrapped them.
+  // Errors of Fastify that Nest has not wrapped.
   if (typeof thrown !== 'object' || thrown === null || !('statusCode' in thrown) || !('code' in thrown)) return 0;
   const { statusCode, code } = thrown;
   return typeof statusCode === 'number' && String(code).startsWith('FST_') ? statusCode : 0;

@@ -22,8 +22,8 @@ import { policyOf } from './route-config';
 import { RouteTable, pathOf } from './route-table';
 
 /**
- * All that is decided about a request by its route's policy. Runs on the headers alone, before a byte of the body is read: nobody
- * makes the service take in a body that it will refuse.
+ * Enforces the route's policy for each request. Runs on the headers alone, before the body is read,
+ * so that no body of a rejected request is received.
  */
 @Injectable()
 export class RequestGuard {
@@ -36,7 +36,7 @@ export class RequestGuard {
     private readonly clock: Clock,
   ) {}
 
-  /** Lets the request pass, or throws the DomainError that refuses it. */
+  /** Admits the request, or throws the DomainError of its rejection. */
   async authorize(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     checkHost(request.raw);
     const policy = policyOf(request.routeOptions.config);
@@ -57,7 +57,7 @@ export class RequestGuard {
     else reply.raw.once('close', release);
   }
 
-  /** For whom a request that was admitted is worked on. */
+  /** The address and account for which an admitted request is processed. */
   requesterOf(request: FastifyRequest): Requester {
     const address = this.limits.isExempt(request.ip) ? undefined : limitKey(request.ip);
     return { address, account: principalOf(request)?.ownerId };
@@ -89,7 +89,9 @@ export class RequestGuard {
     throw new DomainError('unauthenticated', { detail: 'Send an access token as `Authorization: Bearer <token>`.' });
   }
 
-  /** Clients send an expired token, or one for a proxy, beside what proves them in the body. */
+  /**
+   * Clients may send an expired token, or one for a proxy, together with credentials in the body.
+   */
   private async identifyIfPossible(request: FastifyRequest): Promise<Principal | undefined> {
     try {
       const token = bearerToken(request.headers.authorization);
@@ -106,7 +108,7 @@ export class RequestGuard {
   }
 }
 
-/** @throws DomainError `permission_denied` (a person of another role), `insufficient_scope`. */
+/** @throws DomainError `permission_denied` (a person with another role), `insufficient_scope` */
 function requireScope(policy: RoutePolicy, scope: Scope, principal: Principal): void {
   const isAdmitted = principalsOf(policy).includes(principal.kind);
   if (isAdmitted && principal.scopes.includes(scope)) return;
@@ -116,7 +118,7 @@ function requireScope(policy: RoutePolicy, scope: Scope, principal: Principal): 
   throw new DomainError('insufficient_scope');
 }
 
-/** RFC 9112, 3.2. Of two, a proxy on the way may have acted on the other one. */
+/** RFC 9112, 3.2. With two Host headers, a proxy may have used the other one. */
 function checkHost({ headersDistinct, httpVersion }: IncomingMessage): void {
   const hosts = headersDistinct['host']?.length ?? 0;
   if (hosts > 1) throw new DomainError('validation_failed', { detail: 'The request has several Host headers.' });
@@ -125,10 +127,11 @@ function checkHost({ headersDistinct, httpVersion }: IncomingMessage): void {
   }
 }
 
-/** Of one query. No route knows a tenth of them. */
+/** Maximum number of query parameters. No route has a tenth of that. */
 const MAX_PARAMETERS = 100;
 
-// Fastify leaves a value that does not decode as it stands: a name would then not be the one that was sent.
+// Fastify leaves a value that cannot be decoded unchanged; a name would then differ from the one
+// that was sent.
 function checkQuery(request: FastifyRequest): void {
   const query = queryOf(request);
   if (query.split('&', MAX_PARAMETERS + 1).length > MAX_PARAMETERS) {

@@ -50,7 +50,10 @@ const EXPOSED = [
   'x-request-id',
 ];
 
-/** What happens to every request, in this order: context and headers first, so that a refusal has them too; the gate last. */
+/**
+ * The hooks of every request, in this order: context and headers first, so that errors have them
+ * too; the request guard last.
+ */
 export async function installRequestHooks(fastify: FastifyInstance, hooks: RequestHooks): Promise<void> {
   fastify.addHook('onRequest', (request, reply, done) => {
     void reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
@@ -60,7 +63,7 @@ export async function installRequestHooks(fastify: FastifyInstance, hooks: Reque
   await fastify.register(helmet, HELMET);
   if (hooks.http.corsOrigins.length > 0) await allowOrigins(fastify, hooks.http.corsOrigins);
   fastify.addHook('onRequest', (request, reply) => hooks.gate.authorize(request, reply));
-  // A body arrives in events of the socket, outside the context that the request began in.
+  // A body arrives in socket events, outside the context in which the request began.
   fastify.addHook('preValidation', (request, _reply, done) => {
     runInRequest(contextOf(request, hooks.http), () => runFor(hooks.gate.requesterOf(request), done));
   });
@@ -94,7 +97,10 @@ async function allowOrigins(fastify: FastifyInstance, origins: readonly string[]
 
 const logger = new Logger('http');
 
-/** One line and one figure a request: the route's template, never the URL, which holds ids, names and query values. */
+/**
+ * Writes one log line and one metric for a request, with the route template and never the URL,
+ * which holds ids, names and query values.
+ */
 function report(request: FastifyRequest, reply: FastifyReply, { http, metrics }: RequestHooks): void {
   const route = request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched');
   const method = KNOWN_METHODS.has(request.method) ? request.method : 'other';
@@ -107,7 +113,10 @@ function report(request: FastifyRequest, reply: FastifyReply, { http, metrics }:
   logger.log({ request_id: request.id, method, route, status, ms, ...who, msg: 'request' });
 }
 
-/** Whom a refusal concerns: the address, and the id of the account that the request acted for or tried to. Never a name. */
+/**
+ * The client of a rejected request: its address and the id of the account that it acted for or
+ * tried to. Never a name.
+ */
 function clientOf(request: FastifyRequest, http: HttpConfig): { address?: string; user_id?: string } {
   const { address, userId = principalOf(request)?.ownerId } = contextOf(request, http);
   return { ...(address !== undefined && { address }), ...(userId !== undefined && { user_id: userId }) };
@@ -115,7 +124,7 @@ function clientOf(request: FastifyRequest, http: HttpConfig): { address?: string
 
 const contexts = new WeakMap<object, RequestContext>();
 
-/** One for all hooks of a request. */
+/** One context for all hooks of a request. */
 function contextOf(request: FastifyRequest, { logAddresses }: HttpConfig): RequestContext {
   const found = contexts.get(request.raw);
   if (found !== undefined) return found;
@@ -126,8 +135,9 @@ function contextOf(request: FastifyRequest, { logAddresses }: HttpConfig): Reque
 }
 
 /**
- * An answer that went out before the body was in: Node would go on reading, up to the last byte of an upload that was refused. The
- * sender gets a moment to see the answer, then the connection ends.
+ * For a response sent before the body was complete: Node would continue to read, up to the last
+ * byte of a rejected upload. The client gets a moment to read the response, then the connection is
+ * closed.
  */
 function closeUnread({ raw }: FastifyRequest): void {
   if (raw.complete) return;

@@ -1,11 +1,16 @@
 /**
- * Seals kept answers under the user's own key, so that erasing the key erases them. Implemented in app.module over the Sealer, which
- * http/ does not know. `id` is the row that the answer belongs to and is bound to it.
+ * Encrypts kept responses under the user's key, so that erasing the key erases them. The app module
+ * implements it with the Sealer, which http/ does not import. `id` is the row of the response and
+ * is bound to the ciphertext.
  */
 export abstract class ResponseSealer {
   abstract seal(userId: string, id: string, answer: string): Promise<string>;
   /** @throws DomainError `decryption_failed`, `kms_unavailable`, `not_found` */
   abstract open(userId: string, id: string, sealed: string): Promise<string>;
-  /** The answer sealed under the key version that the user has now; undefined where it is already. @throws as `open` */
+  /**
+   * Re-encrypts the response under the current version of the user's key; undefined if it has that
+   * version already.
+   * @throws as `open`
+   */
   abstract renew(userId: string, id: string, sealed: string): Promise<string | undefined>;
 }

@@ -6,7 +6,7 @@ import { scanRows, scanPages } from '../store/scan-rows';
 import { ResponseSealer } from './response-sealer';
 import { IdempotencyKeyDoc, idempotencyKeyCollection } from './idempotency-keys.collection';
 
-/** What happens to the answers kept for replays when the user's key changes or the account goes. */
+/** Re-encrypts, counts and erases the responses that are kept for replays. */
 @Injectable()
 export class ResponsesUserData implements UserDataHandler {
   readonly name = 'kept-answers';
@@ -20,8 +20,9 @@ export class ResponsesUserData implements UserDataHandler {
   }
 
   /**
-   * Rows are read before the key row, and replaced only as they were read. A claim without an answer is stored again as it is: whoever is
-   * about to keep one, sealed under the former version, does not hold the compare-and-set and seals again.
+   * Reads rows before the key row, and replaces them only unchanged. A claim without a response is
+   * rewritten as it is: a process that is about to store a response under the previous key version
+   * then fails its compare-and-set and encrypts again.
    */
   async reencrypt(userId: string): Promise<number> {
     let resealed = 0;
@@ -32,7 +33,7 @@ export class ResponsesUserData implements UserDataHandler {
     return resealed;
   }
 
-  /** One that fails MAC verification is no answer to anybody, and keeps no version. */
+  /** Skips rows that fail MAC verification: they are never replayed and retain no key version. */
   async countByKeyVersion(userId: string, versions: readonly number[]): Promise<readonly number[]> {
     const counts = versions.map(() => 0);
     for await (const { answer } of scanPages(this.#rows, 'user', [userId])) {

@@ -1,12 +1,15 @@
 import { RoutePolicy } from './policy';
 
-/** What a route's policy and its handler's parameters say, where the hooks find it: in the `config` of the Fastify route. */
+/**
+ * The policy and the parameters of a handler, in the `config` of the Fastify route, where the hooks
+ * read them.
+ */
 export interface RouteRules {
   readonly policy: RoutePolicy;
-  /** Whether the handler declares a body and a query; the input pipe then looks into them. */
+  /** True if the handler declares a body or a query; the input pipe then validates it. */
   readonly takesBody: boolean;
   readonly takesQuery: boolean;
-  /** Whether the handler declares the header If-Match; where it does not, one that is sent cannot hold. */
+  /** True if the handler declares the header If-Match; otherwise, a sent If-Match cannot match. */
   readonly takesIfMatch: boolean;
 }
 

@@ -6,15 +6,15 @@ import { policyOf } from './route-config';
 
 export interface Route {
   readonly method: string;
-  /** The template, as `/files/:id`. */
+  /** The template, such as `/files/:id`. */
   readonly path: string;
   readonly policy: RoutePolicy;
 }
 
-/** What Fastify answers with these is what it was asked for, less the body or the handler. */
+/** Method that Fastify serves on every path, without a handler. */
 const IMPLIED = 'OPTIONS';
 
-/** All registered routes, as Fastify reports them: nothing can be served that is not in here. */
+/** All registered routes, as Fastify reports them; no other route can be served. */
 export class RouteTable {
   readonly #routes: Route[] = [];
   readonly #matcher = FindMyWay();
@@ -23,10 +23,14 @@ export class RouteTable {
     return this.#routes;
   }
 
-  /** Fastify's onRoute hook. @throws StartupError for a route whose policy nobody declared. */
+  /**
+   * Fastify's onRoute hook.
+   * @throws StartupError for a route without a policy
+   */
   register(options: RouteOptions): void {
     const policy = policyOf(options.config);
-    // The hook of @fastify/cors registers it, and the gate takes what has no policy for unmatched: it opens nothing.
+    // @fastify/cors registers this route. The request guard treats a route without a policy as
+    // unmatched, so it exposes nothing.
     if (options.method === 'OPTIONS' && options.url === '*') return;
     for (const method of [options.method].flat()) {
       if (policy === undefined) throw new StartupError(`The route ${method} ${options.url} declares no policy.`);
@@ -37,7 +41,7 @@ export class RouteTable {
     }
   }
 
-  /** The methods that a path has, for Allow; empty where there is no such path. */
+  /** The methods of a path, for Allow; empty if there is no such path. */
   allowed(path: string): readonly string[] {
     const methods = new Set(this.#routes.map((route) => route.method));
     const found = [...methods].filter((method) => this.#matcher.find(method as HTTPMethod, path) !== null);

@@ -2,7 +2,10 @@ import type { FastifyHelmetOptions } from '@fastify/helmet';
 
 const YEAR_SECONDS = 31_536_000;
 
-/** For helmet: an API has nothing to show, so nothing is allowed. /docs loosens the policy for itself alone. */
+/**
+ * Configuration of helmet: an API shows no content, so the policy allows nothing. /docs overrides
+ * the policy.
+ */
 export const HELMET: FastifyHelmetOptions = {
   contentSecurityPolicy: {
     useDefaults: false,
@@ -14,7 +17,10 @@ export const HELMET: FastifyHelmetOptions = {
   strictTransportSecurity: { maxAge: YEAR_SECONDS, includeSubDomains: true },
 };
 
-/** What helmet makes of this, for the answers that go out before Fastify's hooks run. A test holds the two together. */
+/**
+ * The headers that helmet creates from HELMET, for responses sent before Fastify's hooks run. A
+ * test compares the two.
+ */
 export const SECURITY_HEADERS: Readonly<Record<string, string>> = Object.freeze({
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none';frame-ancestors 'none';base-uri 'none';sandbox",
@@ -31,7 +37,10 @@ export const SECURITY_HEADERS: Readonly<Record<string, string>> = Object.freeze(
   'x-xss-protection': '0',
 });
 
-/** Swagger UI: its own scripts and styles, inline styles (it cannot do without), images from data URLs, calls to this server. */
+/**
+ * Policy of Swagger UI: its own scripts and styles, inline styles (which it requires), images from
+ * data URLs, calls to this server.
+ */
 export const DOCS_POLICY = [
   "default-src 'none'",
   "script-src 'self'",

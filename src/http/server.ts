@@ -17,7 +17,10 @@ const SANE_REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 // The longest file name, 255 bytes, with each byte percent-encoded.
 const MAX_PARAM_CHARS = 3 * 255;
 
-/** A page with a slash behind its path, which Nest cannot register: it is the index of its files. */
+/**
+ * A page with a slash after its path, which Nest cannot register. It is the index of the page's
+ * files.
+ */
 const PAGE_FOLDER = /^(\/(?:docs|l))\/(?=$|\?)/;
 
 export interface ServerLimits {
@@ -28,8 +31,9 @@ export interface ServerLimits {
 const LIMITS: ServerLimits = { headersTimeoutMs: 10 * SECOND, idleTimeoutMs: 120 * SECOND };
 
 /**
- * The Fastify server under Nest. No limit on the time of a whole request: an upload may take hours. Headers have 10 s, JSON bodies 30 s
- * (body.ts), and a connection on which nothing moves for 2 minutes is closed.
+ * Creates the Fastify server of Nest. There is no time limit on a whole request, because an upload
+ * may take hours. Headers have 10 s, JSON bodies 30 s (body.ts); an idle connection is closed after
+ * 2 minutes.
  */
 export function createServerAdapter(http: HttpConfig, limits: ServerLimits = LIMITS): FastifyAdapter {
   const routes = new RouteTable();
@@ -37,9 +41,10 @@ export function createServerAdapter(http: HttpConfig, limits: ServerLimits = LIM
     http: {
       headersTimeout: limits.headersTimeoutMs,
       requestTimeout: 0,
-      // Node would answer in its own words; the gate refuses a request without Host in ours.
+      // Node would send its own response; the request guard rejects a request without Host in
+      // Coffer's form.
       requireHostHeader: false,
-      // How often Node looks at the timeouts above; its default is 30 s.
+      // How often Node checks the timeouts above; its default is 30 s.
       connectionsCheckingInterval: Math.min(SECOND, limits.headersTimeoutMs / 2),
     },
     requestTimeout: 0,
@@ -66,7 +71,7 @@ export function createServerAdapter(http: HttpConfig, limits: ServerLimits = LIM
 
 const tables = new WeakMap<object, RouteTable>();
 
-/** The routes of a server that `createServerAdapter` made. */
+/** The routes of a server created by `createServerAdapter`. */
 export function routesOf(adapter: object): RouteTable {
   const routes = tables.get(adapter);
   if (routes === undefined) throw new TypeError('not an adapter of createServerAdapter');
@@ -78,7 +83,10 @@ function requestId({ headers }: { headers: IncomingMessage['headers'] }): string
   return typeof sent === 'string' && SANE_REQUEST_ID.test(sent) ? sent : newId();
 }
 
-/** What Fastify refuses before any hook runs, as a malformed URL: the headers that hooks would have set come from here. */
+/**
+ * Errors that Fastify raises before any hook runs, such as a malformed URL; sets the headers that
+ * hooks would have set.
+ */
 function answerFrameworkError(error: Error, request: FastifyRequest, reply: FastifyReply): void {
   void reply.headers({ ...SECURITY_HEADERS, 'x-request-id': request.id });
   sendProblem(toDomainError(error), request, reply);
@@ -86,7 +94,7 @@ function answerFrameworkError(error: Error, request: FastifyRequest, reply: Fast
 
 function tame(server: Server, routes: RouteTable): void {
   heedExpectations(server);
-  // Coffer is no proxy. Without a listener the connection would be dropped without an answer.
+  // Coffer is not a proxy. Without a listener the connection would be dropped without a response.
   server.on('connect', (_request, socket) => {
     answerBrokenRequest(Object.assign(new Error('CONNECT'), { code: 'CONNECT' }), socket, routes);
   });

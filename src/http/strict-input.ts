@@ -4,8 +4,8 @@ import { RouteRules, rulesOf } from './route-config';
 import { MAX_FAULTS, invalid, unknownMember } from './validation';
 
 /**
- * The pipe validates what a handler declares. This refuses what it does not declare: a body or a query parameter sent to a route
- * that has none would otherwise be passed over in silence. An empty body, or `{}`, is none.
+ * Rejects undeclared input: without this check, a body or query parameter sent to a route without
+ * one would be ignored silently. An empty body or `{}` is allowed.
  */
 export function checkUndeclaredInput(request: FastifyRequest): void {
   const rules = rulesOf(request.routeOptions.config);
@@ -23,7 +23,10 @@ export function checkUndeclaredInput(request: FastifyRequest): void {
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/** What has no ETag matches none (RFC 9110, 13.1.1): a client that wants its change guarded is not left to believe that it is. */
+/**
+ * A resource without an ETag matches no If-Match (RFC 9110, 13.1.1); ignoring the header would
+ * suggest a protected change.
+ */
 function checkUndeclaredIfMatch({ method, headers }: FastifyRequest, { takesIfMatch }: RouteRules): void {
   const header = headers['if-match'];
   if (takesIfMatch || SAFE.has(method) || header === undefined || header.trim() === '*') return;
@@ -32,7 +35,10 @@ function checkUndeclaredIfMatch({ method, headers }: FastifyRequest, { takesIfMa
   });
 }
 
-/** A repeated upload would store a second file, or be refused for its name, where the client counts on its first answer. */
+/**
+ * A repeated upload would store a second file or fail because of its name, while the client expects
+ * the first response.
+ */
 function checkUndeclaredKey({ method, headers }: FastifyRequest, { policy }: RouteRules): void {
   if (!['POST', 'PUT'].includes(method) || policy.body !== 'stream' || headers['idempotency-key'] === undefined) return;
   const message = 'is not heeded for an upload: send it without, and look for the file by its name before a repeat';

@@ -1,6 +1,6 @@
 import { DomainError } from '../kernel';
 
-/** What one body may hold. A body within these costs a few milliseconds, whatever its shape. */
+/** Limits of one body. A body within them costs a few milliseconds, whatever its shape. */
 export interface JsonLimits {
   readonly depth: number;
   /** Members of one object. */
@@ -20,12 +20,14 @@ const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 const OPEN_ARRAY = 0x5b;
 const CLOSE_ARRAY = 0x5d;
-/** So few names are compared one by one; a set costs more than that. */
+/** Up to this number, names are compared one by one, because a set costs more. */
 const FEW = 8;
 
 /**
- * JSON as RFC 8259 and I-JSON (RFC 7493) have it: UTF-8 without a mark, no key twice, no lone surrogate, within `limits`. Two parsers
- * that take such a text never disagree about it. The limits are checked before anything is built of the text.
+ * Parses JSON as in RFC 8259 and I-JSON (RFC 7493): UTF-8 without a byte order mark, no duplicate
+ * key, no lone surrogate, within `limits`.
+ * Two parsers that accept such a text agree on its value. The limits are checked before any value
+ * is built.
  * @throws DomainError `invalid_json`
  */
 export function parseStrictJson(bytes: Uint8Array, limits = JSON_LIMITS): unknown {
@@ -36,7 +38,7 @@ export function parseStrictJson(bytes: Uint8Array, limits = JSON_LIMITS): unknow
 
 function decode(bytes: Uint8Array): string {
   try {
-    // `ignoreBOM` keeps the mark in the text, where JSON.parse then refuses it.
+    // `ignoreBOM` keeps the byte order mark in the text, which JSON.parse then rejects.
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     throw invalid('The body is not UTF-8.');
@@ -57,13 +59,13 @@ const notJson = (): DomainError => invalid('The body is not JSON.');
 interface Level {
   /** The names of an open object so far; undefined for an open array. */
   readonly names: Names | undefined;
-  /** Commas seen: one less than the members or elements. */
+  /** Number of commas: one less than the members or elements. */
   commas: number;
 }
 
 /**
- * Looks at what JSON.parse passes over, and counts. It knows no grammar: a text that is no JSON may pass, and JSON.parse refuses it
- * afterwards.
+ * Counts values and checks what JSON.parse ignores. It does not know the grammar: JSON.parse
+ * rejects invalid JSON afterwards.
  */
 class Scan {
   private readonly open: Level[] = [];
@@ -120,13 +122,13 @@ class Scan {
     if (this.values > this.limits.values) throw invalid(`The body holds more than ${this.limits.values} values.`);
   }
 
-  /** The string that begins here; stands on its closing quote afterwards. */
+  /** Reads the string that begins here and ends at its closing quote. */
   private string(): void {
     const begin = this.at;
     const isEscaped = this.skipString();
     const isKey = this.awaitsKey;
     this.awaitsKey = false;
-    // Decoded UTF-8 holds no lone surrogate, so only an escape can bring one.
+    // Decoded UTF-8 has no lone surrogate; only an escape can create one.
     if (isEscaped) {
       const value = parse(this.text.slice(begin, this.at + 1)) as string;
       if (/\p{Surrogate}/u.test(value)) throw invalid('A string holds half of a surrogate pair.');
@@ -152,12 +154,12 @@ class Scan {
   }
 }
 
-/** The names of one object. Bodies hold many small objects, so a set is made for the large ones only. */
+/** The names of one object. Bodies hold many small objects, so only large ones use a set. */
 class Names {
   private readonly few: string[] = [];
   private many: Set<string> | undefined;
 
-  /** False for a name that is there already. */
+  /** Returns false for a duplicate name. */
   add(name: string): boolean {
     if (this.many !== undefined) {
       const before = this.many.size;

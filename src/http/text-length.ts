@@ -1,8 +1,8 @@
 import { ValidateBy, buildMessage } from 'class-validator';
 
 /**
- * In place of those of class-validator, which look through a text of any length with regular expressions before they compare, and
- * do not count variation selectors at all. A character is a code point.
+ * Replaces the decorator of class-validator, which runs regular expressions over a text of any
+ * length before it compares, and does not count variation selectors. A character is a code point.
  */
 export const MaxLength = (max: number): PropertyDecorator =>
   ValidateBy({
@@ -16,7 +16,7 @@ export const MaxLength = (max: number): PropertyDecorator =>
     },
   });
 
-/** See `MaxLength`. */
+/** Replaces the decorator of class-validator, as `MaxLength` does. */
 export const MinLength = (min: number): PropertyDecorator =>
   ValidateBy({
     name: 'minLength',
@@ -29,6 +29,6 @@ export const MinLength = (min: number): PropertyDecorator =>
     },
   });
 
-/** Reads no further than it has to: a code point has two units at most. */
+/** Reads no further than necessary: a code point has at most two UTF-16 units. */
 const hasAtMost = (text: string, max: number): boolean =>
   text.length <= max || (text.length <= 2 * max && Array.from(text).length <= max);

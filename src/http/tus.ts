@@ -5,21 +5,21 @@ import { problemHeaders } from './problem-headers';
 
 export const TUS_VERSION = '1.0.0';
 
-/** What every answer of a tus route has, but that to OPTIONS. */
+/** Headers of every response of a tus route, except OPTIONS. */
 export const TUS_HEADERS = Object.freeze({ 'tus-resumable': TUS_VERSION });
 
-/** Another request is writing to this upload at the moment (RFC 4918, 11.3, as tus servers use it). */
+/** Another request is writing to this upload (423 as in RFC 4918, 11.3; tus servers use it). */
 export class UploadLocked extends DomainError {
   constructor() {
     super('conflict', { detail: 'Another request is writing to this upload.', retryAfterSeconds: 1 });
   }
 }
 
-/** Where tus has statuses of its own. */
+/** Statuses that tus defines. */
 const STATUSES: Partial<Record<ErrorCode, number>> = { checksum_mismatch: 460 };
 const LOCKED = 423;
 
-/** A refusal as tus clients expect it: the protocol's status, and a line of text for people. */
+/** Sends an error in the form of tus: the protocol's status, and a line of text for people. */
 export function sendTusRefusal(error: DomainError, reply: FastifyReply): void {
   const locked = error instanceof UploadLocked;
   const status = locked ? LOCKED : (STATUSES[error.code] ?? CODES[error.code].status);

@@ -2,13 +2,16 @@ import { ArgumentMetadata, Injectable, ValidationError, ValidationPipe } from '@
 import { DomainError, FieldFault, isDomainError } from '../kernel';
 import { dtoInstances } from './dto-instances';
 
-/** How many faults of one request are told. */
+/** Maximum number of faults reported for one request. */
 export const MAX_FAULTS = 20;
 const MAX_POINTER_CHARS = 200;
 const UNKNOWN = 'is not known here';
 const PARTS: Readonly<Record<string, FieldFault['in']>> = { query: 'query', param: 'path' };
 
-/** Unknown members are refused, nothing is converted silently, and a fault names the field by JSON Pointer and never its value. */
+/**
+ * Rejects unknown members and converts nothing silently. A fault names the field by JSON Pointer
+ * and never its value.
+ */
 @Injectable()
 export class InputPipe extends ValidationPipe {
   constructor() {
@@ -50,8 +53,9 @@ const unknownAt = (pointer: string, part: FieldFault['in']): FieldFault => ({
 });
 
 /**
- * Pointers to members that are named as something of Object.prototype, as `constructor`. No DTO has a field of such a name, yet
- * class-validator finds the inherited member where it looks for a field's rules, and Nest drops `__proto__` and `prototype` unseen.
+ * Pointers to members with names of Object.prototype, such as `constructor`. No DTO has such a
+ * field, but class-validator finds the inherited member when it looks up the rules, and Nest drops
+ * `__proto__` and `prototype` silently.
  */
 function* inheritedNames(value: unknown, parent: string): Generator<string> {
   if (typeof value !== 'object' || value === null) return;
@@ -62,7 +66,7 @@ function* inheritedNames(value: unknown, parent: string): Generator<string> {
   }
 }
 
-/** As many as are told. The others are not looked at: a body may hold thousands. */
+/** Collects only the faults that are reported, because a body may have thousands. */
 function firstFaults(errors: readonly ValidationError[]): FieldFault[] {
   const faults: FieldFault[] = [];
   for (const fault of faultsOf(errors, '')) {
@@ -82,7 +86,7 @@ function* faultsOf(errors: readonly ValidationError[], parent: string): Generato
   }
 }
 
-/** class-validator begins each message with the property, which the pointer says already. */
+/** class-validator starts each message with the property, which the pointer already names. */
 const withoutName = (message: string, property: string): string =>
   message.startsWith(`${property} `) ? message.slice(property.length + 1) : message;
 

@@ -4,7 +4,7 @@ export interface ByteRange {
   readonly end: number;
 }
 
-/** What a Range header asks of a content: all of it, one part, or a part that is not there (416). */
+/** The choice of a Range header: the whole content, one part, or an unsatisfiable part (416). */
 export type RangeChoice =
   | { readonly kind: 'whole' }
   | { readonly kind: 'part'; readonly range: ByteRange }
@@ -16,8 +16,9 @@ const RANGES = /^bytes=(.*)$/i;
 const ONE_RANGE = /^(\d*)-(\d*)$/;
 
 /**
- * Reads a Range header by RFC 9110, 14.2, for a content of `size` bytes. One range is served. A header that is malformed, in another
- * unit, or that names several ranges is ignored, as the RFC allows: the whole content answers any of them.
+ * Parses a Range header (RFC 9110, 14.2) for a content of `size` bytes. Supports one range.
+ * Ignores a header that is malformed, in another unit or with several ranges, as the RFC allows;
+ * the response is then the whole content.
  */
 export function chooseRange(header: string | undefined, size: number): RangeChoice {
   const parts = RANGES.exec(header ?? '')?.[1]
@@ -28,12 +29,15 @@ export function chooseRange(header: string | undefined, size: number): RangeChoi
   if (only === null) return WHOLE;
   const [, first = '', last = ''] = only;
   if (first === '') return last === '' ? WHOLE : suffix(Number(last), size);
-  // Larger than a number can tell apart, they may still be in the wrong order.
+  // BigInt, because numbers beyond the safe range compare imprecisely.
   if (last !== '' && BigInt(last) < BigInt(first)) return WHOLE;
   return fromTo(Number(first), last === '' ? Infinity : Number(last), size);
 }
 
-/** The last `length` bytes: all of them where there are fewer, and no part of a content that has none (RFC 9110, 14.1.2). */
+/**
+ * The last `length` bytes; the whole content if it is shorter, and no part of an empty content (RFC
+ * 9110, 14.1.2).
+ */
 function suffix(length: number, size: number): RangeChoice {
   if (length === 0) return UNSATISFIABLE;
   if (size === 0) return WHOLE;

@@ -4,7 +4,10 @@ import { AnswerHeaders } from '../openapi/answer-headers';
 
 const BYTES = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
 
-/** Documents what `sendContent` answers and which headers it heeds; what a route may refuse with is for ApiProblems. */
+/**
+ * Documents the responses of `sendContent` and the headers that it supports. ApiProblems documents
+ * the errors.
+ */
 export const ContentResponses = (): MethodDecorator =>
   applyDecorators(
     ApiProduces('application/octet-stream'),

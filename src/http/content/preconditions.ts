@@ -1,6 +1,6 @@
 import { DomainError, SECOND } from '../../kernel';
 
-/** The headers that make a request conditional (RFC 9110, 13.1), as Node gives them. */
+/** The conditional headers (RFC 9110, 13.1), as Node provides them. */
 export interface ConditionHeaders {
   readonly 'if-match'?: string | undefined;
   readonly 'if-none-match'?: string | undefined;
@@ -9,7 +9,7 @@ export interface ConditionHeaders {
   readonly 'if-range'?: string | undefined;
 }
 
-/** What conditions are held against. `modifiedAt` in ms since the epoch. */
+/** Validators for the conditions. `modifiedAt` is in ms since the epoch. */
 export interface Validators {
   /** A strong entity tag, quotes included. */
   readonly etag: string;
@@ -17,8 +17,8 @@ export interface Validators {
 }
 
 /**
- * The outcome of the preconditions, in the order of RFC 9110, 13.2.2, for GET and HEAD.
- * @throws DomainError `precondition_failed`.
+ * Evaluates the preconditions of GET and HEAD in the order of RFC 9110, 13.2.2.
+ * @throws DomainError `precondition_failed`
  */
 export function evaluate(headers: ConditionHeaders, current: Validators): 'proceed' | 'not-modified' {
   if (headers['if-match'] !== undefined) {
@@ -33,8 +33,8 @@ export function evaluate(headers: ConditionHeaders, current: Validators): 'proce
 }
 
 /**
- * Whether a Range may be honoured: without If-Range always, else only for exactly this state of the content (13.1.5). A date never says
- * that: a content may change twice within the second that it names.
+ * True if a Range applies: always without If-Range, else only for exactly this content (13.1.5). A
+ * date never suffices, because a content may change twice within one second.
  */
 export const rangeApplies = (ifRange: string | undefined, current: Validators): boolean =>
   ifRange === undefined || ifRange.trim() === current.etag;
@@ -42,17 +42,20 @@ export const rangeApplies = (ifRange: string | undefined, current: Validators): 
 const strong = (tag: string): string => tag;
 const weak = (tag: string): string => tag.replace(/^W\//, '');
 
-/** A list of entity tags, or `*`. Our own tags hold no comma, so a split cannot make one up out of another. */
+/**
+ * A list of entity tags, or `*`. Coffer's tags contain no comma, so a split cannot create one from
+ * another.
+ */
 const names = (list: string, etag: string, form: (tag: string) => string): boolean =>
   list.trim() === '*' || list.split(',').some((tag) => form(tag.trim()) === etag);
 
-/** Undefined where there is no header or it holds no date: such a header is ignored. */
+/** Undefined if there is no header or it holds no date: such a header is ignored. */
 function unmodifiedSince(header: string | undefined, current: Validators): boolean | undefined {
   const since = header === undefined ? undefined : httpDate(header);
   return since === undefined ? undefined : wholeSeconds(current.modifiedAt) <= since;
 }
 
-/** HTTP dates have seconds, so what they are compared with must have no more. */
+/** HTTP dates have a resolution of one second, so the compared time must be rounded too. */
 const wholeSeconds = (ms: number): number => Math.floor(ms / SECOND) * SECOND;
 
 function httpDate(text: string): number | undefined {

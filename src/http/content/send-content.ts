@@ -6,17 +6,22 @@ import { HttpError } from '../refusal';
 import { ByteRange, chooseRange } from './byte-range';
 import { evaluate, rangeApplies, Validators } from './preconditions';
 
-/** Bytes that a route serves. Only what a request needs is asked for: no body for HEAD, nothing at all for a 304. */
+/** Content that a route serves. HEAD does not call `open`; a 304 calls neither method. */
 export interface Content extends Validators {
   readonly size: number;
   describe(): Promise<{ readonly contentType: string; readonly fileName: string }>;
-  /** Resolves when the first bytes are known to be good; a later fault destroys the stream, and with it the connection. */
+  /**
+   * Resolves when the first bytes have verified. A later fault destroys the stream, and with it the
+   * connection.
+   */
   open(range: ByteRange | undefined): Promise<Readable>;
 }
 
 /**
- * Answers GET or HEAD with a content by RFC 9110: conditions, one range, and always as a download (`attachment`, `nosniff`), so that no
- * browser runs what a user stored. @throws DomainError `precondition_failed`, `range_not_satisfiable`, what `content` throws.
+ * Responds to GET or HEAD with a content (RFC 9110): conditions and one range.
+ * The response is always a download (`attachment`, `nosniff`), so that no browser executes stored
+ * content.
+ * @throws DomainError `precondition_failed`, `range_not_satisfiable`, errors of `content`
  */
 export async function sendContent(request: FastifyRequest, reply: FastifyReply, content: Content): Promise<void> {
   const validators = {
@@ -31,7 +36,8 @@ export async function sendContent(request: FastifyRequest, reply: FastifyReply, 
   const head = request.method === 'HEAD';
   const range = head ? undefined : rangeOf(request, content);
   const description = await describe(content, range);
-  // An empty stream keeps the content-length of the GET; without a payload Fastify would make it 0.
+  // An empty stream keeps the content-length of the GET; without a payload Fastify would set it to
+  // 0.
   const body = head ? Readable.from([]) : await content.open(range);
   await reply
     .code(range === undefined ? HttpStatus.OK : HttpStatus.PARTIAL_CONTENT)
@@ -39,7 +45,7 @@ export async function sendContent(request: FastifyRequest, reply: FastifyReply, 
     .send(body);
 }
 
-/** HEAD ignores Range: RFC 9110, 14.2, defines it for GET alone. */
+/** HEAD ignores Range, which RFC 9110, 14.2, defines only for GET. */
 function rangeOf(request: FastifyRequest, content: Content): ByteRange | undefined {
   if (!rangeApplies(request.headers['if-range'] as string | undefined, content)) return undefined;
   const choice = chooseRange(request.headers.range, content.size);

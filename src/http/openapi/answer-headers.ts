@@ -12,7 +12,7 @@ const text = (description: string, example?: string) => ({
 });
 const whole = (description: string) => ({ description, schema: { type: 'integer', format: 'int64' } });
 
-/** All headers that a client may look at, by the names under which the document shares them. */
+/** All response headers of the API, by the names under which the document shares them. */
 const HEADERS = {
   'Accept-Ranges': text('Ranges of bytes may be asked for', 'bytes'),
   'Clear-Site-Data': text('Lets a browser forget what it has of this site'),
@@ -42,11 +42,14 @@ const HEADERS = {
 
 export type AnswerHeader = keyof typeof HEADERS;
 
-/** Documents headers of what a route answers when it succeeds. Those that every answer has are added by themselves. */
+/**
+ * Documents the headers of a route's successful responses. Headers of every response are added
+ * automatically.
+ */
 export const AnswerHeaders = (...names: readonly AnswerHeader[]): MethodDecorator =>
   applyDecorators(ApiExtension(EXTENSION, names));
 
-/** Takes the declared headers into the responses, and adds those that belong to a status. */
+/** Adds the declared headers to the responses, and the headers of each status. */
 export function documentHeaders(document: OpenAPIObject): void {
   for (const operation of operationsOf(document)) {
     const declared = takeDeclared(operation);

@@ -36,7 +36,7 @@ export const responsesOf = ({ responses }: Operation): [string, Response][] =>
     (entry): entry is [string, Response] => entry[1] !== undefined && !isReference(entry[1]),
   );
 
-/** The schema that a reference names; the schema itself where it is none. */
+/** Resolves a reference to its schema; returns a schema unchanged. */
 export function resolve(document: OpenAPIObject, schema: Schema | { $ref: string } | undefined): Schema | undefined {
   if (schema === undefined || !isReference(schema)) return schema;
   const found = document.components?.schemas?.[schema.$ref.split('/').at(-1) ?? ''];

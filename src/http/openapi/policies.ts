@@ -15,10 +15,13 @@ const IDEMPOTENCY_KEY = {
   schema: { type: 'string', minLength: 1, maxLength: 255 },
 } as const;
 
-/** What tus itself answers on all its routes but OPTIONS. */
+/** Statuses that tus itself returns on all its routes except OPTIONS. */
 const TUS_STATUSES = [400, 401, 412, 500, 503];
 
-/** Adds what a route's policy says: who may call it, and what it may answer whatever its handler does. */
+/**
+ * Adds the requirements of a route's policy: the permitted callers, and the errors that do not
+ * depend on the handler.
+ */
 export function addPolicy(operation: Operation, policy: RoutePolicy, path: string): void {
   operation.security = securityOf(policy) ?? otherTokens(operation);
   mark(operation, policy);
@@ -41,7 +44,7 @@ export const tusRefusal = () => ({
   content: { 'text/plain': { schema: { type: 'string' } } },
 });
 
-/** In the title, which is what a list of routes shows. */
+/** In the title, which the list of routes shows. */
 function mark(operation: Operation, { scope, stepUp }: RoutePolicy): void {
   const marks = [scope === 'administration' && '(administrator)', stepUp === true && '⚡'].filter(Boolean);
   operation.summary = [operation.summary, ...marks].join(' ');
@@ -50,7 +53,9 @@ function mark(operation: Operation, { scope, stepUp }: RoutePolicy): void {
   operation.description = [operation.description, note].filter(Boolean).join('\n\n');
 }
 
-/** A public route may want a token of another kind, as a ticket: its decorators say so. */
+/**
+ * A public route may require another kind of token, such as a ticket; its decorators declare it.
+ */
 const otherTokens = ({ security = [] }: Operation) => security.filter((scheme) => !(BEARER in scheme));
 
 function securityOf(policy: RoutePolicy): Record<string, string[]>[] | undefined {
@@ -59,7 +64,7 @@ function securityOf(policy: RoutePolicy): Record<string, string[]>[] | undefined
   return [{ [BEARER]: [] }, ...(principalsOf(policy).includes('link-holder') ? [{ ticket: [] }] : [])];
 }
 
-/** What a route may answer by its policy alone, whatever its handler does. */
+/** The errors that follow from a route's policy alone. */
 function codesOf(policy: RoutePolicy, path: string, hasBody: boolean): ErrorCode[] {
   const signedIn = policy.access !== 'public';
   const codes: (ErrorCode | false)[] = [
@@ -87,7 +92,7 @@ function codesOf(policy: RoutePolicy, path: string, hasBody: boolean): ErrorCode
   return codes.filter((code): code is ErrorCode => code !== false);
 }
 
-/** Codes that the handler declared (ApiProblems) and those of the policy, under one status. */
+/** Merges the codes of the handler (ApiProblems) and of the policy under one status. */
 function mergeCodes(declared: object | undefined, codes: readonly ErrorCode[], status: number): ProblemResponse {
   const examples = (declared as { content?: Record<string, { examples?: object }> } | undefined)?.content;
   const known = Object.keys(examples?.['application/problem+json']?.examples ?? {}) as ErrorCode[];

@@ -3,7 +3,7 @@ import { PROBLEM_SCHEMA } from '../api-problems';
 import { CODES } from '../problem';
 import { Schema } from './document';
 
-/** The shape of all refusals, once for the whole document. */
+/** Declares the shape of all errors once for the whole document. */
 export function shareProblem(document: OpenAPIObject): void {
   const { components = {} } = document;
   const content = { 'application/problem+json': { schema: { $ref: PROBLEM_SCHEMA } } };

@@ -3,7 +3,7 @@ import { METHODS, Operation, Schema, bodyOf, isReference, operationsOf, paramete
 
 const INT32_MAX = 2 ** 31 - 1;
 
-/** Puts right, in all schemas, what the types of TypeScript do not say. */
+/** Adds to all schemas what TypeScript types do not express. */
 export function refineSchemas(document: OpenAPIObject): void {
   for (const schema of Object.values(document.components?.schemas ?? {})) refine(schema);
   for (const operation of operationsOf(document)) {
@@ -12,7 +12,7 @@ export function refineSchemas(document: OpenAPIObject): void {
   }
 }
 
-/** Every number of the API is a whole one, and a time is known by its name. */
+/** Every number of the API is an integer; the name of a field identifies a time. */
 function refine(schema: Schema | { $ref: string } | undefined, name = ''): void {
   if (schema === undefined || isReference(schema)) return;
   if (schema.type === 'number' && schema.format === undefined) schema.type = 'integer';
@@ -23,7 +23,7 @@ function refine(schema: Schema | { $ref: string } | undefined, name = ''): void 
   if (typeof schema.additionalProperties === 'object') refine(schema.additionalProperties);
 }
 
-/** Says of request bodies what the input pipe does with members that it does not know. */
+/** Declares that request bodies reject unknown members, as the input pipe does. */
 export function closeRequests({ paths, components }: OpenAPIObject): void {
   const bodies = JSON.stringify(Object.values(paths).map((item) => METHODS.map((method) => item[method]?.requestBody)));
   for (const [name, schema] of Object.entries(components?.schemas ?? {})) {
@@ -32,8 +32,9 @@ export function closeRequests({ paths, components }: OpenAPIObject): void {
 }
 
 /**
- * What Swagger UI fills in before anybody types. An optional parameter is left out: a sample would narrow what is asked for. A body has the
- * fields that have an example; an optional field gets one only where the whole then works.
+ * Sets the values that Swagger UI fills in. An optional parameter has none, because a sample would
+ * narrow the request. A body has the fields with an example; an optional field has one only if the
+ * whole body then works.
  */
 export function prefill(document: OpenAPIObject, operation: Operation): void {
   for (const { required, schema } of parametersOf(operation)) {
@@ -41,7 +42,7 @@ export function prefill(document: OpenAPIObject, operation: Operation): void {
   }
   for (const [type, content] of Object.entries(bodyOf(operation)?.content ?? {})) {
     if (type === 'application/json') content.example ??= exampleOf(resolve(document, content.schema));
-    // Without an example Swagger UI makes up a text for each field of a form.
+    // Without an example Swagger UI invents a text for each field of a form.
     if (type === 'multipart/form-data') content.example ??= { file: '' };
   }
 }

@@ -1,6 +1,6 @@
 import { OpenAPIObject } from '@nestjs/swagger';
 
-/** In the order in which a newcomer needs them; `@ApiTags` of a controller names one of these. */
+/** In the order in which a new user needs them; `@ApiTags` of a controller names one of these. */
 const TAGS: Readonly<Record<string, string>> = {
   Login: 'From a password to tokens, with or without a second factor, and the fresh proof that ⚡ asks for.',
   Registration: 'New accounts.',
@@ -18,7 +18,10 @@ const TAGS: Readonly<Record<string, string>> = {
   Operation: 'Probes and figures.',
 };
 
-/** Declares the tags and puts the paths in their order. @throws TypeError for a tag that is not declared. */
+/**
+ * Declares the tags and sorts the paths by them.
+ * @throws TypeError for an undeclared tag
+ */
 export function orderByTags(document: OpenAPIObject): void {
   const names = Object.keys(TAGS);
   const rank = (item: OpenAPIObject['paths'][string]): number => {
