@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => coffer.close());
 
-/** All entries so far. A read waits for what was queued before it. */
+/** All entries so far. A read flushes the entries queued before it. */
 async function entries(flush: () => Promise<unknown>): Promise<AuditEntry[]> {
   await flush();
   const { items } = await coffer.get(Store).collection(auditBatchesCollection).list('time', [], { limit: 1000 });

@@ -57,7 +57,7 @@ import { Sessions } from './sessions/sessions';
 import { SessionsController } from './sessions/sessions.controller';
 import { TokenIssuer } from './sessions/token-issuer';
 
-/** One for the process, or its bound on concurrent hashes is none. */
+/** One instance for the process; otherwise its limit of concurrent hashes has no effect. */
 const hasher = {
   provide: PasswordHasher,
   inject: [CONFIG, Metrics],
@@ -110,7 +110,10 @@ const factors = [
 ];
 const login = [EmailEnrolment, MfaChallenges, Login, MfaLogin, SessionCodes, SessionMail, StepUp];
 
-/** Global for its Authenticator, whom the gate in http/ asks, and for the one PasswordHasher of the process. */
+/**
+ * Global, because the request guard in http/ needs the Authenticator, and the process has only one
+ * PasswordHasher.
+ */
 @Global()
 @Module({
   imports: [UsersModule, MailModule, signing],

@@ -9,7 +9,7 @@ import { openTotpSecret, sealTotpSecret } from './factors/totp-secret';
 
 const SEALED = ['totp_secret', 'totp_pending'] as const;
 
-/** What happens to a user's second factors when the user's key changes or the account goes. The account's row itself stays. */
+/** Re-encrypts, counts and erases a user's second factors. The account's row itself stays. */
 @Injectable()
 export class FactorsUserData implements UserDataHandler {
   readonly name = 'second-factors';
@@ -22,12 +22,13 @@ export class FactorsUserData implements UserDataHandler {
   ) {}
 
   /**
-   * A value that does not open is left as it is. A row with nothing that is sealed anew is stored again as it is: who has read it, and
-   * seals a first secret under the former version, does not hold the compare-and-set then.
+   * Leaves a value that does not decrypt unchanged. Rewrites a row even if nothing is re-encrypted:
+   * a writer that has read it, and encrypts a first secret under the previous key version, then
+   * fails its compare-and-set.
    */
   async reencrypt(userId: string): Promise<number> {
     for (;;) {
-      // Read before the key row; a change in between makes the replace fail, and it is done again.
+      // Read before the key row; a change in between makes the replace fail, and the loop repeats.
       const user = await this.users.byId(userId);
       if (user === undefined) return 0;
       const { fields, isRenewed } = await this.sealer.with(userId, (keys) => {

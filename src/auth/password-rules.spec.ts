@@ -1,7 +1,7 @@
 import { requireStrongPassword } from './password-rules';
 
 const context = { username: 'testuser', email: 'test.address@example.org' };
-/** What the rule says against a password; undefined where it accepts it. */
+/** The rule's objection to a password; undefined if the rule accepts it. */
 function verdict(password: string, rule: 'classic' | 'length'): unknown {
   try {
     requireStrongPassword(password, rule, context);

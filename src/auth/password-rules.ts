@@ -9,9 +9,9 @@ export interface PasswordContext {
 
 const MAX_BYTES = 1_024;
 const CLASSIC_MIN_CHARS = 8;
-/** ASVS 6.2.1 recommends it where nothing but the length is asked for. */
+/** Recommended by ASVS 6.2.1 for a rule that checks only the length. */
 const LENGTH_MIN_CHARS = 15;
-/** Context words (ASVS 6.2.11) shorter than this would refuse passwords by accident. */
+/** Shorter context words (ASVS 6.2.11) would reject passwords by accident. */
 const MIN_WORD_CHARS = 4;
 const PRODUCT_WORD = 'coffer';
 
@@ -41,7 +41,7 @@ const rules: Readonly<Record<Config['passwords']['rule'], readonly Rule[]>> = {
 const always: readonly Rule[] = [
   (password) =>
     Buffer.byteLength(password, 'utf8') > MAX_BYTES ? `It must not be longer than ${MAX_BYTES} bytes.` : undefined,
-  // Lone surrogates have no form in UTF-8: passwords that differ would become one.
+  // Lone surrogates have no form in UTF-8, so different passwords would become equal.
   (password) => (/\p{Surrogate}/u.test(password) ? 'It must be well-formed Unicode.' : undefined),
   (password, { username, email }) =>
     [username, email.toLowerCase()].includes(password.toLowerCase()) ? 'It must not be your name.' : undefined,
@@ -50,7 +50,10 @@ const always: readonly Rule[] = [
 const uncommon: Rule = (password) =>
   isCommonPassword(password) ? 'It is on the list of passwords that are guessed first.' : undefined;
 
-/** @throws DomainError `weak_password`, saying what is missing. The password is judged, and later hashed, exactly as it was sent. */
+/**
+ * Checks the password exactly as sent, as it is hashed later.
+ * @throws DomainError `weak_password`, with the missing requirement
+ */
 export function requireStrongPassword(
   password: string,
   rule: Config['passwords']['rule'],

@@ -6,10 +6,13 @@ const SALT_BYTES = 16;
 
 export type HashedPassword = Pick<UserDoc, 'hashed_password' | 'salt'>;
 
-/** A row that holds a password: an account's, or that of a registration that is to become one. */
+/** A row with a password: an account or a pending registration. */
 export type PasswordHolder = Pick<UserDoc, '_id' | 'hashed_password' | 'salt'>;
 
-/** Passwords of accounts: hashed with a salt of their own, the installation's pepper and the account's id. */
+/**
+ * Passwords of accounts, hashed with an individual salt, the installation's pepper and the
+ * account's id.
+ */
 @Injectable()
 export class Passwords {
   constructor(
@@ -22,12 +25,18 @@ export class Passwords {
     return { hashed_password: await this.hasher.hash(password, { userId, salt }), salt: salt.toString('hex') };
   }
 
-  /** Costs the same where there is no such account. A right password under the former pepper is hashed anew. */
+  /**
+   * Costs the same for an unknown account. A correct password with an outdated hash (former pepper
+   * or cost) is rehashed.
+   */
   isRight(user: PasswordHolder | undefined, password: string): Promise<boolean> {
     return this.inTurn(user?._id ?? '', (isRight) => isRight(user, password));
   }
 
-  /** Waits for the turn of `name` and gives `work` a check as `isRight`. @throws DomainError `overloaded`; what `work` throws. */
+  /**
+   * Waits for a hashing slot in the queue of `name` and passes a check like `isRight` to `work`.
+   * @throws DomainError `overloaded`; errors of `work`
+   */
   inTurn<T>(name: string, work: (isRight: Passwords['isRight']) => Promise<T>): Promise<T> {
     return this.hasher.inTurn(name, (turn) => work((user, password) => this.#check(turn, user, password)));
   }
@@ -40,7 +49,7 @@ export class Passwords {
     return verdict.ok;
   }
 
-  /** Not where the password was changed meanwhile. */
+  /** Does nothing if the password was changed meanwhile. */
   async #renew(turn: HashingTurn, { _id, hashed_password }: PasswordHolder, password: string): Promise<void> {
     const salt = randomSecret(SALT_BYTES);
     const renewed = {

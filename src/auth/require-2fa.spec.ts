@@ -12,11 +12,14 @@ afterAll(() => coffer.close());
 
 const lastCode = async (address: string): Promise<string> => (await coffer.codes(address)).at(-1)!;
 
-/** How long the service waits for a mail to begin; then it answers without. A test machine may stand still for as long. */
+/**
+ * How long a request waits for its mail; then the response is sent without it. A test machine may
+ * stall that long.
+ */
 const MAIL_PATIENCE_MS = 5_000;
 const TOTP_STEP_MS = 30_000;
 
-/** Asks once more where this machine was so slow in between that the answer need not be the right one. */
+/** Repeats the request if the machine was so slow that the response may differ. */
 async function unhurried<T>(ask: () => Promise<T>, isRight: (answer: T) => boolean, tooSlowMs: number): Promise<T> {
   for (;;) {
     const askedAt = performance.now();

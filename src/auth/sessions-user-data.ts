@@ -7,7 +7,7 @@ import { MAX_SESSIONS, Sessions } from './sessions/sessions';
 
 const ALL = { limit: 2 * MAX_SESSIONS, onTampered: () => undefined };
 
-/** What happens to a user's sessions when the user's key changes or the account goes. */
+/** Re-encrypts, counts and erases a user's sessions. */
 @Injectable()
 export class SessionsUserData implements UserDataHandler {
   readonly name = 'sessions';
@@ -17,12 +17,15 @@ export class SessionsUserData implements UserDataHandler {
     private readonly sealer: Sealer,
   ) {}
 
-  /** Rescans until a pass finds nothing more to do. A value that does not open is left as it is. */
+  /**
+   * Repeats passes until one finds nothing to do. Leaves a value that does not decrypt unchanged.
+   */
   async reencrypt(userId: string): Promise<number> {
     await this.#touchBare(userId);
     let total = 0;
     for (;;) {
-      // Read before the key row: a session that changes meanwhile does not hold its compare-and-set, and the next pass finds it.
+      // Read before the key row: a session that changes meanwhile fails its compare-and-set, and
+      // the next pass finds it.
       const { items } = await this.sessions.list(userId, ALL);
       const stale = await this.sealer.with(userId, (keys) => items.flatMap((session) => renewed(keys, session)));
       if (stale.length === 0) return total;
@@ -40,7 +43,10 @@ export class SessionsUserData implements UserDataHandler {
     return this.sessions.endAll(userId);
   }
 
-  /** Stores sessions without a client again: a login that is about to add one, sealed under the former version, stays without. */
+  /**
+   * Rewrites sessions without a client: a login that is about to add one, encrypted under the
+   * previous key version, then fails its compare-and-set.
+   */
   async #touchBare(userId: string): Promise<void> {
     const { items } = await this.sessions.list(userId, ALL);
     for (const session of items) if (session.client === undefined) await this.sessions.replace(session);

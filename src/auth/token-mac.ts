@@ -1,7 +1,9 @@
 import { encodeContext, equalBytes, hmacSha256 } from '../crypto';
 import { SystemSecrets } from '../kernel';
 
-/** What a MAC is for stands in it: a refresh token never passes for a token of another kind. */
+/**
+ * The purpose is part of the MAC, so that a refresh token never passes for a token of another kind.
+ */
 export type MacPurpose =
   | 'refresh-token'
   | 'mfa-token'

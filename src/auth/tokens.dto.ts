@@ -1,13 +1,13 @@
 /** The tokens of a session. */
 export class TokensDto {
   /**
-   * Goes into `Authorization: Bearer`. Checked against the session at each request.
+   * For `Authorization: Bearer`. Checked against the session at each request.
    * @example "eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIwMTlhYjJmMCJ9.c2lnbmF0dXJl"
    */
   access_token!: string;
 
   /**
-   * How to send it.
+   * Authentication scheme of the access token.
    * @example "bearer"
    */
   token_type!: 'bearer';
@@ -19,16 +19,17 @@ export class TokensDto {
   expires_in!: number;
 
   /**
-   * Good for one POST /token/refresh. Each refresh gives a new one; a former one that comes back late ends the session.
+   * Valid for one POST /token/refresh. Each refresh returns a new one; a late reuse of a former one
+   * ends the session.
    * @example "019ab2f0-7c11-7e55-b0f5-6f0a3c1d2e4f.1.5pXx0r3rM0m3o7fQb3m1bTn0y7m8h3y3r0c2d1e0f9A"
    */
   refresh_token!: string;
 }
 
-/** A sentence about what was done. */
+/** A message about the completed action. */
 export class MessageDto {
   /**
-   * What was done.
+   * The completed action.
    * @example "OTP sent to your email"
    */
   message!: string;

@@ -29,8 +29,9 @@ const SECOND_FACTOR = budget(SECOND_FACTOR_LIMITS);
 const NO_ATTEMPTS = { failed_attempts: 0, attempts_in_flight: [] };
 
 /**
- * Runs checks of passwords and of second factors as counted attempts. Their counts lie on the account's row, apart from each other: who
- * knows no password can neither use up the second factor's budget nor profit from it.
+ * Runs checks of passwords and second factors as counted attempts. The two counts on the account's
+ * row are separate: without the password, nobody can exhaust the second factor's budget or benefit
+ * from it.
  */
 @Injectable()
 export class Attempts {
@@ -48,31 +49,42 @@ export class Attempts {
   }
 
   /**
-   * One password attempt of /login, counted by what was typed: by user name on the account's row; by address, and by a name that no account has,
-   * on a row of that text alone. A count that an address shared with a user name would tell that both are one account. @throws as `attempt`
+   * Runs one password attempt of /login, counted by the text that was sent: for a user name on the
+   * account's row, else on a separate row of that text.
+   * A count shared by address and user name would reveal that both belong to one account.
+   * @throws as `attempt`
    */
   password<T>(user: UserDoc | undefined, name: string, check: () => Promise<Checked<T>>): Promise<T> {
     return attempt(lockout, this.#passwords(user, name), this.clock, check);
   }
 
-  /** Refuses what `password` would refuse, before anybody waits for a turn. @throws DomainError `too_many_attempts` */
+  /**
+   * Rejects what `password` would reject, before the caller waits for a hashing slot.
+   * @throws DomainError `too_many_attempts`
+   */
   requireUnlocked(user: UserDoc | undefined, name: string): Promise<void> {
     return requireAdmission(lockout, this.#passwords(user, name), this.clock);
   }
 
-  /** One attempt with any second factor of an account. @throws as `attempt` */
+  /**
+   * Runs one attempt with any second factor of an account.
+   * @throws as `attempt`
+   */
   secondFactor<T>(userId: string, check: () => Promise<Checked<T>>): Promise<T> {
     return attempt(SECOND_FACTOR, this.#secondFactors(userId), this.clock, check);
   }
 
-  /** Forgets wrong passwords with what was typed, once a login is complete. */
+  /** Clears the wrong passwords of the text that was sent, after a complete login. */
   async forgetFailures(user: UserDoc, name: string): Promise<void> {
     await this.#passwords(user, name).change((counts) =>
       counts.failures === 0 ? undefined : lockout.cleared(counts, '', this.clock.now()),
     );
   }
 
-  /** Forgets all that keeps the account from logging in: wrong passwords by its name and its address, and wrong codes. */
+  /**
+   * Clears everything that blocks a login of the account: wrong passwords by its name and its
+   * address, and wrong codes.
+   */
   async unlock(user: UserDoc): Promise<void> {
     const names = [user.username, ...(user.verified_email === undefined ? [] : [user.verified_email])];
     for (const name of names) await this.#passwords(user, name).change(() => NO_FAILURES);
@@ -109,7 +121,7 @@ export class Attempts {
   }
 
   #decoy(name: string): CounterStore<LockoutCounts> {
-    // As bytes: what was typed may be no well-formed text at all.
+    // As bytes, because the text may not be well-formed.
     const id = tokenMac(this.secrets, 'login-decoy', Buffer.from(name.toLowerCase(), 'utf8').toString('hex'));
     return { change: (edit) => this.#queue.run(id, () => this.#changeDecoy(id, edit)) };
   }

@@ -1,7 +1,7 @@
 import { LockoutKind, Metrics } from '../../observability';
 import { BudgetCounts, CounterStore, LOCKOUT_LIMIT, LockoutCounts, SECOND_FACTOR_LIMITS } from '../../users';
 
-/** Counts that say how many failures in them bind. */
+/** How to read the effective failures of a count. */
 interface Counted<Counts> {
   readonly limit: number;
   readonly failures: (counts: Counts) => number;
@@ -13,7 +13,10 @@ export const CODES: Counted<BudgetCounts> = {
   failures: ({ failures }) => failures.length,
 };
 
-/** A ledger that tells the metrics when a change of its counts begins a lockout. An edit may run again: its last run is the one stored. */
+/**
+ * Wraps a counter store and reports to the metrics when a change begins a lockout. An edit may run
+ * again; its last run is the one that is stored.
+ */
 export function countingLockouts<Counts>(
   ledger: CounterStore<Counts>,
   { limit, failures }: Counted<Counts>,

@@ -2,8 +2,8 @@ import { Reservation } from '../../users';
 import { Doc, defineCollection } from '../../store';
 
 /**
- * Attempts on a name that does not exist, counted as on one that does. `_id` is an HMAC of the name: what people type into the wrong
- * field (their password) is not kept.
+ * Attempts on an unknown name, counted like those on an account. `_id` is an HMAC of the name,
+ * because users sometimes type their password into the wrong field.
  */
 export interface DummyAccountDoc extends Doc {
   readonly failed_attempts: number;

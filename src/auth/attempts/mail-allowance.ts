@@ -1,13 +1,13 @@
 import { BudgetLimits, within } from '../../users';
 
 export interface Allowance {
-  /** Milliseconds until one more is allowed; 0 where it is now. */
+  /** Milliseconds until one more is allowed; 0 if it is allowed now. */
   readonly waitMs: number;
-  /** The times to be stored, this one included where it is allowed. */
+  /** The times to store, including this one if it is allowed. */
   readonly times: readonly number[];
 }
 
-/** At most `limit` in any window; `times` are those of the former ones. */
+/** Allows at most `limit` in any window; `times` are the earlier ones. */
 export function allowance(times: readonly number[], { limit, windowMs }: BudgetLimits, now: number): Allowance {
   const recent = times.filter((at) => within(at, now, windowMs));
   const oldest = recent.at(-limit);

@@ -22,14 +22,17 @@ import { SessionDoc } from '../sessions/session.collection';
 import { Sessions } from '../sessions/sessions';
 
 const CODES = budget(SECOND_FACTOR_LIMITS);
-/** Half of what the account has, so that who holds an access token leaves the account mails to log in with. */
+/**
+ * Half of the account's allowance, so that the holder of an access token leaves the account mails
+ * for its login.
+ */
 const MAILS = { limit: 5, windowMs: HOUR };
 
 const NO_CODES: BudgetCounts = { failures: [], reservations: [] };
 
 /**
- * Attempts under an access token, counted on the session's row. Whoever stole the token spends nothing of the account's with them, and what
- * strangers spend of the account's does not stop a session.
+ * Attempts with an access token, counted on the session's row. A stolen token cannot exhaust the
+ * account's counts, and attempts by strangers on the account do not block a session.
  */
 @Injectable()
 export class SessionAttempts {
@@ -41,29 +44,41 @@ export class SessionAttempts {
     @Optional() private readonly metrics?: Metrics,
   ) {}
 
-  /** One password attempt. @throws as `attempt`; DomainError `invalid_session`. */
+  /**
+   * Runs one password attempt.
+   * @throws as `attempt`; DomainError `invalid_session`
+   */
   password<T>(sessionId: string, check: () => Promise<Checked<T>>): Promise<T> {
     return attempt(lockout, this.#passwords(sessionId), this.clock, check);
   }
 
-  /** Refuses what `password` would refuse. @throws DomainError `too_many_attempts`, `invalid_session`. */
+  /**
+   * Rejects what `password` would reject.
+   * @throws DomainError `too_many_attempts`, `invalid_session`
+   */
   requireUnlocked(sessionId: string): Promise<void> {
     return requireAdmission(lockout, this.#passwords(sessionId), this.clock);
   }
 
-  /** One attempt with a code that is to turn a factor on. @throws as `password`. */
+  /**
+   * Runs one attempt with a code that enables a factor.
+   * @throws as `password`
+   */
   code<T>(sessionId: string, check: () => Promise<Checked<T>>): Promise<T> {
     return attempt(CODES, this.#codes(sessionId), this.clock, check);
   }
 
-  /** Runs `send` if the session may have one more mail. One that could not be sent does not count. @throws DomainError `too_many_attempts`. */
+  /**
+   * Runs `send` if the session's allowance permits another mail. A failed mail does not count.
+   * @throws DomainError `too_many_attempts`
+   */
   async mail(sessionId: string, send: () => Promise<void>): Promise<void> {
     await this.#change(sessionId, ({ code_mails = [] }) => {
       const { waitMs } = allowance(code_mails, MAILS, this.clock.now());
       if (waitMs > 0) throw tooManyAttempts(waitMs);
       return undefined;
     });
-    // A challenge has one mail a minute, so requests at the same time do not send several.
+    // A challenge sends at most one mail a minute, so concurrent requests do not send several.
     try {
       await send();
     } catch (error) {

@@ -1,24 +1,24 @@
 import { Doc, defineCollection } from '../../store';
 
-/** What a mailed code is good for. A code of one purpose opens nothing else. */
+/** Purpose of a mailed code. A code is invalid for any other purpose. */
 export type CodePurpose = 'login' | 'enable-email' | 'step-up';
 
 /**
- * What a second factor is asked for. A login has one of its own, under the id that its `mfa_token` names; a session has one a purpose,
- * under `<session>:<purpose>`.
+ * A request for a second factor. A login has its own challenge, with the id in its `mfa_token`; a
+ * session has one for each purpose, with the id `<session>:<purpose>`.
  */
 export interface ChallengeDoc extends Doc {
   readonly user_id: string;
   readonly purpose: CodePurpose;
-  /** What the code is bound to: the session; for a login the challenge itself. */
+  /** The binding of the code: the session, or for a login the challenge itself. */
   readonly session_id: string;
-  /** Changes when a session asks for a new code: what the code is derived from. */
+  /** Input of the code's derivation; changes when a session requests a new code. */
   readonly nonce: string;
-  /** How many codes were compared with this one. */
+  /** Number of codes compared with this one. */
   readonly tries: number;
   readonly mailed_at?: number;
   readonly expires_at: number;
-  /** The login was begun with the account's address and not with its user name. */
+  /** True if the login used the account's address instead of its user name. */
   readonly by_address?: boolean;
 }
 

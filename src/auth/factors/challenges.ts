@@ -10,7 +10,7 @@ export const CODE_TRIES = 5;
 
 const MFA_TOKEN = /^mfa\.([0-9a-f-]{36})\.([A-Za-z0-9_-]{43})$/;
 
-/** Open challenges. Each is answered once: its row is removed by one conditional write. */
+/** Open challenges. Each can be consumed once: one compare-and-set removes its row. */
 @Injectable()
 export class Challenges {
   readonly #rows: Collection<ChallengeDoc>;
@@ -24,18 +24,21 @@ export class Challenges {
     this.#rows = store.collection(challengesCollection);
   }
 
-  /** A login whose password was right and that waits for its second factor. */
+  /** Opens the challenge of a login with a correct password and a pending second factor. */
   async openLogin(userId: string, byAddress: boolean): Promise<ChallengeDoc> {
     const id = newId();
     return this.#rows.insert({ ...this.#fresh(id, userId, 'login', id), ...(byAddress && { by_address: true }) });
   }
 
-  /** Good for the second step of that one login and for nothing else. */
+  /** Valid only for the second step of that login. */
   mfaToken(challenge: ChallengeDoc): string {
     return `mfa.${challenge._id}.${this.#mac(challenge._id)}`;
   }
 
-  /** @throws DomainError `invalid_session` where the token is none, or its login is over or took too long. */
+  /**
+   * @throws DomainError `invalid_session` if the token is invalid, or its login is complete or
+   * expired
+   */
   async byMfaToken(token: string): Promise<ChallengeDoc> {
     const [, id, mac] = MFA_TOKEN.exec(token) ?? [];
     if (id === undefined || mac === undefined || !sameMac(this.#mac(id), mac)) throw loginOver();
@@ -44,13 +47,15 @@ export class Challenges {
     return challenge;
   }
 
-  /** The session's challenge of this purpose, if a code of it may still be good. */
+  /** The session's challenge of this purpose, if its code may still be valid. */
   async ofSession(sessionId: string, purpose: CodePurpose): Promise<ChallengeDoc | undefined> {
     const challenge = await this.#rows.find('_id', sessionKey(sessionId, purpose));
     return challenge !== undefined && this.#holds(challenge) ? challenge : undefined;
   }
 
-  /** The same, made where there is none; one that has expired or was guessed at too often gets a new code. */
+  /**
+   * Like `ofSession`, but creates a missing challenge; an expired or exhausted one gets a new code.
+   */
   async openForSession(sessionId: string, userId: string, purpose: CodePurpose): Promise<ChallengeDoc> {
     const id = sessionKey(sessionId, purpose);
     const present = await update(this.#rows, id, (row) => (this.#usable(row) ? undefined : this.#renewed(row)));
@@ -67,12 +72,14 @@ export class Challenges {
     return challenge.tries >= CODE_TRIES;
   }
 
-  /** Changes the challenge as it stands; undefined where it was answered meanwhile. */
+  /**
+   * Changes the current row of the challenge; undefined if the challenge was consumed meanwhile.
+   */
   change(id: string, edit: (row: ChallengeDoc) => ChallengeDoc | undefined): Promise<ChallengeDoc | undefined> {
     return this.#queue.run(id, () => update(this.#rows, id, edit));
   }
 
-  /** Takes one of the 5 tries, before the code is compared. False where none is left. */
+  /** Uses one of the 5 tries, before the code is compared. Returns false if none is left. */
   async spendTry({ _id, nonce }: ChallengeDoc): Promise<boolean> {
     let spent = false;
     await this.change(_id, (row) => {
@@ -82,7 +89,7 @@ export class Challenges {
     return spent;
   }
 
-  /** Ends the challenge. True for exactly one caller. */
+  /** Consumes the challenge. Returns true to exactly one caller. */
   async consume({ _id, nonce }: ChallengeDoc): Promise<boolean> {
     return this.#queue.run(_id, async () => {
       for (;;) {
@@ -93,7 +100,7 @@ export class Challenges {
     });
   }
 
-  /** Removes all challenges of a user. Returns how many. */
+  /** Removes all challenges of a user and returns their number. */
   async removeAll(userId: string): Promise<number> {
     let removed = 0;
     for (;;) {
@@ -103,7 +110,10 @@ export class Challenges {
     }
   }
 
-  /** Not expired; nor from a time that the clock has gone back before, where it would hold for longer than it was made for. */
+  /**
+   * True if not expired. Also rejects a challenge created before the clock was set back, which
+   * would be valid for too long.
+   */
   #holds({ expires_at }: ChallengeDoc): boolean {
     const left = expires_at - this.clock.now();
     return left > 0 && left <= CODE_MS + MINUTE;
@@ -118,7 +128,7 @@ export class Challenges {
     return { _id: id, user_id: userId, purpose, session_id: sessionId, nonce: newId(), tries: 0, expires_at };
   }
 
-  /** `mailed_at` stays: a new code is no way around the pause between two mails. */
+  /** `mailed_at` stays, so that a new code does not bypass the pause between two mails. */
   #renewed(row: ChallengeDoc): ChallengeDoc {
     return { ...row, nonce: newId(), tries: 0, expires_at: this.clock.now() + CODE_MS };
   }

@@ -9,7 +9,7 @@ import { provedAddress } from '../mails/mailbox';
 import { ChallengeDoc, CodePurpose } from './challenge.collection';
 import { Challenges } from './challenges';
 
-/** Between two mails of one challenge. */
+/** Minimum pause between two mails of one challenge. */
 export const MAIL_PAUSE_MS = MINUTE;
 
 const TEXTS: Readonly<Record<CodePurpose, (to: string, username: string, code: string, minutes: number) => Mail>> = {
@@ -18,7 +18,10 @@ const TEXTS: Readonly<Record<CodePurpose, (to: string, username: string, code: s
   'step-up': mailTexts.stepUpCode,
 };
 
-/** Codes by e-mail: never stored, derived from the challenge, so that sending again sends the same one. */
+/**
+ * Codes by e-mail: never stored, but derived from the challenge, so that a resend sends the same
+ * code.
+ */
 @Injectable()
 export class EmailCodes {
   constructor(
@@ -30,8 +33,10 @@ export class EmailCodes {
   ) {}
 
   /**
-   * Mails the challenge's code. A mail that could not be sent does not count; one that is still being tried does.
-   * @throws DomainError `too_many_attempts` (60 s between mails of a challenge, 10 an hour an address), `mail_unavailable`.
+   * Mails the challenge's code. A failed mail does not count; a mail that is still being retried
+   * does.
+   * @throws DomainError `too_many_attempts` (60 s between mails of a challenge, 10 an hour for an
+   * address), `mail_unavailable`
    */
   async send(user: UserDoc, challenge: ChallengeDoc): Promise<void> {
     const sentAt = this.clock.now();
@@ -44,7 +49,10 @@ export class EmailCodes {
     });
   }
 
-  /** The same for a login, which goes on without the mail: /send-otp says why. Did it go out? */
+  /**
+   * Like `send`, for a login, which continues without the mail; /send-otp reports the reason.
+   * Returns whether the mail was sent.
+   */
   async sendIfPossible(user: UserDoc, challenge: ChallengeDoc): Promise<boolean> {
     try {
       await this.send(user, challenge);
@@ -55,7 +63,10 @@ export class EmailCodes {
     }
   }
 
-  /** Compares one code, as one of the challenge's 5 tries; a code that was never mailed cannot be guessed. */
+  /**
+   * Compares one code, using one of the challenge's 5 tries. A code that was never mailed cannot
+   * match.
+   */
   async matches(challenge: ChallengeDoc, code: string): Promise<boolean> {
     if (challenge.mailed_at === undefined) return false;
     if (!(await this.challenges.spendTry(challenge))) return false;
@@ -71,7 +82,10 @@ export class EmailCodes {
     return TEXTS[challenge.purpose](user.email, user.username, this.#code(challenge), minutes);
   }
 
-  /** Before the mail, so that parallel requests send one. Returns when the last one went out. */
+  /**
+   * Reserved before the mail is sent, so that parallel requests send one mail. Returns the time of
+   * the previous mail.
+   */
   async #reserveChallenge({ _id, nonce }: ChallengeDoc, now: number): Promise<number | undefined> {
     let former: number | undefined;
     let waitMs = 0;

@@ -4,7 +4,7 @@ import { UserDoc, Users } from '../../users';
 import { withTwoFactor } from './factor-fields';
 import { FactorNotices } from './factor-notices';
 
-/** What follows from a mailed code that came back: the address is its owner's, and may serve as a factor. */
+/** Effects of a correct mailed code: the address is verified and may serve as a factor. */
 @Injectable()
 export class EmailFactor {
   constructor(
@@ -12,7 +12,10 @@ export class EmailFactor {
     private readonly notices: FactorNotices,
   ) {}
 
-  /** An address that another account has verified first stays with that account: the factor works, the login by address does not. */
+  /**
+   * If another account has verified the address first, it keeps the address: the factor works, the
+   * login by address does not.
+   */
   async markVerified(user: UserDoc): Promise<void> {
     if (user.verified_email !== undefined) return;
     try {
@@ -28,9 +31,10 @@ export class EmailFactor {
     await this.notices.tellOwner(user._id, 'email-added');
   }
 
-  /** Was it on? */
+  /** Returns whether the factor was enabled. */
   async turnOff(userId: string): Promise<boolean> {
-    let before = undefined as UserDoc | undefined; // set in the callback, which the compiler does not follow
+    // set in the callback, which the compiler does not follow
+    let before = undefined as UserDoc | undefined;
     await this.users.change(userId, (row) => {
       before = row.email_factor ? row : undefined;
       return before && withTwoFactor({ ...before, email_factor: false });

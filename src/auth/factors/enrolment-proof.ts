@@ -6,8 +6,8 @@ import { EmailCodes } from './email-codes';
 import { TotpFactor } from './totp-factor';
 
 /**
- * Checks codes that turn a factor on. An access token is enough to try one, so failures count by session: the account's own budget is for
- * those who have proved its password.
+ * Checks codes that enable a factor. An access token suffices for an attempt, so failures count by
+ * session; the account's budget is for callers who have proved its password.
  */
 @Injectable()
 export class EnrolmentProof {
@@ -18,7 +18,10 @@ export class EnrolmentProof {
     private readonly challenges: Challenges,
   ) {}
 
-  /** Only the code that was mailed to this session for this proves it. @throws DomainError `otp_failed`, `too_many_attempts`. */
+  /**
+   * Accepts only the code that was mailed to this session for this purpose.
+   * @throws DomainError `otp_failed`, `too_many_attempts`
+   */
   async mailbox({ sessionId }: Person, otp: string): Promise<void> {
     const challenge = await this.challenges.ofSession(sessionId, 'enable-email');
     await this.#counted(sessionId, async () => {
@@ -27,7 +30,7 @@ export class EnrolmentProof {
     });
   }
 
-  /** @throws as `mailbox`; `not_found` where no secret is pending. */
+  /** @throws as `mailbox`; `not_found` if no secret is pending */
   totpSecret({ sessionId, ownerId: userId }: Person, otp: string): Promise<void> {
     return this.#counted(sessionId, () => this.totp.confirm(userId, otp));
   }

@@ -1,6 +1,6 @@
 import { UserDoc } from '../../users';
 
-/** `two_factor_enabled` follows from the factors and is never set by itself. */
+/** `two_factor_enabled` is derived from the factors and never set directly. */
 export const withTwoFactor = (user: UserDoc): UserDoc => ({
   ...user,
   two_factor_enabled: user.totp_secret !== undefined || user.email_factor,
@@ -11,7 +11,7 @@ export function withoutPending(user: UserDoc): UserDoc {
   return rest;
 }
 
-/** `totp_last_step` stays: a step that was used is used for a later secret as well. */
+/** `totp_last_step` stays, so that a used step is also used for a later secret. */
 export function withoutTotp(user: UserDoc): UserDoc {
   const { totp_secret: _secret, ...rest } = withoutPending(user);
   return rest;

@@ -5,8 +5,8 @@ import { AddressMails } from '../mails/address-mails';
 import { provedAddress } from '../mails/mailbox';
 
 /**
- * Tells an account's owner what has become of its factors (ASVS 6.3.7). Nothing waits for these mails. Nobody gets one whose address was
- * merely typed by somebody else.
+ * Notifies an account's owner of changes to its factors (ASVS 6.3.7). No request waits for these
+ * mails. Unverified addresses get none, because a stranger may have entered them.
  */
 @Injectable()
 export class FactorNotices {
@@ -18,7 +18,7 @@ export class FactorNotices {
     private readonly addressMails: AddressMails,
   ) {}
 
-  /** Never throws because of the mail: the change has happened. The audit log has it in any case. */
+  /** Never throws because of the mail: the change has happened and is in the audit log. */
   async tell(user: UserDoc, change: FactorChange): Promise<void> {
     if (!provedAddress(user)) return;
     const reserved = await this.addressMails.reserve(user.email, 'notice').catch(() => undefined);

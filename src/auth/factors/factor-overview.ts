@@ -14,7 +14,7 @@ export interface FactorState {
   readonly recovery_codes_left: number;
 }
 
-/** GET /2fa. */
+/** Implements GET /2fa. */
 @Injectable()
 export class FactorOverview {
   constructor(

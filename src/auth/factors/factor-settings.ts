@@ -6,7 +6,7 @@ import { EmailFactor } from './email-factor';
 import { RecoveryCodes } from './recovery-codes';
 import { TotpEnrolment, TotpFactor } from './totp-factor';
 
-/** What people change about their second factors. Each change is told to the account's address. */
+/** Changes of second factors. The account's owner is notified of each change by mail. */
 @Injectable()
 export class FactorSettings {
   constructor(
@@ -26,7 +26,7 @@ export class FactorSettings {
     return this.totp.qrCode(caller.ownerId);
   }
 
-  /** @throws DomainError `otp_failed`, `too_many_attempts`, `not_found` where none is pending. */
+  /** @throws DomainError `otp_failed`, `too_many_attempts`, `not_found` if no secret is pending */
   confirmTotp(caller: Person, otp: string): Promise<void> {
     return this.#act('factor.totp-on', caller, async () => {
       await this.enrolment.totpSecret(caller, otp);
@@ -34,7 +34,7 @@ export class FactorSettings {
     });
   }
 
-  /** @throws DomainError `not_found` where there is none. */
+  /** @throws DomainError `not_found` if there is none */
   removeTotp(caller: Person): Promise<void> {
     return this.#act('factor.totp-off', caller, async () => {
       const removed = await this.totp.remove(caller.ownerId);
@@ -43,7 +43,7 @@ export class FactorSettings {
     });
   }
 
-  /** @throws DomainError `not_found` where it is off. */
+  /** @throws DomainError `not_found` if it is not enabled */
   removeEmail(caller: Person): Promise<void> {
     return this.#act('factor.email-off', caller, async () => {
       if (!(await this.mailboxes.turnOff(caller.ownerId))) throw new DomainError('not_found');

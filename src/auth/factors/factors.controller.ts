@@ -15,7 +15,7 @@ export class FactorsController {
     private readonly overview: FactorOverview,
   ) {}
 
-  /** Which second factors the caller's account has. */
+  /** Returns the second factors of the caller's account. */
   @Get()
   @Policy({ scope: 'account' })
   getSecondFactors(@CallerPerson() caller: Person): Promise<FactorsDto> {
@@ -23,7 +23,8 @@ export class FactorsController {
   }
 
   /**
-   * A new secret for an authenticator app. It becomes a factor with POST /2fa/totp/confirm, within 15 minutes; a former one holds until then.
+   * Creates a new secret for an authenticator app. POST /2fa/totp/confirm makes it a factor, within
+   * 15 minutes; an existing factor stays valid until then.
    */
   @Post('totp')
   @HttpCode(200)
@@ -32,7 +33,10 @@ export class FactorsController {
     return this.settings.beginTotp(caller);
   }
 
-  /** The QR code of the secret that waits for its first code. It shows the secret, so it asks for a fresh proof. */
+  /**
+   * Returns the QR code of the pending secret. It contains the secret, so it requires a fresh
+   * login.
+   */
   @Get('totp/qr')
   @Policy({ scope: 'account', stepUp: true })
   @ApiProduces('image/png')
@@ -43,7 +47,7 @@ export class FactorsController {
     return new StreamableFile(png, { type: 'image/png', length: png.length });
   }
 
-  /** Makes the waiting secret a factor, by the first code of it. */
+  /** Makes the pending secret a factor, with its first code. */
   @Post('totp/confirm')
   @HttpCode(204)
   @Policy({ scope: 'account', rateLimit: 'codes' })
@@ -61,7 +65,7 @@ export class FactorsController {
     return this.settings.removeTotp(caller);
   }
 
-  /** Turns codes by e-mail off. POST /send-otp and /verify-otp with a bearer token turn them on. */
+  /** Disables codes by e-mail. POST /send-otp and /verify-otp with a bearer token enable them. */
   @Delete('email')
   @HttpCode(204)
   @Policy({ scope: 'account', stepUp: true })
@@ -70,7 +74,7 @@ export class FactorsController {
     return this.settings.removeEmail(caller);
   }
 
-  /** Ten new recovery codes in place of all former ones. */
+  /** Creates ten new recovery codes and invalidates all former ones. */
   @Post('recovery-codes')
   @HttpCode(200)
   @Policy({ scope: 'account', stepUp: true, idempotent: 'secret' })

@@ -4,13 +4,13 @@ import { FactorMethod } from './methods';
 
 export class TotpStateDto {
   /**
-   * Whether an authenticator app is a factor of the account.
+   * True if an authenticator app is a factor of the account.
    * @example true
    */
   enabled!: boolean;
 
   /**
-   * Whether a new secret waits for its first code.
+   * True if a new secret waits for its first code.
    * @example false
    */
   pending!: boolean;
@@ -18,13 +18,13 @@ export class TotpStateDto {
 
 export class EmailStateDto {
   /**
-   * Whether the account's owner turned it on.
+   * True if the account's owner enabled it.
    * @example false
    */
   enabled!: boolean;
 
   /**
-   * Whether this installation asks for it although its owner did not turn it on (REQUIRE_2FA=email).
+   * True if this installation requires it although its owner did not enable it (REQUIRE_2FA=email).
    * @example false
    */
   required!: boolean;
@@ -32,13 +32,13 @@ export class EmailStateDto {
 
 export class FactorsDto {
   /**
-   * Whether any second factor is on.
+   * True if any second factor is enabled.
    * @example true
    */
   two_factor_enabled!: boolean;
 
   /**
-   * What a login accepts as its second step.
+   * Methods that a login accepts as its second step.
    * @example ["totp", "recovery_code"]
    */
   methods!: FactorMethod[];
@@ -50,7 +50,7 @@ export class FactorsDto {
   email!: EmailStateDto;
 
   /**
-   * How many recovery codes have not been used.
+   * Number of unused recovery codes.
    * @example 10
    */
   recovery_codes_left!: number;
@@ -58,19 +58,19 @@ export class FactorsDto {
 
 export class TotpEnrolmentDto {
   /**
-   * The secret in base32, for typing in. Shown once.
+   * The secret in base32, for manual entry. Shown once.
    * @example "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
    */
   secret!: string;
 
   /**
-   * The same as authenticator apps read it.
+   * The secret as a URI for authenticator apps.
    * @example "otpauth://totp/Coffer:testuser%40vault.example.org?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Coffer"
    */
   otpauth_uri!: string;
 
   /**
-   * The same as a QR code, an SVG document.
+   * The URI as a QR code, an SVG document.
    * @example "<svg viewBox='0 0 53 53'></svg>"
    */
   qr_svg!: string;
@@ -78,7 +78,7 @@ export class TotpEnrolmentDto {
 
 export class ConfirmTotpDto {
   /**
-   * The code that the app shows.
+   * The current code of the app.
    * @example "123456"
    */
   @IsString()
@@ -88,7 +88,7 @@ export class ConfirmTotpDto {
 
 export class RecoveryCodesDto {
   /**
-   * Ten codes, each good for one login or step-up. Shown once; the former ones are void.
+   * Ten codes, each valid for one login or step-up. Shown once; all former codes are invalid.
    * @example ["7XQ2-0M4K-9RTV-C3WB-8HNZ-5DJF"]
    */
   codes!: string[];

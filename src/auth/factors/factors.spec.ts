@@ -50,7 +50,7 @@ describe('POST /2fa/totp', () => {
       otpauth_uri: expect.stringContaining(`secret=${(made as { secret: string }).secret}`),
       qr_svg: expect.stringMatching(/^<svg[\s\S]+<\/svg>\s*$/),
     });
-    // An app overwrites an entry of the same label: with the host, those of two installations stay apart.
+    // An app overwrites an entry with the same label; the host separates two installations.
     expect((made as { otpauth_uri: string }).otpauth_uri).toContain(`Coffer:${person.username}%40127.0.0.1?`);
   });
 

@@ -1,12 +1,12 @@
 import { Config } from '../../config';
 import { UserDoc } from '../../users';
 
-/** What `methods` of a login's answer may name, strongest first. */
+/** Values of `methods` in a login's response, strongest first. */
 export type FactorMethod = 'totp' | 'email' | 'recovery_code';
 
 export interface EnrolledFactors {
   readonly totp: boolean;
-  /** Turned on by the user, or asked of everybody without another factor by REQUIRE_2FA=email. */
+  /** Enabled by the user, or required by REQUIRE_2FA=email for accounts without another factor. */
   readonly email: boolean;
 }
 

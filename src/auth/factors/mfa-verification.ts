@@ -9,7 +9,7 @@ import { EmailFactor } from './email-factor';
 import { EnrolledFactors, factorsOf } from './methods';
 import { SecondFactor } from './second-factor';
 
-/** A second factor after a right password: proof, and what follows from it for the account. */
+/** Verifies a second factor after a correct password, and applies its effects to the account. */
 @Injectable()
 export class MfaVerification {
   constructor(
@@ -24,7 +24,10 @@ export class MfaVerification {
     return factorsOf(user, this.config);
   }
 
-  /** How it was proved, the password included. @throws DomainError `otp_failed`, `too_many_attempts`. */
+  /**
+   * Returns the authentication methods, including the password.
+   * @throws DomainError `otp_failed`, `too_many_attempts`
+   */
   async prove(user: UserDoc, otp: string, challenge: ChallengeDoc | undefined): Promise<readonly AuthMethod[]> {
     const method = await this.secondFactor.prove(user, otp, challenge);
     if (challenge?.purpose === 'login') await this.attempts.forgetFailures(user, typedAt(challenge, user));
@@ -37,6 +40,6 @@ export class MfaVerification {
   }
 }
 
-/** What the login was begun with. */
+/** The name with which the login began. */
 const typedAt = ({ by_address }: ChallengeDoc, { username, verified_email }: UserDoc): string =>
   by_address === true ? (verified_email ?? username) : username;

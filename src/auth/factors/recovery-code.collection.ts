@@ -1,9 +1,12 @@
 import { Doc, defineCollection } from '../../store';
 
-/** `_id` is the HMAC of the code: at 120 bits it needs no password hash (ASVS 6.5.2), and finding it is one read. */
+/**
+ * `_id` is the HMAC of the code: at 120 bits it needs no password hash (ASVS 6.5.2), and the lookup
+ * is one read.
+ */
 export interface RecoveryCodeDoc extends Doc {
   readonly user_id: string;
-  /** Holds while it is the account's `recovery_batch`. */
+  /** The code is valid while this equals the account's `recovery_batch`. */
   readonly batch: string;
 }
 

@@ -7,7 +7,7 @@ import { RecoveryCodeDoc, recoveryCodesCollection } from './recovery-code.collec
 
 export const RECOVERY_CODES = 10;
 
-/** Codes on paper for the day when the other factors are gone. */
+/** Printed codes for users who have lost their other factors. */
 @Injectable()
 export class RecoveryCodes {
   readonly #rows: Collection<RecoveryCodeDoc>;
@@ -21,8 +21,8 @@ export class RecoveryCodes {
   }
 
   /**
-   * Ten new codes, shown this once; the former ones are void. The account's row switches from one batch to the other, so a crash leaves
-   * either all of the former codes good or all of the new ones.
+   * Creates ten new codes, shown once, and invalidates the former ones. The account's row switches
+   * between batches, so after a crash either all former codes or all new ones are valid.
    */
   async replace(userId: string): Promise<string[]> {
     const batch = newId();
@@ -33,7 +33,10 @@ export class RecoveryCodes {
     return codes;
   }
 
-  /** Batch ids grow with time and the switch goes forward only: of two replacements at once the later one holds, whole. */
+  /**
+   * Batch ids increase with time and the switch never goes back: of two concurrent replacements,
+   * the later one wins completely.
+   */
   async #switchTo(userId: string, batch: string): Promise<void> {
     const user = await this.users.change(userId, (row) =>
       (row.recovery_batch ?? '') < batch ? { ...row, recovery_batch: batch } : undefined,
@@ -47,7 +50,7 @@ export class RecoveryCodes {
     return user.recovery_batch === undefined ? 0 : this.#rows.count('user', [user._id, user.recovery_batch]);
   }
 
-  /** Uses a code up. True for exactly one caller. */
+  /** Consumes a code. Returns true to exactly one caller. */
   async spend(user: UserDoc, typed: string): Promise<boolean> {
     const id = recoveryCodeHash(this.secrets.oneTimeCodes, user._id, typed);
     const row = id === undefined ? undefined : await this.#rows.find('_id', id);
@@ -55,7 +58,7 @@ export class RecoveryCodes {
     return this.#rows.remove(row._id, row.rev);
   }
 
-  /** Removes all codes of a user. Returns how many. */
+  /** Removes all codes of a user and returns their number. */
   erase(userId: string): Promise<number> {
     return this.#removeAll(userId, () => true);
   }

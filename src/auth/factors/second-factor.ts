@@ -14,8 +14,8 @@ import { TotpFactor } from './totp-factor';
 const SIX_DIGITS = /^\d{6}$/;
 
 /**
- * Checks codes against all that an account has enrolled. Whatever the factor and whatever the route, each check comes out of one
- * budget of the account, reserved before anything is compared.
+ * Checks codes against all factors of an account. Each check, whatever the factor and the route,
+ * uses one budget of the account, reserved before the comparison.
  */
 @Injectable()
 export class SecondFactor {
@@ -29,8 +29,8 @@ export class SecondFactor {
   ) {}
 
   /**
-   * The factor that `otp` proves; it is used up with that, and so is the challenge.
-   * @throws DomainError `otp_failed`, `too_many_attempts`.
+   * Returns the factor that `otp` proves; consumes the code and the challenge.
+   * @throws DomainError `otp_failed`, `too_many_attempts`
    */
   async prove(user: UserDoc, otp: string, challenge: ChallengeDoc | undefined): Promise<FactorMethod> {
     const code = typedCode(otp);
@@ -65,7 +65,10 @@ export class SecondFactor {
     return (await this.emailCodes.matches(challenge, code)) && (await this.challenges.consume(challenge));
   }
 
-  /** A login's challenge is over whichever factor answered it. A session's code stays good: another factor was used. */
+  /**
+   * Any factor ends the challenge of a login. A session's mailed code stays valid if another factor
+   * was used.
+   */
   async #ended(challenge: ChallengeDoc | undefined): Promise<boolean> {
     return challenge?.purpose !== 'login' || this.challenges.consume(challenge);
   }

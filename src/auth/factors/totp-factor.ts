@@ -8,18 +8,21 @@ import { UserDoc, Users } from '../../users';
 import { withoutPending, withoutTotp, withTwoFactor } from './factor-fields';
 import { openTotpSecret, sealTotpSecret } from './totp-secret';
 
-/** A secret that is not confirmed by then is forgotten. */
+/** Time after which an unconfirmed secret expires. */
 export const PENDING_MS = 15 * MINUTE;
 const REPLACE_ATTEMPTS = 5;
 
 export interface TotpEnrolment {
-  /** Base32, for typing in. */
+  /** Base32, for manual entry. */
   readonly secret: string;
   readonly otpauth_uri: string;
   readonly qr_svg: string;
 }
 
-/** Time-based codes of an authenticator app (RFC 6238). Each step is accepted once, by compare-and-set on the account's row. */
+/**
+ * Time-based codes of an authenticator app (RFC 6238). A compare-and-set on the account's row
+ * accepts each step once.
+ */
 @Injectable()
 export class TotpFactor {
   constructor(
@@ -29,7 +32,10 @@ export class TotpFactor {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** A new secret, which becomes the factor once its first code has confirmed it. A former one holds until then. */
+  /**
+   * Creates a secret, which becomes the factor when its first code confirms it. An existing factor
+   * stays valid until then.
+   */
   async begin(userId: string): Promise<TotpEnrolment> {
     const secret = newTotpSecret();
     try {
@@ -41,7 +47,10 @@ export class TotpFactor {
     }
   }
 
-  /** The QR code of the pending secret, PNG. @throws DomainError `not_found` where none is pending. */
+  /**
+   * Returns the QR code of the pending secret as PNG.
+   * @throws DomainError `not_found` if no secret is pending
+   */
   qrCode(userId: string): Promise<Buffer> {
     return retryOnStaleKey(async () => {
       const { user, sealed } = await this.#pending(userId);
@@ -50,14 +59,18 @@ export class TotpFactor {
     });
   }
 
-  /** Does this code confirm the pending secret? Then it is the factor. @throws DomainError `not_found` where none is pending. */
+  /**
+   * Makes the pending secret the factor if the code matches it.
+   * @throws DomainError `not_found` if no secret is pending
+   */
   async confirm(userId: string, code: string): Promise<boolean> {
     for (let tries = 0; tries < REPLACE_ATTEMPTS; tries += 1) {
       const { sealed } = await this.#pending(userId);
       const step = await this.#stepOf(userId, sealed, code, undefined);
       if (step === undefined) return false;
       if (await this.#confirmed(userId, sealed, step)) return true;
-      // Another enrolment, which this code does not fit, or the same secret under a new version of the user's key.
+      // Either another enrolment, which this code does not match, or the same secret under a new
+      // version of the user's key.
     }
     return false;
   }
@@ -72,7 +85,9 @@ export class TotpFactor {
     return confirmed;
   }
 
-  /** Takes the step of this code. True for exactly one caller, however many present it and whatever the clock does. */
+  /**
+   * Uses the step of this code. Returns true to exactly one caller, with any concurrency and clock.
+   */
   async accept(user: UserDoc, code: string): Promise<boolean> {
     const step = await this.#acceptableStep(user, code);
     if (step === undefined) return false;
@@ -84,7 +99,10 @@ export class TotpFactor {
     return accepted;
   }
 
-  /** The account may have been read before its secret was sealed again, and the version that it names be gone: then it is read anew. */
+  /**
+   * The account may have been read before its secret was re-encrypted, and that key version may be
+   * gone; the account is then read again.
+   */
   async #acceptableStep(user: UserDoc | undefined, code: string): Promise<number | undefined> {
     if (user?.totp_secret === undefined) return undefined;
     try {
@@ -97,7 +115,7 @@ export class TotpFactor {
     }
   }
 
-  /** Removes the factor and a secret that waits for its first code; says which of them there was. */
+  /** Removes the factor and a pending secret; returns which of them existed. */
   async remove(userId: string): Promise<'factor' | 'pending' | 'nothing'> {
     let had: 'factor' | 'pending' | 'nothing' = 'nothing';
     await this.users.change(userId, (user) => {
@@ -107,13 +125,16 @@ export class TotpFactor {
     return had;
   }
 
-  /** Is a secret waiting for its first code? */
+  /** True if a secret waits for its first code. */
   isPending(user: UserDoc): boolean {
     if (user.totp_pending === undefined || user.totp_pending_at === undefined) return false;
     return Math.abs(this.clock.now() - user.totp_pending_at) < PENDING_MS;
   }
 
-  /** The row is read before the key row, and replaced only as it was read: no wrap protocol needed (Sealer). */
+  /**
+   * The row is read before the key row and replaced only unchanged, so the wrap protocol of Sealer
+   * is not needed.
+   */
   async #storePending(userId: string, secret: SecretBytes): Promise<UserDoc> {
     for (let tries = 0; tries < REPLACE_ATTEMPTS; tries += 1) {
       const user = await this.users.byId(userId);
@@ -137,7 +158,10 @@ export class TotpFactor {
     return this.#withSecret(userId, sealed, (secret) => totpStep(secret, code, this.clock.now(), lastStep));
   }
 
-  /** An app keeps one entry a label: with the host, those of two installations stay apart. A colon would end the issuer's name. */
+  /**
+   * An app stores one entry for each label; the host separates two installations. A colon would end
+   * the issuer's name.
+   */
   #label({ username }: UserDoc): string {
     const { hostname } = new URL(this.config.http.publicUrl);
     return `${username}@${hostname.replace(/[[\]]/g, '').replaceAll(':', '-')}`;

@@ -1,7 +1,10 @@
 import { ciphertext, plaintext, SecretBytes } from '../../kernel';
 import { OwnerKeys, EncryptionContext } from '../../keys/user-keys';
 
-/** Pending and confirmed secrets have one place: confirming moves the envelope from one field to the other as it is. */
+/**
+ * Pending and confirmed secrets share one encryption context, because confirming moves the envelope
+ * between the fields unchanged.
+ */
 const place = (userId: string): EncryptionContext => ({
   ownerId: userId,
   resourceType: 'user',
@@ -13,6 +16,9 @@ const place = (userId: string): EncryptionContext => ({
 export const sealTotpSecret = (keys: OwnerKeys, secret: SecretBytes): string =>
   keys.seal('secrets', place(keys.ownerId), plaintext(Buffer.from(secret.bytes))).toString('hex');
 
-/** The caller destroys what it gets. @throws DomainError `decryption_failed` */
+/**
+ * The caller destroys the result.
+ * @throws DomainError `decryption_failed`
+ */
 export const openTotpSecret = (keys: OwnerKeys, sealed: string): SecretBytes =>
   new SecretBytes(keys.open('secrets', place(keys.ownerId), ciphertext(Buffer.from(sealed, 'hex'))));

@@ -1,11 +1,11 @@
 import { equalBytes, randomSecret, sha256, typedToken } from '../../crypto';
 
 const SECRET_BYTES = 24;
-// As long as a line of a mail may be.
+// The whole code fits in one line of a mail.
 const CODE = /^([0-9a-f-]{36})_([A-Za-z0-9_-]{32})$/;
 
 export interface NewInvitationCode {
-  /** What is mailed, once. */
+  /** The code, which is mailed once. */
   readonly code: string;
   readonly secretHash: string;
 }
@@ -15,13 +15,13 @@ export function newInvitationCode(id: string): NewInvitationCode {
   return { code: `${id}_${secret}`, secretHash: hashOf(secret) };
 }
 
-/** Undefined for what we never gave out. */
+/** Returns undefined for a malformed code. */
 export function presentedInvitation(code: string): { readonly id: string; readonly secret: string } | undefined {
   const [, id, secret] = CODE.exec(typedToken(code)) ?? [];
   return id === undefined || secret === undefined ? undefined : { id, secret };
 }
 
-/** In constant time. */
+/** Compares in constant time. */
 export const isInvitationSecret = (secret: string, secretHash: string): boolean =>
   equalBytes(Buffer.from(hashOf(secret), 'utf8'), Buffer.from(secretHash, 'utf8'));
 

@@ -8,7 +8,10 @@ import { InvitationDoc } from './invitation.collection';
 
 const MINUTES_LENGTH = 'YYYY-MM-DDThh:mm'.length;
 
-/** Mails invitations. They count in the allowance of their address, and strangers do not use that up. */
+/**
+ * Mails invitations. They count in the allowance of their address, separately from the limits of
+ * strangers.
+ */
 @Injectable()
 export class InvitationMails {
   constructor(
@@ -17,7 +20,10 @@ export class InvitationMails {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** `lost` is called where the mail is dropped, also after the request. @throws DomainError `too_many_attempts`, `mail_unavailable`. */
+  /**
+   * Calls `lost` if the mail is dropped, even after the request.
+   * @throws DomainError `too_many_attempts`, `mail_unavailable`
+   */
   async send({ email, expires_at }: InvitationDoc, code: string, lost: () => Promise<void>): Promise<void> {
     const reserved = await this.addressMails.reserve(email, 'invitation');
     if (reserved.waitMs > 0) throw tooManyAttempts(reserved.waitMs);

@@ -1,11 +1,12 @@
 import { Doc, defineCollection } from '../../store';
 
 /**
- * Lets one person register. `_id` becomes the account's id, so that one invitation makes one account whoever uses it at the same time.
- * Who steals the row has the hash of a 192-bit secret.
+ * Permits one registration. `_id` becomes the account's id, so that one invitation creates one
+ * account even under concurrency.
+ * A stolen row contains only the hash of a 192-bit secret.
  */
 export interface InvitationDoc extends Doc {
-  /** As the administrator sent it: what the mail goes to. */
+  /** The address of the mail, as the administrator sent it. */
   readonly email: string;
   /** The address, folded. */
   readonly address: string;

@@ -26,8 +26,8 @@ export class InvitationsController {
   ) {}
 
   /**
-   * Mails an invitation, which lets one person register with that address (`invitation` in POST /register) and proves the address. It is good
-   * once. Its code is in the mail alone.
+   * Mails an invitation. It permits one registration with that address (`invitation` in POST
+   * /register), proves the address, and is valid once. Only the mail contains its code.
    */
   @Post()
   @HttpCode(HttpStatus.CREATED)
@@ -44,7 +44,7 @@ export class InvitationsController {
     return invitationDto(row);
   }
 
-  /** The invitations that can still be used, newest first. */
+  /** Lists the invitations that are still valid, newest first. */
   @Get()
   @Policy({ scope: 'administration' })
   @ApiProblems('invalid_cursor')
@@ -64,7 +64,7 @@ export class InvitationsController {
     };
   }
 
-  /** Ends an invitation. An account that it has made stays. */
+  /** Revokes an invitation. An account created with it stays. */
   @Delete(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ scope: 'administration' })

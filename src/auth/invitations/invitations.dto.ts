@@ -6,7 +6,8 @@ export const DEFAULT_LIFE_SECONDS = 7 * 86_400;
 
 export class NewInvitationDto {
   /**
-   * Whom to invite. The invitation is mailed there and is good for an account with this address alone.
+   * The address to invite. The invitation is mailed to it and is valid only for an account with
+   * this address.
    * @example "newcomer@example.org"
    */
   @IsString()
@@ -14,7 +15,7 @@ export class NewInvitationDto {
   email!: string;
 
   /**
-   * Seconds until the invitation ends, a minute to 30 days; without it 7 days.
+   * Seconds until the invitation expires, from a minute to 30 days; default 7 days.
    * @example 604800
    */
   @MayBeAbsent()
@@ -32,13 +33,13 @@ export class InvitationDto {
   id!: string;
 
   /**
-   * Who is invited.
+   * The invited address.
    * @example "test@example.com"
    */
   email!: string;
 
   /**
-   * Until when it can be used, ISO 8601 in UTC.
+   * Expiry of the invitation, ISO 8601 in UTC.
    * @example "2026-11-29T09:30:00.000Z"
    */
   expires_at!: string;
@@ -48,7 +49,7 @@ export class InvitationListDto {
   /** Open invitations, newest first. */
   items!: InvitationDto[];
 
-  /** For the next page; null at the end. */
+  /** Cursor of the next page; null on the last page. */
   next_cursor!: string | null;
 }
 

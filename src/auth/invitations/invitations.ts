@@ -5,7 +5,7 @@ import { EmailAddress } from '../../users';
 import { InvitationDoc, invitationsCollection } from './invitation.collection';
 import { isInvitationSecret, presentedInvitation } from './invitation-code';
 
-/** The open invitations. */
+/** Storage of open invitations. */
 @Injectable()
 export class Invitations {
   readonly #rows: Collection<InvitationDoc>;
@@ -21,13 +21,13 @@ export class Invitations {
     return this.#rows.insert(invitation);
   }
 
-  /** Newest first, those that still hold. */
+  /** Lists valid invitations, newest first. */
   async list(options: Omit<ListOptions, 'reverse'>): Promise<Page<InvitationDoc>> {
     const page = await this.#rows.list('_id', [], { ...options, reverse: true });
     return { ...page, items: page.items.filter((row) => this.#holds(row)) };
   }
 
-  /** The invitation that this code is of, if it was mailed to this address and still holds. */
+  /** Returns the invitation of this code, if it was mailed to this address and is still valid. */
   async of(code: string, email: EmailAddress): Promise<InvitationDoc | undefined> {
     const presented = presentedInvitation(code);
     const row = presented && (await this.#rows.find('_id', presented.id));
@@ -37,13 +37,13 @@ export class Invitations {
     return this.#holds(row) && row.address === email.folded ? row : undefined;
   }
 
-  /** Whether it was not ended meanwhile. */
+  /** True if the invitation was not revoked meanwhile. */
   async isOpen({ _id }: InvitationDoc): Promise<boolean> {
     const row = await this.#rows.find('_id', _id);
     return row !== undefined && this.#holds(row);
   }
 
-  /** False where there is none that holds. */
+  /** Returns false if there is no valid invitation. */
   async remove(id: string): Promise<boolean> {
     const row = await this.#rows.find('_id', id);
     return (await this.#rows.remove(id)) && row !== undefined && this.#holds(row);

@@ -8,7 +8,7 @@ import { newInvitationCode } from './invitation-code';
 import { InvitationMails } from './invitation-mails';
 import { Invitations } from './invitations';
 
-/** What an administrator does about invitations. */
+/** An administrator's actions on invitations. */
 @Injectable()
 export class Inviting {
   constructor(
@@ -21,8 +21,9 @@ export class Inviting {
   ) {}
 
   /**
-   * @throws DomainError `validation_failed`, `permission_denied` (with REGISTRATION=closed), `conflict` (the address has an account),
-   * `too_many_attempts` (it has had its mails of this hour), `mail_unavailable`.
+   * @throws DomainError `validation_failed`, `permission_denied` (with REGISTRATION=closed),
+   * `conflict` (the address has an account), `too_many_attempts` (the hourly allowance of the
+   * address is used), `mail_unavailable`
    */
   async invite(caller: Person, address: string, lifeMs: number): Promise<InvitationDoc> {
     const email = parseEmail(address);
@@ -47,7 +48,10 @@ export class Inviting {
     });
   }
 
-  /** The row is there before its mail: what is mailed can be used. It goes again where the mail is lost. */
+  /**
+   * Stores the row before the mail, so that a mailed code is always usable. A lost mail removes the
+   * row again.
+   */
   async #mailed(caller: Person, id: string, email: EmailAddress, lifeMs: number): Promise<InvitationDoc> {
     if ((await this.users.byVerifiedEmail(email.folded)) !== undefined) {
       throw new DomainError('conflict', { detail: 'This address has an account.' });

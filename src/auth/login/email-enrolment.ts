@@ -6,7 +6,7 @@ import { EmailFactor } from '../factors/email-factor';
 import { TokenIssuer, TokenPair } from '../sessions/token-issuer';
 import { isNamed } from './named';
 
-/** /verify-otp with a bearer token: turns two-factor login by e-mail on. */
+/** /verify-otp with a bearer token: enables two-factor login by e-mail. */
 @Injectable()
 export class EmailEnrolment {
   constructor(
@@ -18,9 +18,9 @@ export class EmailEnrolment {
   ) {}
 
   /**
-   * Takes the code that this session asked for to turn e-mail on, and no other. The answer replaces the session's tokens; when it last
-   * proved a password stays as it was.
-   * @throws DomainError `invalid_session`, `otp_failed`, `too_many_attempts`.
+   * Accepts only the code that this session requested to enable e-mail. The response replaces the
+   * session's tokens and does not change its `auth_time`.
+   * @throws DomainError `invalid_session`, `otp_failed`, `too_many_attempts`
    */
   async verify(caller: Person, username: string, otp: string): Promise<TokenPair> {
     const user = await this.users.byId(caller.ownerId);

@@ -24,8 +24,9 @@ export class LoginController {
   ) {}
 
   /**
-   * Logs in. With a second factor on, the answer is what POST /verify-otp needs. After five failures in a row nothing is accepted for 15
-   * minutes from the last of them, not even the right password; names that do not exist behave the same.
+   * Logs in. If a second factor is enabled, the response holds the input of POST /verify-otp. After
+   * five consecutive failures every login is rejected, even with the correct password, for 15
+   * minutes from the last failure. Unknown names behave the same.
    */
   @Post('login')
   @HttpCode(200)
@@ -42,9 +43,10 @@ export class LoginController {
   }
 
   /**
-   * Mails a code. With `mfa_token`: the code of that login, the same one each time. With a bearer token: a code of that session, which turns
-   * e-mail 2FA on where it is off (a fresh login is required), and is good for POST /step-up where it is on. 60 seconds between mails, 10 an
-   * hour, of which one session has 5.
+   * Mails a code. With `mfa_token`, it is the code of that login, the same one each time. With a
+   * bearer token, it is a code of that session: it enables e-mail 2FA if that is disabled (requires
+   * a fresh login), and is valid for POST /step-up if it is enabled. At least 60 seconds between
+   * mails, at most 10 an hour, 5 of them for one session.
    */
   @Post('send-otp')
   @HttpCode(200)
@@ -59,9 +61,10 @@ export class LoginController {
   }
 
   /**
-   * Proves a code. With `mfa_token` it completes the login; with a bearer token it turns e-mail 2FA on with the code that was mailed for it,
-   * and the session's former tokens are void then. Ten failures in 15 minutes, with `mfa_token` over all factors of the account, with a bearer token in
-   * that session; five with one mailed code.
+   * Verifies a code. With `mfa_token` it completes the login. With a bearer token it enables e-mail
+   * 2FA with the code mailed for that purpose, and invalidates the session's former tokens. At most
+   * ten failures in 15 minutes: with `mfa_token` across all factors of the account, with a bearer
+   * token in that session; five for one mailed code.
    */
   @Post('verify-otp')
   @HttpCode(200)
@@ -81,9 +84,10 @@ export class LoginController {
   }
 
   /**
-   * Proves a session's owner again: what routes that answer 401 `step_up_required` ask for. The answer replaces the session's tokens, and the
-   * former ones are void. Wrong passwords count by session, five and then 15 minutes; codes in the account's budget of second factors. A lockout of
-   * POST /login does not stop it.
+   * Authenticates a session's owner again. Routes that respond with 401 `step_up_required` need it.
+   * The response replaces the session's tokens and invalidates the former ones. Wrong passwords
+   * count by session, five and then 15 minutes; codes count in the account's budget of second
+   * factors. A lockout of POST /login does not block it.
    */
   @Post('step-up')
   @HttpCode(200)
@@ -95,7 +99,7 @@ export class LoginController {
   }
 }
 
-/** An OTP alone never gets anybody anywhere. */
+/** A code alone never authenticates anybody. */
 function known(caller: Person | undefined, refusal: 'invalid_session' | 'otp_failed'): Person {
   if (caller !== undefined) return caller;
   throw new DomainError(refusal, { detail: 'Send the mfa_token from /login, or a bearer token.' });

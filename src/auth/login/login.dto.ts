@@ -2,12 +2,15 @@ import { IsString } from 'class-validator';
 import { MaxLength, MayBeAbsent } from '../../http';
 import { FactorMethod } from '../factors/methods';
 
-/** The longest of what a login may be named by: an e-mail address. */
+/** Length limit of the longest login name, an e-mail address. */
 const MAX_NAME = 254;
-/** A thousand bytes of password and more are never right; this only keeps what is hashed small. */
+/** Longer passwords are never correct; the limit only bounds the input of the hash. */
 const MAX_PASSWORD = 1_024;
 const MAX_OTP = 64;
-/** Longer than any token of ours, so that one of another kind is refused as a token and not as input. */
+/**
+ * Longer than any token of Coffer, so that a foreign token fails as a token and not as invalid
+ * input.
+ */
 const MAX_TOKEN = 4_096;
 
 export class LoginDto {
@@ -20,7 +23,7 @@ export class LoginDto {
   username!: string;
 
   /**
-   * The password, exactly as it was registered.
+   * The password, exactly as registered.
    * @example "StrongP@ssw0rd1!"
    */
   @IsString()
@@ -28,7 +31,7 @@ export class LoginDto {
   password!: string;
 }
 
-/** The password was right, and a second factor is on. */
+/** The response to a correct password if a second factor is enabled. */
 export class FactorRequestDto {
   /**
    * Always this text.
@@ -37,25 +40,25 @@ export class FactorRequestDto {
   message!: '2FA required';
 
   /**
-   * The user name, as /send-otp and /verify-otp want it.
+   * The user name for /send-otp and /verify-otp.
    * @example "testuser"
    */
   username!: string;
 
   /**
-   * Good for ten minutes, for /send-otp and /verify-otp of this login, and for nothing else.
+   * Valid for ten minutes, and only for /send-otp and /verify-otp of this login.
    * @example "mfa.019ab2f0-7c11-7e55-b0f5-6f0a3c1d2e4f.5pXx0r3rM0m3o7fQb3m1bTn0y7m8h3y3r0c2d1e0f9A"
    */
   mfa_token!: string;
 
   /**
-   * What the account has enrolled, of `totp`, `email` and `recovery_code`.
+   * The account's methods, of `totp`, `email` and `recovery_code`.
    * @example ["totp", "recovery_code"]
    */
   methods!: FactorMethod[];
 
   /**
-   * Whether a code was mailed just now: where e-mail is the only factor.
+   * True if a code was mailed now, because e-mail is the only factor.
    * @example false
    */
   otp_sent!: boolean;
@@ -63,16 +66,14 @@ export class FactorRequestDto {
 
 export class SendOtpDto {
   /**
-   * Whose code it is.
+   * User name of the code's account.
    * @example "testuser"
    */
   @IsString()
   @MaxLength(MAX_NAME)
   username!: string;
 
-  /**
-   * What /login gave. Without it, a bearer token of that user is wanted.
-   */
+  /** The token from /login. Without it, a bearer token of that user is required. */
   @MayBeAbsent()
   @IsString()
   @MaxLength(MAX_TOKEN)
@@ -81,7 +82,7 @@ export class SendOtpDto {
 
 export class VerifyOtpDto {
   /**
-   * Whose code it is.
+   * User name of the code's account.
    * @example "testuser"
    */
   @IsString()
@@ -89,7 +90,8 @@ export class VerifyOtpDto {
   username!: string;
 
   /**
-   * With `mfa_token` a code by e-mail, of an authenticator app, or a recovery code; with a bearer token the code by e-mail.
+   * With `mfa_token`, a code by e-mail or of an authenticator app, or a recovery code; with a
+   * bearer token, the code by e-mail.
    * @example "123456"
    */
   @IsString()
@@ -97,7 +99,7 @@ export class VerifyOtpDto {
   otp!: string;
 
   /**
-   * What /login gave. Without it, a bearer token of that user is wanted.
+   * The token from /login. Without it, a bearer token of that user is required.
    * @example "mfa.019ab2f0-7c11-7e55-b0f5-6f0a3c1d2e4f.5pXx0r3rM0m3o7fQb3m1bTn0y7m8h3y3r0c2d1e0f9A"
    */
   @MayBeAbsent()
@@ -116,7 +118,8 @@ export class StepUpDto {
   password!: string;
 
   /**
-   * Where a second factor is on: a code by e-mail (POST /send-otp with this session's token), of an authenticator app, or a recovery code.
+   * Required if a second factor is enabled: a code by e-mail (POST /send-otp with this session's
+   * token) or of an authenticator app, or a recovery code.
    */
   @MayBeAbsent()
   @IsString()

@@ -13,7 +13,7 @@ export interface LoginInput {
   readonly password: string;
 }
 
-/** POST /login: the password, and all of it where no second factor is on. */
+/** POST /login: checks the password, and completes the login if no second factor is enabled. */
 @Injectable()
 export class Login {
   constructor(
@@ -26,15 +26,17 @@ export class Login {
   ) {}
 
   /**
-   * A name that does not exist is counted, hashed for and refused like one that does.
-   * @throws DomainError `login_failed`, `too_many_attempts`, `account_disabled` (after the right password only).
+   * Treats an unknown name like a known one: attempts are counted, a hash is computed, and the
+   * error is the same.
+   * @throws DomainError `login_failed`, `too_many_attempts`, `account_disabled` (only after the
+   * correct password)
    */
   async login({ username, password }: LoginInput, client: ClientInfo): Promise<TokenPair | FactorRequest> {
     const found = await this.users.byLogin(username);
     return audited(this.audit, intent(found), async () => {
       const { user, factorNeeded } = await this.passwords.prove(found, username, password);
       if (user.state === 'disabled') throw new DomainError('account_disabled');
-      // A registration that died half-way is finished here: nobody logs in without a key.
+      // Completes an interrupted registration, so that nobody logs in without a user key.
       const ready = await this.accounts.finish(user);
       return factorNeeded ? this.factorRequests.open(ready, username) : this.issuer.open(ready._id, ['pwd'], client);
     });

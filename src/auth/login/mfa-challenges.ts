@@ -6,13 +6,13 @@ import { EmailCodes } from '../factors/email-codes';
 import { factorsOf, FactorMethod, methodsOf } from '../factors/methods';
 import { RecoveryCodes } from '../factors/recovery-codes';
 
-/** The answer to a right password where a second factor is on. */
+/** The response to a correct password if a second factor is enabled. */
 export interface FactorRequest {
   readonly message: '2FA required';
   readonly username: string;
   readonly mfa_token: string;
   readonly methods: readonly FactorMethod[];
-  /** Whether a code was mailed just now. */
+  /** True if a code was mailed now. */
   readonly otp_sent: boolean;
 }
 
@@ -26,7 +26,10 @@ export class MfaChallenges {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** Where e-mail is the only factor its code goes out at once; recovery codes are a reserve and no factor. */
+  /**
+   * If e-mail is the only factor, its code is mailed at once. Recovery codes are a fallback and no
+   * factor.
+   */
   async open(user: UserDoc, typed: string): Promise<FactorRequest> {
     const factors = factorsOf(user, this.config);
     const challenge = await this.challenges.openLogin(user._id, parseUsername(typed) === undefined);

@@ -20,7 +20,7 @@ const lastCode = async ({ email }: Person): Promise<string> => (await coffer.cod
 const wrong = (code: string): string => String((Number(code) + 1) % 1_000_000).padStart(6, '0');
 const user = async (person: Person) => coffer.get(Store).collection(usersCollection).find('username', person.username);
 
-/** A token of an account that is over by the time that it is used. */
+/** A token that has expired when it is used. */
 async function expiredToken({ client, clock }: Coffer): Promise<string> {
   const { client: session } = await signUp(client);
   clock.offset += 2 * HOUR;
@@ -102,7 +102,7 @@ describe('A login with e-mail as its second factor', () => {
     const { person } = await withEmailFactor(coffer);
     const sent = [];
     for (let logins = 0; logins < 11; logins += 1) sent.push((await firstStep(nobody(), person)).otp_sent);
-    // One mail turned the factor on, and one told its owner.
+    // One mail enabled the factor, and one notified the owner.
     expect(sent).toEqual([...Array<boolean>(8).fill(true), false, false, false]);
     const { mfa_token } = await firstStep(nobody(), person);
     expectProblem(await nobody().post('/send-otp', { username: person.username, mfa_token }), 429, 'too_many_attempts');

@@ -14,7 +14,7 @@ interface OpenLogin {
   readonly challenge: ChallengeDoc;
 }
 
-/** /send-otp and /verify-otp with the `mfa_token` that /login gave. */
+/** /send-otp and /verify-otp with the `mfa_token` from /login. */
 @Injectable()
 export class MfaLogin {
   constructor(
@@ -27,8 +27,9 @@ export class MfaLogin {
   ) {}
 
   /**
-   * The same code again, however often it is sent.
-   * @throws DomainError `invalid_session`, `permission_denied` (e-mail is no factor of this account), `too_many_attempts`, `mail_unavailable`.
+   * Mails the same code each time.
+   * @throws DomainError `invalid_session`, `permission_denied` (e-mail is no factor of this
+   * account), `too_many_attempts`, `mail_unavailable`
    */
   async sendCode(mfaToken: string, username: string): Promise<void> {
     const look = () => this.#openForMail(mfaToken, username);
@@ -36,7 +37,11 @@ export class MfaLogin {
     await audited(this.audit, codeMail(user._id), () => this.emailCodes.send(user, challenge));
   }
 
-  /** Completes the login. @throws DomainError `otp_failed` (also where the login is over), `too_many_attempts`, `account_disabled`. */
+  /**
+   * Completes the login.
+   * @throws DomainError `otp_failed` (also for an ended login), `too_many_attempts`,
+   * `account_disabled`
+   */
   async verify(mfaToken: string, username: string, otp: string, client: ClientInfo): Promise<TokenPair> {
     const { user, challenge } = await this.#open(mfaToken, username).catch((error: unknown) => this.#refuse(error));
     return audited(this.audit, { ...SECOND_FACTOR, actor: user._id }, async () => {
@@ -45,7 +50,7 @@ export class MfaLogin {
     });
   }
 
-  /** Whoever answers a login that is over learns that the code did not do, and from the detail why. */
+  /** For an ended login the error says that the code failed; its detail gives the reason. */
   #refuse(error: unknown): never {
     if (!isDomainError(error)) throw error;
     const refusal = isDomainError(error, 'invalid_session') ? asFailedCode(error) : error;

@@ -12,7 +12,7 @@ export interface ProvedPassword {
   readonly factorNeeded: boolean;
 }
 
-/** A password as one counted attempt: of /login by what was typed, of /step-up by session. */
+/** Checks a password as one counted attempt: in /login by the text sent, in /step-up by session. */
 @Injectable()
 export class PasswordCheck {
   constructor(
@@ -23,8 +23,9 @@ export class PasswordCheck {
   ) {}
 
   /**
-   * With a second factor on, wrong passwords are forgotten when all of it is done (`Attempts.forgetFailures`) and not before.
-   * @throws DomainError `login_failed`, `too_many_attempts`, `overloaded`.
+   * With a second factor enabled, wrong passwords are cleared only after the complete login
+   * (`Attempts.forgetFailures`).
+   * @throws DomainError `login_failed`, `too_many_attempts`, `overloaded`
    */
   async prove(user: UserDoc | undefined, name: string, password: string): Promise<ProvedPassword> {
     await this.attempts.requireUnlocked(user, name);
@@ -39,8 +40,9 @@ export class PasswordCheck {
   }
 
   /**
-   * The same for an open session, which no lockout of the account stops. The session forgets wrong passwords when its tokens are replaced.
-   * @throws as `prove`; `invalid_session`.
+   * Like `prove`, for an open session, which a lockout of the account does not block. Wrong
+   * passwords are cleared when the session's tokens are replaced.
+   * @throws as `prove`; `invalid_session`
    */
   async proveAgain({ sessionId }: Person, user: UserDoc, password: string): Promise<ProvedPassword> {
     await this.sessionAttempts.requireUnlocked(sessionId);

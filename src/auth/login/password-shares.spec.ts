@@ -3,7 +3,7 @@ import { type Answer } from '../../../test/support/client';
 import { type Coffer, startCoffer } from '../../../test/support/coffer';
 
 const OTHERS = 4;
-/** More than wait for one that is hashed. */
+/** More requests than the queue holds for one running hash. */
 const FLOOD = 90;
 
 let coffer: Coffer;
@@ -22,14 +22,14 @@ const loginFrom = (address: string, { username, password }: Person): Promise<Ans
 const times = <T>(count: number, work: (at: number) => Promise<T>): Promise<T>[] =>
   Array.from({ length: count }, (_, at) => work(at));
 
-/** The others log in, each from an address of its own, once the flood has arrived. */
+/** The others log in, each from a different address, after the flood has arrived. */
 async function othersDuring(flood: readonly Promise<Answer>[]): Promise<number[]> {
   await Promise.race(flood);
   const answers = await Promise.all(people.map((person, at) => loginFrom(`198.51.100.${at + 1}`, person)));
   return answers.map(({ status }) => status);
 }
 
-/** Those of the flood that were answered so far. */
+/** The responses to the flood so far. */
 function answered(flood: readonly Promise<Answer>[]): Answer[] {
   const answers: Answer[] = [];
   for (const one of flood) void one.then((answer) => answers.push(answer));

@@ -13,7 +13,7 @@ afterAll(() => coffer.close());
 const lastCode = async ({ email }: { email: string }): Promise<string> => (await coffer.codes(email)).at(-1)!;
 const wrong = (code: string): string => String((Number(code) + 1) % 1_000_000).padStart(6, '0');
 
-/** A person who has asked for the code that turns e-mail on. */
+/** A person who has requested the code that enables e-mail. */
 async function asked() {
   const { person, client } = await signUp(coffer.client);
   const { username } = person;
@@ -47,7 +47,7 @@ describe('Turning on two-factor login by e-mail', () => {
     expectProblem(replay, 401, 'invalid_session');
     expectStatus(await client.as(tokens.access_token).get('/me'), 200);
     expectStatus(await coffer.client.post('/token/refresh', { refresh_token: tokens.refresh_token }), 200);
-    // Other sessions of the person are not touched.
+    // Other sessions of the person are unchanged.
     expectStatus(await client.get('/me'), 200);
   });
 
@@ -196,7 +196,7 @@ describe('Somebody with a stolen access token', () => {
   it('leaves the account mails to log in with: a session has five an hour', async () => {
     const { person, client } = await withEmailFactor(coffer);
     const { username } = person;
-    // The first one turned e-mail on.
+    // The first one enabled e-mail.
     for (let count = 1; count < 5; count += 1) {
       expectStatus(await client.post('/send-otp', { username }), 200);
       coffer.clock.offset += MINUTE;

@@ -19,9 +19,11 @@ export class SessionCodes {
   ) {}
 
   /**
-   * Where e-mail is no factor yet, the code turns it on, and a fresh login is asked for here rather than when it comes back. Where it
-   * is one, the code is good for POST /step-up alone, which is what one needs it for whose login is not fresh.
-   * @throws DomainError `invalid_session`, `step_up_required`, `too_many_attempts`, `mail_unavailable`.
+   * If e-mail is not a factor yet, the code enables it, and the fresh login is required here
+   * instead of at its verification. If e-mail is a factor, the code is valid only for POST
+   * /step-up, which serves sessions without a fresh login.
+   * @throws DomainError `invalid_session`, `step_up_required`, `too_many_attempts`,
+   * `mail_unavailable`
    */
   async send(caller: Person, username: string): Promise<void> {
     const user = await this.users.byId(caller.ownerId);

@@ -6,7 +6,7 @@ import { CodePurpose } from '../factors/challenge.collection';
 import { Challenges } from '../factors/challenges';
 import { EmailCodes } from '../factors/email-codes';
 
-/** Mails with codes of a session, within what one session may have. */
+/** Mails the codes of a session, within the allowance of one session. */
 @Injectable()
 export class SessionMail {
   constructor(
@@ -15,7 +15,7 @@ export class SessionMail {
     private readonly emailCodes: EmailCodes,
   ) {}
 
-  /** @throws DomainError `too_many_attempts`, `mail_unavailable`. */
+  /** @throws DomainError `too_many_attempts`, `mail_unavailable` */
   send({ sessionId }: Person, user: UserDoc, purpose: CodePurpose): Promise<void> {
     return this.attempts.mail(sessionId, async () => {
       await this.emailCodes.send(user, await this.challenges.openForSession(sessionId, user._id, purpose));

@@ -9,11 +9,14 @@ import { PasswordCheck } from './password-check';
 
 export interface StepUpInput {
   readonly password: string;
-  /** E-mail, TOTP or recovery code: asked for where a second factor is on. */
+  /** E-mail, TOTP or recovery code; required if a second factor is enabled. */
   readonly otp: string | undefined;
 }
 
-/** POST /step-up: proves a session's owner again. Wrong passwords count by session, codes in the account's second-factor budget. */
+/**
+ * POST /step-up: authenticates a session's owner again. Wrong passwords count by session, codes in
+ * the account's second-factor budget.
+ */
 @Injectable()
 export class StepUp {
   constructor(
@@ -25,7 +28,10 @@ export class StepUp {
     private readonly audit: AuditSink,
   ) {}
 
-  /** Replaces the session's tokens. @throws DomainError `login_failed`, `otp_failed`, `too_many_attempts`, `invalid_session`. */
+  /**
+   * Replaces the session's tokens.
+   * @throws DomainError `login_failed`, `otp_failed`, `too_many_attempts`, `invalid_session`
+   */
   async stepUp(caller: Person, { password, otp }: StepUpInput): Promise<TokenPair> {
     const found = await this.users.byId(caller.ownerId);
     if (found === undefined) throw new DomainError('invalid_session');
@@ -37,7 +43,7 @@ export class StepUp {
   }
 
   async #secondFactor(caller: Person, user: UserDoc, otp: string | undefined): Promise<readonly AuthMethod[]> {
-    // Nothing was guessed, so nothing is counted.
+    // No guess was made, so none is counted.
     if (otp === undefined) throw new DomainError('otp_failed', { detail: 'Send `otp` too: a second factor is on.' });
     return this.proof.prove(user, otp, await this.challenges.ofSession(caller.sessionId, 'step-up'));
   }

@@ -1,7 +1,7 @@
 import { Doc, defineCollection } from '../../store';
 import { SentMail } from './mail-shares';
 
-/** The mails that one mailbox had in the last hour. `_id` is an HMAC of its address. */
+/** Mails to one mailbox in the last hour. `_id` is an HMAC of its address. */
 export interface AddressMailsDoc extends Doc {
   readonly sent: readonly SentMail[];
   readonly expires_at: number;

@@ -8,17 +8,17 @@ import { AskedMail, decide, SentMail } from './mail-shares';
 import { mailboxOf } from './mailbox';
 
 export interface ReservedMail {
-  /** Milliseconds until there is room for it; 0 where it was reserved. */
+  /** Milliseconds until a mail is allowed; 0 if it was reserved. */
   readonly waitMs: number;
-  /** False where it is to be passed over in silence. */
+  /** False if the mail must be skipped silently. */
   readonly goesOut: boolean;
-  /** For a mail that could not be sent. */
+  /** Releases the reservation of a mail that could not be sent. */
   giveBack(): Promise<void>;
 }
 
 /**
- * One allowance an address for all kinds of mail, whoever asks for them and on whichever process: a mail is reserved by one
- * conditional write before it goes out.
+ * One allowance for each address, across all kinds of mail, requesters and processes. A
+ * compare-and-set reserves each mail before it is sent.
  */
 @Injectable()
 export class AddressMails {
@@ -50,7 +50,10 @@ export class AddressMails {
     return { waitMs, goesOut, giveBack };
   }
 
-  /** Of the requester's network, and of this mailbox alone: rows do not tell that one client asked for mails to several. */
+  /**
+   * A MAC of the requester's network and this mailbox, so that rows do not reveal that one client
+   * requested mails to several addresses.
+   */
   #client(mailbox: string): string | undefined {
     const network = currentRequester()?.address;
     return network === undefined ? undefined : tokenMac(this.secrets, 'mail-client', mailbox, network);

@@ -14,7 +14,7 @@ afterAll(() => coffer.close());
 
 const mailsTo = async (address: string) => (await coffer.mails()).filter(({ to }) => to === address);
 
-/** An account that a stranger makes with somebody else's address. */
+/** An account that a stranger creates with the address of another person. */
 async function withAddressOf(victim: string): Promise<{ person: Person; client: Client }> {
   return signUp(coffer.client, { ...newPerson('bomber'), email: victim });
 }
@@ -58,7 +58,7 @@ describe('An address that nobody has confirmed', () => {
   });
 });
 
-/** A login an hour after what was mailed so far. */
+/** A login an hour after the last mail. */
 async function later(person: Person): Promise<FactorRequest> {
   coffer.clock.offset += 60 * MINUTE;
   return firstStep(coffer.client, person);

@@ -4,7 +4,7 @@ import { mailboxOf } from './mailbox';
 
 const T = Date.UTC(2026, 10, 30);
 
-/** What becomes of mails that are asked for one after the other: how many go out of each. */
+/** A mailbox that records which of several requested mails are sent. */
 class Mailbox {
   sent: readonly SentMail[] = [];
   now = T;

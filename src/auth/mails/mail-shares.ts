@@ -1,21 +1,26 @@
 import { HOUR } from '../../kernel';
 import { within } from '../../users';
 
-/** Mails to one address in any hour, all kinds together. */
+/** Limit of mails to one address in any hour, of all kinds together. */
 export const MAILS_AN_HOUR = 10;
 
-/** The last of them is kept for a notice, so that nobody hides a change by using up the mails first. */
+/**
+ * The last mail is reserved for a notice, so that an attacker cannot hide a change by exhausting
+ * the allowance.
+ */
 const BEFORE_NOTICES = MAILS_AN_HOUR - 1;
 
 /**
- * Mails that need no proof of the address. A client's first goes out while strangers have had fewer than 8, its second while they
- * have had fewer than 6, and so on: one network alone gets 4 and leaves a first mail to four others.
+ * Limits of mails without a proof of the address. A client's first mail is sent while strangers
+ * have had fewer than 8, its second while they have had fewer than 6, and so on. One network thus
+ * gets 4 mails and leaves a first mail to four others.
  */
 const STRANGERS_BEFORE: readonly number[] = [8, 6, 5, 4];
 
 /**
- * `code`: for an account that has proved the address. `stranger`: a code to an address that the requester has not proved. `known`: a
- * stranger registered with an address that has an account. `silent`: the same, and its owner had such a mail already, so none goes out.
+ * `code`: for an account with a verified address. `stranger`: a code to an address that the
+ * requester has not verified. `known`: a stranger registered with the address of an existing
+ * account. `silent`: like `known`, but no mail is sent because the owner has had one.
  */
 export type MailKind = 'code' | 'stranger' | 'known' | 'silent' | 'notice' | 'invitation';
 
@@ -24,20 +29,20 @@ export type AskedMail = Exclude<MailKind, 'silent'>;
 export interface SentMail {
   readonly at: number;
   readonly kind: MailKind;
-  /** On mails of strangers: a MAC of the client's network. */
+  /** For mails of strangers: a MAC of the client's network. */
   readonly client?: string;
 }
 
 export interface Decision {
-  /** Milliseconds until there is room for it; 0 where there is now. */
+  /** Milliseconds until a mail is allowed; 0 if it is allowed now. */
   readonly waitMs: number;
-  /** The mails of the last hour, this one included where there is room for it. */
+  /** The mails of the last hour, including this one if it is allowed. */
   readonly sent: readonly SentMail[];
-  /** False also where it is counted and no mail is to go out. */
+  /** Also false if the mail is counted but not sent. */
   readonly goesOut: boolean;
 }
 
-/** Whether one more mail may go to an address that had `sent`. */
+/** Decides whether another mail may be sent to an address with the mails `sent`. */
 export function decide(
   sent: readonly SentMail[],
   { kind, client }: { readonly kind: AskedMail; readonly client: string | undefined },
@@ -47,7 +52,7 @@ export function decide(
   const waitMs = waitOf(recent, kind, client, now);
   if (waitMs > 0 && kind !== 'known') return { waitMs, sent: recent, goesOut: false };
   if (kind !== 'known') return { waitMs, sent: [...recent, entry(now, kind, client)], goesOut: true };
-  // A stranger must not tell a known address from another: both are counted by the same rule.
+  // A stranger must not be able to distinguish a known address: the same rule counts both.
   const strangerWaits = strangersWait(recent, client, now);
   if (strangerWaits > 0) return { waitMs: strangerWaits, sent: recent, goesOut: false };
   const isSilent = waitMs > 0 || recent.some((mail) => mail.kind === 'known');
@@ -77,7 +82,7 @@ function strangersWait(recent: readonly SentMail[], client: string | undefined, 
   return waitFor(strangers, limit, now);
 }
 
-/** How long until fewer than `limit` of these lie within the last hour. */
+/** Time until fewer than `limit` of these mails lie within the last hour. */
 function waitFor(mails: readonly SentMail[], limit: number, now: number): number {
   const oldest = mails.at(-limit);
   return oldest === undefined || mails.length < limit ? 0 : Math.max(1, Math.min(oldest.at + HOUR - now, HOUR));

@@ -3,8 +3,9 @@ import { UserDoc } from '../../users';
 const DOTLESS = new Set(['gmail.com', 'googlemail.com']);
 
 /**
- * What mails are counted by: the address in lower case without what stands behind a `+`, since that reaches the same mailbox at most
- * providers, and without dots at the providers that pass over them. Mail goes to the address as it was sent.
+ * The key of mail counts: the address in lower case without the part after `+`, which reaches the
+ * same mailbox at most providers, and without dots for providers that ignore them. Mail is sent to
+ * the original address.
  */
 export function mailboxOf(address: string): string {
   const folded = address.toLowerCase();
@@ -16,7 +17,7 @@ export function mailboxOf(address: string): string {
 }
 
 /**
- * Whether this account has proved that it reads its address. An address that another account verified first is proved by the e-mail
- * factor, which a code to it has turned on.
+ * True if the account has proved that it controls its address. If another account verified the
+ * address first, the e-mail factor is the proof, because a mailed code enabled it.
  */
 export const provedAddress = (user: UserDoc): boolean => user.verified_email !== undefined || user.email_factor;

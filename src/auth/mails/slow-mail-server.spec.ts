@@ -3,7 +3,7 @@ import { newPerson, signUp } from '../../../test/support/accounts';
 import { expectProblem, expectStatus } from '../../../test/support/client';
 import { type Coffer, startCoffer } from '../../../test/support/coffer';
 
-/** A mail server that takes its time; what it has got so far. */
+/** A slow mail server and the mails that it has received. */
 class SlowPostbox {
   readonly bodies: string[] = [];
   readonly #server: SMTPServer;
@@ -113,7 +113,7 @@ describe('A mail server that does not take a mail', () => {
         expect({ asked, mails: postbox.bodies.length, status: answer.status }).toEqual(
           responseCode === 550 ? { asked: tries, mails: 0, status: 503 } : { asked: tries, mails: 1, status: 200 },
         );
-        // What was not sent does not count: the next request is served like the first.
+        // A failed mail does not count: the next request is served like the first.
         if (responseCode === 550) {
           expectProblem(await client.post('/send-otp', { username: person.username }), 503, 'mail_unavailable');
         }

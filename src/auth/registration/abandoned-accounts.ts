@@ -5,12 +5,12 @@ import { INSTALLATION, installationCollection } from '../../installation';
 import { Store } from '../../store';
 import { UserDoc, Users } from '../../users';
 
-/** Until then the owner may finish the registration by sending it again. */
+/** Until then, the owner may complete the registration by sending it again. */
 const ABANDONED_AFTER = HOUR;
 
 /**
- * Accounts that stayed pending: their registration was refused or its process died, and nobody came back. Each holds a user name. To be run now
- * and then by one replica.
+ * Removes accounts that stayed pending, because their registration failed or its process died. Each
+ * of them blocks a user name. One replica runs it periodically.
  */
 @Injectable()
 export class AbandonedAccounts {
@@ -23,10 +23,13 @@ export class AbandonedAccounts {
   ) {}
 
   /**
-   * How many were ended. The account goes first, by its revision: a registration that slept finds no account to activate, and a key that it
-   * makes afterwards is ended as one without an account (`OrphanedKeys`). Who holds the claim of the first administrator stays, or nobody would
-   * ever be one; so does an account that data is sealed for, which somebody set back to an older row. A claim that comes between the look
-   * and the removal is given back by the activation that made it (`AccountCreation`).
+   * Returns the number of removed accounts. The account is removed first, by its revision: a
+   * registration that slept finds no account to activate, and `OrphanedKeys` removes a key created
+   * afterwards.
+   * The holder of the first administrator's claim is kept, because otherwise nobody could ever
+   * claim it. An account with encrypted data, whose row was reset to an older one, is kept too. A
+   * claim made between the check and the removal is released by the activation that made it
+   * (`AccountCreation`).
    */
   async sweep(isUsed: IsUsed): Promise<number> {
     let ended = 0;
@@ -36,7 +39,8 @@ export class AbandonedAccounts {
         age < ABANDONED_AFTER ||
         age > OLDEST ||
         (await isUsed(user._id)) ||
-        // Read right before the removal: a registration may resume during the sweep and claim.
+        // Read directly before the removal, because a registration may resume and claim during the
+        // sweep.
         (await this.#firstAdministrator()) === user._id
       )
         continue;

@@ -8,20 +8,23 @@ import { UNTRIED, UserDoc, Users } from '../../users';
 import { HashedPassword } from '../passwords';
 
 export interface NewAccount extends HashedPassword {
-  /** Chosen by the caller, so that a repeated confirmation of one registration makes one account. */
+  /**
+   * Chosen by the caller, so that a repeated confirmation of one registration creates one account.
+   */
   readonly id: string;
   readonly username: string;
   readonly email: string;
   readonly verifiedEmail?: string;
 }
 
-/** Younger than this, a pending account is one whose registration is still running. */
+/** A pending account younger than this has a running registration. */
 const ABANDONED_AFTER_MS = 10 * SECOND;
 
 /**
- * An account comes into being in steps, each safe to repeat: (1) the row, `pending`, which takes the name; (2) the user key;
- * (3) the claim to be the first administrator; (4) the row, `active`. Whoever finds a pending row whose writer died goes on from there:
- * its owner's next login or registration. So nobody logs in without a key, no name is lost, and no claim is left with nobody.
+ * Creates an account in idempotent steps: (1) the row, `pending`, which takes the name; (2) the
+ * user key; (3) the claim to be the first administrator; (4) the row, `active`.
+ * The owner's next login or registration completes a pending row of a dead process. Nobody logs in
+ * without a key, no name is lost, and no claim is orphaned.
  */
 @Injectable()
 export class AccountCreation {
@@ -34,9 +37,9 @@ export class AccountCreation {
   ) {}
 
   /**
-   * With `onlyFirst` the account is the first administrator or none.
-   * @throws DuplicateKey with index `username`, `verified_email` or `_id`; `kms_unavailable`, `permission_denied`, and then the name is free
-   * again.
+   * With `onlyFirst`, the account becomes the first administrator or is not created.
+   * @throws DuplicateKey with index `username`, `verified_email` or `_id`; `kms_unavailable`,
+   * `permission_denied`, both of which free the name again
    */
   async create(account: NewAccount, onlyFirst = false): Promise<UserDoc> {
     const user = await this.users.insert(this.#draft(account));
@@ -51,7 +54,10 @@ export class AccountCreation {
     return this.#activate(user, onlyFirst);
   }
 
-  /** Finishes a registration whose process died. False where it is not such a one: it has ended, or is still running. */
+  /**
+   * Completes the registration of a dead process. Returns false if the registration is complete or
+   * still running.
+   */
   async resume(user: UserDoc): Promise<boolean> {
     const abandoned = Math.abs(this.clock.now() - user.created_at) >= ABANDONED_AFTER_MS;
     if (user.state !== 'pending' || !abandoned) return false;
@@ -59,7 +65,7 @@ export class AccountCreation {
     return true;
   }
 
-  /** Goes on with a pending account, from wherever its writer stopped. An active one is left as it is. */
+  /** Completes a pending account from any step; returns an active one unchanged. */
   async finish(user: UserDoc): Promise<UserDoc> {
     if (user.state !== 'pending') return user;
     await this.userKeys.create(user._id, user.username);
@@ -82,14 +88,14 @@ export class AccountCreation {
     throw new DomainError('store_unavailable', { retryAfterSeconds: 1 });
   }
 
-  /** A registration that was left half-way is not finished by REGISTRATION that does not take it any more. */
+  /** An interrupted registration is not completed if REGISTRATION no longer permits it. */
   #isAdmitted({ verified_email }: UserDoc): boolean {
     return this.config.accounts.registration === 'open' || verified_email !== undefined;
   }
 
   /**
-   * Somebody removed the account between the claim and its activation. A confirmation by mail may come again with the same id
-   * while it is valid, and needs the claim then.
+   * The account was removed between the claim and its activation. A confirmation by mail may be
+   * repeated with the same id while it is valid, and then needs the claim.
    */
   async #giveBackClaim(user: UserDoc): Promise<void> {
     const age = Math.abs(this.clock.now() - user.created_at);
@@ -104,9 +110,11 @@ export class AccountCreation {
   }
 
   /**
-   * Where even this fails, the pending row is finished later. The key of a row that is gone goes too: a write that was given up may still
-   * have landed, and an active key without an account would keep the name for ever. A registration that was confirmed by mail keeps it: its
-   * confirmation comes again with the same id, for which no other key would ever be made.
+   * If the removal fails, the pending row is completed later. The key of a removed row is destroyed
+   * too: a timed-out write may have succeeded, and an active key without an account would block the
+   * name for ever.
+   * A registration confirmed by mail keeps its key: its confirmation may be repeated with the same
+   * id, for which no other key would ever be created.
    */
   async #withdraw(user: UserDoc): Promise<void> {
     const removed = await this.users.remove(user).catch(() => false);
@@ -130,6 +138,6 @@ export class AccountCreation {
   }
 }
 
-/** Which unique index refused; undefined for any other error. */
+/** The unique index that rejected the row; undefined for any other error. */
 export const refusedIndex = (error: unknown): string | undefined =>
   error instanceof DuplicateKey ? error.index : undefined;

@@ -8,15 +8,15 @@ import { InvitationDoc } from '../invitations/invitation.collection';
 import { Invitations } from '../invitations/invitations';
 
 /**
- * Why somebody may register. `first`: as the first administrator alone, whatever REGISTRATION says; whoever does not become it makes no
- * account.
+ * The reason for which a registration is permitted. `first`: only as the first administrator,
+ * whatever REGISTRATION says; otherwise no account is created.
  */
 export type Admission =
   | { readonly by: 'open' }
   | { readonly by: 'first' }
   | { readonly by: 'invitation'; readonly invitation: InvitationDoc };
 
-/** REGISTRATION: who may make an account. */
+/** REGISTRATION: decides who may create an account. */
 @Injectable()
 export class Admissions {
   constructor(
@@ -34,7 +34,10 @@ export class Admissions {
     return { by: 'invitation', invitation };
   }
 
-  /** The same for a registration that is confirmed by its mailed code. @throws DomainError `permission_denied` */
+  /**
+   * Like `toRegister`, for a registration confirmed by a mailed code.
+   * @throws DomainError `permission_denied`
+   */
   async withoutInvitation(): Promise<Admission> {
     const { registration, bootstrapAdmin } = this.config.accounts;
     if (registration === 'open') return { by: 'open' };
@@ -42,12 +45,18 @@ export class Admissions {
     throw registration === 'closed' ? closed() : notInvited();
   }
 
-  /** An invitation that was ended while the password was hashed makes no account. @throws DomainError `permission_denied` */
+  /**
+   * An invitation revoked during the hashing of the password creates no account.
+   * @throws DomainError `permission_denied`
+   */
   async requireOpen(invitation: InvitationDoc): Promise<void> {
     if (!(await this.invitations.isOpen(invitation))) throw notInvited();
   }
 
-  /** The account is there, and its id is taken: what is left of the invitation is good for nothing. */
+  /**
+   * Removes an invitation after its account was created. The account's id is taken, so the
+   * invitation could not be used again.
+   */
   async used(invitation: InvitationDoc): Promise<void> {
     await this.invitations.remove(invitation._id);
   }
@@ -61,7 +70,7 @@ export class Admissions {
 const closed = (): DomainError =>
   new DomainError('permission_denied', { detail: 'This service takes no registrations.' });
 
-/** The same for each reason: what was sent may be a guess. */
+/** The same error for each reason, because the code may be a guess. */
 export const notInvited = (): DomainError =>
   new DomainError('permission_denied', {
     detail: 'Registration needs an invitation to this address that is unused and not revoked.',

@@ -5,13 +5,15 @@ import { attempt, budget, BudgetCounts, BudgetLimits, Checked, KeyedMutex } from
 import { tokenMac } from '../token-mac';
 import { ConfirmingClientDoc, confirmingClientsCollection } from './pending-registration.collection';
 
-/** Enough for many people behind one address, and too few to guess at the codes of many registrations. */
+/**
+ * Enough for many people behind one address, and too few to guess the codes of many registrations.
+ */
 const TRIES: BudgetLimits = { limit: 30, windowMs: 10 * MINUTE };
 const METER = budget(TRIES);
 
 type Counts = Pick<ConfirmingClientDoc, 'failures' | 'attempts'>;
 
-/** Wrong codes of registrations by the client's network, whichever registrations they were meant for. */
+/** Counts wrong codes of registrations by the client's network, across all registrations. */
 @Injectable()
 export class ConfirmingClients {
   readonly #rows: Collection<ConfirmingClientDoc>;
@@ -25,7 +27,10 @@ export class ConfirmingClients {
     this.#rows = store.collection(confirmingClientsCollection);
   }
 
-  /** A backend that speaks for many is not counted. @throws as `attempt` */
+  /**
+   * Does not count an exempt backend.
+   * @throws as `attempt`
+   */
   async try<T>(check: () => Promise<Checked<T>>): Promise<T> {
     const network = currentRequester()?.address;
     if (network === undefined) return (await check()).value;

@@ -13,11 +13,11 @@ type Outcome = 'confirmed' | 'wrong' | 'gone' | 'name-taken';
 export interface ConfirmationInput {
   readonly email: string;
   readonly otp: string;
-  /** Without it the newest registration with the address is meant. */
+  /** Default: the newest registration with the address. */
   readonly username?: string | undefined;
 }
 
-/** EMAIL_VERIFICATION=required: an account comes into being when its address has been proved. */
+/** EMAIL_VERIFICATION=required: creates the account after its address is verified. */
 @Injectable()
 export class EmailConfirmation {
   constructor(
@@ -30,15 +30,17 @@ export class EmailConfirmation {
   ) {}
 
   /**
-   * Compares the code with that of one registration and makes its account; the other registrations with the address are void then.
-   * @throws DomainError `permission_denied`, `no_pending_registration`, `otp_failed`, `too_many_attempts`, `user_exists` (the name was taken meanwhile).
+   * Compares the code with that of one registration and creates its account; other registrations
+   * with the address become void.
+   * @throws DomainError `permission_denied`, `no_pending_registration`, `otp_failed`,
+   * `too_many_attempts`, `user_exists` (the name was taken meanwhile)
    */
   async confirm(input: ConfirmationInput): Promise<void> {
     const row = await notedIfRefused(this.audit, CONFIRM, () => this.#meant(input));
     await audited(this.audit, CONFIRM, async () => {
       const outcome = await this.clients.try(async () => {
         const value = (await this.pending.try(row, () => this.#check(row, input.otp))) ?? 'gone';
-        // What succeeds does not forget what failed: the codes were of other registrations.
+        // A success does not clear failures, because those codes belonged to other registrations.
         return { settle: value === 'wrong' ? 'failed' : 'released', value };
       });
       if (outcome === 'wrong') throw new DomainError('otp_failed', { detail: 'The code is wrong or expired.' });
@@ -79,7 +81,7 @@ export class EmailConfirmation {
       if (index === undefined) throw error;
       const account = await this.users.byId(_id);
       if (account !== undefined) return (await this.accounts.resume(account)) ? 'confirmed' : 'gone';
-      // The address has an account, so its owner got no code: this one was guessed.
+      // The address has an account, so its owner received no code: this code was guessed.
       return index === 'verified_email' ? 'wrong' : 'name-taken';
     }
   }

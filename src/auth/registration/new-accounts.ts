@@ -12,7 +12,7 @@ export interface ParsedRegistration {
   readonly password: string;
 }
 
-/** Accounts that come into being with their registration. */
+/** Creates accounts immediately at their registration. */
 @Injectable()
 export class NewAccounts {
   constructor(
@@ -21,15 +21,16 @@ export class NewAccounts {
     private readonly admissions: Admissions,
   ) {}
 
-  /** @throws DomainError `user_exists`, `permission_denied`, `kms_unavailable`. */
+  /** @throws DomainError `user_exists`, `permission_denied`, `kms_unavailable` */
   async make(registration: ParsedRegistration, admission: Admission): Promise<void> {
     if (admission.by === 'invitation') await this.#invited(registration, admission.invitation);
     else await this.#open(registration, admission.by === 'first');
   }
 
   /**
-   * The name is taken: by somebody, or by the caller's own registration that died half-way. To tell, the same address and the right
-   * password must be sent again. @throws DomainError `user_exists`
+   * The name is taken by another user, or by the caller's own interrupted registration. The latter
+   * requires the same address and the correct password again.
+   * @throws DomainError `user_exists`
    */
   async resume(holder: UserDoc, { email, password }: ParsedRegistration, admission: Admission): Promise<void> {
     const own = holder.state === 'pending' && holder.email === email.address;
@@ -50,7 +51,10 @@ export class NewAccounts {
     }
   }
 
-  /** The account has the invitation's id, which one account can have: its insert is what uses the invitation. */
+  /**
+   * The account gets the invitation's id, which only one account can have: its insert consumes the
+   * invitation.
+   */
   async #invited({ username, email, password }: ParsedRegistration, invitation: InvitationDoc): Promise<void> {
     const id = invitation._id;
     const hashed = await this.passwords.hash(password, id);

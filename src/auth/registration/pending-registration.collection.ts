@@ -1,13 +1,16 @@
 import { BudgetCounts, Reservation } from '../../users';
 import { Doc, defineCollection } from '../../store';
 
-/** Wrong codes of one registration: those from the network that registered, and those of everybody else. */
+/** Wrong codes of one registration: from the network that registered, and from all others. */
 export interface ConfirmationTries {
   readonly own: BudgetCounts;
   readonly others: BudgetCounts;
 }
 
-/** A registration that waits for the code mailed to its address. `_id` becomes the account's id. It holds no name: a confirmed one does. */
+/**
+ * A registration that waits for its mailed code. `_id` becomes the account's id. It does not
+ * reserve the name.
+ */
 export interface PendingRegistrationDoc extends Doc {
   readonly username: string;
   readonly email: string;
@@ -19,7 +22,7 @@ export interface PendingRegistrationDoc extends Doc {
   /** A MAC of the network that registered. */
   readonly client?: string;
   readonly tries?: ConfirmationTries;
-  /** When its code was mailed last. */
+  /** Time of the last mail with its code. */
   readonly mailed_at?: number;
 }
 
@@ -42,12 +45,15 @@ export const pendingRegistrationsCollection = defineCollection<PendingRegistrati
   tampered: 'absent',
 });
 
-/** Wrong codes by client. `_id` is an HMAC of its network. Rows of a former release have one of an e-mail address, and end by themselves. */
+/**
+ * Wrong codes by client. `_id` is an HMAC of its network. Rows of a former release, with an HMAC of
+ * an e-mail address, expire.
+ */
 export interface ConfirmingClientDoc extends Doc {
-  /** When codes failed. */
+  /** Times of failed codes. */
   readonly failures: readonly number[];
   readonly attempts: readonly Reservation[];
-  /** Empty; a former release expects it. */
+  /** Empty; a former release expects the field. */
   readonly mails: readonly number[];
   readonly expires_at: number;
 }

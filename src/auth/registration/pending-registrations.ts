@@ -12,13 +12,16 @@ import {
   pendingRegistrationsCollection,
 } from './pending-registration.collection';
 
-/** More than can come to one address while they last. */
+/** More than one address can receive within the lifetime of a registration. */
 const MAX_PENDING = 20;
-/** For the network that registered, and as many for all others together: nobody else uses up the tries of who registered. */
+/**
+ * For the network that registered, and the same again for all others together: strangers cannot use
+ * up the tries of the registrant.
+ */
 const TRIES = budget({ limit: 5, windowMs: CODE_MS });
-/** Between two mails of one registration. */
+/** Minimum pause between two mails of one registration. */
 const MAIL_PAUSE_MS = MINUTE;
-/** A code that is good for less is not mailed again: a new registration has a new one. */
+/** A code with less remaining validity is not mailed again; a new registration gets a new code. */
 const SHORTEST_MS = 2 * MINUTE;
 
 const NO_TRIES: ConfirmationTries = {
@@ -27,13 +30,16 @@ const NO_TRIES: ConfirmationTries = {
 };
 
 export interface NewRegistration extends HashedPassword {
-  /** What the account's id will be. */
+  /** Id of the future account. */
   readonly id: string;
   readonly username: Username;
   readonly email: EmailAddress;
 }
 
-/** Registrations that wait for their code. Each has its own, derived from its id and never stored, and tries of its own. */
+/**
+ * Registrations that wait for their code. Each has a separate code, derived from its id and never
+ * stored, and separate tries.
+ */
 @Injectable()
 export class PendingRegistrations {
   readonly #rows: Collection<PendingRegistrationDoc>;
@@ -62,7 +68,7 @@ export class PendingRegistrations {
     });
   }
 
-  /** Those of an address, the newest first. */
+  /** Registrations with an address, newest first. */
   async of(address: string): Promise<readonly PendingRegistrationDoc[]> {
     const { items } = await this.#rows.list('address', [address], { limit: MAX_PENDING, reverse: true });
     return items.filter(({ expires_at }) => {
@@ -72,8 +78,9 @@ export class PendingRegistrations {
   }
 
   /**
-   * The one that a code is compared with. Of several with one name the one that this network registered goes first: somebody else who
-   * registers the same name and address afterwards does not come in between.
+   * Returns the registration to compare a code with. Of several with one name, the one from this
+   * network takes precedence, so that a later registration of the same name and address by a
+   * stranger does not interfere.
    */
   async meant(address: string, username: string | undefined): Promise<PendingRegistrationDoc | undefined> {
     const open = await this.of(address);
@@ -82,14 +89,17 @@ export class PendingRegistrations {
     return named.find((row) => this.#isOwn(row)) ?? named[0];
   }
 
-  /** One that this network registered a moment ago, and whose code is good for a while yet. */
+  /** Returns a recent registration from this network whose code is valid for some time yet. */
   async again(address: string, username: string): Promise<PendingRegistrationDoc | undefined> {
     const shortest = this.clock.now() + SHORTEST_MS;
     const open = await this.of(address);
     return open.find((row) => row.username === username && this.#isOwn(row) && row.expires_at >= shortest);
   }
 
-  /** Notes that its code is mailed again; the row as it is then. Undefined where it may not be mailed yet. */
+  /**
+   * Records another mail of the code and returns the row. Returns undefined if the pause is not
+   * over.
+   */
   async mailAgain({ _id }: PendingRegistrationDoc): Promise<PendingRegistrationDoc | undefined> {
     const now = this.clock.now();
     const outcome = { allowed: false };
@@ -100,7 +110,7 @@ export class PendingRegistrations {
     return outcome.allowed ? noted : undefined;
   }
 
-  /** A mail that was dropped does not count: its owner may ask for another at once. */
+  /** A dropped mail does not count: its owner may request another at once. */
   async forgetMail({ _id, mailed_at }: PendingRegistrationDoc): Promise<void> {
     await update(this.#rows, _id, (row) => {
       const { mailed_at: last, ...rest } = row;
@@ -108,7 +118,11 @@ export class PendingRegistrations {
     });
   }
 
-  /** Runs `check` as one counted try at this registration. Undefined where it is gone. @throws as `attempt` */
+  /**
+   * Runs `check` as one counted try of this registration. Returns undefined if the registration is
+   * gone.
+   * @throws as `attempt`
+   */
   async try<T>(row: PendingRegistrationDoc, check: () => Promise<Checked<T>>): Promise<T | undefined> {
     const gone = new Error('the registration is gone');
     let admitted = false;

@@ -8,8 +8,9 @@ import { PendingRegistrationDoc } from './pending-registration.collection';
 import { NewRegistration, PendingRegistrations } from './pending-registrations';
 
 /**
- * The mails of registrations that wait for a code. For an address that has an account everything is the same, but for what the mail
- * says: neither answer nor time tell a stranger, and whether mail works does not show either.
+ * Mails of registrations that wait for a code. An address with an account is treated the same
+ * except for the text of the mail: neither response nor timing reveals the account, or whether mail
+ * works.
  */
 @Injectable()
 export class RegistrationMails {
@@ -21,7 +22,7 @@ export class RegistrationMails {
     private readonly clock: Clock,
   ) {}
 
-  /** Keeps the registration and mails its code, where its address may have one more mail. */
+  /** Stores the registration and mails its code, if the allowance of its address permits a mail. */
   async ask(registration: NewRegistration): Promise<void> {
     const { email } = registration;
     const isKnown = await this.#isKnown(email.folded);
@@ -31,7 +32,7 @@ export class RegistrationMails {
     this.#post(row, isKnown, reserved);
   }
 
-  /** Mails the code of a registration that waits already, once a minute at most. */
+  /** Mails the code of a pending registration again, at most once a minute. */
   async askAgain(row: PendingRegistrationDoc): Promise<void> {
     const isKnown = await this.#isKnown(row.address);
     const noted = await this.pending.mailAgain(row);

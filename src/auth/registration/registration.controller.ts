@@ -14,9 +14,10 @@ export class RegistrationController {
   ) {}
 
   /**
-   * Makes an account. With EMAIL_VERIFICATION=required the account comes into being with POST /verify-registration, and the answer is the
-   * same whether or not the address has an account already. With REGISTRATION=invite an `invitation` is asked for, with closed nobody can
-   * register; the first account of an installation can in any case where BOOTSTRAP_ADMIN is first-user.
+   * Creates an account. With EMAIL_VERIFICATION=required, POST /verify-registration creates the
+   * account, and the response does not reveal whether the address has an account.
+   * REGISTRATION=invite requires an `invitation`, and with `closed` nobody can register. The first
+   * account of an installation is always permitted if BOOTSTRAP_ADMIN is first-user.
    */
   @Post('register')
   @HttpCode(200)
@@ -28,9 +29,10 @@ export class RegistrationController {
   }
 
   /**
-   * Confirms one pending registration with the code of its own mail: that of `username`, or without it the newest with the address. Others
-   * with the same address are void then. Five wrong codes a registration from the network that registered, five from all others, and thirty
-   * a client in ten minutes.
+   * Confirms one pending registration with the code of its own mail. It is that of `username`, or
+   * by default the newest with the address. Other registrations with the address become void.
+   * Limits for wrong codes: five for a registration from the network that registered, five from all
+   * others, and thirty for a client in ten minutes.
    */
   @Post('verify-registration')
   @HttpCode(200)

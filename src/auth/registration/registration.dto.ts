@@ -3,30 +3,30 @@ import { MaxLength, MayBeAbsent } from '../../http';
 
 export class RegisterDto {
   /**
-   * 3 to 64 of a-z, 0-9, `.`, `_` and `-`, starting with a letter or a digit. Upper case is taken as lower case.
+   * 3 to 64 characters of a-z, 0-9, `.`, `_` and `-`, starting with a letter or a digit. Upper case
+   * is converted to lower case.
    * @example "testuser"
    */
   @IsString()
   username!: string;
 
   /**
-   * Where codes and notices go.
+   * Address for codes and notices.
    * @example "test@example.com"
    */
   @IsString()
   email!: string;
 
   /**
-   * At least 8 characters with an uppercase letter, a digit and a special character, at most 1,024 bytes, and none of those that are guessed
-   * first. Taken exactly as sent. With PASSWORD_RULE=length instead: at least 15 characters of any kind.
+   * At least 8 characters with an uppercase letter, a digit and a special character, at most 1,024
+   * bytes, and not a common password. Used exactly as sent. With PASSWORD_RULE=length instead: at
+   * least 15 characters of any kind.
    * @example "StrongP@ssw0rd1!"
    */
   @IsString()
   password!: string;
 
-  /**
-   * The code of an invitation, as it was mailed. It proves the address, so the account is there at once.
-   */
+  /** The mailed code of an invitation. It proves the address, so the account is created at once. */
   @MayBeAbsent()
   @IsString()
   @MaxLength(128)
@@ -35,7 +35,8 @@ export class RegisterDto {
 
 export class RegisteredDto {
   /**
-   * `User registered successfully`, or `registration_pending` where the address has to be confirmed first.
+   * `User registered successfully`, or `registration_pending` if the address must be confirmed
+   * first.
    * @example "User registered successfully"
    */
   message!: string;
@@ -43,7 +44,8 @@ export class RegisteredDto {
 
 export class VerifyRegistrationDto {
   /**
-   * The user name of the registration. Without it the newest one with the address is meant, which may be somebody else's.
+   * The user name of the registration. Without it, the newest registration with the address is
+   * used, which may belong to somebody else.
    * @example "testuser"
    */
   @MayBeAbsent()
@@ -59,7 +61,7 @@ export class VerifyRegistrationDto {
   email!: string;
 
   /**
-   * The code that was mailed to it.
+   * The code from the mail.
    * @example "123456"
    */
   @IsString()
@@ -69,7 +71,7 @@ export class VerifyRegistrationDto {
 
 export class VerifiedDto {
   /**
-   * Says that the account is there now.
+   * Confirms that the account exists now.
    * @example "registration_success"
    */
   message!: 'registration_success';

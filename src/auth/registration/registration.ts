@@ -15,10 +15,10 @@ export interface RegistrationInput {
   readonly invitation?: string | undefined;
 }
 
-/** `pending`: the address has to be confirmed first. */
+/** `pending`: the address must be confirmed first. */
 export type RegistrationOutcome = 'registered' | 'pending';
 
-/** POST /register. */
+/** Implements POST /register. */
 @Injectable()
 export class Registration {
   readonly #queue = new KeyedMutex();
@@ -32,14 +32,18 @@ export class Registration {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** @throws DomainError `validation_failed`, `weak_password`, `permission_denied`, `user_exists`, `kms_unavailable`. */
+  /**
+   * @throws DomainError `validation_failed`, `weak_password`, `permission_denied`, `user_exists`,
+   * `kms_unavailable`
+   */
   async register(input: RegistrationInput): Promise<RegistrationOutcome> {
     const parsed = parse(input);
     const { username, email, password } = parsed;
     requireStrongPassword(password, this.config.passwords.rule, { username, email: email.address });
     return audited(this.audit, { action: 'account.register', actor: 'anonymous', gathers: true }, async () => {
       const admission = await this.admissions.toRegister(email, input.invitation);
-      // Of many registrations of one name at once, one hashes its password and the others find the name taken.
+      // Of many concurrent registrations of one name, one hashes its password and the others find
+      // the name taken.
       return this.#queue.run(username, () => this.#enter(parsed, admission));
     });
   }

@@ -5,7 +5,7 @@ import { Passwords } from '../passwords';
 import { PendingRegistrations } from './pending-registrations';
 import { RegistrationMails } from './registration-mails';
 
-/** What a registration asks for with EMAIL_VERIFICATION=required: a mail with a code. */
+/** Starts a registration with EMAIL_VERIFICATION=required: mails a code. */
 @Injectable()
 export class RequestedConfirmations {
   constructor(
@@ -15,8 +15,10 @@ export class RequestedConfirmations {
   ) {}
 
   /**
-   * The same registration again, from the same network, is the one that waits: its code is mailed again, and none of it is void. The
-   * password is hashed before anything depends on the address: a known one takes as long as another.
+   * A repeated registration from the same network reuses the pending one: its code is mailed again
+   * and stays valid.
+   * The password is hashed before any step depends on the address, so that a known address takes
+   * the same time.
    */
   async ask(username: Username, email: EmailAddress, password: string): Promise<void> {
     const waiting = await this.pending.again(email.folded, username);

@@ -7,7 +7,7 @@ import { SessionDoc } from './session.collection';
 export const ISSUER = 'coffer';
 export const AUDIENCE = 'coffer:api';
 export const ALGORITHM = 'HS256';
-/** RFC 9068: a token of another kind is never taken for an access token. */
+/** RFC 9068: a token of another kind never passes as an access token. */
 export const TOKEN_TYPE = 'at+jwt';
 
 /** Claims of an access token (docs/formats.md). Times are seconds. */
@@ -25,11 +25,14 @@ export interface AccessClaims {
 
 export interface SignedToken {
   readonly token: string;
-  /** Seconds until it expires. */
+  /** Seconds until the token expires. */
   readonly expiresIn: number;
 }
 
-/** Signs access tokens. One session generation has one token: asking again within the replay window gives the same. */
+/**
+ * Signs access tokens. One session generation has one token: a repeated call within the replay
+ * window returns the same token.
+ */
 @Injectable()
 export class AccessTokens {
   constructor(
@@ -55,7 +58,8 @@ export class AccessTokens {
       algorithm: ALGORITHM,
       header: { alg: ALGORITHM, typ: TOKEN_TYPE },
     });
-    // Of the time that has passed, only whole seconds count: a login says what it always says.
+    // Only whole seconds of elapsed time count, so that a login always returns the configured
+    // lifetime.
     return { token, expiresIn: ttlSeconds - inSeconds(now - session.rotated_at) };
   }
 }

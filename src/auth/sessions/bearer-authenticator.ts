@@ -2,7 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { Authenticator, DomainError, isDomainError, Person } from '../../kernel';
 import { BearerStrategy } from './bearer.strategy';
 
-/** The kernel's port on the passport strategy: what the gate in http/ asks for each request. */
+/**
+ * Implements the kernel's Authenticator with the passport strategy; the request guard calls it for
+ * each request.
+ */
 @Injectable()
 export class BearerAuthenticator extends Authenticator {
   constructor(private readonly strategy: BearerStrategy) {
@@ -11,7 +14,8 @@ export class BearerAuthenticator extends Authenticator {
 
   authenticate(bearerToken: string): Promise<Person> {
     return new Promise((resolve, reject) => {
-      // As passport does it: one object a request, which inherits the strategy and has the three ways out.
+      // As passport does: one object for each request, which inherits the strategy and has its
+      // three outcomes.
       const attempt = Object.assign(Object.create(this.strategy) as BearerStrategy, {
         success: resolve,
         fail: () => reject(new DomainError('unauthenticated')),

@@ -28,7 +28,7 @@ function signed(header: Part, claims: Part, secret = SECRET, hash = 'sha256'): s
 
 let shared: string | undefined;
 
-/** One that no test ends. */
+/** A session that no test ends. */
 async function freshToken(): Promise<string> {
   shared ??= await newToken();
   return shared;
@@ -38,7 +38,7 @@ async function newToken(): Promise<string> {
   return (await login(coffer.client, await register(coffer.client))).access_token;
 }
 
-/** A token like `token`, signed by whoever holds the secret, with changes. */
+/** A token like `token` with changes, signed with the secret. */
 const like = (token: string, claims: Part, header: Part = {}): string =>
   signed({ ...decoded(token, 0), ...header }, { ...decoded(token, 1), ...claims });
 

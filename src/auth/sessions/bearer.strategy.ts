@@ -9,7 +9,7 @@ import { AccessClaims, ALGORITHM, AUDIENCE, ISSUER, TOKEN_TYPE } from './access-
 import { SessionDoc } from './session.collection';
 import { Sessions } from './sessions';
 
-/** Another replica's clock may be ahead of ours by this much. */
+/** Maximum lead of another replica's clock. */
 const MAX_SKEW_SECONDS = 60;
 
 interface CompleteToken {
@@ -18,8 +18,9 @@ interface CompleteToken {
 }
 
 /**
- * What a bearer token must hold: our signature under one pinned algorithm (`none`, `jku` and `jwk` have no say), issuer, audience, type
- * and time; then a session that has not ended, in a generation that was not replaced, of an account that is enabled.
+ * Verifies a bearer token: Coffer's signature with one fixed algorithm (`none`, `jku` and `jwk` are
+ * ignored), issuer, audience, type and time. Then it requires a live session, a valid generation
+ * and an enabled account.
  */
 @Injectable()
 export class BearerStrategy extends PassportStrategy(Strategy, 'coffer-bearer') {
@@ -32,7 +33,7 @@ export class BearerStrategy extends PassportStrategy(Strategy, 'coffer-bearer') 
     super(verification(config));
   }
 
-  /** @throws DomainError as the Authenticator port says. */
+  /** @throws DomainError as declared by Authenticator */
   async validate(token: CompleteToken): Promise<Person> {
     const claims = this.#current(claimsOf(token));
     const [session, user] = await Promise.all([this.sessions.alive(claims.sid), this.users.byId(claims.sub)]);
@@ -50,7 +51,10 @@ export class BearerStrategy extends PassportStrategy(Strategy, 'coffer-bearer') 
     };
   }
 
-  /** The token itself may have run out, or been replaced, since it was shown. */
+  /**
+   * Does not check the token itself, which may have expired or been replaced since the request
+   * began.
+   */
   async #requireSession(sessionId: string, userId: string): Promise<void> {
     const [session, user] = await Promise.all([this.sessions.alive(sessionId), this.users.byId(userId)]);
     if (session?.user_id !== userId) throw new DomainError('invalid_session');
@@ -69,19 +73,20 @@ export class BearerStrategy extends PassportStrategy(Strategy, 'coffer-bearer') 
 function verification(config: Config): StrategyOptionsWithoutRequest {
   return {
     jwtFromRequest: ExtractJwt.fromAuthHeaderAsBearerToken(),
-    // A KeyObject is verified with in 9 us, a string in 455. The typing lags behind the library.
+    // Verification takes 9 us with a KeyObject and 455 us with a string. The library's types lack
+    // the KeyObject.
     secretOrKey: hmacKeyObject(config.tokens.jwtSecret) as unknown as Buffer,
     algorithms: [ALGORITHM],
     issuer: ISSUER,
     audience: AUDIENCE,
-    // Checked in #current instead, by the clock that everything else goes by.
+    // Checked in #current, with the same clock as everything else.
     ignoreExpiration: true,
     // eslint-disable-next-line @typescript-eslint/no-deprecated -- the only way to the header, which says what kind of token it is
     jsonWebTokenOptions: { complete: true },
   };
 }
 
-/** @throws DomainError `unauthenticated` for a token that we signed for something else. */
+/** @throws DomainError `unauthenticated` for a token that Coffer signed for another purpose */
 function claimsOf({ header, payload }: CompleteToken): AccessClaims {
   const claims = payload as AccessClaims;
   const whole =

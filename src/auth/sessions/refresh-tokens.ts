@@ -13,10 +13,16 @@ import { sameMac, tokenMac } from '../token-mac';
 import { SessionDoc } from './session.collection';
 import { Sessions } from './sessions';
 
-/** `<sid>.<generation>.<HMAC>`: derived, so that the store holds the number of the generation and nothing to steal. */
+/**
+ * `<sid>.<generation>.<HMAC>`: derived, so that the store holds only the generation number and no
+ * secret.
+ */
 const TOKEN = /^([0-9a-f-]{36})\.([1-9]\d{0,9})\.([A-Za-z0-9_-]{43})$/;
 
-/** How long the former refresh token still gives the present one: for answers that were lost and for parallel requests. */
+/**
+ * Time in which the previous refresh token still returns the current one, for lost responses and
+ * parallel requests.
+ */
 export const REPLAY_WINDOW_MS = 20 * SECOND;
 
 interface Presented {
@@ -38,8 +44,9 @@ export class RefreshTokens {
   }
 
   /**
-   * Spends a refresh token: the session in its next generation. Requests that present the same one in parallel, or again within the
-   * replay window, all get the same generation. Later it is taken for stolen, and the session ends.
+   * Redeems a refresh token and returns the session in its next generation.
+   * Parallel requests with the same token, and repeated ones within the replay window, get the same
+   * generation. A later reuse counts as theft and ends the session.
    * @throws DomainError `invalid_session`
    */
   async redeem(token: string): Promise<SessionDoc> {
@@ -50,7 +57,8 @@ export class RefreshTokens {
       if (presented.generation !== session?.generation) return this.#replayed(presented, session);
       const advanced = await this.sessions.advance(session);
       if (advanced !== undefined) return advanced;
-      // Another request was first, or the row was only sealed again under a new user key: the generation says which.
+      // Another request was first, or a rotation of the user key re-encrypted the row: the
+      // generation tells which.
     }
   }
 
@@ -60,14 +68,16 @@ export class RefreshTokens {
       this.audit.note({ ...what, details: { code: 'invalid_session' } }, 'refused');
       throw invalidSession();
     }
-    // Void since the owner proved who they are and got new tokens: it opens nothing, so it is no reason to end what they hold.
+    // Void since a step-up replaced the session's tokens. The token gives no access, so it is no
+    // reason to end the session.
     if (generation < session.floor) {
       this.#note('session.void-refresh', session, 'refused');
       throw invalidSession();
     }
     const recent = Math.abs(this.clock.now() - session.rotated_at) <= REPLAY_WINDOW_MS;
     if (recent && generation === session.generation - 1) return session;
-    // Either the owner or a thief holds the newer token, and nobody can tell which: it ends for both.
+    // Either the owner or a thief holds the newer token, and it is unknown which: the session ends
+    // for both.
     await this.sessions.end(session._id);
     this.#note('session.refresh-reuse', session, 'done');
     throw invalidSession();

@@ -1,6 +1,6 @@
 import { OwnerKeys, EncryptionContext } from '../../keys/user-keys';
 
-/** From where a session was opened: shown to its owner, sealed in the store. */
+/** The client that opened a session: shown to its owner, encrypted in the store. */
 export interface ClientInfo {
   readonly address: string;
   readonly userAgent: string;

@@ -22,11 +22,11 @@ import { TokenIssuer, TokenPair } from './token-issuer';
 
 export interface ListedSession {
   readonly session: SessionDoc;
-  /** Undefined where it is not known. */
+  /** Undefined if unknown. */
   readonly client: ClientInfo | undefined;
 }
 
-/** What people do with their sessions. */
+/** A user's actions on sessions. */
 @Injectable()
 export class SessionManagement {
   constructor(
@@ -38,7 +38,7 @@ export class SessionManagement {
     private readonly audit: AuditSink,
   ) {}
 
-  /** @throws DomainError `invalid_session`, `account_disabled`. */
+  /** @throws DomainError `invalid_session`, `account_disabled` */
   async refresh(refreshToken: string): Promise<TokenPair> {
     const session = await this.refreshTokens.redeem(refreshToken);
     const what = { action: 'session.refresh', actor: session.user_id, resource: `session/${session._id}` } as const;
@@ -52,7 +52,7 @@ export class SessionManagement {
     if (user.state === 'disabled') throw new DomainError('account_disabled');
   }
 
-  /** Oldest first. */
+  /** Lists sessions, oldest first. */
   list(caller: Person, limit: number, after: Position | undefined) {
     return retryOnStaleKey(async () => {
       const page = await this.sessions.list(caller.ownerId, { limit, ...(after === undefined ? {} : { after }) });
@@ -71,7 +71,7 @@ export class SessionManagement {
     });
   }
 
-  /** @throws DomainError `not_found`, also for a session of somebody else. */
+  /** @throws DomainError `not_found`, also for a session of another user */
   async end(caller: Person, id: string): Promise<void> {
     const session = await this.sessions.alive(id);
     if (session?.user_id !== caller.ownerId) throw new DomainError('not_found');
@@ -90,7 +90,8 @@ function opened(keys: OwnerKeys, session: SessionDoc): ListedSession {
     const client = session.client === undefined ? undefined : openClient(keys, session._id, session.client);
     return { session, client };
   } catch (error) {
-    // A session is listed, so that it can be ended, whatever has become of where it came from.
+    // Lists the session without its client, so that it can still be ended if its client cannot be
+    // decrypted.
     if (isDomainError(error, 'decryption_failed') && !(error instanceof StaleKeyVersionError))
       return { session, client: undefined };
     throw error;

@@ -1,29 +1,32 @@
 import { BudgetCounts, LockoutCounts } from '../../users';
 import { Doc, defineCollection } from '../../store';
 
-/** How a person proved who they are (RFC 8176, where it has a word for it). */
+/** Authentication method (RFC 8176, if it defines a value). */
 export type AuthMethod = 'pwd' | 'otp' | 'mfa' | 'recovery';
 
 export interface SessionDoc extends Doc {
   readonly user_id: string;
-  /** Grows with each refresh and each replacement of the tokens: of refresh tokens, only this number is kept. */
+  /**
+   * Increases with each refresh and each replacement of the tokens. Refresh tokens are not stored,
+   * only this number.
+   */
   readonly generation: number;
-  /** Tokens of an older generation are void, whatever else holds: a step-up replaced them. */
+  /** Tokens of an older generation are void in any case: a step-up replaced them. */
   readonly floor: number;
-  /** When the password (and second factor) was last proved. A refresh does not move it. */
+  /** Time of the last proof of the password (and second factor). A refresh does not change it. */
   readonly auth_time: number;
   readonly amr: readonly AuthMethod[];
   readonly created_at: number;
-  /** When the present generation was made. */
+  /** Start of the current generation. */
   readonly rotated_at: number;
   readonly expires_at: number;
   /** Client address and user agent: record envelope in hex, under the owner's `secrets` subkey. */
   readonly client?: string;
-  /** Wrong passwords of /step-up. */
+  /** Wrong passwords in /step-up. */
   readonly password_attempts?: LockoutCounts;
-  /** Wrong codes that were to turn a factor on. */
+  /** Wrong codes for enabling a factor. */
   readonly code_attempts?: BudgetCounts;
-  /** When codes were mailed for this session. */
+  /** Times at which codes were mailed for this session. */
   readonly code_mails?: readonly number[];
 }
 
@@ -56,7 +59,7 @@ export const sessionsCollection = defineCollection<SessionDoc>({
     'code_attempts',
     'code_mails',
   ],
-  // Ids are UUIDv7 and come last: oldest first.
+  // Ids are UUIDv7 and the last index field: oldest first.
   indexes: { user: { fields: ['user_id'] } },
   expiry: 'expires_at',
   tampered: 'absent',

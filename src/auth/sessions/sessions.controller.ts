@@ -15,8 +15,9 @@ export class SessionsController {
   ) {}
 
   /**
-   * New tokens for a refresh token, which is void from then on. For 20 seconds it still gives the same successor, so parallel requests and
-   * lost answers do no harm; later it ends the session, because somebody else may hold it.
+   * Exchanges a refresh token for new tokens and invalidates it. For 20 seconds the old token still
+   * returns the same new tokens, for parallel requests and lost responses. A later reuse ends the
+   * session, because the token may be stolen.
    */
   @Post('token/refresh')
   @HttpCode(200)
@@ -26,7 +27,7 @@ export class SessionsController {
     return this.sessions.refresh(body.refresh_token);
   }
 
-  /** Ends the session that asks. Its tokens are void at once. */
+  /** Ends the caller's current session. Its tokens become void at once. */
   @Post('logout')
   @HttpCode(204)
   @Header('Clear-Site-Data', '"cache", "cookies", "storage"')
@@ -37,7 +38,7 @@ export class SessionsController {
     return this.sessions.logout(caller);
   }
 
-  /** The caller's open sessions, oldest first; at most 20. */
+  /** Lists the caller's open sessions, oldest first; at most 20. */
   @Get('sessions')
   @Policy({ scope: 'account' })
   @ApiBearerAuth()
@@ -62,7 +63,7 @@ export class SessionsController {
     return this.sessions.end(caller, id);
   }
 
-  /** Ends all of the caller's sessions but the one that asks. */
+  /** Ends all of the caller's sessions except the current one. */
   @Delete('sessions')
   @HttpCode(204)
   @Policy({ scope: 'account' })

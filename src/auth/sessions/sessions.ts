@@ -5,13 +5,13 @@ import { Collection, scanPages, ListOptions, Page, Store, update } from '../../s
 import { ClientInfo, sealClient } from './session-client';
 import { AuthMethod, SessionDoc, sessionsCollection } from './session.collection';
 
-/** Without a refresh for this long a session ends. */
+/** A session ends after this time without a refresh. */
 export const SESSION_IDLE_MS = 7 * DAY;
-/** However much it is used, a session ends this long after its login. */
+/** Maximum lifetime of a session from its login. */
 export const SESSION_LIFE_MS = 30 * DAY;
 export const MAX_SESSIONS = 20;
 
-/** The sessions of all accounts. A session is over when its row is gone or expired. */
+/** Storage of sessions. A session has ended when its row is removed or expired. */
 @Injectable()
 export class Sessions {
   readonly #rows: Collection<SessionDoc>;
@@ -24,7 +24,7 @@ export class Sessions {
     this.#rows = store.collection(sessionsCollection);
   }
 
-  /** A new session; where the user has more than 20 then, the oldest ones end. */
+  /** Opens a session; ends the user's oldest sessions beyond 20. */
   async open(userId: string, amr: readonly AuthMethod[], client: ClientInfo): Promise<SessionDoc> {
     const now = this.clock.now();
     const opened = await this.#rows.insert({
@@ -42,7 +42,7 @@ export class Sessions {
     return this.#withClient(opened, client);
   }
 
-  /** The session, if it is not over. */
+  /** Returns the session if it has not ended. */
   async alive(id: string): Promise<SessionDoc | undefined> {
     const session = await this.#rows.find('_id', id);
     return session !== undefined && this.isAlive(session) ? session : undefined;
@@ -53,19 +53,23 @@ export class Sessions {
     return expires_at > this.clock.now();
   }
 
-  /** All of a user's that pass MAC verification, from the rows themselves. */
+  /** All sessions of a user that pass MAC verification, read from the rows themselves. */
   every(userId: string): AsyncGenerator<SessionDoc> {
     return scanPages(this.#rows, 'user', [userId]);
   }
 
-  /** Takes the next generation if `session` is still as it was read; undefined where another request was first. */
+  /**
+   * Advances to the next generation if the row is unchanged; undefined if another request was
+   * first.
+   */
   advance(session: SessionDoc): Promise<SessionDoc | undefined> {
     return this.#rows.replace(this.#next(session));
   }
 
   /**
-   * Replaces all tokens: those of any former generation are void at once. With `amr` the session counts as proved just now, by that.
-   * @throws DomainError `invalid_session` where it has ended meanwhile.
+   * Replaces all tokens: those of any former generation become void at once. With `amr`, sets
+   * `auth_time` to now and the authentication methods.
+   * @throws DomainError `invalid_session` if the session has ended meanwhile
    */
   async renew(id: string, amr?: readonly AuthMethod[]): Promise<SessionDoc> {
     const renewed = await update(this.#rows, id, (session) => {
@@ -78,7 +82,10 @@ export class Sessions {
     return renewed;
   }
 
-  /** Changes the session as it stands; `edit` may run more than once. @throws DomainError `invalid_session` where it has ended. */
+  /**
+   * Changes the current row of the session; `edit` may run more than once.
+   * @throws DomainError `invalid_session` if the session has ended
+   */
   async change(id: string, edit: (session: SessionDoc) => SessionDoc | undefined): Promise<void> {
     if ((await update(this.#rows, id, edit)) === undefined) throw new DomainError('invalid_session');
   }
@@ -87,11 +94,11 @@ export class Sessions {
     return this.#rows.remove(id);
   }
 
-  /** Ends all sessions of a user, but for `keep`. Returns how many. */
+  /** Ends all sessions of a user except `keep` and returns their number. */
   async endAll(userId: string, keep?: string): Promise<number> {
     let ended = 0;
     for (;;) {
-      // One more than may be kept, so that a page of nothing but the kept one is the last.
+      // Reads one more than may be kept, so that a page with only the kept session is the last one.
       const { items } = await this.#rows.list('user', [userId], { limit: MAX_SESSIONS + 1 });
       const others = items.filter((session) => session._id !== keep);
       for (const session of others) ended += (await this.#rows.remove(session._id)) ? 1 : 0;
@@ -99,7 +106,7 @@ export class Sessions {
     }
   }
 
-  /** Rows of sessions that are over may be among them. */
+  /** May include rows of ended sessions. */
   list(userId: string, options: ListOptions): Promise<Page<SessionDoc>> {
     return this.#rows.list('user', [userId], options);
   }
@@ -116,9 +123,10 @@ export class Sessions {
   }
 
   /**
-   * The row is read (it was just written) before the key row, and compare-and-set: no wrap protocol needed. Where the key service is out
-   * the session goes without: what it is for works with the keys that are cached, and nothing else. Where the key has just been erased its
-   * opener finds the account so.
+   * The row was just written, before the key row is read, and is replaced by compare-and-set, so
+   * the wrap protocol is not needed.
+   * Without the key service the session has no client data: routes that use only cached keys still
+   * work. If the key has just been erased, the caller of `open` detects it by the account.
    */
   async #withClient(session: SessionDoc, client: ClientInfo): Promise<SessionDoc> {
     try {

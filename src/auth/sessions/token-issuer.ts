@@ -7,7 +7,7 @@ import { ClientInfo } from './session-client';
 import { AuthMethod, SessionDoc } from './session.collection';
 import { Sessions } from './sessions';
 
-/** What a login answers. */
+/** The response of a login. */
 export interface TokenPair {
   readonly access_token: string;
   readonly token_type: 'bearer';
@@ -16,7 +16,7 @@ export interface TokenPair {
   readonly refresh_token: string;
 }
 
-/** Gives out tokens: each time both of the session's present generation. */
+/** Issues token pairs; both tokens belong to the session's current generation. */
 @Injectable()
 export class TokenIssuer {
   constructor(
@@ -28,8 +28,10 @@ export class TokenIssuer {
   ) {}
 
   /**
-   * For a login that is complete. The account is looked at once more behind the session's row: an erase marks the account first and then ends
-   * its sessions, so either it sees this one or this sees the mark. @throws DomainError `invalid_session`
+   * Issues tokens for a complete login. Checks the account again after the session's row is stored:
+   * an erasure marks the account first and then ends its sessions. Either the erasure finds this
+   * session, or this check finds the mark.
+   * @throws DomainError `invalid_session`
    */
   async open(userId: string, amr: readonly AuthMethod[], client: ClientInfo): Promise<TokenPair> {
     const session = await this.sessions.open(userId, amr, client);
@@ -38,7 +40,10 @@ export class TokenIssuer {
     throw new DomainError('invalid_session', { detail: 'The account is closed.' });
   }
 
-  /** In place of all that the session had. @throws DomainError `invalid_session` */
+  /**
+   * Replaces all tokens of the session.
+   * @throws DomainError `invalid_session`
+   */
   async replace(sessionId: string, amr?: readonly AuthMethod[]): Promise<TokenPair> {
     return this.issue(await this.sessions.renew(sessionId, amr));
   }
