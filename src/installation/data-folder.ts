@@ -3,9 +3,12 @@ import { join } from 'node:path';
 import { newId, StartupError } from '../kernel';
 
 const FILE = 'installation.json';
-/** A container's root may be read-only when neither store nor blobs are kept in it: then there is nothing to confuse either. */
+/**
+ * A container's root may be read-only if it holds neither store nor blobs; a marker is not needed
+ * then.
+ */
 const UNWRITABLE = ['EROFS', 'EACCES', 'EPERM'];
-/** What link(2) answers where the file system of a folder that can be written has no hard links. */
+/** Errors of link(2) if a writable file system has no hard links. */
 const LINKLESS = ['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
 
 export interface Marker {
@@ -14,9 +17,10 @@ export interface Marker {
 }
 
 /**
- * What the data folder says about the installation that it belongs to. The document itself lies in the store, so a start with another
- * store, by a MONGODB_URL that came or went, finds an empty one and would quietly begin anew: the folder still knows better.
- * @throws StartupError where it cannot be read
+ * Reads which installation the data folder belongs to.
+ * The document is in the store: a start with another store (after a change of MONGODB_URL) would
+ * find an empty one and silently create a new installation. The folder detects this.
+ * @throws StartupError if the file is unreadable
  */
 export function readMarker(folder: string): Promise<Marker | undefined> {
   const advice = 'restore it, or remove it if you know which store this folder goes with';
@@ -29,8 +33,8 @@ export function readMarker(folder: string): Promise<Marker | undefined> {
 }
 
 /**
- * Compares the folder with what `store` holds. The marker must have been read before the document: another process writes them the
- * other way round at its first start.
+ * Compares the folder with the content of `store`. The marker must be read before the document,
+ * because another process writes document and marker in this order at its first start.
  * @throws StartupError
  */
 export function checkMarker(
@@ -48,19 +52,24 @@ export function checkMarker(
   );
 }
 
-/** Called once the document is there. Does nothing where the folder is marked already. */
+/** Called after the document is written. Does nothing if the folder has a marker. */
 export const writeMarker = (folder: string, { installation_id, store }: Marker): Promise<void> =>
   writeOnce(folder, FILE, { installation_id, store });
 
-/** What the folder knows for good: that a first start has ended, and who became administrator by being first. */
+/**
+ * Permanent notes in the folder: the first start is complete; the id of the first administrator.
+ */
 export type Note = 'ready' | 'first_administrator';
 
 const fileOf = (note: Note): string => `installation.${note}.json`;
 
-/** The names of all notes, for a backup. */
+/** File names of all notes, for a backup. */
 export const NOTE_FILES: readonly string[] = [fileOf('ready'), fileOf('first_administrator')];
 
-/** Undefined where the folder does not know. @throws StartupError where it cannot be read */
+/**
+ * Reads a note; undefined if there is none.
+ * @throws StartupError if the file is unreadable
+ */
 export function noted(folder: string, note: Note): Promise<string | undefined> {
   return readOnce(join(folder, fileOf(note)), 'restore it from a backup', (content) => {
     const value = (content as { value?: unknown } | null)?.value;
@@ -68,16 +77,22 @@ export function noted(folder: string, note: Note): Promise<string | undefined> {
   });
 }
 
-/** Does nothing where the folder has the note already: what stands there first stays. */
+/** Does nothing if the note exists: the first value stays. */
 export const writeNote = (folder: string, note: Note, value: string): Promise<void> =>
   writeOnce(folder, fileOf(note), { value });
 
-/** Removes the note where it has this value. Nothing is removed from a folder that cannot be written, which has no note either. */
+/**
+ * Removes the note if it has this value. A read-only folder has no notes, so nothing is removed
+ * there.
+ */
 export async function removeNote(folder: string, note: Note, value: string): Promise<void> {
   if ((await noted(folder, note)) === value) await rm(join(folder, fileOf(note)), { force: true });
 }
 
-/** What `pick` finds in the JSON of a file; undefined where there is no file. @throws StartupError where it finds nothing */
+/**
+ * Returns the value that `pick` finds in a JSON file; undefined if there is no file.
+ * @throws StartupError if `pick` finds nothing
+ */
 async function readOnce<T>(
   path: string,
   advice: string,
@@ -106,7 +121,9 @@ async function writeOnce(folder: string, name: string, content: object): Promise
   }
 }
 
-/** A link shows the whole file or none, and does not replace one that another process made first. */
+/**
+ * A link creates the file completely or not at all, and never replaces the file of another process.
+ */
 async function putInPlace(draft: string, path: string): Promise<void> {
   try {
     await link(draft, path);
@@ -114,7 +131,8 @@ async function putInPlace(draft: string, path: string): Promise<void> {
     const code = codeOf(error);
     if (code === 'EEXIST') return;
     if (!LINKLESS.includes(code)) throw error;
-    // What this may replace was written at the same moment, by a process that read the same document.
+    // A file replaced by this rename was written at the same moment, by a process that read the
+    // same document.
     if (!(await isThere(path))) await rename(draft, path);
   }
 }

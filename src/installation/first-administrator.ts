@@ -3,10 +3,11 @@ import { noted, removeNote, writeNote } from './data-folder';
 import { INSTALLATION, installationCollection, type InstallationDoc, present } from './installation.collection';
 
 /**
- * Makes `userId` the first administrator if nobody is. One conditional write: of many first users at the same time one gets true, and
- * gets it again when asked again. `store` is the sealed one: who can write to the database cannot free the place by a change. A document
- * from before the claim, put back, does not free it either where the data folder knows of the claim. `onNew` is called where
- * this call makes the claim: only that caller may give it back.
+ * Makes `userId` the first administrator if there is none. One compare-and-set: of many concurrent
+ * first users one gets true, and gets it again on a repeated call.
+ * `store` is the authenticated one, so a writer to the database cannot clear the claim by a change.
+ * A restored older document does not clear it either if the data folder has the note. `onNew` is
+ * called if this call makes the claim: only that caller may release it.
  */
 export async function claimFirstAdministrator(
   store: Store,
@@ -27,8 +28,8 @@ export async function claimFirstAdministrator(
 }
 
 /**
- * Gives back the claim of `userId`, whose account is gone. The file goes first: the document alone still keeps the claim, and the
- * next start writes the file again from it.
+ * Releases the claim of `userId`, whose account is gone. Removes the file first: the document alone
+ * still holds the claim, and the next start recreates the file from it.
  */
 export async function giveBackFirstAdministrator(store: Store, userId: string, dataDir: string): Promise<void> {
   await removeNote(dataDir, 'first_administrator', userId);
@@ -38,7 +39,10 @@ export async function giveBackFirstAdministrator(store: Store, userId: string, d
   });
 }
 
-/** Notes in the data folder, where who writes to the store does not reach, what must not be undone there. */
+/**
+ * Copies facts that must not be reverted into the data folder, which a writer to the store cannot
+ * change.
+ */
 export async function noteInstalled(dataDir: string, { first_administrator: first }: InstallationDoc): Promise<void> {
   await writeNote(dataDir, 'ready', 'true');
   if (first !== undefined) await writeNote(dataDir, 'first_administrator', first);

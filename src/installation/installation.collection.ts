@@ -24,7 +24,7 @@ export interface InstallationDoc extends Doc, InstalledSchema {
   readonly blobs: string;
   /** Where they are moving to, if they are. */
   readonly blobs_to?: string;
-  /** Where they were before the last move. */
+  /** Location before the last move of blobs. */
   readonly blobs_former?: string;
   /** The id of each medium that blobs are on, by the name of its store. */
   readonly blob_locations?: Readonly<Record<string, string>>;

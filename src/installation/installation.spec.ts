@@ -48,7 +48,7 @@ describe('the installation document', () => {
       },
     });
 
-  /** A first start as it goes: document, keys, seal, users. */
+  /** A complete first start: document, keys, MAC, users. */
   async function install(): Promise<InstallationDoc> {
     await begin();
     hasSystemKeys = true;
@@ -57,7 +57,7 @@ describe('the installation document', () => {
     return installation;
   }
 
-  /** The row as somebody past the seals would write it. */
+  /** The row as an attacker with access to the database would write it. */
   async function rewrite(change: Partial<InstallationDoc>): Promise<void> {
     const rows = open.engine.collection({ ...installationCollection, authenticated: false });
     const row = (await rows.find('_id', 'installation'))!;
@@ -166,7 +166,7 @@ describe('the installation document', () => {
   });
 
   describe('and its schema', () => {
-    /** As a release left it that had no schema yet. */
+    /** As left by a release without a schema. */
     async function installedBefore(): Promise<InstallationDoc> {
       const { schema: _none, lowest_schema: _neither, ...first } = await install();
       const rows = open.store.collection(installationCollection);
@@ -299,7 +299,7 @@ describe('the installation document', () => {
       const before = (await rows.find('_id', 'installation'))!;
       expect(await claimFirstAdministrator(open.store, 'ada', dataDir)).toBe(true);
       await rows.remove('installation');
-      // The revision counts up to what it was.
+      // The revision counts up to its former value.
       await rows.insert({ ...before });
       await rows.replace({ ...before, rev: before.rev - 1 });
       expect(await complete(open.store, PINS)).not.toHaveProperty('first_administrator');

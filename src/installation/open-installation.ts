@@ -20,7 +20,9 @@ import {
 } from './installation.collection';
 import { BLOBS, MASTER_KEY, WRAPS } from './placement';
 
-/** What stands in the store beside the installation document. Both are asked before keys are there: by count, not by content. */
+/**
+ * Other contents of the store. Both checks run before keys are available: by count, not by content.
+ */
 export interface InstallationRemains {
   hasSystemKeys(): Promise<boolean>;
   hasUsers(): Promise<boolean>;
@@ -34,14 +36,14 @@ export interface InstallationStart {
 }
 
 /**
- * The first half of a start, before any key is opened: refuses what does not fit together, and writes the document at the very first
- * start. It makes nothing anew beside what is there already.
+ * First half of a start, before any key is opened: rejects inconsistencies, and writes the document
+ * at the first start. Creates nothing next to existing data.
  * @throws StartupError
  */
 export async function openInstallation(store: Store, start: InstallationStart): Promise<InstallationDoc> {
   const { pins, dataDir, clock } = start;
   const marker = await readMarker(dataDir);
-  // Before the document, for the same reason: it is written behind it.
+  // Read before the document, for the same reason as the marker: it is written after the document.
   const wasReady = (await noted(dataDir, 'ready')) !== undefined;
   const present = await readTogether(store, start.remains);
   if (wasReady && present?.state === 'opening') throw gap('its document was put back to a first start');
@@ -53,12 +55,13 @@ export async function openInstallation(store: Store, start: InstallationStart): 
 }
 
 /**
- * The document, if the rest of the store goes with it. Another replica may be at its first start right now and writes document, keys,
- * users in this order: so the document is read on both sides of the questions, and the users are asked for before the keys.
+ * Reads the document and checks that the rest of the store matches.
+ * Another replica may be at its first start and writes document, keys and users in this order. The
+ * document is therefore read before and after the checks, and users are checked before keys.
  */
 async function readTogether(store: Store, remains: InstallationRemains): Promise<InstallationDoc | undefined> {
   const before = await readInstallation(store);
-  // First of all: what a newer release has written may look like a gap or a forgery to this one.
+  // First, because data of a newer release may look like a gap or a forgery to this one.
   refuseOlderRelease(before);
   const hasUsers = await remains.hasUsers();
   const hasSystemKeys = await remains.hasSystemKeys();
@@ -70,7 +73,7 @@ async function readTogether(store: Store, remains: InstallationRemains): Promise
   return after;
 }
 
-/** Writes the document in state `opening`, or finds that another process just did. */
+/** Writes the document in state `opening`, or returns that of a concurrent process. */
 export async function createInstallation(
   store: Store,
   pins: InstallationPlacements,
@@ -103,7 +106,7 @@ const PLACED = [
   { pin: 'blobs', variable: 'BLOB_STORE', admitted: BLOBS.admitted },
 ] as const;
 
-/** A start names another part than the installation was set up with. */
+/** A start names another backend than the installation has. */
 export class WrongPin extends StartupError {
   constructor(
     readonly variable: string,
@@ -117,7 +120,7 @@ export class WrongPin extends StartupError {
   }
 }
 
-/** @throws WrongPin where the configuration names other parts than the installation was set up with. */
+/** @throws WrongPin if the configuration names other backends than the installation has */
 export function checkInstallation(found: InstallationDoc, pins: InstallationPlacements): void {
   for (const { pin, variable, admitted } of PLACED) {
     const [present = '', ...others] = admitted(found);
@@ -125,20 +128,20 @@ export function checkInstallation(found: InstallationDoc, pins: InstallationPlac
   }
 }
 
-/** What the first half of a start found out, for the second one. */
+/** Results of the first half of a start, for the second half. */
 export interface OpenedInstallation {
-  /** The id that the keys of this start are bound to. */
+  /** The id to which the keys of this start are bound. */
   readonly installationId: string;
-  /** Whether the wrap of the integrity key says that a first start has ended before. */
+  /** True if the wrap of the integrity key records an earlier complete start. */
   readonly wasReady: boolean;
   readonly clock: Clock;
-  /** That of the blob store, for a first start. */
+  /** Location of the blob store, for a first start. */
   readonly location?: string | undefined;
 }
 
 /**
- * The second half of a start, once the integrity key is open: seals the document at the first start and checks its seal and its pins
- * at each later one. `store` is the sealed one.
+ * Second half of a start, after the integrity key is opened: adds the MAC at the first start, and
+ * verifies MAC and placements at later ones. `store` is the authenticated one.
  * @throws StartupError
  */
 export async function completeInstallation(
@@ -151,7 +154,8 @@ export async function completeInstallation(
   if (open?.state === 'opening') {
     if (opened.wasReady) throw gap('its document was put back to a first start');
     checkInstallation(open, pins);
-    // Loses to another replica that was as far: then the document is sealed, and is checked below like any other.
+    // Fails if another replica was faster: the document then has its MAC and is verified below like
+    // any other.
     await store.collection(installationCollection).replace(firstDocument(open.rev, pins, opened));
   }
   const sealed = await readSealed(store.collection(installationCollection));
@@ -164,7 +168,10 @@ const located = (
   location: string | undefined,
 ): Pick<InstallationDoc, 'blob_locations'> => (location === undefined ? {} : { blob_locations: { [blobs]: location } });
 
-/** Says that this release serves, and with `lowest` that no older one does from now on. @throws StartupError where itself is older */
+/**
+ * Records that this release serves and, with `lowest`, that no older one does from now on.
+ * @throws StartupError if this release itself is too old
+ */
 export async function raiseSchema(store: Store, lowest?: number): Promise<InstallationDoc> {
   const doc = await update(store.collection(installationCollection), INSTALLATION, (found) => {
     refuseOlderRelease(found);
@@ -175,7 +182,9 @@ export async function raiseSchema(store: Store, lowest?: number): Promise<Instal
   return doc;
 }
 
-/** Of the unsealed document the revision alone is taken: whatever else stands there may have been put there. */
+/**
+ * Uses only the revision of the unverified document, because any other value in it may be forged.
+ */
 const firstDocument = (rev: number, pins: InstallationPlacements, opened: OpenedInstallation): InstallationDoc => ({
   _id: INSTALLATION,
   rev,

@@ -2,33 +2,38 @@ import { StartupError } from '../kernel';
 import { type Store, update } from '../store';
 import { INSTALLATION, installationCollection, type InstallationDoc } from './installation.collection';
 
-/** Check values of the peppers that a process was given (crypto, pepperCheck). */
+/** Check values of the peppers of a process (crypto, pepperCheck). */
 export interface PepperChecks {
   readonly current: string;
-  /** Of PEPPER_PREVIOUS. */
+  /** Check value of PEPPER_PREVIOUS. */
   readonly previous: string | undefined;
 }
 
 /**
- * The peppers that a start may have once one with these has been let in: the present one first, then the former one while it is
- * accepted. Undefined where neither pepper of the start is the present one, nor its own the former one.
+ * The peppers that are admitted after a start with these: the current one first, then the previous
+ * one while it is accepted.
+ * Undefined if the start has neither the current pepper nor, as its own, the previous one.
  */
 export function admittedPeppers(
   recorded: readonly string[] | undefined,
   { current, previous }: PepperChecks,
 ): readonly string[] | undefined {
   const both = previous === undefined || previous === current ? [current] : [current, previous];
-  // An installation from before there was a check: whatever its first start of this release has.
+  // An installation older than the check accepts the peppers of its first start with this release.
   if (recorded === undefined) return both;
   const [present] = recorded;
-  // Without PEPPER_PREVIOUS the change of the pepper is over.
+  // A start without PEPPER_PREVIOUS ends the change of the pepper.
   if (current === present) return previous === undefined ? [current] : recorded;
   if (previous !== undefined && previous === present) return both;
-  // A replica that has not been given the new pepper yet.
+  // A replica that does not have the new pepper yet.
   return recorded.includes(current) ? recorded : undefined;
 }
 
-/** Checks the peppers of this start against the installation's, and records a change. `store` is the sealed one. @throws StartupError */
+/**
+ * Checks the peppers of this start against the installation's and records a change. `store` is the
+ * authenticated one.
+ * @throws StartupError
+ */
 export async function admitPeppers(store: Store, checks: PepperChecks): Promise<void> {
   await record(store, (recorded) => {
     const admitted = admittedPeppers(recorded, checks);
@@ -40,7 +45,7 @@ export async function admitPeppers(store: Store, checks: PepperChecks): Promise<
   });
 }
 
-/** Takes the peppers of this process for the installation's, whatever was recorded. */
+/** Replaces the recorded peppers with those of this process. */
 export async function replacePeppers(store: Store, checks: PepperChecks): Promise<void> {
   await record(store, () => admittedPeppers(undefined, checks) ?? []);
 }

@@ -8,8 +8,9 @@ import { PRIMARY, ResolvedIndex, RowShape } from './row-shape';
 export type TamperedRowHook = (collection: string, id: string) => void;
 
 /**
- * A collection whose rows carry seals: who can write to the database can remove a row or put an older one back, but not make, change
- * or swap one. `count` counts without looking into the rows: nothing may be granted on a count.
+ * A collection whose rows carry MACs. A writer to the database can remove a row or restore an older
+ * one, but cannot create, change or swap rows.
+ * `count` does not verify rows, so no permission may depend on a count.
  */
 export class AuthenticatedCollection<T extends Doc> implements Collection<T> {
   readonly #shape: RowShape<T>;
@@ -95,17 +96,23 @@ export class AuthenticatedCollection<T extends Doc> implements Collection<T> {
     return this.#seal.seal(this.#shape.flatten(doc, rev));
   }
 
-  /** What the engine stores when `doc.rev` still holds: it carries the revision read, and the seal of the one that follows. */
+  /**
+   * The row to store if `doc.rev` still matches: it carries the revision that was read, and the MAC
+   * of the next one.
+   */
   #successor(doc: T): AuthenticatedRow {
     return { ...this.#sealed(doc, doc.rev + 1), rev: doc.rev };
   }
 
-  /** Sealed by us, and in truth what was asked for: a genuine row under another row's key is a forgery as well. */
+  /**
+   * True if the MAC is valid and the row matches the query: an authentic row under another row's
+   * key counts as tampered.
+   */
   #answers(row: AuthenticatedRow, index: ResolvedIndex, key: readonly KeyPart[]): boolean {
     return this.#seal.holds(row) && key.every((part, at) => row[index.fields[at] ?? PRIMARY] === part);
   }
 
-  /** Only after the seal held: `json` text is ours then. */
+  /** Only after the MAC verified, so that `json` text is trusted. */
   #restore(row: AuthenticatedRow): T {
     return this.#shape.restore(row);
   }
@@ -124,5 +131,5 @@ export class AuthenticatedCollection<T extends Doc> implements Collection<T> {
 const forged = (): DomainError =>
   new DomainError('integrity_failed', { detail: 'MAC verification of a stored row failed.' });
 
-/** A forged row may have anything for its id. */
+/** A tampered row may have any value as its id. */
 const nameOf = (row: { readonly _id: unknown }): string => (typeof row._id === 'string' ? row._id : '');

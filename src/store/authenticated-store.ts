@@ -4,13 +4,19 @@ import { CollectionDefinition, Doc } from './definition';
 import { TamperedRowHook, AuthenticatedCollection } from './authenticated-collection';
 
 export interface AuthenticatedStoreHooks {
-  /** A row that fails MAC verification, or does not answer the query, was read. Must not throw: audit and metrics hang here. */
+  /**
+   * Called when a row is read that fails MAC verification or does not match the query. Must not
+   * throw; audit and metrics use it.
+   */
   readonly onForgedRow: TamperedRowHook;
-  /** A collection is handed out for the first time. */
+  /** Called when a collection is created. */
   readonly onCollection?: (name: string) => void;
 }
 
-/** Any engine, with its rows sealed where their definition says so (all but those that are read before the integrity key is there). */
+/**
+ * Adds row MACs to any engine, for all collections except those that are read before the integrity
+ * key is available.
+ */
 export class AuthenticatedStore extends Store {
   readonly #collections = new Map<unknown, Collection<Doc>>();
 

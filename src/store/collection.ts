@@ -2,24 +2,36 @@ import { CollectionDefinition, Doc, Draft } from './definition';
 
 export type KeyPart = string | number | boolean;
 
-/** Where a list goes on. Opaque and particular to an engine; http/ seals it before it leaves the service. */
+/**
+ * Continuation of a list. Opaque and specific to an engine; http/ encrypts it before it leaves the
+ * service.
+ */
 export type Position = string;
 
 export interface ListOptions {
   readonly limit: number;
   readonly after?: Position;
   readonly reverse?: boolean;
-  /** Given by jobs: rows that fail MAC verification are skipped and named here instead of failing the page. */
+  /**
+   * For jobs: rows that fail MAC verification are skipped and reported here instead of failing the
+   * page.
+   */
   readonly onTampered?: (id: string) => void;
 }
 
 export interface Page<T> {
   readonly items: readonly T[];
-  /** Undefined at the end. A page may hold fewer items than `limit` and still have one. */
+  /**
+   * Undefined on the last page. A page may hold fewer items than `limit` and still have a next
+   * page.
+   */
   readonly next: Position | undefined;
 }
 
-/** A unique index refused a write. `index` is its name in the definition, `_id` for the primary key. */
+/**
+ * A unique index rejected a write. `index` is its name in the definition, `_id` for the primary
+ * key.
+ */
 export class DuplicateKey extends Error {
   constructor(
     readonly collection: string,
@@ -31,65 +43,87 @@ export class DuplicateKey extends Error {
 }
 
 /**
- * One collection of documents. Each method is atomic on one document and durable when it resolves. `index` is a name of the
- * definition or `_id`; an unknown one throws TypeError. All reject with DomainError `store_unavailable` within 2 seconds where the engine
- * does not answer (after which a write may or may not have happened), `storage_full` where its disk is full, and reads of a sealed
- * collection with `integrity_failed` where a row fails MAC verification (or, by the definition's `forged`, count it as absent).
+ * One collection of documents. Each method is atomic on one document and durable when it resolves.
+ * `index` is a name of the definition or `_id`; an unknown name throws TypeError.
+ * All methods reject with DomainError `store_unavailable` within 2 seconds if the engine does not
+ * respond (a write may then have happened or not), and with `storage_full` if the disk is full.
+ * Reads of an authenticated collection reject with `integrity_failed` if a row fails MAC
+ * verification (or, by the definition's `tampered`, treat the row as absent).
  */
 export interface Collection<T extends Doc> {
   readonly definition: CollectionDefinition<T>;
   /**
-   * Stores a new document at its first revision and returns it. The definition decides that revision;
-   * only a decorator that seals rows gives it. @throws DuplicateKey
+   * Inserts a document at its first revision and returns it. The definition determines that
+   * revision; only the decorator that adds MACs passes it.
+   * @throws DuplicateKey
    */
   insert(draft: Draft<T>, rev?: number): Promise<T>;
-  /** The document under a whole key of a unique index (or the first one of another index). */
+  /**
+   * Returns the document with a complete key of a unique index (or the first one of another index).
+   */
   find(index: string, ...key: KeyPart[]): Promise<T | undefined>;
   /**
-   * The document under this id, linearizable: every write to it that was acknowledged before this call is seen, also right after a failover.
-   * Slower than `find` on several servers. For a decision that a lagging read would make wrong.
+   * Returns the document with this id, linearizable: it reflects every write acknowledged before
+   * this call, even after a failover.
+   * Slower than `find` on several servers; for decisions that a stale read would make wrong.
    */
   findLinearizable(id: string): Promise<T | undefined>;
   /** Documents whose key in `index` starts with `prefix`, in index order, then by `_id`. */
   list(index: string, prefix: readonly KeyPart[], options: ListOptions): Promise<Page<T>>;
   /**
-   * As `list`, but from the rows themselves and in no order: an engine that keeps its own indexes reads every row of the collection, so a
-   * row that an index has lost is found too, and every write that was acknowledged before this call is seen, also right after a failover.
-   * For what may not be undone. A page may be empty and still have a `next`.
+   * Like `list`, but reads the rows themselves, in no order; for irreversible decisions.
+   * An engine that maintains its own indexes reads every row of the collection, so a row missing in
+   * an index is found too. The result reflects every write acknowledged before this call, even
+   * after a failover. A page may be empty and still have a `next`.
    */
   scan(index: string, prefix: readonly KeyPart[], options: Omit<ListOptions, 'reverse'>): Promise<Page<T>>;
   /**
-   * How many entries an index has under `prefix`, for display and limits alone: rows are not read. With `limit` it stops there. Without one
-   * it takes as long as there are entries, and only each part of it has the deadline of an operation.
+   * Counts the index entries under `prefix`, only for display and limits: rows are not read. Stops
+   * at `limit`.
+   * Without a limit the duration depends on the number of entries; the deadline of an operation
+   * applies to each part.
    */
   count(index: string, prefix: readonly KeyPart[], limit?: number): Promise<number>;
   /**
-   * The position right behind `doc` in a list of `index` by a prefix of `length` fields, whichever values they have: so several lists in one
-   * order go on from the same place. `doc` has all fields of the index.
+   * The position after `doc` in a list of `index` by any prefix of `length` fields, so that several
+   * lists in one order can continue from the same point. `doc` must have all fields of the index.
    */
   position(index: string, length: number, doc: T): Position;
-  /** Compare-and-set on `doc.rev`: the stored document with its new revision, or undefined where it moved on or is gone. @throws DuplicateKey */
+  /**
+   * Compare-and-set on `doc.rev`: returns the stored document with its new revision, or undefined
+   * if the stored one has changed or is gone.
+   * @throws DuplicateKey
+   */
   replace(doc: T): Promise<T | undefined>;
-  /** Compare-and-set of each one; returns how many held. Not atomic over all. At most 1,000. */
+  /**
+   * Compare-and-set of each document; returns the number that succeeded. Not atomic as a whole. At
+   * most 1,000.
+   */
   replaceMany(docs: readonly T[]): Promise<number>;
-  /** Removes the document (if `rev` is given: only at that revision). False where it was not there. */
+  /**
+   * Removes the document (only at revision `rev`, if given). Returns false if nothing was removed.
+   */
   remove(id: string, rev?: number): Promise<boolean>;
 }
 
-/** All documents of an installation: hands out its collections, sealed where their definition says so. A DI token. */
+/**
+ * All collections of an installation, with row MACs if their definition requires them. A DI token.
+ */
 export abstract class Store {
   abstract collection<T extends Doc>(definition: CollectionDefinition<T>): Collection<T>;
   /**
-   * Makes sure that indexes exist for every collection handed out so far, in bounded steps while other processes write. It drops none: a
-   * release that serves beside this one may need it. Safe to repeat and to race, and it goes on where a killed one was.
+   * Creates the missing indexes of all collections used so far, in bounded steps while other
+   * processes write.
+   * Drops no index, because another release that serves at the same time may need it. Idempotent,
+   * safe to run concurrently, and resumes after a kill.
    */
   abstract prepare(): Promise<void>;
   /**
-   * Drops the indexes of those collections that this release does not use, once the installation document says that no other release
-   * serves; else it does nothing. Returns how many went.
+   * Drops indexes that this release does not use, if the installation document says that no other
+   * release serves. Returns the number of dropped indexes.
    */
   abstract dropFormerIndexes(): Promise<number>;
-  /** Rejects within 1 second where the engine does not serve. */
+  /** Rejects within 1 second if the engine does not respond. */
   abstract ping(): Promise<void>;
   abstract close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-// The engines are not here: only the composition root names them (store/embedded, store/mongo).
+// Exports no engine: only the composition root imports store/embedded and store/mongo.
 export * from './collection';
 export * from './definition';
 export * from './scan-rows';

@@ -1,4 +1,7 @@
-/** What a bulk compare-and-set takes at once, so that one call neither blocks LMDB's writer nor fills a message. */
+/**
+ * Maximum batch of a bulk compare-and-set, so that one call neither blocks LMDB's writer nor
+ * exceeds a message.
+ */
 const MAX_BATCH = 1_000;
 
 export function checkBatch(docs: readonly unknown[]): void {

@@ -5,29 +5,32 @@ import { FlatRow, isKind, RowShape } from './row-shape';
 import { unknownFields, type UnknownFields, type UnknownValue } from './unknown-fields';
 
 /**
- * Part of what is sealed, so that a MAC of another kind under the same key is never taken for a row's. The form of a seal is in its
- * text and in its label: the text of one form with the bytes of another never holds.
+ * Part of the MAC input, so that a MAC of another kind under the same key never passes as a row
+ * MAC.
+ * The form of a MAC is in its text and in its label, so the text of one form with the bytes of
+ * another never verifies.
  */
 const LABEL = 'coffer-row-2';
 const MARK = '2:';
-/** The form up to schema 1: bare hex. Read for ever, never written. */
+/** The form up to schema 1: bare hex. Always readable, never written. */
 const FORMER_LABEL = 'coffer-row-1';
 export const SEAL = 'seal';
 
-/** A flat row with its seal. */
+/** A flat row with its MAC. */
 export interface AuthenticatedRow extends Doc {
   readonly seal: string;
   readonly [field: string]: string | number | boolean;
 }
 
 /**
- * The seal of a row: `2:` and the lowercase hex of HMAC-SHA256 under the integrity key over the UTF-8 of the JSON array
- * `["coffer-row-2", collection, _id, rev, field, value, ...]`: every stored field but the seal, those that this release does not know
- * included, in the order of their names (by code unit), `json` fields as their text, times in milliseconds. JSON quotes strings, so no
- * value can pass for its neighbour.
+ * Computes and verifies row MACs: `2:` and the lowercase hex of HMAC-SHA256 under the integrity key
+ * over the UTF-8 of the JSON array `["coffer-row-2", collection, _id, rev, field, value, ...]`.
+ * The array holds every stored field except the MAC, including fields unknown to this release,
+ * sorted by name (by code unit), with `json` fields as text and times in milliseconds. JSON quotes
+ * strings, so no value can pass for its neighbour.
  *
- * A row of the former form has the same text under its own label. Its writer stored no field that it did not seal, so a field more in
- * such a row was put there by somebody else, and the seal does not hold.
+ * A row of the former form has the same text under its own label. Its writer authenticated every
+ * stored field, so an additional field is foreign, and the MAC does not verify.
  */
 export class RowMac<T extends Doc> {
   readonly #names: readonly string[];
@@ -44,7 +47,10 @@ export class RowMac<T extends Doc> {
     return { ...row, [SEAL]: MARK + this.#mac(LABEL, row).toString('hex') };
   }
 
-  /** True where we wrote exactly this row: this id in this collection, at this revision, with these fields. */
+  /**
+   * True if Coffer wrote exactly this row: this id in this collection, at this revision, with these
+   * fields.
+   */
   holds(row: AuthenticatedRow): boolean {
     if (!this.#isWellTyped(row)) return false;
     const isFormer = !row.seal.startsWith(MARK);
@@ -52,7 +58,10 @@ export class RowMac<T extends Doc> {
     return equalBytes(seal, this.#mac(isFormer ? FORMER_LABEL : LABEL, row));
   }
 
-  /** Checked by itself: a Date of BSON, say, has the same JSON as the string that it replaced. */
+  /**
+   * Checked separately, because a Date of BSON, for example, has the same JSON as the string that
+   * it replaced.
+   */
   #isWellTyped(row: AuthenticatedRow): boolean {
     if (typeof row._id !== 'string' || typeof row.seal !== 'string' || !Number.isSafeInteger(row.rev)) return false;
     for (const [name, kind] of this.shape.fields) {
@@ -77,7 +86,10 @@ export class RowMac<T extends Doc> {
   }
 }
 
-/** What a release can have stored in a field. Anything else (null, a list, a Long, bytes) is not ours and has no canonical text. */
+/**
+ * True for values that a release can have stored. Others (null, a list, a Long, bytes) are foreign
+ * and have no canonical text.
+ */
 function isStorable(value: unknown): boolean {
   if (value instanceof Date) return Number.isFinite(value.getTime());
   return (
@@ -85,13 +97,16 @@ function isStorable(value: unknown): boolean {
   );
 }
 
-/** As the release that knows the field has it. */
+/** The form used by the release that knows the field. */
 const canonical = (value: UnknownValue | undefined): unknown => (value instanceof Date ? value.getTime() : value);
 
-/** How the engine under the seals sees a sealed collection: flat fields and the seal, the same name and indexes. */
+/**
+ * The engine's definition of an authenticated collection: flat fields and the MAC, the same name
+ * and indexes.
+ */
 export function authenticatedDefinition<T extends Doc>(shape: RowShape<T>): CollectionDefinition<AuthenticatedRow> {
   const flat = shape.fields.map(([name, kind]) => [name, kind === 'json' ? 'string' : kind] as const);
   const fields = { ...Object.fromEntries(flat), [SEAL]: 'string' };
-  // The names stay, only their types are wider: each field of T is a field of the flat row.
+  // The names are the same, only the types are wider: each field of T is a field of the flat row.
   return { ...shape.definition, fields } as unknown as CollectionDefinition<AuthenticatedRow>;
 }

@@ -4,7 +4,10 @@ import { CollectionDefinition, Doc, FieldKind, IndexDefinition } from './definit
 import { carry, splitUnknown, unknownFields } from './unknown-fields';
 import { wellFormed } from './well-formed';
 
-/** A document as engines keep it: scalars only. `json` fields are text, so no name inside them means anything to an engine. */
+/**
+ * A document in its stored form: scalars only. `json` fields are text, so names inside them have no
+ * meaning to an engine.
+ */
 export type FlatRow = { _id: string; rev: number } & Record<string, KeyPart>;
 
 export interface ResolvedIndex {
@@ -14,13 +17,17 @@ export interface ResolvedIndex {
 }
 
 export const PRIMARY = '_id';
-/** Milliseconds; the last moment of the year 9999, after which ISO strings and some servers change their form. */
+/**
+ * Milliseconds; the end of the year 9999, after which ISO strings and some servers change their
+ * form.
+ */
 export const LAST_TIME = 253_402_300_799_999;
 
 /**
- * Translates between documents and flat rows by a definition: fields that the definition names pass, each of its own kind, and fields of
- * a newer release that the row was read with. A value of another kind is the programmer's mistake (TypeError), and nothing that a
- * client sent as an object becomes part of a query.
+ * Converts documents to flat rows and back by a definition. Accepts fields of the definition with
+ * the right kind, and unknown fields of a newer release that the row was read with.
+ * A value of another kind is a programming error (TypeError), and no object from a client can
+ * become part of a query.
  */
 export class RowShape<T extends Doc> {
   readonly #fields: readonly (readonly [string, FieldKind])[];
@@ -39,7 +46,7 @@ export class RowShape<T extends Doc> {
     }
   }
 
-  /** Field names and kinds in the order of the names, without `_id` and `rev`. */
+  /** Field names and kinds, sorted by name, without `_id` and `rev`. */
   get fields(): readonly (readonly [string, FieldKind])[] {
     return this.#fields;
   }
@@ -62,8 +69,8 @@ export class RowShape<T extends Doc> {
   }
 
   /**
-   * The document in a row as an engine stores it. What the definition does not name travels along (unknown-fields.ts) and comes back
-   * from `flatten`. Kinds are not checked again: the seal does.
+   * The document of a stored row. Unknown fields are carried along (unknown-fields.ts) and returned
+   * by `flatten`. Kinds are not checked again, because the MAC covers them.
    */
   restoreStored(row: Readonly<Record<string, unknown>>): T {
     return carry(
@@ -72,7 +79,7 @@ export class RowShape<T extends Doc> {
     );
   }
 
-  /** The document in a flat row, with what that carries. */
+  /** The document of a flat row, with its carried fields. */
   restore(row: Readonly<Record<string, unknown>>): T {
     const doc: Record<string, unknown> = { _id: row[PRIMARY], rev: row['rev'] };
     for (const [name, kind] of this.#fields) {
@@ -83,7 +90,10 @@ export class RowShape<T extends Doc> {
     return carry(doc, unknownFields(row)) as unknown as T;
   }
 
-  /** The parts of a whole key (`find`) or a prefix of one, each of the kind of its field. */
+  /**
+   * The parts of a complete key (`find`) or of a prefix, each checked against the kind of its
+   * field.
+   */
   key(index: ResolvedIndex, parts: readonly KeyPart[], whole: boolean): KeyPart[] {
     const { length } = index.fields;
     if (parts.length > length || (whole && index.unique && parts.length < length)) {
@@ -101,7 +111,7 @@ export class RowShape<T extends Doc> {
     return kind;
   }
 
-  /** The values of an index's fields in a row, or undefined where the row is not in that index. */
+  /** The values of an index's fields in a row; undefined if the row is not in that index. */
   indexed(index: ResolvedIndex, row: Readonly<Record<string, unknown>>): KeyPart[] | undefined {
     const values: KeyPart[] = [];
     for (const field of index.fields) {
@@ -112,7 +122,7 @@ export class RowShape<T extends Doc> {
     return values;
   }
 
-  /** What tells `doc` from others in the order of `index` under a prefix of `length` fields. */
+  /** The values that order `doc` in `index` under a prefix of `length` fields. */
   behind(index: ResolvedIndex, length: number, doc: T): KeyPart[] {
     const row = this.flatten(doc, doc.rev);
     const values = this.indexed(index, row);
@@ -134,7 +144,7 @@ export class RowShape<T extends Doc> {
   }
 }
 
-/** True where a stored value is of the kind that its field has; `json` is text in a flat row. */
+/** True if a stored value has the kind of its field; `json` is text in a flat row. */
 export function isKind(kind: FieldKind, value: unknown): value is KeyPart {
   switch (kind) {
     case 'string':
@@ -156,7 +166,7 @@ function flatValue(kind: FieldKind, value: unknown, where: () => string): KeyPar
   }
   if (!isKind(kind, value)) throw new TypeError(`${where()} must be of kind ${kind}`);
   if (typeof value === 'string') return wellFormed(value);
-  // Minus zero equals zero but has other bytes: one of them must not be found while the other is not.
+  // Minus zero equals zero but has other bytes; both must be found by the same key.
   return value === 0 ? 0 : value;
 }
 
@@ -164,7 +174,7 @@ function parseJson(text: unknown): unknown {
   try {
     if (typeof text === 'string') return JSON.parse(text) as unknown;
   } catch {
-    // Falls through to the one answer for a row that we did not write.
+    // Falls through to the same error as any row that Coffer did not write.
   }
   throw new DomainError('integrity_failed', { detail: 'A stored row does not have the fields that were written.' });
 }

@@ -3,7 +3,10 @@ import { Doc } from './definition';
 
 const BATCH = 100;
 
-/** All rows under a prefix, page by page, those that fail MAC verification left out and named. Rows may be changed or removed on the way. */
+/**
+ * Yields all rows under a prefix, page by page; skips and reports rows that fail MAC verification.
+ * Rows may be changed or removed meanwhile.
+ */
 export function scanRows<T extends Doc>(
   rows: Collection<T>,
   index: string,
@@ -15,8 +18,8 @@ export function scanRows<T extends Doc>(
 }
 
 /**
- * As `everyRow`, from the rows themselves, in no order, and with each row at least once that stays where it is: for what may not be undone, which
- * must not rest on an index.
+ * Like `scanRows`, but reads the rows themselves, in no order, and yields each unmoved row at least
+ * once. For irreversible decisions, which must not depend on an index.
  */
 export function scanPages<T extends Doc>(
   rows: Collection<T>,
@@ -27,7 +30,7 @@ export function scanPages<T extends Doc>(
   return everyPage((options) => rows.scan(index, prefix, options), onTampered);
 }
 
-/** Others have their turn between two pages: the engines see to it. */
+/** The engines yield to other requests between two pages. */
 async function* everyPage<T>(
   read: (options: ListOptions) => Promise<Page<T>>,
   onTampered: (id: string) => void,
@@ -40,14 +43,17 @@ async function* everyPage<T>(
   } while (after !== undefined);
 }
 
-/** How rows go that `takeEvery` finds. Each says how many rows that were. */
+/** Callbacks of `drain`, which remove rows. Each returns the number of removed rows. */
 export interface Taking<T extends Doc> {
   row(row: T): Promise<number>;
-  /** One that fails MAC verification: nothing in it is to be believed. */
+  /** Handles a row that fails MAC verification; its content is untrusted. */
   forged(id: string): Promise<number>;
 }
 
-/** Takes all rows under a prefix away, whatever MAC verification says, until none is left. Returns how many went. */
+/**
+ * Removes all rows under a prefix, valid or tampered, until none is left. Returns the number of
+ * removed rows.
+ */
 export async function drain<T extends Doc>(
   rows: Collection<T>,
   index: string,
@@ -64,7 +70,7 @@ export async function drain<T extends Doc>(
   }
 }
 
-/** Removes all rows under a prefix, whatever MAC verification says. Returns how many went. */
+/** Removes all rows under a prefix, valid or tampered. Returns the number of removed rows. */
 export function removeEvery<T extends Doc>(
   rows: Collection<T>,
   index: string,

@@ -1,32 +1,37 @@
 import { StartupError } from '../kernel';
 
 /**
- * Counts the releases that changed what is stored: fields, indexes or formats. A release that changes them raises it by one. The
- * releases up to 0.1.0 of November 2026 have no number in their code and count as the first.
+ * Schema number of this release. A release that changes stored fields, indexes or formats raises it
+ * by one.
+ * Releases up to 0.1.0 of November 2026 have no number and count as 1.
  */
 export const SCHEMA = 2;
-/** The lowest schema whose processes may serve beside this release, on the same store. */
+/** The lowest schema that may serve on the same store at the same time as this release. */
 export const SERVES_BESIDE = 2;
 export const FIRST_SCHEMA = 1;
 
-/** What the installation document says about releases. Missing in a document that no release with a schema has opened yet. */
+/**
+ * Release numbers in the installation document. Missing until a release with a schema has opened
+ * the document.
+ */
 export interface InstalledSchema {
   /** The highest schema that has served this installation. */
   readonly schema?: number;
-  /** The lowest schema that may serve it. Never goes down. */
+  /** The lowest schema that may serve it. Never decreases. */
   readonly lowest_schema?: number;
 }
 
 /**
- * True where the document admits this release. Asked of documents whose seal nobody has checked: a release that is too old cannot
- * check it, and who can write to the store gains no more by this number than by a removal of the document.
+ * True if the document admits this release. The document is not verified here: a release that is
+ * too old cannot verify it. A forged number gives a writer to the store no more than removing the
+ * document.
  */
 export function admits(found: InstalledSchema, schema = SCHEMA): boolean {
   const lowest: unknown = found.lowest_schema;
   return typeof lowest !== 'number' || lowest <= schema;
 }
 
-/** @throws StartupError where the installation needs a newer release. */
+/** @throws StartupError if the installation needs a newer release */
 export function refuseOlderRelease(found: InstalledSchema | undefined, schema = SCHEMA): void {
   if (found === undefined || admits(found, schema)) return;
   throw new StartupError(
@@ -35,7 +40,7 @@ export function refuseOlderRelease(found: InstalledSchema | undefined, schema = 
   );
 }
 
-/** The document's numbers once this release serves it, or undefined where they stand already. */
+/** The new numbers when this release serves; undefined if they do not change. */
 export function raised(found: InstalledSchema, lowest = SERVES_BESIDE): Required<InstalledSchema> | undefined {
   const { schema = FIRST_SCHEMA, lowest_schema = FIRST_SCHEMA } = found;
   const next = { schema: Math.max(schema, SCHEMA), lowest_schema: Math.max(lowest_schema, lowest) };
@@ -43,8 +48,9 @@ export function raised(found: InstalledSchema, lowest = SERVES_BESIDE): Required
 }
 
 /**
- * Releases without a schema number compare the name of the store before they check any seal, and print it. So a document that they
- * must not serve has this behind the name: they refuse the start and name the reason, instead of a restore from a backup.
+ * Releases without a schema number compare the name of the store before they verify any MAC, and
+ * print it. A document that they must not serve therefore has this note after the name: they reject
+ * the start with the reason, instead of advising a restore.
  */
 const NOTE = ` of a newer Coffer (schema ${SERVES_BESIDE} or later, docs/upgrading.md)`;
 

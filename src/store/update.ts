@@ -4,14 +4,17 @@ import { Collection, DuplicateKey } from './collection';
 import { Doc, Draft } from './definition';
 
 const ATTEMPTS = 40;
-/** Milliseconds. Half of it on average, doubled at each attempt up to the longest: about a second in all on a very hot document. */
+/**
+ * Milliseconds. The average pause is half of it; it doubles up to LONGEST_PAUSE: about a second in
+ * total on a highly contended document.
+ */
 const FIRST_PAUSE = 2;
 const LONGEST_PAUSE = 64;
 
 /**
- * Runs `attempt` until its conditional write held, with a pause after each one that another writer came before. `attempt` reads what it
- * changes anew each time, and returns undefined where its write did not hold.
- * @throws DomainError `conflict` where it never held; what `attempt` throws.
+ * Repeats `attempt` until its compare-and-set succeeds, with a pause after each conflict. `attempt`
+ * must read its input anew and return undefined on a conflict.
+ * @throws DomainError `conflict` if it never succeeds; errors of `attempt`
  */
 export async function retryOnConflict<T>(attempt: () => Promise<T | undefined>): Promise<T> {
   for (let count = 0; count < ATTEMPTS; count += 1) {
@@ -23,10 +26,10 @@ export async function retryOnConflict<T>(attempt: () => Promise<T | undefined>):
 }
 
 /**
- * Reads a document, changes it and stores it, again from the start while another writer comes in between. `change` may be called
- * several times, so it does nothing but compute; where it returns undefined the document is left alone.
- * @returns the document as it is stored then, or undefined where there is none.
- * @throws DomainError `conflict` where the document stayed contended; what `change` and the collection throw.
+ * Reads, changes and stores a document, and starts over on a conflict. `change` may run several
+ * times, so it must have no side effects; it returns undefined to change nothing.
+ * @returns the stored document, or undefined if there is none
+ * @throws DomainError `conflict` on repeated conflicts; errors of `change` and of the collection
  */
 export async function update<T extends Doc>(
   collection: Collection<T>,
@@ -44,9 +47,9 @@ export async function update<T extends Doc>(
 }
 
 /**
- * As `update` for a row that need not be there: `change` gets undefined then, and its answer is stored
- * as a new row, whose id is `id`. Where it returns undefined nothing is written.
- * @throws DomainError `conflict` where the row stayed contended; what `change` and the collection throw.
+ * Like `update` for a row that may be missing: `change` then gets undefined, and its result is
+ * inserted with the id `id`. It returns undefined to write nothing.
+ * @throws DomainError `conflict` on repeated conflicts; errors of `change` and of the collection
  */
 export async function updateOrInsert<T extends Doc>(
   collection: Collection<T>,
@@ -63,11 +66,11 @@ export async function updateOrInsert<T extends Doc>(
   });
 }
 
-/** Another writer was quicker with the same id. */
+/** Another writer inserted the same id first. */
 function undefinedIfThere(error: unknown): undefined {
   if (!(error instanceof DuplicateKey)) throw error;
   return undefined;
 }
 
-/** Random over the whole span, so that writers who lost together do not come back together. */
+/** Random over the whole span, so that conflicting writers do not retry at the same time. */
 const pause = (attempt: number): number => Math.random() * Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** attempt);

@@ -1,5 +1,6 @@
 /**
- * A lone surrogate is no text and has no UTF-8: it becomes U+FFFD here, before any engine does it in its own way.
- * (In Node 20 at run time; TypeScript declares it with ES2024 only.)
+ * Replaces lone surrogates, which have no UTF-8 form, with U+FFFD, so that all engines store the
+ * same text.
+ * Node 20 has the method; TypeScript declares it only from ES2024 on.
  */
 export const wellFormed = (text: string): string => (text as string & { toWellFormed(): string }).toWellFormed();

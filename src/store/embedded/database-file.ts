@@ -2,12 +2,18 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 
 const FILE = 'data.mdb';
-/** Where LMDB's first page has its magic number and the version of its format, each 4 bytes, little-endian. */
+/**
+ * Offset in LMDB's first page of the magic number and the format version, 4 bytes each,
+ * little-endian.
+ */
 const MAGIC_AT = 24;
 const MAGIC = 0xbeefc0de;
 const SIGNATURE_BYTES = 8;
 
-/** @throws Error where the folder holds a file that LMDB did not write: lmdb would not refuse it but die of it (SIGSEGV). */
+/**
+ * @throws Error if the folder holds a file that LMDB did not write: lmdb would crash on it with
+ * SIGSEGV
+ */
 export function checkDatabaseFile(folder: string): void {
   const head = readHead(join(folder, FILE));
   if (head.length === 0) return;
@@ -16,7 +22,7 @@ export function checkDatabaseFile(folder: string): void {
   }
 }
 
-/** Empty where there is no file yet, or one that was just made. */
+/** Empty if the file is missing or new. */
 function readHead(path: string): Buffer {
   const head = Buffer.alloc(MAGIC_AT + SIGNATURE_BYTES);
   let file: number;

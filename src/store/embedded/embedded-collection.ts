@@ -10,10 +10,15 @@ import { IndexTable, Slot } from './index-table';
 import { encodeKey, endOf } from './key-encoding';
 import { entryOf, keyBehindPrefix, Layout } from './layout';
 
-/** One page of a scan ends after so many milliseconds: it is one turn of the event loop. */
+/**
+ * Time limit in milliseconds for one page of a scan, because a page is one turn of the event loop.
+ */
 const SCAN_MS = 10;
 
-/** One collection in LMDB. Each check of a write is made inside its transaction and before its first put. */
+/**
+ * One collection in LMDB. All checks of a write run inside its transaction and before its first
+ * put.
+ */
 export class EmbeddedCollection<T extends Doc> implements Collection<T> {
   readonly layout: Layout<T>;
   readonly table: IndexTable<T>;
@@ -50,7 +55,7 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
     });
   }
 
-  /** A read begins with the newest snapshot, whichever process wrote it. */
+  /** A read uses the newest snapshot, whichever process wrote it. */
   findLinearizable(id: string): Promise<T | undefined> {
     return this.find(PRIMARY, id);
   }
@@ -59,7 +64,7 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
     checkLimit(options.limit);
     const place = this.#shape.index(index);
     const parts = this.#shape.key(place, prefix, false);
-    // Reads are synchronous: a walk over all pages would be one turn of the event loop otherwise.
+    // Reads are synchronous: without this pause, a walk over all pages would block the event loop.
     if (options.after !== undefined) await nextTurn();
     return this.#read((rows) => {
       const start = this.#prefix(rows, place, parts);
@@ -79,7 +84,8 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
     const parts = this.#shape.key(place, prefix, false);
     const start = this.layout.rows;
     await this.environment.ownTurn();
-    // One row after the other, and not a page of them: most may be large and somebody else's.
+    // Iterates row by row instead of loading a page, because most rows may be large and belong to
+    // others.
     return this.#read((rows) => {
       const items: T[] = [];
       const until = performance.now() + SCAN_MS;
@@ -99,7 +105,7 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
     return this.#read((rows) => {
       const start = this.#prefix(rows, place, parts);
       const bounds = { start, end: endOf(start) };
-      // LMDB counts a whole range, whatever limit it is given.
+      // LMDB ignores a limit when it counts and counts the whole range.
       return limit === undefined ? rows.getKeysCount(bounds) : [...rows.getKeys({ ...bounds, limit })].length;
     });
   }
@@ -130,21 +136,27 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
     });
   }
 
-  /** Removes a row with its index entries, inside a write transaction. */
+  /** Removes a row and its index entries, inside a write transaction. */
   removeInside(row: FlatRow): void {
     const { rows } = this.environment;
     for (const slot of this.table.kept(rows)) this.#removeEntry(slot, entryOf(slot, slot.prefix, row), row._id);
     void rows.remove(this.layout.row(row._id));
   }
 
-  /** Undefined where it was done, false where the revision moved on, else the name of the index that refused. */
+  /**
+   * Returns undefined on success, false on a revision conflict, else the name of the index that
+   * rejected the row.
+   */
   #swap(row: FlatRow): string | false | undefined {
     const before = this.#row(this.environment.rows, row._id);
     if (before?.rev !== row.rev - 1) return false;
     return this.#store(row, before);
   }
 
-  /** Puts the row and moves its index entries; the name of the unique index that refuses, and then nothing has been put. */
+  /**
+   * Puts the row and updates its index entries. If a unique index rejects it, returns the name of
+   * the index and has put nothing.
+   */
   #store(row: FlatRow, before: FlatRow | undefined): string | undefined {
     const { rows } = this.environment;
     const after = expanded(row);
@@ -164,7 +176,7 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
     return undefined;
   }
 
-  /** In a unique index that is being built the entry may be that of another row. */
+  /** In a unique index that is being built, the entry may belong to another row. */
   #removeEntry(slot: Slot, entry: Buffer | undefined, id: string): void {
     const { rows } = this.environment;
     if (entry !== undefined && (!slot.unique || rows.get(entry) === id)) void rows.remove(entry);
@@ -175,7 +187,7 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
     return this.#shape.restore(row);
   }
 
-  /** All of `act` sees one snapshot: it runs in one turn of the event loop. */
+  /** `act` sees one snapshot, because it runs in one turn of the event loop. */
   async #read<R>(act: (rows: Rows) => R): Promise<R> {
     try {
       return act(this.environment.fresh());
@@ -184,7 +196,7 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
     }
   }
 
-  /** The range in which the entries of `index` lie, or the rows themselves. */
+  /** Prefix of the entries of `index`, or of the rows themselves. */
   #prefix(rows: Rows, index: ResolvedIndex, parts: readonly KeyPart[]): Buffer {
     return encodeKey(index.name === PRIMARY ? this.layout.rows : this.table.readable(rows, index.name), parts);
   }
@@ -217,11 +229,14 @@ export class EmbeddedCollection<T extends Doc> implements Collection<T> {
 const isUnder = (row: FlatRow, { fields }: ResolvedIndex, parts: readonly KeyPart[]): boolean =>
   parts.every((part, at) => row[fields[at] ?? PRIMARY] === part);
 
-/** The keys under `start`, from the position on. A position is what follows the prefix in the key of the last row shown. */
+/**
+ * The keys under `start`, from the position on. A position is the part of the last row's key after
+ * the prefix.
+ */
 function range(start: Buffer, { after, reverse = false }: ListOptions): RangeBounds {
   const position = after === undefined ? undefined : Buffer.concat([start, Buffer.from(after, 'base64url')]);
   const [first, last] = reverse ? [endOf(start), start] : [start, endOf(start)];
-  // In reverse the range ends before `last`, and a whole unique key is its own entry.
+  // A reverse range ends before `last`, and the complete key of a unique index is an entry itself.
   return {
     start: position ?? first,
     end: last,

@@ -94,7 +94,7 @@ describe('the embedded store', () => {
 
   describe('while it is walked over', () => {
     const PAGES = 20;
-    /** Counts the turns of the event loop, and the most pages that came in one of them. */
+    /** Counts the turns of the event loop, and the maximum number of pages in one of them. */
     async function turnsOf(walk: (onPage: () => void) => Promise<void>): Promise<{ turns: number; most: number }> {
       const seen = { turns: 0, pages: 0, most: 0 };
       const count = (): void => {

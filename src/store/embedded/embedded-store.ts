@@ -11,7 +11,10 @@ import { sweepExpired } from './sweeper';
 
 const SWEEP_INTERVAL = 60 * SECOND;
 
-/** Documents in LMDB in one folder, which several processes of one host may share. Opens at once, without waiting. */
+/**
+ * Documents in LMDB in one folder, which several processes of one host may share. Opens without
+ * waiting.
+ */
 export class EmbeddedStore extends Store {
   readonly #environment: Environment;
   readonly #fence: SchemaFence;
@@ -20,7 +23,7 @@ export class EmbeddedStore extends Store {
   #sweep: Promise<number> = Promise.resolve(0);
   #closed = false;
 
-  /** @throws StartupError where the folder cannot be used. */
+  /** @throws StartupError if the folder is unusable */
   constructor(
     folder: string,
     private readonly clock: Clock,
@@ -29,7 +32,8 @@ export class EmbeddedStore extends Store {
     super();
     this.#fence = new SchemaFence(schema);
     this.#environment = new Environment(folder, (rows) => this.#fence.check(rows));
-    // A sweep that failed (a full disk, say) is made up by the next one; each read checks the expiry itself.
+    // After a failed sweep (on a full disk, for example) the next one catches up; each read checks
+    // the expiry itself.
     this.#timer = setInterval(() => void this.sweep().catch(() => undefined), SWEEP_INTERVAL).unref();
   }
 
@@ -49,7 +53,7 @@ export class EmbeddedStore extends Store {
     const mayDrop = (rows: Rows): boolean => this.#fence.isAlone(rows);
     let dropped = 0;
     for (const collection of this.#collections.values()) {
-      // Several definitions may look at one collection.
+      // Several definitions may refer to one collection.
       const views = [...this.#collections.values()].filter(({ name }) => name === collection.name);
       const wanted = views.flatMap(({ layout }) => layout.declared);
       const isUnwanted = (slot: Slot): boolean =>
@@ -59,7 +63,10 @@ export class EmbeddedStore extends Store {
     return dropped;
   }
 
-  /** An empty write: it shows that the writer's lock can be had, which another process may hold, and touches no disk. */
+  /**
+   * An empty write: it proves that the write lock, which another process may hold, is available. It
+   * does not touch the disk.
+   */
   async ping(): Promise<void> {
     await withDeadline(
       this.#environment.write(() => undefined),
@@ -67,7 +74,10 @@ export class EmbeddedStore extends Store {
     );
   }
 
-  /** Removes the rows whose `expiry` has passed and returns how many went. Runs each minute by itself, one at a time. */
+  /**
+   * Removes rows whose `expiry` has passed and returns their number. Runs every minute, one sweep
+   * at a time.
+   */
   sweep(): Promise<number> {
     const go = async (): Promise<number> => {
       let removed = 0;
@@ -79,7 +89,10 @@ export class EmbeddedStore extends Store {
     return (this.#sweep = this.#sweep.then(go, go));
   }
 
-  /** The store as it is at one moment, as a store of its own in `folder`; writes go on meanwhile, in all processes. */
+  /**
+   * Copies a snapshot of the store into `folder`, as a complete store, while all processes continue
+   * to write.
+   */
   copyTo(folder: string): Promise<void> {
     return this.#environment.copyTo(folder);
   }

@@ -7,17 +7,23 @@ import { checkDatabaseFile } from './database-file';
 import { watchWrite } from './exit-guard';
 import { reasonOf, silenceCommitError, storeFault } from './lmdb-faults';
 
-/** The one LMDB database: all collections lie in it under prefixes, so no `maxDbs` limits how many there are. */
+/**
+ * The single LMDB database: collections are separated by key prefixes, so `maxDbs` does not limit
+ * their number.
+ */
 export type Rows = RootDatabase<unknown, Buffer>;
 
-/** LMDB opened so that a resolved write is on disk, with its faults told in the terms of the store port. */
+/**
+ * Opens LMDB so that a resolved write is on disk, and maps its errors to those of the store
+ * interface.
+ */
 export class Environment {
-  /** For use inside `write` only; reads go through `fresh`. */
+  /** For use inside `write` only; reads use `fresh`. */
   readonly rows: Rows;
   #isClosed = false;
   #lastTurn: Promise<void> = Promise.resolve();
 
-  /** @throws StartupError where the folder cannot be used. */
+  /** @throws StartupError if the folder is unusable */
   constructor(
     private readonly folder: string,
     private readonly admit: (rows: Rows) => void = () => undefined,
@@ -29,9 +35,9 @@ export class Environment {
         path: folder,
         keyEncoding: 'binary',
         encoding: 'json',
-        // A write resolves when it is flushed, not before.
+        // A write resolves only after it is flushed.
         overlappingSync: false,
-        // Else a full disk shows up as unhandled rejections beside the rejected write.
+        // Otherwise a full disk causes unhandled rejections in addition to the rejected write.
         eventTurnBatching: false,
       });
     } catch (error) {
@@ -41,7 +47,10 @@ export class Environment {
     }
   }
 
-  /** What is committed now, also by other processes: lmdb keeps one read transaction for a turn of the event loop otherwise. */
+  /**
+   * Returns a view of the latest commit of any process; otherwise lmdb keeps one read transaction
+   * for a turn of the event loop.
+   */
   fresh(): Rows {
     this.#refuseAfterClose();
     this.rows.resetReadTxn();
@@ -49,8 +58,10 @@ export class Environment {
   }
 
   /**
-   * Runs `act` inside a write transaction and resolves when that is durable. `act` is synchronous and makes its checks itself: nothing
-   * else writes meanwhile, in no process. `admit` is asked first, in the same transaction. A child transaction, because in a plain one a throw keeps the puts before it.
+   * Runs `act` in a write transaction and resolves when it is durable. `act` is synchronous and
+   * makes its own checks, because no process writes meanwhile.
+   * `admit` runs first, in the same transaction. A child transaction, because a plain one keeps the
+   * puts before a throw.
    */
   async write<T>(act: () => T, deadline = OPERATION_DEADLINE): Promise<T> {
     this.#refuseAfterClose();
@@ -68,20 +79,24 @@ export class Environment {
   }
 
   /**
-   * Resolves in a turn of the event loop that no other caller has. A read is synchronous, so each long one waits for a turn of its own:
-   * otherwise many walks at once would keep requests out for as long as all their pages take together.
+   * Resolves in a turn of the event loop that no other caller shares. Each long synchronous read
+   * waits for such a turn, so that concurrent walks cannot block requests for the sum of their
+   * pages.
    */
   ownTurn(): Promise<void> {
     this.#lastTurn = this.#lastTurn.then(() => nextTurn());
     return this.#lastTurn;
   }
 
-  /** What the port throws for `error`. */
+  /** Maps `error` to the error of the store interface. */
   fault(error: unknown): Promise<unknown> {
     return storeFault(error, this.folder);
   }
 
-  /** Reads one transaction through, so the copy is whole however long it takes. A file copied by hand while there are writes is not. */
+  /**
+   * Copies within one read transaction, so the copy is consistent however long it takes. A file
+   * copied by hand during writes is not.
+   */
   async copyTo(folder: string): Promise<void> {
     this.#refuseAfterClose();
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -93,7 +108,10 @@ export class Environment {
     await withDeadline(this.rows.close(), CLOSE_DEADLINE).catch(() => undefined);
   }
 
-  /** lmdb does not check: a read of a closed environment ends the process with a segmentation fault. */
+  /**
+   * lmdb does not check this: reading a closed environment crashes the process with a segmentation
+   * fault.
+   */
   #refuseAfterClose(): void {
     if (this.#isClosed) throw new DomainError('store_unavailable', { detail: 'The store is closed.' });
   }

@@ -1,12 +1,14 @@
 /**
- * Node waits at its exit for the threads of its pool, and lmdb's writer waits in one of them for JavaScript that will not run any more: a
- * process that ends with writes under way (`process.exit`, an exception that nobody caught) would hang for ever, and no supervisor would
- * start it again. So it ends itself by SIGKILL then. Nothing is lost that was acknowledged; LMDB takes that like a power cut.
+ * Node's exit waits for its pool threads, and lmdb's writer waits in one of them for JavaScript
+ * that no longer runs.
+ * A process that exits with pending writes (`process.exit`, an uncaught exception) would hang for
+ * ever, and no supervisor would restart it. It therefore kills itself with SIGKILL. No acknowledged
+ * write is lost; for LMDB this is like a power failure.
  */
 let underWay = 0;
 let isWatching = false;
 
-/** Counts `write` among those that must not hold up the end of the process. */
+/** Registers `write` as a pending write that must not block the exit of the process. */
 export function watchWrite(write: Promise<unknown>): void {
   if (!isWatching) watchExit();
   underWay += 1;
@@ -18,7 +20,7 @@ export function watchWrite(write: Promise<unknown>): void {
 
 function watchExit(): void {
   isWatching = true;
-  // Node prints an uncaught exception only after the exit handlers, too late here.
+  // Node prints an uncaught exception only after the exit handlers, which is too late here.
   process.on('uncaughtExceptionMonitor', (error) => {
     if (underWay > 0) process.stderr.write(`${error.stack ?? String(error)}\n`);
   });

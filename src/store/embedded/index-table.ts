@@ -5,14 +5,18 @@ import { endOf } from './key-encoding';
 import { DeclaredIndex, Layout } from './layout';
 
 /**
- * `building`: every write keeps it, and a build goes through the rows that were there before; `after` is the key of the last row that
- * has its entry. `dropping`: nobody keeps or reads it any more, and its entries are being removed.
+ * `building`: every write maintains the index, and a build adds the existing rows; `after` is the
+ * key of the last row added. `dropping`: no process maintains or reads the index, and its entries
+ * are being removed.
  */
 export type SlotState = 'ready' | 'building' | 'dropping';
 
 export interface Slot {
   readonly slot: string;
-  /** The index's name in a definition, without what tells two signatures of one name apart. */
+  /**
+   * Name of the index in a definition, without the suffix that separates two signatures of one
+   * name.
+   */
   readonly name: string;
   readonly signature: string;
   readonly fields: readonly string[];
@@ -27,9 +31,10 @@ type Stored = string | { readonly signature: string; readonly state: SlotState; 
 const SIGNATURE = /^(unique|many):(.+)$/;
 
 /**
- * Which indexes a collection has in the store: those of this release and those of another one that serves beside it. It is read in the
- * transaction or snapshot of each operation that needs it, so a process knows of an index as soon as it is there. A write keeps all of
- * them, whether its own definition names them or not.
+ * The indexes of a collection in the store: those of this release and of another one that serves at
+ * the same time.
+ * Each operation reads the table in its own transaction or snapshot, so a process sees a new index
+ * at once. A write maintains all of them, whether its definition names them or not.
  */
 export class IndexTable<T extends Doc> {
   #bytes: Buffer | undefined;
@@ -51,7 +56,10 @@ export class IndexTable<T extends Doc> {
     return (this.#slots = slots);
   }
 
-  /** Those that each write keeps. A collection without rows takes on the indexes of its definition by the first one. */
+  /**
+   * The indexes that each write maintains. The first write to an empty collection registers the
+   * indexes of its definition.
+   */
   kept(rows: Rows): readonly Slot[] {
     const slots = this.slots(rows).filter(({ state }) => state !== 'dropping');
     if (this.layout.declared.every((index) => slots.some((slot) => isFor(slot, index)))) return slots;
@@ -60,7 +68,7 @@ export class IndexTable<T extends Doc> {
     return this.slots(rows).filter(({ state }) => state !== 'dropping');
   }
 
-  /** Where the entries of an index lie that is complete. */
+  /** Prefix of the entries of a complete index. */
   readable(rows: Rows, name: string): Buffer {
     const index = this.layout.declared.find((declared) => declared.name === name);
     const slot = index && this.slots(rows).find((each) => each.state === 'ready' && isFor(each, index));
@@ -69,7 +77,7 @@ export class IndexTable<T extends Doc> {
     throw this.#otherRelease();
   }
 
-  /** Adds the indexes that the definition names and the store lacks: to be built, or ready where there are no rows. */
+  /** Adds missing indexes of the definition: to be built, or ready if the collection is empty. */
   register(rows: Rows): void {
     const slots = [...this.slots(rows)];
     const state = this.#isEmpty(rows) ? 'ready' : 'building';
@@ -92,7 +100,8 @@ export class IndexTable<T extends Doc> {
   #slot(slot: string, stored: Stored): Slot {
     const { signature, state, after = '' } = typeof stored === 'string' ? ready(stored) : stored;
     const [, uniqueness, fields] = SIGNATURE.exec(signature) ?? [];
-    // Of a release whose indexes are of another kind: what this one wrote would lack their entries.
+    // Written by a release with another kind of index: rows written by this release would lack its
+    // entries.
     if (fields === undefined) throw this.#otherRelease();
     const name = slot.split('~', 1)[0] ?? slot;
     const index = { fields: fields.split(','), unique: uniqueness === 'unique' };
@@ -121,7 +130,7 @@ const ready = (signature: string): ReadySlot => ({ signature, state: 'ready' });
 export const isFor = (slot: Slot, index: DeclaredIndex): boolean =>
   slot.name === index.name && slot.signature === index.signature;
 
-/** The plain name where no other index has it, which is where former releases have theirs. */
+/** The plain name if it is free, because earlier releases use it. */
 function freeSlot({ name, signature }: DeclaredIndex, taken: readonly string[]): string {
   if (!taken.includes(name)) return name;
   let slot = `${name}~${signature}`;

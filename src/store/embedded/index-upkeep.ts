@@ -6,14 +6,19 @@ import { IndexTable, isFor, Slot } from './index-table';
 import { endOf } from './key-encoding';
 import { entryOf, Layout } from './layout';
 
-/** Rows or entries in one write transaction: other writers, in all processes, come in between two of them. */
+/**
+ * Rows or entries in one write transaction; writers of all processes run between two transactions.
+ */
 const STEP = 200;
-/** How often a build is registered again that another process gave up: each process gives up once and ends. */
+/**
+ * How often a build is registered again after another process abandoned it: each process abandons
+ * once and exits.
+ */
 const REGISTRATIONS = 20;
-/** Milliseconds after which a step ends earlier: rows may be large. */
+/** Milliseconds after which a step ends early, because rows may be large. */
 const STEP_MS = 25;
 
-/** One collection's indexes, and the process's way to them. */
+/** The indexes of one collection. */
 export interface Indexed<T extends Doc> {
   readonly name: string;
   readonly layout: Layout<T>;
@@ -21,15 +26,16 @@ export interface Indexed<T extends Doc> {
 }
 
 /**
- * Builds the indexes that the definition names and the store lacks, and drops none. A build goes on in short transactions while all
- * processes write; its position is stored with each one, so after a kill it goes on from there, in whichever process.
+ * Builds missing indexes of the definition and drops none.
+ * The build runs in short transactions while all processes write. Each transaction stores its
+ * position, so that any process can resume the build after a kill.
  */
 export async function buildIndexes<T extends Doc>(environment: Environment, indexed: Indexed<T>): Promise<void> {
   const { layout, table } = indexed;
   const isBuilt = (rows: Rows): boolean =>
     layout.declared.every((index) => table.slots(rows).some((slot) => slot.state === 'ready' && isFor(slot, index)));
   if (isBuilt(environment.fresh())) return;
-  // What a build that failed left, and a drop that a kill ended.
+  // Removes the remains of a failed build and of an interrupted drop.
   await dropIndexes(
     environment,
     indexed,
@@ -56,20 +62,21 @@ export async function buildIndexes<T extends Doc>(environment: Environment, inde
   }
 }
 
-/** The slot that is built next. */
+/** The next slot to build. */
 const firstBuilding = <T extends Doc>(rows: Rows, { layout, table }: Indexed<T>): Slot | undefined =>
   table.slots(rows).find((each) => each.state === 'building' && layout.declared.some((index) => isFor(each, index)));
 
 interface Part {
   readonly slot: Slot;
   readonly keys: readonly Buffer[];
-  /** False where these are the last rows. */
+  /** False if these are the last rows. */
   readonly hasMore: boolean;
 }
 
 /**
- * Where the next rows lie, read outside of the write transaction: a cursor inside of it makes LMDB fail while another process writes.
- * Rows that come later need no step, since their writers keep the index that is being built.
+ * Reads the keys of the next rows outside the write transaction: with a cursor inside it, LMDB
+ * fails while another process writes.
+ * Rows added later need no step, because their writers maintain the index that is being built.
  */
 function nextPart<T extends Doc>(rows: Rows, indexed: Indexed<T>): Part | undefined {
   const slot = firstBuilding(rows, indexed);
@@ -82,8 +89,9 @@ function nextPart<T extends Doc>(rows: Rows, indexed: Indexed<T>): Part | undefi
 }
 
 /**
- * One step of the first build. Returns the slot in which two rows clash; then nothing has been put. `lost` where nothing is being
- * built: another process finished it, or gave it up, and then it is registered again.
+ * One step of a build. Returns the slot in which two rows conflict; nothing has been put then.
+ * Returns `lost` if no index is being built: another process finished the build, or abandoned it,
+ * and then it is registered again.
  */
 function buildStep<T extends Doc>(rows: Rows, indexed: Indexed<T>, part: Part | undefined): Slot | 'lost' | undefined {
   const slot = firstBuilding(rows, indexed);
@@ -91,7 +99,7 @@ function buildStep<T extends Doc>(rows: Rows, indexed: Indexed<T>, part: Part | 
     indexed.table.register(rows);
     return 'lost';
   }
-  // Another process has built meanwhile: these are not the next rows any more.
+  // Another process has continued the build, so these are no longer the next rows.
   if (slot.slot !== part?.slot.slot || slot.after !== part.slot.after) return undefined;
   const { entries, last } = entriesOf(rows, slot, part);
   const isTaken = ({ key, id }: Entry): boolean => {
@@ -115,7 +123,7 @@ interface Entry {
   readonly id: string;
 }
 
-/** The entries of the part's rows as they are now; `last` is undefined where these are the last ones. */
+/** The entries of the rows in their current state; `last` is undefined for the last rows. */
 function entriesOf(rows: Rows, slot: Slot, { keys, hasMore }: Part): { entries: Entry[]; last: string | undefined } {
   const entries: Entry[] = [];
   const until = performance.now() + STEP_MS;
@@ -129,7 +137,9 @@ function entriesOf(rows: Rows, slot: Slot, { keys, hasMore }: Part): { entries: 
   return { entries, last: undefined };
 }
 
-/** An index that cannot be built must not refuse the writes of others. Its entries go with the next drop. */
+/**
+ * An index that cannot be built must not block other writers. The next drop removes its entries.
+ */
 function giveUp<T extends Doc>(rows: Rows, { table }: Indexed<T>, clash: Slot): void {
   const slots = table.slots(rows);
   table.put(
@@ -138,7 +148,10 @@ function giveUp<T extends Doc>(rows: Rows, { table }: Indexed<T>, clash: Slot): 
   );
 }
 
-/** Drops the indexes that are `unwanted` as long as `mayDrop` holds inside the transaction. Returns how many are gone. */
+/**
+ * Drops the `unwanted` indexes while `mayDrop` holds inside the transaction. Returns the number of
+ * dropped indexes.
+ */
 export async function dropIndexes<T extends Doc>(
   environment: Environment,
   indexed: Indexed<T>,
@@ -150,7 +163,7 @@ export async function dropIndexes<T extends Doc>(
     const fresh = environment.fresh();
     const seen = next(fresh);
     if (seen === undefined) return dropped;
-    // Outside of the write transaction, as in nextPart.
+    // Outside the write transaction, as in nextPart.
     const keys = [...fresh.getKeys({ start: seen.prefix, end: endOf(seen.prefix), limit: STEP })];
     const step = await environment.write(() => {
       const { rows } = environment;
@@ -172,7 +185,7 @@ function dropStep<T extends Doc>(
 ): 'gone' | 'more' {
   for (const key of keys) void rows.remove(key);
   const others = table.slots(rows).filter((each) => each.slot !== seen.slot);
-  // Nobody adds an entry to an index that is being dropped, so these were the last ones.
+  // No process adds entries to an index that is being dropped, so these were the last ones.
   if (keys.length < STEP && seen.state === 'dropping') {
     table.put(rows, others);
     return 'gone';

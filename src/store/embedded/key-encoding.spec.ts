@@ -6,7 +6,7 @@ import { encodeKey, endOf } from './key-encoding';
 const NOTHING = Buffer.alloc(0);
 const key = (...parts: KeyPart[]): Buffer => encodeKey(NOTHING, parts);
 
-/** Short enough to keep its order; with the characters that could end or escape a part. */
+/** Short enough to keep the order; with the characters that could end or escape a part. */
 const text = fc
   .array(fc.oneof(fc.constantFrom('\0', '\u0001', '\u00ff', '\uffff', 'a', 'b'), fc.string({ unit: 'binary' })), {
     maxLength: 5,

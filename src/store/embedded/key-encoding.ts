@@ -3,24 +3,28 @@ import { KeyPart } from '../collection';
 import { wellFormed } from '../well-formed';
 
 /**
- * Order-preserving bytes of compound keys. Own code and not lmdb's key encoding, in which `['q']` and `'q'` are one key, an empty
- * string vanishes, and a string too long for LMDB's 1,978 bytes is refused.
+ * Order-preserving encoding of compound keys. In lmdb's own encoding `['q']` and `'q'` are one key,
+ * an empty string vanishes, and a string longer than LMDB's 1,978 bytes is rejected.
  *
- * A part is its tag, then: nothing (booleans); 8 bytes whose order is the order of the numbers; UTF-8 with 00 written as 00 FF, ended by
- * 00. A tag is less than FF, so the end of a string sorts before each continuation of it, and no key is a prefix of another by accident.
+ * A part is a tag and then: nothing (booleans); 8 bytes in the order of the numbers; UTF-8 with 00
+ * as 00 FF, terminated by 00. A tag is less than FF, so the end of a string sorts before its
+ * continuations, and no key is accidentally a prefix of another.
  */
 const TAG = { false: 1, true: 2, number: 3, string: 4 } as const;
 const END = 0x00;
 const ESCAPE = 0xff;
 const MAX_KEY_BYTES = 1_978;
-/** Strings with more UTF-8 than this are shortened: the head keeps most of their order, the hash what makes them unequal. */
+/**
+ * Strings with more UTF-8 than this are shortened: the head preserves most of the order, the hash
+ * keeps them distinct.
+ */
 const LONG = 192;
 const HEAD = 128;
 const SIGN = 0x80;
 
 const scratch = Buffer.alloc(16_384);
 
-/** `prefix` and the encoded parts behind it. */
+/** Encodes `parts` after `prefix`. */
 export function encodeKey(prefix: Buffer, parts: readonly KeyPart[]): Buffer {
   let at = prefix.copy(scratch, 0);
   for (const part of parts) at = writePart(part, at);
@@ -28,7 +32,7 @@ export function encodeKey(prefix: Buffer, parts: readonly KeyPart[]): Buffer {
   return Buffer.from(scratch.subarray(0, at));
 }
 
-/** Above every key that starts with `prefix`: FF is no tag. */
+/** An upper bound of all keys with `prefix`, because FF is not a tag. */
 export const endOf = (prefix: Buffer): Buffer => Buffer.concat([prefix, Buffer.of(ESCAPE)]);
 
 function writePart(part: KeyPart, at: number): number {
@@ -64,7 +68,10 @@ function escapeZeros(start: number, end: number): number {
   return to;
 }
 
-/** IEEE 754, big-endian, with the sign bit flipped for positive and all bits for negative numbers: bytes sort as numbers do. */
+/**
+ * IEEE 754, big-endian. Flips the sign bit of positive and all bits of negative numbers, so that
+ * bytes sort as numbers do.
+ */
 function writeNumber(value: number, at: number): number {
   scratch[at] = TAG.number;
   const first = at + 1;

@@ -4,19 +4,19 @@ import { PRIMARY, ResolvedIndex, RowShape } from '../row-shape';
 import { encodeKey } from './key-encoding';
 
 const NOTHING = Buffer.alloc(0);
-/** An index of our own, in time order, for the sweeper; names in definitions cannot start with an underscore. */
+/** Internal index by time for the sweeper; names in definitions cannot start with an underscore. */
 const EXPIRY = '_expiry';
 
-/** An index that this release's definition names. Where its entries lie is in the index table. */
+/** An index of this release's definition. The index table holds the location of its entries. */
 export interface DeclaredIndex extends ResolvedIndex {
-  /** Changes where the entries of the index would be others. */
+  /** Changes whenever the entries of the index would change. */
   readonly signature: string;
 }
 
-/** Where a collection's rows and index entries lie: `row/<name>/<id>` and `index/<name>/<slot>/<key fields>[/<id>]` -> id. */
+/** Keys of a collection: `row/<name>/<id>` and `index/<name>/<slot>/<key fields>[/<id>]` -> id. */
 export class Layout<T extends Doc> {
   readonly rows: Buffer;
-  /** The table of the collection's indexes (index-table.ts). */
+  /** Key of the collection's index table (index-table.ts). */
   readonly table: Buffer;
   readonly declared: readonly DeclaredIndex[];
   readonly expiry: DeclaredIndex | undefined;
@@ -40,10 +40,12 @@ export class Layout<T extends Doc> {
   }
 }
 
-/** The part of a key behind the prefix of its index. */
+/** The part of a key after the prefix of its index. */
 export const keyBehindPrefix = (parts: readonly KeyPart[]): Buffer => encodeKey(NOTHING, parts);
 
-/** The entry of a stored row in an index whose entries lie under `prefix`, or undefined where it has none. */
+/**
+ * The entry of a stored row in the index with `prefix`; undefined if the row is not in the index.
+ */
 export function entryOf(
   { fields, unique }: Pick<ResolvedIndex, 'fields' | 'unique'>,
   prefix: Buffer,
@@ -54,7 +56,7 @@ export function entryOf(
   return encodeKey(prefix, unique ? values : [...values, row[PRIMARY] as string]);
 }
 
-/** Also of a field that this release does not know, whose kind it cannot ask for. */
+/** Also checks fields unknown to this release, whose kind is not defined. */
 const isKeyPart = (value: unknown): value is KeyPart =>
   typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value));
 

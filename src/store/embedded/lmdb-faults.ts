@@ -3,7 +3,7 @@ import { DomainError, StartupError } from '../../kernel';
 import { withDeadline } from '../deadline';
 
 const FULL_DISK = ['ENOSPC', 'EDQUOT', 'No space left', 'Disk quota', 'MDB_MAP_FULL'];
-/** What LMDB makes of a write of which only a part found space; a disk that is broken says the same. */
+/** LMDB's error for a partial write on a full disk; a broken disk gives the same error. */
 const SHORT_WRITE = 'Input/output error';
 /** Bytes. A commit writes at least a few pages at once. */
 const HARDLY_ANY = 1 << 20;
@@ -14,12 +14,18 @@ interface CommitFailure {
   readonly commitError?: Promise<unknown>;
 }
 
-/** lmdb rejects `commitError` as well, which nobody awaits when the deadline came first: an unhandled rejection ends the process. */
+/**
+ * lmdb also rejects `commitError`, which nobody awaits after the deadline: an unhandled rejection
+ * would end the process.
+ */
 export function silenceCommitError(error: unknown): void {
   (error as CommitFailure).commitError?.catch(() => undefined);
 }
 
-/** The port's error for one of LMDB's in `folder`; programmers' mistakes and our own errors pass. */
+/**
+ * Maps an error of LMDB in `folder` to the store interface; programming errors and Coffer's own
+ * errors pass.
+ */
 export async function storeFault(error: unknown, folder: string): Promise<unknown> {
   if (error instanceof DomainError || error instanceof StartupError || error instanceof TypeError) return error;
   const cause = (await rootCause(error)) ?? error;

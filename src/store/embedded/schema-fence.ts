@@ -7,8 +7,10 @@ import { encodeKey } from './key-encoding';
 const DOCUMENT = encodeKey(Buffer.alloc(0), ['row', 'installation', 'installation']);
 
 /**
- * Refuses the writes of a process that the installation does not admit any more: it was started before the document moved on. Asked
- * inside each write transaction, so no write of such a process comes after the one that raised the number, however long it slept.
+ * Rejects writes of a process that the installation no longer admits, because the document has
+ * changed since the start.
+ * The check runs inside each write transaction, so no such write follows the one that raised the
+ * number, however long the process slept.
  */
 export class SchemaFence {
   #bytes: Buffer | undefined;
@@ -24,7 +26,10 @@ export class SchemaFence {
     });
   }
 
-  /** True where every process that may serve is of this release: no older one, and no newer one has ever served. */
+  /**
+   * True if all processes that may serve have this release: no older one may, and no newer one has
+   * ever served.
+   */
   isAlone(rows: Rows): boolean {
     const { schema, lowest_schema } = this.read(rows);
     return schema === this.schema && lowest_schema === this.schema;

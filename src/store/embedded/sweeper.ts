@@ -4,12 +4,12 @@ import { EmbeddedCollection } from './embedded-collection';
 import { Environment, Rows } from './environment';
 import { encodeKey } from './key-encoding';
 
-/** Rows a write transaction: a sweep of many must not hold the writer's lock for long. */
+/** Rows in one write transaction: a large sweep must not hold the write lock for long. */
 const BATCH = 200;
 
 /**
- * Removes the rows of a collection whose expiry lies before `now`. Read outside of the write transaction, as in index-upkeep.ts, and looked
- * at again inside of it, so a row that was renewed stays.
+ * Removes rows that expired before `now`. Reads outside the write transaction (see index-upkeep.ts)
+ * and checks again inside it, so that a renewed row stays.
  */
 export async function sweepExpired<T extends Doc>(
   environment: Environment,
@@ -18,7 +18,8 @@ export async function sweepExpired<T extends Doc>(
 ): Promise<number> {
   const { expiry } = collection.layout;
   if (expiry === undefined) return 0;
-  // Made anew for each use: lmdb writes into the options of a count, and a range after it would be a count as well.
+  // Created for each use: lmdb modifies the options of a count, and a later range would become a
+  // count too.
   const due = (rows: Rows) => {
     const start = collection.table.readable(rows, expiry.name);
     return { start, end: encodeKey(start, [now]), limit: BATCH };
@@ -45,7 +46,8 @@ function removeExpired<T extends Doc>(
 ): boolean {
   const row = environment.rows.get(collection.layout.row(id)) as FlatRow | undefined;
   if (row !== undefined) collection.removeInside(row);
-  // Also by itself: an entry that its row does not know (someone wrote past us) would be found again for ever.
+  // Removes the entry itself too: an orphaned entry, from a foreign write, would be found again for
+  // ever.
   void environment.rows.remove(entry);
   return row !== undefined;
 }

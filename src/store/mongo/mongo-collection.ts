@@ -13,19 +13,24 @@ import { isReadable, nextPosition, pageStart } from './mongo-positions';
 import { BsonRow, MongoRows } from './mongo-rows';
 import { MongoSchemaFence } from './mongo-schema-fence';
 
-/** Writes in one message: few enough that a busy server gets through them well within the deadline. */
+/** Writes in one message: few enough for a busy server to finish well within the deadline. */
 const BULK = 50;
 /** Index entries in one part of a count. */
 const COUNTED = 10_000;
-/** The server gives up when the caller has: a slow query must not go on for nobody. */
+/** The server aborts a query when the caller's deadline has passed. */
 const bounded = () => ({ maxTimeMS: stretched(OPERATION_DEADLINE) });
 
-/** With a read concern of its own: the driver writes the session's time into the object that it is given, here that of all reads. */
+/**
+ * A separate read concern object, because the driver writes the session's time into it, and the
+ * default object is shared by all reads.
+ */
 const inSession = (session: mongo.ClientSession) => ({ session, readConcern: { level: 'majority' as const } });
 
 type PageRead = (documents: RowCollection, session?: mongo.ClientSession) => Promise<mongo.Document[]>;
 
-/** One collection in MongoDB. Writes are conditional on `rev` in their filter, which makes each one a compare-and-set. */
+/**
+ * One collection in MongoDB. Each write has `rev` in its filter, which makes it a compare-and-set.
+ */
 export class MongoCollection<T extends Doc> implements Collection<T> {
   readonly #shape: RowShape<T>;
   readonly #rows: MongoRows<T>;
@@ -55,7 +60,7 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
     return found === null ? undefined : this.#rows.fromBson(found);
   }
 
-  /** By the id alone: the server promises it for a query that one document at most answers. */
+  /** By id only: the server guarantees linearizability for a query with at most one result. */
   async findLinearizable(id: string): Promise<T | undefined> {
     const filter = this.#query(PRIMARY, [id], true).filter();
     const found = await this.#run((documents) => documents.findOne(filter, linearizable()));
@@ -66,7 +71,9 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
     return this.#page(index, prefix, options, (read) => this.#run((documents) => read(documents)));
   }
 
-  /** The server keeps its indexes itself, in one transaction with the rows: a list is from the rows. */
+  /**
+   * The server updates its indexes in one transaction with the rows, so a list reflects the rows.
+   */
   scan(index: string, prefix: readonly KeyPart[], options: Omit<ListOptions, 'reverse'>): Promise<Page<T>> {
     return this.#page(index, prefix, options, (read) =>
       this.#run((documents) => this.connection.afterAcknowledged((session) => read(documents, session))),
@@ -109,7 +116,7 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
     }
   }
 
-  /** The position of the entry with this number behind `filter`. */
+  /** The position of the entry with this number under `filter`. */
   async #positionAt(query: MongoQuery<T>, filter: Filter, number: number): Promise<Position | undefined> {
     const options = { sort: query.sort(), skip: number - 1, limit: 1, projection: query.projection(), ...bounded() };
     const [last] = await this.#run((documents) => documents.find(filter, options).toArray());
@@ -131,7 +138,8 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
     checkBatch(docs);
     const rows = docs.map((doc) => this.#shape.flatten(doc, doc.rev + 1));
     let held = 0;
-    // In parts with a deadline each: a long bulk that goes ahead is not a server that does not answer.
+    // In parts with a deadline each: a long bulk that makes progress must not count as an
+    // unresponsive server.
     for (let at = 0; at < rows.length; at += BULK) held += await this.#replaceBulk(rows.slice(at, at + BULK));
     return held;
   }
@@ -168,7 +176,7 @@ export class MongoCollection<T extends Doc> implements Collection<T> {
     return this.#run(act);
   }
 
-  /** On the model's collection: no document is hydrated, neither into nor out of the store. */
+  /** Uses the driver's collection, so that mongoose hydrates no documents. */
   #run<R>(act: (documents: RowCollection) => Promise<R>): Promise<R> {
     const work = (): Promise<R> => act(this.model.collection as unknown as RowCollection);
     return this.connection.run(work, this.definition.name);

@@ -9,14 +9,15 @@ import { refuseOtherGuarantees } from './mongo-url';
 import { type Hello, hasPeers, isWritable, readsFromPrimary } from './primary-only';
 
 export interface MongoAddress {
-  /** May hold a password: never logged, never in an error. */
+  /** May hold a password: never log it or include it in an error. */
   readonly url: string;
   readonly dbName: string;
 }
 
 /**
- * How long the driver waits for what. Its per-operation `timeoutMS` does nothing any more in this version, and a socket timeout would cut
- * off the building of an index, so the promise of 2 seconds rests on `withDeadline`; these free what a dead server holds.
+ * Driver timeouts, which release the resources of a dead server. The deadline of 2 seconds depends
+ * on `withDeadline`: the driver's per-operation `timeoutMS` has no effect in this version, and a
+ * socket timeout would abort index builds.
  */
 const timeouts = () => ({
   serverSelectionTimeoutMS: stretched(1_200),
@@ -32,11 +33,14 @@ const guarantees = () =>
     readPreference: 'primary',
   }) as const;
 
-/** Shorter than the deadline of an operation: a linearizable read has no end of its own while there is no majority. */
+/**
+ * Shorter than the deadline of an operation: a linearizable read without a majority never ends by
+ * itself.
+ */
 export const linearizable = () =>
   ({ readConcern: { level: 'linearizable' }, readPreference: 'primary', maxTimeMS: stretched(1_500) }) as const;
 
-/** One mongoose connection, opened at the first use and again at the next one while the server has not answered yet. */
+/** One mongoose connection, opened at its first use; a failed open is retried at the next use. */
 export class MongoConnection {
   readonly #connection: Connection;
   #opening: Promise<unknown> | undefined;
@@ -46,7 +50,8 @@ export class MongoConnection {
 
   constructor(private readonly address: MongoAddress) {
     this.#connection = createConnection();
-    // Without a listener a failed connect is an unhandled rejection and ends the process. The caller of each operation is told instead.
+    // Without a listener a failed connect is an unhandled rejection and ends the process. The
+    // caller of each operation gets the error.
     this.#connection.on('error', () => undefined);
   }
 
@@ -54,14 +59,20 @@ export class MongoConnection {
     return this.#connection.model(name, schema) as unknown as Model<BsonRow>;
   }
 
-  /** A collection as the driver has it, with this connection's guarantees. Inside `run` only: there is none before it is open. */
+  /**
+   * Returns a driver collection with this connection's guarantees. Only inside `run`: there is none
+   * before the connection is open.
+   */
   documents<T extends mongo.Document>(name: string): mongo.Collection<T> {
     const { db } = this.#connection;
     if (db === undefined) throw new DomainError('store_unavailable');
     return db.collection<T>(name, guarantees());
   }
 
-  /** Runs `act` once there is a server. Without a deadline: for the building of indexes, which takes what it takes. */
+  /**
+   * Runs `act` once a server is available. Without a deadline for index builds, whose duration is
+   * unbounded.
+   */
   async run<T>(act: () => Promise<T>, collection: string, deadline: number | 'none' = OPERATION_DEADLINE): Promise<T> {
     const work = async (): Promise<T> => {
       await this.#open();
@@ -77,8 +88,10 @@ export class MongoConnection {
   }
 
   /**
-   * Runs `read` in a session whose reads see every write that was acknowledged before this call, also right after a failover: a server answers
-   * them only once its majority has come as far as a linearizable read before them (`afterClusterTime`). Inside `run` only.
+   * Runs `read` in a session whose reads reflect every write acknowledged before this call, even
+   * after a failover.
+   * A server responds only once its majority has reached the time of a preceding linearizable read
+   * (`afterClusterTime`). Only inside `run`.
    */
   async afterAcknowledged<T>(read: (session: mongo.ClientSession) => Promise<T>): Promise<T> {
     const time = await this.#linearizableTime();
@@ -88,15 +101,15 @@ export class MongoConnection {
     });
   }
 
-  /** No former primary answers such a read. */
+  /** A former primary cannot answer such a read. */
   async #linearizableTime(): Promise<mongo.Timestamp> {
     const documents = this.documents<{ _id: string }>('installation');
     const readIn = async (session: mongo.ClientSession): Promise<mongo.Timestamp | undefined> => {
       await documents.findOne({ _id: 'installation' }, { ...linearizable(), projection: { _id: 1 }, session });
       return session.operationTime;
     };
-    // Again in another session: a primary that steps down refuses with a time, which the driver's own repetition would carry, and no
-    // server takes a linearizable read with one.
+    // Retried in a new session: a primary that steps down fails with a cluster time. The driver's
+    // own retry would send that time, which no server accepts with a linearizable read.
     const time = await this.#inSession(readIn).catch(() => this.#inSession(readIn));
     if (time === undefined) throw new DomainError('store_unavailable');
     return time;
@@ -120,7 +133,7 @@ export class MongoConnection {
     await withDeadline(this.#connection.close(), CLOSE_DEADLINE).catch(() => undefined);
   }
 
-  /** Once it has been open the driver finds the server again by itself. */
+  /** Once the connection has been open, the driver reconnects by itself. */
   async #open(): Promise<void> {
     if (this.#state === 'closed') throw new DomainError('store_unavailable', { detail: 'The store is closed.' });
     if (this.#state === 'open') return;
@@ -137,7 +150,8 @@ export class MongoConnection {
         autoCreate: false,
         autoIndex: false,
         bufferCommands: false,
-        // A text that is no UTF-8 costs its own row, whose seal does not hold then, and not the page that the row is in.
+        // A text with invalid UTF-8 then affects only its own row, whose MAC fails, and not the
+        // whole page.
         enableUtf8Validation: false,
         ...timeouts(),
         ...guarantees(),
@@ -150,7 +164,10 @@ export class MongoConnection {
     if (this.#state === 'new') this.#state = 'open';
   }
 
-  /** What the driver made of the URL and our options: what no list of options foresees is refused as well. */
+  /**
+   * Checks the result of URL and options in the driver, to reject options that the list does not
+   * cover.
+   */
   #requireGuarantees(): void {
     const { writeConcern, readConcern, readPreference, retryWrites } = this.#connection.getClient().options;
     const { w, journal } = writeConcern;
@@ -160,8 +177,8 @@ export class MongoConnection {
   }
 
   /**
-   * A single server outside a replica set has no majority, and refuses the writes that the driver may repeat. One that `directConnection`
-   * names is read whatever it is, a secondary behind its primary too.
+   * A standalone server has no majority and rejects retryable writes. With `directConnection` the
+   * driver reads from any server, even from a secondary that lags.
    */
   async #requirePrimary(): Promise<void> {
     const hello: Hello = (await this.#connection.db?.command({ hello: 1 })) ?? {};
@@ -187,7 +204,7 @@ const notPrimary = (): DomainError =>
     retryAfterSeconds: 1,
   });
 
-/** The driver's own text stays in the cause: it may repeat parts of the URL. */
+/** The driver's own text stays in the cause, because it may repeat parts of the URL. */
 function connectFault(cause: unknown): Error {
   // By name: the driver and its URL parser each have a class of this name.
   if (cause instanceof Error && ['MongoParseError', 'MongoInvalidArgumentError'].includes(cause.name)) {
@@ -197,5 +214,5 @@ function connectFault(cause: unknown): Error {
   return new DomainError('store_unavailable', { detail: 'The store cannot be reached.', reason, cause });
 }
 
-/** As the driver sees rows: what their fields hold is checked by RowShape and by the seals, not by its types. */
+/** The driver's view of rows: RowShape and the MACs check field values, not these types. */
 export type RowCollection = mongo.Collection<mongo.Document & { _id: string }>;

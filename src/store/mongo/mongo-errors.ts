@@ -7,24 +7,26 @@ const DUPLICATE_KEY = 11000;
 const OUT_OF_DISK_SPACE = 14031;
 const DETAIL = 'The store failed.';
 /**
- * Server codes that say "not here, not now": the same call may be served a moment later. Each other code is a mistake of ours and stays
- * visible as such.
+ * Server codes of transient errors: the same call may succeed later. Any other code is a defect of
+ * Coffer and stays visible.
  */
 const UNAVAILABLE: ReadonlySet<number> = new Set([
-  // No way to a member that serves: hosts, sockets, pools, elections, members that step down, recover or shut down.
+  // No serving member: hosts, sockets, pools, elections, members that step down, recover or shut
+  // down.
   ...[6, 7, 89, 91, 133, 189, 190, 202, 216, 317, 384, 407, 9001, 10058, 10107, 11600, 11602, 13435, 13436],
-  // Not taken at the moment: a login, a permission.
+  // Rejected at the moment: a login, a permission.
   ...[13, 18, 391, 8000],
-  // Interrupted, out of time, or given up by the server: cursors and plans, too, whose collection or member changed under them.
+  // Interrupted, timed out or aborted by the server, including cursors and plans whose collection
+  // or member changed.
   ...[24, 43, 46, 50, 90, 112, 117, 136, 175, 237, 262, 276, 290, 314, 11601, 46841],
-  // Not yet on, or not visible to, a majority.
+  // Not yet written to, or not visible to, a majority.
   ...[64, 79, 100, 134, 239, 246],
   // Shards that move.
   ...[63, 70, 150, 249, 250, 13388],
   // A server that is short of memory or overloaded.
   ...[146, 365, 402, 433, 462],
 ]);
-/** Labels by which a server says that the same call may be tried again. */
+/** Error labels of the server that permit a retry. */
 const MAY_BE_TRIED_AGAIN = [
   'RetryableWriteError',
   'RetryableError',
@@ -32,7 +34,10 @@ const MAY_BE_TRIED_AGAIN = [
   'TransientTransactionError',
 ];
 
-/** The port's error for one of the driver's; programmers' mistakes and our own errors pass. */
+/**
+ * Maps an error of the driver to the store interface; programming errors and Coffer's own errors
+ * pass.
+ */
 export function mongoFault(error: unknown, collection: string): unknown {
   if (!(error instanceof mongo.MongoError)) return error;
   if (error.code === DUPLICATE_KEY) return new DuplicateKey(collection, refusingIndex(error));
@@ -41,8 +46,9 @@ export function mongoFault(error: unknown, collection: string): unknown {
 }
 
 /**
- * How many of an unordered bulk held where a unique index refused some: those did not hold, as if their revision had moved on.
- * @throws what else went wrong in it
+ * Number of successful writes of an unordered bulk in which a unique index rejected some; those
+ * count as revision conflicts.
+ * @throws any other error of the bulk
  */
 export function heldInSpiteOf(error: unknown): number {
   if (!(error instanceof mongo.MongoBulkWriteError)) throw error;
@@ -59,7 +65,7 @@ export function hasCode(error: unknown, ...codes: number[]): boolean {
 
 function isUnavailable(error: mongo.MongoError): boolean {
   if (error instanceof mongo.MongoWriteConcernError) return true;
-  // A bulk that did not get to the server at all: what stopped it is in the message only.
+  // A bulk that did not reach the server: only the message holds the cause.
   if (error instanceof mongo.MongoBulkWriteError && error.code === undefined) return true;
   if (error instanceof mongo.MongoServerError) {
     return MAY_BE_TRIED_AGAIN.some((label) => error.hasErrorLabel(label)) || UNAVAILABLE.has(Number(error.code));
@@ -77,7 +83,10 @@ function isUnavailable(error: mongo.MongoError): boolean {
   );
 }
 
-/** The server names the index in its message only: `... index: <name> dup key: ...`. Ours are named as in the definition. */
+/**
+ * The server names the index only in its message: `... index: <name> dup key: ...`. Coffer's
+ * indexes have the names of the definition.
+ */
 function refusingIndex(error: mongo.MongoError): string {
   const name = /index: (\S+?)(?: dup key|$)/.exec(error.message)?.[1] ?? '';
   return name.replace(/^.*\$/, '') === '_id_' ? '_id' : (name.split('~', 1)[0] ?? name);

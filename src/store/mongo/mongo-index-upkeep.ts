@@ -5,7 +5,10 @@ import { hasCode } from './mongo-errors';
 import { createIndex } from './mongo-indexes';
 import { BsonRow, EXPIRY } from './mongo-rows';
 
-/** An index of this name, or with these keys, is there with other options: IndexOptionsConflict, IndexKeySpecsConflict. */
+/**
+ * An index with this name or these keys exists with other options: IndexOptionsConflict,
+ * IndexKeySpecsConflict.
+ */
 const INDEX_CONFLICT = [85, 86];
 /** Another process dropped it first. */
 const INDEX_NOT_FOUND = 27;
@@ -19,8 +22,8 @@ interface IndexSpec {
 }
 
 /**
- * Adds the indexes that a definition names, and drops none: another release that serves needs those that this one does not name. Where
- * an index of the same name is another one, the new one gets a name of its own.
+ * Adds the indexes of a definition and drops none, because another serving release may need others.
+ * If a different index has the same name, the new one gets a separate name.
  */
 export async function addIndexes(model: Model<BsonRow>): Promise<void> {
   const documents = documentsOf(model);
@@ -42,7 +45,10 @@ export async function addIndexes(model: Model<BsonRow>): Promise<void> {
   }
 }
 
-/** The names of indexes of ours that none of these models names. Those that an operator created are not among them. */
+/**
+ * Names of Coffer's indexes that none of these models uses. Excludes indexes that an operator
+ * created.
+ */
 export async function formerIndexes(models: readonly Model<BsonRow>[]): Promise<string[]> {
   const [model] = models;
   if (model === undefined) return [];
@@ -52,7 +58,7 @@ export async function formerIndexes(models: readonly Model<BsonRow>[]): Promise<
   return former.map(({ name = '' }) => name).filter((name) => name !== '' && name !== '_id_');
 }
 
-/** False where another process was first. */
+/** Returns false if another process dropped the index first. */
 export async function dropIndex(model: Model<BsonRow>, name: string): Promise<boolean> {
   try {
     await documentsOf(model).dropIndex(name);
@@ -81,7 +87,10 @@ async function indexesOf(documents: RowCollection): Promise<IndexSpec[]> {
 const isThere = async (documents: RowCollection, wanted: IndexSpec): Promise<boolean> =>
   (await indexesOf(documents)).some((index) => isSame(wanted, index));
 
-/** What an index of ours has; the server adds `v`, and older releases of server and driver `ns` and `background`. */
+/**
+ * Options of Coffer's indexes; the server adds `v`, and older releases of server and driver `ns`
+ * and `background`.
+ */
 const OPTIONS = new Set([
   'background',
   'v',
@@ -94,8 +103,8 @@ const OPTIONS = new Set([
 ]);
 
 /**
- * Whether Coffer created it, in this release or another one: the options are exactly those that `schemaOf` gives, and the name
- * is not the one that the server gives to an index without a name.
+ * True if this release of Coffer or another one created the index: the options are exactly those of
+ * `schemaOf`, and the name is not the server's default name.
  */
 function isOurs(index: IndexSpec): boolean {
   const { key, name = '' } = index;
@@ -106,7 +115,10 @@ function isOurs(index: IndexSpec): boolean {
   return index.expireAfterSeconds === undefined ? hasOurFilter(index) : isOurExpiry(index);
 }
 
-/** Exactly `{ $exists: true }` on each field of the key; `_id` ends the key of an index that is not unique. */
+/**
+ * Exactly `{ $exists: true }` on each field of the key; `_id` ends the key of an index that is not
+ * unique.
+ */
 function hasOurFilter({ key, unique = false, partialFilterExpression: filter }: IndexSpec): boolean {
   const fields = Object.keys(key);
   if (!unique && fields.pop() !== '_id') return false;
@@ -123,7 +135,7 @@ const isOurExpiry = ({ key, name = '', unique, partialFilterExpression, expireAf
 
 const isSame = (a: IndexSpec, b: IndexSpec): boolean => identity(a) === identity(b);
 
-/** What makes an index another one. Numbers of the server may be of another BSON type than ours. */
+/** The properties that identify an index. Numbers from the server may have another BSON type. */
 function identity({ key, unique = false, partialFilterExpression = {}, expireAfterSeconds }: IndexSpec): string {
   const keys = Object.entries(key).map(([field, order]) => [field, Number(order)]);
   return JSON.stringify([keys, unique, sorted(partialFilterExpression), expireAfterSeconds ?? null]);

@@ -1,9 +1,12 @@
 import { Position } from '../collection';
 
-/** What a text that is no UTF-8 is read as. The server orders such a text by its bytes, so a list cannot go on behind what was read. */
+/**
+ * Replacement for invalid UTF-8. The server orders such a text by its raw bytes, so a list cannot
+ * continue from the text that was read.
+ */
 const UNREADABLE = '\ufffd';
 
-/** Where a page begins: behind a row whose values were read as they are, and so many rows further. */
+/** Start of a page: after a row whose values were read unchanged, plus a number of rows to skip. */
 export interface PageStart {
   readonly after?: Position;
   readonly skip: number;
@@ -15,10 +18,13 @@ export function pageStart(position: Position | undefined): PageStart {
   return { ...(position === undefined ? {} : { after: position }), skip: 0 };
 }
 
-/** Whether a list can go on behind this position: it is of a row that was read as it is. */
+/** True if a list can continue from this position, because its row was read unchanged. */
 export const isReadable = (position: Position): boolean => !position.includes(UNREADABLE);
 
-/** Where the next page begins. `positions` are those of the rows shown, each made of what was read; rows that somebody planted are passed by. */
+/**
+ * The start of the next page. `positions` are those of the rows shown, computed from the values
+ * read; planted rows are skipped.
+ */
 export function nextPosition(start: PageStart, positions: readonly Position[]): Position {
   const at = positions.findLastIndex(isReadable);
   const after = positions[at];

@@ -9,9 +9,11 @@ export type Filter = mongo.Filter<mongo.Document & { _id: string }>;
 export type Sort = Record<string, 1 | -1>;
 
 /**
- * Filters and orders over one index. Values stand only where the operators are ours, so no key that a client sent is ever an operator.
- * Every field of the index is in the filter: the server may use a partial index only for a query that implies its condition. So is the type
- * of each value: a row with a null or a NaN for a number is none of ours, and no cursor could go on behind it.
+ * Filters and orders over one index. Values appear only after Coffer's own operators, so no client
+ * key can become an operator.
+ * The filter includes every field of the index, because the server uses a partial index only for a
+ * query that implies its condition. It includes each value's type too: a row with null or NaN for a
+ * number is forged, and no cursor could continue after it.
  */
 export class MongoQuery<T extends Doc> {
   readonly #rest: readonly string[];
@@ -37,17 +39,23 @@ export class MongoQuery<T extends Doc> {
     return Object.fromEntries(this.#rest.map((field) => [field, reverse ? -1 : 1]));
   }
 
-  /** What `position` needs of a row. */
+  /** Fields of a row that `position` needs. */
   projection(): Sort {
     return Object.fromEntries(this.#rest.map((field) => [field, 1]));
   }
 
-  /** Of a row as the server has it: one that somebody else wrote may hold what no row of ours does, and a list goes on behind it. */
+  /**
+   * Position of a row as the server returns it: a foreign row may hold unexpected values, and the
+   * list must continue after it.
+   */
   position(row: Readonly<Record<string, unknown>>): Position {
     return JSON.stringify(this.#rest.map((field) => this.rows.cursorPart(row[field])));
   }
 
-  /** The rows behind these values in the order of the remaining fields: a later first one, or the same and a later second one, ... */
+  /**
+   * The rows after these values in the order of the remaining fields: a greater first one, or the
+   * same and a greater second one, ...
+   */
   #beyond(values: readonly BsonValue[], operator: '$lt' | '$gt'): Filter[] {
     return this.#rest.map((field, at) => ({
       ...Object.fromEntries(this.#rest.slice(0, at).map((equal, i) => [equal, { $eq: values[i] }])),
@@ -75,7 +83,7 @@ function parsePosition(position: Position): unknown[] {
     const values: unknown = JSON.parse(position);
     if (Array.isArray(values)) return values as unknown[];
   } catch {
-    // Falls through to the one answer for a position that is none of ours.
+    // Falls through to the same error as any invalid position.
   }
   throw invalidCursor();
 }

@@ -4,7 +4,10 @@ import { outageReason } from '../../kernel';
 const AUTHENTICATION_FAILED = 18;
 const UNAUTHORIZED = 13;
 
-/** Why MongoDB does not serve, for the log. The driver's own text is not among it: that may repeat parts of the URL. */
+/**
+ * The reason why MongoDB is unavailable, for the log. Excludes the driver's text, which may repeat
+ * parts of the URL.
+ */
 export function mongoReason(error: unknown): string {
   return `MongoDB (MONGODB_URL): ${why(error)}`;
 }
@@ -24,7 +27,7 @@ function why(error: unknown): string {
 const isSelectionFault = (error: unknown): error is mongo.MongoServerSelectionError =>
   error instanceof mongo.MongoServerSelectionError;
 
-/** What the driver met at each member while it looked for a primary. */
+/** The driver's errors of each member during its search for a primary. */
 function serverErrors(error: unknown): unknown[] {
   const topology = (
     error as { readonly reason?: { readonly servers?: ReadonlyMap<string, { error?: unknown }> } } | undefined

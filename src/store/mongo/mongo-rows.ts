@@ -11,7 +11,10 @@ const TYPES = { string: String, number: Number, boolean: Boolean, time: Date, js
 /** No name in a definition starts with an underscore. */
 export const EXPIRY = '_expiry';
 
-/** The mongoose schema of a collection. It names fields and indexes; rows go past its hydration (10 to 20 us a document). */
+/**
+ * The mongoose schema of a collection. It declares fields and indexes; rows bypass hydration, which
+ * costs 10 to 20 us a document.
+ */
 export function schemaOf<T extends Doc>(shape: RowShape<T>): Schema {
   const { definition, fields } = shape;
   const paths = Object.fromEntries(fields.map(([name, kind]) => [name, TYPES[kind]]));
@@ -33,13 +36,19 @@ export function schemaOf<T extends Doc>(shape: RowShape<T>): Schema {
   return schema;
 }
 
-/** `_id` ends the key of an index that is not unique, so that it serves the order of its lists as well. */
+/**
+ * `_id` ends the key of an index that is not unique, so that the index also serves the order of
+ * lists.
+ */
 function indexKeys({ fields, unique }: ResolvedIndex): MongooseIndex {
   const keys = unique ? fields : [...fields, PRIMARY];
   return Object.fromEntries(keys.map((field) => [field, 1]));
 }
 
-/** Partial: a row that lacks a field is not in the index. A null instead would count as a value, and clash in a unique one. */
+/**
+ * Partial: a row that lacks a field is not in the index. A null would count as a value and conflict
+ * in a unique index.
+ */
 function indexOptions({ name, fields, unique }: ResolvedIndex): IndexOptions {
   const present = Object.fromEntries(fields.map((field) => [field, { $exists: true }]));
   return { name, partialFilterExpression: present, ...(unique ? { unique } : {}) };
@@ -68,18 +77,24 @@ export class MongoRows<T extends Doc> {
     return bsonValue(this.shape.kind(field), part);
   }
 
-  /** Holds for every value that we wrote into this field, and for none that a cursor could not go on behind. */
+  /**
+   * A condition that holds for every value that Coffer wrote to this field, and for no value that a
+   * cursor cannot follow.
+   */
   wellTyped(field: string): Readonly<Record<string, unknown>> {
     return { $exists: true, ...BOUNDS[this.shape.kind(field)] };
   }
 
-  /** As it stands in a cursor. A whole number that JSON does not hold is a planted one, and still has to be passed by. */
+  /**
+   * The cursor form of a value. An integer beyond JSON's range is planted, but a list must still
+   * pass it.
+   */
   cursorPart(value: unknown): unknown {
     if (value instanceof Date) return value.getTime();
     return value instanceof mongo.Long ? { long: value.toString() } : value;
   }
 
-  /** Undefined for what is no part of a cursor. */
+  /** Returns undefined for a value that cannot be part of a cursor. */
   fromCursor(field: string, part: unknown): BsonValue | undefined {
     const kind = this.shape.kind(field);
     if (isKind(kind, part)) return bsonValue(kind, part);
@@ -88,7 +103,7 @@ export class MongoRows<T extends Doc> {
   }
 }
 
-/** By type and by range: NaN is a number for the server too. */
+/** By type and by range, because NaN is a number for the server too. */
 const BOUNDS: Readonly<Record<FieldKind, Readonly<Record<string, unknown>>>> = {
   string: { $type: 'string' },
   json: { $type: 'string' },

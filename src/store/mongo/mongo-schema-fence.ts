@@ -2,12 +2,17 @@ import { DomainError } from '../../kernel';
 import { admits, InstalledSchema, SCHEMA } from '../schema';
 import { MongoConnection } from './mongo-connection';
 
-/** Milliseconds for which an answer is used. A process that slept longer asks again before its next write. */
+/**
+ * Milliseconds for which a result is cached. A process that slept longer reads again before its
+ * next write.
+ */
 const MAX_AGE = 2_000;
 
 /**
- * Refuses the writes of a process that the installation does not admit any more. The server cannot ask this together with a write, so a
- * write may still come within the age of an answer: an operator raises the number after the processes of the former release have ended.
+ * Rejects writes of a process that the installation no longer admits.
+ * The server cannot check this together with a write, so a write may still succeed while a cached
+ * result is valid. An operator raises the number only after all processes of the former release
+ * have ended.
  */
 export class MongoSchemaFence {
   #found: InstalledSchema = {};
@@ -28,7 +33,10 @@ export class MongoSchemaFence {
     });
   }
 
-  /** True where every process that may serve is of this release: no older one, and no newer one has ever served. */
+  /**
+   * True if all processes that may serve have this release: no older one may, and no newer one has
+   * ever served.
+   */
   async isAlone(): Promise<boolean> {
     const { schema, lowest_schema } = await this.read();
     return schema === this.schema && lowest_schema === this.schema;

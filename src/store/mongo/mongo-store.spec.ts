@@ -31,7 +31,7 @@ const tickets = defineCollection<TicketDoc>({
 
 const sealedTickets = defineCollection<TicketDoc>({ ...tickets, name: 'sealed_tickets', indexes: {} });
 
-/** What becomes of a write: `done`, or the code of its refusal. */
+/** The result of a write: `done`, or the code of its error. */
 const writes = (write: Promise<unknown>): Promise<unknown> =>
   write.then(
     () => 'done',
@@ -214,7 +214,7 @@ describeWithPart('secantus', 'the MongoDB store as the server sees it', () => {
       const before = await rows.insert({ _id: 'before', expires_at: 9_999_999_999_999 });
       const documents = beside.collection<{ _id: string; lowest_schema: number }>('installation');
       await documents.replaceOne({ _id: 'installation' }, INSTALLED);
-      // An answer of the server is used for two seconds.
+      // The fence caches a result for two seconds.
       await waitFor('the first refusal', async () => (await writes(rows.replace(before))) === 'store_unavailable');
       expect(await writes(rows.insert({ _id: 'after', expires_at: 9_999_999_999_999 }))).toBe('store_unavailable');
       expect(await writes(rows.remove('before'))).toBe('store_unavailable');

@@ -10,8 +10,10 @@ import { BsonRow, schemaOf } from './mongo-rows';
 import { MongoSchemaFence } from './mongo-schema-fence';
 
 /**
- * Documents in MongoDB, on a replica set: a write is on the disks of a majority before it resolves, a read sees what a majority has.
- * Opens with its first use, so a server that is down at the start is one that does not answer yet.
+ * Documents in a MongoDB replica set: a write resolves when it is on the disks of a majority, and a
+ * read returns majority-committed data.
+ * Opens at its first use, so an unavailable server at start-up is treated like one that does not
+ * respond.
  */
 export class MongoStore extends Store {
   readonly #connection: MongoConnection;
@@ -25,7 +27,10 @@ export class MongoStore extends Store {
     this.#fence = new MongoSchemaFence(this.#connection, schema);
   }
 
-  /** For blobs/gridfs, which keeps its chunks in the same database. Opens with its first use, and closes with the store. */
+  /**
+   * For blobs/gridfs, which stores its chunks in the same database. Opens at its first use, and
+   * closes with the store.
+   */
   get connection(): MongoConnection {
     return this.#connection;
   }
@@ -34,7 +39,7 @@ export class MongoStore extends Store {
     const known = this.#collections.get(definition);
     if (known !== undefined) return known.collection as unknown as Collection<T>;
     const shape = new RowShape(definition);
-    // Numbered: two definitions may look at one collection, one of them without its seals.
+    // Numbered, because two definitions may refer to one collection, one of them without MACs.
     const model = this.#connection.model(`${definition.name}#${this.#collections.size}`, schemaOf(shape));
     const made = new MongoCollection(definition, shape, model, this.#connection, this.#fence);
     this.#collections.set(definition, { collection: made as unknown as Collection<Doc>, model });
@@ -57,7 +62,8 @@ export class MongoStore extends Store {
       const name = model.collection.collectionName;
       const views = all.filter((each) => each.collection.collectionName === name);
       const former = await this.#connection.run(() => formerIndexes(views), name);
-      // Asked after the list: where no newer release has served by now, none of these is an index of it.
+      // Checked after the list: if no newer release has served by now, none of these indexes
+      // belongs to one.
       if (former.length === 0 || !(await this.#fence.isAlone())) continue;
       for (const index of former) {
         if (await this.#connection.run(() => dropIndex(model, index), name, 'none')) dropped += 1;

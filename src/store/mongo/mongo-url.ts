@@ -1,6 +1,9 @@
 import { StartupError } from '../../kernel';
 
-/** Options that may stand in the URL with the value that Coffer sets anyway. Names as the driver compares them, in lower case. */
+/**
+ * Options that the URL may set to Coffer's own value only. Names in lower case, as the driver
+ * compares them.
+ */
 const GUARANTEED: ReadonlyMap<string, string> = new Map([
   ['w', 'majority'],
   ['j', 'true'],
@@ -10,7 +13,7 @@ const GUARANTEED: ReadonlyMap<string, string> = new Map([
   ['retrywrites', 'true'],
 ]);
 
-/** Options that change what a write or a read means, whatever their value. */
+/** Options that change the semantics of writes or reads; rejected with any value. */
 const REFUSED: ReadonlySet<string> = new Set([
   ...[
     'writeconcern',
@@ -25,12 +28,16 @@ const REFUSED: ReadonlySet<string> = new Set([
   ...['serializefunctions', 'forceserverobjectid', 'checkkeys', 'enableutf8validation', 'fieldsasraw'],
 ]);
 
-/** Credentials and hosts, as the driver's parser cuts them off: a password may hold a question mark. */
+/**
+ * Credentials and hosts, as the driver's parser separates them: a password may hold a question
+ * mark.
+ */
 const BEFORE_PATH = /^[^/]+:\/\/(?:[^:@]*(?::[^@]*)?@)?[^/?@]*/;
 
 /**
- * The URL goes before the options of the driver's call in some of what Coffer's guarantees rest on. The line names the option and never a
- * value. @throws StartupError
+ * Rejects URL options that would override the guarantees of Coffer, because some URL options take
+ * precedence over the driver's. The error names the option and never a value.
+ * @throws StartupError
  */
 export function refuseOtherGuarantees(url: string): void {
   const rest = url.replace(BEFORE_PATH, '');

@@ -1,18 +1,18 @@
 import type { mongo } from 'mongoose';
 
-/** What a server says of itself when it answers `hello`. */
+/** A server's response to `hello`. */
 export type Hello = Readonly<Record<string, unknown>>;
 
 export const isWritable = (hello: Hello): boolean => hello['isWritablePrimary'] === true || hello['msg'] === 'isdbgrid';
 
-/** Whether a server that is not the primary has others beside it: alone it becomes one again. */
+/** True if a set has other members: a single member becomes primary again by itself. */
 export const hasPeers = ({ hosts }: Hello): boolean => Array.isArray(hosts) && hosts.length > 1;
 
 const PRIMARIES: ReadonlySet<string> = new Set(['RSPrimary', 'Mongos', 'LoadBalancer']);
 
 /**
- * False where the driver is tied to one server (`directConnection`) that is no primary: it would read there, behind the primary. A server
- * that does not answer is the driver's to tell.
+ * False if `directConnection` ties the driver to a server that is not primary, because its reads
+ * would be stale. The driver handles a server that does not respond.
  */
 export function readsFromPrimary({ type, servers }: Pick<mongo.TopologyDescription, 'type' | 'servers'>): boolean {
   if (type !== 'Single') return true;
