@@ -38,7 +38,7 @@ import { Metrics, ObservabilityModule } from './observability';
 import { RecordsUserData, SensitiveDataModule } from './sensitive-data';
 import { LinksUserData } from './links';
 import { SharingModule, SharingUserData } from './sharing';
-import { AuthenticatedStore, Store } from './store';
+import { AuthenticatedStore, Store, requireHandlers } from './store';
 import { EmbeddedStore } from './store/embedded';
 import { UsersModule } from './users';
 
@@ -254,6 +254,7 @@ export class AppModule implements OnModuleInit {
     private readonly audit: AuditSink,
     private readonly handlers: UserDataHandlers,
     @Inject(USER_OWNED) private readonly owned: readonly UserDataHandler[],
+    private readonly store: Store,
   ) {}
 
   static forConfig(config: Config, overrides: CoreOverrides = {}): DynamicModule {
@@ -280,6 +281,7 @@ export class AppModule implements OnModuleInit {
 
   onModuleInit(): void {
     this.forged.connect(this.audit);
+    requireHandlers(this.store.definitions, this.owned);
     this.handlers.connect(this.owned);
   }
 }

@@ -1,5 +1,5 @@
 import { FormerWraps } from '../keys/user-keys';
-import { Doc, defineCollection } from '../store';
+import { Doc, defineCollection, plain } from '../store';
 import { UserDoc } from '../users';
 
 /**
@@ -33,16 +33,15 @@ export interface ErasureDoc extends Doc {
 export const erasuresCollection = defineCollection<ErasureDoc>({
   name: 'erasures',
   fields: {
-    state: 'string',
-    former_state: 'string',
-    requested_by: 'string',
-    requested_at: 'time',
-    resumed: 'boolean',
-    counts: 'json',
-    wraps: 'json',
-    finished_at: 'time',
+    state: plain.string,
+    former_state: plain.string,
+    requested_by: plain.string,
+    requested_at: plain.time,
+    resumed: plain.boolean,
+    counts: plain.json,
+    wraps: plain.json,
+    finished_at: plain.time,
   },
-  plaintext: ['state', 'former_state', 'requested_by', 'requested_at', 'resumed', 'counts', 'wraps', 'finished_at'],
   indexes: { state: { fields: ['state', 'requested_at'] } },
   reusesIds: true,
   tampered: 'refuse',

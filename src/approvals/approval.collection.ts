@@ -1,4 +1,4 @@
-import { Doc, defineCollection } from '../store';
+import { Doc, defineCollection, plain } from '../store';
 
 /**
  * `pending`: waits for a second administrator. `approved`: decided; any process may resume it, and
@@ -42,37 +42,21 @@ export interface ApprovalDoc extends Doc {
 export const approvalsCollection = defineCollection<ApprovalDoc>({
   name: 'approvals',
   fields: {
-    action: 'string',
-    resource: 'string',
-    requested_by: 'string',
-    requested_at: 'time',
-    expires_at: 'time',
-    state: 'string',
-    open: 'string',
-    decided_by: 'string',
-    decided_at: 'time',
-    runner: 'string',
-    attempts: 'number',
-    tried_at: 'time',
-    fault: 'string',
-    gone_at: 'time',
+    action: plain.string,
+    resource: plain.string,
+    requested_by: plain.string,
+    requested_at: plain.time,
+    expires_at: plain.time,
+    state: plain.string,
+    open: plain.string,
+    decided_by: plain.string,
+    decided_at: plain.time,
+    runner: plain.string,
+    attempts: plain.number,
+    tried_at: plain.time,
+    fault: plain.string,
+    gone_at: plain.time,
   },
-  plaintext: [
-    'action',
-    'resource',
-    'requested_by',
-    'requested_at',
-    'expires_at',
-    'state',
-    'open',
-    'decided_by',
-    'decided_at',
-    'runner',
-    'attempts',
-    'tried_at',
-    'fault',
-    'gone_at',
-  ],
   indexes: { open: { fields: ['open'], unique: true }, state: { fields: ['state'] } },
   expiry: 'gone_at',
   // A tampered row counts as absent, so a forged request or decision has no effect.

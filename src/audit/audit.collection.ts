@@ -1,4 +1,4 @@
-import { Doc, defineCollection } from '../store';
+import { Doc, defineCollection, digest, plain } from '../store';
 
 /** One group commit of one writer. Immutable. */
 export interface AuditBatchDoc extends Doc {
@@ -23,16 +23,15 @@ export interface AuditBatchDoc extends Doc {
 export const auditBatchesCollection = defineCollection<AuditBatchDoc>({
   name: 'audit',
   fields: {
-    writer: 'string',
-    seq: 'number',
-    first_at: 'time',
-    last_at: 'time',
-    count: 'number',
-    entries: 'string',
-    prev_hash: 'string',
-    hash: 'string',
+    writer: plain.string,
+    seq: plain.number,
+    first_at: plain.time,
+    last_at: plain.time,
+    count: plain.number,
+    entries: plain.string,
+    prev_hash: digest.string,
+    hash: digest.string,
   },
-  plaintext: ['writer', 'seq', 'first_at', 'last_at', 'count', 'entries'],
   indexes: {
     writer: { fields: ['writer', 'seq'], unique: true },
     time: { fields: ['first_at'] },
@@ -54,8 +53,13 @@ export interface AuditWriterDoc extends Doc {
 
 export const auditWritersCollection = defineCollection<AuditWriterDoc>({
   name: 'audit_writers',
-  fields: { number: 'number', writer: 'string', started_at: 'time', prev_hash: 'string', hash: 'string' },
-  plaintext: ['number', 'writer', 'started_at'],
+  fields: {
+    number: plain.number,
+    writer: plain.string,
+    started_at: plain.time,
+    prev_hash: digest.string,
+    hash: digest.string,
+  },
   indexes: { writer: { fields: ['writer'], unique: true } },
   tampered: 'refuse',
 });

@@ -13,6 +13,7 @@ const SEALED = ['totp_secret', 'totp_pending'] as const;
 @Injectable()
 export class FactorsUserData implements UserDataHandler {
   readonly name = 'second-factors';
+  readonly collections = ['users'];
 
   constructor(
     private readonly users: Users,

@@ -11,6 +11,7 @@ const ALL = { limit: 2 * MAX_SESSIONS, onTampered: () => undefined };
 @Injectable()
 export class SessionsUserData implements UserDataHandler {
   readonly name = 'sessions';
+  readonly collections = ['sessions'];
 
   constructor(
     private readonly sessions: Sessions,

@@ -18,6 +18,7 @@ import { UploadDoc, uploadCollection } from './resumable/upload.collection';
 @Injectable()
 export class FilesUserData implements UserDataHandler {
   readonly name = 'files';
+  readonly collections = [fileCollection.name];
   readonly #files: Collection<FileDoc>;
   readonly #keys: EncryptedRows<FileDoc>;
   readonly #values: EncryptedRows<FileDoc>;
@@ -94,6 +95,7 @@ export class FilesUserData implements UserDataHandler {
 @Injectable()
 export class UploadsUserData implements UserDataHandler {
   readonly name = 'uploads';
+  readonly collections = [uploadCollection.name];
   readonly #uploads: Collection<UploadDoc>;
   readonly #values: EncryptedRows<UploadDoc>;
 

@@ -1,4 +1,4 @@
-import { Doc, defineCollection } from '../store/definition';
+import { Doc, defineCollection, digest, encrypted, plain } from '../store/definition';
 
 /** One Idempotency-Key of one user, kept for a day after its first request. */
 export interface IdempotencyKeyDoc extends Doc {
@@ -19,14 +19,14 @@ export interface IdempotencyKeyDoc extends Doc {
 export const idempotencyKeyCollection = defineCollection<IdempotencyKeyDoc>({
   name: 'idempotency_keys',
   fields: {
-    user_id: 'string',
-    fingerprint: 'string',
-    state: 'string',
-    claimed_until: 'time',
-    answer: 'string',
-    expires_at: 'time',
+    user_id: plain.string,
+    fingerprint: digest.string,
+    state: plain.string,
+    claimed_until: plain.time,
+    answer: encrypted.string,
+    expires_at: plain.time,
   },
-  plaintext: ['user_id', 'state', 'claimed_until', 'expires_at'],
+  owner: 'user_id',
   indexes: { user: { fields: ['user_id'] } },
   expiry: 'expires_at',
   reusesIds: true,

@@ -10,6 +10,7 @@ import { IdempotencyKeyDoc, idempotencyKeyCollection } from './idempotency-keys.
 @Injectable()
 export class ResponsesUserData implements UserDataHandler {
   readonly name = 'kept-answers';
+  readonly collections = [idempotencyKeyCollection.name];
   readonly #rows: Collection<IdempotencyKeyDoc>;
 
   constructor(

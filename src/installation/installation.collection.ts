@@ -1,5 +1,5 @@
 import { DomainError } from '../kernel';
-import { defineCollection, type Doc, type InstalledSchema, type Store } from '../store';
+import { defineCollection, type Doc, type InstalledSchema, type Store, plain } from '../store';
 
 /** What a start names and an installation keeps from its first start on; each is moved explicitly. */
 export interface InstallationPlacements {
@@ -42,41 +42,23 @@ export const INSTALLATION = 'installation';
 export const installationCollection = defineCollection<InstallationDoc>({
   name: 'installation',
   fields: {
-    installation_id: 'string',
-    store: 'string',
-    master_key: 'string',
-    master_key_moving: 'json',
-    user_keys: 'string',
-    user_keys_to: 'string',
-    blobs: 'string',
-    blobs_to: 'string',
-    blobs_former: 'string',
-    blob_locations: 'json',
-    pepper_checks: 'json',
-    created_at: 'time',
-    state: 'string',
-    first_administrator: 'string',
-    schema: 'number',
-    lowest_schema: 'number',
+    installation_id: plain.string,
+    store: plain.string,
+    master_key: plain.string,
+    master_key_moving: plain.json,
+    user_keys: plain.string,
+    user_keys_to: plain.string,
+    blobs: plain.string,
+    blobs_to: plain.string,
+    blobs_former: plain.string,
+    blob_locations: plain.json,
+    pepper_checks: plain.json,
+    created_at: plain.time,
+    state: plain.string,
+    first_administrator: plain.string,
+    schema: plain.number,
+    lowest_schema: plain.number,
   },
-  plaintext: [
-    'installation_id',
-    'store',
-    'master_key',
-    'master_key_moving',
-    'user_keys',
-    'user_keys_to',
-    'blobs',
-    'blobs_to',
-    'blobs_former',
-    'blob_locations',
-    'pepper_checks',
-    'created_at',
-    'state',
-    'first_administrator',
-    'schema',
-    'lowest_schema',
-  ],
   tampered: 'refuse',
 });
 

@@ -1,4 +1,4 @@
-import { defineCollection } from '../store';
+import { defineCollection, plain } from '../store';
 import type { Leased } from './leases';
 
 /** A `paused` job keeps its slot, as a running one does. */
@@ -36,33 +36,19 @@ export interface JobDoc extends Leased {
 export const jobsCollection = defineCollection<JobDoc>({
   name: 'jobs',
   fields: {
-    kind: 'string',
-    state: 'string',
-    active_kind: 'string',
-    lease_owner: 'string',
-    lease_until: 'time',
-    fence: 'number',
-    progress: 'json',
-    data: 'json',
-    created_at: 'time',
-    finished_at: 'time',
-    gone_at: 'time',
-    fault: 'string',
+    kind: plain.string,
+    state: plain.string,
+    active_kind: plain.string,
+    lease_owner: plain.string,
+    lease_until: plain.time,
+    fence: plain.number,
+    progress: plain.json,
+    data: plain.json,
+    created_at: plain.time,
+    finished_at: plain.time,
+    gone_at: plain.time,
+    fault: plain.string,
   },
-  plaintext: [
-    'kind',
-    'state',
-    'active_kind',
-    'lease_owner',
-    'lease_until',
-    'fence',
-    'progress',
-    'data',
-    'created_at',
-    'finished_at',
-    'gone_at',
-    'fault',
-  ],
   indexes: {
     active: { fields: ['active_kind'], unique: true },
     state: { fields: ['state'] },
@@ -80,7 +66,6 @@ export interface TaskDoc extends Leased {
 
 export const tasksCollection = defineCollection<TaskDoc>({
   name: 'scheduled_tasks',
-  fields: { lease_owner: 'string', lease_until: 'time', next_at: 'time' },
-  plaintext: ['lease_owner', 'lease_until', 'next_at'],
+  fields: { lease_owner: plain.string, lease_until: plain.time, next_at: plain.time },
   tampered: 'refuse',
 });

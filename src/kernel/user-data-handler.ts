@@ -5,6 +5,8 @@
  */
 export interface UserDataHandler {
   readonly name: string;
+  /** Names of the collections whose encrypted fields it re-encrypts and counts. */
+  readonly collections: readonly string[];
   /** Rewraps, under the user's current key version, each key that an older version wraps. Returns how many. */
   rewrap?(userId: string): Promise<number>;
   /** Re-encrypts, under the user's current key version, each value of an older version. Returns how many. */

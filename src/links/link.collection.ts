@@ -1,4 +1,4 @@
-import { Doc, defineCollection } from '../store';
+import { Doc, defineCollection, digest, plain } from '../store';
 import { Reservation } from '../users';
 
 /** `download` opens one resource for reading; `upload` takes files for its owner. */
@@ -32,35 +32,21 @@ export interface LinkDoc extends Doc {
 export const linkCollection = defineCollection<LinkDoc>({
   name: 'links',
   fields: {
-    kind: 'string',
-    owner_id: 'string',
-    resource: 'string',
-    secret_hash: 'string',
-    hashed_password: 'string',
-    salt: 'string',
-    created_at: 'time',
-    expires_at: 'time',
-    max_uses: 'number',
-    uses: 'number',
-    max_size: 'number',
-    failed_attempts: 'number',
-    last_failed_attempt_time: 'time',
-    attempts_in_flight: 'json',
+    kind: plain.string,
+    owner_id: plain.string,
+    resource: plain.string,
+    secret_hash: digest.string,
+    hashed_password: digest.string,
+    salt: plain.string,
+    created_at: plain.time,
+    expires_at: plain.time,
+    max_uses: plain.number,
+    uses: plain.number,
+    max_size: plain.number,
+    failed_attempts: plain.number,
+    last_failed_attempt_time: plain.time,
+    attempts_in_flight: plain.json,
   },
-  plaintext: [
-    'kind',
-    'owner_id',
-    'resource',
-    'salt',
-    'created_at',
-    'expires_at',
-    'max_uses',
-    'uses',
-    'max_size',
-    'failed_attempts',
-    'last_failed_attempt_time',
-    'attempts_in_flight',
-  ],
   indexes: {
     owner: { fields: ['owner_id', 'kind', 'created_at'] },
     resource: { fields: ['resource', 'created_at'] },

@@ -157,6 +157,7 @@ export class Links {
 @Injectable()
 export class LinksUserData implements UserDataHandler {
   readonly name = 'links';
+  readonly collections = [];
 
   constructor(private readonly links: Links) {}
 

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DomainError, HOUR, LinkHolder, MINUTE, SECOND, UploadTickets, newId } from '../kernel';
-import { Collection, Doc, Store, defineCollection, update } from '../store';
+import { Collection, Doc, Store, defineCollection, update, digest, plain } from '../store';
 import { UserDoc, Users } from '../users';
 import { LinkDoc, LinkKind, linkCollection } from './link.collection';
 import { newSecret, presentedSecret, secretMatches } from './links';
@@ -22,8 +22,13 @@ export interface TicketDoc extends Doc {
 
 export const ticketCollection = defineCollection<TicketDoc>({
   name: 'link_tickets',
-  fields: { link_id: 'string', secret_hash: 'string', issued_at: 'time', expires_at: 'time', taken: 'boolean' },
-  plaintext: ['link_id', 'issued_at', 'expires_at', 'taken'],
+  fields: {
+    link_id: plain.string,
+    secret_hash: digest.string,
+    issued_at: plain.time,
+    expires_at: plain.time,
+    taken: plain.boolean,
+  },
   indexes: { link: { fields: ['link_id'] } },
   expiry: 'expires_at',
   tampered: 'absent',

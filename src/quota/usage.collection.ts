@@ -1,4 +1,4 @@
-import { Doc, defineCollection } from '../store';
+import { Doc, defineCollection, plain } from '../store';
 
 /**
  * A change of the sum whose file has not come to rest: what makes each change happen once, however
@@ -46,8 +46,13 @@ export interface FileUsageDoc extends Doc {
 
 export const fileUsageCollection = defineCollection<FileUsageDoc>({
   name: 'file_usage',
-  fields: { bytes: 'number', marks: 'json', marked_since: 'time', records: 'json', records_due: 'time' },
-  plaintext: ['bytes', 'marks', 'marked_since', 'records', 'records_due'],
+  fields: {
+    bytes: plain.number,
+    marks: plain.json,
+    marked_since: plain.time,
+    records: plain.json,
+    records_due: plain.time,
+  },
   indexes: { marked: { fields: ['marked_since'] }, records_due: { fields: ['records_due'] } },
   tampered: 'refuse',
 });

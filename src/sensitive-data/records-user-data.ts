@@ -9,6 +9,7 @@ import { SensitiveDataDoc, sensitiveDataCollection } from './sensitive-data.coll
 @Injectable()
 export class RecordsUserData implements UserDataHandler {
   readonly name = 'sensitive-data';
+  readonly collections = [sensitiveDataCollection.name];
   readonly #records: EncryptedRows<SensitiveDataDoc>;
 
   constructor(store: Store, sealer: Sealer) {

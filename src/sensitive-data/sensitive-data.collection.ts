@@ -1,4 +1,4 @@
-import { Doc, defineCollection } from '../store';
+import { Doc, defineCollection, encrypted, plain } from '../store';
 
 export interface SensitiveDataDoc extends Doc {
   readonly user_id: string;
@@ -23,16 +23,17 @@ export interface SensitiveDataDoc extends Doc {
 export const sensitiveDataCollection = defineCollection<SensitiveDataDoc>({
   name: 'sensitive_data',
   fields: {
-    user_id: 'string',
-    data_type: 'string',
-    encrypted_value: 'string',
-    key_version: 'number',
-    state: 'string',
-    pending_since: 'time',
-    created_at: 'time',
-    updated_at: 'time',
+    user_id: plain.string,
+    data_type: plain.string,
+    encrypted_value: encrypted.string,
+    key_version: plain.number,
+    state: plain.string,
+    pending_since: plain.time,
+    created_at: plain.time,
+    updated_at: plain.time,
   },
-  plaintext: ['user_id', 'data_type', 'key_version', 'state', 'pending_since', 'created_at', 'updated_at'],
+  owner: 'user_id',
+  keyVersions: ['key_version'],
   indexes: {
     // Ids are UUIDv7 and the last field of each index, so both lists are oldest first.
     owner: { fields: ['user_id', 'state'] },

@@ -18,6 +18,7 @@ import {
 @Injectable()
 export class SharingUserData implements UserDataHandler {
   readonly name = 'sharing';
+  readonly collections = [groupCollection.name];
   readonly #grants: Collection<GrantDoc>;
   readonly #groups: Collection<GroupDoc>;
   readonly #encrypted: EncryptedRows<GroupDoc>;

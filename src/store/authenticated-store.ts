@@ -38,6 +38,10 @@ export class AuthenticatedStore extends Store {
     return made;
   }
 
+  get definitions(): readonly CollectionDefinition<Doc>[] {
+    return [...this.#collections.values()].map(({ definition }) => definition);
+  }
+
   prepare(): Promise<void> {
     return this.engine.prepare();
   }

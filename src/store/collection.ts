@@ -111,6 +111,8 @@ export interface Collection<T extends Doc> {
  */
 export abstract class Store {
   abstract collection<T extends Doc>(definition: CollectionDefinition<T>): Collection<T>;
+  /** Of the collections handed out so far. */
+  abstract get definitions(): readonly CollectionDefinition<Doc>[];
   /**
    * Creates the missing indexes of all collections used so far, in bounded steps while other
    * processes write.

@@ -2,7 +2,6 @@ import { createHmac } from 'node:crypto';
 import {
   type Collection,
   type CollectionDefinition,
-  defineCollection,
   type Doc,
   AuthenticatedStore,
   type Store,
@@ -73,16 +72,12 @@ export function sealedCollectionContract(name: string, open: () => Promise<Seale
       });
 
     const rawView = (collection: Collection<ThingDoc>): Collection<RawRow> =>
-      fixture.engine.collection(
-        defineCollection<RawRow>({
-          name: collection.definition.name,
-          fields: RAW_FIELDS,
-          plaintext: [],
-          indexes: collection.definition.indexes as never,
-          tampered: 'refuse',
-          authenticated: false,
-        }),
-      );
+      fixture.engine.collection({
+        ...collection.definition,
+        fields: RAW_FIELDS,
+
+        authenticated: false,
+      } as unknown as CollectionDefinition<RawRow>);
 
     const card = (fields: Partial<ThingDoc> = {}): Promise<ThingDoc> =>
       things.insert({
@@ -373,7 +368,7 @@ export function sealedCollectionContract(name: string, open: () => Promise<Seale
     });
 
     it('leaves unsealed collections as the engine keeps them', async () => {
-      const plain = store.collection(defineCollection<ThingDoc>({ ...thingDefinition(), authenticated: false }));
+      const plain = store.collection({ ...thingDefinition(), authenticated: false });
       await plain.insert({ _id: '1', owner: 'ada' });
       expect(await rawView(plain).find('_id', '1')).toEqual({ _id: '1', rev: 1, owner: 'ada' });
     });

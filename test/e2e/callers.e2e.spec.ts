@@ -1,6 +1,6 @@
 import { RouteTable } from '../../src/http';
 import { MINUTE, newId } from '../../src/kernel';
-import { defineCollection, Store } from '../../src/store';
+import { CollectionDefinition, Store } from '../../src/store';
 import { type UserDoc, usersCollection } from '../../src/users';
 import { login, newPerson, type Person, register, signUp, type Tokens } from '../support/accounts';
 import { type Client, expectProblem, expectStatus } from '../support/client';
@@ -112,11 +112,11 @@ describe('A thief of a session', () => {
 });
 
 /** Accounts with their seals, as they lie in the store. */
-const rawUsers = defineCollection<UserDoc & { seal: string }>({
+const rawUsers: CollectionDefinition<UserDoc & { seal: string }> = {
   ...usersCollection,
   fields: { ...usersCollection.fields, seal: 'string' },
   authenticated: false,
-});
+};
 
 describe('Somebody who writes to the database', () => {
   it('makes nobody an administrator: an account whose role was changed there is not believed', async () => {

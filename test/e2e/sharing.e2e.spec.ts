@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { MINUTE, SystemClock } from '../../src/kernel';
 import { GrantDoc, grantCollection } from '../../src/sharing/grants/grant.collection';
-import { Store, defineCollection } from '../../src/store';
+import { Store, CollectionDefinition } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 import { MongoStore } from '../../src/store/mongo';
 import { usersCollection } from '../../src/users';
@@ -333,11 +333,11 @@ function withGroup(context: ProfileContext): void {
 }
 
 /** Grants with their seals, as they lie in the store. */
-const rawGrants = defineCollection<GrantDoc & { seal: string }>({
+const rawGrants: CollectionDefinition<GrantDoc & { seal: string }> = {
   ...grantCollection,
   fields: { ...grantCollection.fields, seal: 'string' },
   authenticated: false,
-});
+};
 
 const rawStore = ({ parts, dataDir }: ProfileContext): Store =>
   parts === undefined

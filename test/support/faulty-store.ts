@@ -15,6 +15,10 @@ export class FaultyStore extends Store {
     return faultyCollection(this.real.collection(definition), this.faults);
   }
 
+  get definitions(): readonly CollectionDefinition<Doc>[] {
+    return this.real.definitions;
+  }
+
   prepare(): Promise<void> {
     return this.real.prepare();
   }

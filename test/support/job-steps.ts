@@ -1,4 +1,4 @@
-import { defineCollection, type Doc } from '../../src/store';
+import { defineCollection, type Doc, plain } from '../../src/store';
 
 /** What the job of actors/job-worker.ts does: one row a step and process. */
 export interface StepDoc extends Doc {
@@ -8,8 +8,7 @@ export interface StepDoc extends Doc {
 
 export const stepsCollection = defineCollection<StepDoc>({
   name: 'steps',
-  fields: { step: 'number', pid: 'number' },
-  plaintext: ['step', 'pid'],
+  fields: { step: plain.number, pid: plain.number },
   indexes: { step: { fields: ['step'] } },
   tampered: 'refuse',
 });

@@ -1,5 +1,5 @@
 import { Reservation } from '../../users';
-import { Doc, defineCollection } from '../../store';
+import { Doc, defineCollection, plain } from '../../store';
 
 /**
  * Attempts on an unknown name, counted like those on an account. `_id` is an HMAC of the name,
@@ -15,12 +15,11 @@ export interface DummyAccountDoc extends Doc {
 export const decoysCollection = defineCollection<DummyAccountDoc>({
   name: 'login_decoys',
   fields: {
-    failed_attempts: 'number',
-    last_failed_attempt_time: 'time',
-    attempts_in_flight: 'json',
-    expires_at: 'time',
+    failed_attempts: plain.number,
+    last_failed_attempt_time: plain.time,
+    attempts_in_flight: plain.json,
+    expires_at: plain.time,
   },
-  plaintext: ['failed_attempts', 'last_failed_attempt_time', 'attempts_in_flight', 'expires_at'],
   expiry: 'expires_at',
   reusesIds: true,
   tampered: 'absent',

@@ -1,4 +1,4 @@
-import { Doc, defineCollection } from '../../store';
+import { Doc, defineCollection, plain } from '../../store';
 
 /** Purpose of a mailed code. A code is invalid for any other purpose. */
 export type CodePurpose = 'login' | 'enable-email' | 'step-up';
@@ -25,16 +25,15 @@ export interface ChallengeDoc extends Doc {
 export const challengesCollection = defineCollection<ChallengeDoc>({
   name: 'otp_challenges',
   fields: {
-    user_id: 'string',
-    purpose: 'string',
-    session_id: 'string',
-    nonce: 'string',
-    tries: 'number',
-    mailed_at: 'time',
-    expires_at: 'time',
-    by_address: 'boolean',
+    user_id: plain.string,
+    purpose: plain.string,
+    session_id: plain.string,
+    nonce: plain.string,
+    tries: plain.number,
+    mailed_at: plain.time,
+    expires_at: plain.time,
+    by_address: plain.boolean,
   },
-  plaintext: ['user_id', 'purpose', 'session_id', 'nonce', 'tries', 'mailed_at', 'expires_at', 'by_address'],
   indexes: { user: { fields: ['user_id'] } },
   expiry: 'expires_at',
   tampered: 'absent',

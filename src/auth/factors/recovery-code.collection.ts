@@ -1,4 +1,4 @@
-import { Doc, defineCollection } from '../../store';
+import { Doc, defineCollection, plain } from '../../store';
 
 /**
  * `_id` is the HMAC of the code: at 120 bits it needs no password hash (ASVS 6.5.2), and the lookup
@@ -12,8 +12,7 @@ export interface RecoveryCodeDoc extends Doc {
 
 export const recoveryCodesCollection = defineCollection<RecoveryCodeDoc>({
   name: 'recovery_codes',
-  fields: { user_id: 'string', batch: 'string' },
-  plaintext: ['user_id', 'batch'],
+  fields: { user_id: plain.string, batch: plain.string },
   indexes: { user: { fields: ['user_id', 'batch'] } },
   tampered: 'absent',
 });

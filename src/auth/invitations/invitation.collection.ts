@@ -1,4 +1,4 @@
-import { Doc, defineCollection } from '../../store';
+import { Doc, defineCollection, digest, plain } from '../../store';
 
 /**
  * Permits one registration. `_id` becomes the account's id, so that one invitation creates one
@@ -21,14 +21,13 @@ export interface InvitationDoc extends Doc {
 export const invitationsCollection = defineCollection<InvitationDoc>({
   name: 'invitations',
   fields: {
-    email: 'string',
-    address: 'string',
-    secret_hash: 'string',
-    invited_by: 'string',
-    created_at: 'time',
-    expires_at: 'time',
+    email: plain.string,
+    address: plain.string,
+    secret_hash: digest.string,
+    invited_by: plain.string,
+    created_at: plain.time,
+    expires_at: plain.time,
   },
-  plaintext: ['email', 'address', 'invited_by', 'created_at', 'expires_at'],
   indexes: { address: { fields: ['address'] } },
   expiry: 'expires_at',
   tampered: 'absent',

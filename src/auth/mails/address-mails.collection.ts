@@ -1,4 +1,4 @@
-import { Doc, defineCollection } from '../../store';
+import { Doc, defineCollection, plain } from '../../store';
 import { SentMail } from './mail-shares';
 
 /** Mails to one mailbox in the last hour. `_id` is an HMAC of its address. */
@@ -9,8 +9,7 @@ export interface AddressMailsDoc extends Doc {
 
 export const addressMailsCollection = defineCollection<AddressMailsDoc>({
   name: 'address_mails',
-  fields: { sent: 'json', expires_at: 'time' },
-  plaintext: ['sent', 'expires_at'],
+  fields: { sent: plain.json, expires_at: plain.time },
   expiry: 'expires_at',
   tampered: 'absent',
 });

@@ -1,5 +1,5 @@
 import { BudgetCounts, Reservation } from '../../users';
-import { Doc, defineCollection } from '../../store';
+import { Doc, defineCollection, digest, plain } from '../../store';
 
 /** Wrong codes of one registration: from the network that registered, and from all others. */
 export interface ConfirmationTries {
@@ -29,17 +29,16 @@ export interface PendingRegistrationDoc extends Doc {
 export const pendingRegistrationsCollection = defineCollection<PendingRegistrationDoc>({
   name: 'pending_registrations',
   fields: {
-    username: 'string',
-    email: 'string',
-    address: 'string',
-    hashed_password: 'string',
-    salt: 'string',
-    expires_at: 'time',
-    client: 'string',
-    tries: 'json',
-    mailed_at: 'time',
+    username: plain.string,
+    email: plain.string,
+    address: plain.string,
+    hashed_password: digest.string,
+    salt: plain.string,
+    expires_at: plain.time,
+    client: digest.string,
+    tries: plain.json,
+    mailed_at: plain.time,
   },
-  plaintext: ['username', 'email', 'address', 'salt', 'expires_at', 'tries', 'mailed_at'],
   indexes: { address: { fields: ['address'] } },
   expiry: 'expires_at',
   tampered: 'absent',
@@ -60,8 +59,7 @@ export interface ConfirmingClientDoc extends Doc {
 
 export const confirmingClientsCollection = defineCollection<ConfirmingClientDoc>({
   name: 'registration_addresses',
-  fields: { failures: 'json', attempts: 'json', mails: 'json', expires_at: 'time' },
-  plaintext: ['failures', 'attempts', 'mails', 'expires_at'],
+  fields: { failures: plain.json, attempts: plain.json, mails: plain.json, expires_at: plain.time },
   expiry: 'expires_at',
   reusesIds: true,
   tampered: 'absent',

@@ -1,5 +1,5 @@
 import { BudgetCounts, LockoutCounts } from '../../users';
-import { Doc, defineCollection } from '../../store';
+import { Doc, defineCollection, encrypted, plain } from '../../store';
 
 /** Authentication method (RFC 8176, if it defines a value). */
 export type AuthMethod = 'pwd' | 'otp' | 'mfa' | 'recovery';
@@ -33,32 +33,20 @@ export interface SessionDoc extends Doc {
 export const sessionsCollection = defineCollection<SessionDoc>({
   name: 'sessions',
   fields: {
-    user_id: 'string',
-    generation: 'number',
-    floor: 'number',
-    auth_time: 'time',
-    amr: 'json',
-    created_at: 'time',
-    rotated_at: 'time',
-    expires_at: 'time',
-    client: 'string',
-    password_attempts: 'json',
-    code_attempts: 'json',
-    code_mails: 'json',
+    user_id: plain.string,
+    generation: plain.number,
+    floor: plain.number,
+    auth_time: plain.time,
+    amr: plain.json,
+    created_at: plain.time,
+    rotated_at: plain.time,
+    expires_at: plain.time,
+    client: encrypted.string,
+    password_attempts: plain.json,
+    code_attempts: plain.json,
+    code_mails: plain.json,
   },
-  plaintext: [
-    'user_id',
-    'generation',
-    'floor',
-    'auth_time',
-    'amr',
-    'created_at',
-    'rotated_at',
-    'expires_at',
-    'password_attempts',
-    'code_attempts',
-    'code_mails',
-  ],
+  owner: 'user_id',
   // Ids are UUIDv7 and the last index field: oldest first.
   indexes: { user: { fields: ['user_id'] } },
   expiry: 'expires_at',

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { BlobStore } from '../../blobs';
 import { DAY, ErrorCollector, isDomainError } from '../../kernel';
-import { Collection, Doc, Draft, DuplicateKey, Store, defineCollection, update } from '../../store';
+import { Collection, Doc, Draft, DuplicateKey, Store, defineCollection, update, plain } from '../../store';
 import { FileDoc, fileCollection } from '../model/file.collection';
 import { namesBlob } from '../model/versions';
 import { UploadDoc, uploadCollection } from '../resumable/upload.collection';
@@ -19,8 +19,7 @@ export interface BlobRefDoc extends Doc {
 
 export const blobRefCollection = defineCollection<BlobRefDoc>({
   name: 'blob_refs',
-  fields: { owner_id: 'string', holder: 'string', holder_id: 'string' },
-  plaintext: ['owner_id', 'holder', 'holder_id'],
+  fields: { owner_id: plain.string, holder: plain.string, holder_id: plain.string },
   indexes: { owner: { fields: ['owner_id'] }, holder: { fields: ['holder', 'holder_id'] } },
   tampered: 'refuse',
 });

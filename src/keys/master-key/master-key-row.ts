@@ -1,5 +1,5 @@
 import { DomainError } from '../../kernel';
-import { type Collection, defineCollection, type Doc, DuplicateKey, Store } from '../../store';
+import { type Collection, defineCollection, type Doc, DuplicateKey, Store, plain } from '../../store';
 import { DATA_MASTER_KEY, type MasterKeyInstance } from './master-key-instance';
 import { type BackendName, onlyBackend, type VersionRange } from './version-ranges';
 
@@ -14,8 +14,7 @@ export interface MasterKeyDoc extends Doc {
 
 export const masterKeyCollection = defineCollection<MasterKeyDoc>({
   name: 'master_key',
-  fields: { current: 'number', epoch: 'number', homes: 'json' },
-  plaintext: ['current', 'epoch', 'homes'],
+  fields: { current: plain.number, epoch: plain.number, homes: plain.json },
   tampered: 'refuse',
 });
 

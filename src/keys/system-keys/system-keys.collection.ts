@@ -1,4 +1,4 @@
-import { defineCollection, type Doc } from '../../store';
+import { defineCollection, type Doc, plain, wrapped } from '../../store';
 import { INSTALLATION, type UnwrapItem, wrapContext, wrapVersion } from '../master-key';
 
 /** What the installation's own keys are for; the `_id` of a row and the purpose in its wrap context. */
@@ -21,8 +21,7 @@ export interface SystemKeyDoc extends Doc {
 /** The only unsealed rows: the key that seals is among them. Who changes one has a row that does not unwrap. */
 export const systemKeysCollection = defineCollection<SystemKeyDoc>({
   name: 'system_keys',
-  fields: { wrapped: 'string', state: 'string', master_version: 'number' },
-  plaintext: ['state', 'master_version'],
+  fields: { wrapped: wrapped.string, state: plain.string, master_version: plain.number },
   indexes: { master_version: { fields: ['master_version'] } },
   tampered: 'refuse',
   authenticated: false,

@@ -1,5 +1,5 @@
 import type { WrapLocation } from '../../installation';
-import { defineCollection, type Doc, type Draft } from '../../store';
+import { defineCollection, type Doc, type Draft, plain, wrapped } from '../../store';
 
 /** One version of an owner's key. Older ones stay as long as something is sealed under them. */
 export interface UserKeyVersion {
@@ -49,39 +49,23 @@ export interface UserKeyDoc extends Doc {
 export const userKeysCollection = defineCollection<UserKeyDoc>({
   name: 'user_keys',
   fields: {
-    name: 'string',
-    moving: 'string',
-    kept_in: 'string',
-    state: 'string',
-    given_up: 'boolean',
-    current: 'number',
-    epoch: 'number',
-    versions: 'json',
-    master_version: 'number',
-    master_epoch: 'number',
-    wrapped_name_key: 'string',
-    created_at: 'time',
-    quarantined: 'boolean',
-    quarantine: 'string',
-    quarantine_target: 'number',
-    strays: 'boolean',
+    name: plain.string,
+    moving: plain.string,
+    kept_in: plain.string,
+    state: plain.string,
+    given_up: plain.boolean,
+    current: plain.number,
+    epoch: plain.number,
+    versions: wrapped.json,
+    master_version: plain.number,
+    master_epoch: plain.number,
+    wrapped_name_key: wrapped.string,
+    created_at: plain.time,
+    quarantined: plain.boolean,
+    quarantine: plain.string,
+    quarantine_target: plain.number,
+    strays: plain.boolean,
   },
-  plaintext: [
-    'name',
-    'moving',
-    'kept_in',
-    'state',
-    'given_up',
-    'current',
-    'epoch',
-    'master_version',
-    'master_epoch',
-    'created_at',
-    'quarantined',
-    'quarantine',
-    'quarantine_target',
-    'strays',
-  ],
   indexes: {
     state: { fields: ['state', 'created_at'] },
     rotated: { fields: ['state', 'current'] },

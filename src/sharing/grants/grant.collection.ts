@@ -1,4 +1,4 @@
-import { Doc, defineCollection } from '../../store';
+import { Doc, defineCollection, plain } from '../../store';
 
 /** A shared resource, by owner, type and id: this module knows nothing else of it. */
 export interface Resource {
@@ -37,31 +37,18 @@ export interface GrantDoc extends Doc {
 export const grantCollection = defineCollection<GrantDoc>({
   name: 'grants',
   fields: {
-    owner_id: 'string',
-    resource_type: 'string',
-    resource_id: 'string',
-    asked_kind: 'string',
-    asked_for: 'string',
-    email: 'string',
-    grantee_kind: 'string',
-    grantee_id: 'string',
-    pending_email: 'string',
-    created_at: 'time',
-    expires_at: 'time',
+    owner_id: plain.string,
+    resource_type: plain.string,
+    resource_id: plain.string,
+    asked_kind: plain.string,
+    asked_for: plain.string,
+    email: plain.string,
+    grantee_kind: plain.string,
+    grantee_id: plain.string,
+    pending_email: plain.string,
+    created_at: plain.time,
+    expires_at: plain.time,
   },
-  plaintext: [
-    'owner_id',
-    'resource_type',
-    'resource_id',
-    'asked_kind',
-    'asked_for',
-    'email',
-    'grantee_kind',
-    'grantee_id',
-    'pending_email',
-    'created_at',
-    'expires_at',
-  ],
   indexes: {
     asked: { fields: ['resource_type', 'resource_id', 'asked_kind', 'asked_for'], unique: true },
     resource: { fields: ['resource_type', 'resource_id', 'created_at'] },

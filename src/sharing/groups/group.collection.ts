@@ -1,5 +1,5 @@
 import { EncryptionContext, OwnerKeys } from '../../keys/user-keys';
-import { Doc, defineCollection } from '../../store';
+import { Doc, defineCollection, digest, encrypted, plain } from '../../store';
 
 /**
  * `pending`: being created, invisible. `deleting`: invisible, its grants and members are being
@@ -28,15 +28,16 @@ export interface GroupDoc extends Doc {
 export const groupCollection = defineCollection<GroupDoc>({
   name: 'groups',
   fields: {
-    owner_id: 'string',
-    state: 'string',
-    name_index: 'string',
-    name: 'string',
-    key_version: 'number',
-    created_at: 'time',
-    changing_since: 'time',
+    owner_id: plain.string,
+    state: plain.string,
+    name_index: digest.string,
+    name: encrypted.string,
+    key_version: plain.number,
+    created_at: plain.time,
+    changing_since: plain.time,
   },
-  plaintext: ['owner_id', 'state', 'key_version', 'created_at', 'changing_since'],
+  owner: 'owner_id',
+  keyVersions: ['key_version'],
   indexes: {
     owner: { fields: ['owner_id', 'state', 'created_at'] },
     name: { fields: ['owner_id', 'name_index'], unique: true },
@@ -57,8 +58,7 @@ export interface GroupMemberDoc extends Doc {
 
 export const groupMemberCollection = defineCollection<GroupMemberDoc>({
   name: 'group_members',
-  fields: { group_id: 'string', owner_id: 'string', user_id: 'string', created_at: 'time' },
-  plaintext: ['group_id', 'owner_id', 'user_id', 'created_at'],
+  fields: { group_id: plain.string, owner_id: plain.string, user_id: plain.string, created_at: plain.time },
   indexes: {
     member: { fields: ['group_id', 'user_id'], unique: true },
     group: { fields: ['group_id', 'created_at'] },

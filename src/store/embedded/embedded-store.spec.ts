@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Clock, StartupError } from '../../kernel';
 import { Collection, DuplicateKey } from '../collection';
-import { defineCollection, Doc } from '../definition';
+import { defineCollection, Doc, plain } from '../definition';
 import { INSTALLATION, installationCollection } from '../../installation';
 import { SCHEMA } from '../schema';
 import { EmbeddedStore } from './embedded-store';
@@ -17,8 +17,7 @@ interface TicketDoc extends Doc {
 
 const tickets = defineCollection<TicketDoc>({
   name: 'tickets',
-  fields: { expires_at: 'time', number: 'string' },
-  plaintext: ['expires_at', 'number'],
+  fields: { expires_at: plain.time, number: plain.string },
   indexes: { byNumber: { fields: ['number'], unique: true } },
   expiry: 'expires_at',
   tampered: 'refuse',

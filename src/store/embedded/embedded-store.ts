@@ -45,6 +45,10 @@ export class EmbeddedStore extends Store {
     return made;
   }
 
+  get definitions(): readonly CollectionDefinition<Doc>[] {
+    return [...this.#collections.values()].map(({ definition }) => definition);
+  }
+
   async prepare(): Promise<void> {
     for (const collection of this.#collections.values()) await buildIndexes(this.#environment, collection);
   }

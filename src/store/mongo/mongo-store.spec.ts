@@ -4,7 +4,7 @@ import { describeWithPart, type Secantus, startSecantus } from '../../../test/su
 import { waitFor } from '../../../test/support/processes';
 import { FixedSecrets } from '../../../test/support/sealed-store';
 import { useRealDeadlines } from '../../../test/support/settings';
-import { defineCollection, Doc } from '../definition';
+import { CollectionDefinition, defineCollection, Doc, plain } from '../definition';
 import { SCHEMA } from '../schema';
 import { RowShape } from '../row-shape';
 import { AuthenticatedStore } from '../authenticated-store';
@@ -22,14 +22,13 @@ interface TicketDoc extends Doc {
 
 const tickets = defineCollection<TicketDoc>({
   name: 'tickets',
-  fields: { expires_at: 'time', number: 'string', notes: 'json' },
-  plaintext: ['expires_at', 'number', 'notes'],
+  fields: { expires_at: plain.time, number: plain.string, notes: plain.json },
   indexes: { byNumber: { fields: ['number'], unique: true }, byTime: { fields: ['expires_at', 'number'] } },
   expiry: 'expires_at',
   tampered: 'refuse',
 });
 
-const sealedTickets = defineCollection<TicketDoc>({ ...tickets, name: 'sealed_tickets', indexes: {} });
+const sealedTickets: CollectionDefinition<TicketDoc> = { ...tickets, name: 'sealed_tickets', indexes: {} };
 
 /** The result of a write: `done`, or the code of its error. */
 const writes = (write: Promise<unknown>): Promise<unknown> =>
@@ -151,8 +150,7 @@ describeWithPart('secantus', 'the MongoDB store as the server sees it', () => {
     ]);
     const levels = defineCollection<Doc & { readonly flag: boolean; readonly level: number }>({
       name: 'levels',
-      fields: { flag: 'boolean', level: 'number' },
-      plaintext: ['flag', 'level'],
+      fields: { flag: plain.boolean, level: plain.number },
       indexes: { due: { fields: ['flag', 'level'] } },
       tampered: 'refuse',
     });

@@ -46,6 +46,10 @@ export class MongoStore extends Store {
     return made;
   }
 
+  get definitions(): readonly CollectionDefinition<Doc>[] {
+    return [...this.#collections.values()].map(({ collection }) => collection.definition);
+  }
+
   async prepare(): Promise<void> {
     for (const { model } of this.#collections.values()) {
       if (this.#prepared.has(model)) continue;

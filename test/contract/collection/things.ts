@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Collection, defineCollection, type Doc, type Store } from '../../../src/store';
+import { type Collection, defineCollection, type Doc, type Store, plain } from '../../../src/store';
 
 export interface CollectionFixture {
   readonly store: Store;
@@ -25,15 +25,14 @@ export const thingDefinition = (name = `things_${randomUUID().slice(0, 8)}`) =>
   defineCollection<ThingDoc>({
     name,
     fields: {
-      owner: 'string',
-      kind: 'string',
-      size: 'number',
-      open: 'boolean',
-      at: 'time',
-      email: 'string',
-      notes: 'json',
+      owner: plain.string,
+      kind: plain.string,
+      size: plain.number,
+      open: plain.boolean,
+      at: plain.time,
+      email: plain.string,
+      notes: plain.json,
     },
-    plaintext: ['_id', 'owner', 'kind', 'size', 'open', 'at', 'email', 'notes'],
     indexes: {
       byEmail: { fields: ['email'], unique: true },
       byOwner: { fields: ['owner'] },
