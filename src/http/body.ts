@@ -2,9 +2,8 @@ import { FastifyInstance, FastifyRequest } from 'fastify';
 import { IncomingMessage } from 'node:http';
 import { DomainError, SECOND } from '../kernel';
 import { BodyMemory } from './body-memory';
-import { RoutePolicy } from './policy';
 import { readBody } from './read-body';
-import { policyOf } from './route-config';
+import { RoutePolicy, policyOf } from './route-policy';
 import { parseStrictJson } from './strict-json';
 
 export const JSON_LIMIT = 1024 * 1024;

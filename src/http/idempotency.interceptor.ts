@@ -5,8 +5,7 @@ import { Principal } from '../kernel';
 import { principalOf } from './caller';
 import { Idempotency, KeptResponse, KeyedRequest } from './idempotency';
 import { IdempotencyKeyDoc } from './idempotency-keys.collection';
-import { RoutePolicy } from './policy';
-import { policyOf } from './route-config';
+import { RoutePolicy, policyOf } from './route-policy';
 import { pathOf } from './route-table';
 import { invalid } from './validation';
 

@@ -4,7 +4,7 @@ import { DomainError, ErrorCode } from '../kernel';
 import { problemHeaders } from './problem-headers';
 import { CODES, problemOf } from './problem';
 import { toDomainError } from './refusal';
-import { policyOf } from './route-config';
+import { policyOf } from './route-policy';
 import { sendTusRefusal } from './tus';
 
 // Headers that a handler may have set for the response that failed.

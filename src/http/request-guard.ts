@@ -15,10 +15,9 @@ import { bearerToken } from './bearer';
 import { principalOf, setPrincipal, setRefusal } from './caller';
 import { limitKey } from './client-address';
 import { Lifecycle } from './lifecycle';
-import { RoutePolicy, principalsOf } from './policy';
 import { RateLimits } from './rate-limits';
 import { methodNotAllowed } from './refusal';
-import { policyOf } from './route-config';
+import { RoutePolicy, policyOf, principalsOf } from './route-policy';
 import { RouteTable, pathOf } from './route-table';
 
 /**

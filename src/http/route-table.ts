@@ -1,8 +1,7 @@
 import FindMyWay, { HTTPMethod } from 'find-my-way';
 import { RouteOptions } from 'fastify';
 import { StartupError } from '../kernel';
-import { RoutePolicy } from './policy';
-import { policyOf } from './route-config';
+import { RoutePolicy, policyOf } from './route-policy';
 
 export interface Route {
   readonly method: string;

@@ -1,6 +1,6 @@
 import { FastifyRequest } from 'fastify';
 import { DomainError } from '../kernel';
-import { RouteRules, rulesOf } from './route-config';
+import { RouteRules, rulesOf } from './route-policy';
 import { MAX_FAULTS, invalid, unknownMember } from './validation';
 
 /**

@@ -1,7 +1,27 @@
 import { Clock } from '../kernel';
-import type { Collection } from '../store';
-import { LeaseLost } from './job';
-import type { Leased } from './leases';
+import type { Collection, Doc } from '../store';
+
+/** A row that only one process at a time works on. */
+export interface Leased extends Doc {
+  /** A new text for each time the lease is taken (lease-owner.ts); empty if there is no holder. */
+  readonly lease_owner: string;
+  /**
+   * For earlier releases, which compare a lease with the wall clock. This release ignores it,
+   * because clocks of replicas differ.
+   */
+  readonly lease_until: number;
+}
+
+/**
+ * This process no longer holds the job: it was taken over or paused, or the process stops. Handlers
+ * must not catch it.
+ */
+export class LeaseLost extends Error {
+  constructor(readonly jobId: string) {
+    super(`job ${jobId} is no longer held here`);
+    this.name = 'LeaseLost';
+  }
+}
 
 interface Taken<T> {
   readonly row: T;

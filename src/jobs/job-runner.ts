@@ -3,8 +3,8 @@ import { Clock, DomainError, ErrorCode, ErrorCollector, SECOND, isDomainError, n
 import { Metrics } from '../observability';
 import { Collection, DuplicateKey, ListOptions, Position, Store, scanRows, update } from '../store';
 import { HeldJob } from './held-job';
-import { HeldLease } from './held-lease';
-import { Job, JobBusy, JobFailed, JobHandler, JobKind, LeaseLost, endedAt, jobOf } from './job';
+import { HeldLease, LeaseLost } from './held-lease';
+import { Job, JobBusy, JobFailed, JobHandler, JobKind, endedAt, jobOf } from './job';
 import { JobData, JobDoc, jobsCollection } from './jobs.collection';
 import { LEASE_TIMINGS, Leases, LeaseTimings } from './leases';
 import { faultName, pauseFor } from './retry';

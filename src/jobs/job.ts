@@ -53,17 +53,6 @@ export interface RunningJob {
  */
 export type JobHandler = (job: RunningJob) => Promise<void>;
 
-/**
- * This process no longer holds the job: it was taken over or paused, or the process stops. Handlers
- * must not catch it.
- */
-export class LeaseLost extends Error {
-  constructor(readonly jobId: string) {
-    super(`job ${jobId} is no longer held here`);
-    this.name = 'LeaseLost';
-  }
-}
-
 /** Thrown by a handler to fail the job without a retry. */
 export class JobFailed extends Error {
   constructor(readonly code: ErrorCode) {

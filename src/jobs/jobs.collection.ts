@@ -1,5 +1,5 @@
 import { defineCollection, plain } from '../store';
-import type { Leased } from './leases';
+import type { Leased } from './held-lease';
 
 /** A `paused` job keeps its slot, as a running one does. */
 export type JobState = 'running' | 'paused' | 'done' | 'failed';

@@ -3,7 +3,7 @@ import { Clock, DomainError, MINUTE, SystemClock } from '../kernel';
 import { waitFor } from '../../test/support/processes';
 import { type OpenStore, temporaryAuthenticatedStore } from '../../test/support/sealed-store';
 import { tasksCollection } from './jobs.collection';
-import { LeaseLost } from './job';
+import { LeaseLost } from './held-lease';
 import { LeasedScheduler } from './leased-scheduler';
 import type { Turn } from './scheduler';
 

@@ -1,18 +1,7 @@
 import { Clock, Unchanged } from '../kernel';
-import { Collection, Doc } from '../store';
-import { HeldLease } from './held-lease';
+import { Collection } from '../store';
+import { HeldLease, Leased } from './held-lease';
 import { isGone, newLeaseOwner } from './lease-owner';
-
-/** A row that only one process at a time works on. */
-export interface Leased extends Doc {
-  /** A new text for each time the lease is taken (lease-owner.ts); empty if there is no holder. */
-  readonly lease_owner: string;
-  /**
-   * For earlier releases, which compare a lease with the wall clock. This release ignores it,
-   * because clocks of replicas differ.
-   */
-  readonly lease_until: number;
-}
 
 export interface LeaseTimings {
   /** Lifetime of a lease without a renewal: 15 s at most. */

@@ -1,6 +1,6 @@
 import { ErrorCode } from '../../kernel';
 import { ProblemResponse, problemResponse } from '../api-problems';
-import { RoutePolicy, principalsOf } from '../policy';
+import { RoutePolicy, principalsOf } from '../route-policy';
 import { CODES } from '../problem';
 import { Operation } from './document';
 
