@@ -5,6 +5,7 @@ const src = join(__dirname, '../../src');
 
 /** What only tests use, with the reason why it stands in src all the same. */
 const FOR_TESTS_ALONE: Readonly<Record<string, string>> = {
+  masterKeyInstance: 'a master key beside that of the installation, as a test composes it',
   verifyChain: 'the verification of the audit log, which test/faults runs after each crash',
   wallOf: 'names the check that refused a message; callers learn one error for all of them',
   MOST_PARTS: 'the limit of S3 that the plan of parts is tested against',
