@@ -1,7 +1,9 @@
 import { DomainError } from '../kernel';
 import { defineCollection, type Doc, type InstalledSchema, type Store, plain } from '../store';
 
-/** What a start names and an installation keeps from its first start on; each is moved explicitly. */
+/**
+ * What a start names and an installation keeps from its first start on; each is moved explicitly.
+ */
 export interface InstallationPlacements {
   readonly store: string;
   readonly masterKey: string;
@@ -66,19 +68,24 @@ export const installationCollection = defineCollection<InstallationDoc>({
 export const unverifiedView = Object.freeze({ ...installationCollection, authenticated: false });
 
 /**
- * The document as anyone who can write to the store may have left it. A start may be refused because
- * of it, and nothing else may be decided; everything else reads `installed`.
+ * The document as anyone who can write to the store may have left it. A start may be refused
+ * because of it, and nothing else may be decided; everything else reads `installed`.
  */
 export function readInstallation(store: Store): Promise<InstallationDoc | undefined> {
   return store.collection(unverifiedView).find('_id', INSTALLATION);
 }
 
-/** The document with its MAC verified. `store` is the authenticated one. @throws DomainError `integrity_failed` */
+/**
+ * The document with its MAC verified. `store` is the authenticated one.
+ * @throws DomainError `integrity_failed`
+ */
 export async function installed(store: Store): Promise<InstallationDoc> {
   return present(await store.collection(installationCollection).find('_id', INSTALLATION));
 }
 
-/** @throws DomainError `integrity_failed` where the document is missing after a start has seen it. */
+/**
+ * @throws DomainError `integrity_failed` where the document is missing after a start has seen it.
+ */
 export function present(found: InstallationDoc | undefined): InstallationDoc {
   if (found !== undefined) return found;
   throw new DomainError('integrity_failed', { detail: 'The installation document is gone.' });

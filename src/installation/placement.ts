@@ -16,14 +16,18 @@ export interface Placement<L extends string = string> {
 
 export const newestLocation = <L extends string>({ current, target }: Placement<L>): L => target ?? current;
 
-/** Something that can move while the service runs, as its fields of the installation document say. */
+/**
+ * Something that can move while the service runs, as its fields of the installation document say.
+ */
 export interface Relocatable<L extends string> {
   readonly placement: (doc: InstallationDoc) => Placement<L>;
   /** Every location that a start may name. Must not rely on the document's MAC. */
   readonly admitted: (doc: InstallationDoc) => readonly string[];
   /** The document once a move to `to` has begun. A move that is running is reversed. */
   begun(doc: InstallationDoc, to: L): InstallationDoc;
-  /** The document once everything is at `to`; undefined where a later move has reversed this one. */
+  /**
+   * The document once everything is at `to`; undefined where a later move has reversed this one.
+   */
   ended(doc: InstallationDoc, to: L): InstallationDoc | undefined;
 }
 
@@ -61,7 +65,10 @@ export const BLOBS: Relocatable<string> = {
   },
 };
 
-/** The master key: a failed move leaves wraps behind, so every backend since the last end is admitted. */
+/**
+ * The master key: a failed move leaves wraps behind, so every backend since the last end is
+ * admitted.
+ */
 export const MASTER_KEY: Relocatable<string> = {
   placement(doc) {
     const target = MASTER_KEY.admitted(doc).slice(1).at(-1);
@@ -95,7 +102,8 @@ function beginMove<L extends string>(what: string, placement: Placement<L>, to: 
 
 /**
  * Where it is now. Linearizable: a writer reads it before and after it stores something, and the
- * second read must not miss a move that has begun. `store` is the authenticated one, here and below.
+ * second read must not miss a move that has begun. `store` is the authenticated one, here and
+ * below.
  */
 export async function readPlacement<L extends string>(store: Store, what: Relocatable<L>): Promise<Placement<L>> {
   return what.placement(present(await store.collection(installationCollection).findLinearizable(INSTALLATION)));
@@ -114,7 +122,9 @@ export async function beginRelocation<L extends string>(
   return what.placement(await changeInstallation(store, (doc) => what.begun(doc, to), held));
 }
 
-/** Ends a move: a start has to name `to`. Changes nothing where a later move has reversed this one. */
+/**
+ * Ends a move: a start has to name `to`. Changes nothing where a later move has reversed this one.
+ */
 export async function endRelocation<L extends string>(
   store: Store,
   what: Relocatable<L>,
@@ -124,16 +134,19 @@ export async function endRelocation<L extends string>(
   return what.placement(await changeInstallation(store, (doc) => what.ended(doc, to), held));
 }
 
-/** Asked between a job's read of the document and its write. @throws where the job is no longer held. */
+/**
+ * Asked between a job's read of the document and its write.
+ * @throws where the job is no longer held.
+ */
 export type AssertLease = () => Promise<void>;
 
 /** For changes that no job makes. */
 export const unasked: AssertLease = () => Promise.resolve();
 
 /**
- * The one way in which a job writes the document: read it, assert the lease, write it at the revision
- * that was read. A later move writes the document too, once this job has ended, so a process that
- * slept before its write either wrote before that and is seen, or its write fails.
+ * The one way in which a job writes the document: read it, assert the lease, write it at the
+ * revision that was read. A later move writes the document too, once this job has ended, so a
+ * process that slept before its write either wrote before that and is seen, or its write fails.
  * @throws DomainError `integrity_failed` where the document is gone; what `held` throws.
  */
 export async function changeInstallation(
@@ -149,7 +162,9 @@ export async function changeInstallation(
   return present(doc);
 }
 
-/** Writes the document unchanged, at a new revision: a late write of an ended job fails from now on. */
+/**
+ * Writes the document unchanged, at a new revision: a late write of an ended job fails from now on.
+ */
 export async function fenceInstallation(store: Store): Promise<void> {
   await changeInstallation(store, (doc) => doc, unasked);
 }
@@ -174,7 +189,8 @@ export async function readBlobPlacement(store: Store): Promise<BlobPlacement> {
 
 /**
  * Begins a move of blobs to `to`, at that location.
- * @throws StartupError where a move to a third store runs, or blobs in `to` are at another location.
+ * @throws StartupError where a move to a third store runs, or blobs in `to` are at another
+ * location.
  */
 export async function beginBlobMove(store: Store, to: string, location: string): Promise<BlobPlacement> {
   return changeBlobs(store, (doc) => {

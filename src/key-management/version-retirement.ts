@@ -13,7 +13,10 @@ import { MasterKeyDto, masterKeyDto } from './keys.dto';
 const ACTION = 'master-key.retire';
 const RESOURCE = /^master-key\/([1-9]\d{0,8})$/;
 
-/** Retiring a master key version: at once by one administrator, or with TWO_PERSON when a second one approves it. */
+/**
+ * Retiring a master key version: at once by one administrator, or with TWO_PERSON when a second one
+ * approves it.
+ */
 @Injectable()
 export class VersionRetirement implements ApprovableAction, OnModuleInit {
   constructor(
@@ -28,7 +31,10 @@ export class VersionRetirement implements ApprovableAction, OnModuleInit {
     this.acts.register(ACTION, this);
   }
 
-  /** The master key afterwards, or the approval that the retire waits for. @throws DomainError as Retirement. */
+  /**
+   * The master key afterwards, or the approval that the retire waits for.
+   * @throws DomainError as Retirement.
+   */
   async request(caller: Person, version: string): Promise<MasterKeyDto | { readonly asked: ApprovalDoc }> {
     const resource = `master-key/${version}`;
     const number = versionIn(resource);
@@ -50,7 +56,9 @@ export class VersionRetirement implements ApprovableAction, OnModuleInit {
     return masterKeyDto(await this.overview.masterKeyNow());
   }
 
-  /** It was there when it was approved. Where it is gone, a process that died has done this already. */
+  /**
+   * It was there when it was approved. Where it is gone, a process that died has done this already.
+   */
   async #retire(version: number): Promise<void> {
     try {
       await this.retirement.retire(version);

@@ -6,8 +6,9 @@ const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 2 * SECOND;
 
 /**
- * Keeps callers from waiting for what does not answer. After some failures in a row it is open: whoever asks is refused at once, and one probe
- * at a time, with a pause in between, finds out when the other side is back. Callers never are the probe, so none of them waits.
+ * Keeps callers from waiting for what does not answer. After some failures in a row it is open:
+ * whoever asks is refused at once, and one probe at a time, with a pause in between, finds out when
+ * the other side is back. Callers never are the probe, so none of them waits.
  */
 export class CircuitBreaker {
   #failures = 0;
@@ -17,7 +18,10 @@ export class CircuitBreaker {
   /** ms of the monotonic clock: the other side asked not to be asked before. */
   #notBefore = 0;
 
-  /** `probe` resolves where the other side serves, and is bounded in time. `toldBy` gives the seconds to wait that its fault names. */
+  /**
+   * `probe` resolves where the other side serves, and is bounded in time. `toldBy` gives the
+   * seconds to wait that its fault names.
+   */
   constructor(
     private readonly probe: () => Promise<void>,
     private readonly toldBy: (fault: unknown) => number | undefined = () => undefined,

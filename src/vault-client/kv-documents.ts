@@ -2,7 +2,9 @@ import { Logger } from '@nestjs/common';
 import { unavailable, type VaultReply, VaultUnavailable } from './vault-api';
 import type { VaultSession } from './vault-session';
 
-/** A document as it is now, and the number of its newest version: what the next check-and-set names. */
+/**
+ * A document as it is now, and the number of its newest version: what the next check-and-set names.
+ */
 export interface KvDocument {
   /** Undefined where there is none, or where its newest version was deleted. */
   readonly data: Readonly<Record<string, unknown>> | undefined;
@@ -18,7 +20,10 @@ export class VaultNoEngine extends VaultUnavailable {}
 // OpenBao refuses JSON of more than about 1,000 values.
 const DESTROY_AT_ONCE = 500;
 
-/** Documents in a KV engine of version 2. Every write is a check-and-set: none goes over what another process wrote meanwhile. */
+/**
+ * Documents in a KV engine of version 2. Every write is a check-and-set: none goes over what
+ * another process wrote meanwhile.
+ */
 export class KvDocuments {
   constructor(
     private readonly session: VaultSession,
@@ -41,14 +46,21 @@ export class KvDocuments {
     return data;
   }
 
-  /** How many versions of the document Vault keeps, 0 where the mount decides; undefined where the policy does not tell us. */
+  /**
+   * How many versions of the document Vault keeps, 0 where the mount decides; undefined where the
+   * policy does not tell us.
+   */
   async keptVersions(path: string): Promise<number | undefined> {
     const reply = await this.session.request({ method: 'GET', path: `${this.mount}/metadata/${path}` });
     const { max_versions } = (reply.status === 200 ? reply.body.data : {}) as { max_versions?: unknown };
     return typeof max_versions === 'number' ? max_versions : undefined;
   }
 
-  /** The number of the version that was written; undefined where `expected` is not the newest one any more. @throws as `read` */
+  /**
+   * The number of the version that was written; undefined where `expected` is not the newest one
+   * any more.
+   * @throws as `read`
+   */
   async write(path: string, data: Readonly<Record<string, unknown>>, expected: number): Promise<number | undefined> {
     const reply = await this.session.request({
       method: 'POST',
@@ -64,7 +76,10 @@ export class KvDocuments {
     return version;
   }
 
-  /** Destroys the bytes of all versions before `version`, by number: a repeated or late call touches nothing that came after. */
+  /**
+   * Destroys the bytes of all versions before `version`, by number: a repeated or late call touches
+   * nothing that came after.
+   */
   async destroyBefore(path: string, version: number): Promise<void> {
     const versions = Array.from({ length: version - 1 }, (_, at) => at + 1);
     for (let start = 0; start < versions.length; start += DESTROY_AT_ONCE) {
@@ -79,7 +94,10 @@ export class KvDocuments {
   }
 }
 
-/** A deleted or destroyed newest version answers 404 with its metadata, and counts for the next check-and-set. */
+/**
+ * A deleted or destroyed newest version answers 404 with its metadata, and counts for the next
+ * check-and-set.
+ */
 function documentOf(reply: VaultReply): KvDocument {
   const { data, metadata } = (reply.body.data ?? {}) as { data?: unknown; metadata?: { version?: unknown } | null };
   const version = metadata?.version;
@@ -95,7 +113,10 @@ const errorsOf = ({ body }: VaultReply): readonly string[] =>
 
 const logger = new Logger('VaultSettings');
 
-/** Where Vault keeps fewer, somebody who may write could push versions out. deploy/vault/init.sh sets more for the master key. */
+/**
+ * Where Vault keeps fewer, somebody who may write could push versions out. deploy/vault/init.sh
+ * sets more for the master key.
+ */
 export const ENOUGH_VERSIONS = 1_000;
 
 interface Settings {
@@ -104,8 +125,9 @@ interface Settings {
 }
 
 /**
- * Says at the start what the KV engine is set to do by itself with the documents that keys lie in, one line each. Nothing is refused: what
- * Vault deletes by time an operator can undelete, and a service that does not start helps nobody. Never rejects.
+ * Says at the start what the KV engine is set to do by itself with the documents that keys are
+ * stored in, one line each. Nothing is refused: what Vault deletes by time an operator can
+ * undelete, and a service that does not start helps nobody. Never rejects.
  */
 export async function tellKvSettings(session: VaultSession, mount: string, document: string): Promise<void> {
   for (const path of [`${mount}/config`, `${mount}/metadata/${document}`]) {
@@ -122,7 +144,10 @@ function tell(path: string, { delete_version_after: after, max_versions: most }:
   if (typeof most === 'number' && most > 0 && most < ENOUGH_VERSIONS) logger.log(`${path}: max_versions is ${most}`);
 }
 
-/** Vault writes a duration, as `0s` or `768h0m0s`; `-1s` in metadata overrides the engine's and means never. */
+/**
+ * Vault writes a duration, as `0s` or `768h0m0s`; `-1s` in metadata overrides the engine's and
+ * means never.
+ */
 const isSet = (duration: unknown): boolean =>
   typeof duration === 'string' && /[1-9]/.test(duration) && !duration.startsWith('-');
 

@@ -3,14 +3,17 @@ import { stretched } from '../kernel';
 import { isTooSlow } from './vault-api';
 
 /**
- * How long one use of a key backend may take, whatever number of requests it makes: of the port's 2 seconds the rest is for what stands around
- * it, a password hash above all.
+ * How long one use of a key backend may take, whatever number of requests it makes: of the port's 2
+ * seconds the rest is for what stands around it, a password hash above all.
  */
 export const OPERATION_MS = 1_200;
 
 const deadlines = new AsyncLocalStorage<number>();
 
-/** Runs `work` under one deadline: that of the operation around it, or one of its own. Nothing that outlives it may be started within. */
+/**
+ * Runs `work` under one deadline: that of the operation around it, or one of its own. Nothing that
+ * outlives it may be started within.
+ */
 export const asOneOperation = <T>(work: () => Promise<T>): Promise<T> =>
   deadlines.getStore() === undefined ? asNewOperation(work) : work();
 
@@ -23,8 +26,9 @@ export const newDeadline = (): number => performance.now() + stretched(OPERATION
 const asNewOperation = <T>(work: () => Promise<T>): Promise<T> => deadlines.run(newDeadline(), work);
 
 /**
- * `attempt`, again from the start while it gives undefined, as `repeat` does it. The first one is part of the operation around it; where another
- * writer came before it Vault has just answered, so each later one has a time of its own: many writers are no outage.
+ * `attempt`, again from the start while it gives undefined, as `repeat` does it. The first one is
+ * part of the operation around it; where another writer came before it Vault has just answered, so
+ * each later one has a time of its own: many writers are no outage.
  */
 export function inAttempts<T>(
   repeat: (attempt: () => Promise<T | undefined>) => Promise<T>,
@@ -41,12 +45,14 @@ export function inAttempts<T>(
 /** ms of the monotonic clock: by when a request that is made now has to be answered. */
 export const operationDeadline = (): number => deadlines.getStore() ?? newDeadline();
 
-/** So many parts of one size that were answered in time, and twice as large ones are tried again. */
+/**
+ * So many parts of one size that were answered in time, and twice as large ones are tried again.
+ */
 const STEADY = 20;
 
 /**
- * How much Vault gets through in the time of one operation, learnt from what took too long: a backend that is slow an item is not away, and
- * work in parts that it can do goes on.
+ * How much Vault gets through in the time of one operation, learnt from what took too long: a
+ * backend that is slow an item is not away, and work in parts that it can do goes on.
  */
 export class PartSize {
   #size: number;
@@ -60,7 +66,10 @@ export class PartSize {
     return this.#size === this.largest;
   }
 
-  /** The results of `work` for all items, in their order. @throws what `work` throws, where it takes too long for one item too */
+  /**
+   * The results of `work` for all items, in their order.
+   * @throws what `work` throws, where it takes too long for one item too
+   */
   async inParts<In, Out>(items: readonly In[], work: (part: readonly In[]) => Promise<Out[]>): Promise<Out[]> {
     const results: Out[] = [];
     for (let at = 0; at < items.length;) {

@@ -7,20 +7,28 @@ export interface TokenLease {
 }
 
 export interface TokenSource {
-  /** Renews the token in use: its new lease, or undefined where Vault refuses to. Rejects where Vault does not answer. */
+  /**
+   * Renews the token in use: its new lease, or undefined where Vault refuses to. Rejects where
+   * Vault does not answer.
+   */
   renew(): Promise<TokenLease | undefined>;
-  /** Gets another token in place of the one in use, if it has credentials for that, and calls `watch` with it. Rejects as `renew`. */
+  /**
+   * Gets another token in place of the one in use, if it has credentials for that, and calls
+   * `watch` with it. Rejects as `renew`.
+   */
   replace(): Promise<void>;
 }
 
-// Renewing early loses nothing, and setTimeout fires at once for delays beyond 24.8 days: Vault's default lease is 32.
+// Renewing early loses nothing, and setTimeout fires at once for delays beyond 24.8 days: Vault's
+// default lease is 32.
 const LONGEST_DELAY_MS = DAY;
 const RETRY_MS = 5 * SECOND;
 const SHARE_OF_LEASE = 0.6;
 
 /**
- * Keeps one token alive. A renewal that fails is tried again until the token is dead, and a token that cannot be renewed (a batch token, or
- * one near its max_ttl, whose renewals get shorter and shorter) is replaced while the old one still works.
+ * Keeps one token alive. A renewal that fails is tried again until the token is dead, and a token
+ * that cannot be renewed (a batch token, or one near its max_ttl, whose renewals get shorter and
+ * shorter) is replaced while the old one still works.
  */
 export class TokenRenewer {
   #timer: NodeJS.Timeout | undefined;
@@ -56,7 +64,8 @@ export class TokenRenewer {
       if (this.#lease.renewable && (await this.#renewed())) return;
       await this.source.replace();
     } catch {
-      // The source has said why. The next try may find Vault back; requests in between log in again by themselves.
+      // The source has said why. The next try may find Vault back; requests in between log in again
+      // by themselves.
       this.#after(RETRY_MS);
     }
   }

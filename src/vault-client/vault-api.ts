@@ -24,7 +24,10 @@ export interface TransportRequest {
 /** What Coffer looks at of the headers of an answer. */
 export interface AnswerHeaders {
   readonly retryAfter: string | undefined;
-  /** The state of the storage after a write: who names it in a later request is not served from an older one. */
+  /**
+   * The state of the storage after a write: who names it in a later request is not served from an
+   * older one.
+   */
   readonly index: string | undefined;
 }
 
@@ -35,9 +38,10 @@ export interface TransportAnswer {
 }
 
 /**
- * The transport under node-vault, in place of its own one, which can neither be cancelled nor told not to follow redirects. It follows none:
- * a redirect would carry the token to another host, and the library that follows them prints all headers under DEBUG. It uses no proxy of
- * the environment.
+ * The transport under node-vault, in place of its own one, which can neither be cancelled nor told
+ * not to follow redirects. It follows none: a redirect would carry the token to another host, and
+ * the library that follows them prints all headers under DEBUG. It uses no proxy of the
+ * environment.
  */
 export class VaultTransport {
   readonly #http = new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS });
@@ -80,7 +84,10 @@ const textOf = (value: unknown): string | undefined => (typeof value === 'string
 /** The node has not yet seen the state of the storage, or the token, that the request names. */
 export const LAGS_BEHIND = 412;
 
-/** What Vault answered: 2xx, or a refusal of the request itself (4xx). Anything else is an outage and was thrown. */
+/**
+ * What Vault answered: 2xx, or a refusal of the request itself (4xx). Anything else is an outage
+ * and was thrown.
+ */
 export interface VaultReply {
   readonly status: number;
   readonly body: VaultBody;
@@ -107,8 +114,9 @@ export interface VaultCall {
 }
 
 /**
- * Calls of Vault's API, without a state of its own: the token comes with each call. Errors of node-vault and of axios hold the request,
- * and with it keys and tokens, so none of them leaves this file, not even as a `cause`.
+ * Calls of Vault's API, without a state of its own: the token comes with each call. Errors of
+ * node-vault and of axios hold the request, and with it keys and tokens, so none of them leaves
+ * this file, not even as a `cause`.
  */
 export class VaultApi {
   readonly #client: vault.client;
@@ -126,11 +134,15 @@ export class VaultApi {
       'request-promise': { defaults: () => this.transport.send.bind(this.transport) },
       ...(namespace === undefined ? {} : { namespace }),
     });
-    // node-vault takes VAULT_TOKEN from the environment by itself; ours is chosen by config and sent by call.
+    // node-vault takes VAULT_TOKEN from the environment by itself; ours is chosen by config and
+    // sent by call.
     this.#client.token = '';
   }
 
-  /** @throws DomainError `kms_unavailable`: no answer in time, 429, 5xx, sealed, a redirect, or something that is not Vault. */
+  /**
+   * @throws DomainError `kms_unavailable`: no answer in time, 429, 5xx, sealed, a redirect, or
+   * something that is not Vault.
+   */
   async call(call: VaultCall): Promise<VaultReply> {
     const begun = performance.now();
     const count = (outcome: VaultOutcome): void =>
@@ -189,7 +201,10 @@ function outcomeOf(status: number): VaultOutcome {
   return status === 403 ? 'forbidden' : 'refused';
 }
 
-/** A node that lags behind hands the request on to the active one, where its operator allows that; else it answers 412. */
+/**
+ * A node that lags behind hands the request on to the active one, where its operator allows that;
+ * else it answers 412.
+ */
 const headersOf = ({ token, index }: VaultCall): Readonly<Record<string, string>> => ({
   'X-Vault-Inconsistent': 'forward-active-node',
   ...(token === undefined ? {} : { 'X-Vault-Token': token }),
@@ -198,12 +213,18 @@ const headersOf = ({ token, index }: VaultCall): Readonly<Record<string, string>
 
 const NO_ANSWER = 'no answer in time';
 
-/** Vault may be there and need longer than the time that was given: a smaller request may be answered. */
+/**
+ * Vault may be there and need longer than the time that was given: a smaller request may be
+ * answered.
+ */
 export const isTooSlow = (error: unknown): boolean => error instanceof VaultUnavailable && error.reason === NO_ANSWER;
 
 /** Seconds. */
 const USUAL_WAIT = 5;
-/** Whatever an answer says, Vault is asked again after so many seconds: a header must not take the service away for an hour. */
+/**
+ * Whatever an answer says, Vault is asked again after so many seconds: a header must not take the
+ * service away for an hour.
+ */
 const LONGEST_WAIT = 30;
 
 /** `reason` is for the log: a status or an errno, nothing that Vault wrote. */
@@ -251,7 +272,10 @@ function reasonOf(error: unknown): string {
   return outageReason(error) ?? (typeof code === 'string' ? code : 'no answer');
 }
 
-/** What Vault answers where it does not serve; the texts of its errors are looked at and not passed on. */
+/**
+ * What Vault answers where it does not serve; the texts of its errors are looked at and not passed
+ * on.
+ */
 function statusReason({ statusCode, body }: { readonly statusCode: number; readonly body: unknown }): string {
   const texts = asBody(body).errors;
   const says = (words: RegExp): boolean => Array.isArray(texts) && texts.some((text) => words.test(String(text)));

@@ -19,19 +19,24 @@ import {
 } from './vault-api';
 
 const LOGIN_MS = 1_000;
-// A token that is fresh and refused all the same lacks a policy: to log in again for each such request would only load Vault.
+// A token that is fresh and refused all the same lacks a policy: to log in again for each such
+// request would only load Vault.
 const FORBIDDEN_MS = 10 * SECOND;
 
 /** How long a node that lags behind is given before it is asked once more. */
 const LAG_MS = 100;
 
 interface Request extends Pick<VaultCall, 'method' | 'path' | 'body'> {
-  /** A part of background work that is asked for again in smaller parts: that it takes too long is no outage yet. */
+  /**
+   * A part of background work that is asked for again in smaller parts: that it takes too long is
+   * no outage yet.
+   */
   readonly isBulk?: boolean;
 }
 
 /**
- * Requests under a token that is kept alive. On 403 the token is taken for dead: one new login, shared by all that wait, and one more try.
+ * Requests under a token that is kept alive. On 403 the token is taken for dead: one new login,
+ * shared by all that wait, and one more try.
  */
 export class VaultSession {
   readonly #logger = new Logger('Vault');
@@ -41,7 +46,9 @@ export class VaultSession {
     (error) => (error instanceof VaultUnavailable ? error.told : undefined),
   );
   #token: string | undefined;
-  /** The state of Vault's storage after the last write of this process, where the server says it. */
+  /**
+   * The state of Vault's storage after the last write of this process, where the server says it.
+   */
   #index: string | undefined;
   #login: Promise<string> | undefined;
   #forbidden: { readonly token: string; readonly until: number } | undefined;
@@ -54,7 +61,10 @@ export class VaultSession {
     this.#renewer = new TokenRenewer({ renew: () => this.#renew(), replace: () => this.#replace() });
   }
 
-  /** @throws StartupError where Vault does not take the credentials; DomainError `kms_unavailable` where it does not answer. */
+  /**
+   * @throws StartupError where Vault does not take the credentials; DomainError `kms_unavailable`
+   * where it does not answer.
+   */
   async open(): Promise<void> {
     try {
       await this.#freshToken();
@@ -65,11 +75,15 @@ export class VaultSession {
     }
   }
 
-  /** The answer to one request. Of a refusal (4xx) the caller makes what it means for it. @throws DomainError `kms_unavailable`. */
+  /**
+   * The answer to one request. Of a refusal (4xx) the caller makes what it means for it.
+   * @throws DomainError `kms_unavailable`.
+   */
   async request(request: Request): Promise<VaultReply> {
     if (this.#breaker.open) throw unavailable('open circuit', this.#breaker.retryAfterSeconds);
     const deadline = operationDeadline();
-    // Earlier requests of the same operation took all of its time, and were answered: that alone opens no circuit.
+    // Earlier requests of the same operation took all of its time, and were answered: that alone
+    // opens no circuit.
     if (deadline <= performance.now()) throw unavailable('no time left');
     try {
       const reply = await this.#withToken(request, deadline);
@@ -107,7 +121,10 @@ export class VaultSession {
     return again;
   }
 
-  /** Once more after a pause where the node lags behind. Reads after a write of this process are not served from before it. */
+  /**
+   * Once more after a pause where the node lags behind. Reads after a write of this process are not
+   * served from before it.
+   */
   async #send({ isBulk: _, ...request }: Request, token: string, deadline: number): Promise<VaultReply> {
     const call = (): Promise<VaultReply> =>
       this.api.call({ ...request, token, index: this.#index, timeoutMs: deadline - performance.now() });
@@ -135,7 +152,7 @@ export class VaultSession {
     return 'token' in this.credentials ? Promise.resolve(undefined) : this.#freshToken();
   }
 
-  /** Single-flight: whoever comes while a login is under way waits for that one. */
+  /** Single-flight: whoever comes while a login is running waits for that one. */
   #freshToken(): Promise<string> {
     this.#login ??= this.#logIn().finally(() => (this.#login = undefined));
     return this.#login;
@@ -213,7 +230,10 @@ function issuedToken(reply: VaultReply): IssuedToken | undefined {
   return { token: auth.client_token, seconds, renewable: auth.renewable === true };
 }
 
-/** A login that others wait for goes on; this request waits for it no longer than its own time allows. */
+/**
+ * A login that others wait for goes on; this request waits for it no longer than its own time
+ * allows.
+ */
 async function within<T>(work: Promise<T>, deadline: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const expired = new Promise<never>((_, reject) => {
@@ -227,7 +247,8 @@ async function within<T>(work: Promise<T>, deadline: number): Promise<T> {
 }
 
 /**
- * One login, one renewer and one breaker for all that a process keeps in Vault. Nothing is sent yet.
+ * One login, one renewer and one breaker for all that a process keeps in Vault. Nothing is sent
+ * yet.
  * @throws StartupError where VAULT_CACERT cannot be read.
  */
 export function openVault({ address, namespace, caCert, login }: VaultConfig, figures?: VaultFigures): VaultSession {

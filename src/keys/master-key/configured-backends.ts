@@ -3,7 +3,10 @@ import { DomainError, StartupError } from '../../kernel';
 import type { MasterKey } from './master-key';
 import type { BackendName } from './version-ranges';
 
-/** The homes that the environment of this process configures, each opened when it is first needed. */
+/**
+ * The backends that the environment of this process configures, each opened when it is first
+ * needed.
+ */
 export class ConfiguredBackends {
   readonly #logger = new Logger('MasterKey');
   readonly #opened = new Map<BackendName, { readonly home: Promise<MasterKey>; readonly create: boolean }>();
@@ -21,12 +24,15 @@ export class ConfiguredBackends {
     return this.homes.some(({ home }) => home === name);
   }
 
-  /** Whose key the homes have to hold, said before any is opened. */
+  /** Whose key the backends have to hold, said before any is opened. */
   bindTo(installationId: string): void {
     this.#installationId = installationId;
   }
 
-  /** Single-flight, and tried anew after a failure. @throws StartupError, DomainError `kms_unavailable`. */
+  /**
+   * Single-flight, and tried anew after a failure.
+   * @throws StartupError, DomainError `kms_unavailable`.
+   */
   open(name: BackendName, create = false): Promise<MasterKey> {
     const present = this.#opened.get(name);
     if (present === undefined) return this.#begin(name, create);
@@ -34,7 +40,11 @@ export class ConfiguredBackends {
     return present.create || !create ? present.home : present.home.catch(() => this.open(name, create));
   }
 
-  /** As `open`, for a process that serves already: a home that cannot be opened is an outage of it. @throws DomainError `kms_unavailable`. */
+  /**
+   * As `open`, for a process that serves already: a backend that cannot be opened is an outage of
+   * it.
+   * @throws DomainError `kms_unavailable`.
+   */
   async serving(name: BackendName, create = false): Promise<MasterKey> {
     try {
       return await this.open(name, create);

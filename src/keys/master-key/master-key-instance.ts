@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 
 /**
- * Which master key it is. An installation has one for its data; another service of it may have one of
- * its own, with its own row, versions and backends, so that neither can open what the other wrapped.
+ * Which master key it is. An installation has one for its data; another service of it may have one
+ * of its own, with its own row, versions and backends, so that neither can open what the other
+ * wrapped.
  */
 export interface MasterKeyInstance {
   readonly name: string;
@@ -16,7 +17,9 @@ export interface MasterKeyInstance {
   readonly keyringFolder: (dataDir: string) => string;
 }
 
-/** The master key of the data. Its names are those of every installation before there were others. */
+/**
+ * The master key of the data. Its names are those of every installation before there were others.
+ */
 export const DATA_MASTER_KEY: MasterKeyInstance = {
   name: 'data',
   rowId: 'master',

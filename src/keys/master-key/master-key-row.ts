@@ -6,9 +6,15 @@ import { type BackendName, onlyBackend, type VersionRange } from './version-rang
 export interface MasterKeyDoc extends Doc {
   /** The master key version that everything new is wrapped with. */
   readonly current: number;
-  /** Rises with each rotation and each retire: what a wrapper compares before it lets a row become visible. */
+  /**
+   * Rises with each rotation and each retire: what a wrapper compares before it lets a row become
+   * visible.
+   */
   readonly epoch: number;
-  /** Which home holds which versions, oldest first. Missing in rows from before a key could move: then one home has them all. */
+  /**
+   * Which backend holds which versions, oldest first. Missing in rows from before a key could move:
+   * then one backend has them all.
+   */
   readonly homes?: readonly VersionRange[];
 }
 
@@ -19,8 +25,9 @@ export const masterKeyCollection = defineCollection<MasterKeyDoc>({
 });
 
 /**
- * The one row that says which master key version is current. The master key's home knows versions, this row says which of them Coffer
- * uses: so a rotation that died between the two, or an operator who rotated in Vault by hand, changes nothing until the row moves.
+ * The one row that says which master key version is current. The master key's backend knows
+ * versions, this row says which of them Coffer uses: so a rotation that died between the two, or an
+ * operator who rotated in Vault by hand, changes nothing until the row moves.
  */
 export class MasterKeyRow {
   readonly #rows: Collection<MasterKeyDoc>;
@@ -33,8 +40,10 @@ export class MasterKeyRow {
   }
 
   /**
-   * Always from the store, never from memory, and linearizable: steps 1 and 4 of the wrap protocol decide on it, and a new primary's
-   * majority snapshot may be older than a write that was acknowledged. @throws DomainError `integrity_failed` where it is gone.
+   * Always from the store, never from memory, and linearizable: steps 1 and 4 of the wrap protocol
+   * decide on it, and a new primary's majority snapshot may be older than a write that was
+   * acknowledged.
+   * @throws DomainError `integrity_failed` where it is gone.
    */
   async read(): Promise<MasterKeyDoc> {
     const row = await this.find();
@@ -47,7 +56,10 @@ export class MasterKeyRow {
     return this.#rows.findLinearizable(this.instance.rowId);
   }
 
-  /** The first row, on a fresh installation. Safe to repeat and to race: the row that is there stays. */
+  /**
+   * The first row, on a fresh installation. Safe to repeat and to race: the row that is there
+   * stays.
+   */
   async create(current: number, home: BackendName): Promise<MasterKeyDoc> {
     try {
       return await this.#rows.insert({ _id: this.instance.rowId, current, epoch: 1, homes: onlyBackend(home) });
@@ -58,15 +70,19 @@ export class MasterKeyRow {
   }
 
   /**
-   * Compare-and-set: the row with `current` (the same one for a retire), the next epoch and, for a move, other homes; or undefined where
-   * `seen` is no longer the row that is stored. Versions never go back.
+   * Compare-and-set: the row with `current` (the same one for a retire), the next epoch and, for a
+   * move, other backends; or undefined where `seen` is no longer the row that is stored. Versions
+   * never go back.
    */
   advance(seen: MasterKeyDoc, current: number, homes = seen.homes): Promise<MasterKeyDoc | undefined> {
     if (current < seen.current) throw new TypeError('a master key version does not go back');
     return this.#rows.replace({ ...seen, current, epoch: seen.epoch + 1, ...(homes === undefined ? {} : { homes }) });
   }
 
-  /** Compare-and-set of the homes alone: undefined where `seen` is no longer the row that is stored. Wrappers need not look again. */
+  /**
+   * Compare-and-set of the backends alone: undefined where `seen` is no longer the row that is
+   * stored. Wrappers need not look again.
+   */
   note(seen: MasterKeyDoc, homes: readonly VersionRange[]): Promise<MasterKeyDoc | undefined> {
     return this.#rows.replace({ ...seen, homes });
   }

@@ -21,13 +21,17 @@ import {
   type VersionRange,
 } from './version-ranges';
 
-/** What the master key row says of the homes; undefined while it cannot be read yet, or on a fresh installation. */
+/**
+ * What the master key row says of the backends; undefined while it cannot be read yet, or on a
+ * fresh installation.
+ */
 export type VersionRangesSource = () => Promise<{ readonly homes?: readonly VersionRange[] } | undefined>;
 
 /**
- * The master key of an installation that may have moved: each version is asked of the home that holds it, by the master key row, whatever
- * MASTER_KEY says. So a move changes nothing for a process that is configured for both homes, and a wrap of a home that the row does not name
- * for its version is refused: who got hold of a former home cannot speak for the present one.
+ * The master key of an installation that may have moved: each version is asked of the backend that
+ * holds it, by the master key row, whatever MASTER_KEY says. So a move changes nothing for a
+ * process that is configured for both backends, and a wrap of a backend that the row does not name
+ * for its version is refused: who got hold of a former backend cannot speak for the present one.
  */
 export class RoutedMasterKey extends MasterKey {
   readonly #logger = new Logger('RoutedMasterKey');
@@ -46,20 +50,21 @@ export class RoutedMasterKey extends MasterKey {
     this.#admitted = [this.#homes.first];
   }
 
-  /** The home of all that is new, as this process last heard. */
+  /** The backend of all that is new, as this process last heard. */
   get home(): BackendName {
     return newestBackend(this.#spans ?? onlyBackend(this.#homes.first));
   }
 
   /**
-   * `admitted`: which homes may open the system keys while the row cannot be read, since they open its seal. `source` reads the row.
+   * `admitted`: which backends may open the system keys while the row cannot be read, since they
+   * open its seal. `source` reads the row.
    */
   follow(admitted: readonly BackendName[], source: VersionRangesSource): void {
     this.#admitted = admitted;
     this.#source = source;
   }
 
-  /** Whose key it is, for homes that note it: to be said before one is opened. */
+  /** Whose key it is, for backends that note it: to be said before one is opened. */
   bindTo(installationId: string): void {
     this.#homes.bindTo(installationId);
   }
@@ -69,7 +74,8 @@ export class RoutedMasterKey extends MasterKey {
   }
 
   /**
-   * Opens `target`, which is made where the installation keeps nothing there, and every home that still holds versions: what a move needs.
+   * Opens `target`, which is made where the installation keeps nothing there, and every backend
+   * that still holds versions: what a move needs.
    * @throws StartupError naming what is missing; DomainError `kms_unavailable`.
    */
   async prepareMove(target: BackendName): Promise<void> {
@@ -78,7 +84,7 @@ export class RoutedMasterKey extends MasterKey {
     await (await this.#homes.open(target, !live.some(({ home }) => home === target))).ping();
   }
 
-  /** One home by itself, for a move. @throws DomainError `kms_unavailable`. */
+  /** One backend by itself, for a move. @throws DomainError `kms_unavailable`. */
   async inHome(home: BackendName): Promise<MasterKey> {
     const isLive = (await this.#read()).some((span) => span.home === home && span.ended !== true);
     return this.#homes.serving(home, !isLive);
@@ -135,8 +141,8 @@ export class RoutedMasterKey extends MasterKey {
   }
 
   /**
-   * In each home up to the last version that it holds for us. A home that the master key left makes one version more first, which nobody
-   * uses: the newest one cannot end by itself.
+   * In each backend up to the last version that it holds for us. A backend that the master key left
+   * makes one version more first, which nobody uses: the newest one cannot end by itself.
    */
   async retire(version: number): Promise<void> {
     const spans = await this.#read();
@@ -160,9 +166,10 @@ export class RoutedMasterKey extends MasterKey {
   }
 
   /**
-   * Ends again what the row says is retired, in homes where a write that came late may have set that back. Asks the row once more behind it:
-   * whoever raised a floor meanwhile and was passed by a late write is seen then. A home that is away keeps no other one waiting.
-   * @throws DomainError `kms_unavailable` that names the homes which were away.
+   * Ends again what the row says is retired, in backends where a write that came late may have set
+   * that back. Asks the row once more behind it: whoever raised a floor meanwhile and was passed by
+   * a late write is seen then. A backend that is away keeps no other one waiting.
+   * @throws DomainError `kms_unavailable` that names the backends which were away.
    */
   async assertFloors(): Promise<void> {
     const away = new Map<BackendName, unknown>();
@@ -183,7 +190,7 @@ export class RoutedMasterKey extends MasterKey {
     if (away.size > 0) throw floorsNotAsserted(away);
   }
 
-  /** A home that was left for good is not asked: it may have been taken away. */
+  /** A backend that was left for good is not asked: it may have been taken away. */
   async #keepEnded(home: BackendName, spans: readonly VersionRange[]): Promise<void> {
     const floor = Math.max(0, ...spans.filter((span) => span.home === home).map((span) => span.floor ?? 0));
     if (floor > 0) await (await this.#homes.serving(home)).keepEnded(floor);
@@ -195,12 +202,14 @@ export class RoutedMasterKey extends MasterKey {
   }
 
   override async ping(): Promise<void> {
-    // Before the start has opened it, nothing here may: a probe would ask for a keyring that the first start is about to make.
+    // Before the start has opened it, nothing here may: a probe would ask for a keyring that the
+    // first start is about to make.
     if (!this.#isOpen) {
       if (this.#openFault !== undefined) throw this.#openFault;
       return;
     }
-    // By what was heard last: asking the store here would report a store that hangs as a fault of the key service.
+    // By what was heard last: asking the store here would report a store that hangs as a fault of
+    // the key service.
     await (await this.#homes.serving(this.home)).ping();
   }
 
@@ -238,7 +247,7 @@ export class RoutedMasterKey extends MasterKey {
     });
   }
 
-  /** For each item the home that opens it; undefined where none does any more. */
+  /** For each item the backend that opens it; undefined where none does any more. */
   async #placesOf(items: readonly UnwrapItem[]): Promise<(BackendName | undefined)[]> {
     let spans = this.#spans;
     if (spans === undefined || items.some((item) => this.#isNews(item, spans ?? []))) {
@@ -248,7 +257,10 @@ export class RoutedMasterKey extends MasterKey {
     return items.map((item) => (spans === undefined ? this.#admittedFor(item) : placeIn(spans, item)));
   }
 
-  /** Whether an item does not go with what this process last heard: the key may have moved, or a home may have ended. */
+  /**
+   * Whether an item does not go with what this process last heard: the key may have moved, or a
+   * backend may have ended.
+   */
   #isNews(item: UnwrapItem, spans: readonly VersionRange[]): boolean {
     const place = placeIn(spans, item);
     const form = formOf(item.wrapped.ciphertext);
@@ -266,7 +278,10 @@ function placeIn(spans: readonly VersionRange[], { wrapped }: UnwrapItem): Backe
   return span?.ended === true ? undefined : span?.home;
 }
 
-/** Opened in one home and wrapped in another: here alone keys of a Transit home pass through this process in a rewrap. */
+/**
+ * Opened in one backend and wrapped in another: here alone keys of a Transit backend pass through
+ * this process in a rewrap.
+ */
 async function carry(
   from: MasterKey,
   to: MasterKey,

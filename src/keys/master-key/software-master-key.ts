@@ -11,12 +11,18 @@ import {
   type WrapItem,
 } from './master-key';
 
-/** Gives the key of a version, undefined where there is none. Asked at once and not across an await: a reload zeroes former keys. */
+/**
+ * Gives the key of a version, undefined where there is none. Asked at once and not across an await:
+ * a reload zeroes former keys.
+ */
 export type KeyLookup = (version: number) => SecretBytes | undefined;
 
 export type KeyUse = 'wrap' | 'unwrap';
 
-/** A home that hands its keys to this process (a keyring file, a KV document), which wraps with them itself. */
+/**
+ * A backend that hands its keys to this process (a keyring file, a KV document), which wraps with
+ * them itself.
+ */
 export abstract class SoftwareMasterKey extends MasterKey {
   readonly #wraps: KeyWrap;
 
@@ -54,8 +60,9 @@ export abstract class SoftwareMasterKey extends MasterKey {
   }
 
   /**
-   * The keys at hand, read again where one of `versions` is not among them: another process may have made it. For a wrap they are as the
-   * home has them now: what is wrapped with a version that another process has retired is lost.
+   * The keys at hand, read again where one of `versions` is not among them: another process may
+   * have made it. For a wrap they are as the backend has them now: what is wrapped with a version
+   * that another process has retired is lost.
    */
   protected abstract keysFor(versions: readonly number[], use: KeyUse): Promise<KeyLookup>;
 }
@@ -69,7 +76,10 @@ function required(keyOf: KeyLookup, version: number): SecretBytes {
 /** Of nine digits: a greater number would make a wrap that nobody opens. */
 const MAX_MASTER_VERSION = 999_999_999;
 
-/** The number after `current` and `expected`. @throws DomainError `conflict` where there is none. */
+/**
+ * The number after `current` and `expected`.
+ * @throws DomainError `conflict` where there is none.
+ */
 export function nextMasterVersion(current: number, expected: number): number {
   const next = Math.max(current, expected) + 1;
   if (next <= MAX_MASTER_VERSION) return next;
@@ -77,8 +87,8 @@ export function nextMasterVersion(current: number, expected: number): number {
 }
 
 /**
- * `<home>:v<N>:<base64 of nonce, ciphertext, tag>` (docs/formats.md): AES-256-GCM under version N of a master key that this process holds,
- * bound to the home, to N and to the context.
+ * `<home>:v<N>:<base64 of nonce, ciphertext, tag>` (docs/formats.md): AES-256-GCM under version N
+ * of a master key that this process holds, bound to the backend, to N and to the context.
  */
 export class KeyWrap {
   readonly #shape: RegExp;
@@ -97,7 +107,8 @@ export class KeyWrap {
     const { masterVersion, ciphertext } = item.wrapped;
     const [, version, sealed] = this.#shape.exec(ciphertext) ?? [];
     if (sealed === undefined) return refusedItem('not a wrap of this key home');
-    // The row's own number is what retire counts: a row that claims another version than its wrap would be lost by it.
+    // The row's own number is what retire counts: a row that claims another version than its wrap
+    // would be lost by it.
     if (Number(version) !== masterVersion) return refusedItem('the wrap is of another master key version');
     const master = masterOf(masterVersion);
     if (master === undefined) return refusedItem('master key version does not exist');

@@ -6,20 +6,24 @@ export type BackendName = MasterKey['home'];
 export const BACKEND_NAMES: readonly BackendName[] = ['transit', 'kv', 'local'];
 
 /**
- * From which version on a home holds the master key, up to the version before the next span. Numbers go on over a move from home to home, so
- * that a version names one key in one home for ever. `ended`: all its versions are retired, and the home is not asked for them any more.
+ * From which version on a backend holds the master key, up to the version before the next range.
+ * Numbers go on over a move from backend to backend, so that a version names one key in one backend
+ * for ever. `ended`: all its versions are retired, and the backend is not asked for them any more.
  */
 export interface VersionRange {
   readonly home: BackendName;
   readonly since: number;
   readonly ended?: true;
-  /** All versions below it are retired: decided before the home was told, so that a late write which sets the home back is seen. */
+  /**
+   * All versions below it are retired: decided before the backend was told, so that a late write
+   * which sets the backend back is seen.
+   */
   readonly floor?: number;
 }
 
 export const onlyBackend = (home: BackendName): readonly VersionRange[] => [{ home, since: 1 }];
 
-/** The home of all that is new. */
+/** The backend of all that is new. */
 export function newestBackend(spans: readonly VersionRange[]): BackendName {
   const last = spans.at(-1);
   if (last === undefined) throw new TypeError('a master key without a home');
@@ -29,7 +33,7 @@ export function newestBackend(spans: readonly VersionRange[]): BackendName {
 export const rangeOf = (spans: readonly VersionRange[], version: number): VersionRange | undefined =>
   spans.findLast(({ since }) => since <= version);
 
-/** The last version that a span may hold; Infinity for the newest one. */
+/** The last version that a range may hold; Infinity for the newest one. */
 export const lastVersionOf = (spans: readonly VersionRange[], span: VersionRange): number =>
   (spans[spans.indexOf(span) + 1]?.since ?? Infinity) - 1;
 
@@ -51,24 +55,27 @@ export const flooredThrough = (spans: readonly VersionRange[], version: number):
 
 const FORMS: Readonly<Record<BackendName, string>> = { transit: 'vault:', kv: 'kv:', local: 'local:' };
 
-/** Which home made a wrap, by its own words; undefined for what no home makes. */
+/** Which backend made a wrap, by its own words; undefined for what no backend makes. */
 export const formOf = (ciphertext: string): BackendName | undefined =>
   BACKEND_NAMES.find((home) => ciphertext.startsWith(FORMS[home]));
 
 const VERSION = /^(?:vault|kv|local):v([1-9]\d{0,8}):/;
 
-/** The master key version that a wrap needs, by its own words; undefined for what no home makes. */
+/**
+ * The master key version that a wrap needs, by its own words; undefined for what no backend makes.
+ */
 export function wrapVersion(ciphertext: unknown): number | undefined {
   const [, version] = (typeof ciphertext === 'string' && VERSION.exec(ciphertext)) || [];
   return version === undefined ? undefined : Number(version);
 }
 
-/** One span's part of the whole; undefined where its home does not answer this process. */
+/** One range's part of the whole; undefined where its backend does not answer this process. */
 type Part = { readonly span: VersionRange; readonly last: number; readonly state: MasterKeyState | undefined };
 
 /**
- * The state of the master key over all homes that hold versions of it. Only the newest home has to answer; versions of the others are
- * `unseen` meanwhile. @throws DomainError `kms_unavailable` where the newest home does not answer.
+ * The state of the master key over all backends that hold versions of it. Only the newest backend
+ * has to answer; versions of the others are `unseen` meanwhile.
+ * @throws DomainError `kms_unavailable` where the newest backend does not answer.
  */
 export async function mergedState(
   spans: readonly VersionRange[],
@@ -90,7 +97,10 @@ export async function mergedState(
   };
 }
 
-/** The keyring drops what it retires for good, so it need not be asked. In Vault a retired version may have been trimmed, or not. */
+/**
+ * The keyring drops what it retires for good, so it need not be asked. In Vault a retired version
+ * may have been trimmed, or not.
+ */
 const isGone = ({ home, ended }: VersionRange): boolean => ended === true && home === 'local';
 
 async function stateOf(
@@ -98,7 +108,7 @@ async function stateOf(
   open: (home: BackendName) => Promise<MasterKey>,
   isConfigured: (home: BackendName) => boolean,
 ): Promise<MasterKeyState | undefined> {
-  // A home that has ended may have been taken away: that is no fault to be told.
+  // A backend that has ended may have been taken away: that is no fault to be told.
   if (isGone(span) || (span.ended === true && !isConfigured(span.home))) return undefined;
   try {
     return await (await open(span.home)).state();
@@ -113,7 +123,10 @@ function versionsOf({ span, last, state }: Part): readonly MasterKeyVersion[] {
   return state.versions.filter(({ version }) => version >= span.since && version <= last);
 }
 
-/** The first version that is not known to be gone for good: what lies above it is not claimed, even where it is gone. */
+/**
+ * The first version that is not known to be gone for good: what lies above it is not claimed, even
+ * where it is gone.
+ */
 function destroyedBelow(parts: readonly Part[]): number {
   for (const { span, last, state } of parts) {
     if (isGone(span)) continue;

@@ -28,7 +28,9 @@ export class BackendMove extends RotationTarget {
     super(masterKey, row);
   }
 
-  /** Beyond every version of either backend, used or not: a number belongs to one backend for ever. */
+  /**
+   * Beyond every version of either backend, used or not: a number belongs to one backend for ever.
+   */
   async follows(): Promise<number> {
     const { current } = await this.row.read();
     const [source, target] = [await this.masterKey.state(), await (await this.#backend()).state()];

@@ -13,7 +13,9 @@ interface MasterKeyFigure {
   readonly createdAt: number | undefined;
 }
 
-/** Gives the metrics the version and age of the master key, and the number of keys in quarantine. */
+/**
+ * Gives the metrics the version and age of the master key, and the number of keys in quarantine.
+ */
 @Injectable()
 export class KeyMetrics implements OnModuleInit {
   #found: Promise<MasterKeyFigure> | undefined;

@@ -8,7 +8,10 @@ export interface MasterKeyOverview {
   readonly home: MasterKey['home'];
   /** The version that everything new is wrapped with. */
   readonly current: number;
-  /** Oldest first. `inUse`: current, or something may still be wrapped by it. `createdAt`: ms since the epoch, 0 where unknown. */
+  /**
+   * Oldest first. `inUse`: current, or something may still be wrapped by it. `createdAt`: ms since
+   * the epoch, 0 where unknown.
+   */
   readonly versions: readonly { readonly version: number; readonly createdAt: number; readonly inUse: boolean }[];
 }
 
@@ -36,7 +39,10 @@ export class KeyOverview {
     return { home: this.masterKey.home, current, versions: listed };
   }
 
-  /** The version that everything new is wrapped with, and when it was made, ms since the epoch; 0 where its backend does not tell. */
+  /**
+   * The version that everything new is wrapped with, and when it was made, ms since the epoch; 0
+   * where its backend does not tell.
+   */
   async currentVersion(): Promise<{ readonly version: number; readonly createdAt: number }> {
     const [{ current }, { versions }] = [await this.row.read(), await this.masterKey.state()];
     return { version: current, createdAt: versions.find(({ version }) => version === current)?.createdAt ?? 0 };
@@ -48,8 +54,8 @@ export class KeyOverview {
   }
 
   /**
-   * Whether there is any key, and not how many: by the index, for display. Some versions are asked for at once, with one deadline for all.
-   * What cannot be told in time may be in use.
+   * Whether there is any key, and not how many: by the index, for display. Some versions are asked
+   * for at once, with one deadline for all. What cannot be told in time may be in use.
    */
   private async lowestInUse(versions: readonly number[]): Promise<number> {
     const used = new Map<number, boolean>();

@@ -9,18 +9,26 @@ import { RotationTargets } from './backend-move';
 import { ROTATION_JOB, rotationData } from './rotation';
 import type { RotationTarget } from './rotation-target';
 
-/** After so many walks without a row written the job fails: other writers keep changing the rows. */
+/**
+ * After so many walks without a row written the job fails: other writers keep changing the rows.
+ */
 const IDLE_WALKS = 50;
-/** User keys in a batch: adapts to the speed of the backend and to the other load of the process. */
+/**
+ * User keys in a batch: adapts to the speed of the backend and to the other load of the process.
+ */
 const BATCH = { least: 25, first: MAX_BATCH, most: 50_000 };
-/** Rows that are read, wrapped and written together. Fewer cost more commits; more delay the event loop. */
+/**
+ * Rows that are read, wrapped and written together. Fewer cost more commits; more delay the event
+ * loop.
+ */
 const PART = 200;
 /** The progress is for display; the rows themselves say what is done. */
 const SAVE_EVERY_MS = 500;
 
 /**
  * Rotates the master key, in place or by a move to another backend, in the order of writes of
- * src/keys/README.md. Each step first reads what is there, so the job may be repeated from any point.
+ * src/keys/README.md. Each step first reads what is there, so the job may be repeated from any
+ * point.
  */
 @Injectable()
 export class MasterKeyRotationJob implements OnModuleInit {
@@ -86,7 +94,10 @@ export class MasterKeyRotationJob implements OnModuleInit {
     return current;
   }
 
-  /** A caller waits for the first attempt, so an outage fails it at once; a resumed job waits instead. */
+  /**
+   * A caller waits for the first attempt, so an outage fails it at once; a resumed job waits
+   * instead.
+   */
   async #atOnce<T>(job: RunningJob, act: () => Promise<T>): Promise<T> {
     try {
       return await act();
@@ -102,7 +113,10 @@ export class MasterKeyRotationJob implements OnModuleInit {
     if (!rotationData(job.data).advanced) await job.save({ data: { advanced: true } });
   }
 
-  /** Every row and code depends on them: one that does not unwrap stops the rotation for the operator. */
+  /**
+   * Every row and code depends on them: one that does not unwrap stops the rotation for the
+   * operator.
+   */
   async #rewrapSystemKeys(job: RunningJob, target: number): Promise<void> {
     await job.assertLease();
     const { failed } = await this.systemKeys.rewrapAll(target);
@@ -198,7 +212,10 @@ interface Walked {
   lowest: number;
 }
 
-/** Adds up the batches and saves the sum now and then: every save is a commit that delays the next batch. */
+/**
+ * Adds up the batches and saves the sum periodically: every save is a commit that delays the next
+ * batch.
+ */
 class Progress {
   #now: JobProgress;
   #saved = performance.now();

@@ -43,8 +43,8 @@ export class RetireWalk {
 
   /**
    * The master key row as it was before the walk. `until` is a time of performance.now().
-   * @throws what `walk` throws; DomainError `kms_unavailable` where it takes longer, `conflict` where
-   * a walk for another version is running.
+   * @throws what `walk` throws; DomainError `kms_unavailable` where it takes longer, `conflict`
+   * where a walk for another version is running.
    */
   async row(version: number, until: number, walk: () => Promise<MasterKeyDoc>): Promise<MasterKeyDoc> {
     const current = this.#current(version) ?? this.#begun(version, walk);
@@ -100,8 +100,8 @@ export class Retirement {
    * Ends `version` and every earlier one: raises the epoch, walks all rows and their wraps, then
    * records the end by compare-and-set on the row read before the walk (src/keys/README.md says why
    * that is safe). May be repeated. A walk that takes too long ends nothing; the next call uses it.
-   * @throws DomainError `not_found`; `version_in_use` with `count`;
-   * `integrity_failed` naming rows of unknown version; `kms_unavailable`.
+   * @throws DomainError `not_found`; `version_in_use` with `count`; `integrity_failed` naming rows
+   * of unknown version; `kms_unavailable`.
    */
   async retire(version: number): Promise<void> {
     await this.requireRetirable(version).catch(async (refusal: unknown) => {
@@ -115,7 +115,10 @@ export class Retirement {
     await this.markEnded(version);
   }
 
-  /** Whether `version` could be retired as things stand. Changes nothing. @throws DomainError as `retire`. */
+  /**
+   * Whether `version` could be retired as things stand. Changes nothing.
+   * @throws DomainError as `retire`.
+   */
   async requireRetirable(version: number): Promise<void> {
     const { current: named, homes = [] } = await this.row.read();
     const { current, versions, unseen = [] } = await this.masterKey.state();
@@ -133,8 +136,8 @@ export class Retirement {
 
   /**
    * Reads the rows and the wraps themselves, never an index.
-   * @throws DomainError `version_in_use` with `count` (1,000 at most) where anything needs `version`
-   * or an earlier one; `integrity_failed` naming the rows of unknown version.
+   * @throws DomainError `version_in_use` with `count` (1,000 at most) where anything needs
+   * `version` or an earlier one; `integrity_failed` naming the rows of unknown version.
    */
   async requireUnused(version: number): Promise<void> {
     const system = (await this.systemKeys.wrapVersions()).filter((each) => each <= version).length;

@@ -9,10 +9,16 @@ const SCHEDULE = 'system:rotation-schedule';
 /** The newest rotations, by the order in which they were begun. */
 const LOOKED_AT = 20;
 
-/** Rotates the master key when its current version is KEY_ROTATION_DAYS old. The scheduler runs it on one replica at a time. */
+/**
+ * Rotates the master key when its current version is KEY_ROTATION_DAYS old. The scheduler runs it
+ * on one replica at a time.
+ */
 @Injectable()
 export class RotationSchedule implements OnModuleInit {
-  /** The current version as this process saw it last, and the monotonic time when it saw it become current. */
+  /**
+   * The current version as this process saw it last, and the monotonic time when it saw it become
+   * current.
+   */
   #seen: { readonly version: number; readonly since: number } | undefined;
 
   constructor(
@@ -29,7 +35,10 @@ export class RotationSchedule implements OnModuleInit {
       this.scheduler.every('master-key.rotate', HOUR, () => this.rotateIfDue());
   }
 
-  /** A version whose age its backend does not tell is never due: guessing would rotate once an hour. The intent is durable first. */
+  /**
+   * A version whose age its backend does not tell is never due: guessing would rotate once an hour.
+   * The intent is durable first.
+   */
   async rotateIfDue(): Promise<void> {
     if (!(await this.isDue())) return;
     try {
@@ -42,9 +51,10 @@ export class RotationSchedule implements OnModuleInit {
   }
 
   /**
-   * The backend's clock says when the version was made, and this process's clock what the time is: where the two are days apart, each version
-   * is old as soon as it is made. So two more ages are asked for: since this process saw the version become current, by its monotonic clock,
-   * and since the last rotation that took effect, by the job's row.
+   * The backend's clock says when the version was made, and this process's clock what the time is:
+   * where the two are days apart, each version is old as soon as it is made. So two more ages are
+   * asked for: since this process saw the version become current, by its monotonic clock, and since
+   * the last rotation that took effect, by the job's row.
    */
   private async isDue(): Promise<boolean> {
     const { version, createdAt } = await this.overview.currentVersion();

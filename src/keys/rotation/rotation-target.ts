@@ -15,9 +15,15 @@ export abstract class RotationTarget {
     protected readonly row: MasterKeyRow,
   ) {}
 
-  /** The number that the new version must be greater than. @throws DomainError `kms_unavailable`. */
+  /**
+   * The number that the new version must be greater than.
+   * @throws DomainError `kms_unavailable`.
+   */
   abstract follows(): Promise<number>;
-  /** Makes the version, or finds the one that a dead process made. @throws DomainError `kms_unavailable`. */
+  /**
+   * Makes the version, or finds the one that a dead process made.
+   * @throws DomainError `kms_unavailable`.
+   */
   abstract make(from: number): Promise<number>;
   /** Makes the master key row name `target`: from then on everything new is wrapped with it. */
   abstract advance(target: number, held: AssertLease): Promise<void>;
@@ -26,7 +32,8 @@ export abstract class RotationTarget {
 
   /**
    * Ends retired versions again where a late write has re-enabled them, except where a row still
-   * needs one. `lowest` is the lowest version that any row needs. An outage leaves it to the next rotation.
+   * needs one. `lowest` is the lowest version that any row needs. An outage leaves it to the next
+   * rotation.
    */
   async assertFloors(lowest: number): Promise<void> {
     const floor = Math.max(0, ...((await this.row.read()).homes ?? []).map((range) => range.floor ?? 0));

@@ -57,9 +57,9 @@ export class RotationService {
   /**
    * Rotates the key of one owner. Resolves when the rotation ends, or after 2 seconds once the new
    * version exists. An owner has to wait between two rotations; an administrator has not.
-   * @throws DomainError `rotation_running` with `rotation_id`, `rate_limited`, `conflict` (no version
-   * number left), `not_found` (no such owner, or erased), `kms_unavailable` (with `rotation_id` where
-   * the rotation goes on once the key service is back).
+   * @throws DomainError `rotation_running` with `rotation_id`, `rate_limited`, `conflict` (no
+   * version number left), `not_found` (no such owner, or erased), `kms_unavailable` (with
+   * `rotation_id` where the rotation goes on once the key service is back).
    */
   async rotateUserKey(ownerId: string, requestedBy: string): Promise<Rotation> {
     const started = performance.now();

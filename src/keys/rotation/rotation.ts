@@ -27,7 +27,9 @@ export interface Rotation {
 
 /** What a rotation of the master key stores between its steps. */
 export interface RotationData {
-  /** The version that the new one follows, stored first: a resumed job adopts what a dead one made. */
+  /**
+   * The version that the new one follows, stored first: a resumed job adopts what a dead one made.
+   */
   readonly from: number | undefined;
   /** The new version. One that appears later belongs to another rotation. */
   readonly target: number | undefined;

@@ -7,7 +7,10 @@ import { USER_KEY_ROTATION_JOB, userKeyRotationData } from './rotation';
 /** Finished jobs are kept so long: their number grows with that of the users. */
 const KEPT_MS = 30 * DAY;
 
-/** Holds the handlers of user data. app.module, which knows the features, connects them at the start. */
+/**
+ * Holds the handlers of user data. app.module, which knows the features, connects them at the
+ * start.
+ */
 @Injectable()
 export class UserDataHandlers {
   #handlers: readonly UserDataHandler[] = [];
@@ -68,8 +71,8 @@ export class UserKeyRotationJob implements OnModuleInit {
   }
 
   /**
-   * Rewraps file keys first, since a stolen user key opens most with them. Repeats until a pass finds
-   * nothing: other writers may have read the former version before the epoch rose.
+   * Rewraps file keys first, since a stolen user key opens most with them. Repeats until a pass
+   * finds nothing: other writers may have read the former version before the epoch rose.
    */
   async #moveAll(job: RunningJob): Promise<void> {
     for (let moved = 1; moved > 0;) {
@@ -91,8 +94,8 @@ export class UserKeyRotationJob implements OnModuleInit {
   }
 
   /**
-   * Drops versions that nothing needs, and returns how many values still keep one. A writer that used
-   * an older version is either counted here or sees the new epoch (wrap protocol).
+   * Drops versions that nothing needs, and returns how many values still keep one. A writer that
+   * used an older version is either counted here or sees the new epoch (wrap protocol).
    */
   async #dropUnused(job: RunningJob, target: number): Promise<number> {
     const { owner } = userKeyRotationData(job.data);

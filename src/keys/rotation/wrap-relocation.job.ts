@@ -83,8 +83,8 @@ export class WrapRelocationJob implements OnModuleInit {
   }
 
   /**
-   * One whole pass finds every row stored before the document changed; whoever stores one later reads
-   * the document (`WrapStore.isSettled`). Further passes are for rows that changed meanwhile.
+   * One whole pass finds every row stored before the document changed; whoever stores one later
+   * reads the document (`WrapStore.isSettled`). Further passes are for rows that changed meanwhile.
    */
   async #moveAll(job: RunningJob): Promise<void> {
     const tally = await this.#counted(job);
@@ -98,7 +98,10 @@ export class WrapRelocationJob implements OnModuleInit {
     throw new JobFailed('conflict');
   }
 
-  /** Counts the rows when the job begins or is taken over: a dead process may not have saved its count. */
+  /**
+   * Counts the rows when the job begins or is taken over: a dead process may not have saved its
+   * count.
+   */
   async #counted(job: RunningJob): Promise<Tally> {
     const { to, counted } = wrapRelocationData(job.data);
     const tally = new Tally();

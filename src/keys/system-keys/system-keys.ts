@@ -23,8 +23,9 @@ export interface SystemRewrap {
 }
 
 /**
- * The keys of the installation: opened once at start and held for the life of the process, so that row seals and codes work through an
- * outage of the master key's home. Works on the engine itself, below the row seals.
+ * The keys of the installation: opened once at start and held for the life of the process, so that
+ * row MACs and codes work through an outage of the master key's home. Works on the engine itself,
+ * below the row MACs.
  */
 @Injectable()
 export class SystemKeys extends SystemSecrets {
@@ -53,14 +54,15 @@ export class SystemKeys extends SystemSecrets {
     return this.#key('receipts');
   }
 
-  /** Whether the seals of rows can be checked yet. */
+  /** Whether the MACs of rows can be checked yet. */
   get openSeals(): boolean {
     return this.#held.has('integrity');
   }
 
   /**
-   * Whether the integrity key was wrapped as that of an installation whose first start has ended. The master key says so: who can write to
-   * the store cannot make that wrap into one of a first start.
+   * Whether the integrity key was wrapped as that of an installation whose first start has ended.
+   * The master key says so: who can write to the store cannot make that wrap into one of a first
+   * start.
    */
   get wasReady(): boolean {
     return this.#wasReady;
@@ -72,8 +74,9 @@ export class SystemKeys extends SystemSecrets {
   }
 
   /**
-   * Opens the keys that are stored and returns the names of those that are missing. What it means that one is missing is the caller's to
-   * say: on a fresh installation `create` makes it, else the start is refused and nothing is made anew.
+   * Opens the keys that are stored and returns the names of those that are missing. What it means
+   * that one is missing is the caller's to say: on a fresh installation `create` makes it, else the
+   * start is refused and nothing is made anew.
    * @throws StartupError where a row does not unwrap; DomainError `kms_unavailable`.
    */
   async open(): Promise<readonly SystemKeyName[]> {
@@ -84,9 +87,10 @@ export class SystemKeys extends SystemSecrets {
   }
 
   /**
-   * Makes the missing keys. For a fresh installation only: before the first master key row there is nobody who could retire a version, so
-   * this wrap needs no second look at an epoch. Safe to repeat after a crash and to race: of two processes the first row of a name
-   * stands, and both hold that one.
+   * Makes the missing keys. For a fresh installation only: before the first master key row there is
+   * nobody who could retire a version, so this wrap needs no second look at an epoch. Safe to
+   * repeat after a crash and to race: of two processes the first row of a name stands, and both
+   * hold that one.
    */
   async create(): Promise<void> {
     for (const name of await this.open()) {
@@ -98,8 +102,10 @@ export class SystemKeys extends SystemSecrets {
   }
 
   /**
-   * Called once the installation document is sealed: wraps the integrity key as that of an installation whose first start has ended, with the
-   * version that its wrap names, so that no retire can have ended it. Safe to repeat and to race. @throws DomainError `kms_unavailable`.
+   * Called once the installation document is sealed: wraps the integrity key as that of an
+   * installation whose first start has ended, with the version that its wrap names, so that no
+   * retire can have ended it. Safe to repeat and to race.
+   * @throws DomainError `kms_unavailable`.
    */
   async endFirstStart(): Promise<void> {
     for (;;) {
@@ -116,9 +122,11 @@ export class SystemKeys extends SystemSecrets {
   }
 
   /**
-   * Makes what an installation from before that key lacks, and nothing vital: a master key row is there, so by the wrap protocol. Whoever
-   * finds a pending row, its own or that of a dead process, wraps it with the version that is current, and lets it become active only if
-   * no retire came in between. @throws DomainError `kms_unavailable`.
+   * Makes what an installation from before that key lacks, and nothing vital: a master key row is
+   * there, so by the wrap protocol. A process that finds a pending row, its own or that of a dead
+   * process, wraps it with the version that is current, and lets it become active only if no retire
+   * came in between.
+   * @throws DomainError `kms_unavailable`.
    */
   async supplement(masterRow: MasterKeyRow): Promise<void> {
     for (const name of SYSTEM_KEY_NAMES) {
@@ -133,8 +141,9 @@ export class SystemKeys extends SystemSecrets {
   }
 
   /**
-   * Wraps each key anew under `target`, whatever its row says of its version: only one that opens, and names the target itself, is left as it
-   * is. Safe to repeat and to race. @throws DomainError `kms_unavailable`.
+   * Wraps each key anew under `target`, whatever its row says of its version: only one that opens,
+   * and names the target itself, is left as it is. Safe to repeat and to race.
+   * @throws DomainError `kms_unavailable`.
    */
   async rewrapAll(target: number): Promise<SystemRewrap> {
     const names = await this.#names();
@@ -145,7 +154,11 @@ export class SystemKeys extends SystemSecrets {
     };
   }
 
-  /** Names of keys of this release that do not open, or are not the ones that this process works with. @throws DomainError `kms_unavailable`. */
+  /**
+   * Names of keys of this release that do not open, or are not the ones that this process works
+   * with.
+   * @throws DomainError `kms_unavailable`.
+   */
   async spoilt(): Promise<readonly string[]> {
     const names: string[] = [];
     for (const name of SYSTEM_KEY_NAMES) {
@@ -159,8 +172,10 @@ export class SystemKeys extends SystemSecrets {
   }
 
   /**
-   * The master key version of each stored key, by its wrap. Each key of this release is opened: one that a retire would end must not be taken
-   * for another. @throws DomainError `integrity_failed` naming a key that is gone, does not open or is wrapped by another version than its row says.
+   * The master key version of each stored key, by its wrap. Each key of this release is opened: one
+   * that a retire would end must not be taken for another.
+   * @throws DomainError `integrity_failed` naming a key that is gone, does not open or is wrapped
+   * by another version than its row says.
    */
   async wrapVersions(): Promise<readonly number[]> {
     const versions: number[] = [];
@@ -198,7 +213,10 @@ export class SystemKeys extends SystemSecrets {
     return key;
   }
 
-  /** With the version of the master key row as `current` the new row is pending; without, on a fresh installation, it is there at once. */
+  /**
+   * With the version of the master key row as `current` the new row is pending; without, on a fresh
+   * installation, it is there at once.
+   */
   async #insert(name: SystemKeyName, current?: number): Promise<void> {
     const version = current ?? (await this.masterKey.state()).current;
     const key = newKey();
@@ -253,7 +271,8 @@ export class SystemKeys extends SystemSecrets {
       const row = await this.#rows.find('_id', name);
       if (row === undefined) return isVital(name) ? 'failed' : 'current';
       const key = await this.#opened(row);
-      // A row that is no key of this release, and does not open as one, is for that release or for the operator.
+      // A row that is no key of this release, and does not open as one, is for that release or for
+      // the operator.
       if (key === undefined) return isOurs(name) ? 'failed' : 'current';
       try {
         const fresh = await this.#anew(row, key, target);
@@ -266,7 +285,10 @@ export class SystemKeys extends SystemSecrets {
     }
   }
 
-  /** Undefined where the row is right as it is: its wrap, which opens, names the target or a later version, and so does the row. */
+  /**
+   * Undefined where the row is right as it is: its wrap, which opens, names the target or a later
+   * version, and so does the row.
+   */
   async #anew(
     row: SystemKeyDoc,
     key: SecretBytes,
@@ -282,7 +304,10 @@ export class SystemKeys extends SystemSecrets {
     return { wrapped: wrap.ciphertext, master_version: wrap.masterVersion };
   }
 
-  /** The key in a row, by the version that its wrap names; undefined where it does not open, or is not the one that this process works with. */
+  /**
+   * The key in a row, by the version that its wrap names; undefined where it does not open, or is
+   * not the one that this process works with.
+   */
   async #opened(row: SystemKeyDoc): Promise<SecretBytes | undefined> {
     if (wrapVersion(row.wrapped) === undefined) return undefined;
     const [result] = await this.masterKey.unwrap([itemOf(row)]);
@@ -295,9 +320,10 @@ export class SystemKeys extends SystemSecrets {
 }
 
 /**
- * The keys' part of a start, between the two halves of the installation's. `fresh` is true for a first start that has not ended yet: only
- * then is anything made that data depends on, and all of it is safe to repeat after a crash and to race with other processes.
- * @throws StartupError; DomainError `kms_unavailable` where the key home does not answer.
+ * The keys' part of a start, between the two halves of the installation's. `fresh` is true for a
+ * first start that has not ended yet: only then is anything made that data depends on, and all of
+ * it is safe to repeat after a crash and to race with other processes.
+ * @throws StartupError; DomainError `kms_unavailable` where the key backend does not answer.
  */
 export async function openKeys(
   keys: { readonly masterKey: MasterKey; readonly systemKeys: SystemKeys; readonly row: MasterKeyRow },

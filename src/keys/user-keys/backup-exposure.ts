@@ -7,17 +7,23 @@ import { userKeysCollection } from './user-keys.collection';
 import { WrapStore } from './wrap-store/wrap-store';
 
 /**
- * Whether a master key version still opens what it wrapped. `disabled`: not now, but an operator of the key's home can bring it back.
- * `unknown`: the home does not answer.
+ * Whether a master key version still opens what it wrapped. `disabled`: not now, but an operator of
+ * the backend of the master key can bring it back. `unknown`: the backend does not answer.
  */
 export type VersionFate = 'opens' | 'disabled' | 'destroyed' | 'unknown';
 
-/** Which master key versions may have wrapped a key that is gone, by number: all that can open a backup of it. */
+/**
+ * Which master key versions may have wrapped a key that is gone, by number: all that can open a
+ * backup of it.
+ */
 export interface FormerWraps {
   readonly home: BackendName;
   /** Homes that the master key had moved away from before. */
   readonly formerHomes?: readonly BackendName[];
-  /** Where the wraps lay: beside the documents or in Vault. Of both, where they were moved, the documents: backups of them reach further. */
+  /**
+   * Where the wraps lay: beside the documents or in Vault. Of both, where they were moved, the
+   * documents: backups of them reach further.
+   */
   readonly keptIn: WrapLocation;
   /** Whether Vault had them for a time as well. */
   readonly alsoInVault?: boolean;
@@ -36,12 +42,13 @@ export class BackupExposure {
     private readonly masterKey: MasterKey,
     private readonly masterRow: MasterKeyRow,
     private readonly store: Store,
-    private readonly home: WrapStore,
+    private readonly wraps: WrapStore,
   ) {}
 
   /**
-   * To be asked once the key has been destroyed, since no later version can wrap it then. All versions up to now: which of them were before
-   * the key's time is not recorded, and to name too many claims too little. Of the present home alone: what an installation left behind in
+   * To be asked once the key has been destroyed, since no later version can wrap it then. All
+   * versions up to now: which of them were before the key's time is not recorded, and to name too
+   * many claims too little. Of the present backend alone: what an installation left behind in
    * another one has to be added here, and asked about in `fates`.
    */
   async wrapsUntilNow(ownerId: string): Promise<FormerWraps> {
@@ -54,13 +61,19 @@ export class BackupExposure {
     return { home, formerHomes, ...kept, versions };
   }
 
-  /** By what is left of the owner's row. What an older version left does not say it, and to name too much claims too little. */
+  /**
+   * By what is left of the owner's row. What an older version left does not say it, and to name too
+   * much claims too little.
+   */
   async #traces(ownerId: string): Promise<WrapLocation | 'both'> {
     const row = await this.store.collection(userKeysCollection).find('_id', ownerId);
-    return row === undefined ? this.home.location() : (row.kept_in ?? 'both');
+    return row === undefined ? this.wraps.location() : (row.kept_in ?? 'both');
   }
 
-  /** What has become of these versions by now. Never rejects because the key's home is away. */
+  /**
+   * What has become of these versions by now. Never rejects because the backend of the master key
+   * is away.
+   */
   async fates({ versions }: FormerWraps): Promise<WrapFate[]> {
     const state = await this.#state();
     return versions.map((version) => ({ version, fate: state === undefined ? 'unknown' : fateOf(version, state) }));

@@ -20,14 +20,20 @@ export interface EncryptedRowsOptions<T extends Doc> {
   readonly reencrypt: (keys: OwnerKeys, row: T) => T;
 }
 
-/** What a user-data handler does with such rows: re-encrypt them, count them by key version, erase them. */
+/**
+ * What a user-data handler does with such rows: re-encrypt them, count them by key version, erase
+ * them.
+ */
 export class EncryptedRows<T extends Doc> {
   constructor(
     private readonly sealer: Sealer,
     private readonly options: EncryptedRowsOptions<T>,
   ) {}
 
-  /** Re-encrypts what former versions of the key hold, pending rows included. A row that does not open stays as it is. */
+  /**
+   * Re-encrypts what former versions of the key hold, pending rows included. A row that does not
+   * open stays as it is.
+   */
   reencrypt(ownerId: string): Promise<Renewed> {
     const { rows, byVersion: index, versionOf, reencrypt: renew } = this.options;
     return renewRows(this.sealer, ownerId, { rows, index, versionOf, renew });

@@ -6,7 +6,9 @@ export interface KeyCacheOptions {
   readonly capacity: number;
   /** How long a key is kept after it was unwrapped, used or not. 0 keeps none. */
   readonly maxAgeMs: number;
-  /** Milliseconds of a clock that never goes back; `performance.now` unless a test moves the time. */
+  /**
+   * Milliseconds of a clock that never goes back; `performance.now` unless a test moves the time.
+   */
   readonly now?: () => number;
 }
 
@@ -19,8 +21,9 @@ interface Flight {
 }
 
 /**
- * Unwrapped user keys, bounded by number and age. An entry is never trusted by itself: the caller names the epoch that the owner's row has
- * now, so an erase or a rotation on one replica holds on all of them at once.
+ * Unwrapped user keys, bounded by number and age. An entry is never trusted by itself: the caller
+ * names the epoch that the owner's row has now, so an erase or a rotation on one replica holds on
+ * all of them at once.
  */
 export class KeyCache {
   readonly #entries: LRUCache<string, OpenedUserKey> | undefined;
@@ -40,7 +43,10 @@ export class KeyCache {
     });
   }
 
-  /** Runs `use` with the owner's key of this epoch: from the cache, else by `load`, once for all who ask at the same time. */
+  /**
+   * Runs `use` with the owner's key of this epoch: from the cache, else by `load`, once for all who
+   * ask at the same time.
+   */
   async use<T>(
     ownerId: string,
     epoch: number,
@@ -102,7 +108,8 @@ export class KeyCache {
       this.#land(ownerId, epoch);
       throw error;
     }
-    // No await in between: whoever comes later finds the key in the cache, or starts a flight of its own.
+    // No await in between: whoever comes later finds the key in the cache, or starts a flight of
+    // its own.
     this.#arrive(key, this.#land(ownerId, epoch));
     return key;
   }

@@ -8,7 +8,10 @@ import { NamedRows } from './wraps-in-use';
 
 const BATCH = 100;
 
-/** Rows that hold something under a version of their owner's key, and how each is put under the current one. */
+/**
+ * Rows that hold something under a version of their owner's key, and how each is put under the
+ * current one.
+ */
 export interface Renewal<T extends Doc> {
   readonly rows: Collection<T>;
   /** Over owner and version: what is oldest comes first. */
@@ -25,7 +28,10 @@ export interface Renewed {
   readonly failed: ReadonlySet<string>;
 }
 
-/** Passes over what former versions still hold of an owner, pending rows included, until one finds nothing more that it can renew. */
+/**
+ * Passes over what former versions still hold of an owner, pending rows included, until one finds
+ * nothing more that it can renew.
+ */
 export async function renewRows<T extends Doc>(sealer: Sealer, ownerId: string, renewal: Renewal<T>): Promise<Renewed> {
   const failed = new Set<string>();
   for (let count = 0; ;) {
@@ -45,7 +51,8 @@ async function renewOnce<T extends Doc>(
   for (let after: string | undefined; ;) {
     const options = { limit: BATCH, onTampered: () => undefined, ...(after !== undefined && { after }) };
     const page = await rows.list(index, [ownerId], options);
-    // The rows were read before the key row: one that changes meanwhile is not held by its compare-and-set, and the next pass finds it.
+    // The rows were read before the key row: one that changes meanwhile is not held by its
+    // compare-and-set, and the next pass finds it.
     const { count, isCurrent } = await sealer.with(ownerId, async (keys) => {
       const old = page.items.filter((row) => versionOf(row) < keys.version);
       const changed = old.flatMap((row) => unlessDamaged(row, () => renew(keys, row), failed));
@@ -70,7 +77,10 @@ function unlessDamaged<T extends Doc>(row: T, renewed: () => T, failed: Set<stri
 /** Rows that hold something under a version of their owner's key. */
 export interface SealedValues<T extends Doc> {
   readonly rows: Collection<T>;
-  /** Over owner and version, which only rises: a row that changes meanwhile comes later in it, and is met. */
+  /**
+   * Over owner and version, which only rises: a row that changes meanwhile comes later in it, and
+   * is met.
+   */
   readonly index: string;
   /** The versions that the columns of a row name. */
   readonly versionsOf: (row: T) => readonly number[];
@@ -102,9 +112,10 @@ export class VersionCounts {
 }
 
 /**
- * Rows of an owner that may need each of these versions of the owner's key, pending ones and what does not open included: a version ends where
- * there are none. From the rows and the envelopes themselves, in one pass; a column counts beside its envelope, and a row that does not hold
- * its seal for any version. On the embedded store the pass reads the whole collection.
+ * Rows of an owner that may need each of these versions of the owner's key, pending ones and what
+ * does not open included: a version ends where there are none. From the rows and the envelopes
+ * themselves, in one pass; a column counts beside its envelope, and a row that fails MAC verification for
+ * any version. On the embedded store the pass reads the whole collection.
  */
 export async function valuesUnder<T extends Doc>(
   ownerId: string,

@@ -11,13 +11,21 @@ import { wrapsUpTo, type WrapUse } from './wraps-in-use';
 export interface RewrapBatch {
   /** Rows that were due. */
   readonly attempted: number;
-  /** Rows that were written with the target version. A row that somebody else wrote meanwhile is not among them and is left for another walk. */
+  /**
+   * Rows that were written with the target version. A row that somebody else wrote meanwhile is not
+   * among them and is left for another walk.
+   */
   readonly done: number;
-  /** Owners whose row was put into quarantine for this target: at least one version in it does not unwrap. */
+  /**
+   * Owners whose row was put into quarantine for this target: at least one version in it does not
+   * unwrap.
+   */
   readonly failed: readonly string[];
   /** Ids of rows that fail MAC verification: never written. */
   readonly forged: readonly string[];
-  /** The lowest master key version that rows need which were not due; Infinity where there are none. */
+  /**
+   * The lowest master key version that rows need which were not due; Infinity where there are none.
+   */
   readonly lowest: number;
   /** Where the next batch begins; undefined behind the last row. */
   readonly next: Position | undefined;
@@ -28,7 +36,7 @@ export interface RewrapOptions {
   readonly after?: Position | undefined;
   /** Rows that are read, wrapped and written in one go. */
   readonly part?: number;
-  /** Asked between two parts: where it says no, or throws, those under way are the last ones. */
+  /** Asked between two parts: where it says no, or throws, those running are the last ones. */
   readonly goesOn?: () => Promise<boolean>;
 }
 
@@ -37,21 +45,26 @@ interface Written {
   readonly failed: string[];
 }
 
-/** Parts under way at once, so that Vault and the store are both busy. The embedded store commits their writes together. */
+/**
+ * Parts running at once, so that Vault and the store are both busy. The embedded store commits
+ * their writes together.
+ */
 const PARTS_AT_ONCE = 8;
 
-/** Writes under way at once, where wraps lie elsewhere than in the rows. */
+/** Writes running at once, where the wraps are stored elsewhere than in the rows. */
 const KEPT_AT_ONCE = 8;
 /**
- * Of rows whose wraps lie in Vault so many go from the first request to the write of the rows together, and no others beside them: each is
- * three requests, one that comes too late costs its neighbours theirs, and those who wait for an answer want sockets too.
+ * Of rows whose wraps are stored in Vault so many go from the first request to the write of the
+ * rows together, and no others beside them: each is three requests, one that comes too late costs
+ * its neighbours theirs, and those who wait for an answer want sockets too.
  */
 const ELSEWHERE_AT_ONCE = 16;
 
 /**
- * Wraps user keys again, for a rotation of the master key: row after row in the order of their ids, pending rows included, whatever an index says of them.
- * Progress is the data itself: a row that needs an older version than the target is due. A row that does not unwrap, or that is wrapped by another version
- * than it names, is marked for its target and not attempted again for that one.
+ * Wraps user keys again, for a rotation of the master key: row after row in the order of their ids,
+ * pending rows included, whatever an index says of them. Progress is the data itself: a row that
+ * needs an older version than the target is due. A row that does not unwrap, or that is wrapped by
+ * another version than it names, is marked for its target and not attempted again for that one.
  */
 @Injectable()
 export class UserKeyRewrap {
@@ -60,14 +73,15 @@ export class UserKeyRewrap {
   constructor(
     store: Store,
     private readonly masterKey: MasterKey,
-    private readonly home: WrapStore,
+    private readonly wraps: WrapStore,
   ) {
     this.#rows = store.collection(userKeysCollection);
   }
 
   /**
-   * Looks at `limit` rows at most, in parts of `part`, some of them at once, so that the key home and the store work at the same time. Where Vault
-   * fails behind the first rows that were written the batch ends there: on one that answers now and then a rotation gets on.
+   * Looks at `limit` rows at most, in parts of `part`, some of them at once, so that the key
+   * backend and the store work at the same time. Where Vault fails behind the first rows that were
+   * written the batch ends there: on one that answers periodically a rotation gets on.
    * @throws DomainError `kms_unavailable`, `store_unavailable`; what was written stays.
    */
   async rewrapBatch(target: number, limit = MAX_BATCH, options: RewrapOptions = {}): Promise<RewrapBatch> {
@@ -94,14 +108,18 @@ export class UserKeyRewrap {
     return { attempted, ...written, forged, lowest, next: position };
   }
 
-  /** What a version up to `version` is needed for, from the rows and the wraps themselves: the one thing that a retire may rest on. */
+  /**
+   * What a version up to `version` is needed for, from the rows and the wraps themselves: the one
+   * thing that a retire may rest on.
+   */
   wrapsUpTo(version: number, limit: number): Promise<WrapUse> {
-    return wrapsUpTo(version, this.#rows, this.home, limit);
+    return wrapsUpTo(version, this.#rows, this.wraps, limit);
   }
 
   /**
-   * Rows to be attempted for this target: wrapped by an older version, and not in quarantine for this target already. By the index, for
-   * display: forged ones are counted as well. Its cost grows with their number: not for every batch.
+   * Rows to be attempted for this target: wrapped by an older version, and not in quarantine for
+   * this target already. By the index, for display: forged ones are counted as well. Its cost grows
+   * with their number: not for every batch.
    */
   async remaining(target: number): Promise<number> {
     let count = 0;
@@ -113,12 +131,15 @@ export class UserKeyRewrap {
     return count;
   }
 
-  /** Rows that could not be wrapped again for this target, by the index. */
+  /** Rows that could not be rewrapped for this target, by the index. */
   quarantinedFor(target: number): Promise<number> {
     return this.#rows.count('quarantine', [target]);
   }
 
-  /** Rows in which `version` is the oldest master key version in use, quarantine included, by the index and up to `limit`: for display. */
+  /**
+   * Rows in which `version` is the oldest master key version in use, quarantine included, by the
+   * index and up to `limit`: for display.
+   */
   async countWrappedBy(version: number, limit?: number): Promise<number> {
     const counts = [false, true].map((quarantined) => this.#rows.count('due', [quarantined, version], limit));
     const [sound = 0, quarantined = 0] = await Promise.all(counts);
@@ -133,7 +154,7 @@ export class UserKeyRewrap {
 
   async #rewrapPart(target: number, rows: readonly UserKeyDoc[], written: Written): Promise<void> {
     await nextTurn();
-    const rewrapped = await rewrapStored(this.home, this.masterKey, target, rows);
+    const rewrapped = await rewrapStored(this.wraps, this.masterKey, target, rows);
     failpoint('rotation.user-keys-rewrapped');
     await nextTurn();
     const results = await this.#keep(rewrapped);
@@ -147,7 +168,10 @@ export class UserKeyRewrap {
     }
   }
 
-  /** The wraps go before the rows: a row may claim an older master version than its wraps need, never a newer one. */
+  /**
+   * The wraps go before the rows: a row may claim an older master version than its wraps need,
+   * never a newer one.
+   */
   async #keep(rewrapped: readonly ItemResult<UserKeyDoc>[]): Promise<ItemResult<UserKeyDoc>[]> {
     // There is nothing to put away: not a promise a row for it.
     if (!rewrapped.some((result) => result.ok && isInVault(result.value))) return [...rewrapped];
@@ -162,7 +186,7 @@ export class UserKeyRewrap {
   async #keepOne(result: ItemResult<UserKeyDoc>): Promise<ItemResult<UserKeyDoc>> {
     if (!result.ok) return result;
     try {
-      await this.home.put(result.value);
+      await this.wraps.put(result.value);
       return result;
     } catch (error) {
       if (error instanceof WrapPathConflict) return refusedItem('the place of the wrap is taken');
@@ -182,11 +206,16 @@ function handled<T>(work: Promise<T>): Promise<T> {
   return work;
 }
 
-/** A walk over the rows of user keys in the order of their ids, which finds those that a rotation still has to wrap again. */
+/**
+ * A walk over the rows of user keys in the order of their ids, which finds those that a rotation
+ * still has to rewrap.
+ */
 export class RewrapCursor {
   /** Ids of rows that fail MAC verification, met so far. */
   readonly forged: string[] = [];
-  /** The lowest master key version that rows need which were not due; Infinity where there are none. */
+  /**
+   * The lowest master key version that rows need which were not due; Infinity where there are none.
+   */
   lowest = Infinity;
   /** Rows looked at. */
   seen = 0;
@@ -221,7 +250,10 @@ export class RewrapCursor {
   }
 }
 
-/** By the wraps where they are in the row, and for a row of Vault by its own words, which may be behind them. */
+/**
+ * By the wraps where they are in the row, and for a row of Vault by its own words, which may be
+ * behind them.
+ */
 const lowestOf = ({ versions }: UserKeyDoc): number =>
   Math.min(
     ...versions.map(({ wrapped, master_version }) => Math.min(wrapVersion(wrapped) ?? master_version, master_version)),

@@ -41,7 +41,9 @@ export class Sealer {
     this.#rows = store.collection(userKeysCollection);
   }
 
-  /** Runs `use` with the owner's keys, from the cache while the epoch of the key row is the same. */
+  /**
+   * Runs `use` with the owner's keys, from the cache while the epoch of the key row is the same.
+   */
   async with<T>(ownerId: string, use: (keys: OwnerKeys) => T | Promise<T>): Promise<T> {
     return this.#use(await this.#row(ownerId), use);
   }
@@ -119,7 +121,8 @@ export class Sealer {
 
 /**
  * The name of another owner's object for a list: null where it does not open, undefined where the
- * key is gone because its owner is being erased. @throws DomainError `kms_unavailable`.
+ * key is gone because its owner is being erased.
+ * @throws DomainError `kms_unavailable`.
  */
 export async function openedName(
   sealer: Sealer,

@@ -141,7 +141,9 @@ export class OwnerKeys {
     return this.#live().ownerId;
   }
 
-  /** The current key version, which `seal` uses. `open` uses the version that the envelope names. */
+  /**
+   * The current key version, which `seal` uses. `open` uses the version that the envelope names.
+   */
   get version(): number {
     return this.#live().current;
   }
@@ -184,7 +186,9 @@ export class OwnerKeys {
     return hmacSha256(this.#live().nameKey(), name).toString('hex');
   }
 
-  /** A new random file key (32 bytes) and its envelope under `file-keys`. The caller destroys it. */
+  /**
+   * A new random file key (32 bytes) and its envelope under `file-keys`. The caller destroys it.
+   */
   newFileKey(context: EncryptionContext): { readonly key: SecretBytes; readonly envelope: Ciphertext } {
     const key = newKey();
     try {
@@ -213,7 +217,10 @@ export class OwnerKeys {
   }
 }
 
-/** Buffer stops at the first character that is not hex: a damaged text fails as a short envelope does. */
+/**
+ * Buffer stops at the first character that is not hex: a damaged text fails as a short envelope
+ * does.
+ */
 export const envelopeOf = (hex: string): Ciphertext => ciphertext(Buffer.from(hex, 'hex'));
 
 const envelopeContext = (purpose: SealPurpose, context: EncryptionContext): EnvelopeContext => ({

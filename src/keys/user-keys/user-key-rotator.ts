@@ -10,11 +10,16 @@ import { lowestMasterVersion, unwrapVersions, userKeyContext } from './wraps';
 
 export interface UserKeyState {
   readonly current: number;
-  /** All versions that something may be sealed under, oldest first. `createdAt`: ms since the epoch. */
+  /**
+   * All versions that something may be sealed under, oldest first. `createdAt`: ms since the epoch.
+   */
   readonly versions: readonly { readonly version: number; readonly createdAt: number }[];
 }
 
-/** New versions of an owner's key, and the end of old ones. What is sealed under them is the rotation job's business. */
+/**
+ * New versions of an owner's key, and the end of old ones. What is sealed under them is the
+ * rotation job's business.
+ */
 @Injectable()
 export class UserKeyRotator {
   readonly #rows: Collection<UserKeyDoc>;
@@ -24,7 +29,7 @@ export class UserKeyRotator {
     private readonly masterKey: MasterKey,
     private readonly masterRow: MasterKeyRow,
     private readonly clock: Clock,
-    private readonly home: WrapStore,
+    private readonly wraps: WrapStore,
   ) {
     this.#rows = store.collection(userKeysCollection);
   }
@@ -37,11 +42,12 @@ export class UserKeyRotator {
   }
 
   /**
-   * The version that follows `from`: made here, or the one that is there already. From then on everything new is sealed under it, and the
-   * name key, which stays what it is, is sealed under it too: one compare-and-set, with the epoch. The owner's row is read before the master
-   * key row: a retire in between had to wrap the row again, and the compare-and-set does not hold.
-   * @throws DomainError `not_found`, `kms_unavailable`, `conflict` where there is no number left, `decryption_failed` where the present
-   * versions do not open.
+   * The version that follows `from`: made here, or the one that is there already. From then on
+   * everything new is sealed under it, and the name key, which stays what it is, is sealed under it
+   * too: one compare-and-set, with the epoch. The owner's row is read before the master key row: a
+   * retire in between had to wrap the row again, and the compare-and-set fails.
+   * @throws DomainError `not_found`, `kms_unavailable`, `conflict` where there is no number left,
+   * `decryption_failed` where the present versions do not open.
    */
   advance(ownerId: string, from: number): Promise<number> {
     return retryOnConflict(async () => {
@@ -54,14 +60,15 @@ export class UserKeyRotator {
       // The wraps first: a row that names a version has it.
       if (!(await this.#keep(made))) return undefined;
       const stored = await this.#rows.replace(storedRow(made));
-      if (stored === undefined) await this.home.delete(row, keyIdsOf(made, made.current));
+      if (stored === undefined) await this.wraps.delete(row, keyIdsOf(made, made.current));
       return stored?.current;
     });
   }
 
   /**
-   * Takes `versions` out of the owner's row; never the current one, nor the one that seals the name key. They open nothing from then on, on any replica. The same write says that
-   * wraps are to go from their home: `OrphanedWraps` does that, and does it again until it has ended.
+   * Takes `versions` out of the owner's row; never the current one, nor the one that seals the name
+   * key. They open nothing from then on, on any replica. The same write says that wraps are to go
+   * from the wrap store: `OrphanedWraps` does that, and does it again until it has ended.
    */
   drop(ownerId: string, versions: ReadonlySet<number>): Promise<number> {
     return retryOnConflict(async () => {
@@ -85,10 +92,13 @@ export class UserKeyRotator {
     return row;
   }
 
-  /** False where the wraps went elsewhere in between, and the row with them. @throws DomainError `not_found` where an erase took them. */
+  /**
+   * False where the wraps went elsewhere in between, and the row with them.
+   * @throws DomainError `not_found` where an erase took them.
+   */
   async #keep(row: UserKeyDoc): Promise<boolean> {
     try {
-      await this.home.put(row);
+      await this.wraps.put(row);
       return true;
     } catch (error) {
       if (!(error instanceof WrapPathConflict)) throw error;
@@ -99,7 +109,7 @@ export class UserKeyRotator {
 
   /** Undefined where the wraps went elsewhere in between, and the row with them. */
   async #complete(row: UserKeyDoc): Promise<UserKeyDoc | undefined> {
-    const [found] = await this.home.get([row]);
+    const [found] = await this.wraps.get([row]);
     if (found?.ok === true) return found.value;
     if (await this.#isUnchanged(row)) throw new DomainError('decryption_failed');
     return undefined;
@@ -146,7 +156,10 @@ export class UserKeyRotator {
   }
 }
 
-/** @throws DomainError `conflict` where the key has had its last version: a number is never used twice. */
+/**
+ * @throws DomainError `conflict` where the key has had its last version: a number is never used
+ * twice.
+ */
 export function requireNextVersion(current: number): void {
   if (current < MAX_KEY_VERSION) return;
   throw new DomainError('conflict', { detail: `This key has used all of its ${MAX_KEY_VERSION} versions.` });

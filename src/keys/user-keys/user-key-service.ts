@@ -22,7 +22,7 @@ export class UserKeyService {
     private readonly masterRow: MasterKeyRow,
     private readonly cache: KeyCache,
     private readonly clock: Clock,
-    private readonly home: WrapStore,
+    private readonly wraps: WrapStore,
   ) {
     this.#rows = store.collection(userKeysCollection);
   }
@@ -36,7 +36,8 @@ export class UserKeyService {
   async create(ownerId: string, name: string): Promise<void> {
     for (;;) {
       const found = await this.#rows.find('_id', ownerId);
-      // Stored again, so that whoever found this key without an account and is about to end it does not (`OrphanedKeys`).
+      // Stored again, so that whoever found this key without an account and is about to end it does
+      // not (`OrphanedKeys`).
       if (found?.state === 'active' && (await this.#rows.replace(found)) !== undefined) return;
       if (found?.state === 'active') continue;
       if (found?.state === 'erased' && found.given_up !== true) throw new DomainError('not_found');
@@ -53,12 +54,13 @@ export class UserKeyService {
     const row = await update(this.#rows, ownerId, (found) =>
       found.state === 'erased' && found.given_up !== true ? undefined : erased(found),
     );
-    // Without a row too the owner gets a tombstone: a registration that is still under way finds it and stores no key.
+    // Without a row too the owner gets a tombstone: a registration that is still running finds it
+    // and stores no key.
     if (row === undefined && !(await this.#bury(ownerId))) return this.destroy(ownerId);
     failpoint('user-key.erased');
     this.cache.drop(ownerId);
     if (row?.name === undefined) return;
-    await this.home.erase(row.name, ownerId);
+    await this.wraps.erase(row.name, ownerId);
     failpoint('user-key.wraps-erased');
     await update(this.#rows, ownerId, ({ name, ...rest }) => (name === undefined ? undefined : rest));
   }
@@ -75,10 +77,13 @@ export class UserKeyService {
     }
   }
 
-  /** Steps 1 to 3 of the wrap protocol, over the tombstone of a key that was given up if there is one. Undefined where another was quicker. */
+  /**
+   * Steps 1 to 3 of the wrap protocol, over the tombstone of a key that was given up if there is
+   * one. Undefined where another was quicker.
+   */
   async #insertPending(ownerId: string, name: string, former?: UserKeyDoc): Promise<UserKeyDoc | undefined> {
     const { current, epoch } = await this.masterRow.read();
-    const isNamed = (await this.home.location()) === 'vault';
+    const isNamed = (await this.wraps.location()) === 'vault';
     const key = newKey();
     try {
       const row = { _id: ownerId, ...(isNamed && { name }), master_epoch: epoch, created_at: this.clock.now() };
@@ -89,7 +94,10 @@ export class UserKeyService {
     }
   }
 
-  /** The row with its wraps where they belong; undefined where their place had to be made free first. */
+  /**
+   * The row with its wraps where they belong; undefined where their place had to be made free
+   * first.
+   */
   async #wrapped(row: NewRow, current: number, key: SecretBytes): Promise<Draft<UserKeyDoc> | undefined> {
     const version = await wrapFirst(this.masterKey, current, row._id, key, row.created_at);
     failpoint('user-key.wrapped');
@@ -105,7 +113,7 @@ export class UserKeyService {
       return row;
     }
     // This process alone knew that key.
-    await this.home.delete(
+    await this.wraps.delete(
       draft,
       draft.versions.flatMap(({ key_id }) => key_id ?? []),
     );
@@ -122,34 +130,39 @@ export class UserKeyService {
     }
   }
 
-  /** False where the place had to be made free first, or where the wraps of a row that was found are gone: that row goes too. */
+  /**
+   * False where the place had to be made free first, or where the wraps of a row that was found are
+   * gone: that row goes too.
+   */
   async #keep(row: Draft<UserKeyDoc>, isNew: boolean): Promise<boolean> {
     try {
-      await this.home.put(row, isNew);
+      await this.wraps.put(row, isNew);
       return true;
     } catch (error) {
       if (!(error instanceof WrapPathConflict)) throw error;
-      await releaseStalePath(this.#rows, this.home, error);
+      await releaseStalePath(this.#rows, this.wraps, error);
       return false;
     }
   }
 
   /**
-   * Steps 4 to 6: active if the master key's epoch is still the one of the wrap, else wrapped again and to be looked at once more. Where
-   * the wraps of all are being moved the same argument holds: the move sees the row, or this look sees the move.
+   * Steps 4 to 6: active if the master key's epoch is still the one of the wrap, else rewrapped and
+   * to be looked at once more. Where the wraps of all are being moved the same argument holds: the
+   * move sees the row, or this look sees the move.
    */
   async #settle(row: UserKeyDoc): Promise<boolean> {
-    if (!(await this.home.isSettled(row))) return false;
+    if (!(await this.wraps.isSettled(row))) return false;
     const { current, epoch } = await this.masterRow.read();
-    const [found] = await this.home.get([row]);
+    const [found] = await this.wraps.get([row]);
     if (found?.ok !== true) return this.#discard(row);
     if (row.master_epoch === epoch) {
-      // The document once more, behind the row: who gave an earlier key of this owner up does not end this one (given-up-keys.ts).
+      // The document once more, behind the row: who gave an earlier key of this owner up does not
+      // end this one (given-up-keys.ts).
       if (!(await this.#keep(found.value, false))) return false;
       failpoint('user-key.before-active');
       return (await this.#rows.replace({ ...row, state: 'active' })) !== undefined;
     }
-    const [again] = await rewrapStored(this.home, this.masterKey, current, [row]);
+    const [again] = await rewrapStored(this.wraps, this.masterKey, current, [row]);
     if (again?.ok !== true) return this.#discard(row);
     if (!(await this.#keep(again.value, false))) return false;
     await this.#rows.replace({ ...storedRow(again.value), master_epoch: epoch });
@@ -157,9 +170,12 @@ export class UserKeyService {
     return false;
   }
 
-  /** A pending row whose wrap no longer opens, since its version was retired while its writer was dead. Nothing is sealed under it. */
+  /**
+   * A pending row whose wrap no longer opens, since its version was retired while its writer was
+   * dead. Nothing is sealed under it.
+   */
   async #discard(row: UserKeyDoc): Promise<false> {
-    await giveUp(this.#rows, this.home, row);
+    await giveUp(this.#rows, this.wraps, row);
     return false;
   }
 }

@@ -25,21 +25,28 @@ export class NamedRows {
 }
 
 export interface WrapUse {
-  /** Rows with a wrap of the version that was asked for, or of an earlier one. `limit` of them at most. */
+  /**
+   * Rows with a wrap of the version that was asked for, or of an earlier one. `limit` of them at
+   * most.
+   */
   readonly count: number;
-  /** Rows that fail MAC verification, contradict their wraps, or whose wraps are not to be read: any version may be in use by them. */
+  /**
+   * Rows that fail MAC verification, contradict their wraps, or whose wraps are not to be read: any
+   * version may be in use by them.
+   */
   readonly doubtful: NamedRows;
 }
 
 /**
- * Which rows need a master key version up to `version`: row after row by its id, with its seal, and by what each wrap says of itself, in Vault
- * where the wraps lie there. No index and no column decides it. Pending rows and quarantine are rows like the others.
- * Ends early at `limit`. @throws DomainError `kms_unavailable`, `store_unavailable`.
+ * Which rows need a master key version up to `version`: row after row by its id, with its seal, and
+ * by what each wrap says of itself, in Vault where the wraps are stored there. No index and no
+ * column decides it. Pending rows and quarantine are rows like the others. Ends early at `limit`.
+ * @throws DomainError `kms_unavailable`, `store_unavailable`.
  */
 export async function wrapsUpTo(
   version: number,
   rows: Collection<UserKeyDoc>,
-  home: WrapStore,
+  wraps: WrapStore,
   limit: number,
 ): Promise<WrapUse> {
   const doubtful = new NamedRows();
@@ -51,7 +58,7 @@ export async function wrapsUpTo(
       onTampered,
       ...(after !== undefined && { after }),
     });
-    for (const [at, found] of (await complete(home, page.items)).entries()) {
+    for (const [at, found] of (await complete(wraps, page.items)).entries()) {
       const row = page.items[at];
       if (row === undefined || row.versions.length === 0) continue;
       if (isUnder(row, found, version)) count += 1;
@@ -75,10 +82,10 @@ function isSound(row: UserKeyDoc, found: ItemResult<UserKeyDoc>): boolean {
   return isInVault(row) ? claimed <= wrapped : claimed === wrapped;
 }
 
-async function complete(home: WrapStore, rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]> {
+async function complete(wraps: WrapStore, rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await home.get(rows);
+      return await wraps.get(rows);
     } catch (error) {
       if (attempt === LOADS || !isDomainError(error, 'kms_unavailable')) throw error;
       await sleep(PAUSE_MS * attempt);

@@ -11,7 +11,10 @@ const itemOf = (ownerId: string, entry: UserKeyVersion): UnwrapItem => ({
   context: userKeyContext(ownerId, entry.version),
 });
 
-/** Whether a complete entry names the master key version that its wrap names. Where it does not, neither is believed. */
+/**
+ * Whether a complete entry names the master key version that its wrap names. Where it does not,
+ * neither is believed.
+ */
 export const isConsistent = ({ wrapped, master_version }: UserKeyVersion): boolean =>
   wrapVersion(wrapped) === master_version;
 
@@ -49,7 +52,10 @@ export async function unwrapVersions(
   return undefined;
 }
 
-/** Whether two wraps of one version of an owner's key hold the same key. False where one of them does not open. */
+/**
+ * Whether two wraps of one version of an owner's key hold the same key. False where one of them
+ * does not open.
+ */
 export async function holdSameKey(
   masterKey: MasterKey,
   ownerId: string,
@@ -66,8 +72,8 @@ export async function holdSameKey(
 }
 
 /**
- * Each row with every older wrap in it made anew under `target`; order kept. A row with one wrap that is refused is refused as a whole, so
- * that it is either done or in quarantine.
+ * Each row with every older wrap in it made anew under `target`; order kept. A row with one wrap
+ * that is refused is refused as a whole, so that it is either done or in quarantine.
  */
 export async function rewrapVersions(
   masterKey: MasterKey,
@@ -92,14 +98,17 @@ export async function rewrapVersions(
   });
 }
 
-/** As `rewrapVersions`, of rows as the store keeps them; the results are complete. Rows whose wraps are not to be found are refused. */
+/**
+ * As `rewrapVersions`, of rows as the store keeps them; the results are complete. Rows whose wraps
+ * are not to be found are refused.
+ */
 export async function rewrapStored(
-  home: WrapStore,
+  wraps: WrapStore,
   masterKey: MasterKey,
   target: number,
   rows: readonly UserKeyDoc[],
 ): Promise<ItemResult<UserKeyDoc>[]> {
-  const loaded = await home.get(rows);
+  const loaded = await wraps.get(rows);
   const complete = loaded.flatMap((result) => (result.ok ? [result.value] : []));
   const results = (await rewrapVersions(masterKey, target, complete)).values();
   return loaded.map((result) => (result.ok ? required(results.next().value) : result));

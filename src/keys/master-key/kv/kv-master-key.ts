@@ -41,8 +41,9 @@ const UNREADABLE =
   'is not a document of Coffer and was left as it is: restore it from a Vault snapshot or an earlier version.';
 
 /**
- * The master key as a document of Vault's KV engine, version 2: all live versions in `kv/master_key`. Unlike with Transit the key is in the
- * memory of each process, for `maxAgeMs` at most. Written by check-and-set alone.
+ * The master key as a document of Vault's KV engine, version 2: all live versions in
+ * `kv/master_key`. Unlike with Transit the key is in the memory of each process, for `maxAgeMs` at
+ * most. Written by check-and-set alone.
  */
 export class KvMasterKey extends SoftwareMasterKey {
   readonly #logger = new Logger('KvMasterKey');
@@ -85,7 +86,10 @@ export class KvMasterKey extends SoftwareMasterKey {
     return { current, versions: listed, destroyedBelow };
   }
 
-  /** Of processes that rotate at the same time one write holds; the others find its version and adopt it. */
+  /**
+   * Of processes that rotate at the same time one write holds; the others find its version and
+   * adopt it.
+   */
   rotate(expected: number): Promise<number> {
     return inAttempts(untilWritten, async () => {
       const { data, version } = await this.#documents.read(this.#path);
@@ -99,8 +103,9 @@ export class KvMasterKey extends SoftwareMasterKey {
   }
 
   /**
-   * The document is written without them. Its earlier versions still hold them: the service's token cannot destroy those, since whoever
-   * steals it could then destroy the master key. `trim` does, with an operator's token.
+   * The document is written without them. Its earlier versions still hold them: the service's token
+   * cannot destroy those, since whoever steals it could then destroy the master key. `trim` does,
+   * with an operator's token.
    */
   async retire(version: number): Promise<void> {
     await inAttempts(untilWritten, async () => {
@@ -128,7 +133,10 @@ export class KvMasterKey extends SoftwareMasterKey {
     }
   }
 
-  /** Destroys every earlier version of the document; undefined where another process wrote the document meanwhile. */
+  /**
+   * Destroys every earlier version of the document; undefined where another process wrote the
+   * document meanwhile.
+   */
   async #trimmed(version: number, operator: KvDocuments): Promise<number | undefined> {
     const { data, version: at } = await this.#documents.read(this.#path);
     const document = this.#served(data);
@@ -136,7 +144,8 @@ export class KvMasterKey extends SoftwareMasterKey {
     if (lowest <= version)
       throw new StartupError(`Version ${version} is not retired: POST /keys/versions/${version}/retire first.`);
     if (!holdsDropped(document)) return at;
-    // They lie in the same versions of the document, and the caller has counted up to `version` alone.
+    // They are stored in the same versions of the document, and the caller has counted up to
+    // `version` alone.
     if (version < lowest - 1)
       throw new StartupError(
         `Versions up to ${lowest - 1} are retired and are destroyed together: trim ${lowest - 1}.`,
@@ -149,7 +158,10 @@ export class KvMasterKey extends SoftwareMasterKey {
     return this.#documents.write(this.#path, { ...destroyedBefore(document) }, at);
   }
 
-  /** What is destroyed must be dropped versions alone: somebody who overwrote the document must not have it finished by an operator. */
+  /**
+   * What is destroyed must be dropped versions alone: somebody who overwrote the document must not
+   * have it finished by an operator.
+   */
   async #requireAllKept(document: MasterDocument, at: number): Promise<void> {
     for (let each = 1; each < at; each += 1) {
       const former = (await this.#documents.readVersion(this.#path, each)) ?? {};
@@ -175,7 +187,7 @@ export class KvMasterKey extends SoftwareMasterKey {
     if (use === 'wrap' || this.options.maxAgeMs === 0 || lacks()) {
       const joined = this.#flight !== undefined;
       await this.#load();
-      // A read that was under way already may have begun before the version was made, or retired.
+      // A read that was running already may have begun before the version was made, or retired.
       if (joined && (use === 'wrap' || lacks())) await this.#load();
     }
     return (version) => this.#held.get(version);
@@ -193,7 +205,7 @@ export class KvMasterKey extends SoftwareMasterKey {
     return document;
   }
 
-  /** A document that is gone or damaged while the service runs is an outage of the key home. */
+  /** A document that is gone or damaged while the service runs is an outage of the key backend. */
   #served(data: Readonly<Record<string, unknown>> | undefined): MasterDocument {
     const document = data && parseMasterDocument(data);
     if (document !== undefined) return document;
@@ -220,7 +232,10 @@ export class KvMasterKey extends SoftwareMasterKey {
     this.#check(found.data ?? {});
   }
 
-  /** The document of an installation from before it said whose it is gets that at the next start. @throws StartupError */
+  /**
+   * The document of an installation from before it said whose it is gets that at the next start.
+   * @throws StartupError
+   */
   async #bind(installationId: string): Promise<void> {
     const owner = await inAttempts(untilWritten, async () => {
       const { data, version } = await this.#documents.read(this.#path);
@@ -236,7 +251,10 @@ export class KvMasterKey extends SoftwareMasterKey {
     );
   }
 
-  /** Whoever steals the service's token pushes the key out by writing the document as often as Vault keeps versions of it. */
+  /**
+   * A process that steals the service's token pushes the key out by writing the document as often
+   * as Vault keeps versions of it.
+   */
   async #warnOfFewVersions(): Promise<void> {
     const kept = await this.#documents.keptVersions(this.#path);
     if (kept !== undefined && kept >= ENOUGH_VERSIONS) return;
@@ -276,7 +294,10 @@ async function untilWritten<T>(attempt: () => Promise<T | undefined>): Promise<T
   throw unavailable('check-and-set');
 }
 
-/** The copy of the master key that this process works with: zeroed when its time is over, and when a newer one takes its place. */
+/**
+ * The copy of the master key that this process works with: zeroed when its time is over, and when a
+ * newer one takes its place.
+ */
 export class SoftwareKeys {
   #keys = new Map<number, SecretBytes>();
   #timer: NodeJS.Timeout | undefined;
@@ -291,7 +312,8 @@ export class SoftwareKeys {
   hold(keys: Map<number, SecretBytes>): void {
     this.forget();
     this.#keys = keys;
-    // With 0 the timer fires after those who wait for this very read have gone on, since they do so before any timer.
+    // With 0 the timer fires after those who wait for this very read have gone on, since they do so
+    // before any timer.
     this.#timer = setTimeout(() => this.forget(), this.maxAgeMs);
     this.#timer.unref();
   }

@@ -6,7 +6,10 @@ import { nextMasterVersion } from '../software-master-key';
 export interface MasterDocument {
   readonly versions: Readonly<Record<string, { readonly key: string; readonly created_at: string }>>;
   readonly current: number;
-  /** Versions below it are gone from every earlier version of the document too. Written once that is so. */
+  /**
+   * Versions below it are gone from every earlier version of the document too. Written once that is
+   * so.
+   */
   readonly destroyed_below?: number;
   /** Whose master key it is. Missing in documents from before it was noted. */
   readonly installation_id?: string;
@@ -15,7 +18,10 @@ export interface MasterDocument {
 const KEY = /^[0-9a-f]{64}$/;
 const VERSION = /^[1-9]\d{0,8}$/;
 
-/** Undefined for anything else than such a document: nothing is ever written over one that cannot be read. Members of a later release stay. */
+/**
+ * Undefined for anything else than such a document: nothing is ever written over one that cannot be
+ * read. Members of a later release stay.
+ */
 export function parseMasterDocument(data: Readonly<Record<string, unknown>>): MasterDocument | undefined {
   const { versions, current, destroyed_below, installation_id, ...others } = data;
   if (typeof versions !== 'object' || versions === null || Array.isArray(versions)) return undefined;
@@ -35,7 +41,9 @@ function isEntry(value: unknown): boolean {
   return typeof key === 'string' && KEY.test(key) && typeof created_at === 'string' && !isNaN(Date.parse(created_at));
 }
 
-/** One version more than `document` has, or the first one; beyond `expected`, where that is further. */
+/**
+ * One version more than `document` has, or the first one; beyond `expected`, where that is further.
+ */
 export function withNewVersion(document: MasterDocument | undefined, now: number, expected = 0): MasterDocument {
   const current = nextMasterVersion(document?.current ?? 0, expected);
   const key = newKey();

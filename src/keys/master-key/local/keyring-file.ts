@@ -9,7 +9,10 @@ const NAME = 'keyring.json';
 /** Each further look means that another process settled a generation in between. */
 const LOOKS = 100;
 
-/** What is true of one content of the file alone: a replaced file has another inode, or another time of change. */
+/**
+ * What is true of one content of the file alone: a replaced file has another inode, or another time
+ * of change.
+ */
 export type FileMark = Pick<BigIntStats, 'ino' | 'ctimeNs' | 'size'>;
 
 export interface ReadKeyring {
@@ -21,8 +24,9 @@ export interface ReadKeyring {
 }
 
 /**
- * `DATA_DIR/keyring.json`, and `keyring.<generation>` while a writer puts the next generation in its place. A generation is decided by
- * link(2), which one writer alone can do: the file is complete before it has that name. A rename of that very file then settles it.
+ * `DATA_DIR/keyring.json`, and `keyring.<generation>` while a writer puts the next generation in
+ * its place. A generation is decided by link(2), which one writer alone can do: the file is
+ * complete before it has that name. A rename of that very file then settles it.
  */
 export class KeyringFile {
   readonly path: string;
@@ -34,17 +38,24 @@ export class KeyringFile {
     this.path = join(dataDir, NAME);
   }
 
-  /** Undefined only where there is no such file. @throws KeyringFault where there is one that does not open. */
+  /**
+   * Undefined only where there is no such file.
+   * @throws KeyringFault where there is one that does not open.
+   */
   async read(): Promise<ReadKeyring | undefined> {
     for (let look = 0; look < LOOKS; look += 1) {
-      // First the pending files, then the settled one: what is pending behind the settled one is then never taken for newer.
+      // First the pending files, then the settled one: what is pending behind the settled one is
+      // then never taken for newer.
       const pending = await this.#pending();
       if (pending !== undefined) return this.#newest(await textOf(this.path), pending);
     }
     throw new KeyringFault('unreadable', 'EAGAIN');
   }
 
-  /** Whether the settled file is another one than it was at `mark`. A file that is not there has not moved. */
+  /**
+   * Whether the settled file is another one than it was at `mark`. A file that is not there has not
+   * moved.
+   */
   hasMoved(mark: FileMark | undefined): boolean {
     const stats = this.#stats();
     if (stats === undefined) return false;
@@ -61,7 +72,8 @@ export class KeyringFile {
 
   /**
    * Writes a generation. False where another process has written it: the file is to be read again.
-   * @throws KeyringFault `copy` naming a file that no writer made and that has the name of this generation.
+   * @throws KeyringFault `copy` naming a file that no writer made and that has the name of this
+   * generation.
    */
   async put(draft: KeyringDraft, keyring: Keyring): Promise<boolean> {
     await draft.write(sealKeyring(keyring, this.rootKey));
@@ -76,7 +88,10 @@ export class KeyringFile {
     return true;
   }
 
-  /** It is not moved away from here: a writer may decide the generation under that name in between, and the move would lose it. */
+  /**
+   * It is not moved away from here: a writer may decide the generation under that name in between,
+   * and the move would lose it.
+   */
   async #refuseCopy(generation: number): Promise<void> {
     const name = `keyring.${generation}`;
     const found = await textOf(join(this.dataDir, name));
@@ -87,8 +102,9 @@ export class KeyringFile {
   }
 
   /**
-   * Puts a decided generation in the place of `keyring.json`; any process may. The folder is fsynced before and after: a power cut must
-   * not take back a version that keys were wrapped with. Drafts go first (see KeyringDraft), and with them the keys that they hold.
+   * Puts a decided generation in the place of `keyring.json`; any process may. The folder is
+   * fsynced before and after: a power cut must not take back a version that keys were wrapped with.
+   * Drafts go first (see KeyringDraft), and with them the keys that they hold.
    */
   async settle(generation: number): Promise<void> {
     await syncFolder(this.dataDir);
@@ -133,7 +149,10 @@ export class KeyringFile {
     return former && { keyring: former, mark, isPending: false };
   }
 
-  /** Undefined for a sound keyring of another generation: no writer makes that, somebody has made a copy under such a name. */
+  /**
+   * Undefined for a sound keyring of another generation: no writer makes that, somebody has made a
+   * copy under such a name.
+   */
   #openPending({ text, generation }: PendingText, former: Keyring | undefined): Keyring | undefined {
     try {
       const keyring = openKeyring(text, this.rootKey);
@@ -178,8 +197,9 @@ export const newDraftPath = (dataDir: string): string => join(dataDir, `${PREFIX
 export const isDraft = (name: string): boolean => name.startsWith(PREFIX);
 
 /**
- * The file of one attempt to write the next generation. It exists before its writer reads the keyring, and who settles a
- * generation removes all drafts first. A writer that slept through a settled generation therefore has nothing left to link.
+ * The file of one attempt to write the next generation. It exists before its writer reads the
+ * keyring, and who settles a generation removes all drafts first. A writer that slept through a
+ * settled generation therefore has nothing left to link.
  */
 export class KeyringDraft {
   private constructor(
@@ -208,13 +228,17 @@ export class KeyringDraft {
   }
 }
 
-/** What link(2) answers where a file system, a mount or a policy has no hard links. A full disk is no such answer. */
+/**
+ * What link(2) answers where a file system, a mount or a policy has no hard links. A full disk is
+ * no such answer.
+ */
 const NO_LINKS = ['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV', 'EINVAL'];
 
 /**
- * Tries one hard link in `folder`. Returns the code that link(2) refuses it with, and undefined where there are links, or where the folder
- * takes no file at all: a keyring can be read there, and a write says by itself what is wrong. Both names are names of drafts, so
- * whoever settles a generation removes what a killed process leaves.
+ * Tries one hard link in `folder`. Returns the code that link(2) refuses it with, and undefined
+ * where there are links, or where the folder takes no file at all: a keyring can be read there, and
+ * a write says by itself what is wrong. Both names are names of drafts, so whoever settles a
+ * generation removes what a killed process leaves.
  */
 export async function linkRefusal(folder: string): Promise<string | undefined> {
   const [file, name] = [newDraftPath(folder), newDraftPath(folder)];

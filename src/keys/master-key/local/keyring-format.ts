@@ -2,7 +2,10 @@ import { aeadOpen, aeadSeal, encodeContext, equalBytes, hkdf, hmacSha256, newKey
 import { isDomainError, isoTime, SecretBytes } from '../../../kernel';
 import { nextMasterVersion } from '../software-master-key';
 
-/** `keyring.json` as it stands on disk (docs/formats.md). Hex is lowercase, `sealed` is base64 of nonce, ciphertext and tag. */
+/**
+ * `keyring.json` as it stands on disk (docs/formats.md). Hex is lowercase, `sealed` is base64 of
+ * nonce, ciphertext and tag.
+ */
 export interface KeyringFileDoc {
   readonly format: 'coffer-keyring';
   readonly format_version: 1;
@@ -98,7 +101,10 @@ export const newKeyring = (now: number): Keyring => ({
   versions: new Map([[1, { key: newKey(), createdAt: now }]]),
 });
 
-/** `keyring` with one version more, beyond `expected` where that is further. Takes the keys of the former one over: only one of the two may be destroyed. */
+/**
+ * `keyring` with one version more, beyond `expected` where that is further. Takes the keys of the
+ * former one over: only one of the two may be destroyed.
+ */
 export function withNewVersion(keyring: Keyring, now: number, expected = 0): Keyring {
   const current = nextMasterVersion(keyring.current, expected);
   return {
@@ -108,7 +114,10 @@ export function withNewVersion(keyring: Keyring, now: number, expected = 0): Key
   };
 }
 
-/** `keyring` without `version` and all before it. Takes the keys that stay over, and destroys the others. */
+/**
+ * `keyring` without `version` and all before it. Takes the keys that stay over, and destroys the
+ * others.
+ */
 export function withoutVersions(keyring: Keyring, version: number): Keyring {
   for (const [number, { key }] of keyring.versions) if (number <= version) key.destroy();
   const versions = new Map([...keyring.versions].filter(([number]) => number > version));
@@ -119,7 +128,10 @@ export function destroyKeyring(keyring: Keyring): void {
   for (const { key } of keyring.versions.values()) key.destroy();
 }
 
-/** Seals each version under a subkey of the root key, and all of it under a MAC: what is current and what is left out is no one's to change. */
+/**
+ * Seals each version under a subkey of the root key, and all of it under a MAC: what is current and
+ * what is left out is no one's to change.
+ */
 export function sealKeyring(keyring: Keyring, rootKey: string): string {
   const salt = randomSecret(SALT_BYTES);
   const keys = subkeys(rootKey, salt);

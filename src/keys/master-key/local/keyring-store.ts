@@ -23,12 +23,18 @@ export class KeyringStore {
     return this.#file.path;
   }
 
-  /** The opened copy. Used at once and not across an await: a reload replaces it and zeroes the former keys. */
+  /**
+   * The opened copy. Used at once and not across an await: a reload replaces it and zeroes the
+   * former keys.
+   */
   get held(): Keyring | undefined {
     return this.#held;
   }
 
-  /** Whether another process has written the file since this one read it. Costs one stat, without a thread of the pool. */
+  /**
+   * Whether another process has written the file since this one read it. Costs one stat, without a
+   * thread of the pool.
+   */
   hasMoved(): boolean {
     return this.#file.hasMoved(this.#mark);
   }
@@ -43,7 +49,10 @@ export class KeyringStore {
     return this.#held;
   }
 
-  /** Writes what `next` makes of the file's keyring. Undefined where the file has moved past `generation` (0: no file). */
+  /**
+   * Writes what `next` makes of the file's keyring. Undefined where the file has moved past
+   * `generation` (0: no file).
+   */
   async advance(generation: number, next: (found: Keyring | undefined) => Keyring): Promise<Keyring | undefined> {
     if (!(await holdOffOlderWriters(this.dataDir, generation + 1, OLDER_WRITER_MS))) return undefined;
     const draft = await KeyringDraft.begin(this.dataDir);

@@ -16,8 +16,9 @@ const WRITE_PATIENCE_MS = 1.5 * SECOND;
 const RETRY_MS = 5;
 
 /**
- * The master key in a file of DATA_DIR, sealed with COFFER_ROOT_KEY: for one host, where there is no Vault. The processes of the host
- * share the file; each reads it again where another one has written it, so that a retired version opens and wraps nothing anywhere.
+ * The master key in a file of DATA_DIR, sealed with COFFER_ROOT_KEY: for one host, where there is
+ * no Vault. The processes of the host share the file; each reads it again where another one has
+ * written it, so that a retired version opens and wraps nothing anywhere.
  */
 export class LocalMasterKey extends SoftwareMasterKey {
   readonly #logger = new Logger('LocalMasterKey');
@@ -84,7 +85,10 @@ export class LocalMasterKey extends SoftwareMasterKey {
     return current;
   }
 
-  /** The keyring is written anew without them, and no file of the folder has them. Copies elsewhere are the operator's to remove. */
+  /**
+   * The keyring is written anew without them, and no file of the folder has them. Copies elsewhere
+   * are the operator's to remove.
+   */
   async retire(version: number): Promise<void> {
     await this.#rewrite(
       (seen) => {
@@ -110,7 +114,7 @@ export class LocalMasterKey extends SoftwareMasterKey {
     if (isStale()) {
       const joined = this.#flight !== undefined;
       await this.#shared();
-      // A read that was under way already may have begun before the file was written.
+      // A read that was running already may have begun before the file was written.
       if (joined && isStale()) await this.#shared();
     }
     return (version) => this.#known(version);
@@ -122,7 +126,10 @@ export class LocalMasterKey extends SoftwareMasterKey {
     return this.#flight;
   }
 
-  /** The keyring as soon as it `isSo`, which one write of `next` makes it; again where another process wrote the file in between. */
+  /**
+   * The keyring as soon as it `isSo`, which one write of `next` makes it; again where another
+   * process wrote the file in between.
+   */
   async #rewrite(isSo: (seen: Keyring) => boolean, next: (found: Keyring) => Keyring): Promise<Keyring> {
     for (let until = performance.now() + stretched(WRITE_PATIENCE_MS), former = 0; ;) {
       const seen = await this.#fresh();
@@ -143,7 +150,10 @@ export class LocalMasterKey extends SoftwareMasterKey {
     throw unavailable();
   }
 
-  /** A keyring that cannot be read or written while the service runs: an outage of the key home, told by its kind. */
+  /**
+   * A keyring that cannot be read or written while the service runs: an outage of the key backend,
+   * told by its kind.
+   */
   async #serving<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();

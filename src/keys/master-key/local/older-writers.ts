@@ -4,15 +4,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SECOND } from '../../../kernel';
 
 const POLL_MS = 10;
-/** How long an older release leaves a lock alone whose process it cannot see, and one that is not written yet. */
+/**
+ * How long an older release leaves a lock alone whose process it cannot see, and one that is not
+ * written yet.
+ */
 const SEEN_AS_ALIVE_MS = 60 * SECOND;
 const UNSIGNED_MS = 5 * SECOND;
 /** To an older release this is a process of another host. */
 const MARK = JSON.stringify({ pid: 0, host: 'keyring-by-link', started: '', boot: '' });
 
 /**
- * Holds off writers of the first releases, which replace `keyring.json` under `keyring.lock.<generation>.<attempt>`. Writers of
- * this release do not exclude each other by it: any number of them may share one mark. False where an older one kept its lock.
+ * Holds off writers of the first releases, which replace `keyring.json` under
+ * `keyring.lock.<generation>.<attempt>`. Writers of this release do not exclude each other by it:
+ * any number of them may share one mark. False where an older one kept its lock.
  */
 export async function holdOffOlderWriters(dataDir: string, generation: number, patienceMs: number): Promise<boolean> {
   const until = performance.now() + patienceMs;
@@ -60,7 +64,10 @@ async function lockAt(path: string): Promise<'ours' | 'left' | 'held'> {
 /** Owner only: what these files hold is sealed, and still nobody else's. */
 export const OWNER_ONLY = 0o600;
 
-/** Removes the files of a folder whose name is `wanted`. One that another process removes first is no fault. */
+/**
+ * Removes the files of a folder whose name is `wanted`. One that another process removes first is
+ * no fault.
+ */
 export async function removeFiles(folder: string, wanted: (name: string) => boolean): Promise<void> {
   for (const name of await readdir(folder)) if (wanted(name)) await rm(join(folder, name), { force: true });
 }

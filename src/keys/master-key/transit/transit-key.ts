@@ -34,7 +34,10 @@ export class TransitKey {
     this.#tell(keyData(key));
   }
 
-  /** What an operator has set that weakens what Transit is for, one line each. None of it makes data unreadable by itself: none is refused. */
+  /**
+   * What an operator has set that weakens what Transit is for, one line each. None of it makes data
+   * unreadable by itself: none is refused.
+   */
   #tell(key: KeyData): void {
     if (key.exportable === true)
       this.#logger.error(`${this.path}: exportable is set, for good: the key can leave Vault`);
@@ -48,7 +51,10 @@ export class TransitKey {
       );
   }
 
-  /** Derived keys list their versions with the second in which each was made. Versions below min_decryption_version are not listed. */
+  /**
+   * Derived keys list their versions with the second in which each was made. Versions below
+   * min_decryption_version are not listed.
+   */
   async state(): Promise<MasterKeyState> {
     const described = keyData(await this.#served(this.#read()));
     const { latest_version: current, keys, min_available_version: trimmed } = described;
@@ -64,8 +70,9 @@ export class TransitKey {
   }
 
   /**
-   * Looks at why Vault wrapped nothing with a version of ours. A version that it does not have (a Vault set back), or that
-   * its minimum is above, refuses every item: that is an outage, not a fault of the items.
+   * Looks at why Vault wrapped nothing with a version of ours. A version that it does not have (a
+   * Vault set back), or that its minimum is above, refuses every item: that is an outage, not a
+   * fault of the items.
    * @throws DomainError `kms_unavailable`
    */
   async mustWrapWith(version: number): Promise<void> {
@@ -89,8 +96,9 @@ export class TransitKey {
   }
 
   /**
-   * Disables all versions before `version`, and reads back whether they are. A minimum that is higher already stays: what was ended is not
-   * opened again here. Vault has no conditional write for it, so a process that slept may still set it back later (`keepEnded`).
+   * Disables all versions before `version`, and reads back whether they are. A minimum that is
+   * higher already stays: what was ended is not opened again here. Vault has no conditional write
+   * for it, so a process that slept may still set it back later (`keepEnded`).
    */
   async raiseMinimum(version: number): Promise<void> {
     for (let attempt = 0; attempt < RAISES; attempt += 1) {
@@ -102,7 +110,10 @@ export class TransitKey {
     throw unavailable('min_decryption_version does not stay raised');
   }
 
-  /** Destroys all versions before `version`, if they are disabled already. Vault wants the minimum for encryption to be as high. */
+  /**
+   * Destroys all versions before `version`, if they are disabled already. Vault wants the minimum
+   * for encryption to be as high.
+   */
   async trimBelow(version: number): Promise<void> {
     const { min_decryption_version: minimum, min_encryption_version: least } = keyData(await this.#permitted('GET'));
     if (typeof minimum !== 'number' || minimum < version) {

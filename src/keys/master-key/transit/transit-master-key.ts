@@ -23,14 +23,17 @@ import {
 import { DATA_MASTER_KEY, type MasterKeyInstance } from '../master-key-instance';
 import { type TransitConfig, TransitKey } from './transit-key';
 
-/** How often a version that was made is looked for, where the answer to its making does not name it. */
+/**
+ * How often a version that was made is looked for, where the answer to its making does not name it.
+ */
 const LOOKS = 3;
 const LOOK_PAUSE_MS = 150;
 const SHAPE = /^vault:v([1-9]\d{0,8}):[A-Za-z0-9+/]+={0,2}$/;
 
 /**
- * The master key in the Transit engine of Vault or OpenBao (aes256-gcm96, derived): it never leaves Vault. The wrap context goes in as
- * Transit's `context` and not as associated data, which `rewrap` silently ignores.
+ * The master key in the Transit engine of Vault or OpenBao (aes256-gcm96, derived): it never leaves
+ * Vault. The wrap context goes in as Transit's `context` and not as associated data, which `rewrap`
+ * silently ignores.
  */
 export class TransitMasterKey extends MasterKey {
   readonly home = 'transit' as const;
@@ -101,7 +104,10 @@ export class TransitMasterKey extends MasterKey {
     });
   }
 
-  /** More than once where the key has fewer versions than the home that it takes over from: each time is an operation of its own. */
+  /**
+   * More than once where the key has fewer versions than the backend that it takes over from: each
+   * time is an operation of its own.
+   */
   async rotate(expected: number): Promise<number> {
     for (;;) {
       const reached = await asOneOperation(() => this.#rotatedOnce(expected));
@@ -109,7 +115,10 @@ export class TransitMasterKey extends MasterKey {
     }
   }
 
-  /** At least one version further, or not at all: a node that lags behind must not lead to one version after the other. */
+  /**
+   * At least one version further, or not at all: a node that lags behind must not lead to one
+   * version after the other.
+   */
   async #rotatedOnce(expected: number): Promise<number> {
     const { current } = await this.state();
     if (current > expected) return current;
@@ -160,8 +169,8 @@ export class TransitMasterKey extends MasterKey {
   }
 
   /**
-   * Sends only what is a wrap of Transit and of the version that its row claims (the row's number is what retire counts), and puts the
-   * answers back into the order of the items.
+   * Sends only what is a wrap of Transit and of the version that its row claims (the row's number
+   * is what retire counts), and puts the answers back into the order of the items.
    */
   async #wellFormed<T>(
     items: readonly UnwrapItem[],
@@ -190,26 +199,33 @@ function wrappedBy({ error, ciphertext }: BatchAnswer, version: number): Wrapped
   return Number(SHAPE.exec(ciphertext)?.[1]) === version ? { masterVersion: version, ciphertext } : undefined;
 }
 
-/** One item of `batch_results`. `error` is Vault's text: its presence counts, its words stay here. */
+/**
+ * One item of `batch_results`. `error` is Vault's text: its presence counts, its words stay here.
+ */
 export interface BatchAnswer {
   readonly ciphertext?: string;
   readonly plaintext?: string;
   readonly error?: string;
 }
 
-/** Sends one `batch_input`, gives the reply. `isBulk`: one that takes too long is sent again in smaller parts. */
+/**
+ * Sends one `batch_input`, gives the reply. `isBulk`: one that takes too long is sent again in
+ * smaller parts.
+ */
 export type SendBatch = (items: readonly BatchRequest[], isBulk: boolean) => Promise<VaultReply>;
 type SendPart = (items: readonly BatchRequest[]) => Promise<VaultReply>;
 export type BatchRequest = Readonly<Record<string, string | number>>;
 
-// OpenBao refuses JSON with more than 1,000 strings, member names included: a rewrap item has five of them.
+// OpenBao refuses JSON with more than 1,000 strings, member names included: a rewrap item has five
+// of them.
 const CHUNK = 150;
 
 /**
- * All items in order, in as few requests as Vault takes: a request that is refused as a whole (for its size) is halved, and so is one that
- * takes too long, unless it is part of an operation with a deadline of its own.
- * @throws DomainError `kms_unavailable` where even one item alone is refused without a result: then it is the key or the mount that is
- * not there, and no item must be taken for faulty because of it.
+ * All items in order, in as few requests as Vault takes: a request that is refused as a whole (for
+ * its size) is halved, and so is one that takes too long, unless it is part of an operation with a
+ * deadline of its own.
+ * @throws DomainError `kms_unavailable` where even one item alone is refused without a result: then
+ * it is the key or the mount that is not there, and no item must be taken for faulty because of it.
  */
 export class TransitBatches {
   readonly #size = new PartSize(CHUNK);
@@ -234,7 +250,8 @@ async function sendPart(items: readonly BatchRequest[], send: SendPart): Promise
   const reply = await send(items);
   const results = resultsOf(reply);
   if (results?.length === items.length) return results;
-  // 403 and 404 speak of the token or the key, never of an item; nor does a success without results.
+  // 403 and 404 speak of the token or the key, never of an item; nor does a success without
+  // results.
   const mayBeSize = reply.status === 400 || reply.status === 413;
   if (!mayBeSize || items.length === 1) throw unavailable(`status ${reply.status}`);
   const answers: BatchAnswer[] = [];
@@ -242,7 +259,10 @@ async function sendPart(items: readonly BatchRequest[], send: SendPart): Promise
   return answers;
 }
 
-/** encrypt and decrypt answer 400 when an item is refused, with the results of all of them in the body. */
+/**
+ * encrypt and decrypt answer 400 when an item is refused, with the results of all of them in the
+ * body.
+ */
 function resultsOf(reply: VaultReply): BatchAnswer[] | undefined {
   const data = reply.body.data as { batch_results?: unknown } | null | undefined;
   return Array.isArray(data?.batch_results) ? (data.batch_results as BatchAnswer[]) : undefined;

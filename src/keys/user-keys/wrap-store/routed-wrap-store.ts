@@ -10,9 +10,10 @@ import { type MovableWrapStore, type OwnerNames, WrapStore } from './wrap-store'
 const NEEDS = 'set VAULT_ADDR and VAULT_ROLE_ID with VAULT_SECRET_ID (or VAULT_TOKEN)';
 
 /**
- * The wraps of an installation's user keys, wherever each row says that its own are, whatever USER_KEY_STORE says; those of new owners go
- * where the installation document says. So a move changes nothing for a process that can reach Vault, and one that cannot refuses with
- * `kms_unavailable` what lies there: it never takes a key for missing.
+ * The wraps of an installation's user keys, wherever each row says that its own are, whatever
+ * USER_KEY_STORE says; those of new owners go where the installation document says. So a move
+ * changes nothing for a process that can reach Vault, and one that cannot refuses with
+ * `kms_unavailable` what is stored there: it never takes a key for missing.
  */
 export class RoutedWrapStore extends WrapStore {
   readonly #logger = new Logger('UserKeys');
@@ -44,7 +45,10 @@ export class RoutedWrapStore extends WrapStore {
     if (usesVault(await this.#placement())) await this.#opened();
   }
 
-  /** What a move needs, in either direction. @throws StartupError, DomainError `kms_unavailable`. */
+  /**
+   * What a move needs, in either direction.
+   * @throws StartupError, DomainError `kms_unavailable`.
+   */
   async prepareMove(): Promise<void> {
     await (await this.#opened()).ping();
   }
@@ -60,7 +64,8 @@ export class RoutedWrapStore extends WrapStore {
   }
 
   async ping(): Promise<void> {
-    // By what was heard last: asking the store here would report a store that hangs as a fault of the key service.
+    // By what was heard last: asking the store here would report a store that hangs as a fault of
+    // the key service.
     if (usesVault(this.#known)) await (await this.#serving()).ping();
   }
 
@@ -108,7 +113,10 @@ export class RoutedWrapStore extends WrapStore {
     return this.#mover;
   }
 
-  /** Opened when it is first needed, and bound to the installation: a move may begin long after the start. Tried anew after a failure. */
+  /**
+   * Opened when it is first needed, and bound to the installation: a move may begin long after the
+   * start. Tried anew after a failure.
+   */
   #opened(): Promise<MovableWrapStore> {
     let opening = this.#opening;
     if (opening === undefined) {
@@ -126,7 +134,9 @@ export class RoutedWrapStore extends WrapStore {
     return this.vault;
   }
 
-  /** As `#opened`, for a process that serves already: what the operator has to mend is an outage. */
+  /**
+   * As `#opened`, for a process that serves already: what the operator has to mend is an outage.
+   */
   async #serving(): Promise<MovableWrapStore> {
     try {
       return await this.#opened();
@@ -146,6 +156,6 @@ const unreachable = (): DomainError =>
   new DomainError('kms_unavailable', { detail: 'Vault, which stores the user keys, cannot be opened.' });
 
 function required<T>(value: T | undefined): T {
-  if (value === undefined) throw new TypeError('a home answered too few rows');
+  if (value === undefined) throw new TypeError('the wrap store returned too few rows');
   return value;
 }

@@ -15,7 +15,10 @@ import {
   WrapPathConflict,
 } from './wrap-store';
 
-/** These wraps cannot be moved as they are: the document is gone or damaged, or the name is somebody else's. */
+/**
+ * These wraps cannot be moved as they are: the document is gone or damaged, or the name is somebody
+ * else's.
+ */
 export class Immovable extends DomainError {
   constructor(detail: string) {
     super('integrity_failed', { detail });
@@ -23,9 +26,10 @@ export class Immovable extends DomainError {
 }
 
 /**
- * Moves the wraps of one owner between the row and Vault. In between the row has them and says that there may be a document as well, so
- * they are never in one place that nothing names. Each step is a compare-and-set on the row or on the document, and may be repeated, late
- * and by several at once.
+ * Moves the wraps of one owner between the row and Vault. In between the row has them and says that
+ * there may be a document as well, so they are never in one place that nothing names. Each step is
+ * a compare-and-set on the row or on the document, and may be repeated, late and by several at
+ * once.
  */
 export class UserKeyMover {
   readonly #logger = new Logger('UserKeys');
@@ -38,13 +42,17 @@ export class UserKeyMover {
     private readonly newest: () => Promise<WrapLocation>,
   ) {}
 
-  /** All rows that are not in their form there yet, pending ones included; towards the store those of erases that have not ended too. */
+  /**
+   * All rows that are not in their form there yet, pending ones included; towards the store those
+   * of erases that have not ended too.
+   */
   async *due(to: WrapLocation, onTampered: (id: string) => void): AsyncGenerator<UserKeyDoc> {
     for await (const row of scanPages(this.rows, '_id', [], onTampered)) if (isDue(row, to)) yield row;
   }
 
   /**
-   * False where the row changed meanwhile: it is to be read again. @throws Immovable; DomainError `kms_unavailable`, `store_unavailable`.
+   * False where the row changed meanwhile: it is to be read again.
+   * @throws Immovable; DomainError `kms_unavailable`, `store_unavailable`.
    */
   async move(row: UserKeyDoc, to: WrapLocation): Promise<boolean> {
     if (!isDue(row, to)) return true;
@@ -83,9 +91,10 @@ export class UserKeyMover {
   }
 
   /**
-   * The row is from a backup of before its wraps came to Vault: where both are of the same key the row takes the id that the document has, so
-   * that a later backup of the store still opens with it. Nothing is written over a key that is another one: which of them is needed only an
-   * operator can say. False: the row is to be read again.
+   * The row is from a backup of before its wraps came to Vault: where both are of the same key the
+   * row takes the id that the document has, so that a later backup of the store still opens with
+   * it. Nothing is written over a key that is another one: which of them is needed only an operator
+   * can say. False: the row is to be read again.
    */
   async #adopt(moving: UserKeyDoc, entries: readonly StoredWrap[]): Promise<false> {
     const versions: UserKeyVersion[] = [];
@@ -108,7 +117,10 @@ export class UserKeyMover {
     return undefined;
   }
 
-  /** Read back, before the row gives its own wraps up. A wrap under a newer master version may have come from a rotation. */
+  /**
+   * Read back, before the row gives its own wraps up. A wrap under a newer master version may have
+   * come from a rotation.
+   */
   async #isThere(row: UserKeyDoc): Promise<boolean> {
     const [kept] = await this.vault.get([row]);
     if (kept?.ok !== true) return false;
@@ -134,9 +146,10 @@ export class UserKeyMover {
   }
 
   /**
-   * The row with its wraps, its name and where it goes, before anything is done in Vault: an erase from here on looks there too. A move that
-   * was turned round meanwhile is not gone on with: the one that came after it may have passed this row by. Either that one sees the row
-   * announced, or the look behind it sees that one.
+   * The row with its wraps, its name and where it goes, before anything is done in Vault: an erase
+   * from here on looks there too. A move that was reversed meanwhile is not gone on with: the one
+   * that came after it may have passed this row by. Either that one sees the row announced, or the
+   * look behind it sees that one.
    */
   async #announce(row: UserKeyDoc, changed: UserKeyDoc, to: WrapLocation): Promise<UserKeyDoc | undefined> {
     const announced = await this.rows.replace({ ...changed, moving: to, kept_in: 'both' });
@@ -146,7 +159,10 @@ export class UserKeyMover {
     return undefined;
   }
 
-  /** An owner without an account, whose registration by mail has not ended, gets a name that no account can have. */
+  /**
+   * An owner without an account, whose registration by mail has not ended, gets a name that no
+   * account can have.
+   */
   async #named(row: UserKeyDoc): Promise<UserKeyDoc> {
     if (row.name !== undefined) return row;
     const name = (await this.names.nameOf(row._id)) ?? `_${row._id}`;

@@ -4,7 +4,7 @@ import type { Draft } from '../../../store';
 import type { ItemResult } from '../../master-key';
 import type { UserKeyDoc, UserKeyVersion } from '../user-keys.collection';
 
-/** A user name's place is taken by the key of somebody else, or by what is left of one; or the owner's own wraps are gone from it. */
+/** The path of a user name holds another owner's wraps, or lost those of its own owner. */
 export class WrapPathConflict extends Error {
   constructor(
     readonly username: string,
@@ -17,8 +17,8 @@ export class WrapPathConflict extends Error {
 }
 
 /**
- * The owner's document in Vault has wraps of versions that the row has too, under ids that the row does not name: the store was restored from
- * a backup of before those came there, or another key was made meanwhile.
+ * The document has wraps of the row's versions under ids that the row does not name: the store was
+ * restored from an older backup, or another process made a key meanwhile.
  */
 export class ForeignWraps extends Error {
   constructor(readonly entries: readonly StoredWrap[]) {
@@ -26,7 +26,7 @@ export class ForeignWraps extends Error {
   }
 }
 
-/** A wrap with the identity of its key: versions alone do not tell keys apart that two processes made at the same time. */
+/** A wrap with the id of its key: two processes may make different keys of one version. */
 export type StoredWrap = UserKeyVersion & { readonly key_id: string };
 
 /** Vault answers, and what it has for this one owner is not what Coffer wrote. */
@@ -37,58 +37,60 @@ export class UnreadableWrapDocument extends DomainError {
 }
 
 /**
- * Where the wraps of user keys lie: in their rows, or in Vault. A DI token. Rows come in two forms, complete and as the store keeps them
- * (`storedRow`); which master version each wrap needs stands in both, and in the store never a newer one than the wrap has.
- * Every method rejects with DomainError `kms_unavailable` where Vault does not answer.
+ * Where the wraps of user keys are stored: in their rows, or in Vault. A DI token. A row is either
+ * complete or as the store keeps it (`storedRow`); both name the master key version of each wrap, and
+ * the store never a newer one. Every method rejects with `kms_unavailable` where Vault is away.
  */
 export abstract class WrapStore {
-  /** `installationId`: whose wraps are to lie there. @throws StartupError where only the operator can help. */
+  /**
+   * Binds the location to an installation. @throws StartupError where only the operator can help.
+   */
   abstract open(installationId: string): Promise<void>;
   abstract ping(): Promise<void>;
-  /** Where the wraps of a new owner go, as of now. */
+  /** Where the wraps of a new owner go at this moment. */
   abstract location(): Promise<WrapLocation>;
   /**
-   * Asked once a row is stored and before it becomes active: whether its wraps are where those of new owners go by now. Where they are not
-   * they are moved, and the row is to be read again.
+   * Called after a row is stored and before it becomes active: whether its wraps are at the present
+   * location. Otherwise it moves them, and the caller reads the row again.
    */
   abstract isSettled(row: UserKeyDoc): Promise<boolean>;
-  /** The rows, complete; a row without its wraps is refused. Order kept. */
+  /** The rows, complete and in order. A row whose wraps are missing is refused. */
   abstract get(rows: readonly UserKeyDoc[]): Promise<ItemResult<UserKeyDoc>[]>;
   /**
-   * Puts the wraps of a complete row away, before the row itself is stored. Never takes one away or sets one back. Only with `isNew`, the
-   * first wrap of an owner, is a free place taken: for anybody else a free place is what an erase left. @throws WrapPathConflict
+   * Stores the wraps of a complete row, before the row. It never removes a wrap or replaces a newer
+   * one. Only with `isNew`, the first wrap of an owner, it may take a free path.
+   * @throws WrapPathConflict
    */
   abstract put(row: Draft<UserKeyDoc>, isNew?: boolean): Promise<void>;
   /**
-   * Ids of this owner's wraps that the row does not name, up to its current version. A newer wrap stays: after the store was restored
-   * from a backup it may belong to a later backup. A writer that lives may be about to name one of these.
+   * Ids of this owner's wraps that the row does not name, up to its current version: a newer wrap may
+   * belong to a later backup. A running writer may be about to name one of them.
    */
   abstract orphans(row: UserKeyDoc): Promise<readonly string[]>;
-  /** Takes wraps away that no row names, or will name, with every copy that they have in what lay there before. Safe to repeat. */
+  /** Deletes wraps that no row names, with every earlier copy of them. May be repeated. */
   abstract delete(row: Draft<UserKeyDoc>, keyIds: readonly string[]): Promise<void>;
   /**
-   * Destroys what lies under `name` if it is this owner's, and then lets go of the name. Safe to repeat, and late. `isMeant` is for an owner
-   * who may come back here, as in `MovableWrapStore.fill`: it is asked before wraps are destroyed, and not where only a tombstone is left to end.
-   * Without it the owner is gone for good.
+   * Destroys what `name` holds if it belongs to this owner, then frees the name. May be repeated, and
+   * late. `isMeant` is for an owner who may return: it is asked before wraps are destroyed.
    */
   abstract erase(name: string, ownerId: string, isMeant?: () => Promise<boolean>): Promise<void>;
 }
 
-/** Vault, as the wraps come to it from their rows and go back there. */
+/** Vault, as the target and the source of a move of wraps. */
 export abstract class MovableWrapStore extends WrapStore {
   /**
-   * Makes the document what this complete row says, in a place that may be free: for a row whose wraps come from the store. Beside that stay
-   * wraps of versions beyond the row's current one, and of one key the wrap under the newer master version. `isMeant` is asked between a look at the document and the write, which holds only where nobody wrote it since: so whoever changed
-   * the row before that look is seen, and whoever changes it later finds the document, or a write of it by which this one does not hold.
-   * False where it is not meant any more; then the name may be left claimed, with nothing in it. @throws WrapPathConflict, ForeignWraps
+   * Writes the wraps of a complete row into its document, whose path may be free. Versions beyond the
+   * row's current one stay, and of one key the wrap under the newer master version. `isMeant` is asked
+   * between the read and the check-and-set: false where the row has changed. @throws WrapPathConflict,
+   * ForeignWraps
    */
   abstract fill(row: UserKeyDoc, isMeant: () => Promise<boolean>): Promise<boolean>;
 
-  /** Whether the owner's document has a version of the key beyond the row's current one: the row is older than the document then. */
+  /** Whether the document has a version of the key beyond the row's current one. */
   abstract isAhead(row: UserKeyDoc): Promise<boolean>;
 }
 
-/** Under which name an owner's key lies in Vault: what only the accounts know. A DI token. */
+/** Maps an owner to the user name that is the path of the wraps in Vault. A DI token. */
 export abstract class OwnerNames {
   /** Undefined where there is no account of this id. */
   abstract nameOf(ownerId: string): Promise<string | undefined>;

@@ -32,7 +32,8 @@ import {
   type UserKeyDocument,
 } from './wrap-document';
 
-// Fewer than the sockets that the client has: a rotation leaves some for those who wait for an answer.
+// Fewer than the sockets that the client has: a rotation leaves some for those who wait for an
+// answer.
 const AT_ONCE = 8;
 /** No user name: those begin with a letter or a digit. */
 const NOBODY = '_';
@@ -45,9 +46,10 @@ interface Found {
 }
 
 /**
- * The wraps in Vault, one document a user name, so that a backup of the store opens nothing once the document is destroyed. The rows keep
- * owner, versions, epoch and state. A document is never deleted, since a late deletion would hit whoever has the name by then: it is
- * overwritten by check-and-set and its former versions are destroyed by their numbers.
+ * The wraps in Vault, one document a user name, so that a backup of the store opens nothing once
+ * the document is destroyed. The rows keep owner, versions, epoch and state. A document is never
+ * deleted, since a late deletion would hit whoever has the name by then: it is overwritten by
+ * check-and-set and its former versions are destroyed by their numbers.
  */
 export class VaultWrapStore extends MovableWrapStore {
   readonly #logger = new Logger('VaultWrapStore');
@@ -101,7 +103,7 @@ export class VaultWrapStore extends MovableWrapStore {
       if (document.state === 'erasing') throw new WrapPathConflict(name, document.userId, true);
       if (document.state === 'active' && document.userId !== row._id)
         throw new WrapPathConflict(name, document.userId, false);
-      // Whoever read the row before an erase comes too late: that owner's wraps must not come back.
+      // A process that read the row before an erase comes too late: that owner's wraps must not come back.
       if (document.state === 'free' && !isNew) throw new WrapPathConflict(name, row._id, false);
       const former = document.state === 'active' ? document.entries : [];
       return this.#write(name, documentOf(row._id, merged(former, keptWraps(row))), version);
@@ -138,7 +140,10 @@ export class VaultWrapStore extends MovableWrapStore {
     });
   }
 
-  /** What a fill leaves in the document. @throws ForeignWraps where nobody can say yet which of two keys of one version is the owner's. */
+  /**
+   * What a fill leaves in the document.
+   * @throws ForeignWraps where nobody can say yet which of two keys of one version is the owner's.
+   */
   #filled(there: readonly StoredWrap[], row: UserKeyDoc): readonly StoredWrap[] {
     const wraps = keptWraps(row);
     const foreign = there.filter((entry) => isForeign(entry, there, wraps));
@@ -176,20 +181,26 @@ export class VaultWrapStore extends MovableWrapStore {
     if (written > 0) await this.#documents.destroyBefore(pathOf(name), written);
   }
 
-  /** `isMeant` is for an owner who may come back here, as in \`fill\`. Each request has its own time: what a slow Vault has done is not done again, but what comes after it must come some day. */
+  /**
+   * `isMeant` is for an owner who may come back here, as in \`fill\`. Each request has its own
+   * time: what a slow Vault has done is not done again, but what comes after it must come some day.
+   */
   async erase(name: string, ownerId: string, isMeant = always): Promise<void> {
     const held = await this.#takeBack(name, ownerId, isMeant);
     if (held === undefined) return;
     failpoint('user-key.vault-tombstone');
     await this.#documents.destroyBefore(pathOf(name), held);
     failpoint('user-key.vault-destroyed');
-    // Where this does not hold, another process has ended the same erase.
+    // Where this fails, another process has ended the same erase.
     const freed = await this.#write(name, FREE, held);
     // The tombstone named the owner.
     if (freed !== undefined) await this.#documents.destroyBefore(pathOf(name), freed);
   }
 
-  /** The number of the tombstone that stands there now; undefined where nothing of this owner is there, or where it is to stay. */
+  /**
+   * The number of the tombstone that stands there now; undefined where nothing of this owner is
+   * there, or where it is to stay.
+   */
   async #takeBack(name: string, ownerId: string, isMeant: () => Promise<boolean>): Promise<number | undefined> {
     const { at } = await inAttempts<{ readonly at: number | undefined }>(retryOnConflict, async () => {
       const { document, version } = await this.#read(name);
@@ -202,7 +213,10 @@ export class VaultWrapStore extends MovableWrapStore {
     return at;
   }
 
-  /** A document that cannot be read is refused for its row alone: it must not hold up a rotation of all the others. */
+  /**
+   * A document that cannot be read is refused for its row alone: it must not hold up a rotation of
+   * all the others.
+   */
   async #complete(row: UserKeyDoc): Promise<ItemResult<UserKeyDoc>> {
     if (row.name === undefined) return refusedItem('a row without the name of its document');
     const { document } = await this.#look(row.name);
@@ -249,8 +263,8 @@ const keptWraps = (row: Draft<UserKeyDoc>): readonly StoredWrap[] =>
   });
 
 /**
- * A wrap of a version that the row has, by another id. Where the row's own id is there as well it is of a writer that came too late, since a
- * fill puts nothing beside what is foreign to it.
+ * A wrap of a version that the row has, by another id. Where the row's own id is there as well it
+ * is of a writer that came too late, since a fill puts nothing beside what is foreign to it.
  */
 const isForeign = (entry: StoredWrap, there: readonly StoredWrap[], wraps: readonly StoredWrap[]): boolean => {
   const own = wraps.find(({ version }) => version === entry.version);
@@ -264,7 +278,10 @@ const newest = (former: readonly StoredWrap[], fresh: readonly StoredWrap[]): re
     return there !== undefined && there.master_version > entry.master_version ? there : entry;
   });
 
-/** All that is there and all that comes; of one key the wrap under the newer master version, whoever writes last. */
+/**
+ * All that is there and all that comes; of one key the wrap under the newer master version, whoever
+ * writes last.
+ */
 function merged(former: readonly StoredWrap[], fresh: readonly StoredWrap[]): readonly StoredWrap[] {
   const byKey = new Map(former.map((entry) => [entry.key_id, entry]));
   for (const entry of fresh) {

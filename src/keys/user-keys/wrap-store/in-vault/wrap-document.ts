@@ -43,7 +43,10 @@ function entryJson(entry: StoredWrap): Json {
   return { version, key_id, master_version, created_at: isoTime(created_at), ...wrapJson(wrapped) };
 }
 
-/** Transit's ciphertext as it is; what this process wrapped as `key` (ciphertext and tag) and `nonce`, in hex. */
+/**
+ * Transit's ciphertext as it is; what this process wrapped as `key` (ciphertext and tag) and
+ * `nonce`, in hex.
+ */
 function wrapJson(wrapped: string): Json {
   const [, home, sealed] = SEALED_HERE.exec(wrapped) ?? [];
   if (home === undefined || sealed === undefined) return { ciphertext: wrapped };
@@ -69,12 +72,16 @@ function parseWrap({ ciphertext, wrapped_by, key, nonce, master_version }: Json)
   return `${String(wrapped_by)}:v${String(master_version)}:${sealed}`;
 }
 
-/** No user name, which begins with a letter or a digit; under the path that the service's policy has for user keys anyway. */
+/**
+ * No user name, which begins with a letter or a digit; under the path that the service's policy has
+ * for user keys anyway.
+ */
 export const MOUNT_MARK = 'user_keys/_installation';
 
 /**
- * Binds a KV mount to the installation that comes first. Documents lie under user names there, so a second installation on the same mount
- * would end the keys of users who happen to have the same names. By check-and-set: of many at once one comes first, and all read it.
+ * Binds a KV mount to the installation that comes first. Documents are stored under user names
+ * there, so a second installation on the same mount would end the keys of users who happen to have
+ * the same names. By check-and-set: of many at once one comes first, and all read it.
  * @throws StartupError where it belongs to another installation
  */
 export async function bindMount(documents: KvDocuments, installationId: string): Promise<void> {
