@@ -22,6 +22,8 @@ import { SecondFactor } from './factors/second-factor';
 import { TotpFactor } from './factors/totp-factor';
 import { EmailEnrolment } from './login/email-enrolment';
 import { MfaChallenges } from './login/mfa-challenges';
+import { EmailChange } from './email-change/email-change';
+import { EmailChangeController } from './email-change/email-change.controller';
 import { Login } from './login/login';
 import { LoginController } from './login/login.controller';
 import { PasswordCheck } from './login/password-check';
@@ -36,6 +38,13 @@ import { Inviting } from './invitations/inviting';
 import { AddressMails } from './mails/address-mails';
 import { FactorsUserData } from './factors-user-data';
 import { SessionsUserData } from './sessions-user-data';
+import { ForgottenPasswords } from './password/forgotten-passwords';
+import { PasswordChange } from './password/password-change';
+import { PasswordReplacement } from './password/password-replacement';
+import { PasswordReset } from './password/password-reset';
+import { PasswordResetCodes } from './password/password-reset-codes';
+import { PasswordsController } from './password/passwords.controller';
+import { ResetProof } from './password/reset-proof';
 import { Passwords } from './passwords';
 import { AbandonedAccounts } from './registration/abandoned-accounts';
 import { AccountCreation } from './registration/account-creation';
@@ -48,6 +57,7 @@ import { RegistrationMails } from './registration/registration-mails';
 import { RequestedConfirmations } from './registration/requested-confirmations';
 import { Registration } from './registration/registration';
 import { RegistrationController } from './registration/registration.controller';
+import { AccessRevocation } from './sessions/access-revocation';
 import { AccessTokens } from './sessions/access-tokens';
 import { BearerAuthenticator } from './sessions/bearer-authenticator';
 import { BearerStrategy } from './sessions/bearer.strategy';
@@ -93,7 +103,24 @@ const registration = [
   RequestedConfirmations,
   Registration,
 ];
-const sessions = [AccessTokens, BearerStrategy, RefreshTokens, SessionManagement, Sessions, TokenIssuer];
+const sessions = [
+  AccessRevocation,
+  AccessTokens,
+  BearerStrategy,
+  RefreshTokens,
+  SessionManagement,
+  Sessions,
+  TokenIssuer,
+];
+const password = [
+  EmailChange,
+  ForgottenPasswords,
+  PasswordChange,
+  PasswordReplacement,
+  PasswordReset,
+  PasswordResetCodes,
+  ResetProof,
+];
 const factors = [
   AddressMails,
   Challenges,
@@ -117,7 +144,15 @@ const login = [EmailEnrolment, MfaChallenges, Login, MfaLogin, SessionCodes, Ses
 @Global()
 @Module({
   imports: [UsersModule, MailModule, signing],
-  controllers: [RegistrationController, InvitationsController, LoginController, SessionsController, FactorsController],
+  controllers: [
+    RegistrationController,
+    InvitationsController,
+    LoginController,
+    SessionsController,
+    FactorsController,
+    PasswordsController,
+    EmailChangeController,
+  ],
   providers: [
     hasher,
     ...attempts,
@@ -125,6 +160,7 @@ const login = [EmailEnrolment, MfaChallenges, Login, MfaLogin, SessionCodes, Ses
     ...sessions,
     ...factors,
     ...login,
+    ...password,
     SessionsUserData,
     FactorsUserData,
     { provide: Authenticator, useClass: BearerAuthenticator },

@@ -35,6 +35,9 @@ describe('The classic password rule', () => {
     ['1,025 bytes in fewer characters', `Aa1!${'é'.repeat(511)}`],
     ['a lone surrogate', 'Xq7!abcd\uD800'],
     ['the e-mail address', 'Test.Address@example.org'],
+    ['the user name in it', 'My-TestUser-7'],
+    ['the local part of the address in it', 'X7-TEST.address'],
+    ['the name of the service in it', 'My-Coffer-7-Key'],
   ])('refuses %s', (_what, password) => {
     expect(verdict(password, 'classic')).toMatchObject({ code: 'weak_password' });
   });

@@ -29,13 +29,7 @@ const rules: Readonly<Record<Config['passwords']['rule'], readonly Rule[]>> = {
     (password) => (/\p{Nd}/u.test(password) ? undefined : 'It needs a digit.'),
     (password) => (/[^\p{L}\p{N}]/u.test(password) ? undefined : 'It needs a special character.'),
   ],
-  length: [
-    longEnough(LENGTH_MIN_CHARS),
-    (password, context) =>
-      wordsOf(context).some((word) => password.toLowerCase().includes(word))
-        ? 'It must not contain your user name, your e-mail address or the name of this service.'
-        : undefined,
-  ],
+  length: [longEnough(LENGTH_MIN_CHARS)],
 };
 
 const always: readonly Rule[] = [
@@ -46,6 +40,11 @@ const always: readonly Rule[] = [
   (password, { username, email }) =>
     [username, email.toLowerCase()].includes(password.toLowerCase()) ? 'It must not be your name.' : undefined,
 ];
+
+const noContextWord: Rule = (password, context) =>
+  wordsOf(context).some((word) => password.toLowerCase().includes(word))
+    ? 'It must not contain your user name, your e-mail address or the name of this service.'
+    : undefined;
 
 const uncommon: Rule = (password) =>
   isCommonPassword(password) ? 'It is on the list of passwords that are guessed first.' : undefined;
@@ -58,15 +57,16 @@ export function requireStrongPassword(
   password: string,
   rule: Config['passwords']['rule'],
   context: PasswordContext,
+  pointer = '/password',
 ): void {
-  for (const check of [...always, ...rules[rule], uncommon]) {
+  for (const check of [...always, ...rules[rule], noContextWord, uncommon]) {
     const message = check(password, context);
     if (message === undefined) continue;
-    throw new DomainError('weak_password', { detail: message, fields: [{ pointer: '/password', message }] });
+    throw new DomainError('weak_password', { detail: message, fields: [{ pointer, message }] });
   }
 }
 
 function wordsOf({ username, email }: PasswordContext): string[] {
   const local = email.slice(0, email.lastIndexOf('@')).toLowerCase();
-  return [username, local, PRODUCT_WORD].filter((word) => word.length >= MIN_WORD_CHARS);
+  return [username.toLowerCase(), local, PRODUCT_WORD].filter((word) => word.length >= MIN_WORD_CHARS);
 }

@@ -11,7 +11,8 @@ export type MacPurpose =
   | 'mail-address'
   | 'mail-client'
   | 'confirming-client'
-  | 'registering-client';
+  | 'registering-client'
+  | 'password-reset';
 
 const FORMAT = 'coffer:auth-mac:1';
 

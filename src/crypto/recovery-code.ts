@@ -1,7 +1,7 @@
 import { SecretBytes } from '../kernel';
 import { CROCKFORD } from './base32';
 import { encodeContext } from './context';
-import { hmacSha256 } from './hash';
+import { equalBytes, hmacSha256, sha256 } from './hash';
 import { randomSecret } from './random';
 import { typedCode } from './typed-code';
 
@@ -17,9 +17,22 @@ const CODE = /^[0-9A-HJKMNP-TV-Z]{24}$/;
  * Creates a recovery code in its display form: `XXXX-XXXX-XXXX-XXXX-XXXX-XXXX` in Crockford's
  * base32. It is shown once.
  */
-export function newRecoveryCode(): string {
-  return (CROCKFORD.encode(randomSecret(CODE_BYTES)).match(GROUP) ?? []).join('-');
+export const newRecoveryCode = (): string => shown(randomSecret(CODE_BYTES));
+
+/**
+ * A code of the same form and strength, derived from its parts: a resend sends the same code, and
+ * the store holds none.
+ */
+export const derivedCode = (key: SecretBytes, parts: readonly (string | number | undefined)[]): string =>
+  shown(hmacSha256(key, encodeContext(['coffer:derived-code:1', ...parts])).subarray(0, CODE_BYTES));
+
+/** Is it that code, as a person typed it? In constant time. */
+export function derivedCodeMatches(expected: string, typed: string): boolean {
+  const code = parseRecoveryCode(typed);
+  return code !== undefined && equalBytes(sha256(code), sha256(expected.replaceAll('-', '')));
 }
+
+const shown = (bytes: Uint8Array): string => (CROCKFORD.encode(bytes).match(GROUP) ?? []).join('-');
 
 /**
  * Normalises a typed recovery code: `typedCode`, upper case, Crockford's look-alikes (O, I, L) as

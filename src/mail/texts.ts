@@ -66,6 +66,28 @@ export const stepUpCode = (to: string, username: string, code: string, minutes: 
   ),
 });
 
+export const changeEmailCode = (to: string, username: string, code: string, minutes: number): Mail => ({
+  to,
+  subject: 'Confirm your new e-mail address',
+  text: letter(
+    `Your code: ${code}`,
+    `It makes this the e-mail address of the account "${shownName(username)}". ${lifetime(minutes)}`,
+    'If you did not ask for it, ignore this mail: without the code nothing changes.',
+  ),
+});
+
+/** The code stands in a line of its own, so that it can be copied. */
+export const passwordResetCode = (to: string, username: string, code: string, minutes: number): Mail => ({
+  to,
+  subject: 'Reset your password',
+  text: letter(
+    'Your code:',
+    code,
+    `It sets a new password for the account "${shownName(username)}". ${lifetime(minutes)} Where a second factor is on, that is asked for as well.`,
+    'If you did not ask for it, ignore this mail: without the code nothing changes. Give it to nobody.',
+  ),
+});
+
 export const registrationCode = (to: string, username: string, code: string, minutes: number): Mail => ({
   to,
   subject: 'Confirm your registration',
@@ -87,7 +109,15 @@ export const alreadyRegistered = (to: string): Mail => ({
 });
 
 export type FactorChange =
-  'totp-added' | 'totp-removed' | 'email-added' | 'email-removed' | 'recovery-codes-replaced' | 'recovery-code-used';
+  | 'totp-added'
+  | 'totp-removed'
+  | 'email-added'
+  | 'email-removed'
+  | 'recovery-codes-replaced'
+  | 'recovery-code-used'
+  | 'password-changed'
+  | 'password-reset'
+  | 'reset-by-operator';
 
 const FACTOR_CHANGES: Readonly<Record<FactorChange, string>> = {
   'totp-added': 'an authenticator app was added as a second factor.',
@@ -96,6 +126,10 @@ const FACTOR_CHANGES: Readonly<Record<FactorChange, string>> = {
   'email-removed': 'two-factor login by e-mail was turned off.',
   'recovery-codes-replaced': 'new recovery codes were made; the former ones are void.',
   'recovery-code-used': 'a recovery code was used. It cannot be used again.',
+  'password-changed': 'the password was changed. All other sessions have ended.',
+  'password-reset': 'the password was reset with a mailed code. All sessions have ended.',
+  'reset-by-operator':
+    'the password and all second factors were removed by the people who run this service, for somebody who could not log in any more. All sessions have ended.',
 };
 
 /** The code has a line of its own and is not a link, because URLs are logged in transit. */
@@ -117,6 +151,17 @@ export const factorChanged = (to: string, username: string, change: FactorChange
   text: letter(
     `Hello ${username},`,
     `in your account ${FACTOR_CHANGES[change]}`,
+    'If this was not you, end all other sessions at once, and tell the people who run this service.',
+  ),
+});
+
+/** To the former address. It does not say the new one, which is the owner's alone to tell. */
+export const emailChanged = (to: string, username: string): Mail => ({
+  to,
+  subject: 'The e-mail address of your account was changed',
+  text: letter(
+    'Hello,',
+    `the account "${shownName(username)}" has another e-mail address now. Mails of the account do not come here any more.`,
     'If this was not you, end all other sessions at once, and tell the people who run this service.',
   ),
 });

@@ -17,6 +17,8 @@ export interface UserDoc extends Doc {
   readonly hashed_password: string;
   /** 32 hex digits. */
   readonly salt: string;
+  /** When another password took the place of the former one. Grows with each change; a new hash of the same password does not move it. */
+  readonly password_changed_at?: number;
   readonly role: Role;
   /**
    * `pending`: no user key yet; no login until the registration is complete. `erasing`: an erasure
@@ -57,6 +59,7 @@ export const usersCollection = defineCollection<UserDoc>({
     verified_email: plain.string,
     hashed_password: digest.string,
     salt: plain.string,
+    password_changed_at: plain.time,
     role: plain.string,
     state: plain.string,
     created_at: plain.time,

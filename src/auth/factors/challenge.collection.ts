@@ -1,7 +1,7 @@
 import { Doc, defineCollection, plain } from '../../store';
 
 /** Purpose of a mailed code. A code is invalid for any other purpose. */
-export type CodePurpose = 'login' | 'enable-email' | 'step-up';
+export type CodePurpose = 'login' | 'enable-email' | 'step-up' | 'change-email';
 
 /**
  * A request for a second factor. A login has its own challenge, with the id in its `mfa_token`; a
@@ -20,6 +20,10 @@ export interface ChallengeDoc extends Doc {
   readonly expires_at: number;
   /** True if the login used the account's address instead of its user name. */
   readonly by_address?: boolean;
+  /** On a login: the account's `password_changed_at` when its password was proved. */
+  readonly password_changed_at?: number;
+  /** The new address that a code of `change-email` goes to. */
+  readonly email?: string;
 }
 
 export const challengesCollection = defineCollection<ChallengeDoc>({
@@ -33,6 +37,8 @@ export const challengesCollection = defineCollection<ChallengeDoc>({
     mailed_at: plain.time,
     expires_at: plain.time,
     by_address: plain.boolean,
+    password_changed_at: plain.time,
+    email: plain.string,
   },
   indexes: { user: { fields: ['user_id'] } },
   expiry: 'expires_at',

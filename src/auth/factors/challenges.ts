@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DomainError, MINUTE, newId, SystemSecrets } from '../../kernel';
 import { Collection, DuplicateKey, Store, update } from '../../store';
-import { KeyedMutex } from '../../users';
+import { KeyedMutex, UserDoc } from '../../users';
 import { CODE_MS } from '../code-life';
 import { sameMac, tokenMac } from '../token-mac';
 import { ChallengeDoc, challengesCollection, CodePurpose } from './challenge.collection';
@@ -25,9 +25,13 @@ export class Challenges {
   }
 
   /** Opens the challenge of a login with a correct password and a pending second factor. */
-  async openLogin(userId: string, byAddress: boolean): Promise<ChallengeDoc> {
+  async openLogin({ _id, password_changed_at }: UserDoc, byAddress: boolean): Promise<ChallengeDoc> {
     const id = newId();
-    return this.#rows.insert({ ...this.#fresh(id, userId, 'login', id), ...(byAddress && { by_address: true }) });
+    return this.#rows.insert({
+      ...this.#fresh(id, _id, 'login', id),
+      ...(byAddress && { by_address: true }),
+      ...(password_changed_at !== undefined && { password_changed_at }),
+    });
   }
 
   /** Valid only for the second step of that login. */
@@ -54,16 +58,20 @@ export class Challenges {
   }
 
   /**
-   * Like `ofSession`, but creates a missing challenge; an expired or exhausted one gets a new code.
+   * Like `ofSession`, but creates a missing challenge; an expired or exhausted one, or one for another
+   * address, gets a new code.
    */
-  async openForSession(sessionId: string, userId: string, purpose: CodePurpose): Promise<ChallengeDoc> {
+  async openForSession(sessionId: string, userId: string, purpose: CodePurpose, email?: string): Promise<ChallengeDoc> {
     const id = sessionKey(sessionId, purpose);
-    const present = await update(this.#rows, id, (row) => (this.#usable(row) ? undefined : this.#renewed(row)));
+    const address = email === undefined ? {} : { email };
+    const present = await update(this.#rows, id, (row) =>
+      this.#usable(row) && row.email === email ? undefined : { ...this.#renewed(row), ...address },
+    );
     if (present !== undefined) return present;
     try {
-      return await this.#rows.insert(this.#fresh(id, userId, purpose, sessionId));
+      return await this.#rows.insert({ ...this.#fresh(id, userId, purpose, sessionId), ...address });
     } catch (error) {
-      if (error instanceof DuplicateKey) return this.openForSession(sessionId, userId, purpose);
+      if (error instanceof DuplicateKey) return this.openForSession(sessionId, userId, purpose, email);
       throw error;
     }
   }

@@ -16,6 +16,7 @@ const TEXTS: Readonly<Record<CodePurpose, (to: string, username: string, code: s
   login: mailTexts.loginCode,
   'enable-email': mailTexts.enableEmailCode,
   'step-up': mailTexts.stepUpCode,
+  'change-email': mailTexts.changeEmailCode,
 };
 
 /**
@@ -33,17 +34,17 @@ export class EmailCodes {
   ) {}
 
   /**
-   * Mails the challenge's code. A failed mail does not count; a mail that is still being retried
+   * Mails the challenge's code, or `instead`. A failed mail does not count; a mail that is still being retried
    * does.
    * @throws DomainError `too_many_attempts` (60 s between mails of a challenge, 10 an hour for an
    * address), `mail_unavailable`
    */
-  async send(user: UserDoc, challenge: ChallengeDoc): Promise<void> {
+  async send(user: UserDoc, challenge: ChallengeDoc, instead?: Mail): Promise<void> {
     const sentAt = this.clock.now();
     const former = await this.#reserveChallenge(challenge, sentAt);
     const giveBack = (): Promise<void> => this.#giveBackChallenge(challenge._id, sentAt, former);
-    const reserved = await this.#reserveAddress(user, giveBack);
-    await this.mails.send(this.#mail(user, challenge), async () => {
+    const reserved = await this.#reserveAddress(user, challenge, giveBack);
+    await this.mails.send(instead ?? this.#mail(user, challenge), async () => {
       await giveBack();
       await reserved.giveBack();
     });
@@ -79,7 +80,7 @@ export class EmailCodes {
 
   #mail(user: UserDoc, challenge: ChallengeDoc): Mail {
     const minutes = minutesLeft(challenge.expires_at, this.clock.now());
-    return TEXTS[challenge.purpose](user.email, user.username, this.#code(challenge), minutes);
+    return TEXTS[challenge.purpose](challenge.email ?? user.email, user.username, this.#code(challenge), minutes);
   }
 
   /**
@@ -101,9 +102,14 @@ export class EmailCodes {
     return former;
   }
 
-  async #reserveAddress(user: UserDoc, giveBackChallenge: () => Promise<void>): Promise<ReservedMail> {
+  async #reserveAddress(
+    user: UserDoc,
+    { email }: ChallengeDoc,
+    giveBackChallenge: () => Promise<void>,
+  ): Promise<ReservedMail> {
+    const isProved = email === undefined && provedAddress(user);
     try {
-      const reserved = await this.addressMails.reserve(user.email, provedAddress(user) ? 'code' : 'stranger');
+      const reserved = await this.addressMails.reserve(email ?? user.email, isProved ? 'code' : 'stranger');
       if (reserved.waitMs > 0) throw tooManyAttempts(reserved.waitMs);
       return reserved;
     } catch (error) {

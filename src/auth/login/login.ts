@@ -38,7 +38,7 @@ export class Login {
       if (user.state === 'disabled') throw new DomainError('account_disabled');
       // Completes an interrupted registration, so that nobody logs in without a user key.
       const ready = await this.accounts.finish(user);
-      return factorNeeded ? this.factorRequests.open(ready, username) : this.issuer.open(ready._id, ['pwd'], client);
+      return factorNeeded ? this.factorRequests.open(ready, username) : this.issuer.open(ready, ['pwd'], client);
     });
   }
 }

@@ -32,7 +32,7 @@ export class MfaChallenges {
    */
   async open(user: UserDoc, typed: string): Promise<FactorRequest> {
     const factors = factorsOf(user, this.config);
-    const challenge = await this.challenges.openLogin(user._id, parseUsername(typed) === undefined);
+    const challenge = await this.challenges.openLogin(user, parseUsername(typed) === undefined);
     const mailNow = factors.email && !factors.totp;
     return {
       message: '2FA required',

@@ -46,7 +46,7 @@ export class MfaLogin {
     const { user, challenge } = await this.#open(mfaToken, username).catch((error: unknown) => this.#refuse(error));
     return audited(this.audit, { ...SECOND_FACTOR, actor: user._id }, async () => {
       const amr = await this.proof.prove(user, otp, challenge);
-      return this.issuer.open(user._id, amr, client);
+      return this.issuer.open(user, amr, client);
     });
   }
 
@@ -75,6 +75,8 @@ export class MfaLogin {
     if (user === undefined || user.state === 'erasing' || !isNamed(user, username))
       throw new DomainError('invalid_session');
     if (user.state === 'disabled') throw new DomainError('account_disabled');
+    // Another password took the place of the one that began this login.
+    if (challenge.password_changed_at !== user.password_changed_at) throw new DomainError('invalid_session');
     return { user, challenge };
   }
 }

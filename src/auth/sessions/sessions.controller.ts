@@ -77,8 +77,8 @@ const sessionOf = ({ session, client }: ListedSession, caller: Person): SessionD
   id: session._id,
   current: session._id === caller.sessionId,
   created_at: isoTime(session.created_at),
-  refreshed_at: isoTime(session.rotated_at),
+  last_used_at: isoTime(session.rotated_at),
   expires_at: isoTime(session.expires_at),
   address: client?.address ?? null,
-  user_agent: client?.userAgent ?? null,
+  device: client?.userAgent ?? null,
 });

@@ -40,7 +40,7 @@ export class SessionDto {
    * Time of the last refresh or replacement of its tokens.
    * @example "2026-11-22T14:30:00.000Z"
    */
-  refreshed_at!: string;
+  last_used_at!: string;
 
   /**
    * Expiry of the session unless it is refreshed before.
@@ -58,7 +58,7 @@ export class SessionDto {
    * The client's User-Agent at the login, its first 256 characters; null if unknown.
    * @example "curl/8.5.0"
    */
-  user_agent!: string | null;
+  device!: string | null;
 }
 
 export class SessionListDto {

@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => coffer.close());
 
 interface Listed {
-  readonly items: { readonly id: string; readonly current: boolean; readonly user_agent: string | null }[];
+  readonly items: { readonly id: string; readonly current: boolean; readonly device: string | null }[];
   readonly next_cursor: string | null;
 }
 
@@ -37,10 +37,10 @@ describe('GET /sessions', () => {
         id: expect.any(String),
         current: true,
         created_at: expect.stringMatching(/Z$/),
-        refreshed_at: expect.stringMatching(/Z$/),
+        last_used_at: expect.stringMatching(/Z$/),
         expires_at: expect.stringMatching(/Z$/),
         address: '127.0.0.1',
-        user_agent: 'Firefox',
+        device: 'Firefox',
       },
     ]);
     expect(next_cursor).toBeNull();

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DomainError } from '../../kernel';
-import { Users } from '../../users';
+import { UserDoc, Users } from '../../users';
 import { AccessTokens } from './access-tokens';
 import { RefreshTokens } from './refresh-tokens';
 import { ClientInfo } from './session-client';
@@ -28,16 +28,20 @@ export class TokenIssuer {
   ) {}
 
   /**
-   * Issues tokens for a complete login. Checks the account again after the session's row is stored:
-   * an erasure marks the account first and then ends its sessions. Either the erasure finds this
-   * session, or this check finds the mark.
+   * Issues tokens for a complete login of `user`, as the row was when the proof was checked. Checks
+   * the account again after the session's row is stored: an erasure, a disablement and a new
+   * password mark the account first and then end its sessions. Either they find this session, or
+   * this check finds the mark.
    * @throws DomainError `invalid_session`
    */
-  async open(userId: string, amr: readonly AuthMethod[], client: ClientInfo): Promise<TokenPair> {
-    const session = await this.sessions.open(userId, amr, client);
-    if ((await this.users.byId(userId))?.state === 'active') return this.issue(session);
+  async open(user: UserDoc, amr: readonly AuthMethod[], client: ClientInfo): Promise<TokenPair> {
+    const session = await this.sessions.open(user._id, amr, client);
+    const now = await this.users.byId(user._id);
+    const holds = now?.state === 'active' && now.password_changed_at === user.password_changed_at;
+    if (holds) return this.issue(session);
     await this.sessions.end(session._id);
-    throw new DomainError('invalid_session', { detail: 'The account is closed.' });
+    const detail = now?.state === 'active' ? 'The password was changed. Log in again.' : 'The account is closed.';
+    throw new DomainError('invalid_session', { detail });
   }
 
   /**
