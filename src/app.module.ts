@@ -37,6 +37,7 @@ import { CountedMailer, Mailer, OutboxMailer, SmtpMailer } from './mail';
 import { Metrics, ObservabilityModule } from './observability';
 import { RecordsUserData, SensitiveDataModule } from './sensitive-data';
 import { LinksUserData } from './links';
+import { ApiKeysUserData, BackendsUserData, ServiceAccountsModule } from './service-accounts';
 import { SharingModule, SharingUserData } from './sharing';
 import { AuthenticatedStore, Store, requireHandlers } from './store';
 import { EmbeddedStore } from './store/embedded';
@@ -47,9 +48,10 @@ const ENGINE = Symbol('coffer:engine');
 /** The session with Vault; undefined where nothing is kept there. */
 const VAULT = Symbol('coffer:vault');
 
-/** All handlers of the data of users. Sessions first: an erase ends them before anything else. */
+/** All handlers of the data of users. Sessions first: an erase ends them before anything else. The rows of the owners themselves last. */
 const USER_DATA_HANDLERS = [
   SessionsUserData,
+  ApiKeysUserData,
   FactorsUserData,
   RecordsUserData,
   LinksUserData,
@@ -57,6 +59,7 @@ const USER_DATA_HANDLERS = [
   UploadsUserData,
   FilesUserData,
   ResponsesUserData,
+  BackendsUserData,
 ];
 
 const USER_OWNED = Symbol('coffer:user-owned');
@@ -267,9 +270,9 @@ export class AppModule implements OnModuleInit {
       RotationModule,
     ];
     const data = [SensitiveDataModule, SharingModule, FilesModule];
-    const features = [UsersModule, AuthModule, ...data, KeyManagementModule, HealthModule];
+    const features = [UsersModule, AuthModule, ServiceAccountsModule, ...data, KeyManagementModule, HealthModule];
     const lifecycle = AccountLifecycleModule.over({
-      imports: [AuthModule, ...data, HttpModule],
+      imports: [AuthModule, ServiceAccountsModule, ...data, HttpModule],
       handlers: USER_DATA_HANDLERS,
     });
     return {

@@ -1,4 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
+import { FileDto } from '../files';
+import { SensitiveDataDto } from '../sensitive-data';
 
 export class FormerWrapDto {
   /**
@@ -66,7 +68,7 @@ export class ErasureReceiptDto {
    * The requester: the account's owner or an administrator.
    * @example "owner"
    */
-  requested_by!: 'owner' | 'administrator';
+  requested_by!: 'owner' | 'administrator' | 'service-account';
 
   /**
    * Time of the request, ISO 8601 in UTC.
@@ -124,4 +126,24 @@ export class SignedReceiptDto {
    * @example "eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl"
    */
   signature!: string;
+}
+
+export class SubjectExportDto {
+  /**
+   * The id that the backend gave its end user.
+   * @example "customer-4711"
+   */
+  subject!: string;
+
+  /**
+   * When the export began, ISO 8601 in UTC.
+   * @example "2026-11-22T13:30:00.000Z"
+   */
+  generated_at!: string;
+
+  /** The subject's records, oldest first. */
+  records!: SensitiveDataDto[];
+
+  /** The subject's files, oldest first. Their contents are downloaded one by one. */
+  files!: FileDto[];
 }

@@ -5,10 +5,13 @@ import { UsersModule } from '../users';
 import { AccountErasure } from './account-erasure';
 import { AccountLifecycleController } from './account-lifecycle.controller';
 import { AdministratorErase } from './administrator-erase';
+import { BackendErasure } from './backend-erasure';
+import { ServiceAccountRemovalController, SubjectErasureController } from './backends.controller';
 import { ErasureRequest } from './erasure-request';
 import { ERASED_USER_DATA, ErasureExecutor } from './erasure-executor';
 import { Erasures } from './erasures';
 import { Receipts } from './receipts';
+import { SubjectExport } from './subject-export';
 
 export interface AccountLifecycleOptions {
   /** The modules that export the handlers. */
@@ -24,8 +27,18 @@ export class AccountLifecycleModule {
     return {
       module: AccountLifecycleModule,
       imports: [UsersModule, ApprovalsModule, ...imports],
-      controllers: [AccountLifecycleController],
-      providers: [owned, AccountErasure, AdministratorErase, ErasureRequest, ErasureExecutor, Erasures, Receipts],
+      controllers: [AccountLifecycleController, ServiceAccountRemovalController, SubjectErasureController],
+      providers: [
+        owned,
+        AccountErasure,
+        AdministratorErase,
+        ErasureRequest,
+        ErasureExecutor,
+        Erasures,
+        Receipts,
+        BackendErasure,
+        SubjectExport,
+      ],
       exports: [Receipts],
     };
   }

@@ -16,7 +16,7 @@ export interface ErasureDoc extends Doc {
   readonly state: ErasureState;
   /** The state that a withdrawal restores. */
   readonly former_state: UserDoc['state'];
-  readonly requested_by: 'owner' | 'administrator';
+  readonly requested_by: 'owner' | 'administrator' | 'service-account';
   readonly requested_at: number;
   /**
    * True if a process died during the erasure: rows that it removed last may be missing from the

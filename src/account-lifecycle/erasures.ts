@@ -43,6 +43,17 @@ export class Erasures {
     }
   }
 
+  /** An erase of an owner without a login, decided at once. Of several calls one makes the row, and all go on with it. */
+  async decide(ownerId: string, requestedBy: ErasureDoc['requested_by']): Promise<ErasureDoc> {
+    const facts = { requested_by: requestedBy, requested_at: this.clock.now(), resumed: false, counts: {} };
+    try {
+      return await this.#rows.insert({ _id: ownerId, state: 'erasing', former_state: 'active', ...facts });
+    } catch (error) {
+      if (!(error instanceof DuplicateKey)) throw error;
+    }
+    return this.#change(ownerId, (row) => (row.state === 'erasing' ? { ...row, resumed: true } : undefined));
+  }
+
   /**
    * Compare-and-set on the revision that was read: a claim is either decided or withdrawn, never
    * both.

@@ -17,7 +17,7 @@ export interface ErasureReceipt {
   readonly format_version: 1;
   readonly installation_id: string;
   readonly account_id: string;
-  readonly requested_by: 'owner' | 'administrator';
+  readonly requested_by: 'owner' | 'administrator' | 'service-account';
   readonly requested_at: string;
   readonly finished_at: string;
   /** Time at which the tier was determined. */

@@ -11,6 +11,8 @@ export interface AuditEntry {
   readonly phase: AuditPhase;
   readonly action: string;
   readonly actor: string;
+  /** The service account that acted for the actor, a subject of it. */
+  readonly act?: string;
   readonly resource?: string;
   readonly request_id?: string;
   /** The client's address, in the form set by LOG_ADDRESSES. */
@@ -29,7 +31,7 @@ export function entryOf(
   at: number,
   phase: AuditPhase,
   intent: AuditIntent,
-  request: { readonly requestId?: string; readonly address?: string } = {},
+  request: { readonly requestId?: string; readonly address?: string; readonly act?: string } = {},
 ): AuditEntry {
   const request_id = intent.requestId ?? request.requestId;
   return {
@@ -38,6 +40,7 @@ export function entryOf(
     phase,
     action: intent.action,
     actor: bounded(intent.actor),
+    ...(request.act === undefined ? {} : { act: request.act }),
     ...(intent.resource === undefined ? {} : { resource: bounded(intent.resource) }),
     ...(request_id === undefined ? {} : { request_id }),
     ...(request.address === undefined ? {} : { address: request.address }),

@@ -2,7 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { JwtModule } from '@nestjs/jwt';
 import { CONFIG, Config } from '../config';
 import { hmacKeyObject, PASSWORD_COSTS, PasswordHasher } from '../crypto';
-import { Authenticator } from '../kernel';
+import { SessionAuthenticator } from '../kernel';
 import { MailModule } from '../mail';
 import { Metrics } from '../observability';
 import { UsersModule } from '../users';
@@ -138,7 +138,7 @@ const factors = [
 const login = [EmailEnrolment, MfaChallenges, Login, MfaLogin, SessionCodes, SessionMail, StepUp];
 
 /**
- * Global, because the request guard in http/ needs the Authenticator, and the process has only one
+ * Global, because the request guard in http/ needs the SessionAuthenticator, and the process has only one
  * PasswordHasher.
  */
 @Global()
@@ -163,8 +163,8 @@ const login = [EmailEnrolment, MfaChallenges, Login, MfaLogin, SessionCodes, Ses
     ...password,
     SessionsUserData,
     FactorsUserData,
-    { provide: Authenticator, useClass: BearerAuthenticator },
+    { provide: SessionAuthenticator, useClass: BearerAuthenticator },
   ],
-  exports: [AbandonedAccounts, Authenticator, PasswordHasher, SessionsUserData, FactorsUserData],
+  exports: [AbandonedAccounts, SessionAuthenticator, PasswordHasher, SessionsUserData, FactorsUserData],
 })
 export class AuthModule {}

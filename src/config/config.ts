@@ -49,6 +49,8 @@ export interface Config {
     /** Who may register after the first account. */
     readonly registration: 'open' | 'invite' | 'closed';
     readonly require2fa: 'off' | 'email';
+    /** Whether an API key may be sent as bearer token, or only exchanged for a token. */
+    readonly apiKeysAsBearer: boolean;
   };
   readonly blobs: { readonly store: BlobStoreName; readonly s3: S3Config | undefined };
   readonly files: {

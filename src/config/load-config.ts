@@ -227,6 +227,7 @@ function identity(sources: Sources): Identity {
       emailVerification: env.oneOf('EMAIL_VERIFICATION', ['off', 'required'], 'off'),
       registration: env.oneOf('REGISTRATION', ['open', 'invite', 'closed'], 'open'),
       require2fa: env.oneOf('REQUIRE_2FA', ['off', 'email'], 'off'),
+      apiKeysAsBearer: env.oneOf('API_KEYS_AS_BEARER', ['on', 'off'], 'on') === 'on',
     },
   };
 }

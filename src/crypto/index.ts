@@ -1,4 +1,5 @@
 export { AEAD_OVERHEAD, aeadOpen, aeadSeal, NONCE_BYTES, TAG_BYTES } from './aead';
+export * from './api-key';
 export * from './common-passwords';
 export * from './context';
 export * from './file-message';

@@ -111,7 +111,7 @@ const MAINTENANCE: readonly Provider[] = [
     ScrubsController,
   ],
   providers: [...CONTENT, ...OPERATIONS, ...RESUMABLE, ...MAINTENANCE],
-  exports: [FilesUserData, UploadsUserData],
+  exports: [ListFiles, FilesUserData, UploadsUserData],
 })
 export class FilesModule implements OnModuleInit, OnApplicationShutdown {
   constructor(

@@ -15,6 +15,7 @@ export { tusRefusal } from './openapi/policies';
 export { MayBeAbsent, MayBeNull } from './optional-fields';
 export { ResponsesUserData } from './responses-user-data';
 export { ARRAY_LIMIT, DEFAULT_LIMIT, MAX_LIMIT, PageQueryDto, wholeNumber } from './page-query.dto';
+export { isNetwork, Networks } from './networks';
 export { Paging, type PageScope } from './paging';
 export { Policy } from './policy';
 export { DATA_OWNERS, principalsOf, type RoutePolicy } from './route-policy';

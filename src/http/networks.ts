@@ -24,3 +24,10 @@ export class Networks {
     return isIP(bare) !== 0 && this.#known.check(bare, isIPv6(bare) ? 'ipv6' : 'ipv4');
   }
 }
+
+/** Whether this is an address, or a network in CIDR. */
+export function isNetwork(text: string): boolean {
+  const [, address = '', bits] = /^([0-9a-fA-F:.]{2,45})(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const family = isIP(address);
+  return family !== 0 && Number(bits ?? 0) <= (family === 6 ? 128 : 32);
+}

@@ -5,12 +5,15 @@ import {
   Authenticator,
   Clock,
   DomainError,
+  Presented,
   Principal,
   Requester,
   Scope,
   UploadTickets,
+  narrowing,
   requireFreshProof,
 } from '../kernel';
+import { nameAct } from '../observability';
 import { bearerToken } from './bearer';
 import { principalOf, setPrincipal, setRefusal } from './caller';
 import { limitKey } from './client-address';
@@ -46,9 +49,10 @@ export class RequestGuard {
     this.checkServing(policy);
     if (policy.page !== true) checkQuery(request);
     if (policy.rateLimit !== undefined) await this.limits.take(policy.rateLimit, request.ip);
-    const principal = await this.identify(policy, request);
-    if (principal === undefined) return;
-    this.requirePolicy(policy, principal);
+    const identified = await this.identify(policy, request);
+    if (identified === undefined) return;
+    this.requirePolicy(policy, identified);
+    const principal = await admitted(policy, identified);
     setPrincipal(request, principal);
     if (policy.costly === undefined) return;
     const release = await this.limits.takeCostly(policy.costly, principal.ownerId);
@@ -84,7 +88,7 @@ export class RequestGuard {
     if (token !== undefined && principalsOf(policy).includes('link-holder') && this.tickets.isTicket(token)) {
       return this.tickets.uploader(token);
     }
-    if (token !== undefined) return this.authenticator.authenticate(token);
+    if (token !== undefined) return this.authenticator.authenticate(token, presentedBy(request));
     throw new DomainError('unauthenticated', { detail: 'Send an access token as `Authorization: Bearer <token>`.' });
   }
 
@@ -94,7 +98,7 @@ export class RequestGuard {
   private async identifyIfPossible(request: FastifyRequest): Promise<Principal | undefined> {
     try {
       const token = bearerToken(request.headers.authorization);
-      return token === undefined ? undefined : await this.authenticator.authenticate(token);
+      return token === undefined ? undefined : await this.authenticator.authenticate(token, presentedBy(request));
     } catch (error) {
       setRefusal(request, error);
       return undefined;
@@ -115,6 +119,21 @@ function requireScope(policy: RoutePolicy, scope: Scope, principal: Principal): 
     throw new DomainError('permission_denied', { detail: 'Only an administrator may do this.' });
   }
   throw new DomainError('insufficient_scope');
+}
+
+/** What beside the bearer token says who calls. */
+const presentedBy = ({ ip, raw }: FastifyRequest): Presented => ({
+  address: ip,
+  subjects: raw.headersDistinct['coffer-subject'] ?? [],
+});
+
+/** The principal as the handler gets it: narrowed as its scope for this route is, and there if it is about to own something. */
+async function admitted(policy: RoutePolicy, principal: Principal): Promise<Principal> {
+  if (principal.kind === 'subject') nameAct(principal.act);
+  const isNew = policy.firstWrite === true && principal.kind === 'subject' && principal.establish !== undefined;
+  const present = isNew ? await principal.establish() : principal;
+  if (present.granted === undefined || policy.scope === undefined) return present;
+  return { ...present, within: narrowing(present.granted, policy.scope) };
 }
 
 /** RFC 9112, 3.2. With two Host headers, a proxy may have used the other one. */

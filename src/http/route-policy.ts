@@ -21,7 +21,7 @@ interface GuardedRoute {
 }
 
 /** Kinds of principals that own data. */
-export const DATA_OWNERS = ['person', 'service-account', 'subject'] as const;
+export const DATA_OWNERS = ['person', 'personal-key', 'service-account', 'subject'] as const;
 
 const PRINCIPALS: Readonly<Record<Scope, readonly PrincipalKind[]>> = {
   'sensitive-data:read': DATA_OWNERS,
@@ -29,6 +29,11 @@ const PRINCIPALS: Readonly<Record<Scope, readonly PrincipalKind[]>> = {
   'files:read': DATA_OWNERS,
   'files:write': DATA_OWNERS,
   'files:share': DATA_OWNERS,
+  'keys:use': DATA_OWNERS,
+  'subjects:create': ['service-account'],
+  'subjects:erase': ['service-account'],
+  'subjects:export': ['service-account'],
+  'subjects:list': ['service-account'],
   account: ['person'],
   administration: ['person'],
 };
@@ -58,6 +63,8 @@ interface RouteRequirements {
    * replayed.
    */
   readonly idempotent?: 'replay' | 'secret';
+  /** Creates the subject of the request before the handler runs, if it does not exist. */
+  readonly firstWrite?: true;
   /**
    * Served also while the service starts or stops: probes, metrics, documentation. Uses neither
    * store nor keys.

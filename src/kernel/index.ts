@@ -10,6 +10,7 @@ export * from './folder-sync';
 export * from './ids';
 export * from './outage-reason';
 export * from './principal';
+export * from './scopes';
 export * from './readiness';
 export * from './release';
 export * from './requester';

@@ -1,27 +1,17 @@
 import { MINUTE, SECOND } from './clock';
 import { DomainError } from './errors';
+import { GrantedScope, Narrowed, Scope } from './scopes';
 
 export type Role = 'user' | 'administrator';
 
-/**
- * What a route wants and a principal may have. `account` is a person's own account and keys,
- * `administration` that of others: no key of a service can hold either.
- */
-export type Scope =
-  | 'sensitive-data:read'
-  | 'sensitive-data:write'
-  | 'files:read'
-  | 'files:write'
-  | 'files:share'
-  | 'account'
-  | 'administration';
-
-interface Identity {
+interface Identity extends Narrowed {
   /** Whose data the request works on: the account under which rows, keys and grants stand. */
   readonly ownerId: string;
   /** Who acts, as it stands in the audit log. */
   readonly actor: string;
   readonly scopes: readonly Scope[];
+  /** The scopes of a key, with what they are narrowed to; absent where the principal has no key. */
+  readonly granted?: readonly GrantedScope[];
   /**
    * For bodies that may come for hours. @throws DomainError where the session, the key or the link
    * that admitted the request has ended since.
@@ -49,6 +39,18 @@ export interface ServiceAccount extends Authenticated {
 /** An end user of a backend, who has data and a key but no login. */
 export interface Subject extends Authenticated {
   readonly kind: 'subject';
+  /** Id of the service account that acts for the subject. */
+  readonly act: string;
+  /**
+   * There while the subject is not: makes it, and resolves with the principal that it then is.
+   * @throws DomainError `insufficient_scope`, `conflict`, `kms_unavailable`.
+   */
+  readonly establish?: () => Promise<Subject>;
+}
+
+/** A key of a person: reaches the person's data by its scopes, and never what asks for a fresh proof. */
+export interface PersonalKey extends Identity {
+  readonly kind: 'personal-key';
 }
 
 /** Somebody with the link to upload into an account. Learns nothing about the owner's files. */
@@ -61,7 +63,7 @@ export interface LinkHolder extends Identity {
 }
 
 /** Who makes a request, as the ports below establish it. */
-export type Principal = Person | ServiceAccount | Subject | LinkHolder;
+export type Principal = Person | PersonalKey | ServiceAccount | Subject | LinkHolder;
 
 export type PrincipalKind = Principal['kind'];
 
@@ -84,8 +86,11 @@ export const STEP_UP_MS = 5 * MINUTE;
 /** How far the clocks of replicas may differ. A proof from further ahead comes from a clock that was set back: its age is unknown. */
 const CLOCK_SKEW_MS = 30 * SECOND;
 
-/** What a route's policy asks for by `stepUp`, and a service where it depends on more than the route. @throws DomainError `step_up_required` */
+/** What a route's policy asks for by `stepUp`, and a service where it depends on more than the route. @throws DomainError `step_up_required`, `insufficient_scope` (a person's key) */
 export function requireFreshProof(principal: Principal, now: number): void {
+  if (principal.kind === 'personal-key') {
+    throw new DomainError('insufficient_scope', { detail: 'A key of a person does not reach this.' });
+  }
   const age = principal.kind === 'link-holder' ? Infinity : now - principal.authTime;
   if (age >= -CLOCK_SKEW_MS && age <= STEP_UP_MS) return;
   throw new DomainError('step_up_required', {
@@ -93,14 +98,28 @@ export function requireFreshProof(principal: Principal, now: number): void {
   });
 }
 
-/** Implemented by auth/, called by the request guard. */
+/** What beside the bearer token says who calls. */
+export interface Presented {
+  /** The client's address, by TRUSTED_PROXIES. */
+  readonly address: string;
+  /** The values of each Coffer-Subject header, as sent. */
+  readonly subjects: readonly string[];
+}
+
+/** Called by the request guard. */
 export abstract class Authenticator {
   /**
-   * The principal that a bearer token stands for, its session checked in the store.
+   * The principal that a bearer token stands for: its session, or the API key that it is or comes from, checked in the store.
    * @throws DomainError `unauthenticated` (no, forged or foreign token), `token_expired`, `invalid_session` (ended session,
-   * replaced token), `account_disabled`.
+   * replaced token), `account_disabled`; `validation_failed` for a Coffer-Subject that is malformed, or beside anything but an API key.
    */
-  abstract authenticate(bearerToken: string): Promise<Principal>;
+  abstract authenticate(bearerToken: string, presented: Presented): Promise<Principal>;
+}
+
+/** The part of the authenticator for sessions of persons. Implemented by auth/. */
+export abstract class SessionAuthenticator {
+  /** @throws as Authenticator */
+  abstract authenticate(bearerToken: string): Promise<Person>;
 }
 
 /** Tickets of upload links. Implemented by links/, called by the request guard on routes that admit link holders. */

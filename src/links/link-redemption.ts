@@ -70,8 +70,7 @@ export class LinkRedemption {
     if (presented === undefined || link?.kind !== kind || !secretMatches(presented.secret, link.secret_hash)) {
       throw noLink();
     }
-    const owner = await this.users.byId(link.owner_id);
-    if (owner?.state !== 'active') throw noLink();
+    if (!(await this.users.serves(link.owner_id))) throw noLink();
     return link;
   }
 

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DomainError, HOUR, LinkHolder, MINUTE, SECOND, UploadTickets, newId } from '../kernel';
 import { Collection, Doc, Store, defineCollection, update, digest, plain } from '../store';
-import { UserDoc, Users } from '../users';
+import { Users } from '../users';
 import { LinkDoc, LinkKind, linkCollection } from './link.collection';
 import { newSecret, presentedSecret, secretMatches } from './links';
 
@@ -136,7 +136,7 @@ export class Tickets extends UploadTickets {
 
   /** Whether the link exists still and its owner is enabled. */
   private async requireLink(linkId: string): Promise<void> {
-    await this.ownerOf(await this.#links.find('_id', linkId));
+    await this.requireOwner(await this.#links.find('_id', linkId));
   }
 
   /**
@@ -183,14 +183,12 @@ export class Tickets extends UploadTickets {
     if (ticket.expires_at <= now) throw new DomainError('token_expired', { detail: 'Open the link again.' });
     const link = await this.#links.find('_id', ticket.link_id);
     if (link?.kind !== kind || (link.expires_at ?? Infinity) <= now) throw ended();
-    await this.ownerOf(link);
+    await this.requireOwner(link);
     return { ticket, link };
   }
 
-  private async ownerOf(link: LinkDoc | undefined): Promise<UserDoc> {
-    const owner = link && (await this.users.byId(link.owner_id));
-    if (owner?.state !== 'active') throw ended();
-    return owner;
+  private async requireOwner(link: LinkDoc | undefined): Promise<void> {
+    if (link === undefined || !(await this.users.serves(link.owner_id))) throw ended();
   }
 }
 

@@ -7,6 +7,8 @@ export interface RequestContext {
   readonly address?: string;
   /** The account that the request acts for, or tries to act for. */
   userId?: string;
+  /** The service account that acts for that account. */
+  act?: string;
 }
 
 const storage = new AsyncLocalStorage<RequestContext>();
@@ -29,6 +31,12 @@ export const currentRequest = (): Readonly<RequestContext> | undefined => storag
 export function nameActor(actor: string): void {
   const request = storage.getStore();
   if (request !== undefined && actor !== 'anonymous' && !actor.startsWith('system:')) request.userId ??= actor;
+}
+
+/** Notes which service account acts, for the audit entries of the request. */
+export function nameAct(act: string): void {
+  const request = storage.getStore();
+  if (request !== undefined) request.act = act;
 }
 
 /** The id of the current request; undefined in jobs and at start-up. */

@@ -40,7 +40,7 @@ export class SensitiveDataController {
    */
   @Post()
   @HttpCode(200)
-  @Policy({ scope: 'sensitive-data:write', idempotent: 'replay' })
+  @Policy({ scope: 'sensitive-data:write', idempotent: 'replay', firstWrite: true })
   @AnswerHeaders('ETag')
   @ApiProblems('invalid_value', 'quota_exceeded')
   async createSensitiveData(

@@ -10,6 +10,6 @@ import { SensitiveDataService } from './sensitive-data.service';
   imports: [QuotaModule],
   controllers: [SensitiveDataController],
   providers: [SensitiveDataService, RecordsUserData, PendingSweeper, RecordCount],
-  exports: [RecordsUserData],
+  exports: [RecordsUserData, SensitiveDataService],
 })
 export class SensitiveDataModule {}

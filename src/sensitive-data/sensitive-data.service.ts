@@ -11,6 +11,8 @@ import {
   mapInTurns,
   newId,
   notedIfRefused,
+  admitsType,
+  requireType,
   retryOnStaleKey,
 } from '../kernel';
 import { OwnerKeys, SealedInsert, Sealer } from '../keys/user-keys';
@@ -68,9 +70,10 @@ export class SensitiveDataService {
     const id = newId();
     const bytes = Buffer.byteLength(input.value, 'utf8');
     const insert = () => this.sealer.insert(caller.ownerId, this.#insertion(id, caller.ownerId, input));
-    const row = await auditedAfterLook(this.audit, intent('record.create', caller, id), (begin) =>
-      this.usage.during(caller.ownerId, bytes, insert, begin),
-    );
+    const row = await auditedAfterLook(this.audit, intent('record.create', caller, id), async (begin) => {
+      requireType(caller, input.dataType);
+      return this.usage.during(caller.ownerId, bytes, insert, begin);
+    });
     return { record: viewOf(row, input.value), rev: row.rev };
   }
 
@@ -89,7 +92,8 @@ export class SensitiveDataService {
   async list(caller: Principal, request: ListRequest): Promise<RecordList> {
     const details = { view: request.view, ...(request.dataType === undefined ? {} : { data_type: request.dataType }) };
     return this.#read(intent('record.list', caller, undefined, details), async () => {
-      const page = await this.#page(caller.ownerId, request);
+      const page = await this.#page(caller, request);
+      if (page.rows.length === 0) return { records: [], next: page.next };
       const show = (keys: OwnerKeys) => mapInTurns(page.rows, (row) => this.#show(keys, row, request.view));
       return { records: await this.sealer.with(caller.ownerId, show), next: page.next };
     });
@@ -104,6 +108,7 @@ export class SensitiveDataService {
         // Read before Sealer.with reads the key row: if the key version is retired in between, the
         // row is rewritten and this replace fails.
         const before = await this.#owned(caller, id);
+        requireType(caller, input.dataType);
         guard(before.rev);
         const sealed = await this.sealer.with(caller.ownerId, (keys) => sealValue(keys, id, input.value));
         const after = { ...before, ...sealed, data_type: input.dataType, updated_at: this.clock.now() };
@@ -159,12 +164,14 @@ export class SensitiveDataService {
   async #owned(caller: Principal, id: string): Promise<SensitiveDataDoc> {
     const row = await this.#rows.find('_id', id);
     if (row?.user_id !== caller.ownerId || row.state !== 'active') throw new DomainError('not_found');
+    requireType(caller, row.data_type);
     return row;
   }
 
-  async #page(ownerId: string, request: ListRequest) {
+  /** What a narrowed scope does not cover is left out: a page may hold fewer records, even none, and still have a next one. */
+  async #page(caller: Principal, request: ListRequest) {
     const index = request.dataType === undefined ? 'owner' : 'owner_type';
-    const prefix = [ownerId, 'active', ...(request.dataType === undefined ? [] : [request.dataType])];
+    const prefix = [caller.ownerId, 'active', ...(request.dataType === undefined ? [] : [request.dataType])];
     const rows: SensitiveDataDoc[] = [];
     const turns = new Turns();
     let next = request.after;
@@ -172,7 +179,7 @@ export class SensitiveDataService {
     do {
       const limit = Math.min(CHUNK, request.limit - rows.length);
       const page = await this.#rows.list(index, prefix, { limit, ...(next === undefined ? {} : { after: next }) });
-      rows.push(...page.items);
+      rows.push(...page.items.filter((row) => admitsType(caller, row.data_type)));
       bytes += page.items.reduce((sum, row) => sum + row.encrypted_value.length, 0);
       next = page.next;
       await turns.pause();

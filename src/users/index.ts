@@ -21,6 +21,8 @@ export {
 export { within } from './attempts/reservations';
 export { parseEmail, type EmailAddress } from './email-address';
 export { KeyedMutex } from './keyed-mutex';
+export { serviceAccountsCollection, type ServiceAccountDoc } from './service-account.collection';
+export { subjectsCollection, type SubjectDoc } from './subject.collection';
 export { UNTRIED, usersCollection, type Reservation, type UserDoc } from './user.collection';
 export { parseUsername, type Username } from './username';
 export { Users } from './users';

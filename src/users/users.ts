@@ -2,6 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { Collection, Draft, scanRows, Store, update } from '../store';
 import { parseEmail } from './email-address';
 import { KeyedMutex } from './keyed-mutex';
+import { serviceAccountsCollection } from './service-account.collection';
+import { subjectsCollection } from './subject.collection';
 import { UserDoc, usersCollection } from './user.collection';
 import { parseUsername, Username } from './username';
 
@@ -11,12 +13,27 @@ export class Users {
   readonly #rows: Collection<UserDoc>;
   readonly #queue = new KeyedMutex();
 
-  constructor(store: Store) {
+  constructor(private readonly store: Store) {
     this.#rows = store.collection(usersCollection);
   }
 
   byId(id: string): Promise<UserDoc | undefined> {
     return this.#rows.find('_id', id);
+  }
+
+  /** Whether grants and links of this owner hold: an account that is enabled, a service account, or a subject. */
+  async serves(ownerId: string): Promise<boolean> {
+    return (await this.servingName(ownerId)) !== undefined;
+  }
+
+  /** What others see as the owner's name: of a service account and its subjects that of the service account. Undefined where `serves` is false. */
+  async servingName(ownerId: string): Promise<string | undefined> {
+    const user = await this.byId(ownerId);
+    if (user !== undefined) return user.state === 'active' ? user.username : undefined;
+    const subject = await this.store.collection(subjectsCollection).find('_id', ownerId);
+    if (subject?.state === 'pending') return undefined;
+    const accountId = subject?.account_id ?? ownerId;
+    return (await this.store.collection(serviceAccountsCollection).find('_id', accountId))?.name;
   }
 
   /**

@@ -128,19 +128,24 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   quota: [...BASE, 'store', 'jobs'],
   users: [...FEATURE, 'mail'],
   auth: [...FEATURE, 'crypto', 'mail', 'users', 'installation'],
+  'service-accounts': [...FEATURE, 'crypto', 'users', 'auth'],
   links: [...FEATURE, 'crypto', 'users'],
   sharing: [...FEATURE, 'crypto', 'mail', 'users', 'links'],
   files: [...FEATURE, 'crypto', 'mail', 'blobs', 'links', 'sharing', 'quota'],
   'sensitive-data': [...FEATURE, 'quota'],
   approvals: [...FEATURE, 'users'],
   'key-management': [...FEATURE, 'keys/rotation', 'approvals'],
-  'account-lifecycle': [...FEATURE, 'crypto', 'installation', 'users', 'approvals'],
+  'account-lifecycle': [
+    ...FEATURE,
+    ...['crypto', 'installation', 'users', 'approvals', 'service-accounts', 'sensitive-data', 'files'],
+  ],
   health: [...BASE, 'http'],
 };
 
 const FEATURES = [
   'users',
   'auth',
+  'service-accounts',
   'links',
   'sharing',
   'files',

@@ -58,6 +58,7 @@ describe('The collections with encrypted fields', () => {
       'idempotency_keys user_id',
       'sensitive_data user_id key_version',
       'sessions user_id',
+      'subjects _id',
       'uploads owner_id seal_version',
       'users _id',
     ]);

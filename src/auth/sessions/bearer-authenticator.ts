@@ -1,13 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { Authenticator, DomainError, isDomainError, Person } from '../../kernel';
+import { DomainError, isDomainError, Person, SessionAuthenticator } from '../../kernel';
 import { BearerStrategy } from './bearer.strategy';
 
-/**
- * Implements the kernel's Authenticator with the passport strategy; the request guard calls it for
- * each request.
- */
+/** Implements the kernel's SessionAuthenticator with the passport strategy. */
 @Injectable()
-export class BearerAuthenticator extends Authenticator {
+export class BearerAuthenticator extends SessionAuthenticator {
   constructor(private readonly strategy: BearerStrategy) {
     super();
   }

@@ -91,7 +91,7 @@ export class UploadLinksController {
   @Post()
   @HttpCode(HttpStatus.OK)
   @ApiBearerAuth()
-  @Policy({ scope: 'files:share', stepUp: true, idempotent: 'secret', costly: 'password-links' })
+  @Policy({ scope: 'files:share', stepUp: true, idempotent: 'secret', costly: 'password-links', firstWrite: true })
   @ApiProblems('step_up_required', 'overloaded')
   async createUploadLink(@Caller() caller: Principal, @Body() body: NewUploadLinkDto): Promise<CreatedLinkDto> {
     const limits = { ...limitsOf(body), maxUses: body.max_uploads, maxSize: body.max_size };

@@ -55,7 +55,7 @@ export class FilesController {
    */
   @Post()
   @HttpCode(HttpStatus.CREATED)
-  @Policy({ scope: 'files:write', principals: [...DATA_OWNERS, 'link-holder'], body: 'stream' })
+  @Policy({ scope: 'files:write', principals: [...DATA_OWNERS, 'link-holder'], body: 'stream', firstWrite: true })
   @ApiConsumes('multipart/form-data', 'application/octet-stream')
   @ApiBody(UPLOAD_FORM)
   @ApiCreatedResponse({ type: FileDto })

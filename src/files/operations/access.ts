@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, DomainError, Principal } from '../../kernel';
+import { Clock, DomainError, isDomainError, Principal, requireName, retryOnStaleKey } from '../../kernel';
 import { Sealer } from '../../keys/user-keys';
 import { GrantAccess, Resource } from '../../sharing';
 import { Collection, Store } from '../../store';
 import { fileName, fileNotFound } from '../model/file';
+import { openName } from '../model/file-encryption';
 import { ActiveFile, FileDoc, TrashedFile, fileCollection, isInTrash, isVisible } from '../model/file.collection';
 
 /** How a request names a file. */
@@ -30,10 +31,13 @@ export class FileAccess {
    * files.
    * @throws DomainError `file_not_found`, `integrity_failed`.
    */
-  async readable(caller: Principal, ref: FileRef): Promise<ActiveFile> {
-    const row = await this.find(caller, ref);
-    if (row === undefined || !(await this.mayRead(caller, row))) throw fileNotFound();
-    return row;
+  readable(caller: Principal, ref: FileRef): Promise<ActiveFile> {
+    return retryOnStaleKey(async () => {
+      const row = await this.find(caller, ref);
+      if (row === undefined || !(await this.mayRead(caller, row))) throw fileNotFound();
+      await this.requireCovered(caller, row);
+      return row;
+    });
   }
 
   /**
@@ -72,13 +76,24 @@ export class FileAccess {
    * A file in the caller's own trash; undefined where there is none of this id.
    * @throws DomainError `integrity_failed`.
    */
-  async trashed(caller: Principal, id: string): Promise<TrashedFile | undefined> {
-    const row = await this.#files.find('_id', id);
-    return isInTrash(row, this.clock.now()) && row.owner_id === caller.ownerId ? row : undefined;
+  trashed(caller: Principal, id: string): Promise<TrashedFile | undefined> {
+    return retryOnStaleKey(async () => {
+      const row = await this.#files.find('_id', id);
+      if (!isInTrash(row, this.clock.now()) || row.owner_id !== caller.ownerId) return undefined;
+      await this.requireCovered(caller, row);
+      return row;
+    });
   }
 
   private async mayRead(caller: Principal, row: ActiveFile): Promise<boolean> {
     return row.owner_id === caller.ownerId || this.grants.admits(caller.ownerId, asResource(row));
+  }
+
+  /** Names are sealed: they are opened only for a scope that is narrowed to a prefix. @throws DomainError `insufficient_scope` */
+  private async requireCovered(caller: Principal, row: FileDoc): Promise<void> {
+    if (caller.within === undefined) return;
+    const isNamed = row.name_index !== undefined || row.state === 'trashed';
+    requireName(caller, isNamed ? await this.sealer.with(row.owner_id, (keys) => openName(keys, row)) : null);
   }
 
   private async find(caller: Principal, ref: FileRef): Promise<ActiveFile | undefined> {
@@ -88,8 +103,15 @@ export class FileAccess {
 
   private async named(caller: Principal, name: string): Promise<FileDoc | undefined> {
     if ('fault' in fileName(name)) return undefined;
-    const index = await this.sealer.with(caller.ownerId, (keys) => keys.nameIndex(name));
-    return this.#files.find('name', caller.ownerId, index);
+    requireName(caller, name);
+    try {
+      const index = await this.sealer.with(caller.ownerId, (keys) => keys.nameIndex(name));
+      return await this.#files.find('name', caller.ownerId, index);
+    } catch (error) {
+      // A subject that is not there yet has no key, and no files.
+      if (isDomainError(error, 'not_found')) return undefined;
+      throw error;
+    }
   }
 }
 

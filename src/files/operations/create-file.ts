@@ -10,6 +10,7 @@ import {
   auditedAfterLook,
   failpoint,
   newId,
+  requireName,
 } from '../../kernel';
 import { ContentStore } from '../content/content-store';
 import { SizeLimits, abortWhenLost, checkSize, enforceLimits, guarded, requireAdmitted } from '../content/pipeline';
@@ -57,6 +58,7 @@ export class CreateFile {
     const fileId = newId();
     const what = { action: 'file.upload', ...senderOf(caller), resource: `file/${fileId}` } as const;
     return auditedAfterLook(this.audit, what, async (begin) => {
+      requireName(caller, request.name);
       const ifTaken = caller.kind === 'link-holder' ? 'keep-unnamed' : 'refuse';
       if (ifTaken === 'refuse') await this.pendingFiles.refuseTakenName(caller.ownerId, request.name);
       const limits = { largest: this.largest(caller), quota: await this.quota.left(caller.ownerId) };

@@ -9,6 +9,7 @@ import {
   audited,
   auditedAfterLook,
   notedIfRefused,
+  requireUnnarrowed,
 } from '../../kernel';
 import { LinkDoc, LinkRedemption, Links, NewLink, NewTicket, Tickets } from '../../links';
 import { Page, Position } from '../../store';
@@ -118,9 +119,11 @@ export class UploadLinkRedemptions {
     caller: Principal,
     limits: Pick<NewLink, 'expiresInMs' | 'maxUses' | 'maxSize' | 'password'>,
   ): Promise<{ readonly row: LinkDoc; readonly token: string }> {
-    return auditedAfterLook(this.audit, intent('upload-link.create', caller.actor), (begin) =>
-      this.links.create({ kind: 'upload', ownerId: caller.ownerId, ...limits }, begin),
-    );
+    return auditedAfterLook(this.audit, intent('upload-link.create', caller.actor), async (begin) => {
+      // Its holder chooses the names.
+      requireUnnarrowed(caller);
+      return this.links.create({ kind: 'upload', ownerId: caller.ownerId, ...limits }, begin);
+    });
   }
 
   list(caller: Principal, limit: number, after: Position | undefined): Promise<Page<LinkDoc>> {

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Clock, Principal, Turns, isDomainError, mapInTurns, retryOnStaleKey } from '../../kernel';
+import { Clock, Principal, Turns, admitsName, isDomainError, mapInTurns, retryOnStaleKey } from '../../kernel';
 import { OwnerKeys, Sealer } from '../../keys/user-keys';
 import { Collection, Position, Store } from '../../store';
 import { FilePage, ListedFile, showFile, showTrashed } from '../model/file';
@@ -101,9 +101,11 @@ export class ListFiles {
     const state = trash ? 'trashed' : 'active';
     const read = (size: number, from: Position | undefined) =>
       retryOnStaleKey(() => this.rows(caller, state, size, from));
-    if (prefix !== undefined || name !== undefined) {
+    if (prefix !== undefined || name !== undefined || caller.within !== undefined) {
       const matches = (file: ListedFile): boolean =>
-        file.name?.startsWith(prefix ?? '') === true && file.name === (name ?? file.name);
+        file.name?.startsWith(prefix ?? '') === true &&
+        file.name === (name ?? file.name) &&
+        admitsName(caller, file.name);
       return matchingPage(read, { limit, after, matches });
     }
     const { rows, next } = await read(limit, after);
@@ -112,7 +114,7 @@ export class ListFiles {
 
   /** The file of exactly this name, if there is one. */
   async listNamed(caller: Principal, name: string, prefix = ''): Promise<FilePage> {
-    if (!name.startsWith(prefix)) return { files: [], next: undefined };
+    if (!name.startsWith(prefix) || !admitsName(caller, name)) return { files: [], next: undefined };
     try {
       return { files: [await this.files.get(caller, { name })], next: undefined };
     } catch (error) {
@@ -128,6 +130,7 @@ export class ListFiles {
     after: Position | undefined,
   ): Promise<RowPage> {
     const page = await this.read(['owner', caller.ownerId, state], limit, after);
+    if (page.rows.length === 0) return { rows: [], next: page.next };
     const now = this.clock.now();
     const show = (keys: OwnerKeys, row: FileDoc): ListedFile | undefined => {
       if (isInTrash(row, now)) return showTrashed(keys, row);

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Principal, isDomainError, pickInTurns, retryOnStaleKey } from '../../kernel';
+import { Principal, admitsName, isDomainError, pickInTurns, retryOnStaleKey } from '../../kernel';
 import { Sealer, openedName } from '../../keys/user-keys';
 import { GrantView, GrantedResources, Grants, NewGrant, ReceivedGrant, ReceivedGrants } from '../../sharing';
 import { Position } from '../../store';
@@ -69,10 +69,9 @@ export class FileSharing {
    */
   async listShared(caller: Principal, page: PageChoice): Promise<FilePage> {
     const { resources, next } = await this.granted.list(caller.ownerId, { type: 'file', ...page });
-    return {
-      files: await pickInTurns(resources, ({ id, ownerId }) => retryOnStaleKey(() => this.#show(id, ownerId))),
-      next,
-    };
+    const show = ({ id, ownerId }: { id: string; ownerId: string }) => retryOnStaleKey(() => this.#show(id, ownerId));
+    const files = await pickInTurns(resources, show);
+    return { files: files.filter(({ name }) => admitsName(caller, name)), next };
   }
 
   /**
@@ -81,7 +80,8 @@ export class FileSharing {
    */
   async listReceived(caller: Principal, page: PageChoice) {
     const { grants, next } = await this.received.list(caller, { type: 'file', ...page });
-    return { files: await pickInTurns(grants, (grant) => this.#receivedFile(grant)), next };
+    const files = await pickInTurns(grants, (grant) => this.#receivedFile(grant));
+    return { files: files.filter(({ name }) => admitsName(caller, name)), next };
   }
 
   /** @throws DomainError `not_found`, also for a grant to somebody else. */

@@ -9,6 +9,7 @@ import {
   SECOND,
   auditedAfterLook,
   failpoint,
+  requireName,
 } from '../../kernel';
 import { OwnerKeys, Sealer } from '../../keys/user-keys';
 import { retryOnConflict } from '../../store';
@@ -41,6 +42,7 @@ export class UpdateFile {
   change(caller: Principal, id: string, change: FileChange, holds: Precondition): Promise<ActiveFile> {
     return this.audited('file.change', caller, id, async (begin) => {
       const row = await this.access.owned(caller, { id });
+      if (change.name !== undefined) requireName(caller, change.name);
       const changed = await this.sealer.with(row.owner_id, (keys) => {
         holds(...currentTags(keys, row));
         return this.changed(keys, row, change);
@@ -59,6 +61,7 @@ export class UpdateFile {
     return this.audited('file.restore', caller, id, async (begin) => {
       const row = await this.access.trashed(caller, id);
       if (row === undefined) throw fileNotFound();
+      if (name !== undefined) requireName(caller, name);
       const restored = await this.sealer.with(row.owner_id, (keys) => restoredAs(keys, row, name));
       await this.names.refuseTaken(restored);
       await begin();

@@ -61,7 +61,7 @@ export class UploadsController {
    */
   @Post()
   @HttpCode(HttpStatus.CREATED)
-  @Policy({ scope: 'files:write', body: 'stream', errors: 'tus' })
+  @Policy({ scope: 'files:write', body: 'stream', errors: 'tus', firstWrite: true })
   @TusCount('Upload-Length', 'Bytes that the upload will have', 11)
   @ApiHeader({
     name: 'Upload-Metadata',

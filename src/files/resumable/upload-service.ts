@@ -11,10 +11,13 @@ import {
   auditedAfterLook,
   isDomainError,
   newId,
+  requireName,
+  retryOnStaleKey,
 } from '../../kernel';
 import { Sealer } from '../../keys/user-keys';
 import { Collection, Store } from '../../store';
 import { guarded, requireAdmitted } from '../content/pipeline';
+import { openName } from '../model/file-encryption';
 import { FileDoc, fileCollection, isVisible } from '../model/file.collection';
 import { CreateUpload } from './create-upload';
 import { NewUpload } from './tus-headers';
@@ -87,6 +90,7 @@ export class UploadAccess {
     if (row.running === undefined && row.expires_at !== undefined && row.expires_at <= this.clock.now()) {
       throw new DomainError('link_expired', { detail: 'The upload has expired.' });
     }
+    if (caller.within !== undefined) requireName(caller, await retryOnStaleKey(() => this.nameOf(row)));
     return row;
   }
 
@@ -99,6 +103,13 @@ export class UploadAccess {
     const { row, metadata } = await this.described(caller, id);
     if (row.state === 'failed') throw new DomainError('decryption_failed');
     return { ...viewOf(row), metadata };
+  }
+
+  /** The upload's row and that of its file have one id. Null for a file that is gone, or without a name. */
+  private async nameOf({ _id: id }: UploadDoc): Promise<string | null> {
+    const file = await this.#files.find('_id', id);
+    const isNamed = file !== undefined && (file.state === 'pending' || file.name_index !== undefined);
+    return isNamed ? this.sealer.with(file.owner_id, (keys) => openName(keys, file)) : null;
   }
 
   private async described(caller: Principal, id: string): Promise<{ row: UploadDoc; metadata: string }> {
@@ -180,6 +191,7 @@ export class UploadService {
   private created(caller: Principal, request: NewUpload): Promise<UploadDoc> {
     const id = newId();
     return auditedAfterLook(this.audit, intent('upload.create', caller, id), async (begin) => {
+      requireName(caller, request.file.name);
       await this.newUploads.check(caller.ownerId, request);
       await begin();
       const row = await this.newUploads.insert(id, caller.ownerId, request);

@@ -75,7 +75,10 @@ function frame(publicUrl: string): Omit<OpenAPIObject, 'paths'> {
     .setVersion(releaseVersion())
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
     .addServer(publicUrl)
-    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'The `access_token` of a login.' }, BEARER)
+    .addBearerAuth(
+      { type: 'http', scheme: 'bearer', description: 'The `access_token` of a login, or an API key.' },
+      BEARER,
+    )
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: ticket }, 'ticket')
     .build();
 }

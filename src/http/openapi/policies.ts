@@ -79,6 +79,7 @@ function codesOf(policy: RoutePolicy, path: string, hasBody: boolean): ErrorCode
     signedIn && 'invalid_session',
     policy.stepUp === true && 'step_up_required',
     policy.scope === 'administration' && 'permission_denied',
+    policy.scope !== undefined && 'insufficient_scope',
     path.includes(':') && 'not_found',
     policy.idempotent !== undefined && 'idempotency_running',
     policy.idempotent !== undefined && 'idempotency_mismatch',

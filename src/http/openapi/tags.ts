@@ -13,6 +13,8 @@ const TAGS: Readonly<Record<string, string>> = {
   Links: 'Downloads and drop boxes for people without an account.',
   Groups: 'Accounts that files are granted to together.',
   Keys: 'The master key, user keys, and their rotation.',
+  'Service accounts': 'Backends that use Coffer with keys of their own.',
+  Subjects: 'The end users of a backend, each with a key of its own.',
   Approvals: 'Acts that take two administrators.',
   Invitations: 'Letting people register.',
   Operation: 'Probes and figures.',

@@ -37,8 +37,8 @@ export class GrantAccess {
   }
 
   /** False for an owner who is disabled or being erased. */
-  async ownerServes(ownerId: string): Promise<boolean> {
-    return (await this.users.byId(ownerId))?.state === 'active';
+  ownerServes(ownerId: string): Promise<boolean> {
+    return this.users.serves(ownerId);
   }
 
   /** The live grants of a resource to this grantee, oldest first. */

@@ -73,11 +73,11 @@ export class ReceivedGrants {
     });
   }
 
-  /** User names of those owners whose grants hold, by id. */
+  /** Names of those owners whose grants hold, by id. */
   async #owners(grants: readonly GrantDoc[]): Promise<ReadonlyMap<string, string>> {
     const ids = [...new Set(grants.map(({ owner_id }) => owner_id))];
-    const found = await Promise.all(ids.map((id) => this.users.byId(id)));
-    return new Map(found.flatMap((user) => (user?.state === 'active' ? [[user._id, user.username] as const] : [])));
+    const names = await Promise.all(ids.map((id) => this.users.servingName(id)));
+    return new Map(ids.flatMap((id, at) => (names[at] === undefined ? [] : [[id, names[at]] as const])));
   }
 }
 

@@ -82,6 +82,7 @@ export class Groups {
     const options = { limit, ...(after !== undefined && { after }) };
     return retryOnStaleKey(async () => {
       const page = await this.#groups.list('owner', [caller.ownerId, 'active'], options);
+      if (page.items.length === 0) return { groups: [], next: page.next };
       const show = (keys: OwnerKeys) => page.items.map((row) => viewOf(row, openGroupName(keys, row)));
       return { groups: await this.sealer.with(caller.ownerId, show), next: page.next };
     });
