@@ -41,6 +41,7 @@ import { ApiKeysUserData, BackendsUserData, ServiceAccountsModule } from './serv
 import { SharingModule, SharingUserData } from './sharing';
 import { AuthenticatedStore, Store, requireHandlers } from './store';
 import { EmbeddedStore } from './store/embedded';
+import { UserAdministrationModule } from './user-administration';
 import { UsersModule } from './users';
 
 /** The store below its row seals: for the system keys alone, which open the seals. */
@@ -270,7 +271,15 @@ export class AppModule implements OnModuleInit {
       RotationModule,
     ];
     const data = [SensitiveDataModule, SharingModule, FilesModule];
-    const features = [UsersModule, AuthModule, ServiceAccountsModule, ...data, KeyManagementModule, HealthModule];
+    const features = [
+      UsersModule,
+      AuthModule,
+      UserAdministrationModule,
+      ServiceAccountsModule,
+      ...data,
+      KeyManagementModule,
+      HealthModule,
+    ];
     const lifecycle = AccountLifecycleModule.over({
       imports: [AuthModule, ServiceAccountsModule, ...data, HttpModule],
       handlers: USER_DATA_HANDLERS,

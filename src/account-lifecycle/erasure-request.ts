@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DomainError, failpoint, MINUTE } from '../kernel';
 import { retryOnConflict } from '../store';
-import { UserDoc, Users } from '../users';
+import { lastAdministrator, UserDoc, Users } from '../users';
 import { ErasureDoc } from './erasure.collection';
 import { Erasures, underWay } from './erasures';
 
@@ -73,7 +73,7 @@ export class ErasureRequest {
    */
   async #decide(claim: ErasureDoc, user: UserDoc | undefined): Promise<ErasureDoc> {
     if (user?.state !== 'erasing') return this.#refuse(claim, changedMeanwhile());
-    if (user.role === 'administrator' && (await this.users.administrators()) === 0) {
+    if (user.role === 'administrator' && !(await this.users.hasOtherAdministrator(user._id))) {
       return this.#refuse(claim, lastAdministrator());
     }
     const decided = await this.erasures.move(claim, 'erasing');
@@ -129,6 +129,3 @@ export const isDecided = ({ state }: ErasureDoc): boolean => state === 'erasing'
 
 const changedMeanwhile = (): DomainError =>
   new DomainError('conflict', { detail: 'The account changed during the request. Retry.' });
-
-const lastAdministrator = (): DomainError =>
-  new DomainError('conflict', { detail: 'This is the last administrator. Grant the role to another account first.' });

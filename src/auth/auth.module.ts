@@ -39,6 +39,7 @@ import { AddressMails } from './mails/address-mails';
 import { FactorsUserData } from './factors-user-data';
 import { SessionsUserData } from './sessions-user-data';
 import { ForgottenPasswords } from './password/forgotten-passwords';
+import { OperatorReset } from './password/operator-reset';
 import { PasswordChange } from './password/password-change';
 import { PasswordReplacement } from './password/password-replacement';
 import { PasswordReset } from './password/password-reset';
@@ -113,6 +114,7 @@ const sessions = [
   TokenIssuer,
 ];
 const password = [
+  OperatorReset,
   EmailChange,
   ForgottenPasswords,
   PasswordChange,
@@ -165,6 +167,15 @@ const login = [EmailEnrolment, MfaChallenges, Login, MfaLogin, SessionCodes, Ses
     FactorsUserData,
     { provide: SessionAuthenticator, useClass: BearerAuthenticator },
   ],
-  exports: [AbandonedAccounts, SessionAuthenticator, PasswordHasher, SessionsUserData, FactorsUserData],
+  exports: [
+    AccessRevocation,
+    Attempts,
+    OperatorReset,
+    AbandonedAccounts,
+    SessionAuthenticator,
+    PasswordHasher,
+    SessionsUserData,
+    FactorsUserData,
+  ],
 })
 export class AuthModule {}

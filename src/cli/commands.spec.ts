@@ -15,7 +15,20 @@ const COMMANDS: readonly (readonly [string, Command])[] = [
 ];
 
 const UNDERSTOOD: Readonly<Record<string, readonly (readonly string[])[]>> = {
-  admin: [['users'], ['grant', 'a'], ['revoke', 'a'], ['unlock', 'a'], ['replace-pepper'], ['finish-upgrade']],
+  admin: [
+    ['users'],
+    ['grant', 'a'],
+    ['revoke', 'a'],
+    ['unlock', 'a'],
+    ['list'],
+    ['disable', 'a'],
+    ['enable', 'a'],
+    ['end-sessions', 'a'],
+    ['reset', 'a'],
+    ['role', 'a', 'auditor'],
+    ['replace-pepper'],
+    ['finish-upgrade'],
+  ],
   backup: [['folder'], ['./folder of copies']],
   blobs: [['adopt'], ...['s3', 'gridfs', 'filesystem'].map((store) => ['migrate', '--to', store])],
   keys: [
@@ -37,6 +50,16 @@ const REFUSED: Readonly<Record<string, readonly (readonly string[])[]>> = {
   admin: [
     ...[[], ['crown', 'a'], ['users', 'all'], ['users', ''], ['finish-upgrade', 'now'], ['replace-pepper', 'x']],
     ...[['grant'], ['grant', ''], ['grant', 'a', 'b'], ['unlock'], ['unlock', 'a', 'b'], ['constructor', 'a']],
+    ...[
+      ['role', 'a'],
+      ['role', 'a', 'root'],
+      ['role', '', 'user'],
+      ['role', 'a', 'user', 'b'],
+      ['reset'],
+      ['reset', 'a', 'b'],
+      ['disable'],
+      ['list', 'a'],
+    ],
   ],
   backup: [[], [''], ['--to'], ['one', 'two']],
   blobs: [

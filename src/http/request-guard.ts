@@ -118,6 +118,9 @@ function requireScope(policy: RoutePolicy, scope: Scope, principal: Principal): 
   if (isAdmitted && scope === 'administration') {
     throw new DomainError('permission_denied', { detail: 'Only an administrator may do this.' });
   }
+  if (isAdmitted && scope === 'audit') {
+    throw new DomainError('permission_denied', { detail: 'Only an administrator or an auditor may do this.' });
+  }
   throw new DomainError('insufficient_scope');
 }
 

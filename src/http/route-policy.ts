@@ -36,6 +36,7 @@ const PRINCIPALS: Readonly<Record<Scope, readonly PrincipalKind[]>> = {
   'subjects:list': ['service-account'],
   account: ['person'],
   administration: ['person'],
+  audit: ['person'],
 };
 
 /** The kinds of principals that may call a route; empty for an open route. */

@@ -2,7 +2,8 @@ import { MINUTE, SECOND } from './clock';
 import { DomainError } from './errors';
 import { GrantedScope, Narrowed, Scope } from './scopes';
 
-export type Role = 'user' | 'administrator';
+/** An auditor reads the audit log and has nothing else of an administrator. */
+export type Role = 'user' | 'administrator' | 'auditor';
 
 interface Identity extends Narrowed {
   /** Whose data the request works on: the account under which rows, keys and grants stand. */
@@ -75,10 +76,14 @@ const OF_USERS: readonly Scope[] = [
   'files:share',
   'account',
 ];
-const OF_ADMINISTRATORS: readonly Scope[] = [...OF_USERS, 'administration'];
+const OF_ROLES: Readonly<Record<Role, readonly Scope[]>> = {
+  user: OF_USERS,
+  auditor: [...OF_USERS, 'audit'],
+  administrator: [...OF_USERS, 'administration', 'audit'],
+};
 
 /** What a session of this role may do. */
-export const scopesOf = (role: Role): readonly Scope[] => (role === 'administrator' ? OF_ADMINISTRATORS : OF_USERS);
+export const scopesOf = (role: Role): readonly Scope[] => OF_ROLES[role];
 
 /** How long a proof of identity is good for what is dangerous. */
 export const STEP_UP_MS = 5 * MINUTE;

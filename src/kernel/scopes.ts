@@ -17,9 +17,9 @@ export type KeyScope = (typeof KEY_SCOPES)[number];
 
 /**
  * What a route wants and a principal may have. `account` is a person's own account and keys,
- * `administration` that of others: no key can hold either. `subjects:list` comes with any scope on subjects.
+ * `administration` that of others, `audit` the audit log: no key can hold any of them. `subjects:list` comes with any scope on subjects.
  */
-export type Scope = KeyScope | 'subjects:list' | 'account' | 'administration';
+export type Scope = KeyScope | 'subjects:list' | 'account' | 'administration' | 'audit';
 
 /** A scope as a key has it. `within` is a data type, or a prefix of file names; absent where it is not narrowed. */
 export interface GrantedScope {

@@ -19,11 +19,14 @@ export {
   withLockoutCounts,
 } from './attempts/lockout';
 export { within } from './attempts/reservations';
+export { Administrators, lastAdministrator } from './administrators';
 export { parseEmail, type EmailAddress } from './email-address';
 export { KeyedMutex } from './keyed-mutex';
 export { serviceAccountsCollection, type ServiceAccountDoc } from './service-account.collection';
 export { subjectsCollection, type SubjectDoc } from './subject.collection';
 export { UNTRIED, usersCollection, type Reservation, type UserDoc } from './user.collection';
 export { parseUsername, type Username } from './username';
+export { accountOf } from './users.controller';
+export { AccountDto } from './users.dto';
 export { Users } from './users';
 export { UsersModule } from './users.module';

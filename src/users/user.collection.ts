@@ -26,6 +26,8 @@ export interface UserDoc extends Doc {
    */
   readonly state: 'pending' | 'active' | 'disabled' | 'erasing';
   readonly created_at: number;
+  /** On an administrator: the act that is to make it none. Until it is done the account counts for no other such act. */
+  readonly leaving?: string;
 
   /** Consecutive wrong passwords. */
   readonly failed_attempts: number;
@@ -63,6 +65,7 @@ export const usersCollection = defineCollection<UserDoc>({
     role: plain.string,
     state: plain.string,
     created_at: plain.time,
+    leaving: plain.string,
     failed_attempts: plain.number,
     last_failed_attempt_time: plain.time,
     attempts_in_flight: plain.json,

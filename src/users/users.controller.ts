@@ -21,7 +21,7 @@ export class UsersController {
   }
 }
 
-const accountOf = (user: UserDoc): AccountDto => ({
+export const accountOf = (user: UserDoc): Pick<AccountDto, keyof AccountDto> => ({
   id: user._id,
   username: user.username,
   email: user.email,

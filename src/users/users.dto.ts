@@ -27,7 +27,7 @@ export class AccountDto {
    * Role of the account.
    * @example "user"
    */
-  role!: 'user' | 'administrator';
+  role!: 'user' | 'administrator' | 'auditor';
 
   /**
    * True if a second factor is enabled.

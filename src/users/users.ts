@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Collection, Draft, scanRows, Store, update } from '../store';
+import { Collection, Draft, ListOptions, Page, Position, scanRows, Store, update } from '../store';
 import { parseEmail } from './email-address';
 import { KeyedMutex } from './keyed-mutex';
 import { serviceAccountsCollection } from './service-account.collection';
@@ -60,6 +60,36 @@ export class Users {
   async byLogin(login: string): Promise<UserDoc | undefined> {
     const user = await this.#named(login);
     return user?.state === 'erasing' ? undefined : user;
+  }
+
+  /**
+   * Whether somebody else stays an administrator who can log in. Where all others are about to leave, one of them is kept: its mark is
+   * taken away, and the act that left it is none.
+   */
+  async hasOtherAdministrator(id: string): Promise<boolean> {
+    for (;;) {
+      const leaving: UserDoc[] = [];
+      for await (const user of scanRows(this.#rows, 'role', ['administrator', 'active'])) {
+        if (user._id === id) continue;
+        if (user.leaving === undefined) return true;
+        leaving.push(user);
+      }
+      if (leaving.length === 0) return false;
+      // Those that moved on meanwhile are looked at again.
+      for (const { leaving: _mark, ...kept } of leaving) {
+        if ((await this.#rows.replace(kept)) !== undefined) return true;
+      }
+    }
+  }
+
+  /** By user name. Rows that fail MAC verification are left out. */
+  page(options: Omit<ListOptions, 'reverse'>): Promise<Page<UserDoc>> {
+    return this.#rows.list('username', [], { ...options, onTampered: () => undefined });
+  }
+
+  /** Where a page goes on that ends with this account. */
+  positionBehind(user: UserDoc): Position {
+    return this.#rows.position('username', 0, user);
   }
 
   /**

@@ -133,6 +133,7 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
   sharing: [...FEATURE, 'crypto', 'mail', 'users', 'links'],
   files: [...FEATURE, 'crypto', 'mail', 'blobs', 'links', 'sharing', 'quota'],
   'sensitive-data': [...FEATURE, 'quota'],
+  'user-administration': [...FEATURE, 'auth', 'users'],
   approvals: [...FEATURE, 'users'],
   'key-management': [...FEATURE, 'keys/rotation', 'approvals'],
   'account-lifecycle': [

@@ -1,9 +1,12 @@
 import { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { once } from 'node:events';
-import { Attempts } from '../../auth';
-import { AuditSink, DomainError, Role, StartupError, audited, isoTime } from '../../kernel';
+import { OperatorReset } from '../../auth';
+import { Role, StartupError, isoTime } from '../../kernel';
+import { UserAdministration } from '../../user-administration';
 import { UserDoc, Users, parseUsername } from '../../users';
 import { withService } from '../app';
+
+const ACTOR = 'system:admin-cli';
 
 /** Writes each account as it is read: an installation may have more accounts than memory should hold. */
 export function listUsers(): Promise<string> {
@@ -21,36 +24,64 @@ export function listUsers(): Promise<string> {
 }
 
 /** Open sessions keep their own counts: a new login has none. */
-export function unlock(username: string): Promise<string> {
-  return withService(async (app) => {
-    const user = await activeUser(app, username);
-    const intent = { action: 'user.unlock', actor: 'system:admin-cli', resource: `user/${user._id}` } as const;
-    await audited(app.get(AuditSink), intent, () => app.get(Attempts, { strict: false }).unlock(user));
-    return `${user.username} can log in again: wrong passwords and codes are forgotten.\n`;
+export const unlock = (username: string): Promise<string> =>
+  act(username, async (accounts, { _id }) => {
+    await accounts.unlock(ACTOR, _id);
+    return `${username} can log in again: wrong passwords and codes are forgotten.`;
   });
-}
 
-export function setRole(username: string, role: Role): Promise<string> {
-  return withService(async (app) => {
-    const user = await activeUser(app, username);
-    const intent = {
-      action: 'user.role',
-      actor: 'system:admin-cli',
-      resource: `user/${user._id}`,
-      details: { role },
-    } as const;
-    const users = app.get(Users, { strict: false });
-    await audited(app.get(AuditSink), intent, async () => {
-      const changed = await users.change(user._id, (row) => (row.state === 'active' ? { ...row, role } : undefined));
-      if (changed === undefined) throw new DomainError('conflict');
-    });
-    return `${user.username} is now ${role === 'administrator' ? 'an administrator' : 'an ordinary user'}.\n`;
+export const disable = (username: string): Promise<string> =>
+  act(username, async (accounts, { _id }) => {
+    await accounts.disable(ACTOR, _id);
+    return `${username} is disabled, and its sessions have ended.`;
   });
-}
 
-async function activeUser(app: NestFastifyApplication, name: string): Promise<UserDoc> {
-  const username = parseUsername(name);
-  const user = username && (await app.get(Users, { strict: false }).byUsername(username));
-  if (user?.state !== 'active') throw new StartupError('There is no active account of this name.');
-  return user;
+export const enable = (username: string): Promise<string> =>
+  act(username, async (accounts, { _id }) => {
+    await accounts.enable(ACTOR, _id);
+    return `${username} can log in again.`;
+  });
+
+export const endSessions = (username: string): Promise<string> =>
+  act(username, async (accounts, { _id }) => {
+    await accounts.endSessions(ACTOR, _id);
+    return `The sessions of ${username} have ended.`;
+  });
+
+const NAMES: Readonly<Record<Role, string>> = {
+  user: 'an ordinary user',
+  administrator: 'an administrator',
+  auditor: 'an auditor',
+};
+
+export const setRole = (username: string, role: Role): Promise<string> =>
+  act(username, async (accounts, { _id }) => {
+    await accounts.setRole(ACTOR, _id, role);
+    return `${username} is now ${NAMES[role]}.`;
+  });
+
+/** The code is printed this once, and is in no log. */
+export const reset = (username: string): Promise<string> =>
+  act(username, async (_accounts, user, app) => {
+    const code = await app.get(OperatorReset, { strict: false }).reset(ACTOR, user);
+    return [
+      `The password and the second factors of ${username} are removed, and its sessions have ended.`,
+      'Give this code to its owner by a way that you trust. It is good for an hour and for one use:',
+      code,
+      `The owner sets a new password with POST /password/reset {"email": "${user.email}", "code": ..., "new_password": ...}.`,
+    ].join('\n');
+  });
+
+function act(
+  name: string,
+  work: (accounts: UserAdministration, user: UserDoc, app: NestFastifyApplication) => Promise<string>,
+): Promise<string> {
+  return withService(async (app) => {
+    const username = parseUsername(name);
+    const user = username && (await app.get(Users, { strict: false }).byUsername(username));
+    if (user?.state !== 'active' && user?.state !== 'disabled') {
+      throw new StartupError('There is no account of this name that has been registered.');
+    }
+    return `${await work(app.get(UserAdministration, { strict: false }), user, app)}\n`;
+  });
 }

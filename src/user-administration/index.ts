@@ -1,0 +1,2 @@
+export { UserAdministration } from './user-administration';
+export { UserAdministrationModule } from './user-administration.module';
