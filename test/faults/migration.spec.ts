@@ -181,7 +181,9 @@ describeWithPart('openbao', 'a replica that is configured for the former home al
   it('answers 503 after a move and says what it lacks, and serves once it has that', async () => {
     expect(await installation.migrate('local', 'kv', vaultEnv(bao))).toMatchObject({ code: 0 });
     await expect(installation.readAll()).rejects.toThrow(/^503 .*kms_unavailable/);
-    expect(installation.service.logs()).toContain('keys need the home kv: MASTER_KEY kv is not configured');
+    await waitFor('the service to say what it lacks', () =>
+      installation.service.logs().includes('keys need the home kv: MASTER_KEY kv is not configured'),
+    );
     await installation.service.restart({ ...vaultEnv(bao), MASTER_KEY: 'kv' });
     await installation.readAll();
   });
