@@ -93,7 +93,7 @@ class FileBench {
     const times = { start: [] as number[], middle: [] as number[], end: [] as number[] };
     for (let index = 0; index < RANGES; index += 1) {
       for (const place of ['start', 'middle', 'end'] as const)
-        times[place].push(await this.rangeTime(id, places[place]));
+        times[place].push(await this.#rangeTime(id, places[place]));
     }
     await this.transfers.remove(COFFER.remove(id));
     const medians = Object.values(times).map((each) => median(each));
@@ -107,7 +107,7 @@ class FileBench {
     };
   }
 
-  private async rangeTime(id: string, from: number): Promise<number> {
+  async #rangeTime(id: string, from: number): Promise<number> {
     const range = `bytes=${from}-${from + RANGE_BYTES - 1}`;
     return (await this.transfers.download(COFFER.get(id), RANGE_BYTES, { range })) * 1000;
   }

@@ -23,19 +23,19 @@ export class RegistrationSweep implements OnModuleInit {
 
   /** Accounts first: where the end of one stops half-way its key has no account, and goes in the same turn. */
   async sweep(): Promise<void> {
-    await this.accounts.sweep((owner) => this.isUsed(owner));
-    await this.keys.sweep((owner) => this.isUsed(owner));
+    await this.accounts.sweep((owner) => this.#isUsed(owner));
+    await this.keys.sweep((owner) => this.#isUsed(owner));
   }
 
-  private async isUsed(owner: string): Promise<boolean> {
-    const versions = await this.versionsOf(owner);
+  async #isUsed(owner: string): Promise<boolean> {
+    const versions = await this.#versionsOf(owner);
     for (const handler of this.handlers.all)
       if ((await handler.countByKeyVersion(owner, versions)).some((count) => count > 0)) return true;
     return false;
   }
 
   /** Nothing is sealed under a key that is not active; to look for its first version costs nothing. */
-  private async versionsOf(owner: string): Promise<readonly number[]> {
+  async #versionsOf(owner: string): Promise<readonly number[]> {
     try {
       return (await this.rotator.state(owner)).versions.map(({ version }) => version);
     } catch (error) {

@@ -21,15 +21,15 @@ const REFUSAL_PATIENCE = 5 * SECOND;
 
 /** The whole service in one process: made, started once, stopped once. */
 export class CofferServer {
-  private readonly inFlight: InFlight;
+  readonly #inFlight: InFlight;
   #stopped: Promise<void> | undefined;
 
   private constructor(
     private readonly app: NestFastifyApplication,
     private readonly config: Config,
   ) {
-    this.inFlight = app.get(InFlight);
-    this.inFlight.watch(this.httpServer);
+    this.#inFlight = app.get(InFlight);
+    this.#inFlight.watch(this.#httpServer);
   }
 
   /** Builds everything and opens nothing yet. @throws StartupError */
@@ -52,14 +52,14 @@ export class CofferServer {
     NestLogger.flush();
     attempt
       .then((open) => (open ? undefined : startup.keepTrying()))
-      .catch((error: unknown) => this.endRefused().finally(() => failed(error)));
-    const address = this.httpServer.address();
+      .catch((error: unknown) => this.#endRefused().finally(() => failed(error)));
+    const address = this.#httpServer.address();
     return typeof address === 'object' && address !== null ? address.port : this.config.port;
   }
 
   /** Refuses what is new, lets what runs come to its end (uploads too, 15 s at most), breaks the rest, then closes the store last. Safe to repeat. */
   stop(): Promise<void> {
-    this.#stopped ??= Promise.race([this.close(), sleep(STOP_WITHIN, undefined, { ref: false })]);
+    this.#stopped ??= Promise.race([this.#close(), sleep(STOP_WITHIN, undefined, { ref: false })]);
     return this.#stopped;
   }
 
@@ -67,17 +67,17 @@ export class CofferServer {
    * A process that exits in the midst of a write of the embedded store is killed, and its exit code
    * then says nothing to a supervisor: so the writes of a refused start end first.
    */
-  private async endRefused(): Promise<void> {
+  async #endRefused(): Promise<void> {
     await Promise.race([this.stop(), sleep(REFUSAL_PATIENCE)]).catch(() => undefined);
   }
 
-  private async close(): Promise<void> {
+  async #close(): Promise<void> {
     this.app.get(Lifecycle).stop();
-    await drain(this.httpServer, this.inFlight, GRACE);
+    await drain(this.#httpServer, this.#inFlight, GRACE);
     await closeApp(this.app);
   }
 
-  private get httpServer(): Server {
+  get #httpServer(): Server {
     return this.app.getHttpServer();
   }
 }

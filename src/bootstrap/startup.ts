@@ -45,7 +45,7 @@ export class OpenedKeys {
  */
 @Injectable()
 export class Startup {
-  private readonly logger = new Logger('startup');
+  readonly #logger = new Logger('startup');
   #installationId: string | undefined;
   #pepperChecks: PepperChecks | undefined;
   #waitsFor = 'what does not answer';
@@ -62,14 +62,14 @@ export class Startup {
   /** True when all is open; false where something does not answer now. @throws StartupError where it must not start at all. */
   async attempt(options: StartOptions = {}): Promise<boolean> {
     try {
-      await this.open(options);
+      await this.#open(options);
       this.lifecycle.started();
       return true;
     } catch (error) {
       if (!isDomainError(error, 'store_unavailable', 'kms_unavailable', 'storage_full')) throw error;
       this.lifecycle.waitsFor(new DomainError(error.code, { detail: error.detail ?? 'The service is starting.' }));
-      this.#waitsFor = this.waitedFor(error);
-      this.logger.warn({ code: error.code, msg: `the start waits for ${this.#waitsFor}` });
+      this.#waitsFor = this.#waitedFor(error);
+      this.#logger.warn({ code: error.code, msg: `the start waits for ${this.#waitsFor}` });
       return false;
     }
   }
@@ -87,7 +87,7 @@ export class Startup {
     return this.#waitsFor;
   }
 
-  private waitedFor(error: DomainError): string {
+  #waitedFor(error: DomainError): string {
     const { masterKey, userKeys } = this.config;
     const keys = masterKey.home === 'local' && userKeys.store === 'store' ? 'the keyring' : 'Vault (VAULT_ADDR)';
     const part = { kms_unavailable: keys, storage_full: 'room on the disk' }[error.code as string] ?? 'the store';
@@ -102,10 +102,10 @@ export class Startup {
 
   /** Of the peppers of this process. A start that is tried again does not make them again: each costs a password's hash. */
   async pepperChecks(): Promise<PepperChecks> {
-    return (this.#pepperChecks ??= await this.checkPeppers());
+    return (this.#pepperChecks ??= await this.#checkPeppers());
   }
 
-  private async checkPeppers(): Promise<PepperChecks> {
+  async #checkPeppers(): Promise<PepperChecks> {
     const { pepper, previousPepper, cost } = this.config.passwords;
     const check = (of: string): Promise<string> => pepperCheck(of, this.installationId, PASSWORD_COSTS[cost]);
     return {
@@ -114,7 +114,7 @@ export class Startup {
     };
   }
 
-  private async open({ repair = false }: StartOptions): Promise<void> {
+  async #open({ repair = false }: StartOptions): Promise<void> {
     const { store, masterKey, userKeys, blobs } = this.config;
     const kinds = { masterKey: masterKey.home, userKeys: userKeys.store, blobs: blobs.store };
     const pins: InstallationPlacements = { store: store.engine, ...kinds };
@@ -124,7 +124,7 @@ export class Startup {
       hasUsers: async () => (await this.store.collection(usersCollection).count('_id', [], 1)) > 0,
     };
     const found = await openInstallation(this.store, { pins, dataDir, clock: this.clock, remains });
-    this.followHomes(found);
+    this.#followHomes(found);
     await openKeys(this.keys, found.state === 'opening');
     // Before the document is sealed: from then on a blob store without its marks is one that lost its blobs.
     const location = found.state === 'opening' ? await this.blobs.claim(pins.blobs, found.installation_id) : undefined;
@@ -142,11 +142,11 @@ export class Startup {
     }
     await this.store.prepare();
     if (installed.blobs !== pins.blobs)
-      this.logger.warn({ home: installed.blobs, msg: 'blobs have another home than BLOB_STORE says' });
+      this.#logger.warn({ home: installed.blobs, msg: 'blobs have another home than BLOB_STORE says' });
   }
 
   /** Where the master key is stands in a sealed row: until the key of the seals is open, in the installation document, whose seal is checked then. */
-  private followHomes(found: InstallationDoc): void {
+  #followHomes(found: InstallationDoc): void {
     const { masterKey, systemKeys, row } = this.keys;
     const admitted = BACKEND_NAMES.filter((home) => MASTER_KEY.admitted(found).includes(home));
     masterKey.bindTo(found.installation_id);

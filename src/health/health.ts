@@ -28,9 +28,9 @@ export class Health {
    */
   async check(): Promise<readonly string[]> {
     if (this.lifecycle.stopping) throw new DomainError('shutting_down', { extensions: { down: [] } });
-    const down = await this.down();
+    const down = await this.#down();
     const waiting = this.lifecycle.refusal;
-    if (down.length === 0 && waiting === undefined) return this.names;
+    if (down.length === 0 && waiting === undefined) return this.#names;
     const code = CODES[down[0] ?? ''] ?? waiting?.code ?? 'store_unavailable';
     const detail = down.length === 0 ? 'The service is starting.' : `These do not serve: ${down.join(', ')}.`;
     throw new DomainError(code, { detail, extensions: { down } });
@@ -38,24 +38,24 @@ export class Health {
 
   /** Reports whether each dependency is up and whether requests are served. Never throws. */
   async state(): Promise<{ readonly ready: boolean; readonly up: ReadonlyMap<string, boolean> }> {
-    const down = await this.down();
-    const up = new Map(this.names.map((name) => [name, !down.includes(name)]));
+    const down = await this.#down();
+    const up = new Map(this.#names.map((name) => [name, !down.includes(name)]));
     return { ready: down.length === 0 && this.lifecycle.refusal === undefined, up };
   }
 
-  private down(): Promise<readonly string[]> {
-    this.#round ??= this.probeAll().finally(() => (this.#round = undefined));
+  #down(): Promise<readonly string[]> {
+    this.#round ??= this.#probeAll().finally(() => (this.#round = undefined));
     return this.#round;
   }
 
-  private get names(): readonly string[] {
+  get #names(): readonly string[] {
     return this.readiness.probes.map((probe) => probe.name);
   }
 
-  private async probeAll(): Promise<readonly string[]> {
+  async #probeAll(): Promise<readonly string[]> {
     const { probes } = this.readiness;
     const serving = await Promise.all(probes.map(serves));
-    const down = new Set(this.names.filter((_name, index) => serving[index] === false));
+    const down = new Set(this.#names.filter((_name, index) => serving[index] === false));
     const explained = probes.filter(({ restsOn }) => restsOn !== undefined && down.has(restsOn));
     for (const { name } of explained) down.delete(name);
     return [...down];

@@ -27,11 +27,11 @@ export class MetricsController {
     @Headers('authorization') authorization: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    this.checkToken(authorization);
+    this.#checkToken(authorization);
     void reply.type(this.metrics.registry.contentType).send(await this.metrics.registry.metrics());
   }
 
-  private checkToken(authorization: string | undefined): void {
+  #checkToken(authorization: string | undefined): void {
     const { metricsToken, production } = this.config;
     if (metricsToken !== undefined) requireToken(authorization, metricsToken);
     else if (production) throw new DomainError('not_found', { detail: 'There is nothing at this path.' });

@@ -108,35 +108,35 @@ export class DocsController {
   @Get('openapi.json')
   @Policy({ access: 'public', always: true, page: true })
   document(@Res() reply: FastifyReply): void {
-    this.checkOffered();
+    this.#checkOffered();
     void reply.type('application/json; charset=utf-8').send(JSON.stringify(this.openApi.document));
   }
 
   @Get('docs')
   @Policy({ access: 'public', always: true, page: true })
   page(@Res() reply: FastifyReply): void {
-    this.checkOffered();
-    this.loosen(reply).type(HTML).send(PAGE);
+    this.#checkOffered();
+    this.#loosen(reply).type(HTML).send(PAGE);
   }
 
   @Get('docs/:asset')
   @Policy({ access: 'public', always: true, page: true })
   async asset(@Param('asset') name: string, @Res() reply: FastifyReply): Promise<void> {
-    this.checkOffered();
-    if (name === 'index.html') return void this.loosen(reply).type(HTML).send(PAGE_IN_FOLDER);
+    this.#checkOffered();
+    if (name === 'index.html') return void this.#loosen(reply).type(HTML).send(PAGE_IN_FOLDER);
     const javascript = ASSETS['swagger-ui-bundle.js'] ?? '';
-    if (name === 'start.js') return void this.loosen(reply).type(javascript).send(START);
+    if (name === 'start.js') return void this.#loosen(reply).type(javascript).send(START);
     const type = Object.hasOwn(ASSETS, name) ? ASSETS[name] : undefined;
     if (type === undefined) throw new DomainError('not_found');
     const bytes = await readFile(join(FOLDER, name));
-    void this.loosen(reply).type(type).header('cache-control', 'public, max-age=3600').send(bytes);
+    void this.#loosen(reply).type(type).header('cache-control', 'public, max-age=3600').send(bytes);
   }
 
-  private checkOffered(): void {
+  #checkOffered(): void {
     if (!this.config.http.docs) throw new DomainError('not_found', { detail: 'There is nothing at this path.' });
   }
 
-  private loosen(reply: FastifyReply): FastifyReply {
+  #loosen(reply: FastifyReply): FastifyReply {
     return reply.header('content-security-policy', DOCS_POLICY);
   }
 }

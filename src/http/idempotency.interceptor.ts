@@ -16,7 +16,7 @@ const BARE = /^[\x21\x23-\x5b\x5d-\x7e]{1,255}$/;
 
 @Injectable()
 export class IdempotencyInterceptor implements NestInterceptor {
-  private readonly logger = new Logger('http');
+  readonly #logger = new Logger('http');
 
   constructor(private readonly idempotency: Idempotency) {}
 
@@ -26,10 +26,10 @@ export class IdempotencyInterceptor implements NestInterceptor {
     const keyed = policy?.idempotent === undefined ? undefined : keyedRequest(request, principalOf(request));
     if (policy === undefined || keyed === undefined) return next.handle();
     const reply = context.switchToHttp().getResponse<FastifyReply>();
-    return from(this.once(keyed, policy, reply, () => lastValueFrom(next.handle(), { defaultValue: undefined })));
+    return from(this.#once(keyed, policy, reply, () => lastValueFrom(next.handle(), { defaultValue: undefined })));
   }
 
-  private async once(
+  async #once(
     keyed: KeyedRequest,
     policy: RoutePolicy,
     reply: FastifyReply,
@@ -38,14 +38,14 @@ export class IdempotencyInterceptor implements NestInterceptor {
     const claim = await this.idempotency.claim(keyed);
     if (claim.kind === 'replay') return replay(claim.answer, reply);
     const body = await run().catch(async (error: unknown) => {
-      await this.quietly(this.idempotency.release(claim.row));
+      await this.#quietly(this.idempotency.release(claim.row));
       throw error;
     });
-    await this.quietly(this.keep(claim.row, policy, reply, body));
+    await this.#quietly(this.#keep(claim.row, policy, reply, body));
     return body;
   }
 
-  private async keep(row: IdempotencyKeyDoc, policy: RoutePolicy, reply: FastifyReply, body: unknown): Promise<void> {
+  async #keep(row: IdempotencyKeyDoc, policy: RoutePolicy, reply: FastifyReply, body: unknown): Promise<void> {
     if (policy.idempotent === 'secret') return this.idempotency.keep(row, undefined);
     const sent = REPLAYED_HEADERS.flatMap((name) => {
       const value = reply.getHeader(name);
@@ -59,8 +59,10 @@ export class IdempotencyInterceptor implements NestInterceptor {
    * Ignores errors: the action is done, and a failure to settle the key must not turn its response
    * into an error. The claim expires.
    */
-  private async quietly(settle: Promise<void>): Promise<void> {
-    await settle.catch((error: unknown) => this.logger.warn({ err: error, msg: 'an idempotency key was not settled' }));
+  async #quietly(settle: Promise<void>): Promise<void> {
+    await settle.catch((error: unknown) =>
+      this.#logger.warn({ err: error, msg: 'an idempotency key was not settled' }),
+    );
   }
 }
 

@@ -55,7 +55,7 @@ export class Idempotency {
    * held a secret)
    */
   async claim(request: KeyedRequest): Promise<Claim> {
-    const fresh = this.freshRow(request);
+    const fresh = this.#freshRow(request);
     try {
       return { kind: 'run', row: await this.#rows.insert(fresh) };
     } catch (error) {
@@ -63,7 +63,7 @@ export class Idempotency {
     }
     const row = await this.#rows.find('_id', fresh._id);
     if (row === undefined) throw running();
-    return this.meet(row, fresh);
+    return this.#meet(row, fresh);
   }
 
   /**
@@ -71,7 +71,7 @@ export class Idempotency {
    * that is shown once.
    */
   async keep(row: IdempotencyKeyDoc, answer: KeptResponse | undefined): Promise<void> {
-    for (let claim: IdempotencyKeyDoc | undefined = row; claim !== undefined; claim = await this.sameClaim(row)) {
+    for (let claim: IdempotencyKeyDoc | undefined = row; claim !== undefined; claim = await this.#sameClaim(row)) {
       const sealed: string | undefined =
         answer && (await this.sealer.seal(row.user_id, row._id, JSON.stringify(answer)));
       const done = { ...claim, state: 'done' as const, ...(sealed !== undefined && { answer: sealed }) };
@@ -83,7 +83,7 @@ export class Idempotency {
    * Releases the key after an error: nothing was done, and the client may retry with the same key.
    */
   async release(row: IdempotencyKeyDoc): Promise<void> {
-    const claim = await this.sameClaim(row);
+    const claim = await this.#sameClaim(row);
     if (claim !== undefined) await this.#rows.remove(claim._id, claim.rev);
   }
 
@@ -91,31 +91,31 @@ export class Idempotency {
    * The row of this claim at its current revision (a rotation of the user's key rewrites it);
    * undefined if the claim has expired.
    */
-  private async sameClaim(row: IdempotencyKeyDoc): Promise<IdempotencyKeyDoc | undefined> {
+  async #sameClaim(row: IdempotencyKeyDoc): Promise<IdempotencyKeyDoc | undefined> {
     const now = await this.#rows.find('_id', row._id);
     return now?.state === 'running' && now.claimed_until === row.claimed_until ? now : undefined;
   }
 
-  private async meet(row: IdempotencyKeyDoc, fresh: Omit<IdempotencyKeyDoc, 'rev'>): Promise<Claim> {
+  async #meet(row: IdempotencyKeyDoc, fresh: Omit<IdempotencyKeyDoc, 'rev'>): Promise<Claim> {
     const now = this.clock.now();
-    if (row.expires_at <= now) return this.takeOver(row, fresh);
+    if (row.expires_at <= now) return this.#takeOver(row, fresh);
     if (row.fingerprint !== fresh.fingerprint) {
       throw new DomainError('idempotency_mismatch', {
         detail: 'This Idempotency-Key was sent with another request before.',
       });
     }
-    if (row.state === 'done') return { kind: 'replay', answer: await this.answerOf(row) };
+    if (row.state === 'done') return { kind: 'replay', answer: await this.#answerOf(row) };
     if (row.claimed_until > now) throw running();
-    return this.takeOver(row, fresh);
+    return this.#takeOver(row, fresh);
   }
 
-  private async takeOver(row: IdempotencyKeyDoc, fresh: Omit<IdempotencyKeyDoc, 'rev'>): Promise<Claim> {
+  async #takeOver(row: IdempotencyKeyDoc, fresh: Omit<IdempotencyKeyDoc, 'rev'>): Promise<Claim> {
     const taken = await this.#rows.replace({ ...fresh, rev: row.rev });
     if (taken === undefined) throw running();
     return { kind: 'run', row: taken };
   }
 
-  private async answerOf({ user_id, _id, answer }: IdempotencyKeyDoc): Promise<KeptResponse> {
+  async #answerOf({ user_id, _id, answer }: IdempotencyKeyDoc): Promise<KeptResponse> {
     if (answer === undefined) {
       const detail = 'The request was done. Its answer held a secret that is shown once and is not given again.';
       throw new DomainError('conflict', { detail });
@@ -123,14 +123,14 @@ export class Idempotency {
     return JSON.parse(await this.sealer.open(user_id, _id, answer)) as KeptResponse;
   }
 
-  private freshRow(request: KeyedRequest): Omit<IdempotencyKeyDoc, 'rev'> {
+  #freshRow(request: KeyedRequest): Omit<IdempotencyKeyDoc, 'rev'> {
     const now = this.clock.now();
-    const [_id, fingerprint] = this.names(request);
+    const [_id, fingerprint] = this.#names(request);
     const { ownerId } = request;
     return { _id, user_id: ownerId, fingerprint, state: 'running', claimed_until: now + CLAIM, expires_at: now + KEPT };
   }
 
-  private names({ ownerId, key, method, path, body }: KeyedRequest): [id: string, fingerprint: string] {
+  #names({ ownerId, key, method, path, body }: KeyedRequest): [id: string, fingerprint: string] {
     const secret = hkdf(this.secrets.oneTimeCodes, Buffer.from(ownerId, 'utf8'), PURPOSE);
     const mac = (...parts: string[]): string => hmacSha256(secret, encodeContext(parts)).toString('hex');
     try {

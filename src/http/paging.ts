@@ -41,14 +41,18 @@ export class Paging {
     if (cursor === undefined) return undefined;
     if (!BASE64URL.test(cursor)) throw invalidCursor();
     try {
-      return this.withKey(scope, (key) => aeadOpen(key, Buffer.from(cursor, 'base64url'), aad(scope))).toString('utf8');
+      return this.#withKey(scope, (key) => aeadOpen(key, Buffer.from(cursor, 'base64url'), aad(scope))).toString(
+        'utf8',
+      );
     } catch (error) {
       throw isDomainError(error, 'decryption_failed') ? invalidCursor() : error;
     }
   }
 
   cursor(position: Position, scope: PageScope): string {
-    return this.withKey(scope, (key) => aeadSeal(key, Buffer.from(position, 'utf8'), aad(scope))).toString('base64url');
+    return this.#withKey(scope, (key) => aeadSeal(key, Buffer.from(position, 'utf8'), aad(scope))).toString(
+      'base64url',
+    );
   }
 
   /**
@@ -63,7 +67,7 @@ export class Paging {
   }
 
   // One key for each user, so that no key approaches the 2^32 random nonces that AES-GCM allows.
-  private withKey<T>(scope: PageScope, use: (key: SecretBytes) => T): T {
+  #withKey<T>(scope: PageScope, use: (key: SecretBytes) => T): T {
     const key = hkdf(this.secrets.oneTimeCodes, Buffer.from(scope.holderId, 'utf8'), PURPOSE);
     try {
       return use(key);

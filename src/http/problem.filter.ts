@@ -23,7 +23,7 @@ const OF_THE_FAILED_ANSWER = [
 @Catch()
 @Injectable()
 export class ProblemFilter implements ExceptionFilter {
-  private readonly logger = new Logger('http');
+  readonly #logger = new Logger('http');
 
   catch(thrown: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
@@ -32,7 +32,7 @@ export class ProblemFilter implements ExceptionFilter {
 
   answer(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const error = toDomainError(thrown);
-    if (CODES[error.code].status >= 500) this.report(error, thrown);
+    if (CODES[error.code].status >= 500) this.#report(error, thrown);
     if (reply.raw.headersSent) {
       // Too late for an error response: a closed connection is the only correct end of an
       // incomplete body.
@@ -42,10 +42,10 @@ export class ProblemFilter implements ExceptionFilter {
     sendProblem(error, request, reply);
   }
 
-  private report(error: DomainError, thrown: unknown): void {
+  #report(error: DomainError, thrown: unknown): void {
     const line = { code: error.code, err: thrown };
-    if (error.code === 'internal') this.logger.error(line, 'a request failed');
-    else this.logger.warn(line, 'a request could not be served');
+    if (error.code === 'internal') this.#logger.error(line, 'a request failed');
+    else this.#logger.warn(line, 'a request could not be served');
   }
 }
 

@@ -43,15 +43,15 @@ export class RequestGuard {
     checkHost(request.raw);
     const policy = policyOf(request.routeOptions.config);
     if (request.is404 || policy === undefined) {
-      this.unmatched(request, reply);
+      this.#unmatched(request, reply);
       return;
     }
-    this.checkServing(policy);
+    this.#checkServing(policy);
     if (policy.page !== true) checkQuery(request);
     if (policy.rateLimit !== undefined) await this.limits.take(policy.rateLimit, request.ip);
-    const identified = await this.identify(policy, request);
+    const identified = await this.#identify(policy, request);
     if (identified === undefined) return;
-    this.requirePolicy(policy, identified);
+    this.#requirePolicy(policy, identified);
     const principal = await admitted(policy, identified);
     setPrincipal(request, principal);
     if (policy.costly === undefined) return;
@@ -66,7 +66,7 @@ export class RequestGuard {
     return { address, account: principalOf(request)?.ownerId };
   }
 
-  private unmatched(request: FastifyRequest, reply: FastifyReply): void {
+  #unmatched(request: FastifyRequest, reply: FastifyReply): void {
     const allowed = this.routes.allowed(pathOf(request.raw.url));
     if (allowed.length === 0) throw new DomainError('not_found', { detail: 'There is nothing at this path.' });
     if (request.method !== 'OPTIONS') throw methodNotAllowed(allowed);
@@ -76,14 +76,14 @@ export class RequestGuard {
       .send();
   }
 
-  private checkServing(policy: RoutePolicy): void {
+  #checkServing(policy: RoutePolicy): void {
     const { refusal } = this.lifecycle;
     if (refusal !== undefined && policy.always !== true) throw refusal;
   }
 
-  private async identify(policy: RoutePolicy, request: FastifyRequest): Promise<Principal | undefined> {
+  async #identify(policy: RoutePolicy, request: FastifyRequest): Promise<Principal | undefined> {
     if (policy.access === 'public') return undefined;
-    if (policy.access === 'optional') return this.identifyIfPossible(request);
+    if (policy.access === 'optional') return this.#identifyIfPossible(request);
     const token = bearerToken(request.headers.authorization);
     if (token !== undefined && principalsOf(policy).includes('link-holder') && this.tickets.isTicket(token)) {
       return this.tickets.uploader(token);
@@ -95,7 +95,7 @@ export class RequestGuard {
   /**
    * Clients may send an expired token, or one for a proxy, together with credentials in the body.
    */
-  private async identifyIfPossible(request: FastifyRequest): Promise<Principal | undefined> {
+  async #identifyIfPossible(request: FastifyRequest): Promise<Principal | undefined> {
     try {
       const token = bearerToken(request.headers.authorization);
       return token === undefined ? undefined : await this.authenticator.authenticate(token, presentedBy(request));
@@ -105,7 +105,7 @@ export class RequestGuard {
     }
   }
 
-  private requirePolicy(policy: RoutePolicy, principal: Principal): void {
+  #requirePolicy(policy: RoutePolicy, principal: Principal): void {
     if (policy.scope !== undefined) requireScope(policy, policy.scope, principal);
     if (policy.stepUp === true) requireFreshProof(principal, this.clock.now());
   }

@@ -27,9 +27,9 @@ export class ResponsesUserData implements UserDataHandler {
    */
   async reencrypt(userId: string): Promise<number> {
     let resealed = 0;
-    for await (const row of this.rowsOf(userId)) {
+    for await (const row of this.#rowsOf(userId)) {
       if (row.answer === undefined) await this.#rows.replace(row);
-      else resealed += await this.resealRow(row, row.answer);
+      else resealed += await this.#resealRow(row, row.answer);
     }
     return resealed;
   }
@@ -46,11 +46,11 @@ export class ResponsesUserData implements UserDataHandler {
 
   async eraseUser(userId: string): Promise<number> {
     let erased = 0;
-    for await (const row of this.rowsOf(userId)) erased += (await this.#rows.remove(row._id)) ? 1 : 0;
+    for await (const row of this.#rowsOf(userId)) erased += (await this.#rows.remove(row._id)) ? 1 : 0;
     return erased;
   }
 
-  private async resealRow(row: IdempotencyKeyDoc, sealed: string): Promise<number> {
+  async #resealRow(row: IdempotencyKeyDoc, sealed: string): Promise<number> {
     try {
       const answer = await this.sealer.renew(row.user_id, row._id, sealed);
       return answer !== undefined && (await this.#rows.replace({ ...row, answer })) !== undefined ? 1 : 0;
@@ -60,7 +60,7 @@ export class ResponsesUserData implements UserDataHandler {
     }
   }
 
-  private rowsOf(userId: string): AsyncGenerator<IdempotencyKeyDoc> {
+  #rowsOf(userId: string): AsyncGenerator<IdempotencyKeyDoc> {
     return scanRows(this.#rows, 'user', [userId]);
   }
 }

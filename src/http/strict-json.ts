@@ -68,11 +68,11 @@ interface Level {
  * rejects invalid JSON afterwards.
  */
 class Scan {
-  private readonly open: Level[] = [];
+  readonly #open: Level[] = [];
   private level: Level | undefined;
-  private awaitsKey = false;
-  private values = 0;
-  private at = 0;
+  #awaitsKey = false;
+  #values = 0;
+  #at = 0;
 
   constructor(
     private readonly text: string,
@@ -81,93 +81,93 @@ class Scan {
 
   run(): void {
     const { text } = this;
-    for (; this.at < text.length; this.at += 1) {
-      const code = text.charCodeAt(this.at);
-      if (code === QUOTE) this.string();
-      else if (code === COMMA) this.comma();
-      else if (code === OPEN_OBJECT) this.enter(new Names());
-      else if (code === OPEN_ARRAY) this.enter(undefined);
-      else if (code === CLOSE_OBJECT || code === CLOSE_ARRAY) this.leave();
+    for (; this.#at < text.length; this.#at += 1) {
+      const code = text.charCodeAt(this.#at);
+      if (code === QUOTE) this.#string();
+      else if (code === COMMA) this.#comma();
+      else if (code === OPEN_OBJECT) this.#enter(new Names());
+      else if (code === OPEN_ARRAY) this.#enter(undefined);
+      else if (code === CLOSE_OBJECT || code === CLOSE_ARRAY) this.#leave();
     }
   }
 
-  private enter(names: Names | undefined): void {
-    this.count();
+  #enter(names: Names | undefined): void {
+    this.#count();
     this.level = { names, commas: 0 };
-    this.open.push(this.level);
-    this.awaitsKey = names !== undefined;
+    this.#open.push(this.level);
+    this.#awaitsKey = names !== undefined;
     const { depth } = this.limits;
-    if (this.open.length > depth) throw invalid(`The body is nested deeper than ${depth} levels.`);
+    if (this.#open.length > depth) throw invalid(`The body is nested deeper than ${depth} levels.`);
   }
 
-  private leave(): void {
-    this.open.pop();
-    this.level = this.open.at(-1);
-    this.awaitsKey = false;
+  #leave(): void {
+    this.#open.pop();
+    this.level = this.#open.at(-1);
+    this.#awaitsKey = false;
   }
 
-  private comma(): void {
-    this.count();
+  #comma(): void {
+    this.#count();
     const { level } = this;
     if (level === undefined) return;
     level.commas += 1;
-    this.awaitsKey = level.names !== undefined;
+    this.#awaitsKey = level.names !== undefined;
     const { members, elements } = this.limits;
-    if (this.awaitsKey && level.commas >= members) throw invalid(`An object has more than ${members} members.`);
-    if (!this.awaitsKey && level.commas >= elements) throw invalid(`An array has more than ${elements} elements.`);
+    if (this.#awaitsKey && level.commas >= members) throw invalid(`An object has more than ${members} members.`);
+    if (!this.#awaitsKey && level.commas >= elements) throw invalid(`An array has more than ${elements} elements.`);
   }
 
-  private count(): void {
-    this.values += 1;
-    if (this.values > this.limits.values) throw invalid(`The body holds more than ${this.limits.values} values.`);
+  #count(): void {
+    this.#values += 1;
+    if (this.#values > this.limits.values) throw invalid(`The body holds more than ${this.limits.values} values.`);
   }
 
   /** Reads the string that begins here and ends at its closing quote. */
-  private string(): void {
-    const begin = this.at;
-    const isEscaped = this.skipString();
-    const isKey = this.awaitsKey;
-    this.awaitsKey = false;
+  #string(): void {
+    const begin = this.#at;
+    const isEscaped = this.#skipString();
+    const isKey = this.#awaitsKey;
+    this.#awaitsKey = false;
     // Decoded UTF-8 has no lone surrogate; only an escape can create one.
     if (isEscaped) {
-      const value = parse(this.text.slice(begin, this.at + 1)) as string;
+      const value = parse(this.text.slice(begin, this.#at + 1)) as string;
       if (/\p{Surrogate}/u.test(value)) throw invalid('A string holds half of a surrogate pair.');
-      if (isKey) this.key(value);
-    } else if (isKey) this.key(this.text.slice(begin + 1, this.at));
+      if (isKey) this.#key(value);
+    } else if (isKey) this.#key(this.text.slice(begin + 1, this.#at));
   }
 
-  private skipString(): boolean {
+  #skipString(): boolean {
     const { text } = this;
     let isEscaped = false;
-    for (this.at += 1; this.at < text.length; this.at += 1) {
-      const code = text.charCodeAt(this.at);
+    for (this.#at += 1; this.#at < text.length; this.#at += 1) {
+      const code = text.charCodeAt(this.#at);
       if (code === QUOTE) return isEscaped;
       if (code !== BACKSLASH) continue;
       isEscaped = true;
-      this.at += 1;
+      this.#at += 1;
     }
     throw notJson();
   }
 
-  private key(name: string): void {
+  #key(name: string): void {
     if (this.level?.names?.add(name) === false) throw invalid('An object has the same key twice.');
   }
 }
 
 /** The names of one object. Bodies hold many small objects, so only large ones use a set. */
 class Names {
-  private readonly few: string[] = [];
-  private many: Set<string> | undefined;
+  readonly #few: string[] = [];
+  #many: Set<string> | undefined;
 
   /** Returns false for a duplicate name. */
   add(name: string): boolean {
-    if (this.many !== undefined) {
-      const before = this.many.size;
-      return this.many.add(name).size > before;
+    if (this.#many !== undefined) {
+      const before = this.#many.size;
+      return this.#many.add(name).size > before;
     }
-    if (this.few.includes(name)) return false;
-    this.few.push(name);
-    if (this.few.length > FEW) this.many = new Set(this.few);
+    if (this.#few.includes(name)) return false;
+    this.#few.push(name);
+    if (this.#few.length > FEW) this.#many = new Set(this.#few);
     return true;
   }
 }

@@ -68,7 +68,7 @@ export class RotationsController {
   @Policy({ scope: 'administration' })
   @ApiProblems('not_found', 'conflict')
   pauseRotation(@Param('id') id: string, @CallerPerson() caller: Person): Promise<RotationDto> {
-    return this.moved('rotation.pause', id, caller, () => this.rotations.pause(id));
+    return this.#moved('rotation.pause', id, caller, () => this.rotations.pause(id));
   }
 
   /** Lets a paused rotation go on. */
@@ -77,15 +77,10 @@ export class RotationsController {
   @Policy({ scope: 'administration' })
   @ApiProblems('not_found', 'conflict')
   resumeRotation(@Param('id') id: string, @CallerPerson() caller: Person): Promise<RotationDto> {
-    return this.moved('rotation.resume', id, caller, () => this.rotations.resume(id));
+    return this.#moved('rotation.resume', id, caller, () => this.rotations.resume(id));
   }
 
-  private async moved(
-    action: AuditAction,
-    id: string,
-    caller: Person,
-    move: () => Promise<Rotation>,
-  ): Promise<RotationDto> {
+  async #moved(action: AuditAction, id: string, caller: Person, move: () => Promise<Rotation>): Promise<RotationDto> {
     const intent = { action, actor: caller.actor, resource: `rotation/${id}` };
     return rotationDto(await audited(this.audit, intent, move));
   }

@@ -39,7 +39,7 @@ export class KeysController {
   @Policy({ scope: 'account', idempotent: 'replay', costly: 'rotations' })
   @ApiProblems('rotation_running', 'conflict', 'rate_limited', 'kms_unavailable')
   rotateOwnKey(@CallerPerson() caller: Person): Promise<RotateKeyAnswerDto> {
-    return this.rotate(caller.ownerId, caller);
+    return this.#rotate(caller.ownerId, caller);
   }
 
   /** Rotates a user's key on suspicion, as the user could. It shows nobody any of the user's data. */
@@ -48,7 +48,7 @@ export class KeysController {
   @Policy({ scope: 'administration', idempotent: 'replay', costly: 'rotations' })
   @ApiProblems('not_found', 'rotation_running', 'conflict', 'kms_unavailable')
   rotateUserKey(@Param('id') id: string, @CallerPerson() caller: Person): Promise<RotateKeyAnswerDto> {
-    return this.rotate(id, caller);
+    return this.#rotate(id, caller);
   }
 
   /**
@@ -77,7 +77,7 @@ export class KeysController {
     return 'asked' in outcome ? answerApproval(reply, outcome.asked) : outcome;
   }
 
-  private async rotate(ownerId: string, caller: Person): Promise<RotateKeyAnswerDto> {
+  async #rotate(ownerId: string, caller: Person): Promise<RotateKeyAnswerDto> {
     const intent = { action: 'user-key.rotate', actor: caller.actor, resource: `user/${ownerId}` } as const;
     const rotation = await audited(this.audit, intent, () => this.rotations.rotateUserKey(ownerId, caller.actor));
     return { message: 'Key rotated successfully', rotation: rotationDto(rotation) };

@@ -50,11 +50,11 @@ export class LinkRedemption {
    * `too_many_attempts`, `overloaded`, what `admit` throws.
    */
   async open(key: LinkKey, admit: (link: LinkDoc) => Promise<void>): Promise<NewTicket> {
-    const link = await this.presented(key);
-    this.requireLive(link);
+    const link = await this.#presented(key);
+    this.#requireLive(link);
     await admit(link);
-    await this.checkPassword(link, key.password);
-    await this.spend(link._id);
+    await this.#checkPassword(link, key.password);
+    await this.#spend(link._id);
     failpoint('link.spent');
     return this.tickets.issue(link);
   }
@@ -64,7 +64,7 @@ export class LinkRedemption {
     return presentedSecret(kind === 'download' ? 'd' : 'u', token)?.id;
   }
 
-  private async presented({ kind, token }: LinkKey): Promise<LinkDoc> {
+  async #presented({ kind, token }: LinkKey): Promise<LinkDoc> {
     const presented = presentedSecret(kind === 'download' ? 'd' : 'u', token);
     const link = presented && (await this.#rows.find('_id', presented.id));
     if (presented === undefined || link?.kind !== kind || !secretMatches(presented.secret, link.secret_hash)) {
@@ -74,7 +74,7 @@ export class LinkRedemption {
     return link;
   }
 
-  private requireLive({ expires_at = Infinity, max_uses = Infinity, uses }: LinkDoc): void {
+  #requireLive({ expires_at = Infinity, max_uses = Infinity, uses }: LinkDoc): void {
     if (expires_at > this.clock.now() && uses < max_uses) return;
     throw new DomainError('link_expired', {
       detail: 'This link has expired or has no downloads left.',
@@ -82,12 +82,12 @@ export class LinkRedemption {
   }
 
   /** A request without a password does not count as a failed attempt. */
-  private async checkPassword(link: LinkDoc, password: string | undefined): Promise<void> {
+  async #checkPassword(link: LinkDoc, password: string | undefined): Promise<void> {
     const { hashed_password: stored, salt = '' } = link;
     if (stored === undefined) return;
     if (password === undefined) throw wrongPassword();
     const owner = { userId: link._id, salt: Buffer.from(salt, 'hex') };
-    const ledger = this.ledger(link._id);
+    const ledger = this.#ledger(link._id);
     await requireAdmission(lockout, ledger, this.clock);
     const isRight = await this.hasher.inTurn(link._id, (turn) =>
       attempt(lockout, ledger, this.clock, async (): Promise<Checked<boolean>> => {
@@ -98,15 +98,15 @@ export class LinkRedemption {
     if (!isRight) throw wrongPassword();
   }
 
-  private async spend(linkId: string): Promise<void> {
+  async #spend(linkId: string): Promise<void> {
     const link = await update(this.#rows, linkId, (row) => {
-      this.requireLive(row);
+      this.#requireLive(row);
       return { ...row, uses: row.uses + 1 };
     });
     if (link === undefined) throw noLink();
   }
 
-  private ledger(linkId: string): CounterStore<LockoutCounts> {
+  #ledger(linkId: string): CounterStore<LockoutCounts> {
     return {
       change: async (edit) => {
         await update(this.#rows, linkId, (row) => {

@@ -79,9 +79,9 @@ export class Links {
   async create(wanted: NewLink, begin: BeginAct): Promise<{ readonly row: LinkDoc; readonly token: string }> {
     const id = newId();
     const { token, secretHash } = newSecret(wanted.kind === 'download' ? 'd' : 'u', id);
-    const password = wanted.password === undefined ? {} : await this.hashed(id, wanted.password);
+    const password = wanted.password === undefined ? {} : await this.#hashed(id, wanted.password);
     await begin();
-    const row = await this.#rows.insert({ ...this.draft(id, wanted), secret_hash: secretHash, ...password });
+    const row = await this.#rows.insert({ ...this.#draft(id, wanted), secret_hash: secretHash, ...password });
     return { row, token };
   }
 
@@ -127,7 +127,7 @@ export class Links {
     }
   }
 
-  private draft(id: string, wanted: NewLink): Omit<Draft<LinkDoc>, 'secret_hash'> {
+  #draft(id: string, wanted: NewLink): Omit<Draft<LinkDoc>, 'secret_hash'> {
     const now = this.clock.now();
     const { expiresInMs, resource, maxUses, maxSize } = wanted;
     return {
@@ -146,7 +146,7 @@ export class Links {
   }
 
   /** Hashed as passwords of accounts: with the pepper and a salt, and bound to this link. */
-  private async hashed(linkId: string, password: string): Promise<Pick<LinkDoc, 'hashed_password' | 'salt'>> {
+  async #hashed(linkId: string, password: string): Promise<Pick<LinkDoc, 'hashed_password' | 'salt'>> {
     const salt = randomSecret(SALT_BYTES);
     const hashed_password = await this.hasher.hash(password, { userId: linkId, salt });
     return { hashed_password, salt: salt.toString('hex') };

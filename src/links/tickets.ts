@@ -97,9 +97,9 @@ export class Tickets extends UploadTickets {
    */
   async download(ticketId: string, token: string): Promise<LinkDoc> {
     if (presentedSecret(PREFIX.download, token)?.id !== ticketId) throw noTicket();
-    const { ticket, link } = await this.behind('download', token);
+    const { ticket, link } = await this.#behind('download', token);
     // Most requests of a media player come too soon to extend it: those read the row once.
-    if (this.extended(ticket) !== undefined) await this.extend(ticketId);
+    if (this.#extended(ticket) !== undefined) await this.#extend(ticketId);
     return link;
   }
 
@@ -109,10 +109,10 @@ export class Tickets extends UploadTickets {
    */
   keepAlive(ticketId: string, intervalMs = MINUTE): () => void {
     const begun = this.clock.now();
-    const timer = setInterval(() => void this.extend(ticketId), intervalMs).unref();
+    const timer = setInterval(() => void this.#extend(ticketId), intervalMs).unref();
     return () => {
       clearInterval(timer);
-      if (this.clock.now() - begun >= LEAST_EXTENSION) void this.extend(ticketId);
+      if (this.clock.now() - begun >= LEAST_EXTENSION) void this.#extend(ticketId);
     };
   }
 
@@ -122,7 +122,7 @@ export class Tickets extends UploadTickets {
 
   /** @throws as `download` */
   override async uploader(token: string): Promise<LinkHolder> {
-    const { ticket, link } = await this.behind('upload', token);
+    const { ticket, link } = await this.#behind('upload', token);
     const { _id: linkId, owner_id: ownerId, max_size: largest } = link;
     return {
       kind: 'link-holder',
@@ -130,13 +130,13 @@ export class Tickets extends UploadTickets {
       actor: 'anonymous',
       scopes: ['files:write'],
       ...{ linkId, ticketId: ticket._id, largest },
-      requireStillAdmitted: () => this.requireLink(linkId),
+      requireStillAdmitted: () => this.#requireLink(linkId),
     };
   }
 
   /** Whether the link exists still and its owner is enabled. */
-  private async requireLink(linkId: string): Promise<void> {
-    await this.requireOwner(await this.#links.find('_id', linkId));
+  async #requireLink(linkId: string): Promise<void> {
+    await this.#requireOwner(await this.#links.find('_id', linkId));
   }
 
   /**
@@ -159,12 +159,12 @@ export class Tickets extends UploadTickets {
   }
 
   /** Ignores a failure of the store: the ticket keeps the time that it has. */
-  private async extend(ticketId: string): Promise<void> {
-    await update(this.#tickets, ticketId, (ticket) => this.extended(ticket)).catch(() => undefined);
+  async #extend(ticketId: string): Promise<void> {
+    await update(this.#tickets, ticketId, (ticket) => this.#extended(ticket)).catch(() => undefined);
   }
 
   /** The ticket as extended by a use now; undefined where that is hardly longer. */
-  private extended(ticket: TicketDoc): TicketDoc | undefined {
+  #extended(ticket: TicketDoc): TicketDoc | undefined {
     const now = this.clock.now();
     // A process that slept does not revive an expired ticket.
     if (ticket.expires_at <= now) return undefined;
@@ -173,7 +173,7 @@ export class Tickets extends UploadTickets {
     return expires_at - ticket.expires_at < LEAST_EXTENSION ? undefined : { ...ticket, issued_at, expires_at };
   }
 
-  private async behind(kind: LinkKind, token: string): Promise<{ ticket: TicketDoc; link: LinkDoc }> {
+  async #behind(kind: LinkKind, token: string): Promise<{ ticket: TicketDoc; link: LinkDoc }> {
     const presented = presentedSecret(PREFIX[kind], token);
     const ticket = presented && (await this.#tickets.find('_id', presented.id));
     if (presented === undefined || ticket === undefined || !secretMatches(presented.secret, ticket.secret_hash)) {
@@ -183,11 +183,11 @@ export class Tickets extends UploadTickets {
     if (ticket.expires_at <= now) throw new DomainError('token_expired', { detail: 'Open the link again.' });
     const link = await this.#links.find('_id', ticket.link_id);
     if (link?.kind !== kind || (link.expires_at ?? Infinity) <= now) throw ended();
-    await this.requireOwner(link);
+    await this.#requireOwner(link);
     return { ticket, link };
   }
 
-  private async requireOwner(link: LinkDoc | undefined): Promise<void> {
+  async #requireOwner(link: LinkDoc | undefined): Promise<void> {
     if (link === undefined || !(await this.users.serves(link.owner_id))) throw ended();
   }
 }

@@ -17,56 +17,56 @@ export class Metrics {
   readonly tasks = new TaskFigures(this.registry);
   readonly refusals = new RefusalFigures(this.registry, ERROR_CODES);
   readonly watched = new WatchedFigures(this.registry);
-  private readonly http = this.histogram(
+  readonly #http = this.#histogram(
     'http_server_request_duration_seconds',
     'Time from the headers of a request to the end of its answer.',
     HTTP_BUCKETS,
     ['method', 'route', 'status'],
   );
-  private readonly flush = this.histogram(
+  readonly #flush = this.#histogram(
     'coffer_audit_flush_duration_seconds',
     'Time of one group commit of the audit log.',
     FLUSH_BUCKETS,
     ['outcome'],
   );
-  private readonly forged = new Counter({
+  readonly #forged = new Counter({
     name: 'coffer_forged_rows_total',
     help: 'Stored rows that failed MAC verification.',
     labelNames: ['collection'],
     registers: [this.registry],
   });
 
-  private readonly damaged = new Counter({
+  readonly #damaged = new Counter({
     name: 'coffer_damaged_reads_total',
     help: 'Reads that met stored data which does not verify.',
     labelNames: ['resource'],
     registers: [this.registry],
   });
-  private readonly aborted = new Counter({
+  readonly #aborted = new Counter({
     name: 'coffer_aborted_transfers_total',
     help: 'Downloads and uploads of files that ended before their last byte.',
     labelNames: ['direction'],
     registers: [this.registry],
   });
-  private readonly jobsFailed = new Counter({
+  readonly #jobsFailed = new Counter({
     name: 'coffer_jobs_failed_total',
     help: 'Jobs that this process ended as failed.',
     labelNames: ['kind'],
     registers: [this.registry],
   });
-  private readonly jobs = new Gauge({
+  readonly #jobs = new Gauge({
     name: 'coffer_job_items',
     help: 'Progress of the last job of each kind that this process ran: items in all, done, and failed.',
     labelNames: ['kind', 'state'],
     registers: [this.registry],
   });
 
-  private readonly scrubbed = {
-    files: this.counter('coffer_scrub_files_total', 'Files that scrubs read through, damaged ones included.'),
-    failed: this.counter('coffer_scrub_failed_total', 'Files that scrubs found damaged.'),
-    bytes: this.counter('coffer_scrub_bytes_total', 'Bytes of content that scrubs read.'),
+  readonly #scrubbed = {
+    files: this.#counter('coffer_scrub_files_total', 'Files that scrubs read through, damaged ones included.'),
+    failed: this.#counter('coffer_scrub_failed_total', 'Files that scrubs found damaged.'),
+    bytes: this.#counter('coffer_scrub_bytes_total', 'Bytes of content that scrubs read.'),
   };
-  private readonly scrubFinished = new Gauge({
+  readonly #scrubFinished = new Gauge({
     name: 'coffer_scrub_last_finished_timestamp_seconds',
     help: 'When this process last brought a scrub to its end.',
     registers: [this.registry],
@@ -76,58 +76,58 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry });
     // Initialises the counters at 0: Prometheus does not see the first increment of a counter that
     // starts at 1.
-    for (const resource of ['file', 'record']) this.damaged.inc({ resource }, 0);
-    for (const direction of ['download', 'upload']) this.aborted.inc({ direction }, 0);
-    for (const outcome of ['done', 'failed']) this.flush.zero({ outcome });
+    for (const resource of ['file', 'record']) this.#damaged.inc({ resource }, 0);
+    for (const direction of ['download', 'upload']) this.#aborted.inc({ direction }, 0);
+    for (const outcome of ['done', 'failed']) this.#flush.zero({ outcome });
   }
 
   observeHttp(method: string, route: string, status: number, seconds: number): void {
-    this.http.observe({ method, route, status }, seconds);
+    this.#http.observe({ method, route, status }, seconds);
   }
 
   observeAuditFlush(seconds: number, outcome: 'done' | 'failed'): void {
-    this.flush.observe({ outcome }, seconds);
+    this.#flush.observe({ outcome }, seconds);
   }
 
   /** Creates the counter of a collection, at 0. */
   watchForgedRows(collection: string): void {
-    this.forged.inc({ collection }, 0);
+    this.#forged.inc({ collection }, 0);
   }
 
   countForgedRow(collection: string): void {
-    this.forged.inc({ collection });
+    this.#forged.inc({ collection });
   }
 
   countDamagedRead(resource: 'file' | 'record'): void {
-    this.damaged.inc({ resource });
+    this.#damaged.inc({ resource });
   }
 
   countAbortedTransfer(direction: 'download' | 'upload'): void {
-    this.aborted.inc({ direction });
+    this.#aborted.inc({ direction });
   }
 
   /** Creates the counter of a job kind, at 0. */
   watchJobs(kind: string): void {
-    this.jobsFailed.inc({ kind }, 0);
+    this.#jobsFailed.inc({ kind }, 0);
   }
 
   countFailedJob(kind: string): void {
-    this.jobsFailed.inc({ kind });
+    this.#jobsFailed.inc({ kind });
   }
 
   setJobProgress(kind: string, progress: { total: number; done: number; failed: number }): void {
-    for (const state of ['total', 'done', 'failed'] as const) this.jobs.set({ kind, state }, progress[state]);
+    for (const state of ['total', 'done', 'failed'] as const) this.#jobs.set({ kind, state }, progress[state]);
   }
 
   countScrubbed(bytes: number, failed: boolean): void {
-    this.scrubbed.files.inc();
-    this.scrubbed.bytes.inc(bytes);
-    if (failed) this.scrubbed.failed.inc();
+    this.#scrubbed.files.inc();
+    this.#scrubbed.bytes.inc(bytes);
+    if (failed) this.#scrubbed.failed.inc();
   }
 
   /** @param at ms since the epoch */
   setScrubFinished(at: number): void {
-    this.scrubFinished.set(at / 1000);
+    this.#scrubFinished.set(at / 1000);
   }
 
   /** Registers the length of the password hash queue. Each scrape calls `read`. */
@@ -158,11 +158,11 @@ export class Metrics {
     });
   }
 
-  private counter(name: string, help: string): Counter {
+  #counter(name: string, help: string): Counter {
     return new Counter({ name, help, registers: [this.registry] });
   }
 
-  private histogram(name: string, help: string, buckets: number[], labelNames: string[]): Histogram {
+  #histogram(name: string, help: string, buckets: number[], labelNames: string[]): Histogram {
     return new Histogram({ name, help, buckets, labelNames, registers: [this.registry] });
   }
 }

@@ -2,6 +2,7 @@ import { drawn } from '../support/drawn';
 import { MovingInstallation } from '../support/moving-installation';
 import { type Bao, describeWithPart, describeWithParts, startOpenBao, startSecantus } from '../support/parts';
 import { vaultAndMongo } from '../support/profiles';
+import { waitFor } from '../support/processes';
 
 /** Between any two writes of a move. */
 const FAILPOINTS = [

@@ -16,7 +16,7 @@ export class MemoryWrapStore extends SoftwareMasterKey {
   }
 
   open({ create = true }: { readonly create?: boolean } = {}): Promise<void> {
-    return this.answer(() => {
+    return this.#answer(() => {
       this.opened += 1;
       if (this.keys.size > 0) return;
       if (!create) throw new StartupError('The document is missing.');
@@ -25,22 +25,22 @@ export class MemoryWrapStore extends SoftwareMasterKey {
   }
 
   state(): Promise<MasterKeyState> {
-    return this.answer(() => {
+    return this.#answer(() => {
       const versions = [...this.keys.keys()].sort((a, b) => a - b).map((version) => ({ version, createdAt: 1 }));
-      return { current: this.newest, versions, destroyedBelow: versions[0]?.version ?? 0 };
+      return { current: this.#newest, versions, destroyedBelow: versions[0]?.version ?? 0 };
     });
   }
 
   rotate(expected: number): Promise<number> {
-    return this.answer(() => {
-      if (this.newest <= expected) this.keys.set(Math.max(this.newest, expected) + 1, newKey());
-      return this.newest;
+    return this.#answer(() => {
+      if (this.#newest <= expected) this.keys.set(Math.max(this.#newest, expected) + 1, newKey());
+      return this.#newest;
     });
   }
 
   retire(version: number): Promise<void> {
-    return this.answer(() => {
-      checkRetirable(version, this.newest);
+    return this.#answer(() => {
+      checkRetirable(version, this.#newest);
       for (const known of this.keys.keys()) if (known <= version) this.keys.delete(known);
     });
   }
@@ -50,14 +50,14 @@ export class MemoryWrapStore extends SoftwareMasterKey {
   }
 
   protected keysFor(): Promise<KeyLookup> {
-    return this.answer(() => (version: number) => this.keys.get(version));
+    return this.#answer(() => (version: number) => this.keys.get(version));
   }
 
-  private get newest(): number {
+  get #newest(): number {
     return Math.max(0, ...this.keys.keys());
   }
 
-  private answer<T>(act: () => T): Promise<T> {
+  #answer<T>(act: () => T): Promise<T> {
     return Promise.resolve().then(() => {
       if (!this.up) throw new DomainError('kms_unavailable');
       return act();

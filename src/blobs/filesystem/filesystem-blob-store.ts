@@ -33,10 +33,10 @@ export class FilesystemBlobStore extends BlobStore {
   }
 
   async put(id: string, source: AsyncIterable<Uint8Array>): Promise<number> {
-    const path = this.pathOf(id);
-    await this.prepare();
+    const path = this.#pathOf(id);
+    await this.#prepare();
     await translated(() => this.#folders.make(dirname(path)));
-    const file = await this.createPartial(id);
+    const file = await this.#createPartial(id);
     try {
       // Looked up while we alone may write this id: nobody can publish it between the look and the
       // rename.
@@ -50,15 +50,15 @@ export class FilesystemBlobStore extends BlobStore {
   }
 
   async get(id: string, range?: ByteRange, chunkBytes = READ_BYTES): Promise<Readable> {
-    const path = this.pathOf(id);
-    const handle = await translated(() => open(path, 'r')).catch((error: unknown) => this.missed(error));
+    const path = this.#pathOf(id);
+    const handle = await translated(() => open(path, 'r')).catch((error: unknown) => this.#missed(error));
     return handle.createReadStream({ highWaterMark: chunkBytes, ...range });
   }
 
   async size(id: string): Promise<number | undefined> {
-    const path = this.pathOf(id);
+    const path = this.#pathOf(id);
     return translated(async () => (await stat(path)).size)
-      .catch((error: unknown) => this.missed(error))
+      .catch((error: unknown) => this.#missed(error))
       .catch(absent);
   }
 
@@ -66,39 +66,39 @@ export class FilesystemBlobStore extends BlobStore {
   // without a row removes it again.
   async remove(id: string): Promise<void> {
     await this.discard(id);
-    const path = this.pathOf(id);
+    const path = this.#pathOf(id);
     await translated(() => unlink(path)).catch(absent);
   }
 
   async discard(id: string): Promise<void> {
-    const path = this.partialOf(id);
+    const path = this.#partialOf(id);
     await translated(() => unlink(path)).catch(absent);
   }
 
   async *list(options: ListOptions = {}): AsyncIterable<string> {
-    await this.prepare();
-    await this.requireMedium();
+    await this.#prepare();
+    await this.#requireMedium();
     for (const folder of await translated(() => readdir(this.#root))) {
-      if (folder.length === FAN_OUT_CHARS) yield* this.listFolder(join(this.#root, folder), options);
+      if (folder.length === FAN_OUT_CHARS) yield* this.#listFolder(join(this.#root, folder), options);
     }
   }
 
   async sweep(ageMs: number): Promise<void> {
-    await this.prepare();
+    await this.#prepare();
     await translated(() => removeAbandoned(this.#partials, ageMs));
   }
 
   /** The marks are read before any folder is made: an empty mount point stays empty. */
   async open(installationId: string, expected: ExpectedMedium = 'new'): Promise<string> {
-    const marks = { owner: this.mark(OWNER_NAME), location: this.mark(LOCATION_NAME) };
+    const marks = { owner: this.#mark(OWNER_NAME), location: this.#mark(LOCATION_NAME) };
     this.#location = await bindTo({ installationId, expected, place: this.#root }, marks);
-    await this.prepare();
+    await this.#prepare();
     return this.#location;
   }
 
   async ping(): Promise<void> {
-    await this.prepare();
-    await this.requireMedium();
+    await this.#prepare();
+    await this.#requireMedium();
     const path = join(this.#partials, `.ping-${process.pid}`);
     await translated(async () => {
       await (await open(path, 'w', 0o600)).close();
@@ -106,9 +106,9 @@ export class FilesystemBlobStore extends BlobStore {
     });
   }
 
-  private mark(name: string): OwnerFile {
+  #mark(name: string): OwnerFile {
     const drafts = async (): Promise<string> => {
-      await this.prepare();
+      await this.#prepare();
       return this.#partials;
     };
     return new OwnerFile(this.#root, name, drafts);
@@ -118,8 +118,8 @@ export class FilesystemBlobStore extends BlobStore {
    * A blob that is not there is missing only on the medium of the start: that of a volume which
    * went away is unknown.
    */
-  private async missed(error: unknown): Promise<never> {
-    if (isDomainError(error, 'not_found')) await this.requireMedium();
+  async #missed(error: unknown): Promise<never> {
+    if (isDomainError(error, 'not_found')) await this.#requireMedium();
     throw error;
   }
 
@@ -127,29 +127,29 @@ export class FilesystemBlobStore extends BlobStore {
    * @throws DomainError `store_unavailable` where a volume was unmounted, or another one mounted,
    * since the store was opened.
    */
-  private async requireMedium(): Promise<void> {
-    if (this.#location === undefined || (await this.mark(LOCATION_NAME).read()) === this.#location) return;
+  async #requireMedium(): Promise<void> {
+    if (this.#location === undefined || (await this.#mark(LOCATION_NAME).read()) === this.#location) return;
     throw new DomainError('store_unavailable', { detail: 'The blob folder is not the one that was opened.' });
   }
 
-  private pathOf(id: string): string {
+  #pathOf(id: string): string {
     requireBlobId(id);
     return join(this.#root, id.slice(0, FAN_OUT_CHARS).padEnd(FAN_OUT_CHARS, '_'), id);
   }
 
-  private partialOf(id: string): string {
+  #partialOf(id: string): string {
     requireBlobId(id);
     return join(this.#partials, id);
   }
 
-  private async createPartial(id: string): Promise<PartialFile> {
-    return translated(() => PartialFile.create(this.partialOf(id))).catch((error: unknown) => {
+  async #createPartial(id: string): Promise<PartialFile> {
+    return translated(() => PartialFile.create(this.#partialOf(id))).catch((error: unknown) => {
       if (isDomainError(error, 'not_found')) throw new DomainError('store_unavailable', { cause: error });
       throw error instanceof DomainError && errnoOf(error.cause) === 'EEXIST' ? alreadyThere() : error;
     });
   }
 
-  private async *listFolder(folder: string, { olderThanMs }: ListOptions): AsyncIterable<string> {
+  async *#listFolder(folder: string, { olderThanMs }: ListOptions): AsyncIterable<string> {
     const before = Date.now() - (olderThanMs ?? 0);
     const entries = await translated(() => opendir(folder));
     for await (const { name } of entries) {
@@ -159,7 +159,7 @@ export class FilesystemBlobStore extends BlobStore {
   }
 
   /** Once a process, and again after a failure (a disk that was full or not mounted yet). */
-  private async prepare(): Promise<void> {
+  async #prepare(): Promise<void> {
     this.#prepared ??= translated(async () => {
       await this.#folders.make(this.#partials);
       await removeAbandoned(this.#partials, ABANDONED_AFTER);

@@ -54,17 +54,17 @@ export class PartialFile {
     this.#batch.push(chunk);
     this.#batchBytes += chunk.length;
     this.#size += chunk.length;
-    if (this.#batchBytes >= BATCH_BYTES) await this.flush();
+    if (this.#batchBytes >= BATCH_BYTES) await this.#flush();
   }
 
   /** Makes the bytes durable and gives the file its final name. Returns its size. */
   async publish(finalPath: string): Promise<number> {
-    await this.flush();
+    await this.#flush();
     await this.#writing;
     await this.#syncing;
     if (this.#lost !== undefined) throw this.#lost.fault;
     await translated(() => this.handle.sync());
-    await this.close();
+    await this.#close();
     await translated(() => rename(this.path, finalPath)).catch((error: unknown) => {
       // `remove` took the partial file away: whoever did it held this put for dead.
       throw isDomainError(error, 'not_found') ? new DomainError('conflict', { cause: error }) : error;
@@ -83,11 +83,11 @@ export class PartialFile {
    */
   async discard(): Promise<void> {
     await this.#writing.catch(() => undefined);
-    await this.close().catch(() => undefined);
+    await this.#close().catch(() => undefined);
     await rm(this.path, { force: true }).catch(() => undefined);
   }
 
-  private async flush(): Promise<void> {
+  async #flush(): Promise<void> {
     await this.#writing;
     const [batch, bytes] = [this.#batch, this.#batchBytes];
     this.#batch = [];
@@ -109,7 +109,7 @@ export class PartialFile {
       .finally(() => (this.#syncing = undefined));
   }
 
-  private async close(): Promise<void> {
+  async #close(): Promise<void> {
     clearInterval(this.#touch);
     await this.#syncing;
     await this.handle.close();

@@ -38,7 +38,7 @@ export class BlobMigration {
     if (plan.target === undefined) return this.#progress;
     const source = await this.blobs.located(plan.current);
     // A second pass finds what puts that had begun before the first one left, if their processes died before they moved it.
-    for (let pass = 0; pass < 2; pass += 1) await this.pass(source, target, onProgress);
+    for (let pass = 0; pass < 2; pass += 1) await this.#pass(source, target, onProgress);
     if (this.progress.failed === 0) await this.plans.end(to);
     return this.progress;
   }
@@ -48,14 +48,10 @@ export class BlobMigration {
     return this.#progress;
   }
 
-  private async pass(
-    source: BlobStore,
-    target: BlobStore,
-    onProgress: (progress: MoveProgress) => void,
-  ): Promise<void> {
+  async #pass(source: BlobStore, target: BlobStore, onProgress: (progress: MoveProgress) => void): Promise<void> {
     let count = 0;
     for await (const _ of source.list()) count += 1;
-    this.count({ total: this.progress.done + count, failed: -this.progress.failed });
+    this.#count({ total: this.progress.done + count, failed: -this.progress.failed });
     onProgress(this.progress);
     const isMeant = async (): Promise<boolean> => {
       const plan = await this.plans.current();
@@ -64,7 +60,7 @@ export class BlobMigration {
     const mover = new BlobMover(source, target, this.newHash, isMeant);
     const running = new Set<Promise<void>>();
     for await (const id of source.list()) {
-      const moving = this.moveOne(mover, id, onProgress).finally(() => running.delete(moving));
+      const moving = this.#moveOne(mover, id, onProgress).finally(() => running.delete(moving));
       running.add(moving);
       if (running.size >= AT_ONCE) await Promise.race(running);
     }
@@ -72,17 +68,17 @@ export class BlobMigration {
     if (!(await isMeant())) throw turnedRound();
   }
 
-  private async moveOne(mover: BlobMover, id: string, onProgress: (progress: MoveProgress) => void): Promise<void> {
+  async #moveOne(mover: BlobMover, id: string, onProgress: (progress: MoveProgress) => void): Promise<void> {
     try {
-      this.count({ bytes: (await mover.move(id)) ?? 0, done: 1 });
+      this.#count({ bytes: (await mover.move(id)) ?? 0, done: 1 });
     } catch {
       // Counted and gone on with: one blob that cannot be read must not hold up the others. The next run tries it again.
-      this.count({ failed: 1 });
+      this.#count({ failed: 1 });
     }
     onProgress(this.progress);
   }
 
-  private count(more: Partial<Record<'done' | 'failed' | 'bytes', number>> & { readonly total?: number }): void {
+  #count(more: Partial<Record<'done' | 'failed' | 'bytes', number>> & { readonly total?: number }): void {
     const { done, failed, bytes, ...rest } = this.progress;
     this.#progress = {
       ...rest,

@@ -32,10 +32,10 @@ export class BlobMover {
   async move(id: string): Promise<number | undefined> {
     const size = await this.from.size(id);
     if (size === undefined) return undefined;
-    const digest = await this.copy(id);
+    const digest = await this.#copy(id);
     if (digest === undefined) return undefined;
     failpoint('blobs.copied');
-    await this.verify(id, size, digest);
+    await this.#verify(id, size, digest);
     if (!(await this.isMeant())) throw turnedRound();
     await this.from.remove(id);
     failpoint('blobs.removed');
@@ -43,11 +43,11 @@ export class BlobMover {
   }
 
   /** The SHA-256 of the original, once there is a copy. */
-  private async copy(id: string): Promise<Buffer | undefined> {
+  async #copy(id: string): Promise<Buffer | undefined> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        if ((await this.to.size(id)) !== undefined) return await this.digest(this.from, id);
-        return await this.copyOnce(id);
+        if ((await this.to.size(id)) !== undefined) return await this.#digest(this.from, id);
+        return await this.#copyOnce(id);
       } catch (error) {
         if (isDomainError(error, 'not_found') && (await this.from.size(id)) === undefined) return undefined;
         if (!isDomainError(error, 'conflict') || attempt > 2 * PATIENCE) throw error;
@@ -57,7 +57,7 @@ export class BlobMover {
     }
   }
 
-  private async copyOnce(id: string): Promise<Buffer> {
+  async #copyOnce(id: string): Promise<Buffer> {
     const hash = this.newHash();
     const source = await this.from.get(id);
     try {
@@ -69,15 +69,15 @@ export class BlobMover {
     }
   }
 
-  private async verify(id: string, size: number, digest: Buffer): Promise<void> {
+  async #verify(id: string, size: number, digest: Buffer): Promise<void> {
     const copied = await this.to.size(id);
-    if (copied === size && digest.equals(await this.digest(this.to, id))) return;
+    if (copied === size && digest.equals(await this.#digest(this.to, id))) return;
     // Readers look at the new place first; the original is still there.
     if ((await this.from.size(id)) !== undefined) await this.to.remove(id);
     throw new DomainError('integrity_failed', { detail: 'The copy of a blob differs from its original.' });
   }
 
-  private async digest(store: BlobStore, id: string): Promise<Buffer> {
+  async #digest(store: BlobStore, id: string): Promise<Buffer> {
     const hash = this.newHash();
     for await (const chunk of await store.get(id)) hash.update(chunk as Uint8Array);
     return hash.digest();

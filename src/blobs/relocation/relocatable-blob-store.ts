@@ -36,19 +36,19 @@ export class RelocatableBlobStore extends BlobStore {
   /** Opens what the installation document names. Resolves with the location id of the home. @throws StartupError */
   async open(installationId: string): Promise<string> {
     this.#installationId = installationId;
-    const plan = await this.fresh();
-    const [home = ''] = await Promise.all(placesOf(plan).map((name) => this.bound(plan, name)));
+    const plan = await this.#fresh();
+    const [home = ''] = await Promise.all(placesOf(plan).map((name) => this.#bound(plan, name)));
     return home;
   }
 
   /** For a first start, whose document cannot be read yet: makes the marks of the store, or finds those of another start that was first. */
   async claim(name: string, installationId: string): Promise<string> {
-    return this.configured(name).open(installationId, 'new');
+    return this.#configured(name).open(installationId, 'new');
   }
 
   /** Takes the media as they are for those of the installation, marks or not. @throws StartupError where they are another installation's. */
   async adopt(installationId: string): Promise<readonly string[]> {
-    const names = placesOf(await this.fresh());
+    const names = placesOf(await this.#fresh());
     for (const name of names) await this.plans.adopt(name, await this.claim(name, installationId));
     await this.open(installationId);
     return names;
@@ -56,68 +56,68 @@ export class RelocatableBlobStore extends BlobStore {
 
   /** The store of this name as the installation document knows it. @throws StartupError where this process is not set up for it. */
   async located(name: string): Promise<BlobStore> {
-    await this.bound(await this.fresh(), name);
-    return this.configured(name);
+    await this.#bound(await this.#fresh(), name);
+    return this.#configured(name);
   }
 
   /** A store that blobs are to move to, which may be new. @throws StartupError */
   async target(name: string): Promise<{ readonly store: BlobStore; readonly location: string }> {
-    const plan = await this.fresh();
-    const store = this.configured(name);
+    const plan = await this.#fresh();
+    const store = this.#configured(name);
     const isInUse = placesOf(plan).includes(name);
-    const location = isInUse ? await this.bound(plan, name) : await store.open(this.installationId(), 'new');
+    const location = isInUse ? await this.#bound(plan, name) : await store.open(this.installationId(), 'new');
     return { store, location };
   }
 
   async put(id: string, source: AsyncIterable<Uint8Array>): Promise<number> {
-    const plan = await this.fresh();
+    const plan = await this.#fresh();
     const at = newest(plan);
-    const size = await (await this.at(plan, at)).put(id, source);
-    await this.follow(id, at);
+    const size = await (await this.#at(plan, at)).put(id, source);
+    await this.#follow(id, at);
     return size;
   }
 
   async get(id: string, range?: ByteRange, chunkBytes?: number): Promise<Readable> {
-    const found = await this.find((store) => store.get(id, range, chunkBytes).catch(ifAbsent));
+    const found = await this.#find((store) => store.get(id, range, chunkBytes).catch(ifAbsent));
     if (found === undefined) throw new DomainError('not_found');
     return found;
   }
 
   size(id: string): Promise<number | undefined> {
-    return this.find((store) => store.size(id));
+    return this.#find((store) => store.size(id));
   }
 
   async remove(id: string): Promise<void> {
-    for (const store of await this.all()) await store.remove(id);
+    for (const store of await this.#all()) await store.remove(id);
   }
 
   async discard(id: string): Promise<void> {
-    for (const store of await this.all()) await store.discard(id);
+    for (const store of await this.#all()) await store.discard(id);
   }
 
   /** The former place first: what is moved meanwhile may be named twice, and nothing is left out. */
   async *list(options?: ListOptions): AsyncIterable<string> {
-    for (const store of await this.all()) yield* store.list(options);
+    for (const store of await this.#all()) yield* store.list(options);
   }
 
   async sweep(ageMs: number): Promise<void> {
-    for (const store of await this.all()) await store.sweep(ageMs);
+    for (const store of await this.#all()) await store.sweep(ageMs);
   }
 
   async ping(): Promise<void> {
     // By what was heard last: asking the store here would report a store that hangs as a fault of the blobs.
     const plan = this.#known;
     if (plan === undefined) return;
-    await Promise.all(placesOf(plan).map(async (name) => (await this.at(plan, name)).ping()));
+    await Promise.all(placesOf(plan).map(async (name) => (await this.#at(plan, name)).ping()));
   }
 
-  private async follow(id: string, put: string): Promise<void> {
+  async #follow(id: string, put: string): Promise<void> {
     for (let at = put; ;) {
-      const plan = await this.fresh();
+      const plan = await this.#fresh();
       const to = newest(plan);
       if (to === at) return;
-      const isMeant = async (): Promise<boolean> => newest(await this.fresh()) === to;
-      const mover = new BlobMover(await this.at(plan, at), await this.at(plan, to), this.newHash, isMeant);
+      const isMeant = async (): Promise<boolean> => newest(await this.#fresh()) === to;
+      const mover = new BlobMover(await this.#at(plan, at), await this.#at(plan, to), this.newHash, isMeant);
       const isMoved = await mover.move(id).then(
         () => true,
         async (error: unknown) => {
@@ -131,30 +131,27 @@ export class RelocatableBlobStore extends BlobStore {
   }
 
   /** Looks where blobs were when this process last asked, and on a miss, twice, where they are now: one may move between two looks. */
-  private async find<T>(look: (store: BlobStore) => Promise<T | undefined>): Promise<T | undefined> {
-    const first = await this.lookAt(this.#known ?? (await this.fresh()), look);
+  async #find<T>(look: (store: BlobStore) => Promise<T | undefined>): Promise<T | undefined> {
+    const first = await this.#lookAt(this.#known ?? (await this.#fresh()), look);
     if (first !== undefined) return first;
-    const plan = await this.fresh();
-    return (await this.lookAt(plan, look)) ?? (plan.target === undefined ? undefined : this.lookAt(plan, look));
+    const plan = await this.#fresh();
+    return (await this.#lookAt(plan, look)) ?? (plan.target === undefined ? undefined : this.#lookAt(plan, look));
   }
 
-  private async lookAt<T>(
-    plan: BlobRelocation,
-    look: (store: BlobStore) => Promise<T | undefined>,
-  ): Promise<T | undefined> {
+  async #lookAt<T>(plan: BlobRelocation, look: (store: BlobStore) => Promise<T | undefined>): Promise<T | undefined> {
     for (const name of placesOf(plan).reverse()) {
-      const found = await look(await this.at(plan, name));
+      const found = await look(await this.#at(plan, name));
       if (found !== undefined) return found;
     }
     return undefined;
   }
 
-  private async all(): Promise<readonly BlobStore[]> {
-    const plan = await this.fresh();
-    return Promise.all(placesOf(plan).map((name) => this.at(plan, name)));
+  async #all(): Promise<readonly BlobStore[]> {
+    const plan = await this.#fresh();
+    return Promise.all(placesOf(plan).map((name) => this.#at(plan, name)));
   }
 
-  private async fresh(): Promise<BlobRelocation> {
+  async #fresh(): Promise<BlobRelocation> {
     this.#known = await this.plans.current();
     return this.#known;
   }
@@ -165,11 +162,11 @@ export class RelocatableBlobStore extends BlobStore {
   }
 
   /** Single-flight, and tried anew after a failure. Resolves with the location id. @throws StartupError */
-  private bound(plan: BlobRelocation, name: string): Promise<string> {
+  #bound(plan: BlobRelocation, name: string): Promise<string> {
     const key = `${name} ${plan.locations[name] ?? ''}`;
     let opening = this.#opened.get(key);
     if (opening === undefined) {
-      opening = this.bind(plan, name);
+      opening = this.#bind(plan, name);
       this.#opened.set(key, opening);
       opening.catch(() => this.#opened.delete(key));
     }
@@ -177,9 +174,9 @@ export class RelocatableBlobStore extends BlobStore {
   }
 
   /** An installation from before there were location ids records that of the first process that opens the store. */
-  private async bind({ locations }: BlobRelocation, name: string): Promise<string> {
+  async #bind({ locations }: BlobRelocation, name: string): Promise<string> {
     const recorded = locations[name];
-    const store = this.configured(name);
+    const store = this.#configured(name);
     if (recorded !== undefined) return store.open(this.installationId(), { location: recorded });
     const location = await store.open(this.installationId(), 'owned');
     const decided = (await this.plans.record(name, location)).locations[name];
@@ -187,15 +184,15 @@ export class RelocatableBlobStore extends BlobStore {
     return location;
   }
 
-  private async at(plan: BlobRelocation, name: string): Promise<BlobStore> {
-    const store = this.present(name);
-    await this.bound(plan, name).catch((error: unknown) => {
+  async #at(plan: BlobRelocation, name: string): Promise<BlobStore> {
+    const store = this.#present(name);
+    await this.#bound(plan, name).catch((error: unknown) => {
       throw error instanceof StartupError ? new DomainError('store_unavailable', { cause: error }) : error;
     });
     return store;
   }
 
-  private configured(name: string): BlobStore {
+  #configured(name: string): BlobStore {
     const store = this.stores.get(name);
     if (store !== undefined) return store;
     throw new StartupError(
@@ -203,7 +200,7 @@ export class RelocatableBlobStore extends BlobStore {
     );
   }
 
-  private present(name: string): BlobStore {
+  #present(name: string): BlobStore {
     const store = this.stores.get(name);
     if (store === undefined)
       throw new DomainError('store_unavailable', {

@@ -7,9 +7,9 @@ import { Metrics } from '../../observability';
 /** Reports rows whose MAC fails. The audit log needs the authenticated store itself, so it is connected later. */
 @Injectable()
 export class TamperedRows {
-  private readonly logger = new Logger('store');
+  readonly #logger = new Logger('store');
   /** A bad row that a poll or a page meets again is reported once a minute, so that it does not fill the log. */
-  private readonly reported = new LRUCache<string, true>({ max: 1_000, ttl: MINUTE });
+  readonly #reported = new LRUCache<string, true>({ max: 1_000, ttl: MINUTE });
   #sink: AuditSink | undefined;
 
   constructor(
@@ -28,9 +28,9 @@ export class TamperedRows {
     if (!this.lifecycle.hasStarted) return;
     this.metrics.countForgedRow(collection);
     const row = `${collection}/${id}`;
-    if (this.reported.has(row)) return;
-    this.reported.set(row, true);
-    this.logger.error({ collection, id, msg: 'a stored row fails MAC verification' });
+    if (this.#reported.has(row)) return;
+    this.#reported.set(row, true);
+    this.#logger.error({ collection, id, msg: 'a stored row fails MAC verification' });
     // A tampered row of the log itself is found by verification; an entry about it would loop.
     if (collection.startsWith('audit')) return;
     this.#sink?.note({ action: 'row.forged', actor: 'system:store', resource: row }, 'refused');

@@ -47,12 +47,12 @@ export class BlobOwnership {
    */
   async claim(blobId: string, file: Pick<FileDoc, '_id' | 'owner_id'>): Promise<void> {
     if (await this.handOver(blobId, file._id)) return;
-    await this.insert({ _id: blobId, owner_id: file.owner_id, holder: 'file', holder_id: file._id });
+    await this.#insert({ _id: blobId, owner_id: file.owner_id, holder: 'file', holder_id: file._id });
   }
 
   /** Records the upload of a blob that no file's row names yet. Safe to repeat. */
   async claimForUpload(blobId: string, upload: Pick<FileDoc, '_id' | 'owner_id'>): Promise<void> {
-    await this.insert({ _id: blobId, owner_id: upload.owner_id, holder: 'upload', holder_id: upload._id });
+    await this.#insert({ _id: blobId, owner_id: upload.owner_id, holder: 'upload', holder_id: upload._id });
   }
 
   /** Gives a blob of an upload to the file that it became. False where there is no reference. */
@@ -82,13 +82,13 @@ export class BlobOwnership {
   async sweepOrphans(): Promise<void> {
     const faults = new ErrorCollector();
     await faults.run(async () => {
-      for await (const id of this.blobs.list({ olderThanMs: DAY })) await faults.run(() => this.removeOrphan(id));
+      for await (const id of this.blobs.list({ olderThanMs: DAY })) await faults.run(() => this.#removeOrphan(id));
     });
     await faults.run(() => this.blobs.sweep(DAY));
     faults.throwFirst();
   }
 
-  private async removeOrphan(blobId: string): Promise<void> {
+  async #removeOrphan(blobId: string): Promise<void> {
     if (!(await this.isHeld(blobId))) await this.removeBlob(blobId);
   }
 
@@ -102,7 +102,7 @@ export class BlobOwnership {
       if ((await this.#files.find('blob', blobId)) !== undefined) return true;
       const ref = await this.#refs.find('_id', blobId);
       if (ref === undefined) return false;
-      return ref.holder === 'file' ? await this.fileNames(ref.holder_id, blobId) : await this.uploadHolds(ref);
+      return ref.holder === 'file' ? await this.#fileNames(ref.holder_id, blobId) : await this.#uploadHolds(ref);
     } catch (error) {
       // A row whose MAC does not verify keeps its blob until somebody has looked at it.
       if (isDomainError(error, 'integrity_failed')) return true;
@@ -114,18 +114,18 @@ export class BlobOwnership {
    * True too often: what an attempt left goes with its upload. The upload's row is read first,
    * since one that is done has a file.
    */
-  private async uploadHolds({ _id: blobId, holder_id: uploadId }: BlobRefDoc): Promise<boolean> {
+  async #uploadHolds({ _id: blobId, holder_id: uploadId }: BlobRefDoc): Promise<boolean> {
     const upload = await this.#uploads.find('_id', uploadId);
     if (upload !== undefined && upload.state !== 'done' && upload.state !== 'ended') return true;
-    return this.fileNames(uploadId, blobId);
+    return this.#fileNames(uploadId, blobId);
   }
 
-  private async fileNames(fileId: string, blobId: string): Promise<boolean> {
+  async #fileNames(fileId: string, blobId: string): Promise<boolean> {
     const row = await this.#files.find('_id', fileId);
     return row !== undefined && namesBlob(row, blobId);
   }
 
-  private async insert(ref: Draft<BlobRefDoc>): Promise<void> {
+  async #insert(ref: Draft<BlobRefDoc>): Promise<void> {
     await this.#refs.insert(ref).catch((error: unknown) => {
       if (!(error instanceof DuplicateKey)) throw error;
     });

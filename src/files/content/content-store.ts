@@ -67,12 +67,12 @@ export class ContentStore {
    * `kms_unavailable`, `store_unavailable`.
    */
   read(row: ActiveFile, range: ByteRange | undefined): Promise<Readable> {
-    return this.reported(row, () => this.open(row, range));
+    return this.#reported(row, () => this.open(row, range));
   }
 
   /** The stored message, or a part of it, not verified. @throws as `read`. */
   readStored(row: ActiveFile, range: ByteRange | undefined): Promise<Readable> {
-    return this.reported(row, () => this.openStored(row, range));
+    return this.#reported(row, () => this.#openStored(row, range));
   }
 
   /**
@@ -97,7 +97,7 @@ export class ContentStore {
 
   /** As `read`, for a caller that reports damage itself. */
   async open(row: ActiveFile, range: ByteRange | undefined): Promise<Readable> {
-    const storedSize = await this.storedSize(row);
+    const storedSize = await this.#storedSize(row);
     const fileKey = await this.sealer.with(row.owner_id, (keys) => openFileKey(keys, row));
     try {
       const { size: plaintextSize, encrypted_size: encryptedSize } = row;
@@ -106,22 +106,22 @@ export class ContentStore {
       const file = { fileKey, context: contextOf(row), plaintextSize, encryptedSize, storedSize, read };
       return await this.messages.open(file, range);
     } catch (error) {
-      throw await this.readFault(row, error);
+      throw await this.#readFault(row, error);
     } finally {
       fileKey.destroy();
     }
   }
 
-  private async openStored(row: ActiveFile, range: ByteRange | undefined): Promise<Readable> {
-    if ((await this.storedSize(row)) !== row.encrypted_size) throw new DomainError('decryption_failed');
+  async #openStored(row: ActiveFile, range: ByteRange | undefined): Promise<Readable> {
+    if ((await this.#storedSize(row)) !== row.encrypted_size) throw new DomainError('decryption_failed');
     try {
       return await this.blobs.get(row.blob_id, range);
     } catch (error) {
-      throw await this.readFault(row, error);
+      throw await this.#readFault(row, error);
     }
   }
 
-  private async reported({ _id: id, version }: ActiveFile, open: () => Promise<Readable>): Promise<Readable> {
+  async #reported({ _id: id, version }: ActiveFile, open: () => Promise<Readable>): Promise<Readable> {
     const report = (error: unknown): void => this.damage?.met({ resource: 'file', id, version }, error);
     try {
       return (await open()).once('error', report);
@@ -131,9 +131,9 @@ export class ContentStore {
     }
   }
 
-  private async storedSize(row: ActiveFile): Promise<number> {
+  async #storedSize(row: ActiveFile): Promise<number> {
     const size = await this.blobs.size(row.blob_id);
-    if (size === undefined) throw await this.readFault(row, new DomainError('not_found'));
+    if (size === undefined) throw await this.#readFault(row, new DomainError('not_found'));
     return size;
   }
 
@@ -141,7 +141,7 @@ export class ContentStore {
    * Why a blob is missing: its file or version was removed a moment ago, a rekey moved the content
    * to another blob (the row must be read again), or it was lost, which counts as damage.
    */
-  private async readFault(row: ActiveFile, error: unknown): Promise<unknown> {
+  async #readFault(row: ActiveFile, error: unknown): Promise<unknown> {
     if (!isDomainError(error)) return new DomainError('store_unavailable', { cause: error });
     if (error.code !== 'not_found') return error;
     const current = await this.#files.find('_id', row._id);

@@ -59,9 +59,9 @@ export class QuotaLedger {
   async add(ownerId: string, mark: string, bytes: number): Promise<void> {
     await this.records.ensureCounted(ownerId);
     const wasThere = await this.#changes.make(ownerId, (usage) =>
-      this.added(usage ?? { _id: ownerId, rev: 0, bytes: 0, marks: {} }, mark, bytes),
+      this.#added(usage ?? { _id: ownerId, rev: 0, bytes: 0, marks: {} }, mark, bytes),
     );
-    if (wasThere || (await this.isMarkAwaited(mark))) return;
+    if (wasThere || (await this.#isMarkAwaited(mark))) return;
     await this.release(ownerId, [{ mark, bytes: undefined }]);
     await this.settle(ownerId, mark);
     throw uploadGone();
@@ -81,7 +81,7 @@ export class QuotaLedger {
     let shares: readonly Share[] = [];
     await this.#changes.make(
       ownerId,
-      (usage) => shares.reduce((sum, share) => sum && this.released(sum, share), usage),
+      (usage) => shares.reduce((sum, share) => sum && this.#released(sum, share), usage),
       async () => {
         shares = await find();
       },
@@ -93,15 +93,15 @@ export class QuotaLedger {
    * row of the content.
    */
   settleAdded(ownerId: string, mark: string): Promise<void> {
-    return this.settleWhere(ownerId, (name, { change }) => name === mark && change === 'added');
+    return this.#settleWhere(ownerId, (name, { change }) => name === mark && change === 'added');
   }
 
   /** Settles contents whose rows are gone. Removes an empty sum. */
   settle(ownerId: string, ...marks: readonly string[]): Promise<void> {
-    return this.settleWhere(ownerId, (name) => marks.includes(name));
+    return this.#settleWhere(ownerId, (name) => marks.includes(name));
   }
 
-  private async settleWhere(ownerId: string, ends: (name: string, mark: UsageMark) => boolean): Promise<void> {
+  async #settleWhere(ownerId: string, ends: (name: string, mark: UsageMark) => boolean): Promise<void> {
     await this.#changes.make(ownerId, (usage) => {
       const kept = Object.entries(usage?.marks ?? {}).filter(([name, mark]) => !ends(name, mark));
       if (usage === undefined || (kept.length === Object.keys(usage.marks).length && !isEmptyUsage(usage)))
@@ -125,7 +125,7 @@ export class QuotaLedger {
     };
     for await (const { _id: ownerId, marks } of scanRows(this.#usage, 'marked', [])) {
       const old = Object.entries(marks).filter(([name, mark]) => isOld(ownerId, name, mark));
-      for (const [name] of old) await faults.run(() => this.pruneMark(ownerId, name));
+      for (const [name] of old) await faults.run(() => this.#pruneMark(ownerId, name));
     }
     this.#watch.keepOnly(looked);
     faults.throwFirst();
@@ -136,7 +136,7 @@ export class QuotaLedger {
     await this.#usage.remove(ownerId);
   }
 
-  private async pruneMark(ownerId: string, mark: string): Promise<void> {
+  async #pruneMark(ownerId: string, mark: string): Promise<void> {
     const { fileId, version } = contentOf(mark);
     const rest = quotaState(await this.#files.find('_id', fileId), version);
     if (rest === 'moves') return;
@@ -146,25 +146,25 @@ export class QuotaLedger {
     await (rest === 'absent' ? this.settle(ownerId, mark) : this.settleAdded(ownerId, mark));
   }
 
-  private async isMarkAwaited(mark: string): Promise<boolean> {
+  async #isMarkAwaited(mark: string): Promise<boolean> {
     const { fileId, version } = contentOf(mark);
     return isAwaited(await this.#files.find('_id', fileId), version);
   }
 
-  private added(usage: FileUsageDoc, mark: string, bytes: number): FileUsageDoc {
+  #added(usage: FileUsageDoc, mark: string, bytes: number): FileUsageDoc {
     if (usage.marks[mark] !== undefined) return usage;
     this.usage.requireRoom(usage, bytes, 'file');
-    return this.marked(usage, usage.bytes + bytes, mark, { change: 'added', bytes });
+    return this.#marked(usage, usage.bytes + bytes, mark, { change: 'added', bytes });
   }
 
-  private released(usage: FileUsageDoc, { mark, bytes }: Share): FileUsageDoc {
+  #released(usage: FileUsageDoc, { mark, bytes }: Share): FileUsageDoc {
     const before = usage.marks[mark];
     const share = before?.bytes ?? bytes;
     if (before?.change === 'released' || share === undefined) return usage;
-    return this.marked(usage, Math.max(0, usage.bytes - share), mark, { change: 'released', bytes: share });
+    return this.#marked(usage, Math.max(0, usage.bytes - share), mark, { change: 'released', bytes: share });
   }
 
-  private marked(usage: FileUsageDoc, bytes: number, fileId: string, mark: Omit<UsageMark, 'at'>): FileUsageDoc {
+  #marked(usage: FileUsageDoc, bytes: number, fileId: string, mark: Omit<UsageMark, 'at'>): FileUsageDoc {
     return withMarks({ ...usage, bytes }, { ...usage.marks, [fileId]: { ...mark, at: this.clock.now() } });
   }
 }

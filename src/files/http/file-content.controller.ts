@@ -29,7 +29,7 @@ export class FileContentController {
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    await this.serve(caller, { id }, query, { request, reply });
+    await this.#serve(caller, { id }, query, { request, reply });
   }
 
   /** The same by the file's name. */
@@ -45,10 +45,10 @@ export class FileContentController {
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    await this.serve(caller, { name }, query, { request, reply });
+    await this.#serve(caller, { name }, query, { request, reply });
   }
 
-  private async serve(
+  async #serve(
     caller: Principal,
     ref: FileRef,
     query: ContentQueryDto,

@@ -70,7 +70,7 @@ export class FilesController {
   ): Promise<FileDto | DroppedFileDto> {
     const upload = await openUpload(request.raw, query, this.uploads.largest(caller));
     try {
-      if (caller.kind === 'link-holder') return await this.receive(caller, upload);
+      if (caller.kind === 'link-holder') return await this.#receive(caller, upload);
       const file = await this.uploads.upload(caller, upload.request, upload.body, upload.declaredBytes);
       reply.header('location', `${PATH}/${file.id}`);
       return tagged(reply, file);
@@ -80,7 +80,7 @@ export class FilesController {
   }
 
   /** The holder of a link learns nothing about the owner's files. */
-  private async receive(sender: LinkHolder, { request, body, declaredBytes }: IncomingUpload): Promise<DroppedFileDto> {
+  async #receive(sender: LinkHolder, { request, body, declaredBytes }: IncomingUpload): Promise<DroppedFileDto> {
     const { size, sha256 } = await this.uploadLinks.receive(sender, request, body, declaredBytes);
     return { size, sha256 };
   }

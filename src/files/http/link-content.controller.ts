@@ -45,7 +45,7 @@ export class LinkContentController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<DownloadTicketDto> {
     const { id, token: ticket, file } = await this.links.open(token, password);
-    reply.header('set-cookie', this.cookie(id, ticket));
+    reply.header('set-cookie', this.#cookie(id, ticket));
     const url = `${this.config.http.publicUrl}${PATH}/${id}`;
     const { name, size, content_type } = file;
     return { ticket, ticket_id: id, url, expires_in: TICKET_MS / SECOND, name, size, content_type };
@@ -79,7 +79,7 @@ export class LinkContentController {
    * Hidden from scripts, and not sent from other sites or for other tickets. It lasts as long as a
    * ticket can; the ticket's row says when it expires.
    */
-  private cookie(ticketId: string, ticket: string): string {
+  #cookie(ticketId: string, ticket: string): string {
     const { http } = this.config;
     const path = `${publicPathOf(http)}${PATH}/${ticketId}`;
     const secure = new URL(http.publicUrl).protocol === 'https:' ? '; Secure' : '';

@@ -42,15 +42,15 @@ export class FilesSweeper {
   /** Removes a file's key, blob and row within a minute of its expiry. */
   async sweep(): Promise<void> {
     const faults = new ErrorCollector();
-    await faults.run(() => this.sweepDead());
-    await faults.run(() => this.sweepExpired());
-    await faults.run(() => this.sweepTrash());
+    await faults.run(() => this.#sweepDead());
+    await faults.run(() => this.#sweepExpired());
+    await faults.run(() => this.#sweepTrash());
     await faults.run(() => this.quota.prune(DEAD_AFTER));
     faults.throwFirst();
   }
 
   /** Uploads that died and removals that stopped, of files and of single contents. */
-  private async sweepDead(): Promise<void> {
+  async #sweepDead(): Promise<void> {
     const looked = new Set<string>();
     const isDead = (work: FileDoc | OtherContent): boolean => {
       if (work.heartbeat_at === undefined) return false;
@@ -58,7 +58,7 @@ export class FilesSweeper {
       const silentMs = this.#watch.ms(work.blob_id, `${work.heartbeat_at} ${work.worker ?? ''}`);
       return silentMs >= DEAD_AFTER || this.worker.isGone(work);
     };
-    await this.sweepIndex({
+    await this.#sweepIndex({
       index: 'heartbeat',
       due: (row) => (stays(row) ? (row.others ?? []).filter(isDead).length > 0 : isDead(row)),
       tidy: async (row) => {
@@ -68,23 +68,23 @@ export class FilesSweeper {
     this.#watch.keepOnly(looked);
   }
 
-  private sweepExpired(): Promise<void> {
-    return this.sweepIndex({
+  #sweepExpired(): Promise<void> {
+    return this.#sweepIndex({
       index: 'expiry',
       due: (row) => hasExpired(row, this.clock.now()),
       action: 'file.expire',
     });
   }
 
-  private sweepTrash(): Promise<void> {
-    return this.sweepIndex({ index: 'purge', due: (row) => isPurged(row, this.clock.now()), action: 'file.purge' });
+  #sweepTrash(): Promise<void> {
+    return this.#sweepIndex({ index: 'purge', due: (row) => isPurged(row, this.clock.now()), action: 'file.purge' });
   }
 
   /**
    * Rows in the order of a time, past those that fail, page by page up to one in which nothing is
    * due. With `tidy` all pages: those times are of many clocks.
    */
-  private async sweepIndex(going: Going): Promise<void> {
+  async #sweepIndex(going: Going): Promise<void> {
     const { index, due, tidy } = going;
     const faults = new ErrorCollector();
     for (let after: string | undefined; ;) {
@@ -92,7 +92,7 @@ export class FilesSweeper {
       const page = await this.#files.list(index, [], options);
       const rows = page.items.filter(due);
       for (let at = 0; at < rows.length; at += AT_ONCE) {
-        await this.clear(rows.slice(at, at + AT_ONCE), going, faults);
+        await this.#clear(rows.slice(at, at + AT_ONCE), going, faults);
       }
       if ((rows.length === 0 && tidy === undefined) || page.next === undefined) break;
       after = page.next;
@@ -100,11 +100,11 @@ export class FilesSweeper {
     faults.throwFirst();
   }
 
-  private async clear(rows: readonly FileDoc[], going: Going, faults: ErrorCollector): Promise<void> {
+  async #clear(rows: readonly FileDoc[], going: Going, faults: ErrorCollector): Promise<void> {
     const gone: FileDoc[] = [];
     const begin = async (row: FileDoc): Promise<void> => {
       if (going.tidy !== undefined && stays(row)) return going.tidy(row);
-      const begun = row.state === 'deleting' ? row : await this.begin(row, going);
+      const begun = row.state === 'deleting' ? row : await this.#begin(row, going);
       if (begun !== undefined) gone.push(begun);
     };
     await Promise.all(rows.map((row) => faults.run(() => begin(row))));
@@ -115,7 +115,7 @@ export class FilesSweeper {
    * Logs the intent first, where there is an `action`. The intents of rows that go together are one
    * commit.
    */
-  private async begin(row: FileDoc, { due, action }: Going): Promise<FileDoc | undefined> {
+  async #begin(row: FileDoc, { due, action }: Going): Promise<FileDoc | undefined> {
     if (action === undefined) return this.removal.begin(row._id, due);
     const what = { action, actor: 'system:files', resource: `file/${row._id}` } as const;
     const act = await this.audit.begin({ ...what, details: { owner: row.owner_id } });

@@ -33,9 +33,9 @@ export class FileAccess {
    */
   readable(caller: Principal, ref: FileRef): Promise<ActiveFile> {
     return retryOnStaleKey(async () => {
-      const row = await this.find(caller, ref);
-      if (row === undefined || !(await this.mayRead(caller, row))) throw fileNotFound();
-      await this.requireCovered(caller, row);
+      const row = await this.#find(caller, ref);
+      if (row === undefined || !(await this.#mayRead(caller, row))) throw fileNotFound();
+      await this.#requireCovered(caller, row);
       return row;
     });
   }
@@ -80,28 +80,28 @@ export class FileAccess {
     return retryOnStaleKey(async () => {
       const row = await this.#files.find('_id', id);
       if (!isInTrash(row, this.clock.now()) || row.owner_id !== caller.ownerId) return undefined;
-      await this.requireCovered(caller, row);
+      await this.#requireCovered(caller, row);
       return row;
     });
   }
 
-  private async mayRead(caller: Principal, row: ActiveFile): Promise<boolean> {
+  async #mayRead(caller: Principal, row: ActiveFile): Promise<boolean> {
     return row.owner_id === caller.ownerId || this.grants.admits(caller.ownerId, asResource(row));
   }
 
   /** Names are sealed: they are opened only for a scope that is narrowed to a prefix. @throws DomainError `insufficient_scope` */
-  private async requireCovered(caller: Principal, row: FileDoc): Promise<void> {
+  async #requireCovered(caller: Principal, row: FileDoc): Promise<void> {
     if (caller.within === undefined) return;
     const isNamed = row.name_index !== undefined || row.state === 'trashed';
     requireName(caller, isNamed ? await this.sealer.with(row.owner_id, (keys) => openName(keys, row)) : null);
   }
 
-  private async find(caller: Principal, ref: FileRef): Promise<ActiveFile | undefined> {
-    const row = 'id' in ref ? await this.#files.find('_id', ref.id) : await this.named(caller, ref.name);
+  async #find(caller: Principal, ref: FileRef): Promise<ActiveFile | undefined> {
+    const row = 'id' in ref ? await this.#files.find('_id', ref.id) : await this.#named(caller, ref.name);
     return isVisible(row, this.clock.now()) ? row : undefined;
   }
 
-  private async named(caller: Principal, name: string): Promise<FileDoc | undefined> {
+  async #named(caller: Principal, name: string): Promise<FileDoc | undefined> {
     if ('fault' in fileName(name)) return undefined;
     requireName(caller, name);
     try {

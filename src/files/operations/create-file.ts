@@ -66,9 +66,9 @@ export class CreateFile {
       await begin();
       const pending = await this.pendingFiles.open(fileId, caller.ownerId, request);
       try {
-        return await this.receive({ caller, request, limits, ifTaken }, pending, body);
+        return await this.#receive({ caller, request, limits, ifTaken }, pending, body);
       } catch (error) {
-        await this.abandon(pending);
+        await this.#abandon(pending);
         throw error;
       }
     });
@@ -84,7 +84,7 @@ export class CreateFile {
    * The stages of an upload, in their order. `body` is the request's, as `readBody` gives it. The
    * blob store pulls: `message` reads `content`, which reads `body`.
    */
-  private async receive(
+  async #receive(
     { caller, request, limits, ifTaken }: Upload,
     { row: target, key }: PendingFile,
     body: AsyncIterable<ChunkBatch>,
@@ -110,7 +110,7 @@ export class CreateFile {
    * Never throws, so that the caller reports the first error. The sweeper does this where the store
    * fails.
    */
-  private async abandon({ row }: PendingFile): Promise<void> {
+  async #abandon({ row }: PendingFile): Promise<void> {
     try {
       const current = await this.removal.begin(row._id, () => true);
       await this.removal.finish(current ?? row);

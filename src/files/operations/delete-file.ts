@@ -42,7 +42,7 @@ export class FileRemoval {
     const outcome = { begun: false };
     const row = await update(this.#files, fileId, async (current) => {
       outcome.begun = current.state !== 'deleting' && (await applies(current));
-      return outcome.begun ? this.deleting(current) : undefined;
+      return outcome.begun ? this.#deleting(current) : undefined;
     });
     failpoint('file.deleting');
     return outcome.begun ? row : undefined;
@@ -57,7 +57,7 @@ export class FileRemoval {
     const owners = new Set(rows.map(({ owner_id }) => owner_id));
     for (const ownerId of owners) {
       await faults.run(() =>
-        this.finishOf(
+        this.#finishOf(
           ownerId,
           rows.filter(({ owner_id }) => owner_id === ownerId),
         ),
@@ -78,7 +78,7 @@ export class FileRemoval {
       if (!isVisible(row, this.clock.now())) return undefined;
       await check?.(row);
       outcome.trashed = true;
-      return this.inTrash(row, purgeAt);
+      return this.#inTrash(row, purgeAt);
     });
     failpoint('file.trashed');
     return outcome.trashed;
@@ -113,7 +113,7 @@ export class FileRemoval {
   /** Clears away dropped contents of a file that stays. Safe to repeat. */
   async finishContents(file: FileDoc, contents: readonly OtherContent[]): Promise<void> {
     if (contents.length === 0) return;
-    for (const content of contents) await this.clear(file, content);
+    for (const content of contents) await this.#clear(file, content);
     const blobIds = new Set(contents.map((content) => content.blob_id));
     const left = await update(this.#files, file._id, (row) =>
       row.state === 'deleting' ? undefined : without(row, blobIds),
@@ -146,13 +146,13 @@ export class FileRemoval {
    * Gives back the shares of all rows by one write: thousands of files that go together would queue
    * up for it.
    */
-  private async finishOf(ownerId: string, rows: readonly FileDoc[]): Promise<void> {
-    await this.usage.releaseFound(ownerId, async () => (await this.stillThere(rows)).flatMap(sharesOf));
+  async #finishOf(ownerId: string, rows: readonly FileDoc[]): Promise<void> {
+    await this.usage.releaseFound(ownerId, async () => (await this.#stillThere(rows)).flatMap(sharesOf));
     failpoint('file.released');
     const faults = new ErrorCollector();
     const gone: FileDoc[] = [];
     const erase = async (row: FileDoc): Promise<void> => {
-      await this.erase(row);
+      await this.#erase(row);
       gone.push(row);
     };
     await Promise.all(rows.map((row) => faults.run(() => erase(row))));
@@ -164,19 +164,19 @@ export class FileRemoval {
    * A process that slept may find that others removed its rows and marks: it must not give back
    * their shares again.
    */
-  private async stillThere(rows: readonly FileDoc[]): Promise<FileDoc[]> {
+  async #stillThere(rows: readonly FileDoc[]): Promise<FileDoc[]> {
     const current = await Promise.all(rows.map(({ _id }) => this.#files.find('_id', _id)));
     return current.filter((row) => row?.state === 'deleting') as FileDoc[];
   }
 
-  private async erase(row: FileDoc): Promise<void> {
+  async #erase(row: FileDoc): Promise<void> {
     await this.shared.forget({ type: 'file', id: row._id });
     for (const { blob_id } of [...(row.others ?? []), row]) await this.blobs.removeBlob(blob_id);
     failpoint('file.blob-removed');
     await this.#files.remove(row._id);
   }
 
-  private async clear(file: FileDoc, content: OtherContent): Promise<void> {
+  async #clear(file: FileDoc, content: OtherContent): Promise<void> {
     if (content.rekeyed !== true) {
       await this.usage.releaseFound(file.owner_id, async () => {
         const row = await this.#files.find('_id', file._id);
@@ -189,14 +189,14 @@ export class FileRemoval {
     failpoint('file.content-removed');
   }
 
-  private deleting(row: FileDoc): FileDoc {
+  #deleting(row: FileDoc): FileDoc {
     const { name_index: _name, file_key: _key, meta: _meta, expires_at: _expiry, purge_at: _purge, ...rest } = row;
     const stamp = this.stamp();
     const others = row.others?.map((content) => asDropped(content, stamp));
     return { ...rest, ...(others !== undefined && { others }), ...stamp, state: 'deleting' };
   }
 
-  private inTrash(row: ActiveFile, purgeAt: number): FileDoc {
+  #inTrash(row: ActiveFile, purgeAt: number): FileDoc {
     const { name_index: _name, ...rest } = row;
     return { ...rest, state: 'trashed', trashed_at: this.clock.now(), purge_at: purgeAt };
   }
@@ -252,11 +252,11 @@ export class DeleteFile {
       // The write asks `holds` again.
       await requireHolds(this.sealer, trashed ?? (await this.access.owned(caller, { id })), holds);
       await begin();
-      await (isForGood ? this.removeForGood(id, holds) : this.moveToTrash(caller, id, holds));
+      await (isForGood ? this.#removeForGood(id, holds) : this.#moveToTrash(caller, id, holds));
     });
   }
 
-  private async removeForGood(id: string, holds: Precondition | undefined): Promise<void> {
+  async #removeForGood(id: string, holds: Precondition | undefined): Promise<void> {
     const row = await this.removal.begin(id, async (current) => {
       const now = this.clock.now();
       if (!isVisible(current, now) && !isInTrash(current, now)) return false;
@@ -268,7 +268,7 @@ export class DeleteFile {
     await this.removal.finish(row).catch(() => undefined);
   }
 
-  private async moveToTrash(caller: Principal, id: string, holds: Precondition | undefined): Promise<void> {
+  async #moveToTrash(caller: Principal, id: string, holds: Precondition | undefined): Promise<void> {
     const purgeAt = this.clock.now() + this.#trashMs;
     if (await this.removal.trash(id, purgeAt, (current) => requireHolds(this.sealer, current, holds))) return;
     // A repeated request moved it a moment ago.

@@ -65,18 +65,18 @@ export class FileVersions {
       details: { version },
     } as const;
     await auditedAfterLook(this.audit, what, async (begin) => {
-      await this.former(caller, id, version);
+      await this.#former(caller, id, version);
       await begin();
       const { found } = await this.removal.dropContents(
         id,
         (content) => content.version === version && content.state === 'former',
-        async (row) => this.check(row as ActiveFile, version, holds),
+        async (row) => this.#check(row as ActiveFile, version, holds),
       );
       if (!found) throw fileNotFound();
     });
   }
 
-  private async check(row: ActiveFile, version: number, holds: Precondition | undefined): Promise<void> {
+  async #check(row: ActiveFile, version: number, holds: Precondition | undefined): Promise<void> {
     await requireHolds(this.sealer, row, holds, contentTag({ _id: row._id, version }));
   }
 
@@ -85,7 +85,7 @@ export class FileVersions {
    * @throws DomainError as ReplaceContent.replace, `conflict` for the current one.
    */
   async restore(caller: Principal, id: string, version: number, holds: Precondition): Promise<ActiveFile> {
-    const row = await this.former(caller, id, version);
+    const row = await this.#former(caller, id, version);
     const facts = await this.sealer.with(row.owner_id, (keys) => openFacts(keys, row));
     const target = await this.replacements.look(caller, id, holds);
     const content = await this.contents.read(row, undefined);
@@ -98,7 +98,7 @@ export class FileVersions {
     }
   }
 
-  private async former(caller: Principal, id: string, version: number): Promise<ActiveFile> {
+  async #former(caller: Principal, id: string, version: number): Promise<ActiveFile> {
     const row = await this.access.owned(caller, { id });
     if (version === row.version) {
       throw new DomainError('conflict', { detail: 'This is the current version of the file.' });

@@ -64,13 +64,13 @@ export class GetFile {
 
   /** @throws as `get`; its `open` as ContentStore.read. */
   async content(caller: Principal, ref: FileRef, { form, version }: ContentChoice): Promise<ServedContent> {
-    const row = await this.version(caller, ref, version);
+    const row = await this.#version(caller, ref, version);
     return this.contentOf(row, readerOf(caller, row), form);
   }
 
   /** The content of a row, for a reader who has been authorized. */
   contentOf(row: ActiveFile, reader: Reader, form: Form): ServedContent {
-    return form === 'clear' ? this.clearContent(reader, row) : this.storedContent(reader, row);
+    return form === 'clear' ? this.#clearContent(reader, row) : this.#storedContent(reader, row);
   }
 
   /** A row as the API shows it. @throws DomainError `decryption_failed`, `kms_unavailable`. */
@@ -83,14 +83,14 @@ export class GetFile {
     return auditedAfterLook(this.audit, intent('file.key-export', caller, id), async (begin) => {
       const { _id } = await this.access.owned(caller, { id });
       return retryOnStaleKey(async () => {
-        const row = await this.version(caller, { id: _id }, version);
+        const row = await this.#version(caller, { id: _id }, version);
         await begin();
-        return this.keyOf(row);
+        return this.#keyOf(row);
       });
     });
   }
 
-  private async keyOf(row: ActiveFile): Promise<KeyExport> {
+  async #keyOf(row: ActiveFile): Promise<KeyExport> {
     const key = await this.sealer.with(row.owner_id, (keys) => openFileKey(keys, row));
     try {
       return keyExport(key, contextOf(row));
@@ -100,7 +100,7 @@ export class GetFile {
   }
 
   /** Earlier versions are for the owner alone. */
-  private async version(caller: Principal, ref: FileRef, version: number | undefined): Promise<ActiveFile> {
+  async #version(caller: Principal, ref: FileRef, version: number | undefined): Promise<ActiveFile> {
     const row = await this.access.readable(caller, ref);
     if (version === undefined || version === row.version) return row;
     const former = atVersion(await this.access.owned(caller, { id: row._id }), version);
@@ -108,7 +108,7 @@ export class GetFile {
     return former;
   }
 
-  private clearContent(reader: Reader, row: ActiveFile): ServedContent {
+  #clearContent(reader: Reader, row: ActiveFile): ServedContent {
     return {
       etag: contentTag(row),
       modifiedAt: row.modified_at,
@@ -117,22 +117,22 @@ export class GetFile {
         const view = await this.view(row);
         return { contentType: view.content_type, fileName: downloadName(view) };
       },
-      open: (range) => this.opened(reader, row, 'clear', () => this.contents.read(row, range)),
+      open: (range) => this.#opened(reader, row, 'clear', () => this.contents.read(row, range)),
     };
   }
 
-  private storedContent(reader: Reader, row: ActiveFile): ServedContent {
+  #storedContent(reader: Reader, row: ActiveFile): ServedContent {
     return {
       etag: messageTag(row),
       modifiedAt: row.modified_at,
       size: row.encrypted_size,
       describe: async () => ({ contentType: STORED_MEDIA_TYPE, fileName: downloadName(await this.view(row)) }),
-      open: (range) => this.opened(reader, row, 'stored', () => this.contents.readStored(row, range)),
+      open: (range) => this.#opened(reader, row, 'stored', () => this.contents.readStored(row, range)),
     };
   }
 
   /** The audit entry is durable before a byte is sent. Reports damage whenever it shows. */
-  private async opened(reader: Reader, row: ActiveFile, form: Form, open: () => Promise<Readable>): Promise<Readable> {
+  async #opened(reader: Reader, row: ActiveFile, form: Form, open: () => Promise<Readable>): Promise<Readable> {
     const { actor, details } = reader;
     const resource = `file/${row._id}`;
     const what = {

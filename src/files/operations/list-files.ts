@@ -100,7 +100,7 @@ export class ListFiles {
   async list(caller: Principal, { limit, after, prefix, name, trash = false }: ListChoice): Promise<FilePage> {
     const state = trash ? 'trashed' : 'active';
     const read = (size: number, from: Position | undefined) =>
-      retryOnStaleKey(() => this.rows(caller, state, size, from));
+      retryOnStaleKey(() => this.#rows(caller, state, size, from));
     if (prefix !== undefined || name !== undefined || caller.within !== undefined) {
       const matches = (file: ListedFile): boolean =>
         file.name?.startsWith(prefix ?? '') === true &&
@@ -123,13 +123,13 @@ export class ListFiles {
     }
   }
 
-  private async rows(
+  async #rows(
     caller: Principal,
     state: 'active' | 'trashed',
     limit: number,
     after: Position | undefined,
   ): Promise<RowPage> {
-    const page = await this.read(['owner', caller.ownerId, state], limit, after);
+    const page = await this.#read(['owner', caller.ownerId, state], limit, after);
     if (page.rows.length === 0) return { rows: [], next: page.next };
     const now = this.clock.now();
     const show = (keys: OwnerKeys, row: FileDoc): ListedFile | undefined => {
@@ -141,11 +141,7 @@ export class ListFiles {
   }
 
   /** A few rows at a time: to verify the MACs of all at once would block the event loop. */
-  private async read(
-    [index, ...prefix]: readonly [string, string, string],
-    limit: number,
-    start: Position | undefined,
-  ) {
+  async #read([index, ...prefix]: readonly [string, string, string], limit: number, start: Position | undefined) {
     const rows: FileDoc[] = [];
     const turns = new Turns();
     let next = start;

@@ -76,12 +76,12 @@ export class PendingFiles {
    */
   async refuseTakenName(ownerId: string, name: string): Promise<void> {
     const index = await this.sealer.with(ownerId, (keys) => keys.nameIndex(name));
-    if (await this.isTaken(ownerId, index)) throw fileExists();
+    if (await this.#isTaken(ownerId, index)) throw fileExists();
   }
 
   /** As `refuseTakenName`, for a file that gets another name. @throws DomainError `file_exists` */
   async refuseTaken({ _id, owner_id: ownerId, name_index: index }: FileDoc): Promise<void> {
-    if (index !== undefined && (await this.isTaken(ownerId, index, _id))) throw fileExists();
+    if (index !== undefined && (await this.#isTaken(ownerId, index, _id))) throw fileExists();
   }
 
   /**
@@ -107,11 +107,11 @@ export class PendingFiles {
       const row = await this.sealer.insert(ownerId, {
         pending: (keys) =>
           this.#files.insert({
-            ...this.draft(fileId, ownerId, request),
-            ...(keeper === 'heartbeat' && this.signature()),
+            ...this.#draft(fileId, ownerId, request),
+            ...(keeper === 'heartbeat' && this.#signature()),
             ...sealed(keys),
           }),
-        again: (row, keys) => this.stillPending(row, () => sealed(keys)),
+        again: (row, keys) => this.#stillPending(row, () => sealed(keys)),
         // Not visible yet: a file's row becomes active with its content.
         activate: (row) => Promise.resolve(row),
       });
@@ -146,14 +146,14 @@ export class PendingFiles {
       // the replace fails.
       const row = await this.#files.find('_id', fileId);
       if (row?.state !== 'pending' || (content.isTarget === true && row.blob_id !== content.blobId)) throw uploadGone();
-      const active = await this.sealer.with(row.owner_id, (keys) => this.activated(keys, row, request, content));
+      const active = await this.sealer.with(row.owner_id, (keys) => this.#activated(keys, row, request, content));
       const stored = await this.claimName(active, ifTaken);
       if (stored !== undefined) return stored as ActiveFile;
     }
     throw new DomainError('conflict', { detail: 'Concurrent modification of this file. Retry.' });
   }
 
-  private draft(fileId: string, ownerId: string, request: UploadRequest) {
+  #draft(fileId: string, ownerId: string, request: UploadRequest) {
     const now = this.clock.now();
     return {
       _id: fileId,
@@ -167,11 +167,11 @@ export class PendingFiles {
     };
   }
 
-  private signature(): Pick<FileDoc, 'heartbeat_at' | 'worker'> {
+  #signature(): Pick<FileDoc, 'heartbeat_at' | 'worker'> {
     return { heartbeat_at: this.clock.now(), worker: this.worker.id };
   }
 
-  private async stillPending(row: FileDoc, change: () => Partial<FileDoc>): Promise<FileDoc> {
+  async #stillPending(row: FileDoc, change: () => Partial<FileDoc>): Promise<FileDoc> {
     const stored = await update(this.#files, row._id, (current) =>
       current.state === 'pending' ? { ...current, ...change() } : undefined,
     );
@@ -179,7 +179,7 @@ export class PendingFiles {
     return stored;
   }
 
-  private activated(keys: OwnerKeys, row: FileDoc, request: FutureFile, content: StoredContent): FileDoc {
+  #activated(keys: OwnerKeys, row: FileDoc, request: FutureFile, content: StoredContent): FileDoc {
     const { heartbeat_at: _beat, worker: _worker, ...rest } = row;
     const now = this.clock.now();
     return {
@@ -211,14 +211,14 @@ export class PendingFiles {
     } catch (error) {
       if (!(error instanceof DuplicateKey)) throw error;
       const { name_index = '', ...unnamed } = row;
-      if (!(await this.isTaken(row.owner_id, name_index))) return undefined;
+      if (!(await this.#isTaken(row.owner_id, name_index))) return undefined;
       if (ifTaken === 'refuse') throw fileExists();
       return this.#files.replace(unnamed);
     }
   }
 
   /** An expired file that the sweeper has not met loses its name to a claimant. */
-  private async isTaken(ownerId: string, nameIndex: string, claimant?: string): Promise<boolean> {
+  async #isTaken(ownerId: string, nameIndex: string, claimant?: string): Promise<boolean> {
     const holder = await this.#files.find('name', ownerId, nameIndex);
     if (holder === undefined || holder._id === claimant) return false;
     const expired = (row: FileDoc): boolean => hasExpired(row, this.clock.now());

@@ -31,7 +31,7 @@ export class RekeyFile {
     return auditedAfterLook(this.audit, what, async (begin) => {
       const row = await this.access.owned(caller, { id });
       await begin();
-      for (const { blob_id } of versionsOf(row)) await this.rekeyContent(caller, id, blob_id);
+      for (const { blob_id } of versionsOf(row)) await this.#rekeyContent(caller, id, blob_id);
       return this.access.owned(caller, { id });
     });
   }
@@ -39,7 +39,7 @@ export class RekeyFile {
   /**
    * Does nothing where the version was removed meanwhile, or got its new key from another request.
    */
-  private async rekeyContent(caller: Principal, id: string, blobId: string): Promise<void> {
+  async #rekeyContent(caller: Principal, id: string, blobId: string): Promise<void> {
     let old: ActiveFile | undefined;
     const incoming = await this.staged.open(id, (_keys, row) => {
       old = atBlob(row, blobId);
@@ -47,7 +47,7 @@ export class RekeyFile {
     });
     if (incoming === undefined || old === undefined) return;
     try {
-      if (!(await this.fill(incoming, old))) await this.staged.abandon(incoming);
+      if (!(await this.#fill(incoming, old))) await this.staged.abandon(incoming);
     } catch (error) {
       await this.staged.abandon(incoming);
       const row = await this.access.owned(caller, { id });
@@ -56,7 +56,7 @@ export class RekeyFile {
   }
 
   /** @returns false where the version is no longer under its old key. */
-  private async fill(incoming: IncomingContent, old: ActiveFile): Promise<boolean> {
+  async #fill(incoming: IncomingContent, old: ActiveFile): Promise<boolean> {
     const content = await this.contents.read(old, undefined);
     try {
       const summary = await this.staged.write(incoming, burstsOf(content));

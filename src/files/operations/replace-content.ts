@@ -69,13 +69,13 @@ export class ReplaceContent {
       const limits = { largest: this.largest, quota: await this.usage.left(ownerId) };
       checkSize(arriving.declaredBytes ?? 0, limits);
       await begin();
-      const incoming = await this.open(id, request, holds);
+      const incoming = await this.#open(id, request, holds);
       try {
         const guards = [enforceLimits(limits), requireAdmitted(caller)];
         const summary = await this.staged.write(incoming, arriving.body, ...guards);
         failpoint('file.incoming-stored');
         checkDigest(summary, request);
-        return await this.makeCurrent(incoming, request, summary, holds);
+        return await this.#makeCurrent(incoming, request, summary, holds);
       } catch (error) {
         await this.staged.abandon(incoming);
         throw error;
@@ -83,7 +83,7 @@ export class ReplaceContent {
     });
   }
 
-  private async open(id: string, { clientEncrypted }: ContentRequest, holds: Precondition): Promise<IncomingContent> {
+  async #open(id: string, { clientEncrypted }: ContentRequest, holds: Precondition): Promise<IncomingContent> {
     const incoming = await this.staged.open(id, (keys, row) => {
       holds(...currentTags(keys, row));
       return { version: nextVersion(row), clientEncrypted, rekeyed: false };
@@ -92,7 +92,7 @@ export class ReplaceContent {
     return incoming;
   }
 
-  private async makeCurrent(
+  async #makeCurrent(
     incoming: IncomingContent,
     request: ContentRequest,
     summary: FileSummary,

@@ -63,7 +63,7 @@ export class StagedContents {
     fileId: string,
     plan: (keys: OwnerKeys, row: ActiveFile) => PlannedContent | undefined,
   ): Promise<IncomingContent | undefined> {
-    const { incoming } = await retryOnConflict(() => this.tryOpen(fileId, plan));
+    const { incoming } = await retryOnConflict(() => this.#tryOpen(fileId, plan));
     if (incoming === undefined) return undefined;
     failpoint('file.incoming');
     try {
@@ -85,7 +85,7 @@ export class StagedContents {
     ...guards: readonly Guard[]
   ): Promise<FileSummary> {
     const target = { _id: fileId, owner_id: ownerId, version, blob_id: blobId };
-    const keepalive = this.keepAlive(fileId, blobId);
+    const keepalive = this.#keepAlive(fileId, blobId);
     const content = guarded(body, ...guards, abortWhenLost(keepalive));
     const message = this.contents.encrypt(target, key, content);
     return this.contents.store(target, message).finally(() => keepalive.stop());
@@ -96,7 +96,7 @@ export class StagedContents {
    * @throws DomainError `file_not_found` (removed meanwhile), `conflict`; what `change` throws.
    */
   async swap(incoming: IncomingContent, change: Swap): Promise<ActiveFile | undefined> {
-    const { before, after } = await retryOnConflict(() => this.trySwap(incoming, change));
+    const { before, after } = await retryOnConflict(() => this.#trySwap(incoming, change));
     failpoint('file.swapped');
     if (after === undefined) return undefined;
     const dropped = droppedIn(after).filter(({ blob_id }) => !droppedIn(before).some((old) => old.blob_id === blob_id));
@@ -124,17 +124,17 @@ export class StagedContents {
     }
   }
 
-  private keepAlive(fileId: string, blobId: string): Keepalive {
+  #keepAlive(fileId: string, blobId: string): Keepalive {
     const touch = (row: FileDoc): FileDoc | undefined => touched(row, blobId, this.clock.now());
     return new Keepalive({ everyMs: BEAT_EVERY, beat: () => touchRow(this.#files, fileId, touch) });
   }
 
-  private async tryOpen(
+  async #tryOpen(
     fileId: string,
     plan: (keys: OwnerKeys, row: ActiveFile) => PlannedContent | undefined,
   ): Promise<{ readonly incoming: IncomingContent | undefined } | undefined> {
-    const row = await this.visible(fileId);
-    const taken = await this.sealer.with(row.owner_id, (keys) => this.place(keys, row, plan));
+    const row = await this.#visible(fileId);
+    const taken = await this.sealer.with(row.owner_id, (keys) => this.#place(keys, row, plan));
     if (taken === undefined) return { incoming: undefined };
     const { key, content, wrapVersion } = taken;
     const changed = { ...withIncoming(row, content), wrap_version: Math.min(row.wrap_version, wrapVersion) };
@@ -148,7 +148,7 @@ export class StagedContents {
     return stored && { incoming: { fileId, ownerId: row.owner_id, version, blobId, key, rekeyed } };
   }
 
-  private place(
+  #place(
     keys: OwnerKeys,
     row: ActiveFile,
     plan: (keys: OwnerKeys, row: ActiveFile) => PlannedContent | undefined,
@@ -172,11 +172,11 @@ export class StagedContents {
     return { key, content, wrapVersion: keys.version };
   }
 
-  private async trySwap(
+  async #trySwap(
     { fileId, blobId }: IncomingContent,
     change: Swap,
   ): Promise<{ readonly before: ActiveFile; readonly after: ActiveFile | undefined } | undefined> {
-    const before = await this.visible(fileId);
+    const before = await this.#visible(fileId);
     const incoming = incomingIn(before, blobId);
     if (incoming === undefined) throw uploadGone();
     // The current content is about to become an earlier one, and needs its reference before that.
@@ -188,7 +188,7 @@ export class StagedContents {
     return after && { before, after: after as ActiveFile };
   }
 
-  private async visible(fileId: string): Promise<ActiveFile> {
+  async #visible(fileId: string): Promise<ActiveFile> {
     const row = await this.#files.find('_id', fileId);
     if (!isVisible(row, this.clock.now())) throw fileNotFound();
     return row;

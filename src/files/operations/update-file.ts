@@ -40,12 +40,12 @@ export class UpdateFile {
    * `file_exists`, `conflict`.
    */
   change(caller: Principal, id: string, change: FileChange, holds: Precondition): Promise<ActiveFile> {
-    return this.audited('file.change', caller, id, async (begin) => {
+    return this.#audited('file.change', caller, id, async (begin) => {
       const row = await this.access.owned(caller, { id });
       if (change.name !== undefined) requireName(caller, change.name);
       const changed = await this.sealer.with(row.owner_id, (keys) => {
         holds(...currentTags(keys, row));
-        return this.changed(keys, row, change);
+        return this.#changed(keys, row, change);
       });
       if (changed.name_index !== row.name_index) await this.names.refuseTaken(changed);
       await begin();
@@ -58,7 +58,7 @@ export class UpdateFile {
    * @throws DomainError `file_not_found` (not in the trash), `file_exists`, `conflict`.
    */
   restore(caller: Principal, id: string, name: FileName | undefined): Promise<ActiveFile> {
-    return this.audited('file.restore', caller, id, async (begin) => {
+    return this.#audited('file.restore', caller, id, async (begin) => {
       const row = await this.access.trashed(caller, id);
       if (row === undefined) throw fileNotFound();
       if (name !== undefined) requireName(caller, name);
@@ -71,7 +71,7 @@ export class UpdateFile {
     });
   }
 
-  private changed(keys: OwnerKeys, row: ActiveFile, { name, expiresInMs, contentType }: FileChange): ActiveFile {
+  #changed(keys: OwnerKeys, row: ActiveFile, { name, expiresInMs, contentType }: FileChange): ActiveFile {
     const { expires_at: expiry, ...rest } = row;
     const expires_at =
       expiresInMs === undefined ? expiry : expiresInMs === null ? undefined : this.clock.now() + expiresInMs;
@@ -84,7 +84,7 @@ export class UpdateFile {
     };
   }
 
-  private audited(
+  #audited(
     action: AuditAction,
     caller: Principal,
     id: string,

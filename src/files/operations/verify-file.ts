@@ -62,7 +62,7 @@ export class VerifyFile {
       const versions: VersionCheck[] = [];
       let checked = 0;
       for (const { version } of versionsOf(row)) {
-        const reading = await this.read(caller, id, version);
+        const reading = await this.#read(caller, id, version);
         if (reading === undefined) continue;
         const { bytes, code } = reading;
         checked += bytes;
@@ -76,12 +76,12 @@ export class VerifyFile {
   }
 
   /** Undefined for a version that was removed meanwhile. Reads one again that got a new key. */
-  private async read(caller: Principal, id: string, version: number): Promise<Reading | undefined> {
+  async #read(caller: Principal, id: string, version: number): Promise<Reading | undefined> {
     for (let tries = 1; ; tries += 1) {
       const row = atVersion(await this.access.owned(caller, { id }), version);
       if (row === undefined) return undefined;
       try {
-        return await this.check(row);
+        return await this.#check(row);
       } catch (error) {
         if (isDomainError(error, 'file_not_found')) continue;
         if (!(error instanceof StaleKeyVersionError)) throw error;
@@ -90,7 +90,7 @@ export class VerifyFile {
     }
   }
 
-  private async check(row: ActiveFile): Promise<Reading> {
+  async #check(row: ActiveFile): Promise<Reading> {
     let bytes = 0;
     try {
       await this.contents.readThrough(row, (more) => void (bytes += more));

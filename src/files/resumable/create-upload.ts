@@ -56,8 +56,8 @@ export class CreateUpload {
       seal_version: keys.version,
     });
     const row = await this.sealer.insert(ownerId, {
-      pending: (keys) => this.#rows.insert({ ...this.draft(uploadId, ownerId, request), ...sealed(keys) }),
-      again: (stale, keys) => this.change(stale._id, (current) => ({ ...current, ...sealed(keys) })),
+      pending: (keys) => this.#rows.insert({ ...this.#draft(uploadId, ownerId, request), ...sealed(keys) }),
+      again: (stale, keys) => this.#change(stale._id, (current) => ({ ...current, ...sealed(keys) })),
       activate: (stored) => Promise.resolve(stored),
     });
     failpoint('upload.row-stored');
@@ -77,10 +77,10 @@ export class CreateUpload {
     );
     if (sized?.state === 'pending') await this.usage.settleAdded(ownerId, id);
     const expires_at = this.clock.now() + this.config.files.uploadExpiryMs;
-    return this.change(id, (row) => (row.state === 'new' ? { ...row, state: 'open', expires_at } : undefined));
+    return this.#change(id, (row) => (row.state === 'new' ? { ...row, state: 'open', expires_at } : undefined));
   }
 
-  private draft(uploadId: string, ownerId: string, { length }: NewUpload) {
+  #draft(uploadId: string, ownerId: string, { length }: NewUpload) {
     const now = this.clock.now();
     return {
       _id: uploadId,
@@ -98,7 +98,7 @@ export class CreateUpload {
     };
   }
 
-  private async change(id: string, change: (row: UploadDoc) => UploadDoc | undefined): Promise<UploadDoc> {
+  async #change(id: string, change: (row: UploadDoc) => UploadDoc | undefined): Promise<UploadDoc> {
     const row = await update(this.#rows, id, change);
     if (row === undefined) throw uploadNotFound();
     return row;

@@ -36,10 +36,10 @@ export class StagedParts {
    */
   async fileKey(uploadId: string): Promise<SecretBytes> {
     try {
-      return await this.openFileKey(uploadId);
+      return await this.#openFileKey(uploadId);
     } catch (error) {
       // The key was rewrapped between the two reads; the new wrap opens.
-      if (error instanceof StaleKeyVersionError) return this.openFileKey(uploadId);
+      if (error instanceof StaleKeyVersionError) return this.#openFileKey(uploadId);
       throw error;
     }
   }
@@ -82,7 +82,7 @@ export class StagedParts {
   async join(upload: UploadDoc, file: FileDoc, ownKey: SecretBytes | undefined): Promise<FileSummary> {
     const key = await this.fileKey(upload._id);
     try {
-      const message = this.messages.encrypt(ownKey ?? key, fileContextOf(file), this.content(upload, key));
+      const message = this.messages.encrypt(ownKey ?? key, fileContextOf(file), this.#content(upload, key));
       await this.blobs.put(file.blob_id, message);
       return message.summary;
     } finally {
@@ -103,20 +103,20 @@ export class StagedParts {
    * The content of all parts that count, in order.
    * @throws DomainError `decryption_failed` where a part is not what was stored.
    */
-  private async *content(upload: UploadDoc, key: SecretBytes): AsyncGenerator<ChunkBatch, void> {
-    for (const part of partsOf(upload)) yield* burstsOf(await this.open(upload, part, key));
+  async *#content(upload: UploadDoc, key: SecretBytes): AsyncGenerator<ChunkBatch, void> {
+    for (const part of partsOf(upload)) yield* burstsOf(await this.#open(upload, part, key));
   }
 
   /** Removes what an attempt left, unless a file has it by now. */
   async drop(upload: UploadDoc, attempt: number): Promise<void> {
-    await this.remove(blobIdOf(upload, attempt), upload._id);
+    await this.#remove(blobIdOf(upload, attempt), upload._id);
   }
 
   /** Removes all parts of an upload that has ended, except one that a file has. Safe to repeat. */
   async dropAll(uploadId: string): Promise<void> {
     for (;;) {
       const blobIds = await this.ownership.someOfUpload(uploadId);
-      for (const blobId of blobIds) await this.remove(blobId, uploadId);
+      for (const blobId of blobIds) await this.#remove(blobId, uploadId);
       if (blobIds.length === 0) return;
     }
   }
@@ -125,7 +125,7 @@ export class StagedParts {
    * A blob has a reference as long as it exists: the sweep of orphans finds it under one holder or
    * the other.
    */
-  private async remove(blobId: string, uploadId: string): Promise<void> {
+  async #remove(blobId: string, uploadId: string): Promise<void> {
     const file = await this.#files.find('_id', uploadId);
     if (file !== undefined && namesBlob(file, blobId)) {
       await this.ownership.handOver(blobId, uploadId);
@@ -134,14 +134,14 @@ export class StagedParts {
     await this.ownership.removeBlob(blobId);
   }
 
-  private async openFileKey(uploadId: string): Promise<SecretBytes> {
+  async #openFileKey(uploadId: string): Promise<SecretBytes> {
     const row = await this.#files.find('_id', uploadId);
     const file_key = row?.file_key;
     if (row?.state !== 'pending' || file_key === undefined) throw new DomainError('not_found');
     return this.sealer.with(row.owner_id, (keys) => openFileKey(keys, { ...row, file_key }));
   }
 
-  private async open(upload: UploadDoc, part: UploadPart, fileKey: SecretBytes): Promise<AsyncIterable<Buffer>> {
+  async #open(upload: UploadDoc, part: UploadPart, fileKey: SecretBytes): Promise<AsyncIterable<Buffer>> {
     const blobId = blobIdOf(upload, part.attempt);
     const storedSize = await this.blobs.size(blobId);
     if (storedSize === undefined) throw new DomainError('decryption_failed');

@@ -48,7 +48,7 @@ export class Assembly {
     const { length: size } = upload;
     const sha256 = await this.sealer.with(upload.owner_id, (keys) => openDigest(keys, upload));
     const encryptedSize = this.parts.encryptedSize(upload, { attempt: 1, size });
-    await this.activate(upload, { size, encryptedSize, sha256, blobId: blobIdOf(upload, 1) });
+    await this.#activate(upload, { size, encryptedSize, sha256, blobId: blobIdOf(upload, 1) });
   }
 
   /**
@@ -56,7 +56,7 @@ export class Assembly {
    * write: it throws where another process has taken over.
    */
   async assemble(upload: UploadDoc, assertLease: () => Promise<void>): Promise<void> {
-    const file = await this.target(upload._id, assertLease);
+    const file = await this.#target(upload._id, assertLease);
     if (file === undefined) return;
     failpoint('assembly.begun');
     const ownKey = hasStrayMessage(upload) ? newKey() : undefined;
@@ -66,7 +66,7 @@ export class Assembly {
       await assertLease();
       if (size !== upload.length) throw new DomainError('decryption_failed');
       const stored = { size, encryptedSize, sha256, blobId: file.blob_id, isTarget: true };
-      await this.activate(upload, ownKey === undefined ? stored : { ...stored, key: ownKey });
+      await this.#activate(upload, ownKey === undefined ? stored : { ...stored, key: ownKey });
     } finally {
       ownKey?.destroy();
     }
@@ -76,7 +76,7 @@ export class Assembly {
   /**
    * A new blob for each try: a process that was taken for dead may still write to an earlier one.
    */
-  private async target(uploadId: string, assertLease: () => Promise<void>): Promise<FileDoc | undefined> {
+  async #target(uploadId: string, assertLease: () => Promise<void>): Promise<FileDoc | undefined> {
     await assertLease();
     let previous: string | undefined;
     const file = await update(this.#files, uploadId, (row) => {
@@ -91,7 +91,7 @@ export class Assembly {
     return file.state === 'pending' ? file : undefined;
   }
 
-  private async activate(
+  async #activate(
     upload: UploadDoc,
     content: Omit<StoredContent, 'facts'> & { readonly sha256: string; readonly blobId: string },
   ): Promise<void> {
@@ -107,11 +107,11 @@ export class Assembly {
     const intent = { action: 'file.upload', actor: upload.owner_id, resource: `file/${upload._id}` } as const;
     await audited(this.audit, intent, async () => {
       await this.pendingFiles.activate(upload._id, { name, expiresInMs }, { ...content, facts }, 'keep-unnamed');
-    }).catch((error: unknown) => this.unlessActive(upload._id, error));
+    }).catch((error: unknown) => this.#unlessActive(upload._id, error));
   }
 
   /** Ignores a conflict where another process made the same file first. */
-  private async unlessActive(fileId: string, error: unknown): Promise<void> {
+  async #unlessActive(fileId: string, error: unknown): Promise<void> {
     if (!isDomainError(error, 'conflict')) throw error;
     const file = await this.#files.find('_id', fileId);
     if (file?.state !== 'active' && file?.state !== 'trashed') throw error;
@@ -153,7 +153,7 @@ export class UploadCompletion implements OnModuleInit {
   }
 
   onModuleInit(): void {
-    this.jobs.register(KIND, (job) => this.run(job), { keptMs: KEPT_MS });
+    this.jobs.register(KIND, (job) => this.#run(job), { keptMs: KEPT_MS });
   }
 
   /**
@@ -176,53 +176,53 @@ export class UploadCompletion implements OnModuleInit {
 
   /** Starts the completion of an upload whose bytes are all stored, unless another process has. */
   async begin(upload: UploadDoc): Promise<void> {
-    if (isOneMessage(upload)) return this.make(upload, () => Promise.resolve());
+    if (isOneMessage(upload)) return this.#make(upload, () => Promise.resolve());
     await this.jobs.start(KIND, { upload: upload._id }, upload._id).catch((error: unknown) => {
       if (!(error instanceof JobBusy)) throw error;
     });
   }
 
-  private async run(job: RunningJob): Promise<void> {
+  async #run(job: RunningJob): Promise<void> {
     const id = String(job.data['upload']);
     const upload = await this.#rows.find('_id', id);
     if (upload?.state === 'done') await this.parts.dropAll(id);
     if (upload?.state !== 'whole') return;
-    await this.make(upload, () => job.assertLease());
+    await this.#make(upload, () => job.assertLease());
   }
 
-  private async make(upload: UploadDoc, assertLease: () => Promise<void>): Promise<void> {
+  async #make(upload: UploadDoc, assertLease: () => Promise<void>): Promise<void> {
     try {
-      await this.file(upload, assertLease);
+      await this.#file(upload, assertLease);
     } catch (error) {
-      await this.failed(upload, error);
+      await this.#failed(upload, error);
     }
-    if ((await this.move(upload._id, 'done')) === undefined) return;
+    if ((await this.#move(upload._id, 'done')) === undefined) return;
     failpoint('assembly.done');
     await this.parts.dropAll(upload._id);
     failpoint('assembly.cleared');
   }
 
-  private async file(upload: UploadDoc, assertLease: () => Promise<void>): Promise<void> {
+  async #file(upload: UploadDoc, assertLease: () => Promise<void>): Promise<void> {
     try {
       await (isOneMessage(upload) ? this.assembly.promote(upload) : this.assembly.assemble(upload, assertLease));
     } catch (error) {
       if (!(error instanceof StaleKeyVersionError)) throw error;
       // The row was re-encrypted since it was read: the new one opens.
       const current = await this.#rows.find('_id', upload._id);
-      if (current?.state === 'whole') await this.file(current, assertLease);
+      if (current?.state === 'whole') await this.#file(current, assertLease);
     }
   }
 
-  private async failed(upload: UploadDoc, error: unknown): Promise<never> {
+  async #failed(upload: UploadDoc, error: unknown): Promise<never> {
     const current = await this.#rows.find('_id', upload._id);
-    if (current?.state === 'whole' && isDomainError(error, ...FINAL)) await this.move(upload._id, 'failed');
+    if (current?.state === 'whole' && isDomainError(error, ...FINAL)) await this.#move(upload._id, 'failed');
     if (isDomainError(error, 'conflict', 'audit_unavailable')) {
       throw new DomainError('store_unavailable', { cause: error });
     }
     throw error;
   }
 
-  private move(uploadId: string, state: 'done' | 'failed'): Promise<UploadDoc | undefined> {
+  #move(uploadId: string, state: 'done' | 'failed'): Promise<UploadDoc | undefined> {
     return update(this.#rows, uploadId, ({ digest: _digest, ...row }) =>
       row.state === 'whole'
         ? { ...row, state, expires_at: this.clock.now() + this.config.files.uploadExpiryMs }

@@ -95,22 +95,22 @@ export class UploadsSweeper {
 
   async sweep(): Promise<void> {
     const faults = new ErrorCollector();
-    const expired = { index: 'expiry', due: (row: UploadDoc) => this.hasExpired(row), ordered: true };
+    const expired = { index: 'expiry', due: (row: UploadDoc) => this.#hasExpired(row), ordered: true };
     const whole = { index: 'state', prefix: ['whole'], due: () => true, ordered: true };
-    await faults.run(() => this.sweepDead());
-    await faults.run(() => this.each(expired, (row) => this.end(row)));
-    await faults.run(() => this.each(whole, (row) => this.completion.begin(row)));
+    await faults.run(() => this.#sweepDead());
+    await faults.run(() => this.#each(expired, (row) => this.#end(row)));
+    await faults.run(() => this.#each(whole, (row) => this.completion.begin(row)));
     faults.throwFirst();
   }
 
-  private async sweepDead(): Promise<void> {
+  async #sweepDead(): Promise<void> {
     const looked = new Set<string>();
     const due = (row: UploadDoc): boolean => {
       looked.add(row._id);
-      return this.isDead(row);
+      return this.#isDead(row);
     };
-    await this.each({ index: 'touched', due, ordered: false }, (row) =>
-      this.removal.endAttempt(row, (now) => this.isDead(now)),
+    await this.#each({ index: 'touched', due, ordered: false }, (row) =>
+      this.removal.endAttempt(row, (now) => this.#isDead(now)),
     );
     this.#watch.keepOnly(looked);
   }
@@ -119,24 +119,24 @@ export class UploadsSweeper {
    * By how long this process has seen it silent: the clock of the process that works on it proves
    * nothing.
    */
-  private isDead(row: UploadDoc): boolean {
+  #isDead(row: UploadDoc): boolean {
     if (row.touched_at === undefined) return false;
     return this.#watch.ms(row._id, lifeSign(row)) >= DEAD_AFTER || this.worker.isGone(row);
   }
 
-  private hasExpired(row: UploadDoc): boolean {
+  #hasExpired(row: UploadDoc): boolean {
     // Bytes still come: an upload does not expire during a request.
-    if (row.running !== undefined && !this.isDead(row)) return false;
+    if (row.running !== undefined && !this.#isDead(row)) return false;
     return row.expires_at !== undefined && row.expires_at <= this.clock.now();
   }
 
-  private async end(row: UploadDoc): Promise<void> {
-    const ended = row.state === 'ended' ? row : await this.removal.begin(row._id, (now) => this.hasExpired(now));
+  async #end(row: UploadDoc): Promise<void> {
+    const ended = row.state === 'ended' ? row : await this.removal.begin(row._id, (now) => this.#hasExpired(now));
     if (ended !== undefined) await this.removal.finish(ended);
   }
 
   /** Rows in the order of an index, page by page, past those that fail. */
-  private async each({ index, prefix = [], due, ordered }: Due, act: (row: UploadDoc) => Promise<void>): Promise<void> {
+  async #each({ index, prefix = [], due, ordered }: Due, act: (row: UploadDoc) => Promise<void>): Promise<void> {
     const faults = new ErrorCollector();
     for (let after: string | undefined; ;) {
       const options: ListOptions = { limit: BATCH, onTampered: () => undefined, ...(after !== undefined && { after }) };

@@ -118,9 +118,9 @@ export class UploadLocks {
    * `not_found`.
    */
   async begin(uploadId: string, start: AttemptStart): Promise<Attempt> {
-    const waiting: Waiting = { watch: this.watch(), hungSince: undefined };
+    const waiting: Waiting = { watch: this.#watch(), hungSince: undefined };
     for (;;) {
-      const begun = await this.tryBegin(uploadId, start, waiting);
+      const begun = await this.#tryBegin(uploadId, start, waiting);
       if (begun !== undefined) {
         this.#own.moved(begun.upload);
         failpoint('upload.attempt-begun');
@@ -132,10 +132,10 @@ export class UploadLocks {
 
   /** The row once an attempt that hangs has ended with what came, or as it is after a while. */
   async settled(row: UploadDoc): Promise<UploadDoc> {
-    const waiting: Waiting = { watch: this.watch(), hungSince: undefined };
+    const waiting: Waiting = { watch: this.#watch(), hungSince: undefined };
     let current: UploadDoc | undefined = row;
-    while (current !== undefined && this.mayEnd(current, waiting)) {
-      await this.askToClose(current._id, waiting);
+    while (current !== undefined && this.#mayEnd(current, waiting)) {
+      await this.#askToClose(current._id, waiting);
       await sleep(POLL);
       current = await this.#rows.find('_id', row._id);
     }
@@ -173,7 +173,7 @@ export class UploadLocks {
     return update(this.#rows, uploadId, (row) => (row.running === attempt && applies(row) ? atRest(row) : undefined));
   }
 
-  private async tryBegin(uploadId: string, start: AttemptStart, waiting: Waiting): Promise<Attempt | undefined> {
+  async #tryBegin(uploadId: string, start: AttemptStart, waiting: Waiting): Promise<Attempt | undefined> {
     const outcome: { preempted?: number | undefined; begun: boolean } = { begun: false };
     const row = await update(this.#rows, uploadId, (current) => {
       checkStart(current, start);
@@ -181,15 +181,15 @@ export class UploadLocks {
       outcome.preempted = running;
       const state = waiting.watch.stateOf(current);
       if (state === 'moves') throw new UploadLocked();
-      outcome.begun = state === 'none' || state === 'gone' || (state === 'hung' && this.isImpatient(waiting));
-      if (outcome.begun) return this.started(current, start);
+      outcome.begun = state === 'none' || state === 'gone' || (state === 'hung' && this.#isImpatient(waiting));
+      if (outcome.begun) return this.#started(current, start);
       return state === 'hung' ? asked(current) : undefined;
     });
     if (row === undefined) throw uploadNotFound();
     return outcome.begun ? { number: row.attempts, upload: row, preempted: outcome.preempted } : undefined;
   }
 
-  private started(row: UploadDoc, { offset, mayBeWhole }: AttemptStart): UploadDoc {
+  #started(row: UploadDoc, { offset, mayBeWhole }: AttemptStart): UploadDoc {
     const attempts = row.attempts + 1;
     return {
       ...atRest(row),
@@ -201,22 +201,22 @@ export class UploadLocks {
     };
   }
 
-  private watch(): AttemptWatch {
+  #watch(): AttemptWatch {
     return new AttemptWatch(this.#own, this.worker, this.clock);
   }
 
   /** Whether the attempt hangs, or may do so, and has time left to end. */
-  private mayEnd(row: UploadDoc, waiting: Waiting): boolean {
+  #mayEnd(row: UploadDoc, waiting: Waiting): boolean {
     const state = waiting.watch.stateOf(row);
-    return state === 'unclear' || (state === 'hung' && !this.isImpatient(waiting));
+    return state === 'unclear' || (state === 'hung' && !this.#isImpatient(waiting));
   }
 
-  private async askToClose(uploadId: string, { watch }: Waiting): Promise<void> {
+  async #askToClose(uploadId: string, { watch }: Waiting): Promise<void> {
     await update(this.#rows, uploadId, (row) => (watch.stateOf(row) === 'hung' ? asked(row) : undefined));
   }
 
   /** Whether the time is over that an attempt had since this request saw it hang. */
-  private isImpatient(waiting: Waiting): boolean {
+  #isImpatient(waiting: Waiting): boolean {
     waiting.hungSince ??= this.clock.elapsed();
     return this.clock.elapsed() - waiting.hungSince > PATIENCE;
   }

@@ -90,7 +90,7 @@ export class UploadAccess {
     if (row.running === undefined && row.expires_at !== undefined && row.expires_at <= this.clock.now()) {
       throw new DomainError('link_expired', { detail: 'The upload has expired.' });
     }
-    if (caller.within !== undefined) requireName(caller, await retryOnStaleKey(() => this.nameOf(row)));
+    if (caller.within !== undefined) requireName(caller, await retryOnStaleKey(() => this.#nameOf(row)));
     return row;
   }
 
@@ -100,19 +100,19 @@ export class UploadAccess {
    */
   async look(caller: Principal, id: string): Promise<UploadView & { readonly metadata: string }> {
     await this.locks.settled(await this.owned(caller, id));
-    const { row, metadata } = await this.described(caller, id);
+    const { row, metadata } = await this.#described(caller, id);
     if (row.state === 'failed') throw new DomainError('decryption_failed');
     return { ...viewOf(row), metadata };
   }
 
   /** The upload's row and that of its file have one id. Null for a file that is gone, or without a name. */
-  private async nameOf({ _id: id }: UploadDoc): Promise<string | null> {
+  async #nameOf({ _id: id }: UploadDoc): Promise<string | null> {
     const file = await this.#files.find('_id', id);
     const isNamed = file !== undefined && (file.state === 'pending' || file.name_index !== undefined);
     return isNamed ? this.sealer.with(file.owner_id, (keys) => openName(keys, file)) : null;
   }
 
-  private async described(caller: Principal, id: string): Promise<{ row: UploadDoc; metadata: string }> {
+  async #described(caller: Principal, id: string): Promise<{ row: UploadDoc; metadata: string }> {
     const open = async (): Promise<{ row: UploadDoc; metadata: string }> => {
       const row = await this.usable(caller, id);
       return { row, metadata: await this.sealer.with(row.owner_id, (keys) => openDetails(keys, row).metadata) };
@@ -143,15 +143,15 @@ export class UploadService {
    * @throws DomainError `file_exists`, `too_large`, `quota_exceeded`, and as `append`.
    */
   async create(caller: Principal, request: NewUpload, chunk: IncomingChunk | undefined): Promise<UploadView> {
-    const created = await this.created(caller, request);
+    const created = await this.#created(caller, request);
     // An empty file gets no PATCH.
     const first = chunk ?? (request.length === 0 ? NO_BYTES : undefined);
     if (first === undefined) return viewOf(created);
     const row = await this.writer.write(created, heldBy(caller, first)).catch(async (error: unknown) => {
-      await this.discard(created);
+      await this.#discard(created);
       throw error;
     });
-    return row.state === 'whole' ? viewOf(await this.finishedOr(row)) : viewOf(row);
+    return row.state === 'whole' ? viewOf(await this.#finishedOr(row)) : viewOf(row);
   }
 
   /**
@@ -188,7 +188,7 @@ export class UploadService {
     });
   }
 
-  private created(caller: Principal, request: NewUpload): Promise<UploadDoc> {
+  #created(caller: Principal, request: NewUpload): Promise<UploadDoc> {
     const id = newId();
     return auditedAfterLook(this.audit, intent('upload.create', caller, id), async (begin) => {
       requireName(caller, request.file.name);
@@ -196,14 +196,14 @@ export class UploadService {
       await begin();
       const row = await this.newUploads.insert(id, caller.ownerId, request);
       return this.newUploads.open(row, request).catch(async (error: unknown) => {
-        await this.discard(row);
+        await this.#discard(row);
         throw error;
       });
     });
   }
 
   /** A client that has no address yet gets it now, and comes back for the file. */
-  private finishedOr(row: UploadDoc): Promise<UploadDoc> {
+  #finishedOr(row: UploadDoc): Promise<UploadDoc> {
     return this.completion.complete(row).catch((error: unknown) => {
       if (isDomainError(error, 'store_unavailable', 'kms_unavailable')) return row;
       throw error;
@@ -211,7 +211,7 @@ export class UploadService {
   }
 
   /** Never throws, so that the caller reports the first error. */
-  private async discard({ _id: id }: UploadDoc): Promise<void> {
+  async #discard({ _id: id }: UploadDoc): Promise<void> {
     try {
       const ended = await this.removal.begin(id, (row) => row.state === 'new' || row.state === 'open');
       if (ended !== undefined) await this.removal.finish(ended);

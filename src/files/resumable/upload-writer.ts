@@ -73,11 +73,11 @@ class ChunkReader {
       if (hash !== undefined || !isDomainError(error, 'validation_failed', 'request_timeout')) throw error;
       this.#fault = error;
     }
-    this.verify(hash);
+    this.#verify(hash);
     this.#complete = true;
   }
 
-  private verify(hash: HashStream | undefined): void {
+  #verify(hash: HashStream | undefined): void {
     const { checksum } = this.chunk;
     if (hash === undefined || checksum === undefined || equalBytes(hash.digest(), checksum.digest)) return;
     throw new DomainError('checksum_mismatch', {
@@ -138,9 +138,9 @@ export class UploadWriter {
     const attempt = await this.locks.begin(upload._id, startOf(upload, chunk));
     try {
       if (attempt.preempted !== undefined) await this.parts.drop(attempt.upload, attempt.preempted);
-      return await this.receive(attempt, chunk);
+      return await this.#receive(attempt, chunk);
     } catch (error) {
-      await this.abandon(attempt);
+      await this.#abandon(attempt);
       throw error;
     } finally {
       this.locks.end(upload._id);
@@ -151,16 +151,16 @@ export class UploadWriter {
    * The stages of a chunk, in their order: the blob store pulls the body through `content` and the
    * message.
    */
-  private async receive(attempt: Attempt, chunk: IncomingChunk): Promise<UploadDoc> {
+  async #receive(attempt: Attempt, chunk: IncomingChunk): Promise<UploadDoc> {
     const { upload, number } = attempt;
     const reader = new ChunkReader(chunk, upload.length - upload.offset);
-    const keepalive = this.keepAlive(attempt, chunk, reader);
+    const keepalive = this.#keepAlive(attempt, chunk, reader);
     try {
       const key = await this.parts.claim(upload, number);
       const message = this.parts.encrypt(upload, number, key, reader.content());
       const summary = await this.parts.store(upload, number, message);
       failpoint('upload.segment-stored');
-      const row = await this.count(attempt, summary);
+      const row = await this.#count(attempt, summary);
       failpoint('upload.segment-counted');
       if (reader.fault !== undefined) throw reader.fault;
       return row;
@@ -170,7 +170,7 @@ export class UploadWriter {
   }
 
   /** Interrupts the client where the attempt was asked to end, or its upload was taken from it. */
-  private keepAlive({ upload, number }: Attempt, chunk: IncomingChunk, reader: ChunkReader): Keepalive {
+  #keepAlive({ upload, number }: Attempt, chunk: IncomingChunk, reader: ChunkReader): Keepalive {
     const beat = async (): Promise<boolean> => {
       const held = await this.locks.touch(upload._id, number, reader.takeMoved() || reader.isComplete);
       return held === 'held' || reader.isComplete;
@@ -179,25 +179,25 @@ export class UploadWriter {
   }
 
   /** An attempt without bytes is not counted, except that of an empty file. */
-  private async count({ upload, number }: Attempt, summary: FileSummary): Promise<UploadDoc> {
+  async #count({ upload, number }: Attempt, summary: FileSummary): Promise<UploadDoc> {
     const size = summary.plaintextSize;
     const outcome = { counted: false };
     const row = await update(this.#rows, upload._id, (current) => {
       outcome.counted = current.state === 'open' && current.running === number;
       if (!outcome.counted || (size === 0 && current.length > 0)) return undefined;
-      return this.counted(withPart(current, number, size), summary);
+      return this.#counted(withPart(current, number, size), summary);
     });
     if (row === undefined) throw uploadNotFound();
     if (!outcome.counted) throw new UploadLocked();
-    return hasPart(row, number) ? row : this.withdrawn(row, number);
+    return hasPart(row, number) ? row : this.#withdrawn(row, number);
   }
 
-  private async withdrawn(row: UploadDoc, number: number): Promise<UploadDoc> {
+  async #withdrawn(row: UploadDoc, number: number): Promise<UploadDoc> {
     await this.parts.drop(row, number);
     return (await this.locks.release(row._id, number)) ?? row;
   }
 
-  private async counted(row: UploadDoc, summary: FileSummary): Promise<UploadDoc> {
+  async #counted(row: UploadDoc, summary: FileSummary): Promise<UploadDoc> {
     if (row.offset < row.length) {
       return { ...row, expires_at: this.clock.now() + this.config.files.uploadExpiryMs };
     }
@@ -215,7 +215,7 @@ export class UploadWriter {
    * First the row, then the blob: the write that counts may have succeeded although it was reported
    * as failed. Never throws, so that the caller reports the first error.
    */
-  private async abandon({ upload, number }: Attempt): Promise<void> {
+  async #abandon({ upload, number }: Attempt): Promise<void> {
     try {
       const row = await this.locks.release(upload._id, number);
       if (row === undefined || !hasPart(row, number)) await this.parts.drop(upload, number);

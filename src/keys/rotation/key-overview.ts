@@ -33,7 +33,7 @@ export class KeyOverview {
   /** @throws DomainError `kms_unavailable`. */
   async masterKeyNow(): Promise<MasterKeyOverview> {
     const [{ current }, { versions }] = [await this.row.read(), await this.masterKey.state()];
-    const used = await this.lowestInUse(versions.map(({ version }) => version).filter((version) => version < current));
+    const used = await this.#lowestInUse(versions.map(({ version }) => version).filter((version) => version < current));
     // A row is listed by the lowest version in it and may hold later ones as well.
     const listed = versions.map((entry) => ({ ...entry, inUse: entry.version >= Math.min(current, used) }));
     return { home: this.masterKey.home, current, versions: listed };
@@ -57,12 +57,12 @@ export class KeyOverview {
    * Whether there is any key, and not how many: by the index, for display. Some versions are asked
    * for at once, with one deadline for all. What cannot be told in time may be in use.
    */
-  private async lowestInUse(versions: readonly number[]): Promise<number> {
+  async #lowestInUse(versions: readonly number[]): Promise<number> {
     const used = new Map<number, boolean>();
     const queue = [...versions];
     const ask = async (): Promise<void> => {
       for (let version = queue.shift(); version !== undefined; version = queue.shift()) {
-        const isUsed = await this.isUsed(version);
+        const isUsed = await this.#isUsed(version);
         used.set(version, isUsed);
         // Later versions say nothing more about the lowest one.
         if (isUsed) queue.length = 0;
@@ -73,7 +73,7 @@ export class KeyOverview {
     return versions.find((version) => used.get(version) !== false) ?? Infinity;
   }
 
-  private async isUsed(version: number): Promise<boolean> {
+  async #isUsed(version: number): Promise<boolean> {
     try {
       const counts = [this.systemKeys.countWrappedBy(version), this.userKeys.countWrappedBy(version, 1)];
       return (await Promise.all(counts)).some((count) => count > 0);

@@ -105,14 +105,14 @@ export class Retirement {
    */
   async retire(version: number): Promise<void> {
     await this.requireRetirable(version).catch(async (refusal: unknown) => {
-      if (isDomainError(refusal, 'not_found')) await this.markIfEnded(version);
+      if (isDomainError(refusal, 'not_found')) await this.#markIfEnded(version);
       throw refusal;
     });
-    await this.decide(version);
+    await this.#decide(version);
     failpoint('retire.counted');
     await this.masterKey.retire(version);
     failpoint('retire.ended');
-    await this.markEnded(version);
+    await this.#markEnded(version);
   }
 
   /**
@@ -130,7 +130,7 @@ export class Retirement {
     if (!known) throw new DomainError('not_found');
     // The row decides what is used: a newer version in the backend may become current at any time.
     const listed = versions.map((each) => each.version).filter((each) => each <= version);
-    const count = await this.listedUnder(version >= Math.min(named, current) ? [...listed, version] : listed);
+    const count = await this.#listedUnder(version >= Math.min(named, current) ? [...listed, version] : listed);
     if (count > 0 || version >= Math.min(named, current)) throw inUse(count);
   }
 
@@ -147,24 +147,24 @@ export class Retirement {
   }
 
   /** The walk, then the decision: it fails where the row has changed since before the walk. */
-  private async decide(version: number): Promise<void> {
+  async #decide(version: number): Promise<void> {
     const until = this.walk.deadline;
     for (let attempt = 0; attempt < DECISIONS; attempt += 1) {
-      const raised = await this.walk.row(version, until, () => this.walked(version));
+      const raised = await this.walk.row(version, until, () => this.#walked(version));
       const homes = flooredThrough(raised.homes ?? onlyBackend(this.masterKey.home), version);
       if ((await this.row.note(raised, homes)) !== undefined) return;
     }
     throw new DomainError('conflict', { detail: 'Concurrent changes to the master key. Retry.', retryAfterSeconds: 5 });
   }
 
-  private async walked(version: number): Promise<MasterKeyDoc> {
-    const raised = await this.raiseEpoch();
+  async #walked(version: number): Promise<MasterKeyDoc> {
+    const raised = await this.#raiseEpoch();
     failpoint('retire.epoch-raised');
     await this.requireUnused(version);
     return raised;
   }
 
-  private raiseEpoch(): Promise<MasterKeyDoc> {
+  #raiseEpoch(): Promise<MasterKeyDoc> {
     return retryOnConflict(async () => {
       const seen = await this.row.read();
       return this.row.advance(seen, seen.current);
@@ -175,16 +175,16 @@ export class Retirement {
    * A process may have died before it marked the versions as ended. An operator may also have
    * disabled versions by hand: those with keys on them have not ended.
    */
-  private async markIfEnded(version: number): Promise<void> {
+  async #markIfEnded(version: number): Promise<void> {
     const { current } = await this.row.read();
     const { versions, unseen = [] } = await this.masterKey.state();
     const left = [...versions.map((known) => known.version), ...unseen];
     const isGone = version < current && left.every((each) => each > version);
-    if (!isGone || (await this.isUsed(version))) return;
-    await this.markEnded(version);
+    if (!isGone || (await this.#isUsed(version))) return;
+    await this.#markEnded(version);
   }
 
-  private async isUsed(version: number): Promise<boolean> {
+  async #isUsed(version: number): Promise<boolean> {
     try {
       await this.requireUnused(version);
       return false;
@@ -195,7 +195,7 @@ export class Retirement {
   }
 
   /** A former backend is no longer needed once all its versions are retired. */
-  private async markEnded(version: number): Promise<void> {
+  async #markEnded(version: number): Promise<void> {
     await retryOnConflict(async () => {
       const seen = await this.row.read();
       const homes = seen.homes && endedThrough(seen.homes, version);
@@ -205,7 +205,7 @@ export class Retirement {
   }
 
   /** Counts by the index: a version that is clearly in use is refused before the walk. */
-  private async listedUnder(versions: readonly number[]): Promise<number> {
+  async #listedUnder(versions: readonly number[]): Promise<number> {
     let count = 0;
     for (const version of new Set(versions)) {
       if (count >= COUNTED) return COUNTED;

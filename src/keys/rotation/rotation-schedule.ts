@@ -40,7 +40,7 @@ export class RotationSchedule implements OnModuleInit {
    * The intent is durable first.
    */
   async rotateIfDue(): Promise<void> {
-    if (!(await this.isDue())) return;
+    if (!(await this.#isDue())) return;
     try {
       const intent = { action: 'master-key.rotate', actor: SCHEDULE, resource: 'master-key' } as const;
       await audited(this.audit, intent, () => this.rotations.rotateMasterKey(SCHEDULE));
@@ -56,11 +56,11 @@ export class RotationSchedule implements OnModuleInit {
    * asked for: since this process saw the version become current, by its monotonic clock, and since
    * the last rotation that took effect, by the job's row.
    */
-  private async isDue(): Promise<boolean> {
+  async #isDue(): Promise<boolean> {
     const { version, createdAt } = await this.overview.currentVersion();
     const least = this.config.masterKeyRotationDays * DAY;
     const now = this.clock.now();
-    if (this.currentForMs(version) < least || createdAt === 0 || now - createdAt < least) return false;
+    if (this.#currentForMs(version) < least || createdAt === 0 || now - createdAt < least) return false;
     const { items } = await this.rotations.list({ limit: LOOKED_AT, onTampered: () => undefined });
     // One of a replica whose clock is fast proves nothing to the others.
     const past = items.filter(({ inEffect, startedAt }) => inEffect && startedAt <= now);
@@ -68,7 +68,7 @@ export class RotationSchedule implements OnModuleInit {
   }
 
   /** Infinity where the version was current when this process first looked. */
-  private currentForMs(version: number): number {
+  #currentForMs(version: number): number {
     const now = this.clock.elapsed();
     if (this.#seen?.version !== version) this.#seen = { version, since: this.#seen === undefined ? -Infinity : now };
     return now - this.#seen.since;

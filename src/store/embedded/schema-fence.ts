@@ -20,7 +20,7 @@ export class SchemaFence {
 
   /** @throws DomainError `store_unavailable` */
   check(rows: Rows): void {
-    if (admits(this.read(rows), this.schema)) return;
+    if (admits(this.#read(rows), this.schema)) return;
     throw new DomainError('store_unavailable', {
       detail: 'The installation was upgraded. This release may no longer write to it.',
     });
@@ -31,11 +31,11 @@ export class SchemaFence {
    * ever served.
    */
   isAlone(rows: Rows): boolean {
-    const { schema, lowest_schema } = this.read(rows);
+    const { schema, lowest_schema } = this.#read(rows);
     return schema === this.schema && lowest_schema === this.schema;
   }
 
-  private read(rows: Rows): InstalledSchema {
+  #read(rows: Rows): InstalledSchema {
     const bytes = rows.getBinary(DOCUMENT);
     if (bytes === undefined) return {};
     if (this.#bytes?.equals(bytes) === true) return this.#found;

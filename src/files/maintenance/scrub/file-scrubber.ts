@@ -59,10 +59,10 @@ export class FileScrubber {
       return { bytes: 0, failures: [{ file_id: id, version: 0, code: 'integrity_failed' }] };
     }
     if (row === undefined || !isKept(row) || hasExpired(row, this.clock.now())) return undefined;
-    return this.readContents(row, onBytes);
+    return this.#readContents(row, onBytes);
   }
 
-  private async readContents(row: FileDoc, onBytes: OnBytes): Promise<FileFindings | undefined> {
+  async #readContents(row: FileDoc, onBytes: OnBytes): Promise<FileFindings | undefined> {
     const failures: ScrubFailure[] = [];
     let bytes = 0;
     let read = 0;
@@ -71,7 +71,7 @@ export class FileScrubber {
       return onBytes(more);
     };
     for (const content of contentsOf(row)) {
-      const found = await this.readContent(content, counted);
+      const found = await this.#readContent(content, counted);
       if (found === 'gone') continue;
       read += 1;
       if (found !== 'sound') failures.push({ file_id: row._id, version: content.version, code: found.code });
@@ -79,22 +79,22 @@ export class FileScrubber {
     return read === 0 ? undefined : { bytes, failures };
   }
 
-  private async readContent(content: ActiveFile, onBytes: OnBytes): Promise<'sound' | 'gone' | DomainError> {
+  async #readContent(content: ActiveFile, onBytes: OnBytes): Promise<'sound' | 'gone' | DomainError> {
     try {
       await this.contents.readThrough(content, onBytes);
       return 'sound';
     } catch (error) {
       // The row was re-encrypted since it was read: the new one opens.
-      const current = error instanceof StaleKeyVersionError ? await this.current(content) : undefined;
-      if (current !== undefined) return this.readContent(current, onBytes);
+      const current = error instanceof StaleKeyVersionError ? await this.#current(content) : undefined;
+      if (current !== undefined) return this.#readContent(current, onBytes);
       const damage = faultOf(error);
       if (damage === undefined) throw error;
-      return (await this.isStillThere(content)) ? damage : 'gone';
+      return (await this.#isStillThere(content)) ? damage : 'gone';
     }
   }
 
   /** The same content under other envelopes; undefined where they are the same. */
-  private async current(content: ActiveFile): Promise<ActiveFile | undefined> {
+  async #current(content: ActiveFile): Promise<ActiveFile | undefined> {
     const row = await this.#files.find('_id', content._id);
     if (row === undefined || !isKept(row)) return undefined;
     const found = contentsOf(row).find(({ blob_id }) => blob_id === content.blob_id);
@@ -102,7 +102,7 @@ export class FileScrubber {
   }
 
   /** A content that is removed loses its key and blob while it is read, and is not damaged. */
-  private async isStillThere({ _id, blob_id }: ActiveFile): Promise<boolean> {
+  async #isStillThere({ _id, blob_id }: ActiveFile): Promise<boolean> {
     const row = await this.#files.find('_id', _id);
     return row !== undefined && isKept(row) && contentsOf(row).some((content) => content.blob_id === blob_id);
   }

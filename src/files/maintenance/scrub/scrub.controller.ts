@@ -58,7 +58,7 @@ export class ScrubsController {
   @Policy({ scope: 'administration' })
   @ApiProblems('not_found', 'conflict')
   pauseScrub(@Param('id') id: string, @CallerPerson() caller: Person): Promise<ScrubDto> {
-    return this.moved('scrub.pause', id, caller, () => this.scrubs.pause(id));
+    return this.#moved('scrub.pause', id, caller, () => this.scrubs.pause(id));
   }
 
   /** Resumes a paused scrub. The file that it was reading is read again from its beginning. */
@@ -67,10 +67,10 @@ export class ScrubsController {
   @Policy({ scope: 'administration' })
   @ApiProblems('not_found', 'conflict')
   resumeScrub(@Param('id') id: string, @CallerPerson() caller: Person): Promise<ScrubDto> {
-    return this.moved('scrub.resume', id, caller, () => this.scrubs.resume(id));
+    return this.#moved('scrub.resume', id, caller, () => this.scrubs.resume(id));
   }
 
-  private async moved(action: AuditAction, id: string, caller: Person, move: () => Promise<Scrub>): Promise<ScrubDto> {
+  async #moved(action: AuditAction, id: string, caller: Person, move: () => Promise<Scrub>): Promise<ScrubDto> {
     const intent = { action, actor: caller.actor, resource: `scrub/${id}` };
     return scrubDto(await audited(this.audit, intent, move));
   }

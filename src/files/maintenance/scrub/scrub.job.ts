@@ -70,7 +70,7 @@ export class ScrubJob implements OnModuleInit {
     const tally = new Tally(job);
     if (job.progress.total === 0) await tally.save(await this.files.count());
     try {
-      await this.readAll(job, tally);
+      await this.#readAll(job, tally);
     } catch (error) {
       if (!(error instanceof LeaseLost)) await tally.save();
       throw error;
@@ -87,12 +87,12 @@ export class ScrubJob implements OnModuleInit {
     this.audit.note({ action: 'scrub.finished', actor: ACTOR, resource: `scrub/${job.id}`, details }, 'done');
   }
 
-  private async readAll(job: RunningJob, tally: Tally): Promise<void> {
-    const spend = this.spender(job);
+  async #readAll(job: RunningJob, tally: Tally): Promise<void> {
+    const spend = this.#spender(job);
     for (;;) {
       const page = await this.files.page(tally.position, PAGE);
       for (const id of page.ids.filter((each) => each > tally.last)) {
-        await this.readFile(job, tally, id, spend);
+        await this.#readFile(job, tally, id, spend);
         tally.last = id;
         failpoint('scrub.file');
         if (tally.unsavedBytes >= SAVED_EACH) await tally.save();
@@ -103,7 +103,7 @@ export class ScrubJob implements OnModuleInit {
     }
   }
 
-  private async readFile(job: RunningJob, tally: Tally, id: string, spend: OnBytes): Promise<void> {
+  async #readFile(job: RunningJob, tally: Tally, id: string, spend: OnBytes): Promise<void> {
     await spend(LEAST_BYTES);
     const found = await this.files.read(id, spend);
     if (found === undefined) return;
@@ -113,10 +113,10 @@ export class ScrubJob implements OnModuleInit {
     else tally.done += 1;
     tally.name(found.failures);
     this.metrics?.countScrubbed(found.bytes, failed);
-    for (const failure of found.failures) this.report(job, failure);
+    for (const failure of found.failures) this.#report(job, failure);
   }
 
-  private spender(job: RunningJob): OnBytes {
+  #spender(job: RunningJob): OnBytes {
     const pause = (ms: number): Promise<void> => pauseFor(ms, job.signal);
     const rate = new ByteRate(this.config.scrub.bytesPerSecond, () => performance.now(), pause);
     return async (bytes) => {
@@ -125,7 +125,7 @@ export class ScrubJob implements OnModuleInit {
     };
   }
 
-  private report(job: RunningJob, { file_id, version, code }: ScrubFailure): void {
+  #report(job: RunningJob, { file_id, version, code }: ScrubFailure): void {
     this.#logger.error({ resource: `file/${file_id}`, version, code, scrub: job.id, msg: 'stored data is damaged' });
     const what = { action: 'file.damaged', actor: ACTOR, resource: `file/${file_id}` } as const;
     this.audit.note({ ...what, details: { scrub: job.id, version, code } }, 'failed');

@@ -135,15 +135,15 @@ export class Scrubs {
    * @throws DomainError `not_found`; `conflict` where it has ended.
    */
   pause(id: string): Promise<Scrub> {
-    return this.move(id, 'paused', () => this.jobs.pause(id));
+    return this.#move(id, 'paused', () => this.jobs.pause(id));
   }
 
   /** @throws DomainError `not_found`; `conflict` where it has ended. */
   resume(id: string): Promise<Scrub> {
-    return this.move(id, 'running', () => this.jobs.resume(id));
+    return this.#move(id, 'running', () => this.jobs.resume(id));
   }
 
-  private async move(id: string, wanted: JobState, move: () => Promise<boolean>): Promise<Scrub> {
+  async #move(id: string, wanted: JobState, move: () => Promise<boolean>): Promise<Scrub> {
     await this.find(id);
     const moved = await move();
     const now = await this.find(id);
@@ -178,7 +178,7 @@ export class ScrubSchedule implements OnModuleInit {
   }
 
   async startIfDue(): Promise<void> {
-    const since = (await this.lastBegun()) ?? (await this.oldestFile());
+    const since = (await this.#lastBegun()) ?? (await this.#oldestFile());
     if (since === undefined || this.clock.now() - since < this.config.scrub.days * DAY) return;
     try {
       await audited(this.audit, { action: 'scrub.start', actor: SCHEDULE }, () => this.scrubs.start(SCHEDULE));
@@ -188,12 +188,12 @@ export class ScrubSchedule implements OnModuleInit {
     }
   }
 
-  private async lastBegun(): Promise<number | undefined> {
+  async #lastBegun(): Promise<number | undefined> {
     return (await this.scrubs.list({ limit: 1 })).items[0]?.createdAt;
   }
 
   /** Ids are in the order of time. */
-  private async oldestFile(): Promise<number | undefined> {
+  async #oldestFile(): Promise<number | undefined> {
     return (await this.#files.list('_id', [], { limit: 1, onTampered: () => undefined })).items[0]?.created_at;
   }
 }
