@@ -8,8 +8,9 @@ import { newId } from '../src/kernel';
 const CONSTANT = { id: '0193e5a0-0000-7000-8000-000000000000', data_type: 'card_number', value: '4929123456781234' };
 
 /**
- * The other side of every ratio: the same process, server, guard and blob store, without encryption, seals and audit. It is compiled
- * with the benches only; the build of the service does not know this folder.
+ * The other side of every ratio: the same process, server, guard and blob store, without
+ * encryption, seals and audit. It is compiled with the benches only; the build of the service does
+ * not know this folder.
  */
 @ApiExcludeController()
 @Controller('bench')
@@ -23,7 +24,10 @@ export class BaselineController {
     return CONSTANT;
   }
 
-  /** What POST /files would do if it kept the bytes as they come: same stream, same disk, same fsync. */
+  /**
+   * What POST /files would do if it kept the bytes as they come: same stream, same disk, same
+   * fsync.
+   */
   @Post('plain')
   @Policy({ scope: 'files:write', body: 'stream' })
   async put(@Req() request: FastifyRequest): Promise<{ id: string }> {

@@ -3,7 +3,8 @@ import { S3Address, S3BlobStore } from '../src/blobs/s3';
 import { newId } from '../src/kernel';
 import { DirectS3 } from './direct-s3';
 
-// Run as a child process with --expose-gc: takes the times of both sides of the S3 figures and sends them to its parent.
+// Run as a child process with --expose-gc: takes the times of both sides of the S3 figures and
+// sends them to its parent.
 
 const MIB = 1024 * 1024;
 const ROUNDS = 5;

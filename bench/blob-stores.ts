@@ -10,7 +10,10 @@ import { answered } from './server-process';
 const LEAST_SHARE = 0.7;
 const MOST_MEMORY = 64;
 
-/** The blob store on S3 against the same server reached directly. The server keeps its objects below BENCH_DIR. */
+/**
+ * The blob store on S3 against the same server reached directly. The server keeps its objects below
+ * BENCH_DIR.
+ */
 export async function blobFigures(mib: number): Promise<Figure[]> {
   if (!hasPart('versitygw')) return [notMeasured];
   const server = await startVersitygw(process.env['BENCH_DIR'] ?? tmpdir());

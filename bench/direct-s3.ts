@@ -12,8 +12,9 @@ interface Answer {
 }
 
 /**
- * The other side of the S3 figures: the least that a client can do. Plain HTTP, signed by hand without the body, no checksum, no copy of a
- * byte, no wait for a source, and nothing looked at that comes back. The SDK itself is slower by far.
+ * The other side of the S3 figures: the least that a client can do. Plain HTTP, signed by hand
+ * without the body, no checksum, no copy of a byte, no wait for a source, and nothing looked at
+ * that comes back. The SDK itself is slower by far.
  */
 export class DirectS3 {
   readonly #agent = new Agent({ keepAlive: true });

@@ -31,7 +31,10 @@ export function printFigures(figures: readonly Figure[]): void {
   }
 }
 
-/** How the bytes a second of one side compare to those of the other: `mib` MiB went through either in so many seconds. */
+/**
+ * How the bytes a second of one side compare to those of the other: `mib` MiB went through either
+ * in so many seconds.
+ */
 export function shareOfRate(name: string, mib: number, least: number, [ours, other]: readonly [Side, Side]): Figure {
   const share = median(other.seconds) / median(ours.seconds);
   const speed = ({ seconds }: Side): string => `${round(mib / median(seconds), 0)} MiB/s`;

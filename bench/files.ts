@@ -17,8 +17,8 @@ interface Trip {
 }
 
 /**
- * Upload and download of `mib` MiB with and without encryption in turn, memory with many transfers at once, and ranges at the beginning, in
- * the middle and at the end of a file.
+ * Upload and download of `mib` MiB with and without encryption in turn, memory with many transfers
+ * at once, and ranges at the beginning, in the middle and at the end of a file.
  */
 export async function fileFigures(server: BenchServer, token: string, mib: number): Promise<Figure[]> {
   const bench = new FileBench(new Transfers(server.url, token), mib);
@@ -85,7 +85,10 @@ class FileBench {
     for (const { id } of sent) await this.transfers.remove(COFFER.remove(id));
   }
 
-  /** Medians of single requests in turn at three places, so that drift of the machine falls on all alike. */
+  /**
+   * Medians of single requests in turn at three places, so that drift of the machine falls on all
+   * alike.
+   */
   async rangeFigure(): Promise<Figure> {
     const { id } = await this.transfers.upload(COFFER.put(), this.mib);
     const last = this.mib * MIB - RANGE_BYTES;

@@ -7,7 +7,10 @@ const FEW = 100;
 const PAGES = 60;
 const AT_ONCE = 8;
 
-/** A page of an owner with few files, in turn with pages of one who has `files` of them: the first, and the last by its cursor. */
+/**
+ * A page of an owner with few files, in turn with pages of one who has `files` of them: the first,
+ * and the last by its cursor.
+ */
 export async function listFigure(server: BenchServer, token: string, files: number): Promise<Figure> {
   const many = { authorization: `Bearer ${token}` };
   const few = { authorization: `Bearer ${await signUp(server.url, account('few-files'))}` };

@@ -13,9 +13,10 @@ import { account, signUp } from './session';
 import { startFigure } from './start-time';
 
 /**
- * Arguments: the project folder, then any of `files`, `list`, `records`, `livez`, `start`, `rotation`, `blobs`; all without any.
- * `BENCH_MIB` sets the size of the file and of the blob on S3, `BENCH_FILES` how many files there are in the list, `--keys=<number>` how many
- * user keys are rotated.
+ * Arguments: the project folder, then any of `files`, `list`, `records`, `livez`, `start`,
+ * `rotation`, `blobs`; all without any. `BENCH_MIB` sets the size of the file and of the blob on
+ * S3, `BENCH_FILES` how many files there are in the list, `--keys=<number>` how many user keys are
+ * rotated.
  */
 async function main(): Promise<void> {
   const [root = process.cwd(), ...rest] = process.argv.slice(2);

@@ -7,7 +7,10 @@ import { account, json, logIn, signUp } from './session';
 const ROUNDS = 3;
 const SECONDS = 8;
 
-/** Reads of one record at 64 connections, in turn with a handler behind the same guard that returns a constant. */
+/**
+ * Reads of one record at 64 connections, in turn with a handler behind the same guard that returns
+ * a constant.
+ */
 export async function recordFigure(server: BenchServer, token: string): Promise<Figure> {
   const body = { data_type: 'card_number', value: '4929123456781234' };
   const { id } = await json<{ id: string }>(server.url, '/sensitive-data', body, token);
@@ -41,7 +44,10 @@ async function rate(server: BenchServer, path: string, token: string, seconds: n
   return result.requests.average;
 }
 
-/** /livez again and again while four clients log in without a pause: argon2id must not hold the event loop. */
+/**
+ * /livez again and again while four clients log in without a pause: argon2id must not hold the
+ * event loop.
+ */
 export async function livezFigure(server: BenchServer): Promise<Figure> {
   const people = ['one', 'two', 'three', 'four'].map((name) => account(`login-${name}`));
   for (const person of people) await signUp(server.url, person);

@@ -35,7 +35,10 @@ const LOOK_EVERY_MS = 10;
 /** A question for the result waits so long for it. */
 const RESULT_MS = 20_000;
 
-/** The rotation inside the server that is measured, and the two things that it consists of, bare: on the same rows, in the batches it sends. */
+/**
+ * The rotation inside the server that is measured, and the two things that it consists of, bare: on
+ * the same rows, in the batches it sends.
+ */
 @ApiExcludeController()
 @Controller('bench/rotation')
 export class RotationController {
@@ -59,7 +62,10 @@ export class RotationController {
     return { seconds: await secondsOf(() => seedOwners(this.parts, ids)) };
   }
 
-  /** Keys a second: wrapped again by the key home, and written by compare-and-set. Neither changes what the keys are. */
+  /**
+   * Keys a second: wrapped again by the key home, and written by compare-and-set. Neither changes
+   * what the keys are.
+   */
   @Post('rates')
   @Policy({ scope: 'account' })
   async rates(): Promise<Rates> {
@@ -88,7 +94,10 @@ export class RotationController {
     return {};
   }
 
-  /** How the rotation went; nothing while it goes on: beside readers it takes longer than a connection may be silent. */
+  /**
+   * How the rotation went; nothing while it goes on: beside readers it takes longer than a
+   * connection may be silent.
+   */
   @Post('result')
   @Policy({ scope: 'account' })
   async result(): Promise<{ run?: Run }> {

@@ -16,7 +16,10 @@ const WARM_UP = 100;
 const CALLS = 1_000;
 const RECORD = { data_type: 'card_number', value: '4929123456781234' };
 
-/** A rotation of `keys` user keys with either home of the master key, and what a warm service asks of Vault. */
+/**
+ * A rotation of `keys` user keys with either home of the master key, and what a warm service asks
+ * of Vault.
+ */
 export async function rotationFigures(keys: number): Promise<Figure[]> {
   const local = await startBenchServer();
   const figures = await onServer(local, 'the local keyring', keys);
@@ -61,7 +64,9 @@ class RotationBench {
     }
   }
 
-  /** The bare rates before and after each rotation, since the machine's speed may drift meanwhile. */
+  /**
+   * The bare rates before and after each rotation, since the machine's speed may drift meanwhile.
+   */
   async speed(home: string): Promise<Figure> {
     const bare = [await this.#rates()];
     const rotation: number[] = [];
@@ -81,7 +86,10 @@ class RotationBench {
     };
   }
 
-  /** One record at a fixed rate, in turn without a rotation and beside as many of them as that takes. */
+  /**
+   * One record at a fixed rate, in turn without a rotation and beside as many of them as that
+   * takes.
+   */
   async readsMeanwhile(home: string): Promise<Figure> {
     const { id } = await json<{ id: string }>(this.server.url, '/sensitive-data', RECORD, this.token);
     const path = `/sensitive-data/${id}`;
@@ -107,7 +115,10 @@ class RotationBench {
     };
   }
 
-  /** Reads beside one rotation after the other, until there were enough of them and the rotation has ended. */
+  /**
+   * Reads beside one rotation after the other, until there were enough of them and the rotation has
+   * ended.
+   */
   async #readsBeside(path: string, rates: number[]): Promise<number[]> {
     let [isEnough, isOver] = [false, false];
     const rotate = async (): Promise<void> => {
@@ -163,7 +174,9 @@ class RotationBench {
 
 const perSecond = (values: readonly number[]): string => `${round(median(values), 0)}/s`;
 
-/** Requests to Vault that reads of a record and uploads cause, once the user's key is in the cache. */
+/**
+ * Requests to Vault that reads of a record and uploads cause, once the user's key is in the cache.
+ */
 async function callFigures(server: BenchServer, proxy: FaultProxy): Promise<Figure[]> {
   try {
     const token = await signUp(server.url, account('caller'));

@@ -9,7 +9,10 @@ import { waitFor } from '../test/support/processes';
 /** The service with the baseline beside it, in a process of its own. */
 export interface BenchServer {
   readonly url: string;
-  /** Runs `work` and tells by how many MiB resident memory rose above what it was before, at its highest. */
+  /**
+   * Runs `work` and tells by how many MiB resident memory rose above what it was before, at its
+   * highest.
+   */
   memoryGrowth<T>(work: () => Promise<T>): Promise<{ result: T; mib: number }>;
   stop(): Promise<void>;
 }

@@ -5,7 +5,10 @@ import { CofferServer } from '../src/bootstrap/server';
 import { BaselineController } from './baseline.controller';
 import { RotationController } from './rotation.controller';
 
-/** The service as it is, and the baseline's routes beside it. Answers `collect` and `highest` with resident memory in bytes. */
+/**
+ * The service as it is, and the baseline's routes beside it. Answers `collect` and `highest` with
+ * resident memory in bytes.
+ */
 async function main(): Promise<void> {
   const config = loadConfig({ newSecret: () => randomSecret(32).toString('base64') });
   const server = await CofferServer.create(config, { controllers: [BaselineController, RotationController] });

@@ -9,7 +9,10 @@ import { Figure, median, round } from './figures';
 
 const STARTS = 5;
 
-/** From `node dist/main.js` to the first 200 of /readyz: the first start on an empty folder, and the later ones. */
+/**
+ * From `node dist/main.js` to the first 200 of /readyz: the first start on an empty folder, and the
+ * later ones.
+ */
 export async function startFigure(root: string): Promise<Figure> {
   const dataDir = mkdtempSync(join(tmpdir(), 'coffer-start-'));
   const times: number[] = [];

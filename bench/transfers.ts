@@ -53,7 +53,10 @@ export class Transfers {
     return { id: (JSON.parse(text) as { id: string }).id, seconds: (performance.now() - begun) / 1000 };
   }
 
-  /** Reads it all, or the range, and drops it; resolves with the seconds. @throws Error where other than `bytes` bytes came. */
+  /**
+   * Reads it all, or the range, and drops it; resolves with the seconds.
+   * @throws Error where other than `bytes` bytes came.
+   */
   async download(path: string, bytes: number, headers: Record<string, string> = {}): Promise<number> {
     const begun = performance.now();
     const answer = await request(this.url + path, { headers: { ...this.#bearer(), ...headers }, dispatcher: agent });

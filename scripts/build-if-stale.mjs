@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Builds dist/ when a source is newer than the last build, and does nothing otherwise. Several callers at once build once.
-// An image has no sources: what was built for it is all there is.
+// Builds dist/ when a source is newer than the last build, and does nothing otherwise. Several
+// callers at once build once. An image has no sources: what was built for it is all there is.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -55,7 +55,8 @@ if (!isFresh()) {
   await acquire();
   try {
     if (!isFresh()) {
-      // The time before the build: a file that changes while it runs makes the result stale, not fresh.
+      // The time before the build: a file that changes while it runs makes the result stale, not
+      // fresh.
       const begun = Date.now();
       console.log('building ...');
       const nest = join(root, 'node_modules/@nestjs/cli/bin/nest.js');

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Lints the OpenAPI document of the built service by the recommended rules of Redocly and Spectral (redocly.yaml, .spectral.yaml).
-// Exit code: 0 when both find no error.
+// Lints the OpenAPI document of the built service by the recommended rules of Redocly and Spectral
+// (redocly.yaml, .spectral.yaml). Exit code: 0 when both find no error.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

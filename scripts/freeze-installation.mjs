@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-// Makes a frozen installation of a release: the data folder that it leaves, and a manifest of what must be read from it for ever.
-//   node scripts/freeze-installation.mjs RELEASE NAME
-// RELEASE is a folder with the built release (dist and node_modules), NAME the folder under test/vectors/installations.
+// Makes a frozen installation of a release: the data folder that it leaves, and a manifest of what
+// must be read from it for ever. node scripts/freeze-installation.mjs RELEASE NAME RELEASE is a
+// folder with the built release (dist and node_modules), NAME the folder under
+// test/vectors/installations.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// Writes postman/coffer.postman_collection.json and its environment from the OpenAPI document of a running service and the scripted
-// walk. `npm run postman` starts a service for it; `--url URL` asks one that runs; `--check` compares with the files and writes nothing.
+// Writes postman/coffer.postman_collection.json and its environment from the OpenAPI document of a
+// running service and the scripted walk. `npm run postman` starts a service for it; `--url URL`
+// asks one that runs; `--check` compares with the files and writes nothing.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -67,7 +68,8 @@ function formField(document, key, field) {
 }
 
 function urlOf(document, path, parameters) {
-  // A made-up value would be sent as it stands, so without an example the field is left to the reader.
+  // A made-up value would be sent as it stands, so without an example the field is left to the
+  // reader.
   const valueOf = ({ example: given, schema }) =>
     String(given ?? schema?.example ?? schema?.default ?? schema?.enum?.[0] ?? '');
   const at = (place) => parameters.filter((parameter) => parameter.in === place);

@@ -49,7 +49,10 @@ const ENGINE = Symbol('coffer:engine');
 /** The session with Vault; undefined where nothing is kept there. */
 const VAULT = Symbol('coffer:vault');
 
-/** All handlers of the data of users. Sessions first: an erase ends them before anything else. The rows of the owners themselves last. */
+/**
+ * All handlers of the data of users. Sessions first: an erase ends them before anything else. The
+ * rows of the owners themselves last.
+ */
 const USER_DATA_HANDLERS = [
   SessionsUserData,
   ApiKeysUserData,
@@ -71,7 +74,10 @@ const userOwned: Provider = {
   useFactory: (...handlers: UserDataHandler[]) => handlers,
 };
 
-/** The drivers of MongoDB and S3 are loaded where they are configured: they take a third of the time of a start. */
+/**
+ * The drivers of MongoDB and S3 are loaded where they are configured: they take a third of the time
+ * of a start.
+ */
 async function engineOf({ store, dataDir }: Config, clock: Clock): Promise<Store> {
   if (store.engine !== 'mongo') return new EmbeddedStore(join(dataDir, 'store'), clock);
   const { MongoStore } = await import('./store/mongo/index.js');
@@ -96,7 +102,10 @@ function masterKeyOf(home: MasterKeyConfig, { userKeys, dataDir }: Config, vault
   }
 }
 
-/** That of MASTER_KEY first, then those that the environment describes as well: between them the key can move while this process serves. */
+/**
+ * That of MASTER_KEY first, then those that the environment describes as well: between them the key
+ * can move while this process serves.
+ */
 const masterKeysOf = (config: Config, vault: VaultSession | undefined): RoutedMasterKey =>
   new RoutedMasterKey([
     masterKeyOf(config.masterKey, config, vault),
@@ -118,7 +127,10 @@ function mailerOf({ mail, dataDir }: Config, clock: Clock, metrics: Metrics): Ma
   return new CountedMailer(mailer, metrics);
 }
 
-/** All blob stores that this process is configured for. The installation document says which of them holds the blobs. */
+/**
+ * All blob stores that this process is configured for. The installation document says which of them
+ * holds the blobs.
+ */
 async function blobStoresOf(config: Config, engine: Store): Promise<ReadonlyMap<string, BlobStore>> {
   const stores = new Map<BlobStoreName, BlobStore>();
   stores.set('filesystem', new FilesystemBlobStore(join(config.dataDir, 'blobs')));
@@ -191,7 +203,10 @@ const adapters: readonly Provider[] = [
   },
 ];
 
-/** Parts in place of those that the configuration names, for tests. What is absent is as in the service. */
+/**
+ * Parts in place of those that the configuration names, for tests. What is absent is as in the
+ * service.
+ */
 export interface CoreOverrides {
   readonly clock?: Clock | undefined;
   /** The engine below the row MACs. */

@@ -7,8 +7,8 @@ import { Erasures } from './erasures';
 import { Receipts, type SignedReceipt } from './receipts';
 
 /**
- * Erases subjects and service accounts. Nobody logs in to one, so nothing has to be marked and given back as
- * with users: the erase is decided by its row, and goes forward only.
+ * Erases subjects and service accounts. Nobody logs in to one, so nothing has to be marked and
+ * given back as with users: the erase is decided by its row, and goes forward only.
  */
 @Injectable()
 export class BackendErasure {
@@ -30,7 +30,10 @@ export class BackendErasure {
     return this.receipts.issue(erasure);
   }
 
-  /** Its keys and its own data go with it. @throws DomainError `not_found`; `conflict` while it has subjects. */
+  /**
+   * Its keys and its own data go with it.
+   * @throws DomainError `not_found`; `conflict` while it has subjects.
+   */
   async removeAccount(caller: Person, id: string): Promise<void> {
     const intent = {
       action: 'service-account.remove',

@@ -19,8 +19,9 @@ export class SubjectErasureController {
   ) {}
 
   /**
-   * All that is held of a subject: its records in clear and the metadata of its files. The response streams; where something cannot be read any
-   * more the connection breaks, and the JSON has no end.
+   * All that is held of a subject: its records in clear and the metadata of its files. The response
+   * streams; where something cannot be read any more the connection breaks, and the JSON has no
+   * end.
    */
   @Get(':externalId/export')
   @Policy({ scope: 'subjects:export' })
@@ -42,8 +43,9 @@ export class SubjectErasureController {
   }
 
   /**
-   * Erases a subject: its records and files, the key that all of it was sealed under, and the subject itself. It cannot be undone. The
-   * answer is a signed receipt. A later write for the same external id makes a new subject.
+   * Erases a subject: its records and files, the key that all of it was sealed under, and the
+   * subject itself. It cannot be undone. The answer is a signed receipt. A later write for the same
+   * external id makes a new subject.
    */
   @Delete(':externalId')
   @Policy({ scope: 'subjects:erase', stepUp: true })
@@ -59,7 +61,10 @@ export class SubjectErasureController {
 export class ServiceAccountRemovalController {
   constructor(private readonly erasure: BackendErasure) {}
 
-  /** Removes a service account with its keys and its own data. One that has subjects stays: erase them first. */
+  /**
+   * Removes a service account with its keys and its own data. One that has subjects stays: erase
+   * them first.
+   */
   @Delete(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
   @Policy({ scope: 'administration', stepUp: true })

@@ -43,7 +43,10 @@ export class Erasures {
     }
   }
 
-  /** An erase of an owner without a login, decided at once. Of several calls one makes the row, and all go on with it. */
+  /**
+   * An erase of an owner without a login, decided at once. Of several calls one makes the row, and
+   * all go on with it.
+   */
   async decide(ownerId: string, requestedBy: ErasureDoc['requested_by']): Promise<ErasureDoc> {
     const facts = { requested_by: requestedBy, requested_at: this.clock.now(), resumed: false, counts: {} };
     try {

@@ -12,7 +12,10 @@ type ReadPage = (
   after: string | undefined,
 ) => Promise<{ readonly items: readonly object[]; readonly next: string | undefined }>;
 
-/** All that Coffer holds of a subject, for its backend: records in clear, and the metadata of its files. */
+/**
+ * All that Coffer holds of a subject, for its backend: records in clear, and the metadata of its
+ * files.
+ */
 @Injectable()
 export class SubjectExport {
   constructor(
@@ -24,8 +27,9 @@ export class SubjectExport {
   ) {}
 
   /**
-   * JSON in pieces. What can be refused is refused before the first one; a later fault ends the generator, and
-   * the response with it. @throws DomainError `not_found`, `decryption_failed`, `kms_unavailable`
+   * JSON in pieces. What can be refused is refused before the first one; a later fault ends the
+   * generator, and the response with it.
+   * @throws DomainError `not_found`, `decryption_failed`, `kms_unavailable`
    */
   async *json(caller: Principal, externalId: string): AsyncGenerator<string, void> {
     const subject = await this.#subject(caller, externalId);

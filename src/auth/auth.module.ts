@@ -140,8 +140,8 @@ const factors = [
 const login = [EmailEnrolment, MfaChallenges, Login, MfaLogin, SessionCodes, SessionMail, StepUp];
 
 /**
- * Global, because the request guard in http/ needs the SessionAuthenticator, and the process has only one
- * PasswordHasher.
+ * Global, because the request guard in http/ needs the SessionAuthenticator, and the process has
+ * only one PasswordHasher.
  */
 @Global()
 @Module({

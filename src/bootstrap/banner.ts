@@ -2,7 +2,10 @@ import { join } from 'node:path';
 import { Config } from '../config';
 import type { createLogger } from '../observability';
 
-/** What a person who has just started the service wants to know: places and stand-ins, never a secret. */
+/**
+ * What a person who has just started the service wants to know: places and stand-ins, never a
+ * secret.
+ */
 export function banner(config: Config, port: number): string {
   const base = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
   const lines = [
@@ -20,13 +23,18 @@ function mailPlace({ mail, dataDir }: Config): string {
   return mail.kind === 'smtp' ? `${mail.host}:${mail.port}` : `${join(dataDir, 'outbox')} (*.eml)`;
 }
 
-/** In production, at every start: a line for each stand-in, where whoever watches the log sees it. */
+/**
+ * In production, at every start: a line for each stand-in, where whoever watches the log sees it.
+ */
 export function warnOfStandIns(config: Config, logger: Pick<ReturnType<typeof createLogger>, 'warn'>): void {
   if (!config.production) return;
   for (const standIn of standIns(config)) logger.warn({ stand_in: standIn }, 'production runs on a stand-in');
 }
 
-/** What stands in for a part of a real installation. Production takes each, since each may be meant, and warns of it at every start. */
+/**
+ * What stands in for a part of a real installation. Production takes each, since each may be meant,
+ * and warns of it at every start.
+ */
 function standIns({ store, masterKey, mail, generatedSecrets }: Config): readonly string[] {
   return [
     ...(store.engine === 'embedded' ? ['embedded store, for one host; set MONGODB_URL for a replica set'] : []),

@@ -23,7 +23,8 @@ export interface AppOverrides extends CoreOverrides, AppOptions {
 
 /**
  * The whole application, for the service, the commands, benches and tests alike. It opens nothing:
- * `Startup.attempt` opens the installation, and `listen` or `init` begins requests and scheduled tasks.
+ * `Startup.attempt` opens the installation, and `listen` or `init` begins requests and scheduled
+ * tasks.
  */
 export function createApp(config: Config, overrides: AppOverrides = {}): Promise<NestFastifyApplication> {
   const root = AppModule.forConfig(config, overrides);

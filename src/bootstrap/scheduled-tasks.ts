@@ -21,7 +21,10 @@ export class RegistrationSweep implements OnModuleInit {
     this.scheduler.every('registrations.sweep', 10 * MINUTE, () => this.sweep());
   }
 
-  /** Accounts first: where the end of one stops half-way its key has no account, and goes in the same turn. */
+  /**
+   * Accounts first: where the end of one stops half-way its key has no account, and goes in the
+   * same turn.
+   */
   async sweep(): Promise<void> {
     await this.accounts.sweep((owner) => this.#isUsed(owner));
     await this.keys.sweep((owner) => this.#isUsed(owner));
@@ -34,7 +37,9 @@ export class RegistrationSweep implements OnModuleInit {
     return false;
   }
 
-  /** Nothing is sealed under a key that is not active; to look for its first version costs nothing. */
+  /**
+   * Nothing is sealed under a key that is not active; to look for its first version costs nothing.
+   */
   async #versionsOf(owner: string): Promise<readonly number[]> {
     try {
       return (await this.rotator.state(owner)).versions.map(({ version }) => version);

@@ -10,7 +10,10 @@ import { BootFilter } from '../observability';
 import { AppOverrides, closeApp, createApp } from './create-app';
 import { Startup } from './startup';
 
-/** How long requests that are under way have. A client that sends half of one and waits has no longer. */
+/**
+ * How long requests that are under way have. A client that sends half of one and waits has no
+ * longer.
+ */
 const GRACE = 15 * SECOND;
 /** Orchestrators kill after 30 s: whatever hangs, the process ends before. */
 export const STOP_WITHIN = 24 * SECOND;
@@ -40,13 +43,15 @@ export class CofferServer {
   }
 
   /**
-   * Opens the installation and listens; resolves with the port. Where store or Vault do not answer it listens all the same, refuses with
-   * 503 and goes on trying: `failed` hears if that ends in a refusal. @throws StartupError
+   * Opens the installation and listens; resolves with the port. Where store or Vault do not answer
+   * it listens all the same, refuses with 503 and goes on trying: `failed` hears if that ends in a
+   * refusal. @throws StartupError
    */
   async start(failed: (error: unknown) => void): Promise<number> {
     const startup = this.app.get(Startup);
     const attempt = startup.attempt();
-    // A refusal comes at once and before anything listens; what does not answer must not keep the probes waiting.
+    // A refusal comes at once and before anything listens; what does not answer must not keep the
+    // probes waiting.
     await Promise.race([attempt, sleep(PATIENCE, undefined, { ref: false })]);
     await this.app.listen(this.config.port, this.config.host);
     NestLogger.flush();
@@ -57,7 +62,10 @@ export class CofferServer {
     return typeof address === 'object' && address !== null ? address.port : this.config.port;
   }
 
-  /** Refuses what is new, lets what runs come to its end (uploads too, 15 s at most), breaks the rest, then closes the store last. Safe to repeat. */
+  /**
+   * Refuses what is new, lets what runs come to its end (uploads too, 15 s at most), breaks the
+   * rest, then closes the store last. Safe to repeat.
+   */
   stop(): Promise<void> {
     this.#stopped ??= Promise.race([this.#close(), sleep(STOP_WITHIN, undefined, { ref: false })]);
     return this.#stopped;

@@ -1,6 +1,9 @@
 import { StartupError } from '../kernel';
 
-/** What stops a start, as one line for the operator. A fault that nobody foresaw keeps its kind, never its text. */
+/**
+ * What stops a start, as one line for the operator. A fault that nobody foresaw keeps its kind,
+ * never its text.
+ */
 export function refusalLine(error: unknown): string {
   if (error instanceof StartupError) return error.message.replaceAll(/\s*\n\s*/g, ' ');
   const listening = listenFault(error);
@@ -9,7 +12,9 @@ export function refusalLine(error: unknown): string {
   return `The start failed (${String(name)}${typeof code === 'string' ? ` ${code}` : ''}).`;
 }
 
-/** Whether the line says it all: what remains is a fault of ours, whose stack belongs into the log. */
+/**
+ * Whether the line says it all: what remains is a fault of ours, whose stack belongs into the log.
+ */
 export const isForeseen = (error: unknown): boolean =>
   error instanceof StartupError || listenFault(error) !== undefined;
 

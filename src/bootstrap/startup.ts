@@ -24,7 +24,10 @@ const FIRST_PAUSE = SECOND / 2;
 const LONGEST_PAUSE = 5 * SECOND;
 
 export interface StartOptions {
-  /** For the commands that mend what a start refuses: neither PEPPER nor the blob stores are looked at. */
+  /**
+   * For the commands that mend what a start refuses: neither PEPPER nor the blob stores are looked
+   * at.
+   */
   readonly repair?: boolean;
 }
 
@@ -40,8 +43,9 @@ export class OpenedKeys {
 }
 
 /**
- * Opens the installation: what fits together is checked before any key is, and nothing is made beside what is there already. Each step
- * may be repeated, so a store or Vault that is down at the start only delays it: /readyz says 503 meanwhile, and so does every request.
+ * Opens the installation: what fits together is checked before any key is, and nothing is made
+ * beside what is there already. Each step may be repeated, so a store or Vault that is down at the
+ * start only delays it: /readyz says 503 meanwhile, and so does every request.
  */
 @Injectable()
 export class Startup {
@@ -59,7 +63,10 @@ export class Startup {
     private readonly blobs: RelocatableBlobStore,
   ) {}
 
-  /** True when all is open; false where something does not answer now. @throws StartupError where it must not start at all. */
+  /**
+   * True when all is open; false where something does not answer now.
+   * @throws StartupError where it must not start at all.
+   */
   async attempt(options: StartOptions = {}): Promise<boolean> {
     try {
       await this.#open(options);
@@ -100,7 +107,10 @@ export class Startup {
     return this.#installationId;
   }
 
-  /** Of the peppers of this process. A start that is tried again does not make them again: each costs a password's hash. */
+  /**
+   * Of the peppers of this process. A start that is tried again does not make them again: each
+   * costs a password's hash.
+   */
   async pepperChecks(): Promise<PepperChecks> {
     return (this.#pepperChecks ??= await this.#checkPeppers());
   }
@@ -126,7 +136,8 @@ export class Startup {
     const found = await openInstallation(this.store, { pins, dataDir, clock: this.clock, remains });
     this.#followHomes(found);
     await openKeys(this.keys, found.state === 'opening');
-    // Before the document is sealed: from then on a blob store without its marks is one that lost its blobs.
+    // Before the document is sealed: from then on a blob store without its marks is one that lost
+    // its blobs.
     const location = found.state === 'opening' ? await this.blobs.claim(pins.blobs, found.installation_id) : undefined;
     failpoint('start.blobs-claimed');
     const { systemKeys } = this.keys;
@@ -145,7 +156,10 @@ export class Startup {
       this.#logger.warn({ home: installed.blobs, msg: 'blobs have another home than BLOB_STORE says' });
   }
 
-  /** Where the master key is stands in a sealed row: until the key of the seals is open, in the installation document, whose seal is checked then. */
+  /**
+   * Where the master key is stands in a sealed row: until the key of the seals is open, in the
+   * installation document, whose seal is checked then.
+   */
   #followHomes(found: InstallationDoc): void {
     const { masterKey, systemKeys, row } = this.keys;
     const admitted = BACKEND_NAMES.filter((home) => MASTER_KEY.admitted(found).includes(home));

@@ -5,7 +5,10 @@ import { loadConfig } from '../config';
 import { randomSecret } from '../crypto';
 import { StartupError, applyTestSettings } from '../kernel';
 
-/** Opens the installation as the service does, without a port, jobs and schedules. @throws StartupError */
+/**
+ * Opens the installation as the service does, without a port, jobs and schedules.
+ * @throws StartupError
+ */
 export async function withService<T>(
   act: (app: NestFastifyApplication) => Promise<T>,
   options: StartOptions = {},

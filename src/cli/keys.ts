@@ -49,7 +49,8 @@ function alone(work: Work): (args: readonly string[]) => Work {
   };
 }
 
-// Typed as records, so that a new backend or location is missed by the compiler and not by an operator.
+// Typed as records, so that a new backend or location is missed by the compiler and not by an
+// operator.
 const BACKENDS: Readonly<Record<BackendName, true>> = { transit: true, kv: true, local: true };
 const LOCATIONS: Readonly<Record<WrapLocation, true>> = { store: true, vault: true };
 

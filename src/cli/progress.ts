@@ -1,8 +1,9 @@
 const SHORTEST_BAR = 10;
 
 /**
- * One line of at most `width` columns, as `[#####---------------]  25 %  300 of 1200, 2 failed`. What has failed is not waited for and counts
- * for the bar. Narrower than the words are, it is the words alone.
+ * One line of at most `width` columns, as `[#####---------------] 25 % 300 of 1200, 2 failed`. What
+ * has failed is not waited for and counts for the bar. Narrower than the words are, it is the words
+ * alone.
  */
 export function progressLine(done: number, total: number, failed: number, width: number): string {
   const share = total === 0 ? 0 : Math.min(1, (done + failed) / total);

@@ -4,7 +4,10 @@ import { DomainError } from '../kernel';
 /** The arguments are not those of the command: it answers with its usage. */
 export class WrongUsage extends Error {}
 
-/** One command of coffer-server. Its file loads no part of the application, so that help and refusals come at once. */
+/**
+ * One command of coffer-server. Its file loads no part of the application, so that help and
+ * refusals come at once.
+ */
 export interface Command {
   readonly help: string;
   /** Returns the work that the arguments ask for, and begins none of it. @throws WrongUsage */

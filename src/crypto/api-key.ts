@@ -22,7 +22,10 @@ export function newApiKey(): ApiKeyText & { readonly text: string } {
   return { id, secret, text: apiKeyText({ id, secret }) };
 }
 
-/** `cfk_<id>_<secret><checksum>`. The prefix and the checksum let scanners find keys that leaked, without asking us. */
+/**
+ * `cfk_<id>_<secret><checksum>`. The prefix and the checksum let scanners find keys that leaked,
+ * without asking us.
+ */
 export function apiKeyText({ id, secret }: ApiKeyText): string {
   const checked = `cfk_${id}_${secret}`;
   return `${checked}${checksum(checked)}`;

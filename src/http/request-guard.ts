@@ -130,7 +130,10 @@ const presentedBy = ({ ip, raw }: FastifyRequest): Presented => ({
   subjects: raw.headersDistinct['coffer-subject'] ?? [],
 });
 
-/** The principal as the handler gets it: narrowed as its scope for this route is, and there if it is about to own something. */
+/**
+ * The principal as the handler gets it: narrowed as its scope for this route is, and there if it is
+ * about to own something.
+ */
 async function admitted(policy: RoutePolicy, principal: Principal): Promise<Principal> {
   if (principal.kind === 'subject') nameAct(principal.act);
   const isNew = policy.firstWrite === true && principal.kind === 'subject' && principal.establish !== undefined;

@@ -98,7 +98,10 @@ export async function createInstallation(
   }
 }
 
-/** What a start names, with every location that the document admits: the first one is the present one. */
+/**
+ * What a start names, with every location that the document admits: the first one is the present
+ * one.
+ */
 const PLACED = [
   { pin: 'store', variable: 'the store', admitted: ({ store }: InstallationDoc) => [engineOf(store)] },
   { pin: 'masterKey', variable: 'MASTER_KEY', admitted: MASTER_KEY.admitted },

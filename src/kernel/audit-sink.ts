@@ -1,9 +1,15 @@
 import { isDomainError } from './errors';
 
-/** What an act is called in the log, `noun.verb` as `record.create` or `login.password`. Listed in docs/api.md. */
+/**
+ * What an act is called in the log, `noun.verb` as `record.create` or `login.password`. Listed in
+ * docs/api.md.
+ */
 export type AuditAction = `${string}.${string}`;
 
-/** What is known before an act. Holds ids and names of things, never a value, a file name, a code or an address in clear. */
+/**
+ * What is known before an act. Holds ids and names of things, never a value, a file name, a code or
+ * an address in clear.
+ */
 export interface AuditIntent {
   readonly action: AuditAction;
   /** User id, or `anonymous`, or `system:<job>`. */
@@ -12,7 +18,10 @@ export interface AuditIntent {
   readonly resource?: string;
   readonly requestId?: string;
   readonly details?: Readonly<Record<string, string | number | boolean>>;
-  /** Strangers may try it as often as they like: a flood of its refusals becomes one entry with a count. */
+  /**
+   * Strangers may try it as often as they like: a flood of its refusals becomes one entry with a
+   * count.
+   */
   readonly gathers?: true;
 }
 
@@ -20,23 +29,36 @@ export type AuditOutcome = 'done' | 'refused' | 'failed';
 
 /** An act whose intent is durable. `close` is called once. */
 export interface OpenAct {
-  /** Queues the outcome; it is durable with the next group commit. Never throws: the act has already happened. */
+  /**
+   * Queues the outcome; it is durable with the next group commit. Never throws: the act has already
+   * happened.
+   */
   close(outcome: AuditOutcome, details?: Readonly<Record<string, string | number | boolean>>): void;
 }
 
 /** The port through which every module reports; its one adapter is in audit/. Fails closed. */
 export abstract class AuditSink {
-  /** Resolves when the intent is durable. @throws DomainError `store_unavailable` where the store is away, `audit_unavailable` for any other reason. */
+  /**
+   * Resolves when the intent is durable.
+   * @throws DomainError `store_unavailable` where the store is away, `audit_unavailable` for any
+   * other reason.
+   */
   abstract begin(intent: AuditIntent): Promise<OpenAct>;
-  /** One entry for a read, durable before the answer goes out. Does nothing with AUDIT_READS=off. @throws as `begin`. */
+  /**
+   * One entry for a read, durable before the answer goes out. Does nothing with AUDIT_READS=off.
+   * @throws as `begin`.
+   */
   abstract read(intent: AuditIntent): Promise<void>;
-  /** An entry that nothing waits for and that cannot refuse: a refusal, a forged row, a job's step. Never throws. */
+  /**
+   * An entry that nothing waits for and that cannot refuse: a refusal, a forged row, a job's step.
+   * Never throws.
+   */
   abstract note(intent: AuditIntent, outcome: AuditOutcome): void;
 }
 
 /**
- * Runs an act between its intent and its outcome: `done` when it returns, `refused` when it throws a DomainError, else `failed`.
- * `detailsOf` says what the outcome tells of an act that was done.
+ * Runs an act between its intent and its outcome: `done` when it returns, `refused` when it throws
+ * a DomainError, else `failed`. `detailsOf` says what the outcome tells of an act that was done.
  */
 export async function audited<T>(
   sink: AuditSink,
@@ -51,12 +73,17 @@ export async function audited<T>(
   return auditedAfterLook(sink, intent, begun, detailsOf);
 }
 
-/** Makes the intent durable, with more details where they are known by now. Called again it does nothing more. @throws as `AuditSink.begin` */
+/**
+ * Makes the intent durable, with more details where they are known by now. Called again it does
+ * nothing more.
+ * @throws as `AuditSink.begin`
+ */
 export type BeginAct = (details?: AuditIntent['details']) => Promise<void>;
 
 /**
- * As `audited`, for an act that first looks whether it may be done: `act` calls `begin` between the look and its first change. What is
- * refused before that leaves one entry, a note, as nothing was begun.
+ * As `audited`, for an act that first looks whether it may be done: `act` calls `begin` between the
+ * look and its first change. What is refused before that leaves one entry, a note, as nothing was
+ * begun.
  */
 export async function auditedAfterLook<T>(
   sink: AuditSink,

@@ -1,5 +1,6 @@
 /**
- * Bytes that look alike and must never be mixed up have types of their own. A brand exists at compile time only.
+ * Bytes that look alike and must never be mixed up have types of their own. A brand exists at
+ * compile time only.
  */
 declare const brand: unique symbol;
 export type Branded<T, Name extends string> = T & { readonly [brand]: Name };

@@ -1,6 +1,7 @@
 /**
- * Bytes on their way that came together, in the pieces in which they came. Content goes through the process in bursts: each hop of a promise
- * costs as much as copying some 100 KiB, so a chunk of the socket alone is too small to hop, and joining chunks would be a copy.
+ * Bytes on their way that came together, in the pieces in which they came. Content goes through the
+ * process in bursts: each hop of a promise costs as much as copying some 100 KiB, so a chunk of the
+ * socket alone is too small to hop, and joining chunks would be a copy.
  */
 export type ChunkBatch = readonly Uint8Array[];
 

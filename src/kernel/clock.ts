@@ -1,8 +1,14 @@
-/** Wall-clock time in milliseconds since the epoch. A port, so that tests move time instead of waiting for it. */
+/**
+ * Wall-clock time in milliseconds since the epoch. A port, so that tests move time instead of
+ * waiting for it.
+ */
 export abstract class Clock {
   abstract now(): number;
 
-  /** Milliseconds that never go back and never jump: for how long something lasts within this process. They say nothing elsewhere. */
+  /**
+   * Milliseconds that never go back and never jump: for how long something lasts within this
+   * process. They say nothing elsewhere.
+   */
   elapsed(): number {
     return performance.now();
   }

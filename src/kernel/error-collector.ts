@@ -1,4 +1,7 @@
-/** For work on many things at once of which none may stand in the way of another: goes on past faults, and tells the first one at the end. */
+/**
+ * For work on many things at once of which none may stand in the way of another: goes on past
+ * faults, and tells the first one at the end.
+ */
 export class ErrorCollector {
   #fault: { readonly error: unknown } | undefined;
 

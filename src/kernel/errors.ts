@@ -1,6 +1,6 @@
 /**
- * The one error that Coffer's own code throws on purpose. `code` is stable and documented (docs/api.md); the HTTP status that
- * belongs to it is known in http/ only.
+ * The one error that Coffer's own code throws on purpose. `code` is stable and documented
+ * (docs/api.md); the HTTP status that belongs to it is known in http/ only.
  */
 export const ERROR_CODES = [
   'validation_failed',
@@ -54,7 +54,10 @@ export const ERROR_CODES = [
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
-/** One faulty input field; `pointer` is a JSON Pointer (RFC 6901). Never carries the value that was sent. */
+/**
+ * One faulty input field; `pointer` is a JSON Pointer (RFC 6901). Never carries the value that was
+ * sent.
+ */
 export interface FieldFault {
   readonly pointer: string;
   /** The part of the request that `pointer` goes into; the body where nothing is said. */
@@ -72,7 +75,10 @@ export interface DomainErrorOptions {
   readonly retryAfterSeconds?: number;
   /** Further members of the problem document, as `rotation_id` in `rotation_running`. */
   readonly extensions?: ProblemExtensions;
-  /** For the log: what does not serve, and why, in words of ours. Never what a server wrote, an address or a secret. */
+  /**
+   * For the log: what does not serve, and why, in words of ours. Never what a server wrote, an
+   * address or a secret.
+   */
   readonly reason?: string;
   readonly cause?: unknown;
 }
@@ -104,8 +110,9 @@ export function isDomainError(error: unknown, ...codes: ErrorCode[]): error is D
 }
 
 /**
- * An envelope names a key version that its owner has no more: the row was read, then sealed again, and then the version was dropped. Who
- * reads the row again finds the new envelope (`retryOnStaleKey`); where it does not, the value is damaged.
+ * An envelope names a key version that its owner has no more: the row was read, then sealed again,
+ * and then the version was dropped. Who reads the row again finds the new envelope
+ * (`retryOnStaleKey`); where it does not, the value is damaged.
  */
 export class StaleKeyVersionError extends DomainError {
   constructor() {

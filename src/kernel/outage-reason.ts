@@ -1,4 +1,7 @@
-/** What Node, OpenSSL and DNS call a fault. Nothing else of an error goes into a log: texts quote addresses and what was sent. */
+/**
+ * What Node, OpenSSL and DNS call a fault. Nothing else of an error goes into a log: texts quote
+ * addresses and what was sent.
+ */
 const CODE = /^[A-Z][A-Z0-9_]{2,59}$/;
 const KINDS: readonly (readonly [RegExp, string])[] = [
   [/^(ENOTFOUND|EAI_|EDNS|ENODATA|ESERVFAIL|EREFUSED)/, 'its name is not found in DNS'],
@@ -19,7 +22,10 @@ interface Fault {
   readonly errors?: unknown;
 }
 
-/** Why the other side was not reached, in words and with the system's code; undefined where the error does not say. */
+/**
+ * Why the other side was not reached, in words and with the system's code; undefined where the
+ * error does not say.
+ */
 export function outageReason(error: unknown): string | undefined {
   for (const code of codesOf(error, DEPTH)) {
     const kind = KINDS.find(([codes]) => codes.test(code));

@@ -49,7 +49,10 @@ export interface Subject extends Authenticated {
   readonly establish?: () => Promise<Subject>;
 }
 
-/** A key of a person: reaches the person's data by its scopes, and never what asks for a fresh proof. */
+/**
+ * A key of a person: reaches the person's data by its scopes, and never what asks for a fresh
+ * proof.
+ */
 export interface PersonalKey extends Identity {
   readonly kind: 'personal-key';
 }
@@ -88,10 +91,16 @@ export const scopesOf = (role: Role): readonly Scope[] => OF_ROLES[role];
 /** How long a proof of identity is good for what is dangerous. */
 export const STEP_UP_MS = 5 * MINUTE;
 
-/** How far the clocks of replicas may differ. A proof from further ahead comes from a clock that was set back: its age is unknown. */
+/**
+ * How far the clocks of replicas may differ. A proof from further ahead comes from a clock that was
+ * set back: its age is unknown.
+ */
 const CLOCK_SKEW_MS = 30 * SECOND;
 
-/** What a route's policy asks for by `stepUp`, and a service where it depends on more than the route. @throws DomainError `step_up_required`, `insufficient_scope` (a person's key) */
+/**
+ * What a route's policy asks for by `stepUp`, and a service where it depends on more than the
+ * route. @throws DomainError `step_up_required`, `insufficient_scope` (a person's key)
+ */
 export function requireFreshProof(principal: Principal, now: number): void {
   if (principal.kind === 'personal-key') {
     throw new DomainError('insufficient_scope', { detail: 'A key of a person does not reach this.' });
@@ -114,9 +123,11 @@ export interface Presented {
 /** Called by the request guard. */
 export abstract class Authenticator {
   /**
-   * The principal that a bearer token stands for: its session, or the API key that it is or comes from, checked in the store.
-   * @throws DomainError `unauthenticated` (no, forged or foreign token), `token_expired`, `invalid_session` (ended session,
-   * replaced token), `account_disabled`; `validation_failed` for a Coffer-Subject that is malformed, or beside anything but an API key.
+   * The principal that a bearer token stands for: its session, or the API key that it is or comes
+   * from, checked in the store.
+   * @throws DomainError `unauthenticated` (no, forged or foreign token), `token_expired`,
+   * `invalid_session` (ended session, replaced token), `account_disabled`; `validation_failed` for
+   * a Coffer-Subject that is malformed, or beside anything but an API key.
    */
   abstract authenticate(bearerToken: string, presented: Presented): Promise<Principal>;
 }
@@ -127,7 +138,10 @@ export abstract class SessionAuthenticator {
   abstract authenticate(bearerToken: string): Promise<Person>;
 }
 
-/** Tickets of upload links. Implemented by links/, called by the request guard on routes that admit link holders. */
+/**
+ * Tickets of upload links. Implemented by links/, called by the request guard on routes that admit
+ * link holders.
+ */
 export abstract class UploadTickets {
   /** Whether a bearer token has the form of such a ticket: no access token has. */
   abstract isTicket(bearerToken: string): boolean;

@@ -2,11 +2,14 @@
 export interface ReadinessProbe {
   /** As it is named in /readyz: `store`, `kms`, `blobs`, `audit`. */
   readonly name: string;
-  /** Another probe's name: while that dependency is down its failure explains this one, which is then not reported. */
+  /**
+   * Another probe's name: while that dependency is down its failure explains this one, which is
+   * then not reported.
+   */
   readonly restsOn?: string;
   /**
-   * Resolves when the dependency serves; rejects otherwise. Bounded to 1 second by the caller. Asks this dependency alone: a probe
-   * that waits for another one on the way blames the wrong part.
+   * Resolves when the dependency serves; rejects otherwise. Bounded to 1 second by the caller. Asks
+   * this dependency alone: a probe that waits for another one on the way blames the wrong part.
    */
   check(): Promise<void>;
 }

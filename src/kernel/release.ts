@@ -10,9 +10,11 @@ function closedPort(): MessagePort {
 }
 
 /**
- * Gives a buffer's memory back at once: what is transferred to a closed port is dropped. `cipher.update` makes a new buffer for each frame, and
- * the HTTP parser one for each chunk; without this tens of MiB of them wait for the garbage collector, each a piece of cold memory that the
- * next one could have had warm. Small ones are left to the collector, and so is what shares its memory with others.
+ * Gives a buffer's memory back at once: what is transferred to a closed port is dropped.
+ * `cipher.update` makes a new buffer for each frame, and the HTTP parser one for each chunk;
+ * without this tens of MiB of them wait for the garbage collector, each a piece of cold memory that
+ * the next one could have had warm. Small ones are left to the collector, and so is what shares its
+ * memory with others.
  */
 export function release(buffer: Uint8Array): void {
   const { buffer: memory, byteLength } = buffer;

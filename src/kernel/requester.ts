@@ -2,7 +2,10 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 
 /** For whom the process works just now: what is scarce is shared out fairly among them. */
 export interface Requester {
-  /** The client's address, or the network that counts as one; undefined for a backend that speaks for many. */
+  /**
+   * The client's address, or the network that counts as one; undefined for a backend that speaks
+   * for many.
+   */
   readonly address: string | undefined;
   /** The account that is signed in. */
   readonly account: string | undefined;

@@ -1,6 +1,7 @@
 /**
- * Key bytes that do not print: not by console.log, JSON.stringify, a template string or a debugger's inspect.
- * The owner calls `destroy` when nothing uses them any more; a use after that is a programmer's mistake and throws.
+ * Key bytes that do not print: not by console.log, JSON.stringify, a template string or a
+ * debugger's inspect. The owner calls `destroy` when nothing uses them any more; a use after that
+ * is a programmer's mistake and throws.
  */
 export class SecretBytes {
   #bytes: Buffer | undefined;

@@ -9,7 +9,10 @@ import { SecretBytes } from './secret-bytes';
 export abstract class SystemSecrets {
   /** HMAC key of the row seals. */
   abstract get integrity(): SecretBytes;
-  /** HMAC key of one-time codes, recovery codes and refresh tokens; cursors and idempotent answers derive theirs from it. */
+  /**
+   * HMAC key of one-time codes, recovery codes and refresh tokens; cursors and idempotent answers
+   * derive theirs from it.
+   */
   abstract get oneTimeCodes(): SecretBytes;
   /** Seed of the Ed25519 key that signs receipts. */
   abstract get receipts(): SecretBytes;

@@ -1,10 +1,15 @@
 import { hastenSchedules, stretchDeadlines } from './deadlines';
 import { armFailpoint } from './failpoint';
 
-/** In place of a point: the parent process names one over the channel to its child, without a restart. */
+/**
+ * In place of a point: the parent process names one over the channel to its child, without a
+ * restart.
+ */
 const BY_MESSAGE = 'by-message';
 
-/** What a test makes of this process. Called once by main; config refuses all of them in production. */
+/**
+ * What a test makes of this process. Called once by main; config refuses all of them in production.
+ */
 export function applyTestSettings(settings: {
   readonly failpoint: string | undefined;
   readonly deadlineFactor: number;

@@ -4,13 +4,17 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 const LONGEST_MS = 5;
 
 /**
- * Lets others have the event loop in the midst of long work. Promises that are resolved already do not: reads of the embedded store and
- * ciphers run one after the other in microtasks, for as long as there are any.
+ * Lets others have the event loop in the midst of long work. Promises that are resolved already do
+ * not: reads of the embedded store and ciphers run one after the other in microtasks, for as long
+ * as there are any.
  */
 export class Turns {
   #since = performance.now();
 
-  /** Called between two small pieces of work; waits a turn of the event loop where this one has lasted long enough. */
+  /**
+   * Called between two small pieces of work; waits a turn of the event loop where this one has
+   * lasted long enough.
+   */
   async pause(): Promise<void> {
     if (performance.now() - this.#since < LONGEST_MS) return;
     await nextTurn();
@@ -32,7 +36,10 @@ export async function mapInTurns<T, R>(items: readonly T[], work: (item: T) => R
 /** So many are worked on at once. */
 const AT_ONCE = 16;
 
-/** What `work` gives for the items, some of them at once and in turns; without those for which it gives undefined. */
+/**
+ * What `work` gives for the items, some of them at once and in turns; without those for which it
+ * gives undefined.
+ */
 export async function pickInTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R | undefined>): Promise<R[]> {
   const turns = new Turns();
   const results: R[] = [];

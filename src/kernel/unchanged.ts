@@ -1,8 +1,9 @@
 import { Clock } from './clock';
 
 /**
- * How long signs of life of others have stayed as they are, by this process's own monotonic clock. The clocks of two processes are never
- * compared, so one whose time of day is wrong takes nobody for dead. The first look only begins the watch.
+ * How long signs of life of others have stayed as they are, by this process's own monotonic clock.
+ * The clocks of two processes are never compared, so one whose time of day is wrong takes nobody
+ * for dead. The first look only begins the watch.
  */
 export class Unchanged {
   readonly #seen = new Map<string, { readonly mark: string; readonly since: number }>();

@@ -24,8 +24,9 @@ export class RotationsController {
   ) {}
 
   /**
-   * Rotates the master key. The answer comes when everything new is wrapped with the new version; small sets are wrapped again before it
-   * (2 seconds at most), larger ones in the background. All data stays readable meanwhile.
+   * Rotates the master key. The answer comes when everything new is wrapped with the new version;
+   * small sets are wrapped again before it (2 seconds at most), larger ones in the background. All
+   * data stays readable meanwhile.
    */
   @Post('rotate-master-key')
   @HttpCode(200)
@@ -62,7 +63,10 @@ export class RotationsController {
     return rotationDto(await this.rotations.find(id));
   }
 
-  /** Stops a rotation before its next step. What is wrapped again already stays so; nothing else can be rotated until it goes on. */
+  /**
+   * Stops a rotation before its next step. What is wrapped again already stays so; nothing else can
+   * be rotated until it goes on.
+   */
   @Post('rotations/:id/pause')
   @HttpCode(200)
   @Policy({ scope: 'administration' })

@@ -10,14 +10,15 @@ export class RotationDto {
   id!: string;
 
   /**
-   * `running`; `paused`, which keeps its place; `done`, with `failed` above 0 where keys are in quarantine; `failed`, where the job could
-   * not go on and a new one may be started.
+   * `running`; `paused`, which keeps its place; `done`, with `failed` above 0 where keys are in
+   * quarantine; `failed`, where the job could not go on and a new one may be started.
    * @example "done"
    */
   state!: JobState;
 
   /**
-   * The version that everything new is wrapped with, of the master key or of the user's key; null until it has been made.
+   * The version that everything new is wrapped with, of the master key or of the user's key; null
+   * until it has been made.
    * @example 2
    */
   target_version!: number | null;

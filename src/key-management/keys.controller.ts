@@ -31,8 +31,9 @@ export class KeysController {
   }
 
   /**
-   * Rotates the caller's own key: everything new is sealed under a new version at once, file keys, records, names and secrets are sealed
-   * again in the background, and the former version ends when nothing needs it. All data stays readable meanwhile. Once in 10 minutes.
+   * Rotates the caller's own key: everything new is sealed under a new version at once, file keys,
+   * records, names and secrets are sealed again in the background, and the former version ends when
+   * nothing needs it. All data stays readable meanwhile. Once in 10 minutes.
    */
   @Post('keys/rotate')
   @HttpCode(200)
@@ -42,7 +43,9 @@ export class KeysController {
     return this.#rotate(caller.ownerId, caller);
   }
 
-  /** Rotates a user's key on suspicion, as the user could. It shows nobody any of the user's data. */
+  /**
+   * Rotates a user's key on suspicion, as the user could. It shows nobody any of the user's data.
+   */
   @Post('users/:id/rotate-key')
   @HttpCode(200)
   @Policy({ scope: 'administration', idempotent: 'replay', costly: 'rotations' })
@@ -52,11 +55,13 @@ export class KeysController {
   }
 
   /**
-   * Ends a master key version and every earlier one, where nothing is wrapped by them: quarantine and rows that are being written count. Every
-   * key row is read before, so with many keys the answer is late; 422 names rows that leave a doubt, and nothing has ended then.
-   * With the local keyring and the KV document the versions are gone then; with Transit they are disabled, which an operator of Vault can undo
-   * until the key is trimmed. Backups of the store from before the last rotation do not open afterwards. With TWO_PERSON=true nothing happens
-   * until a second administrator approves it: 202 with the approval.
+   * Ends a master key version and every earlier one, where nothing is wrapped by them: quarantine
+   * and rows that are being written count. Every key row is read before, so with many keys the
+   * answer is late; 422 names rows that leave a doubt, and nothing has ended then. With the local
+   * keyring and the KV document the versions are gone then; with Transit they are disabled, which
+   * an operator of Vault can undo until the key is trimmed. Backups of the store from before the
+   * last rotation do not open afterwards. With TWO_PERSON=true nothing happens until a second
+   * administrator approves it: 202 with the approval.
    */
   @Post('keys/versions/:version/retire')
   @HttpCode(200)

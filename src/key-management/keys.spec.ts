@@ -41,7 +41,10 @@ const newRecord = async (client: Client, value: string): Promise<string> =>
 const valueOf = async (client: Client, id: string): Promise<unknown> =>
   (await client.get(`/sensitive-data/${id}`)).json;
 
-/** As if the key had been rotated often: the next version has this number. The first one stays beside it. */
+/**
+ * As if the key had been rotated often: the next version has this number. The first one stays
+ * beside it.
+ */
 async function renumbered(client: Client, version: number): Promise<void> {
   const row = await userKeyRow(client);
   await coffer

@@ -16,7 +16,10 @@ export interface DamagedRead {
 
 const ACTIONS = { file: 'file.damaged', record: 'record.damaged' } as const;
 
-/** A read is repeated where an envelope is older than its key; what fails so often in one request is damaged. */
+/**
+ * A read is repeated where an envelope is older than its key; what fails so often in one request is
+ * damaged.
+ */
 const STALE_READS = 3;
 
 /**

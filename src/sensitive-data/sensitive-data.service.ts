@@ -168,7 +168,10 @@ export class SensitiveDataService {
     return row;
   }
 
-  /** What a narrowed scope does not cover is left out: a page may hold fewer records, even none, and still have a next one. */
+  /**
+   * What a narrowed scope does not cover is left out: a page may hold fewer records, even none, and
+   * still have a next one.
+   */
   async #page(caller: Principal, request: ListRequest) {
     const index = request.dataType === undefined ? 'owner' : 'owner_type';
     const prefix = [caller.ownerId, 'active', ...(request.dataType === undefined ? [] : [request.dataType])];

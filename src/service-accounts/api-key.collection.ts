@@ -6,7 +6,10 @@ export interface ApiKeyDoc extends Doc {
   readonly owner_id: string;
   readonly kind: 'service-account' | 'person';
   readonly name?: string;
-  /** As texts (kernel/scopes.ts); of a service account's key a copy, so that a request reads one row. */
+  /**
+   * As texts (kernel/scopes.ts); of a service account's key a copy, so that a request reads one
+   * row.
+   */
   readonly scopes: readonly string[];
   /** SHA-256 of the secret, lowercase hex. */
   readonly secret_hash: string;

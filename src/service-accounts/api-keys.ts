@@ -7,7 +7,9 @@ import { Collection, Store } from '../store';
 import { KeyedMutex } from '../users';
 import { ApiKeyDoc, apiKeysCollection } from './api-key.collection';
 
-/** How many keys an account may have: one in use, one for the change, and room for several backends. */
+/**
+ * How many keys an account may have: one in use, one for the change, and room for several backends.
+ */
 export const MAX_KEYS = 10;
 
 export interface NewApiKey {
@@ -21,7 +23,10 @@ export type ApiKeyRequest = Pick<ApiKeyDoc, 'owner_id' | 'kind' | 'scopes' | 'al
   readonly lifeMs: number | undefined;
 };
 
-/** The keys of all accounts. A key that is removed, or past its time, is gone from the next request on. */
+/**
+ * The keys of all accounts. A key that is removed, or past its time, is gone from the next request
+ * on.
+ */
 @Injectable()
 export class ApiKeys {
   readonly #rows: Collection<ApiKeyDoc>;
@@ -37,8 +42,9 @@ export class ApiKeys {
   }
 
   /**
-   * Makes a key. Counted behind the insert, so that processes at work on one account never leave it more
-   * than ten, though a race for the last one may be refused to both. @throws DomainError `conflict`
+   * Makes a key. Counted behind the insert, so that processes at work on one account never leave it
+   * more than ten, though a race for the last one may be refused to both.
+   * @throws DomainError `conflict`
    */
   create({ name, lifeMs, ...fixed }: ApiKeyRequest): Promise<NewApiKey> {
     return this.#queue.run(fixed.owner_id, async () => {
@@ -60,7 +66,8 @@ export class ApiKeys {
 
   /** Those of an account that hold, oldest first. */
   async of(ownerId: string): Promise<readonly ApiKeyDoc[]> {
-    // Rows past their time stay until a sweep; of live ones there are ten, and a few that lose a race.
+    // Rows past their time stay until a sweep; of live ones there are ten, and a few that lose a
+    // race.
     const { items } = await this.#rows.list('owner', [ownerId], { limit: 1_000 });
     return items.filter((row) => this.#holds(row));
   }
@@ -114,7 +121,10 @@ export class ApiKeys {
     return row;
   }
 
-  /** One write a minute: of several replicas one holds its compare-and-set. Nobody waits for it, and no key that is removed comes back. */
+  /**
+   * One write a minute: of several replicas one holds its compare-and-set. Nobody waits for it, and
+   * no key that is removed comes back.
+   */
   #noteUse(row: ApiKeyDoc): void {
     const minute = Math.floor(this.clock.now() / MINUTE) * MINUTE;
     const noted = Math.max(row.last_used_at ?? 0, this.#noted.get(row._id) ?? 0);

@@ -27,7 +27,10 @@ export class ApiKeysUserData implements UserDataHandler {
   }
 }
 
-/** The rows of service accounts and subjects: what is left of such an owner at last. The external id is under the subject's own key. */
+/**
+ * The rows of service accounts and subjects: what is left of such an owner at last. The external id
+ * is under the subject's own key.
+ */
 @Injectable()
 export class BackendsUserData implements UserDataHandler {
   readonly name = 'subjects';
@@ -41,7 +44,10 @@ export class BackendsUserData implements UserDataHandler {
     this.#subjects = store.collection(subjectsCollection);
   }
 
-  /** A pending row is stored again: whoever is about to make it active, with an id under the former version, does not hold its compare-and-set. */
+  /**
+   * A pending row is stored again: whoever is about to make it active, with an id under the former
+   * version, does not hold its compare-and-set.
+   */
   async reencrypt(ownerId: string): Promise<number> {
     return retryOnConflict(async () => {
       const row = await this.#subjects.find('_id', ownerId);

@@ -14,7 +14,10 @@ export function externalId(text: string): string | undefined {
   return isText && Buffer.byteLength(text, 'utf8') <= MAX_BYTES ? text : undefined;
 }
 
-/** The subject that the header names; undefined where it is absent. @throws DomainError `validation_failed` */
+/**
+ * The subject that the header names; undefined where it is absent.
+ * @throws DomainError `validation_failed`
+ */
 export function subjectOf(headers: readonly string[]): string | undefined {
   const [value] = headers;
   if (value === undefined) return undefined;
@@ -27,7 +30,8 @@ export function subjectOf(headers: readonly string[]): string | undefined {
   return id;
 }
 
-// Node gives header bytes as Latin-1: whatever is not ASCII has to be percent-encoded, or it would be another text.
+// Node gives header bytes as Latin-1: whatever is not ASCII has to be percent-encoded, or it would
+// be another text.
 function percentDecoded(value: string): string | undefined {
   if (!/^[\x20-\x7e]*$/.test(value)) return undefined;
   try {

@@ -21,7 +21,10 @@ import { ApiKeys } from './api-keys';
 import { invalidHeader, subjectOf } from './external-id';
 import { Subjects } from './subjects';
 
-/** What a credential of a service account gives: the key's row, and what of it the credential may use. */
+/**
+ * What a credential of a service account gives: the key's row, and what of it the credential may
+ * use.
+ */
 export interface Credential {
   readonly key: ApiKeyDoc;
   readonly granted: readonly GrantedScope[];
@@ -76,7 +79,8 @@ export class KeyAuthenticator extends Authenticator {
     const { key } = credential;
     const found = await this.subjects.find(key.owner_id, externalId);
     if (found !== undefined) return this.#present(credential, found);
-    // No row has this id, so nothing is found. It is the same at each request, as limits are counted by it.
+    // No row has this id, so nothing is found. It is the same at each request, as limits are
+    // counted by it.
     const ownerId = `absent-${this.subjects.indexOf(key.owner_id, externalId).slice(0, 32)}`;
     const establish = async (): Promise<Subject> => {
       if (!credential.granted.some(({ scope }) => scope === 'subjects:create')) {

@@ -15,8 +15,8 @@ export class PersonalKeysController {
   constructor(private readonly keys: PersonalKeys) {}
 
   /**
-   * Makes a key for a script of the caller's, which the answer shows this once. It reaches the caller's data by its scopes; it never does what
-   * asks for a fresh login, and reaches no account.
+   * Makes a key for a script of the caller's, which the answer shows this once. It reaches the
+   * caller's data by its scopes; it never does what asks for a fresh login, and reaches no account.
    */
   @Post()
   @HttpCode(HttpStatus.CREATED)

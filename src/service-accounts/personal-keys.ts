@@ -19,7 +19,11 @@ export class PersonalKeys {
     private readonly audit: AuditSink,
   ) {}
 
-  /** The account is read once more behind the key's row: an erase marks it first and then removes its keys. @throws DomainError `conflict` */
+  /**
+   * The account is read once more behind the key's row: an erase marks it first and then removes
+   * its keys.
+   * @throws DomainError `conflict`
+   */
   create(caller: Person, asked: NewPersonalKey): Promise<NewApiKey> {
     return audited(this.audit, { action: 'api-key.create', ...by(caller) }, async () => {
       const made = await this.keys.create({

@@ -30,8 +30,8 @@ export class ServiceAccountsController {
   ) {}
 
   /**
-   * Makes an account for a backend. It owns data as a user does, and acts for its own end users, its subjects. Its scopes never change:
-   * for other ones make another account.
+   * Makes an account for a backend. It owns data as a user does, and acts for its own end users,
+   * its subjects. Its scopes never change: for other ones make another account.
    */
   @Post()
   @HttpCode(HttpStatus.CREATED)
@@ -64,7 +64,10 @@ export class ServiceAccountsController {
     };
   }
 
-  /** Makes a key, which the answer shows this once. An account has ten at most: make the second one before you delete the first. */
+  /**
+   * Makes a key, which the answer shows this once. An account has ten at most: make the second one
+   * before you delete the first.
+   */
   @Post(':id/keys')
   @HttpCode(HttpStatus.CREATED)
   @Policy({ scope: 'administration', stepUp: true, idempotent: 'secret' })

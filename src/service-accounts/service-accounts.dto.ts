@@ -18,7 +18,8 @@ export class NewServiceAccountDto {
   name!: string;
 
   /**
-   * What its keys may do. A scope is narrowed by a data type, or by a prefix of file names whose other characters are percent-encoded.
+   * What its keys may do. A scope is narrowed by a data type, or by a prefix of file names whose
+   * other characters are percent-encoded.
    * @example ["sensitive-data:read", "sensitive-data:write:card_number", "files:write:invoice-", "subjects:create"]
    */
   @IsArray()

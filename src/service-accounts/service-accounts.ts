@@ -32,7 +32,10 @@ export class ServiceAccounts {
     this.#rows = store.collection(serviceAccountsCollection);
   }
 
-  /** The row first, so that its key belongs to somebody at every moment. @throws DomainError `kms_unavailable` */
+  /**
+   * The row first, so that its key belongs to somebody at every moment.
+   * @throws DomainError `kms_unavailable`
+   */
   create(caller: Person, { name, scopes }: NewServiceAccount): Promise<ServiceAccountDoc> {
     const id = newId();
     return audited(this.audit, { action: 'service-account.create', ...by(caller, id) }, async () => {
@@ -61,8 +64,9 @@ export class ServiceAccounts {
   }
 
   /**
-   * The account's own key is made where a process died before it was there. The account is read once more behind the key's
-   * row: a removal marks it first. @throws DomainError `not_found`, `conflict`
+   * The account's own key is made where a process died before it was there. The account is read
+   * once more behind the key's row: a removal marks it first.
+   * @throws DomainError `not_found`, `conflict`
    */
   createKey(caller: Person, id: string, { allowedAddresses, ...asked }: NewServiceKey): Promise<NewApiKey> {
     return audited(this.audit, { action: 'api-key.create', ...by(caller, id) }, async () => {
@@ -90,7 +94,11 @@ export class ServiceAccounts {
     });
   }
 
-  /** From here on it takes no new subjects and no new keys. Resolves with the row that this call stored. @throws DomainError `not_found` */
+  /**
+   * From here on it takes no new subjects and no new keys. Resolves with the row that this call
+   * stored.
+   * @throws DomainError `not_found`
+   */
   async beginRemoval(id: string): Promise<ServiceAccountDoc> {
     const marked = await update(this.#rows, id, (row): ServiceAccountDoc => ({ ...row, state: 'removing' }));
     if (marked === undefined) throw notFound();

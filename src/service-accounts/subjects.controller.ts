@@ -15,7 +15,10 @@ export class SubjectsController {
     private readonly paging: Paging,
   ) {}
 
-  /** The service account's subjects, oldest first. A page may hold fewer than `limit` and still have a next one. */
+  /**
+   * The service account's subjects, oldest first. A page may hold fewer than `limit` and still have
+   * a next one.
+   */
   @Get()
   @Policy({ scope: 'subjects:list' })
   @ApiProblems('insufficient_scope', 'invalid_cursor')

@@ -43,9 +43,11 @@ export class Subjects {
   }
 
   /**
-   * The subject, made where it is not there: (1) the row, `pending`, which takes the external id; (2) the key; (3) the row,
-   * `active`, with the external id under that key. Each step may be repeated, by whoever finds a pending row.
-   * @throws DomainError `conflict` (it is being erased), `kms_unavailable`, `unauthenticated` (the account is being removed).
+   * The subject, made where it is not there: (1) the row, `pending`, which takes the external id;
+   * (2) the key; (3) the row, `active`, with the external id under that key. Each step may be
+   * repeated, by whoever finds a pending row.
+   * @throws DomainError `conflict` (it is being erased), `kms_unavailable`, `unauthenticated` (the
+   * account is being removed).
    */
   establish(accountId: string, externalId: string): Promise<SubjectDoc> {
     const index = this.indexOf(accountId, externalId);
@@ -77,7 +79,10 @@ export class Subjects {
     return { items: await pickInTurns(page.items, show), next: page.next };
   }
 
-  /** Whether the account has subjects. Those that never got their key are ended here: nothing is sealed under it. */
+  /**
+   * Whether the account has subjects. Those that never got their key are ended here: nothing is
+   * sealed under it.
+   */
   async remain(accountId: string): Promise<boolean> {
     for await (const row of scanRows(this.#rows, 'account', [accountId, 'pending'])) {
       await this.#giveUp(row);
@@ -85,7 +90,10 @@ export class Subjects {
     return (await this.#rows.count('account', [accountId, 'active'], 1)) > 0;
   }
 
-  /** Ends a pending subject, unless it has become active: the row goes first, and with it the wish of any writer to activate it. */
+  /**
+   * Ends a pending subject, unless it has become active: the row goes first, and with it the wish
+   * of any writer to activate it.
+   */
   async #giveUp(row: SubjectDoc): Promise<void> {
     if (await this.#rows.remove(row._id, row.rev)) await this.userKeys.destroy(row._id);
   }
@@ -120,7 +128,8 @@ export class Subjects {
     await this.#requireAccount(row);
     try {
       await this.userKeys.create(row._id, keyNameOf(row._id));
-      // The row was read before the key row, and is replaced by compare-and-set: no wrap protocol needed.
+      // The row was read before the key row, and is replaced by compare-and-set: no wrap protocol
+      // needed.
       const external_id = await this.sealer.with(row._id, (keys) => sealExternalId(keys, externalId));
       return await this.#rows.replace({ ...row, external_id, state: 'active' });
     } catch (error) {
@@ -128,7 +137,10 @@ export class Subjects {
     }
   }
 
-  /** Behind the row: who removes the account marks it first and then looks for subjects, so either sees the other. */
+  /**
+   * Behind the row: who removes the account marks it first and then looks for subjects, so either
+   * sees the other.
+   */
   async #requireAccount(row: SubjectDoc): Promise<void> {
     const account = await this.store.collection(serviceAccountsCollection).find('_id', row.account_id);
     if (account?.state === 'active') return;

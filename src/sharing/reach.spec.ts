@@ -8,7 +8,10 @@ useSharingRig();
 
 const GROUPS = 300;
 
-/** Many groups of an owner with the friend in each: written as rows, which is what a thousand requests leave behind. */
+/**
+ * Many groups of an owner with the friend in each: written as rows, which is what a thousand
+ * requests leave behind.
+ */
 async function groupsWith(owner: Principal, friend: Principal, count: number): Promise<string[]> {
   const ids = Array.from({ length: count }, () => newId());
   const fields = { owner_id: owner.ownerId, created_at: rig.clock.now() };
@@ -62,7 +65,8 @@ describe('What reaches a user by hundreds of groups', () => {
     const { owner, friend } = await three();
     const groups = await groupsWith(owner, friend, GROUPS);
     const things = Array.from({ length: 40 }, () => newId());
-    // Each thing is granted to several groups, so that most grants of later pages were shown before.
+    // Each thing is granted to several groups, so that most grants of later pages were shown
+    // before.
     for (let at = 0; at < 160; at += 1) await grant(owner, things[at % 40]!, groups[(at * 7) % GROUPS]!);
     const { ids, most } = await allPages(friend, 30);
     expect(ids).toEqual(things);

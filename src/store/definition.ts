@@ -18,8 +18,9 @@ export type Draft<T extends Doc> = Omit<T, 'rev'>;
 export type FieldKind = 'string' | 'number' | 'boolean' | 'time' | 'json';
 
 /**
- * What stands in the store. `plain`: the value. `digest`: a hash or a MAC of it. `encrypted`: ciphertext
- * under the key of the row's owner, alone or inside a `json` field. `wrapped`: a key, wrapped.
+ * What stands in the store. `plain`: the value. `digest`: a hash or a MAC of it. `encrypted`:
+ * ciphertext under the key of the row's owner, alone or inside a `json` field. `wrapped`: a key,
+ * wrapped.
  */
 export type Protection = 'plain' | 'digest' | 'encrypted' | 'wrapped';
 
@@ -73,11 +74,17 @@ export interface CollectionDefinition<T extends Doc> {
    * (docs/formats.md lists both).
    */
   readonly plaintext: readonly string[];
-  /** Fields with ciphertext under the key of the row's owner. A UserDataHandler has to claim the collection. */
+  /**
+   * Fields with ciphertext under the key of the row's owner. A UserDataHandler has to claim the
+   * collection.
+   */
   readonly encrypted: readonly string[];
   /** Who owns a row: the user under whose key it is encrypted. */
   readonly owner: (keyof T & string) | undefined;
-  /** Fields with the user key versions in the envelopes; none where a re-encryption reads the envelopes. */
+  /**
+   * Fields with the user key versions in the envelopes; none where a re-encryption reads the
+   * envelopes.
+   */
   readonly keyVersions: readonly (keyof T & string)[];
   readonly indexes: Readonly<Record<string, IndexDefinition<T>>>;
   /**

@@ -33,8 +33,8 @@ export class UserAdministrationController {
   }
 
   /**
-   * Disables an account, from the next request on, and ends its sessions. Its grants and links rest until it is enabled again. The last
-   * administrator stays.
+   * Disables an account, from the next request on, and ends its sessions. Its grants and links rest
+   * until it is enabled again. The last administrator stays.
    */
   @Post(':id/disable')
   @HttpCode(204)

@@ -50,7 +50,8 @@ export class UserListDto {
 
 export class RoleDto {
   /**
-   * What the account may do: `administrator` manages accounts and keys, `auditor` reads the audit log and nothing else of others.
+   * What the account may do: `administrator` manages accounts and keys, `auditor` reads the audit
+   * log and nothing else of others.
    * @example "auditor"
    */
   @IsIn(ROLES)

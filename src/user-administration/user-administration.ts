@@ -3,7 +3,10 @@ import { AccessRevocation, Attempts } from '../auth';
 import { audited, AuditAction, AuditSink, DomainError, Role } from '../kernel';
 import { Administrators, UserDoc, Users } from '../users';
 
-/** What administrators, and operators at the command line, do with the accounts of others. `actor` is whom the audit log names. */
+/**
+ * What administrators, and operators at the command line, do with the accounts of others. `actor`
+ * is whom the audit log names.
+ */
 @Injectable()
 export class UserAdministration {
   constructor(
@@ -14,7 +17,10 @@ export class UserAdministration {
     private readonly audit: AuditSink,
   ) {}
 
-  /** Ends all that is open. The state holds for requests on their way; sessions of before do not come back when it is enabled again. */
+  /**
+   * Ends all that is open. The state holds for requests on their way; sessions of before do not
+   * come back when it is enabled again.
+   */
   disable(actor: string, id: string): Promise<void> {
     return this.#act('user.disable', actor, id, async () => {
       await this.administrators.change(id, (user) => ({ ...user, state: 'disabled' }));

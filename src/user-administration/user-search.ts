@@ -15,7 +15,10 @@ export interface FoundUsers {
   readonly next: Position | undefined;
 }
 
-/** Rows that one request reads at most: a search that finds little ends its page early, and goes on with the next one. */
+/**
+ * Rows that one request reads at most: a search that finds little ends its page early, and goes on
+ * with the next one.
+ */
 const MOST_READ = 1_000;
 const BATCH = 100;
 

@@ -7,15 +7,20 @@ import { Users } from './users';
 type Edit = (user: UserDoc) => UserDoc;
 
 /**
- * Keeps one administrator who can log in, whichever acts run at the same time and wherever one dies. Who is to be one no longer is marked
- * first and counts for nobody from then on; then somebody else is looked for; then the mark is what the change is conditional on. Of two that
- * mark each other, one takes the other's mark away, which ends that act. A mark that a dead process left does no harm.
+ * Keeps one administrator who can log in, whichever acts run at the same time and wherever one
+ * dies. Who is to be one no longer is marked first and counts for nobody from then on; then
+ * somebody else is looked for; then the mark is what the change is conditional on. Of two that mark
+ * each other, one takes the other's mark away, which ends that act. A mark that a dead process left
+ * does no harm.
  */
 @Injectable()
 export class Administrators {
   constructor(private readonly users: Users) {}
 
-  /** Changes an account as it stands. @throws DomainError `not_found`; `conflict` where no administrator would be left. */
+  /**
+   * Changes an account as it stands.
+   * @throws DomainError `not_found`; `conflict` where no administrator would be left.
+   */
   change(id: string, edit: Edit): Promise<UserDoc> {
     return retryOnConflict(async () => {
       const user = await this.users.byId(id);

@@ -1,6 +1,8 @@
 import { Doc, defineCollection, plain } from '../store';
 
-/** A backend that uses Coffer by keys of its own. It owns data as a user does, and has no password. */
+/**
+ * A backend that uses Coffer by keys of its own. It owns data as a user does, and has no password.
+ */
 export interface ServiceAccountDoc extends Doc {
   readonly name: string;
   /** As texts (kernel/scopes.ts). They never change, so that keys may carry copies. */

@@ -6,7 +6,10 @@ export interface SubjectDoc extends Doc {
   readonly account_id: string;
   /** HMAC of account and external id: finds the subject, and keeps one id from having two. */
   readonly external_index: string;
-  /** The external id as a record envelope under the subject's own key, hex; absent until that key is there. */
+  /**
+   * The external id as a record envelope under the subject's own key, hex; absent until that key is
+   * there.
+   */
   readonly external_id?: string;
   /** `pending`: its key is being made; whoever finds it so goes on. */
   readonly state: 'pending' | 'active';

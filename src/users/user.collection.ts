@@ -17,7 +17,10 @@ export interface UserDoc extends Doc {
   readonly hashed_password: string;
   /** 32 hex digits. */
   readonly salt: string;
-  /** When another password took the place of the former one. Grows with each change; a new hash of the same password does not move it. */
+  /**
+   * When another password took the place of the former one. Grows with each change; a new hash of
+   * the same password does not move it.
+   */
   readonly password_changed_at?: number;
   readonly role: Role;
   /**
@@ -26,7 +29,10 @@ export interface UserDoc extends Doc {
    */
   readonly state: 'pending' | 'active' | 'disabled' | 'erasing';
   readonly created_at: number;
-  /** On an administrator: the act that is to make it none. Until it is done the account counts for no other such act. */
+  /**
+   * On an administrator: the act that is to make it none. Until it is done the account counts for
+   * no other such act.
+   */
   readonly leaving?: string;
 
   /** Consecutive wrong passwords. */

@@ -21,12 +21,18 @@ export class Users {
     return this.#rows.find('_id', id);
   }
 
-  /** Whether grants and links of this owner hold: an account that is enabled, a service account, or a subject. */
+  /**
+   * Whether grants and links of this owner hold: an account that is enabled, a service account, or
+   * a subject.
+   */
   async serves(ownerId: string): Promise<boolean> {
     return (await this.servingName(ownerId)) !== undefined;
   }
 
-  /** What others see as the owner's name: of a service account and its subjects that of the service account. Undefined where `serves` is false. */
+  /**
+   * What others see as the owner's name: of a service account and its subjects that of the service
+   * account. Undefined where `serves` is false.
+   */
   async servingName(ownerId: string): Promise<string | undefined> {
     const user = await this.byId(ownerId);
     if (user !== undefined) return user.state === 'active' ? user.username : undefined;
@@ -63,8 +69,8 @@ export class Users {
   }
 
   /**
-   * Whether somebody else stays an administrator who can log in. Where all others are about to leave, one of them is kept: its mark is
-   * taken away, and the act that left it is none.
+   * Whether somebody else stays an administrator who can log in. Where all others are about to
+   * leave, one of them is kept: its mark is taken away, and the act that left it is none.
    */
   async hasOtherAdministrator(id: string): Promise<boolean> {
     for (;;) {

@@ -24,7 +24,10 @@ const files: readonly SourceFile[] = walk(src).map((path) => {
   return { path: relative(src, path), text, tree: ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true) };
 });
 
-/** The modules of docs/architecture.md: the first folder, below keys/ the second. The composition may import all, and nothing imports it. */
+/**
+ * The modules of docs/architecture.md: the first folder, below keys/ the second. The composition
+ * may import all, and nothing imports it.
+ */
 const COMPOSITION = ['bootstrap', 'cli'];
 
 function moduleOf(path: string): string {
@@ -38,7 +41,10 @@ interface Import {
   /** A package, or a path below src without its extension. */
   readonly to: string;
   readonly local: boolean;
-  /** Whether the file needs it as soon as it is loaded: neither for its types alone, nor by `import()`. */
+  /**
+   * Whether the file needs it as soon as it is loaded: neither for its types alone, nor by
+   * `import()`.
+   */
   readonly atLoad: boolean;
 }
 
@@ -362,7 +368,10 @@ describe('the size of things', () => {
     expect(files.filter(({ text }) => text.split('\n').length > 401).map(({ path }) => path)).toEqual([]);
   });
 
-  /** Lists and declarations by their nature; adapters of one port each, and the commands, each of which its name leads to. */
+  /**
+   * Lists and declarations by their nature; adapters of one port each, and the commands, each of
+   * which its name leads to.
+   */
   const MAY_BE_SMALL = /(^|[/.-])(index|main|module|types|dto|collection)\.ts$|^bootstrap\/adapters\/|^cli\//;
 
   it('is 40 lines a file at least, but for so many that are left', () => {

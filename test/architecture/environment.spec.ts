@@ -47,7 +47,9 @@ describe('"Known, and not offered by this version" in docs/operations.md', () =>
   });
   afterAll(() => rmSync(dataDir, { recursive: true, force: true }));
 
-  /** Whether some value of the variable is refused because a later version brings what it asks for. */
+  /**
+   * Whether some value of the variable is refused because a later version brings what it asks for.
+   */
   const isRefusedAsLater = (name: string): boolean =>
     ['ES256', 'true', '7', 'https://vault.example.org', 'example.org'].some((value) => {
       try {

@@ -17,7 +17,10 @@ import { Layout } from '../../src/store/embedded/layout';
 import { RowShape } from '../../src/store/row-shape';
 
 const sources = join(__dirname, '../../src');
-/** By schema number. What a released number has is never edited: a change of indexes adds an entry, and raises SCHEMA. */
+/**
+ * By schema number. What a released number has is never edited: a change of indexes adds an entry,
+ * and raises SCHEMA.
+ */
 const recorded = JSON.parse(readFileSync(join(__dirname, 'index-signatures.json'), 'utf8')) as Record<string, unknown>;
 
 function definitions(): CollectionDefinition<Doc>[] {

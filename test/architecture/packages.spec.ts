@@ -33,7 +33,8 @@ describe('An installation of the packages', () => {
 
   it('reports nothing to the collector of @scarf/scarf, whose script runs in it', async () => {
     expect(packages['node_modules/@scarf/scarf']?.hasInstallScript).toBe(true);
-    // The script gives up after three seconds of `npm ls`, so a report that is missing says little by itself.
+    // The script gives up after three seconds of `npm ls`, so a report that is missing says little
+    // by itself.
     expect(settings.scarfSettings).toEqual({ enabled: false });
     const { port } = collector.address() as AddressInfo;
     const env = { ...bareEnvironment(), SCARF_LOCAL_PORT: String(port), SCARF_VERBOSE: 'true', INIT_CWD: root };

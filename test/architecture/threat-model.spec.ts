@@ -9,7 +9,10 @@ interface Row {
   readonly tests: readonly { readonly file: string; readonly title: string }[];
 }
 
-/** The rows of all tables of the page, with what their last column names: `file`, "title", "title"; `file`, "title". */
+/**
+ * The rows of all tables of the page, with what their last column names: `file`, "title", "title";
+ * `file`, "title".
+ */
 function rowsOf(page: string): readonly Row[] {
   const lines = page.split('\n');
   return lines.flatMap((line, at) => {

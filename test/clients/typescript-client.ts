@@ -1,4 +1,7 @@
-/** Logs in, uploads, lists and downloads with the types that openapi-typescript made; compiled and run by generated-clients.e2e.spec.ts. */
+/**
+ * Logs in, uploads, lists and downloads with the types that openapi-typescript made; compiled and
+ * run by generated-clients.e2e.spec.ts.
+ */
 import createClient from 'openapi-fetch';
 import type { components, paths } from './schema';
 

@@ -10,7 +10,10 @@ export interface BlobStoreFixture {
   readonly store: BlobStore;
   /** The same medium through a new adapter, not opened yet, as after a restart. */
   reopen(): Promise<BlobStore>;
-  /** Starts `put(id)` of an endless blob in a process of its own; resolves when some MiB have gone in. */
+  /**
+   * Starts `put(id)` of an endless blob in a process of its own; resolves when some MiB have gone
+   * in.
+   */
   startEndlessPut(id: string): Promise<{ kill(): Promise<void> }>;
   /** Stops the medium's answers and lets them go on; absent where the medium is this machine. */
   readonly medium?: { pause(): void; resume(): void };

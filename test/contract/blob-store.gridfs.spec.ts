@@ -45,7 +45,8 @@ describeWithPart('secantus', 'on MongoDB', () => {
     let one: GridFsBlobStore;
     let other: GridFsBlobStore;
 
-    // Of its own: the databases of the contract above slow a test server down, and on a slow disk each checkpoint goes through all of them.
+    // Of its own: the databases of the contract above slow a test server down, and on a slow disk
+    // each checkpoint goes through all of them.
     let fresh: Secantus;
     beforeAll(async () => (fresh = await startSecantus()), 60_000);
     afterAll(() => fresh.stop());

@@ -8,7 +8,10 @@ import { writingContract } from './collection/writing';
 
 const START_LIMIT = 60_000;
 
-/** What each engine must do, with seals and without. Each test has a collection of its own, so none waits for or sees another. */
+/**
+ * What each engine must do, with seals and without. Each test has a collection of its own, so none
+ * waits for or sees another.
+ */
 export function collectionContract(name: string, open: () => Promise<CollectionFixture>): void {
   describe(`the collection contract on ${name}`, () => {
     let fixture: CollectionFixture;

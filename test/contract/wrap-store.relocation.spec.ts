@@ -13,7 +13,10 @@ beforeAll(() => {
   Logger.overrideLogger(false);
 });
 
-/** A move that has begun and that nobody does: new owners go to the new place, and the other one is asked too. */
+/**
+ * A move that has begun and that nobody does: new owners go to the new place, and the other one is
+ * asked too.
+ */
 for (const place of ['store', 'vault'] as const) {
   describeWithPart('openbao', `An installation whose user keys move from ${place}`, () => {
     userKeyHomeContract('in the store and in documents of Vault', async () => {

@@ -5,7 +5,10 @@ import { describeOnProfiles, type ProfileContext } from '../support/profiles';
 
 const ROUNDS = isLong() ? 100 : 5;
 
-/** Passwords, addresses and roles, changed by several at the same time: on one process, and on two that share a database. */
+/**
+ * Passwords, addresses and roles, changed by several at the same time: on one process, and on two
+ * that share a database.
+ */
 describeOnProfiles('Accounts changed at the same time', (context) => races(context), { admin: false });
 
 const statuses = (answers: readonly Answer[]): number[] => answers.map(({ status }) => status);

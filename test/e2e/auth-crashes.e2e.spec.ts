@@ -2,7 +2,10 @@ import { login, newPerson, signUp } from '../support/accounts';
 import { Client, expectProblem, expectStatus } from '../support/client';
 import { type Service, startService } from '../support/service';
 
-/** kill -9 at each point of a registration: the name is not lost, nobody is in without a key, somebody is administrator. */
+/**
+ * kill -9 at each point of a registration: the name is not lost, nobody is in without a key,
+ * somebody is administrator.
+ */
 describe('A registration that is killed', () => {
   let service: Service | undefined;
   afterEach(() => service?.dispose());

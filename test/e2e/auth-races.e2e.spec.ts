@@ -3,7 +3,10 @@ import { type Answer, type Client, expectProblem, expectStatus } from '../suppor
 import { describeOnProfiles, type ProfileContext } from '../support/profiles';
 import { totpCode } from '../support/totp';
 
-/** What may happen only once, asked for many times at once: on one process, and on two that share a database. */
+/**
+ * What may happen only once, asked for many times at once: on one process, and on two that share a
+ * database.
+ */
 describeOnProfiles('Logins at the same time', (context) => races(context));
 
 const statuses = (answers: readonly Answer[]): number[] => answers.map(({ status }) => status);

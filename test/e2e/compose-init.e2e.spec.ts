@@ -10,7 +10,10 @@ useRealDeadlines();
 
 const script = join(__dirname, '../../deploy/compose/vault-init.sh');
 
-/** The compose file cannot be run where there is no container engine; what its init step does to a Vault can. */
+/**
+ * The compose file cannot be run where there is no container engine; what its init step does to a
+ * Vault can.
+ */
 describeWithPart('openbao', 'The init step of docker-compose.yml', () => {
   let bao: BareBao;
   let folder: string;

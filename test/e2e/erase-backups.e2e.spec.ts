@@ -24,7 +24,10 @@ interface Someone {
   readonly note: string;
 }
 
-/** One installation with an administrator and two others, a backup of it, and the erase of one of the two after the backup. */
+/**
+ * One installation with an administrator and two others, a backup of it, and the erase of one of
+ * the two after the backup.
+ */
 class Installation {
   #service: Service | undefined;
   admin!: Client;
@@ -68,7 +71,10 @@ class Installation {
     return out;
   }
 
-  /** What the backup gives of a person's note: its text, the status of a refusal, or that it does not even start. */
+  /**
+   * What the backup gives of a person's note: its text, the status of a refusal, or that it does
+   * not even start.
+   */
   async restored({ person, note }: Someone, prepare?: (copy: string) => void): Promise<string> {
     const copy = join(this.folder, `restored-${Math.random()}`);
     cpSync(this.copy, copy, { recursive: true });

@@ -116,7 +116,8 @@ function erases(context: ProfileContext): void {
   it('leaves nothing behind of what came in at the same time', async () => {
     const { client: own, person, id } = await withData(context.client);
     let erased = false;
-    // A login that is refused is not tried again: enough of them would lock the name, however slow the machine.
+    // A login that is refused is not tried again: enough of them would lock the name, however slow
+    // the machine.
     let mayLogIn = true;
     const logIn = async (): Promise<number[]> => {
       if (!mayLogIn) return [];
@@ -213,7 +214,10 @@ describe('A receipt', () => {
 
 /** kill -9 at each point of an erase. */
 describe('An erase that is killed', () => {
-  /** What goes on by itself does so every half second there, where nothing waits for it to stay undone. */
+  /**
+   * What goes on by itself does so every half second there, where nothing waits for it to stay
+   * undone.
+   */
   let soon: Service;
   let usual: Service;
   const administrators = new Map<Service, Person>();

@@ -5,7 +5,10 @@ import { waitFor } from '../support/processes';
 import { describeOnProfiles, type ProfileContext } from '../support/profiles';
 import { rawConnection } from '../support/raw-http';
 
-/** Half of it is more than a part of S3, so that an upload which is cut there has begun to be stored. */
+/**
+ * Half of it is more than a part of S3, so that an upload which is cut there has begun to be
+ * stored.
+ */
 const MAX = 12_000_000;
 const QUOTA = MAX + 2_000_000;
 const BOUNDARY = 'bOuNdArY';
@@ -22,7 +25,10 @@ const filePart = (content: Buffer | string, name = 'a.bin', part = 'file'): Buff
   ]);
 const form = (...parts: (Buffer | string)[]): Buffer => Buffer.concat(parts.map((part) => Buffer.from(part)));
 
-/** Each bad upload gets its documented answer and leaves neither a blob nor a part of one, nor a file, nor a taken name. */
+/**
+ * Each bad upload gets its documented answer and leaves neither a blob nor a part of one, nor a
+ * file, nor a taken name.
+ */
 describeOnProfiles('Uploads that come to nothing', (context) => badInput(context), {
   env: { MAX_FILE_SIZE: String(MAX), USER_QUOTA: String(QUOTA) },
   s3: true,

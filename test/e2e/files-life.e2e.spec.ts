@@ -123,7 +123,8 @@ function life(context: ProfileContext): void {
         });
       const answers = await Promise.all(Array.from({ length: 30 }, send));
       const stored = answers.filter(({ status }) => status === 200);
-      // Two fit at the end; those that were over at a moment in which a place was still taken answer 507 as well.
+      // Two fit at the end; those that were over at a moment in which a place was still taken
+      // answer 507 as well.
       expect(stored.length).toBeLessThanOrEqual(2);
       for (const answer of answers) if (answer.status !== 200) expect([409, 507]).toContain(answer.status);
       expectProblem(await carol.upload('one more', 'x'.repeat(11)), 507, 'quota_exceeded');

@@ -150,7 +150,8 @@ describe('a form', () => {
     expect((await client.get('/files?name=a')).json.items).toEqual([]);
   });
 
-  // RFC 2047, 5 (3): an encoded word does not stand in a quoted string. RFC 7578, 4.2: the name is UTF-8 as it is.
+  // RFC 2047, 5 (3): an encoded word does not stand in a quoted string. RFC 7578, 4.2: the name is
+  // UTF-8 as it is.
   it.each(['=?utf-8?B?dcyILnR4dA==?=', '=?iso-8859-1?Q?=FC.txt?='])(
     'keeps the file name %s as it stands',
     async (name) => {

@@ -116,7 +116,10 @@ describe('The image', () => {
 /** What is for a clone alone. */
 const OF_DEVELOPERS = ['bench', 'postman'];
 
-/** Of all pages and shipped files: what stands behind `coffer-server` and `npm run ... --`, `start` excepted. */
+/**
+ * Of all pages and shipped files: what stands behind `coffer-server` and `npm run ... --`, `start`
+ * excepted.
+ */
 function documentedCommands(): string[] {
   const all = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' });
   const docs = all.filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`);

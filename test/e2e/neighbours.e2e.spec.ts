@@ -48,7 +48,10 @@ describe('GET /files?shared=true', () => {
     return { ids: page.items.map(({ id }) => id), reads: count, longestMs, totalMs: performance.now() - begun };
   }
 
-  /** What thousands of requests leave behind, as rows: the friend is in many groups, and many grants are to one of them each. */
+  /**
+   * What thousands of requests leave behind, as rows: the friend is in many groups, and many grants
+   * are to one of them each.
+   */
   async function crowded(owner: Client, friend: Client): Promise<string[]> {
     const idOf = async (client: Client): Promise<string> => (expectStatus(await client.get('/me'), 200) as Shown).id;
     const [owner_id, user_id, created_at] = [await idOf(owner), await idOf(friend), Date.now()];
@@ -86,7 +89,8 @@ describe('GET /files?shared=true', () => {
       // Each group and each grant is looked at a few times, whatever their number.
       expect(reads - alone.reads).toBeLessThan(4 * (GROUPS + GRANTS));
     }
-    // A busy machine stops the process now and then, hardly three times in a row; work without a pause is one hold each time.
+    // A busy machine stops the process now and then, hardly three times in a row; work without a
+    // pause is one hold each time.
     const freest = tries.reduce((best, one) => (one.longestMs < best.longestMs ? one : best));
     expect(freest.longestMs).toBeLessThan(Math.max(50, freest.totalMs / 2));
   }, 120_000);

@@ -45,7 +45,10 @@ async function sendHalf(service: Service, bytes: readonly (string | Buffer)[]): 
   return socket;
 }
 
-/** Each way to send a file, broken off in the middle of its bytes: raw with a length and in chunks, as a form, as a piece of tus. */
+/**
+ * Each way to send a file, broken off in the middle of its bytes: raw with a length and in chunks,
+ * as a form, as a piece of tus.
+ */
 function halfUploads(token: string, fileId: string, resumable: string): (readonly (string | Buffer)[])[] {
   const length = `Content-Length: ${4 * HALF.length}\r\n`;
   const head = (line: string, type: string, more: string): string =>

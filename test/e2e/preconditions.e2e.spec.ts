@@ -4,7 +4,10 @@ import { describeOnProfiles, type ProfileContext } from '../support/profiles';
 
 const ROUNDS = 16;
 
-/** Changes and removals that hold the same ETag, sent at the same time: on one process, and on two that share a database. */
+/**
+ * Changes and removals that hold the same ETag, sent at the same time: on one process, and on two
+ * that share a database.
+ */
 describeOnProfiles('If-Match', (context) => preconditions(context), {
   env: { TRASH_DAYS: '30' },
   longOn: ['mongoose'],

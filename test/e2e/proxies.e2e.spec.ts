@@ -19,7 +19,9 @@ const example = (name: string): string => readFileSync(join(projectRoot(), 'depl
 
 jest.setTimeout(180_000);
 
-/** Replaces what an example says of a machine; a text that is not there is a mistake of this test. */
+/**
+ * Replaces what an example says of a machine; a text that is not there is a mistake of this test.
+ */
 function changed(text: string, changes: readonly (readonly [string | RegExp, string])[]): string {
   return changes.reduce((before, [from, to]) => {
     const after = before.replace(from, to);
@@ -31,7 +33,9 @@ function changed(text: string, changes: readonly (readonly [string | RegExp, str
 /** The path of PUBLIC_URL that a proxy strips, by the examples of docs/operations.md. */
 const PREFIX = '/vault';
 
-/** An example of "Below a path": the first lines of a `location` for nginx, a whole site for Caddy. */
+/**
+ * An example of "Below a path": the first lines of a `location` for nginx, a whole site for Caddy.
+ */
 function pathExample(language: 'nginx' | 'caddy'): string {
   const page = readFileSync(join(projectRoot(), 'docs/operations.md'), 'utf8');
   const section = page.slice(page.indexOf('### Below a path'));
@@ -49,7 +53,10 @@ interface ProxyRun {
   readonly prefix: string;
 }
 
-/** nginx with the shipped example, on loopback and without TLS, since a test has no certificate for its name. */
+/**
+ * nginx with the shipped example, on loopback and without TLS, since a test has no certificate for
+ * its name.
+ */
 function startNginx({ program, folder, port, upstream, prefix }: ProxyRun): Managed {
   const whole = changed(example('nginx.conf'), [
     ['127.0.0.1:8000', `127.0.0.1:${upstream}`],
@@ -116,7 +123,10 @@ async function bytesReceived(service: Service): Promise<number> {
   return files.reduce((sum, file) => sum + statSync(file).size, 0);
 }
 
-/** Uploads with tus-js-client, which is broken off once after its first pieces and goes on where the server stands. */
+/**
+ * Uploads with tus-js-client, which is broken off once after its first pieces and goes on where the
+ * server stands.
+ */
 async function tusUpload(client: Client, content: Buffer): Promise<{ readonly url: string; readonly fileId: string }> {
   return new Promise((resolve, reject) => {
     let fileId = '';

@@ -5,7 +5,10 @@ import { type Coffer, startCoffer } from '../support/coffer';
 import { sampleBytes } from '../support/messages';
 import { type PrefixProxy, startPrefixProxy } from '../support/prefix-proxy';
 
-/** A service under a path of its proxy: each address that it gives out is followed as its client would. */
+/**
+ * A service under a path of its proxy: each address that it gives out is followed as its client
+ * would.
+ */
 const PREFIX = '/vault/coffer';
 
 let proxy: PrefixProxy;

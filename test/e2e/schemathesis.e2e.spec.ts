@@ -96,7 +96,8 @@ describeWithPart('schemathesis', 'Requests made of the OpenAPI document', () => 
       const { code, said } = await generate(who, args());
       expect(code === 0 ? '' : said.slice(-20_000)).toBe('');
       expect(said).toMatch(/\d+ generated/);
-      // As an administrator who stays one: an account that lost its rights would be refused everywhere, and all checks would hold.
+      // As an administrator who stays one: an account that lost its rights would be refused
+      // everywhere, and all checks would hold.
       if (who === 'administrator') expect(said).not.toContain('403 Forbidden');
       const count = operationsIn(document).length;
       if (isLong()) expect(said).toContain(`Selected: ${count}/${count}`);

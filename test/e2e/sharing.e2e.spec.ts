@@ -62,7 +62,9 @@ interface Known {
 const FRESH_MS = 2 * MINUTE;
 const known = new Map<ProfileContext, Known>();
 
-/** The same three for all tests that neither end one of them nor look at all that they were granted. */
+/**
+ * The same three for all tests that neither end one of them nor look at all that they were granted.
+ */
 function people(context: ProfileContext): Promise<People> {
   const before = known.get(context);
   if (before !== undefined && Date.now() - before.at < FRESH_MS) return before.people;
@@ -76,7 +78,10 @@ const NEW_CONTENT = {
   headers: { 'content-type': 'application/octet-stream', 'if-match': '*' },
 };
 
-/** The routes of one file, and what its owner and a grantee get. To anybody else there is no such file. */
+/**
+ * The routes of one file, and what its owner and a grantee get. To anybody else there is no such
+ * file.
+ */
 const ROUTES: readonly (readonly [
   method: string,
   path: string,

@@ -20,7 +20,10 @@ import {
 
 const KIB = 1024;
 const CONTENT = sampleBytes(700 * KIB);
-/** Its greater part is more than a part of S3, so that an attempt which has it has begun to be stored. */
+/**
+ * Its greater part is more than a part of S3, so that an attempt which has it has begun to be
+ * stored.
+ */
 const LARGE = sampleBytes(7000 * KIB);
 
 const digest = (algorithm: string, bytes: Buffer): string =>
@@ -207,7 +210,8 @@ function uploads(context: ProfileContext): void {
     expect(await offsetOf(client(), path)).toBe(0);
     const connection = await rawPatch(context.services[0]!.url, client(), path, 4000);
     await connection.write(CONTENT.subarray(0, 10_000));
-    // What is beyond the announced length is the next request on that connection, and none that anybody understands.
+    // What is beyond the announced length is the next request on that connection, and none that
+    // anybody understands.
     await connection.closed();
     const last = await waitFor('the upload to be free', async () => {
       const offset = await offsetOf(client(), path);

@@ -11,7 +11,10 @@ const HEX_KEY = /^[0-9a-f]{64}$/;
 const HEX_SEALED_KEY = /^[0-9a-f]{96}$/;
 const HEX_NONCE = /^[0-9a-f]{24}$/;
 
-/** What the specification's walk looks at in Vault's UI, with the settings of docker-compose.yml. The UI shows what these requests answer. */
+/**
+ * What the specification's walk looks at in Vault's UI, with the settings of docker-compose.yml.
+ * The UI shows what these requests answer.
+ */
 describeWithPart('openbao', 'A look into Vault, with MASTER_KEY=kv and USER_KEY_STORE=vault', () => {
   let bao: Bao;
   let vault: Record<string, string>;

@@ -14,7 +14,8 @@ const ID = /^[0-9a-f-]{36}$/;
 const TOKENS = {
   access_token: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/),
   token_type: 'bearer',
-  // From the session's last change, so that a repeated refresh gets the same token: a second may have gone by since.
+  // From the session's last change, so that a repeated refresh gets the same token: a second may
+  // have gone by since.
   expires_in: expect.closeTo(3600, -1),
   refresh_token: expect.stringMatching(/^\S{32,}$/),
 };

@@ -82,7 +82,10 @@ function chaosSuite(open: () => Promise<Parts>): void {
   );
 }
 
-/** Registers while writes fail as `choose` says, and gives what its name is worth before and after the sweep. */
+/**
+ * Registers while writes fail as `choose` says, and gives what its name is worth before and after
+ * the sweep.
+ */
 async function nameAfter(coffer: Coffer, faults: WriteFaults, choose: WriteChoice): Promise<number[]> {
   const person = newPerson('stalled');
   const other = { ...newPerson(), username: person.username, password: 'Another-Horse-8-Battery' };

@@ -134,7 +134,8 @@ describe('a service that is killed while it clears a content away', () => {
 
   afterAll(() => Promise.all([...killed.values()].map(({ installed }) => installed.service.dispose())));
 
-  // An installation each: the sweeper of a shared one would come by the same point before the client does.
+  // An installation each: the sweeper of a shared one would come by the same point before the
+  // client does.
   it.each(points)('at %s has what there is whole', async (point) => {
     const installed = await install();
     await installed.service.arm(point);
@@ -215,7 +216,8 @@ describe('many files that expire at the same time', () => {
     expectProblem(await client.get('/files/by-name/file%200'), 404, 'file_not_found');
     expect(expectStatus(await client.get('/files?limit=200'), 200).items.length).toBeLessThanOrEqual(1);
     const swept = Date.now();
-    // The long form says how long it took: a machine that does other things besides is not to fail it.
+    // The long form says how long it took: a machine that does other things besides is not to fail
+    // it.
     const patience = isLong() ? 5 * SWEEP : SWEEP;
     const ends = waitFor('the sweep', async () => (await blobFiles(service.dataDir)).length <= 2, patience);
     let sweeping = true;

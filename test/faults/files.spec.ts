@@ -101,7 +101,8 @@ describe('a service that is killed while it removes a file', () => {
 
   afterAll(() => Promise.all([...killed.values()].map(({ service }) => service.dispose())));
 
-  // An installation each: the sweeper of a shared one would come by the same point before the client does.
+  // An installation each: the sweeper of a shared one would come by the same point before the
+  // client does.
   it.each(points)('at %s has removed it', async (point) => {
     const installed = await install();
     await installed.service.arm(point);

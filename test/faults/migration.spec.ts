@@ -24,7 +24,10 @@ const FAILPOINTS = [
 jest.setTimeout(120_000);
 
 const OF_A_MOVE = FAILPOINTS.filter((point) => point.startsWith('migration.'));
-/** A move passes the points of a rotation too. faults/rotation-kill.spec.ts dies at each of those on the embedded store. */
+/**
+ * A move passes the points of a rotation too. faults/rotation-kill.spec.ts dies at each of those on
+ * the embedded store.
+ */
 const SHORT = [
   ...OF_A_MOVE,
   ...drawn(
@@ -67,7 +70,8 @@ function killSuite(first: string, second: string, points: readonly string[], ope
     const killed = await installation.migrate(home, to, { COFFER_FAILPOINT: point });
     expect(killed).toMatchObject({ code: null });
     await installation.addUser();
-    // Where the move has ended meanwhile, by the service, this only says so. From its admission on a start may name the new home.
+    // Where the move has ended meanwhile, by the service, this only says so. From its admission on
+    // a start may name the new home.
     const isAdmitted = FAILPOINTS.indexOf(point) >= FAILPOINTS.indexOf('migration.home-admitted');
     const ended = await installation.migrate(isAdmitted ? to : home, to);
     expect(ended).toMatchObject({ code: 0, out: expect.stringContaining(`The master key is in ${to}`) });

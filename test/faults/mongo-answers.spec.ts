@@ -11,7 +11,10 @@ import { useRealDeadlines } from '../support/settings';
 useRealDeadlines();
 
 const unavailable = { code: 'store_unavailable' };
-/** Sorts behind U+FFFD, as bytes that are no UTF-8 may; has as many bytes as what takes its place in an answer. */
+/**
+ * Sorts behind U+FFFD, as bytes that are no UTF-8 may; has as many bytes as what takes its place in
+ * an answer.
+ */
 const STAND_IN = '\u{10ffff}';
 
 describeWithPart('secantus', 'What MongoDB answers', () => {

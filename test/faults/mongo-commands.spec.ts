@@ -18,7 +18,10 @@ const WRITES = ['insert', 'update', 'delete', 'createIndexes', 'dropIndexes'];
 const READS = ['find', 'aggregate', 'count', 'distinct'];
 const nameOf = (command: Command): string => Object.keys(command)[0] ?? '';
 
-/** What the arguments for durability and for the wrap protocol rest on is looked at where it counts: in what the server is sent. */
+/**
+ * What the arguments for durability and for the wrap protocol rest on is looked at where it counts:
+ * in what the server is sent.
+ */
 describeWithPart('secantus', 'What MongoDB is asked', () => {
   let server: Secantus;
   let proxy: MongoProxy;

@@ -12,7 +12,10 @@ useRealDeadlines();
 const definition = thingDefinition('things');
 const unavailable = { code: 'store_unavailable' };
 
-/** What a member does to a write in a failover, and the write is repeated by the driver under the same number. */
+/**
+ * What a member does to a write in a failover, and the write is repeated by the driver under the
+ * same number.
+ */
 const ONCE = [
   ['is refused by a primary that steps down', notWritablePrimary()],
   ['is lost before the server has it', 'cut-before'],

@@ -7,7 +7,10 @@ import { useRealDeadlines } from '../support/settings';
 
 useRealDeadlines();
 
-/** The answers of FerretDB 1.24 and of Amazon DocumentDB 4 to an index that is to hold for some rows only. */
+/**
+ * The answers of FerretDB 1.24 and of Amazon DocumentDB 4 to an index that is to hold for some rows
+ * only.
+ */
 const NO_PARTIAL_INDEXES: readonly (readonly [string, Command, Command])[] = [
   [
     'FerretDB 1.24.0 at MONGODB_URL lacks partial indexes (partialFilterExpression), which Coffer needs',

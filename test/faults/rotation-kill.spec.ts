@@ -9,13 +9,21 @@ import { Seeded } from '../support/seeded';
 import { type Site } from '../support/site';
 import { transitConfig } from '../support/transit';
 
-/** Random kills are in the long form alone where there are none here. The short form: a batch and a rest, so that a death between two of them is possible. */
+/**
+ * Random kills are in the long form alone where there are none here. The short form: a batch and a
+ * rest, so that a death between two of them is possible.
+ */
 const USUAL: Size = isLong() ? { owners: 5_000, randomKills: 50 } : { owners: 350, randomKills: 4 };
-/** The server that stands in for MongoDB takes a tenth of the embedded store's writes a second. More owners than a batch has rows. */
+/**
+ * The server that stands in for MongoDB takes a tenth of the embedded store's writes a second. More
+ * owners than a batch has rows.
+ */
 const SLOW: Size = isLong() ? { owners: 1_000, randomKills: 50 } : { owners: 220, randomKills: 1 };
 /** Each key is a document in Vault: three requests for each in a rotation. */
 const DOCUMENTS: Size = isLong() ? { owners: 1_000, randomKills: 50 } : { owners: 40, randomKills: 0 };
-/** The moment of a death, after a process has opened the store: about as long as a rotation takes. */
+/**
+ * The moment of a death, after a process has opened the store: about as long as a rotation takes.
+ */
 const SPAN_MS = isLong() ? 2_500 : 500;
 
 const FAILPOINTS = [

@@ -38,7 +38,10 @@ const installation =
   ({ target, method, content }: Write): boolean =>
     target === 'installation' && method === 'replace' && matches(content as InstallationDoc);
 
-/** Makes its lease look as it does after a sleep of a minute, so that another process takes the job over. */
+/**
+ * Makes its lease look as it does after a sleep of a minute, so that another process takes the job
+ * over.
+ */
 async function lapse(store: Store): Promise<void> {
   const jobs = store.collection(jobsCollection);
   const { items } = await jobs.list('state', ['running'], { limit: 10 });

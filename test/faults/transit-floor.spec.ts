@@ -13,7 +13,10 @@ useRealDeadlines();
 
 const KEY = 'transit/keys/coffer-master';
 
-/** A session whose next write of the key's configuration waits until it is let go: a process that sleeps right before it. */
+/**
+ * A session whose next write of the key's configuration waits until it is let go: a process that
+ * sleeps right before it.
+ */
 function sleeper(bao: Bao): { readonly session: VaultSession; readonly asleep: Promise<void>; wake(): void } {
   const session = openVault(transitConfig(bao));
   const request = session.request.bind(session);
@@ -79,7 +82,8 @@ describeWithPart('openbao', 'The floor of a Transit key', () => {
     await bao.request('POST', `${KEY}/config`, { min_decryption_version: 2 });
     await fixture.rotations.rotateMasterKey('admin');
     expect(await minimum()).toBe(3);
-    // An operator opens a former version again, for a row that came from a backup and does not open.
+    // An operator opens a former version again, for a row that came from a backup and does not
+    // open.
     await bao.request('POST', `${KEY}/config`, { min_decryption_version: 1 });
     const rows = fixture.store.collection(userKeysCollection);
     const spoilt = before.versions.map((entry) => ({ ...entry, wrapped: `${entry.wrapped.slice(0, -8)}AAAAAAA=` }));

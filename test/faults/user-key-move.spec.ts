@@ -74,7 +74,8 @@ function moveSuite(open: () => Promise<Parts>, isVaultForUserKeysAlone: boolean)
       expect(killed).toMatchObject({ code: null });
       await installation.addUser();
       users += 1;
-      // From the beginning of the move on a start may name either place; where the service has ended it meanwhile this only says so.
+      // From the beginning of the move on a start may name either place; where the service has
+      // ended it meanwhile this only says so.
       const ended = await installation.moveUserKeys(to, to);
       const out = expect.stringContaining(`The wrapped user keys are in ${to}`) as string;
       expect(ended).toMatchObject({ code: 0, out });

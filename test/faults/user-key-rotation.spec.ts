@@ -26,7 +26,10 @@ interface Keys {
   readonly user_key: { readonly current: number; readonly versions: readonly { readonly version: number }[] };
 }
 
-/** A service on some homes of store and keys, and what shows whether the end of a version there is the end. */
+/**
+ * A service on some homes of store and keys, and what shows whether the end of a version there is
+ * the end.
+ */
 interface Installed {
   readonly env: Readonly<Record<string, string>>;
   readonly bao?: Bao;
@@ -116,7 +119,10 @@ interface MasterDocument {
   readonly current: number;
 }
 
-/** The retired versions are gone from the document. Its former versions are for an operator to destroy. */
+/**
+ * The retired versions are gone from the document. Its former versions are for an operator to
+ * destroy.
+ */
 async function expectDropped(bao: Bao): Promise<void> {
   const { data } = (await bao.request('GET', 'kv/data/master_key')).data as { data: MasterDocument };
   expect(Object.keys(data.versions)).toEqual([String(data.current)]);
@@ -170,7 +176,10 @@ describeWithParts(['secantus', 'openbao'], 'A service that is killed, on MongoDB
 const isStopped = (pid: number): boolean =>
   / T /.test(/\)( \S )/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1] ?? '');
 
-/** `place`: store and key home of the installation, new for each test; absent: the embedded store and the local keyring. */
+/**
+ * `place`: store and key home of the installation, new for each test; absent: the embedded store
+ * and the local keyring.
+ */
 function stoppedSuite(place: () => Omit<Site, 'folder'>): void {
   let site: Site;
   let fixture: KeyFixture;

@@ -9,7 +9,10 @@ useRealDeadlines();
 
 const TIMES = isLong() ? 1_000 : 200;
 
-/** A count is the same on any machine: what a warm service asks of Vault is promised, and grows with nothing. */
+/**
+ * A count is the same on any machine: what a warm service asks of Vault is promised, and grows with
+ * nothing.
+ */
 describeWithPart('openbao', 'A service whose cache is warm', () => {
   let bao: Bao;
   let proxy: FaultProxy;

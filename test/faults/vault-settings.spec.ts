@@ -32,7 +32,10 @@ describeWithPart('openbao', 'What Vault is set to is told at the start', () => {
   });
 
   const told = (pattern: RegExp): string[] => lines.filter((line) => pattern.test(line));
-  /** Begins anew where a busy machine left a request without an answer: what it asked for is not told then. */
+  /**
+   * Begins anew where a busy machine left a request without an answer: what it asked for is not
+   * told then.
+   */
   async function started(start = startAll): Promise<void> {
     for (let attempt = 0; attempt < 10; attempt += 1) {
       [lines, unanswered] = [[], 0];

@@ -222,7 +222,10 @@ describeWithPart('openbao', 'The KV document of the master key', () => {
   });
   afterAll(() => bao.stop());
 
-  /** A fresh mount answers that it is upgrading for a moment; the service tries its start again just so. */
+  /**
+   * A fresh mount answers that it is upgrading for a moment; the service tries its start again just
+   * so.
+   */
   const opened = (kvMount: string): ReturnType<typeof openKv> =>
     waitFor('the mount', () =>
       openKv(bao, { kvMount }).catch((error: unknown) => {

@@ -13,7 +13,9 @@ beforeAll(() => {
   Logger.overrideLogger(false);
 });
 
-/** Neither away nor refusing: each item takes it a while, as behind an HSM or on a small machine. */
+/**
+ * Neither away nor refusing: each item takes it a while, as behind an HSM or on a small machine.
+ */
 describeWithPart('openbao', 'A Vault that is slow an item', () => {
   let bao: Bao;
   let proxy: FaultProxy;

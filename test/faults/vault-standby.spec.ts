@@ -12,7 +12,10 @@ beforeAll(() => {
   Logger.overrideLogger(false);
 });
 
-/** Vault Enterprise and newer releases of OpenBao answer reads from standbys, which may be older than a write that was acknowledged. */
+/**
+ * Vault Enterprise and newer releases of OpenBao answer reads from standbys, which may be older
+ * than a write that was acknowledged.
+ */
 describeWithPart('openbao', 'A standby of Vault that lags behind', () => {
   let bao: Bao;
   let standby: LaggingStandby;

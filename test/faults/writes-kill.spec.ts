@@ -18,7 +18,10 @@ const ROUNDS = isLong() ? 200 : 5;
 const LARGEST = isLong() ? 64 * MIB : 4 * MIB;
 const QUOTA = isLong() ? 2048 * MIB : 256 * MIB;
 const WRITERS = 8;
-/** Bytes: more than the values of all records, and than what kills leave counted until the next recount. */
+/**
+ * Bytes: more than the values of all records, and than what kills leave counted until the next
+ * recount.
+ */
 const RECORDS = 256 * 1024;
 /** Looked at as a whole so often; what a round wrote is looked at after that round. */
 const CHECK_EACH = isLong() ? 25 : 5;
@@ -85,7 +88,10 @@ describe('a service that is killed at random moments while eight clients write',
     return (await Promise.all(versions)).flat();
   };
 
-  /** All that is there is what the ledger says, and nothing else is: no name, no byte of the quota, no blob, no partial file. */
+  /**
+   * All that is there is what the ledger says, and nothing else is: no name, no byte of the quota,
+   * no blob, no partial file.
+   */
   async function checkAll(): Promise<void> {
     await ledger.check(client, true);
     expect(ledger.faults).toEqual([]);

@@ -3,7 +3,10 @@ import { SampleController } from './sample.controller';
 
 const KIB = 1024;
 const PUBLIC_LIMIT = 16 * KIB;
-/** Of the processor. Far above what any of these takes on a slow machine, and below the seconds that each took without a bound. */
+/**
+ * Of the processor. Far above what any of these takes on a slow machine, and below the seconds that
+ * each took without a bound.
+ */
 const MOST_WORK_MS = 1_000;
 
 let http: HttpApp;
@@ -29,7 +32,10 @@ async function told(answer: Response): Promise<Told> {
   return { status: answer.status, code, errors };
 }
 
-/** Milliseconds of the processor that this process used. Time of the clock would count what other processes take as well. */
+/**
+ * Milliseconds of the processor that this process used. Time of the clock would count what other
+ * processes take as well.
+ */
 async function worked(work: () => Promise<unknown>): Promise<number> {
   const before = process.cpuUsage();
   await work();

@@ -2,7 +2,10 @@ import { HttpApp, startHttpApp } from '../support/http-app';
 import { RawConnection, rawConnection } from '../support/raw-http';
 import { SampleController } from './sample.controller';
 
-/** Clients that ask whether to send the body: by hand, since a library hides what comes before the final answer. */
+/**
+ * Clients that ask whether to send the body: by hand, since a library hides what comes before the
+ * final answer.
+ */
 let http: HttpApp;
 const open: RawConnection[] = [];
 

@@ -37,7 +37,10 @@ const tidy = (row: string): string => row.replaceAll(/ +/g, ' ');
 export const codeRows = (): string[] =>
   Object.entries(CODES).map(([code, { status, title }]) => `| ${status} | \`${code}\` | ${title} |`);
 
-/** The rows between the markers `<!-- name -->` and `<!-- /name -->` of a page, without the two lines of the table's head. */
+/**
+ * The rows between the markers `<!-- name -->` and `<!-- /name -->` of a page, without the two
+ * lines of the table's head.
+ */
 export function rowsIn(page: string, name: string): string[] {
   const [, inside = ''] = new RegExp(`<!-- ${name} -->\\n(.*?)<!-- /${name} -->`, 's').exec(page) ?? [];
   return inside

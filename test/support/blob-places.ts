@@ -50,7 +50,10 @@ function openFiles(pid: number): string[] {
   });
 }
 
-/** Connections to a port of this machine with bytes that nobody reads: idle ones are kept on purpose and have none. */
+/**
+ * Connections to a port of this machine with bytes that nobody reads: idle ones are kept on purpose
+ * and have none.
+ */
 function unreadConnections(port: number): number {
   const to = port.toString(16).toUpperCase().padStart(4, '0');
   const lines = readFileSync('/proc/net/tcp', 'utf8').split('\n').slice(1);

@@ -18,7 +18,10 @@ const ARGS = [
 export const startBrowser = (): Promise<Browser> =>
   chromium.launch({ executablePath: EXECUTABLE, headless: true, args: ARGS });
 
-/** A suite in a browser: skipped aloud where there is none, since npm and Python alone do not bring one. */
+/**
+ * A suite in a browser: skipped aloud where there is none, since npm and Python alone do not bring
+ * one.
+ */
 export function describeInBrowser(name: string, suite: () => void): void {
   if (existsSync(EXECUTABLE)) describe(name, suite);
   else describe.skip(skippedName(name, 'no chromium; COFFER_CHROMIUM names one'), suite);

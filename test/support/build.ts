@@ -4,8 +4,9 @@ import { join } from 'node:path';
 let built: Promise<void> | undefined;
 
 /**
- * Brings dist/ up to date, once a test file. The test command has built already and says so by COFFER_BUILT; a jest run by hand
- * has not, and scripts/build-if-stale.mjs then compares times and builds under a lock.
+ * Brings dist/ up to date, once a test file. The test command has built already and says so by
+ * COFFER_BUILT; a jest run by hand has not, and scripts/build-if-stale.mjs then compares times and
+ * builds under a lock.
  */
 export function buildOnce(): Promise<void> {
   built ??= new Promise((resolve, reject) => {

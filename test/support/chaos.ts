@@ -31,7 +31,10 @@ interface Owner {
   readonly writer: KillWriter;
 }
 
-/** Persons who write while administrators rotate, retire, move and erase, and what each of them was told. */
+/**
+ * Persons who write while administrators rotate, retire, move and erase, and what each of them was
+ * told.
+ */
 export class Chaos {
   /** What a caller was told that no caller should be told. */
   readonly faults: string[] = [];
@@ -167,7 +170,10 @@ export class Chaos {
     if (there.length > 0) this.faults.push(`versions up to ${this.#retired} were retired: ${JSON.stringify(there)}`);
   }
 
-  /** Where nobody knows the outcome it may be an account after all; else another person may have the name. */
+  /**
+   * Where nobody knows the outcome it may be an account after all; else another person may have the
+   * name.
+   */
   async #expectFree(person: Person): Promise<void> {
     if (await this.#signedIn(person).catch(() => undefined)) return;
     const other = { ...newPerson(), username: person.username, password: 'Another-Horse-8-Battery' };

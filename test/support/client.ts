@@ -134,7 +134,10 @@ async function readAnswer(response: Dispatcher.ResponseData): Promise<Answer> {
   };
 }
 
-/** Asserts an RFC 9457 answer of this status and code, and that it gives away nothing of the server's inside. */
+/**
+ * Asserts an RFC 9457 answer of this status and code, and that it gives away nothing of the
+ * server's inside.
+ */
 export function expectProblem(answer: Answer, status: number, code: string): void {
   const summary = { status: answer.status, code: bodyCode(answer), type: answer.headers['content-type'] };
   expect(summary).toEqual({ status, code, type: expect.stringMatching(/^application\/problem\+json/) });

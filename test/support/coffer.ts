@@ -10,7 +10,10 @@ import { Client } from './client';
 import { codeIn, type ReceivedMail, readOutbox } from './mails';
 import { openApp } from './open-app';
 
-/** The whole service in this process, on its real parts and a real port, with a clock that a test moves. */
+/**
+ * The whole service in this process, on its real parts and a real port, with a clock that a test
+ * moves.
+ */
 export interface Coffer {
   readonly client: Client;
   /** Milliseconds by which its time is ahead of the machine's. */
@@ -58,7 +61,8 @@ export async function startCoffer({ env = {}, dataDir, at }: CofferOptions = {})
     },
     close: async () => {
       app.get(Lifecycle).stop();
-      // A connection on which no request came yet counts as busy: a close would wait for it for more than a minute.
+      // A connection on which no request came yet counts as busy: a close would wait for it for
+      // more than a minute.
       const late = setTimeout(() => app.getHttpServer().closeAllConnections(), 1_000);
       await closeApp(app);
       clearTimeout(late);

@@ -4,7 +4,8 @@ import { GridFsBlobStore } from '../../src/blobs/gridfs';
 import { S3Address, S3BlobStore } from '../../src/blobs/s3';
 import { MongoAddress, MongoStore } from '../../src/store/mongo';
 
-// A program for kill tests: puts a blob that never ends under the id given, and says so once 20 MiB of it have been taken.
+// A program for kill tests: puts a blob that never ends under the id given, and says so once 20 MiB
+// of it have been taken.
 const [kind, address, id] = process.argv.slice(2);
 
 function open(): BlobStore {

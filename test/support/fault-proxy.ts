@@ -3,7 +3,10 @@ import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What stands between the service and a real server, OpenBao or S3, and makes of it what a test wants it to be. */
+/**
+ * What stands between the service and a real server, OpenBao or S3, and makes of it what a test
+ * wants it to be.
+ */
 export interface FaultProxy {
   readonly address: string;
   /** Requests that came, whatever became of them. */
@@ -11,9 +14,10 @@ export interface FaultProxy {
   /** Paths of requests that were handed on, with their methods. */
   readonly passed: string[];
   /**
-   * `pass`; `damage`: a bit of each body is another one; `cut`: each connection is reset; an answer of its own; a header that is
-   * taken away; or milliseconds to wait
-   * before handing on, before the answer, or for each item of a batch (for a request without one, once), one request after the other.
+   * `pass`; `damage`: a bit of each body is another one; `cut`: each connection is reset; an answer
+   * of its own; a header that is taken away; or milliseconds to wait before handing on, before the
+   * answer, or for each item of a batch (for a request without one, once), one request after the
+   * other.
    */
   mode:
     | 'pass'

@@ -2,7 +2,9 @@ import { DomainError } from '../../src/kernel';
 import { type Collection, type CollectionDefinition, type Doc, Store } from '../../src/store';
 import { WriteFaults } from './write-faults';
 
-/** A real store whose writes fail as `faults` says, as those of an engine that stalls or is cut off. */
+/**
+ * A real store whose writes fail as `faults` says, as those of an engine that stalls or is cut off.
+ */
 export class FaultyStore extends Store {
   constructor(
     private readonly real: Store,

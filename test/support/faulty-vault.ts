@@ -5,8 +5,9 @@ import { WriteFaults } from './write-faults';
 const realSend = VaultTransport.prototype.send;
 
 /**
- * The transport to Vault in this process, whose writes fail as `faults` says: a refused one is not sent, one that is done loses its answer, and
- * one that is done later is sent when its caller has given up. Logins and token renewals are left alone.
+ * The transport to Vault in this process, whose writes fail as `faults` says: a refused one is not
+ * sent, one that is done loses its answer, and one that is done later is sent when its caller has
+ * given up. Logins and token renewals are left alone.
  */
 export function faultyVault(faults = new WriteFaults()): { readonly faults: WriteFaults; restore(): void } {
   const spy = jest.spyOn(VaultTransport.prototype, 'send');

@@ -1,4 +1,7 @@
-/** What /metrics says: for each metric its kind, and its samples by label text as Prometheus writes it. */
+/**
+ * What /metrics says: for each metric its kind, and its samples by label text as Prometheus writes
+ * it.
+ */
 export interface Figures {
   readonly kinds: ReadonlyMap<string, string>;
   readonly samples: ReadonlyMap<string, number>;

@@ -2,7 +2,10 @@ import type { Principal } from '../../src/kernel';
 import type { FileDoc } from '../../src/files/model/file.collection';
 import type { FilesRig } from './files-rig';
 
-/** What a test sees of one owner's files: as their owner, and in the rows. `at` is asked at each look, since each test has a rig of its own. */
+/**
+ * What a test sees of one owner's files: as their owner, and in the rows. `at` is asked at each
+ * look, since each test has a rig of its own.
+ */
 export const filesLooks = (at: () => { readonly rig: FilesRig; readonly owner: Principal }) => ({
   text: async (id: string, version?: number): Promise<string> => {
     const { rig, owner } = at();

@@ -90,8 +90,9 @@ type Made = Awaited<ReturnType<typeof makeRig>>;
 export type FilesRig = Omit<Made, 'reset' | 'dispose'> & { close(): Promise<void> };
 
 /**
- * The application on the embedded store, the local keyring and a folder of blobs, without requests and schedules. A rig that was
- * closed is emptied and given to the next test with the same options: making an application costs more than most of the tests.
+ * The application on the embedded store, the local keyring and a folder of blobs, without requests
+ * and schedules. A rig that was closed is emptied and given to the next test with the same options:
+ * making an application costs more than most of the tests.
  */
 export async function openFilesRig(options: RigOptions = {}): Promise<FilesRig> {
   const isShared = options.blobs === undefined && options.isShared !== false;
@@ -238,7 +239,9 @@ async function makeRig(options: RigOptions) {
   };
 }
 
-/** Secrets that are given are not generated, and a secret that is generated is synced to the disk. */
+/**
+ * Secrets that are given are not generated, and a secret that is generated is synced to the disk.
+ */
 const SECRET = 'a secret of a test that is long enough';
 
 const environment = (folder: string, { maxSize, userQuota, trashDays, cacheSeconds }: RigOptions) => ({

@@ -8,10 +8,16 @@ import { projectRoot } from './root';
 
 const PROGRAM = join(projectRoot(), 'test/support/forgetful_disk.py');
 
-/** A file system of its own that keeps what was fsynced (forgetful_disk.py). Never to be looked at by a synchronous call of this process. */
+/**
+ * A file system of its own that keeps what was fsynced (forgetful_disk.py). Never to be looked at
+ * by a synchronous call of this process.
+ */
 export interface ForgetfulDisk {
   readonly path: string;
-  /** A power cut: bytes of files and names in folders that no fsync made durable are gone. Whoever uses it has been killed before. */
+  /**
+   * A power cut: bytes of files and names in folders that no fsync made durable are gone. Whoever
+   * uses it has been killed before.
+   */
   forget(): Promise<void>;
   remove(): Promise<void>;
 }
@@ -40,7 +46,9 @@ export async function forgetfulDisk(...options: '--no-links'[]): Promise<Forgetf
   };
 }
 
-/** `describe`, but skipped aloud where this machine has no FUSE, no Python or does not let us mount. */
+/**
+ * `describe`, but skipped aloud where this machine has no FUSE, no Python or does not let us mount.
+ */
 export function describeWithForgetfulDisk(name: string, suite: () => void): void {
   if (canMount()) describe(name, suite);
   else describe.skip(skippedName(name, 'no python3, no /dev/fuse or no right to mount'), suite);

@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-// As src/cli/coffer-server.ts and src/main.ts begin, and then all modules of the service: the store's library uses the pool when it is loaded.
+// As src/cli/coffer-server.ts and src/main.ts begin, and then all modules of the service: the
+// store's library uses the pool when it is loaded.
 import '../../src/config/thread-pool';
 import '../../src/app.module';
 import { loadConfig } from '../../src/config';

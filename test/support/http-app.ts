@@ -21,7 +21,10 @@ import { Store } from '../../src/store';
 import { person } from './person';
 import { FixedSecrets, temporaryAuthenticatedStore } from './sealed-store';
 
-/** The HTTP fixture with controllers of the test's own, on a real port and a real store, without the features. */
+/**
+ * The HTTP fixture with controllers of the test's own, on a real port and a real store, without the
+ * features.
+ */
 export interface HttpApp {
   readonly url: string;
   readonly port: number;
@@ -49,7 +52,10 @@ export class MovableClock extends SystemClock {
   }
 }
 
-/** Tokens are `<name>`, `<name>.stale` (a login 6 minutes ago), `admin` and `reader.service`, a service that has `files:read` alone; `expired` and `ended` are refused as auth/ would. */
+/**
+ * Tokens are `<name>`, `<name>.stale` (a login 6 minutes ago), `admin` and `reader.service`, a
+ * service that has `files:read` alone; `expired` and `ended` are refused as auth/ would.
+ */
 class NamedTokens extends Authenticator {
   constructor(private readonly clock: Clock) {
     super();
@@ -147,7 +153,9 @@ export interface RawAnswer {
   readonly body: string;
 }
 
-/** Sends bytes as they are and reads until the server closes: for what no HTTP client would send. */
+/**
+ * Sends bytes as they are and reads until the server closes: for what no HTTP client would send.
+ */
 export async function sendRaw(port: number, bytes: string): Promise<RawAnswer> {
   const socket = connect(port, '127.0.0.1');
   const chunks: Buffer[] = [];

@@ -7,7 +7,10 @@ import { projectRoot } from './root';
 
 const root = projectRoot();
 
-/** The last stage of the Dockerfile as files: what its COPY lines name, in a folder that stands for `/`. */
+/**
+ * The last stage of the Dockerfile as files: what its COPY lines name, in a folder that stands for
+ * `/`.
+ */
 export interface Image {
   readonly folder: string;
   /** The working directory of the image, in that folder. */
@@ -37,7 +40,10 @@ function lastStage(): Instruction[] {
   return instructions.slice(instructions.map(({ name }) => name).lastIndexOf('FROM') + 1);
 }
 
-/** Lays the image out in a temporary folder. What other stages make is taken from this clone: the build, and packages without development. */
+/**
+ * Lays the image out in a temporary folder. What other stages make is taken from this clone: the
+ * build, and packages without development.
+ */
 export async function layOutImage(): Promise<Image> {
   await buildOnce();
   const folder = await mkdtemp(join(tmpdir(), 'coffer-image-'));

@@ -19,7 +19,10 @@ export function partProgram(
   return join(folder, 'venv', process.platform === 'win32' ? 'Scripts' : 'bin', name);
 }
 
-/** Of the parts folder; nginx, caddy and promtool also where the machine has them. Undefined where there is none. */
+/**
+ * Of the parts folder; nginx, caddy and promtool also where the machine has them. Undefined where
+ * there is none.
+ */
 export function longProgram(part: LongPart): string | undefined {
   if (part === 'node24') return present(join(folder, 'node24/node_modules/node/bin/node'));
   const path = join(part === 'nginx' ? 'usr/sbin' : 'usr/bin', part);

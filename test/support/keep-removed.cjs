@@ -1,4 +1,5 @@
-// Preloaded into a service under test: keeps a second name of each file that is removed below BLOBS, so that a test sees all that was ever written.
+// Preloaded into a service under test: keeps a second name of each file that is removed below
+// BLOBS, so that a test sees all that was ever written.
 const fs = require('node:fs');
 const { basename } = require('node:path');
 

@@ -12,7 +12,10 @@ import { KeyCache } from '../../src/keys/user-keys/key-cache';
 import { AuthenticatedStore, type Store } from '../../src/store';
 import { EmbeddedStore } from '../../src/store/embedded';
 
-/** The fixtures of keys, jobs and audit in this process, put together as app.module does it, without HTTP. */
+/**
+ * The fixtures of keys, jobs and audit in this process, put together as app.module does it, without
+ * HTTP.
+ */
 export interface KeyFixture {
   readonly engine: Store;
   readonly store: Store;

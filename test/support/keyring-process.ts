@@ -2,8 +2,8 @@ import { armFailpoint, SecretBytes } from '../../src/kernel';
 import { wrapContext } from '../../src/keys/master-key';
 import { LocalMasterKey } from '../../src/keys/master-key/local';
 
-// A program for race and kill tests: opens a keyring and rotates it `rounds` times in turn with its rivals. Prints one JSON line: the
-// wraps it made, each with a version that it was told is current.
+// A program for race and kill tests: opens a keyring and rotates it `rounds` times in turn with its
+// rivals. Prints one JSON line: the wraps it made, each with a version that it was told is current.
 const [folder, rootKey, rounds, failpoint] = process.argv.slice(2);
 
 async function main(): Promise<void> {

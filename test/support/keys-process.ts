@@ -10,8 +10,8 @@ import { EmbeddedStore } from '../../src/store/embedded';
 import { type OwnerKeys, UserKeyRotator } from '../../src/keys/user-keys';
 import { type KeyFixtures, moveMasterKey, openKeyFixtures, PausedMasterKey, ROOT_KEY } from './keys';
 
-// A program for kill tests: does one act of the key fixtures in a folder, armed with a crash point. With the JSON of a connection the wraps
-// of user keys lie in Vault.
+// A program for kill tests: does one act of the key fixtures in a folder, armed with a crash point.
+// With the JSON of a connection the wraps of user keys lie in Vault.
 const [folder, act, failpoint, vault] = process.argv.slice(2);
 
 const home = vault === undefined ? {} : { home: new VaultWrapStore(openVault(JSON.parse(vault) as VaultConfig), 'kv') };
@@ -78,7 +78,10 @@ const acts: Readonly<Record<string, () => Promise<void>>> = {
   },
 };
 
-/** Stores a value of Alice in three steps, of which each says that it came; `meanwhile` happens after the first has read her key. */
+/**
+ * Stores a value of Alice in three steps, of which each says that it came; `meanwhile` happens
+ * after the first has read her key.
+ */
 async function insert(fixtures: KeyFixtures, meanwhile: () => Promise<void>): Promise<void> {
   armFailpoint(failpoint);
   const place = { ownerId: 'alice', resourceType: 'record', resourceId: 'r', field: 'value' };

@@ -29,7 +29,10 @@ export interface KeysOptions {
   readonly home?: WrapStore | ((store: Store, masterKey: MasterKey) => Promise<WrapStore>);
 }
 
-/** The key fixtures as one process of the service has them, over the embedded store and a local keyring. */
+/**
+ * The key fixtures as one process of the service has them, over the embedded store and a local
+ * keyring.
+ */
 export async function openKeyFixtures(folder: string, options: KeysOptions = {}) {
   const clock = options.clock ?? new SystemClock();
   const opened = openAuthenticatedStore(join(folder, 'store'), clock);
@@ -68,7 +71,9 @@ export async function temporaryFolder(): Promise<{ path: string; remove(): Promi
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
 
-/** A local master key that lets a test act at the moment between a wrap and what is done with it. */
+/**
+ * A local master key that lets a test act at the moment between a wrap and what is done with it.
+ */
 export class PausedMasterKey extends LocalMasterKey {
   afterWrap: () => Promise<unknown> = () => Promise.resolve();
 
@@ -92,7 +97,10 @@ export function afterNextWrap(masterKey: MasterKey, act: () => Promise<unknown>)
   };
 }
 
-/** Walks the user keys in batches of `limit` until none is due. Resolves with the number of rows that were written. */
+/**
+ * Walks the user keys in batches of `limit` until none is due. Resolves with the number of rows
+ * that were written.
+ */
 export async function rewrapAll(
   { rewrapper }: Pick<KeyFixtures, 'rewrapper'>,
   target: number,

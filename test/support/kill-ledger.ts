@@ -13,7 +13,10 @@ type States<T> = readonly (T | undefined)[];
 export const MARKER = 'a marker that stands in no file, log or store in clear';
 const MARK_EACH = 64 * 1024;
 
-/** What any byte of any file is taken from. The marker is in each piece that is large enough, and in each record. */
+/**
+ * What any byte of any file is taken from. The marker is in each piece that is large enough, and in
+ * each record.
+ */
 export function killSample(size: number): Buffer {
   const sample = Buffer.from(sampleBytes(size));
   for (let at = 0; at + MARKER.length < size; at += MARK_EACH) sample.write(MARKER, at);
@@ -21,8 +24,9 @@ export function killSample(size: number): Buffer {
 }
 
 /**
- * What writers were told and what they were not: after a kill each file and record is in one of the states that it may be in. Once it has been
- * looked at it stays in that one, so a write that was not acknowledged is there from then on, or never.
+ * What writers were told and what they were not: after a kill each file and record is in one of the
+ * states that it may be in. Once it has been looked at it stays in that one, so a write that was
+ * not acknowledged is there from then on, or never.
  */
 export class KillLedger {
   readonly faults: string[] = [];

@@ -13,7 +13,10 @@ export interface KillTraffic {
   readonly largest: number;
 }
 
-/** One writer: files that come, get new versions and go, records too, one act after another until it is told to stop. */
+/**
+ * One writer: files that come, get new versions and go, records too, one act after another until it
+ * is told to stop.
+ */
 export class KillWriter {
   readonly #random: Seeded;
   readonly #files = new Map<string, string>();

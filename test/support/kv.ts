@@ -59,7 +59,9 @@ interface Issued {
 /** Of all installations of tests that share a server. */
 export const INSTALLATION_ID = '0199a0b4-0000-7000-8000-000000000000';
 
-/** Where user keys lie in Vault, as one process of the service sees it, under the shipped policy. */
+/**
+ * Where user keys lie in Vault, as one process of the service sees it, under the shipped policy.
+ */
 export async function openWrapStore(bao: Bao): Promise<VaultWrapStore> {
   const home = new VaultWrapStore(openVault(kvConfig(bao)), 'kv');
   await home.open(INSTALLATION_ID);
@@ -69,7 +71,9 @@ export async function openWrapStore(bao: Bao): Promise<VaultWrapStore> {
 /** Owners are called by their ids. */
 const NAMES: OwnerNames = { nameOf: (ownerId) => Promise.resolve(ownerId) };
 
-/** Both homes of user keys, as one process of an installation that was set up with `place` has them. */
+/**
+ * Both homes of user keys, as one process of an installation that was set up with `place` has them.
+ */
 export async function openRoutedWrapStore(
   store: Store,
   masterKey: MasterKey,

@@ -1,13 +1,19 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A standby of Vault Enterprise that serves reads by itself, played in front of a real server that is the active node. */
+/**
+ * A standby of Vault Enterprise that serves reads by itself, played in front of a real server that
+ * is the active node.
+ */
 export interface LaggingStandby {
   readonly address: string;
   readonly requests: { readonly name: string; readonly headers: IncomingHttpHeaders }[];
   /** Reads that are answered as they were before the last write; each counts one down. */
   staleReads: number;
-  /** Whether a request that names a newer state is handed on to the active node, as its headers ask for; else it is answered 412. */
+  /**
+   * Whether a request that names a newer state is handed on to the active node, as its headers ask
+   * for; else it is answered 412.
+   */
   forwards: boolean;
   /** Whether writes answer with the state of the storage: an older release does not. */
   tellsIndex: boolean;

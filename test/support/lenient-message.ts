@@ -3,9 +3,11 @@ import { gcmDecrypt } from '../../src/crypto/aead';
 import { SecretBytes } from '../../src/kernel';
 
 /**
- * Opens any message of format 2.0 by its data key, for the published vectors: all suites with commitment, any frame length, unframed
- * bodies, and frames whose stored nonce is not their number (some vectors have such). A signature in the footer is not checked. The
- * service's reader refuses all of that on purpose, so this one lives with the tests; it shares the primitives with the reader.
+ * Opens any message of format 2.0 by its data key, for the published vectors: all suites with
+ * commitment, any frame length, unframed bodies, and frames whose stored nonce is not their number
+ * (some vectors have such). A signature in the footer is not checked. The service's reader refuses
+ * all of that on purpose, so this one lives with the tests; it shares the primitives with the
+ * reader.
  * @throws Error where the message does not verify.
  */
 export function openLeniently(message: Buffer, dataKey: SecretBytes): Buffer {

@@ -4,7 +4,9 @@ import { endOf } from '../../src/store/embedded/key-encoding';
 import { Layout } from '../../src/store/embedded/layout';
 import { RowShape } from '../../src/store/row-shape';
 
-/** Empties an index of the embedded store and leaves the rows, as another release did at its start. */
+/**
+ * Empties an index of the embedded store and leaves the rows, as another release did at its start.
+ */
 export async function loseIndex<T extends Doc>(
   folder: string,
   definition: CollectionDefinition<T>,

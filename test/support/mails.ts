@@ -13,7 +13,10 @@ export interface ReceivedMail {
   readonly text: string;
 }
 
-/** The mails in DATA_DIR/outbox, oldest first; a file that is still being written is left for the next look. */
+/**
+ * The mails in DATA_DIR/outbox, oldest first; a file that is still being written is left for the
+ * next look.
+ */
 export async function readOutbox(dataDir: string): Promise<ReceivedMail[]> {
   const folder = join(dataDir, 'outbox');
   const files = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.eml')).sort();
@@ -40,7 +43,10 @@ export function codeIn(mail: ReceivedMail): string {
   return code;
 }
 
-/** Waits for the `nth` mail with a code (from 1; default the latest there is) to an address and gives that. */
+/**
+ * Waits for the `nth` mail with a code (from 1; default the latest there is) to an address and
+ * gives that.
+ */
 export async function codeMailedTo(dataDir: string, address: string, nth?: number): Promise<string> {
   return waitFor(`mail ${nth ?? ''} to ${address}`, async () => {
     const mails = (await readOutbox(dataDir)).filter((mail) => mail.to === address && CODE.test(mail.text));

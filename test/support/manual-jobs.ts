@@ -33,7 +33,10 @@ export function gate(): { handler: JobHandler; reached: Promise<RunningJob>; rel
   return { handler, reached, release: () => release() };
 }
 
-/** Jobs of a test on a store and a clock of its own: `store` and `clock` are there inside tests and hooks. */
+/**
+ * Jobs of a test on a store and a clock of its own: `store` and `clock` are there inside tests and
+ * hooks.
+ */
 export interface JobRig {
   readonly store: OpenStore['store'];
   /** The same rows without their seals. */

@@ -4,7 +4,10 @@ import { type MasterKeyState } from '../../src/keys/master-key';
 import { checkRetirable } from '../../src/keys/master-key/master-key';
 import { SoftwareMasterKey, type KeyLookup } from '../../src/keys/master-key/software-master-key';
 
-/** A home of the kv form in this process: the wrapping is the real one, the document a map that a test can take away. */
+/**
+ * A home of the kv form in this process: the wrapping is the real one, the document a map that a
+ * test can take away.
+ */
 export class MemoryWrapStore extends SoftwareMasterKey {
   readonly keys = new Map<number, SecretBytes>();
   /** Whether it answers. */

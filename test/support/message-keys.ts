@@ -4,7 +4,10 @@ const IV_BYTES = 12;
 const TAG_BYTES = 16;
 const FRAME_BYTES = 64 * 1024;
 
-/** What a test finds in the bytes of a file message (docs/formats.md), whole or broken off: its data key, and each nonce used under it. */
+/**
+ * What a test finds in the bytes of a file message (docs/formats.md), whole or broken off: its data
+ * key, and each nonce used under it.
+ */
 export interface MessageNonces {
   readonly dataKey: string;
   readonly messageId: string;

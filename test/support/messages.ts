@@ -3,7 +3,10 @@ import { Readable } from 'node:stream';
 import { FileContext, FileMessages, FramePool, FileSummary, Span, StoredFile } from '../../src/crypto';
 import { ChunkBatch, SecretBytes, burstsOf } from '../../src/kernel';
 
-/** A pool whose workers load the sources as they are, so that a test exercises the worker without a build. */
+/**
+ * A pool whose workers load the sources as they are, so that a test exercises the worker without a
+ * build.
+ */
 export const sourceWorkers = (workers = 1): FramePool =>
   new FramePool({
     workers,

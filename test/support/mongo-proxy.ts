@@ -8,9 +8,10 @@ export interface WireFault {
   /** Only commands that this is true for. */
   readonly only?: (command: Command) => boolean;
   /**
-   * `cut-before`: the connection is cut and the command never done; `cut-after`: it is done, and the connection cut in place of the answer;
-   * `hold`: it is done, and no answer comes; a document: the answer, with nothing done; a function: makes another answer of the server's, of
-   * its document or of its bytes, whose number stays.
+   * `cut-before`: the connection is cut and the command never done; `cut-after`: it is done, and
+   * the connection cut in place of the answer; `hold`: it is done, and no answer comes; a document:
+   * the answer, with nothing done; a function: makes another answer of the server's, of its
+   * document or of its bytes, whose number stays.
    */
   readonly act: 'cut-before' | 'cut-after' | 'hold' | Command | ((reply: Command) => Command) | ChangedBytes;
   /** How many commands meet it. */
@@ -22,8 +23,9 @@ export interface ChangedBytes {
 }
 
 /**
- * A member of a replica set, played in front of a test server: what a real set does at a failover the test server does not do. Several of
- * them before one server are a set whose members all have the same data.
+ * A member of a replica set, played in front of a test server: what a real set does at a failover
+ * the test server does not do. Several of them before one server are a set whose members all have
+ * the same data.
  */
 export interface MongoProxy {
   readonly port: number;
@@ -36,7 +38,9 @@ export interface MongoProxy {
   members: readonly MongoProxy[];
   /** Taken one after the other; each is for the commands that it names. */
   readonly faults: WireFault[];
-  /** Commands that came, whatever became of them; those of the driver's own monitoring are left out. */
+  /**
+   * Commands that came, whatever became of them; those of the driver's own monitoring are left out.
+   */
   readonly commands: Command[];
   /** Changes each answer to `hello` further. */
   onHello: (reply: Command) => Command;
@@ -165,7 +169,10 @@ class Relay {
       : undefined;
   }
 
-  /** Without `topologyVersion`, so that a driver asks again and again and does not wait for a server that never tells a change. */
+  /**
+   * Without `topologyVersion`, so that a driver asks again and again and does not wait for a server
+   * that never tells a change.
+   */
   #hello({ topologyVersion: _version, ...reply }: Command): Command {
     const { members, role, host } = this.proxy;
     const isPrimary = role === 'primary';
@@ -206,7 +213,10 @@ const isAnswer = (act: WireFault['act']): act is Command => typeof act === 'obje
 const isHello = (document: Command | undefined): document is Command =>
   document !== undefined && ('isWritablePrimary' in document || 'ismaster' in document);
 
-/** What a primary answers that has stepped down. A write that the driver may repeat is labelled so by the server. */
+/**
+ * What a primary answers that has stepped down. A write that the driver may repeat is labelled so
+ * by the server.
+ */
 export const notWritablePrimary = (command: Command = { txnNumber: 1 }): Command => ({
   ok: 0,
   code: 10107,

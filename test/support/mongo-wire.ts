@@ -16,7 +16,10 @@ export interface WireMessage {
   readonly raw: Buffer;
   readonly requestId: number;
   readonly responseTo: number;
-  /** Undefined for a message of another kind. Document sequences (`documents`, `updates`, `deletes`) stand in it as arrays. */
+  /**
+   * Undefined for a message of another kind. Document sequences (`documents`, `updates`, `deletes`)
+   * stand in it as arrays.
+   */
   readonly document: Command | undefined;
 }
 
@@ -83,7 +86,10 @@ function sequenceIn(section: Buffer): Command {
 const decode = (bytes: Buffer): Command =>
   BSON.deserialize(bytes, { validation: { utf8: false }, promoteBuffers: true });
 
-/** A reply to the message `to`, in the form of `like`: a reply to the legacy handshake has a form of its own. */
+/**
+ * A reply to the message `to`, in the form of `like`: a reply to the legacy handshake has a form of
+ * its own.
+ */
 export function replyTo(to: number, document: Command, like?: Buffer): Buffer {
   const body = Buffer.from(BSON.serialize(document));
   const isLegacy = like?.readInt32LE(12) === OP_REPLY;

@@ -14,7 +14,10 @@ interface Kept {
   readonly value: string;
 }
 
-/** A service with users who read and write without an end, while the master key moves below them. Nothing is cached. */
+/**
+ * A service with users who read and write without an end, while the master key moves below them.
+ * Nothing is cached.
+ */
 export class MovingInstallation {
   /** Everything that was answered but success and 503. */
   readonly faults: string[] = [];

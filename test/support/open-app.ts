@@ -10,7 +10,10 @@ export type Getter = <T>(token: Type<T> | (abstract new (...args: never[]) => T)
 
 type Env = Readonly<Record<string, string>>;
 
-/** The application in this process with its installation open. Requests and schedules begin with `listen` or `init`. */
+/**
+ * The application in this process with its installation open. Requests and schedules begin with
+ * `listen` or `init`.
+ */
 export async function openApp(env: Env, overrides: AppOverrides = {}): Promise<NestFastifyApplication> {
   const settings = { LOG_LEVEL: 'silent', ...testSettings(env), ...env };
   const config = loadConfig({ newSecret: () => 'a secret of a test that is long enough', env: settings });

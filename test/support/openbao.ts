@@ -6,7 +6,10 @@ import { partProgram } from './installed';
 import { freePorts, type Managed, startProcess, waitFor } from './processes';
 import { projectRoot } from './root';
 
-/** A real OpenBao on a loopback port: raft storage, initialised with one share, unsealed, set up as deploy/vault/ sets up an installation's. */
+/**
+ * A real OpenBao on a loopback port: raft storage, initialised with one share, unsealed, set up as
+ * deploy/vault/ sets up an installation's.
+ */
 export interface Bao {
   readonly address: string;
   /** The operator of the tests; the service never gets it. */
@@ -14,7 +17,10 @@ export interface Bao {
   readonly roleId: string;
   readonly secretId: string;
   readonly policyName: string;
-  /** One call of the HTTP API as the operator (or with `token`), path without `/v1/`. Throws on a status of 400 and above. */
+  /**
+   * One call of the HTTP API as the operator (or with `token`), path without `/v1/`. Throws on a
+   * status of 400 and above.
+   */
   request<T = BaoAnswer>(method: string, path: string, body?: unknown, token?: string): Promise<T>;
   seal(): Promise<void>;
   unseal(): Promise<void>;

@@ -7,7 +7,10 @@ export const isOutage = (error: unknown): boolean =>
 
 const PATIENCE = 60_000;
 
-/** As somebody who is told 503 and asks again: for what a test itself asks on a machine that is too busy for every answer to be in time. */
+/**
+ * As somebody who is told 503 and asks again: for what a test itself asks on a machine that is too
+ * busy for every answer to be in time.
+ */
 export async function throughOutages<T>(act: () => Promise<T>): Promise<T> {
   const deadline = Date.now() + PATIENCE;
   for (;;) {

@@ -1,7 +1,10 @@
 import { createServer, type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A reverse proxy that offers a service under a path, and strips that path from what it hands on. Nothing else is there. */
+/**
+ * A reverse proxy that offers a service under a path, and strips that path from what it hands on.
+ * Nothing else is there.
+ */
 export interface PrefixProxy {
   /** The address under which the service is seen: PUBLIC_URL. */
   readonly url: string;

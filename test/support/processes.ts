@@ -4,7 +4,10 @@ import { createServer } from 'node:net';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A real process that a test started. Its output is kept, and it dies with the test process whatever ends that one. */
+/**
+ * A real process that a test started. Its output is kept, and it dies with the test process
+ * whatever ends that one.
+ */
 export interface Managed {
   readonly pid: number;
   /** What it wrote so far, stdout and stderr in order of arrival. */
@@ -19,7 +22,10 @@ export interface Managed {
   /** SIGSTOP: it holds its connections and answers nothing. */
   pause(): void;
   resume(): void;
-  /** Sends a message over the channel; resolves with the answer to it, and rejects where the process ends before. */
+  /**
+   * Sends a message over the channel; resolves with the answer to it, and rejects where the process
+   * ends before.
+   */
   ask(message: string): Promise<unknown>;
 }
 
@@ -99,8 +105,8 @@ function ask(child: ChildProcess, message: string): Promise<unknown> {
 }
 
 /**
- * A shell that waits for the end of a pipe held by this process, then kills the child. It works after SIGKILL of the test runner
- * as well, which an exit handler does not.
+ * A shell that waits for the end of a pipe held by this process, then kills the child. It works
+ * after SIGKILL of the test runner as well, which an exit handler does not.
  */
 function tieToThisProcess(child: ChildProcess): ChildProcess | undefined {
   if (child.pid === undefined) return undefined;
@@ -141,7 +147,10 @@ export async function freePort(): Promise<number> {
   return port!;
 }
 
-/** Polls until `check` gives something other than undefined or false. Rejects with `what` after `timeoutMs`. */
+/**
+ * Polls until `check` gives something other than undefined or false. Rejects with `what` after
+ * `timeoutMs`.
+ */
 export async function waitFor<T>(
   what: string,
   check: () => Promise<T | undefined | false> | T | undefined | false,

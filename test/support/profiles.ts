@@ -19,7 +19,9 @@ import { type Service, startService } from './service';
 
 export type ProfileName = 'embedded+local' | 'mongoose+vault' | 'mongoose+kv' | 'embedded+s3';
 
-/** What a suite on a profile has. Filled before its first test: use it inside tests and hooks only. */
+/**
+ * What a suite on a profile has. Filled before its first test: use it inside tests and hooks only.
+ */
 export interface ProfileContext {
   readonly profile: ProfileName;
   /** As nobody, to all processes in turn. */
@@ -29,7 +31,9 @@ export interface ProfileContext {
   readonly dataDir: string;
   /** Absent on the embedded store. */
   readonly parts: { readonly bao: Bao; readonly secantus: Secantus } | undefined;
-  /** The first account of the installation, signed in; administrator by BOOTSTRAP_ADMIN=first-user. */
+  /**
+   * The first account of the installation, signed in; administrator by BOOTSTRAP_ADMIN=first-user.
+   */
   readonly admin: Client;
   mails(): Promise<ReceivedMail[]>;
   /** Names of all that lies in the blob store, unfinished or not, sorted. */
@@ -44,15 +48,24 @@ export interface ProfileOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** False leaves the installation without accounts; `admin` then throws. */
   readonly admin?: boolean;
-  /** True runs the suite a third time, with master key and user keys as documents in Vault, as docker-compose.yml has them. */
+  /**
+   * True runs the suite a third time, with master key and user keys as documents in Vault, as
+   * docker-compose.yml has them.
+   */
   readonly kv?: boolean;
   /** True runs the suite once more on the embedded store with blobs on S3. */
   readonly s3?: boolean;
-  /** Which of the further profiles are for the long form alone: those on which the suite proves the same once more. */
+  /**
+   * Which of the further profiles are for the long form alone: those on which the suite proves the
+   * same once more.
+   */
   readonly longOn?: readonly ('mongoose' | 's3' | 'kv')[];
 }
 
-/** Runs a suite on the embedded store with the local keyring, and again on MongoDB with Transit behind two server processes. */
+/**
+ * Runs a suite on the embedded store with the local keyring, and again on MongoDB with Transit
+ * behind two server processes.
+ */
 export function describeOnProfiles(
   name: string,
   suite: (context: ProfileContext) => void,

@@ -19,8 +19,9 @@ import { openSite, type Site } from './site';
 const RECORD_EACH = 25;
 
 /**
- * An installation with seeded owners, in which this process is a replica that reads, writes, registers and erases for as long as a test lasts,
- * while others, which rotate, are killed. Without a cache: each read goes all the way to the master key.
+ * An installation with seeded owners, in which this process is a replica that reads, writes,
+ * registers and erases for as long as a test lasts, while others, which rotate, are killed. Without
+ * a cache: each read goes all the way to the master key.
  */
 export class RotationInstallation {
   readonly ledger: RotationLedger;
@@ -47,7 +48,10 @@ export class RotationInstallation {
     return made;
   }
 
-  /** One process: finishes what it finds, begins a rotation and dies at `point` (or runs it to its end). */
+  /**
+   * One process: finishes what it finds, begins a rotation and dies at `point` (or runs it to its
+   * end).
+   */
   process(point: string): Managed {
     return startActor('rotation-runner', JSON.stringify(this.site), point, String(this.owners.length));
   }
@@ -127,7 +131,8 @@ export class RotationInstallation {
   async #readOn(): Promise<void> {
     for (let turn = 0; !this.#stop; turn += 1) {
       await this.ledger.readOne(turn);
-      // Reads of the embedded store and the keyring never leave the turn of the event loop by themselves, and the others need the processor.
+      // Reads of the embedded store and the keyring never leave the turn of the event loop by
+      // themselves, and the others need the processor.
       await sleep(10);
     }
   }

@@ -6,7 +6,10 @@ import { type KeyFixture } from './key-fixture';
 import { person } from './person';
 import { isOutage } from './outages';
 
-/** What was acknowledged, a line each: `wrote <record> <owner>`, `made <owner>`, `erasing <owner>`, `erased <owner>`. */
+/**
+ * What was acknowledged, a line each: `wrote <record> <owner>`, `made <owner>`, `erasing <owner>`,
+ * `erased <owner>`.
+ */
 export type Acknowledge = (line: string) => void;
 
 export interface TrafficOptions {
@@ -20,10 +23,16 @@ export interface TrafficOptions {
   readonly pauseMs: number;
 }
 
-/** So many owners are made by one replica: without a bound a slow machine would make more of them, each rotation take longer, and so on. */
+/**
+ * So many owners are made by one replica: without a bound a slow machine would make more of them,
+ * each rotation take longer, and so on.
+ */
 const MADE_AT_MOST = 25;
 
-/** Writers, registrations and erasures of one replica, without end. Each one's record holds its own id. */
+/**
+ * Writers, registrations and erasures of one replica, without end. Each one's record holds its own
+ * id.
+ */
 export class RotationTraffic {
   readonly #records: SensitiveDataService;
   readonly #loops: Promise<void>[] = [];

@@ -2,7 +2,10 @@ import type { WrapLocation } from '../../src/installation';
 import { accepted, type ItemResult } from '../../src/keys/master-key';
 import { type UserKeyDoc, WrapStore } from '../../src/keys/user-keys';
 
-/** The wraps stand in the rows themselves, as with USER_KEY_STORE=store: for parts that have no installation document. */
+/**
+ * The wraps stand in the rows themselves, as with USER_KEY_STORE=store: for parts that have no
+ * installation document.
+ */
 export class RowWrapStore extends WrapStore {
   open(): Promise<void> {
     return Promise.resolve();

@@ -38,7 +38,9 @@ const KEYS = { id: 'coffer-tests', secret: 'Zr8vQ2mX5tL0pW9sK4nB7yH1cJ6dF3gA' };
 const REGION = 'us-east-1';
 const BUCKET = 'coffer-blobs';
 
-/** moto: keeps everything in memory, and knows the conditions, checksums and multipart rules of S3. */
+/**
+ * moto: keeps everything in memory, and knows the conditions, checksums and multipart rules of S3.
+ */
 export async function startS3(): Promise<S3Server> {
   const port = await freePort();
   const server = startProcess(partProgram('moto_server'), ['-H', '127.0.0.1', '-p', String(port)]);

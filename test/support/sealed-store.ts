@@ -20,7 +20,10 @@ export interface OpenStore {
   close(): Promise<void>;
 }
 
-/** The embedded store with its seals, in a folder that may be shared with other processes of the test. */
+/**
+ * The embedded store with its seals, in a folder that may be shared with other processes of the
+ * test.
+ */
 export function openAuthenticatedStore(folder: string, clock: Clock = new SystemClock()): OpenStore {
   const engine = new EmbeddedStore(folder, clock);
   const store = new AuthenticatedStore(engine, new FixedSecrets(), { onForgedRow: () => undefined });

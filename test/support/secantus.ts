@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { partProgram } from './installed';
 import { accepts, freePort, type Managed, startProcess, waitFor } from './processes';
 
-/** A SecantusDB of its own: MongoDB's wire protocol on a loopback port, WiredTiger in a temporary folder. */
+/**
+ * A SecantusDB of its own: MongoDB's wire protocol on a loopback port, WiredTiger in a temporary
+ * folder.
+ */
 export interface Secantus {
   /** Without a database name; give it by `dbName`. */
   readonly url: string;

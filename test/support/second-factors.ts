@@ -3,7 +3,10 @@ import { type Client, expectStatus } from './client';
 import { type Coffer } from './coffer';
 import { totpCode } from './totp';
 
-/** A signed-in person with a second factor, and their client with the tokens that came of turning it on. */
+/**
+ * A signed-in person with a second factor, and their client with the tokens that came of turning it
+ * on.
+ */
 export interface Enrolled {
   readonly person: Person;
   readonly client: Client;
@@ -36,7 +39,9 @@ export async function withEmailFactor(coffer: Coffer): Promise<Enrolled> {
   return { person, client: client.as((expectStatus(answer, 200) as Tokens).access_token) };
 }
 
-/** With the clock a step further, so that the step of the first code is not in the way of the next. */
+/**
+ * With the clock a step further, so that the step of the first code is not in the way of the next.
+ */
 export async function withTotp(coffer: Coffer): Promise<WithTotp> {
   const { person, client } = await signUp(coffer.client);
   const { secret } = expectStatus(await client.post('/2fa/totp'), 200) as { secret: string };

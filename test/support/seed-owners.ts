@@ -17,8 +17,9 @@ export interface SeedParts {
 const AT_ONCE = 32;
 
 /**
- * Owners with real wraps and real seals, straight into the store and in batches: as if each had been registered, without a password to be
- * hashed and without the steps between which a registration could die. Their names are their ids.
+ * Owners with real wraps and real seals, straight into the store and in batches: as if each had
+ * been registered, without a password to be hashed and without the steps between which a
+ * registration could die. Their names are their ids.
  */
 export async function seedOwners(parts: SeedParts, ids: readonly string[]): Promise<void> {
   const { current, epoch } = await parts.row.read();

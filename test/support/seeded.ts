@@ -1,4 +1,7 @@
-/** Numbers that a seed repeats (mulberry32): COFFER_SEED, or one of the clock, which a failing test has to name. */
+/**
+ * Numbers that a seed repeats (mulberry32): COFFER_SEED, or one of the clock, which a failing test
+ * has to name.
+ */
 export class Seeded {
   #state: number;
 

@@ -3,12 +3,16 @@ const { join, relative, sep } = require('node:path');
 const { default: Sequencer } = require('@jest/test-sequencer');
 
 const root = join(__dirname, '../..');
-/** A guess for a file that was never timed, from its size: most files take about a second for each of so many bytes. */
+/**
+ * A guess for a file that was never timed, from its size: most files take about a second for each
+ * of so many bytes.
+ */
 const BYTES_A_SECOND = 2_000;
 
 /**
- * Longest first, by the durations that the repository keeps. Jest's own order rests on a cache that a fresh clone does not have: there a
- * file of minutes may start last and run while the other workers have nothing left to do.
+ * Longest first, by the durations that the repository keeps. Jest's own order rests on a cache that
+ * a fresh clone does not have: there a file of minutes may start last and run while the other
+ * workers have nothing left to do.
  */
 module.exports = class LongestFirst extends Sequencer {
   sort(tests) {

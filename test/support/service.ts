@@ -6,7 +6,10 @@ import { type ReceivedMail, readOutbox } from './mails';
 import { freePort, type Managed, startProcess, waitFor } from './processes';
 import { testSettings } from './settings';
 
-/** The built service as a process of its own, with an environment that holds what a test gives and nothing else. */
+/**
+ * The built service as a process of its own, with an environment that holds what a test gives and
+ * nothing else.
+ */
 export interface Service {
   readonly url: string;
   readonly port: number;
@@ -24,9 +27,15 @@ export interface Service {
   /** SIGSTOP and SIGCONT. */
   pause(): void;
   resume(): void;
-  /** Starts it again on the same port and data, with `env` over the former environment; kills it first if it runs. */
+  /**
+   * Starts it again on the same port and data, with `env` over the former environment; kills it
+   * first if it runs.
+   */
   restart(env?: Readonly<Record<string, string | undefined>>): Promise<void>;
-  /** From now on it dies where it passes this failpoint (or sleeps, with `:stop`). A restart disarms it. */
+  /**
+   * From now on it dies where it passes this failpoint (or sleeps, with `:stop`). A restart disarms
+   * it.
+   */
   arm(point: string): Promise<void>;
   /** Resolves with the exit code when it ends by itself. */
   ended(): Promise<number | null>;
@@ -40,7 +49,10 @@ export interface ServiceOptions {
   readonly dataDir?: string;
   readonly port?: number;
   readonly args?: readonly string[];
-  /** Whether to wait for /readyz; without it the start resolves as soon as the process runs. Default true. */
+  /**
+   * Whether to wait for /readyz; without it the start resolves as soon as the process runs. Default
+   * true.
+   */
   readonly ready?: boolean;
   /** Default 30 seconds. */
   readonly readyWithinMs?: number;

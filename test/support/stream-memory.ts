@@ -1,5 +1,6 @@
-// Run as a child process: streams COFFER_STREAM_MIB through an encryption and its decryption at once and prints by how much resident
-// memory grew over what a small file took. Nothing is stored: the message is read as it is written.
+// Run as a child process: streams COFFER_STREAM_MIB through an encryption and its decryption at
+// once and prints by how much resident memory grew over what a small file took. Nothing is stored:
+// the message is read as it is written.
 import { PassThrough, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { FileMessages, newKey, Span } from '../../src/crypto';

@@ -2,7 +2,10 @@ import type { Page } from 'playwright-core';
 import type { NamedOperation } from './openapi';
 import { CONTENT, type Driver, jsonOf, type Outcome } from './try-it-out';
 
-/** A person at Swagger UI: opens a route, presses "Try it out", gives path parameters and files, and presses "Execute". */
+/**
+ * A person at Swagger UI: opens a route, presses "Try it out", gives path parameters and files, and
+ * presses "Execute".
+ */
 export class SwaggerDriver implements Driver {
   constructor(private readonly page: Page) {}
 

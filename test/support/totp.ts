@@ -1,6 +1,9 @@
 import { createHmac } from 'node:crypto';
 
-/** RFC 6238 with SHA-1, 6 digits and 30 s, written anew: the tests must not share a fault with the library of the service. */
+/**
+ * RFC 6238 with SHA-1, 6 digits and 30 s, written anew: the tests must not share a fault with the
+ * library of the service.
+ */
 export function totpCode(base32Secret: string, nowMs = Date.now(), offsetSteps = 0): string {
   const counter = Buffer.alloc(8);
   counter.writeBigUInt64BE(BigInt(Math.floor(nowMs / 30_000) + offsetSteps));

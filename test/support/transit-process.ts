@@ -2,7 +2,8 @@ import { SecretBytes } from '../../src/kernel';
 import { wrapContext } from '../../src/keys/master-key';
 import { TransitMasterKey } from '../../src/keys/master-key/transit';
 
-// A program that wraps and unwraps one key and fails once, with whatever its environment makes libraries print.
+// A program that wraps and unwraps one key and fails once, with whatever its environment makes
+// libraries print.
 const [address, roleId, secretId] = process.argv.slice(2);
 
 async function main(): Promise<void> {

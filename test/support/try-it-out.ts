@@ -9,7 +9,10 @@ export interface Outcome {
   readonly json: any;
 }
 
-/** Calls an operation with what its document fills in, and with these path parameters; a file is `CONTENT`. */
+/**
+ * Calls an operation with what its document fills in, and with these path parameters; a file is
+ * `CONTENT`.
+ */
 export interface Driver {
   send(operation: NamedOperation, path: Readonly<Record<string, string>>): Promise<Outcome>;
   authorize(token: string): Promise<void>;
@@ -17,7 +20,9 @@ export interface Driver {
 
 export const CONTENT = { name: 'report.txt', bytes: Buffer.from('hello world') };
 
-/** Operations that nobody can call with given values alone, each with what a person has to bring. */
+/**
+ * Operations that nobody can call with given values alone, each with what a person has to bring.
+ */
 export const NEED_MORE: Readonly<Record<string, string>> = {
   verifyRegistration: 'the code of a mail',
   verifyOtp: 'the code of a mail or an app',
@@ -42,7 +47,10 @@ export const NEED_MORE: Readonly<Record<string, string>> = {
   eraseAccount: 'another administrator to stay',
 };
 
-/** Calls all other operations once, in an order that makes sense. Resolves with the ids of those that it called. */
+/**
+ * Calls all other operations once, in an order that makes sense. Resolves with the ids of those
+ * that it called.
+ */
 export async function walk(document: ApiDocument, driver: Driver, anybody: Client): Promise<ReadonlySet<string>> {
   const operations = operationsIn(document);
   const called = new Set<string>();

@@ -61,7 +61,10 @@ export async function offsetOf(client: Client, path: string): Promise<number> {
 export const endUpload = (client: Client, path: string): Promise<Answer> =>
   client.delete(path, { headers: { 'tus-resumable': '1.0.0' } });
 
-/** A PATCH whose head has been sent, on a connection of its own: the test writes the body, and breaks it. */
+/**
+ * A PATCH whose head has been sent, on a connection of its own: the test writes the body, and
+ * breaks it.
+ */
 export async function rawPatch(
   url: string,
   client: Client,

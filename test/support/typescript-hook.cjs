@@ -1,5 +1,6 @@
-// Lets a child process that a test starts with `node --require` load the sources as they are, without a build. What was translated is
-// kept under node_modules/.cache by the hash of the source: tests that kill start many processes, and the compiler takes seconds to load.
+// Lets a child process that a test starts with `node --require` load the sources as they are,
+// without a build. What was translated is kept under node_modules/.cache by the hash of the source:
+// tests that kill start many processes, and the compiler takes seconds to load.
 const { createHash } = require('node:crypto');
 const { mkdirSync, readFileSync, renameSync, writeFileSync } = require('node:fs');
 const { join } = require('node:path');

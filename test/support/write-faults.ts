@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * What becomes of a write. `refuse`: it is not done, and its caller hears a failure. `done`: it is done, and its caller hears a failure.
- * `later`: its caller hears a failure first, and it is done afterwards.
+ * What becomes of a write. `refuse`: it is not done, and its caller hears a failure. `done`: it is
+ * done, and its caller hears a failure. `later`: its caller hears a failure first, and it is done
+ * afterwards.
  */
 export type WriteFault = 'refuse' | 'done' | 'later';
 
@@ -16,7 +17,10 @@ export interface Write {
   readonly content?: unknown;
 }
 
-/** Decides about each write. May take its time: the writer then sleeps between what it read and what it writes. */
+/**
+ * Decides about each write. May take its time: the writer then sleeps between what it read and what
+ * it writes.
+ */
 export type WriteChoice = (write: Write) => WriteFault | undefined | Promise<WriteFault | undefined>;
 
 /** The writes of one decorator: those that are done later are kept until `settled`. */
@@ -50,7 +54,10 @@ export class WriteFaults {
   }
 }
 
-/** Holds the writes that match until it is released: a process that sleeps between its look and its write. */
+/**
+ * Holds the writes that match until it is released: a process that sleeps between its look and its
+ * write.
+ */
 export function sleepBefore(matches: (write: Write) => boolean): {
   readonly choice: WriteChoice;
   readonly reached: Promise<void>;

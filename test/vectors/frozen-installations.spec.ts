@@ -18,7 +18,8 @@ import { waitFor } from '../support/processes';
 import { codeOf } from '../support/second-factors';
 import { patchUpload } from '../support/tus';
 
-// Made once by a release and never again (installations/README.md): what one of them holds must open, whatever the code becomes.
+// Made once by a release and never again (installations/README.md): what one of them holds must
+// open, whatever the code becomes.
 describe.each(frozenNames())('the frozen installation %s', (name) => {
   const frozen = frozenInstallation(name);
   const copy = copyOf(name);

@@ -15,7 +15,8 @@ interface Sample {
   readonly wrapped_name_key: string;
 }
 
-// Written once by the first version of the format. A reader that does not open them has lost somebody's data.
+// Written once by the first version of the format. A reader that does not open them has lost
+// somebody's data.
 describe('The frozen keyring', () => {
   let folder: string;
   let sample: Sample;

@@ -36,7 +36,8 @@ interface Samples {
   readonly record: { readonly place: EnvelopeContext; readonly value: string; readonly envelope: string };
 }
 
-// Made by key_vectors.py beside this, from docs/formats.md and without a line of ours: what does not agree has lost somebody's data.
+// Made by key_vectors.py beside this, from docs/formats.md and without a line of ours: what does
+// not agree has lost somebody's data.
 const samples = JSON.parse(readFileSync(join(__dirname, 'samples/keys.json'), 'utf8')) as Samples;
 const bytes = (hex: string): Buffer => Buffer.from(hex, 'hex');
 const secret = (hex: string): SecretBytes => new SecretBytes(bytes(hex));

@@ -13,7 +13,8 @@ import { ciphertext, SecretBytes } from '../../src/kernel';
 import { collect, noWorkers, storedFile } from '../support/messages';
 import { nodeSdk } from '../support/sdk-messages';
 
-// Made once and never again: whatever the code becomes, what these hold must open. A sample that no longer opens is data lost somewhere.
+// Made once and never again: whatever the code becomes, what these hold must open. A sample that no
+// longer opens is data lost somewhere.
 const folder = join(__dirname, 'samples');
 const json = (name: string): unknown => JSON.parse(readFileSync(join(folder, name), 'utf8'));
 const secret = (hex: string): SecretBytes => new SecretBytes(Buffer.from(hex, 'hex'));

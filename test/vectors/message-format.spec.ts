@@ -16,9 +16,10 @@ interface MessageVector {
 }
 
 /**
- * The wall that stops each vector, by its number, before a key is touched: our reader takes one suite, one data key as a raw AES keyring
- * writes it, and a context of ours, whatever else a vector is made to show. What lies behind (frame lengths, unframed bodies, the
- * commitment) is tried by the lenient reader, which shares key derivation and additional data with ours.
+ * The wall that stops each vector, by its number, before a key is touched: our reader takes one
+ * suite, one data key as a raw AES keyring writes it, and a context of ours, whatever else a vector
+ * is made to show. What lies behind (frame lengths, unframed bodies, the commitment) is tried by
+ * the lenient reader, which shares key derivation and additional data with ours.
  */
 const LABELS = {
   suite: [3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 25, 26, 27, 32, 33, 34, 35, 37, 38, 43, 44, 45, 46],

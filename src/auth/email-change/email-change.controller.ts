@@ -13,8 +13,9 @@ export class EmailChangeController {
   constructor(private readonly changes: EmailChange) {}
 
   /**
-   * Mails a code to a new address of the caller's account; POST /email/confirm takes it. Until then nothing changes. The answer is the
-   * same for an address that another account has confirmed. Also confirms the present address, for accounts that never did.
+   * Mails a code to a new address of the caller's account; POST /email/confirm takes it. Until then
+   * nothing changes. The answer is the same for an address that another account has confirmed. Also
+   * confirms the present address, for accounts that never did.
    */
   @Post('change')
   @HttpCode(200)
@@ -26,8 +27,8 @@ export class EmailChangeController {
   }
 
   /**
-   * Makes the new address that of the account, with the code that this session asked for. The former address is told. Five wrong codes
-   * void the code, ten in 15 minutes stop the session.
+   * Makes the new address that of the account, with the code that this session asked for. The
+   * former address is told. Five wrong codes void the code, ten in 15 minutes stop the session.
    */
   @Post('confirm')
   @HttpCode(204)

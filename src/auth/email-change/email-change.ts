@@ -9,7 +9,10 @@ import { Challenges } from '../factors/challenges';
 import { EmailCodes } from '../factors/email-codes';
 import { FactorNotices } from '../factors/factor-notices';
 
-/** A new address of an account: confirmed by a code that goes there, told at the former one. Also proves the present address. */
+/**
+ * A new address of an account: confirmed by a code that goes there, told at the former one. Also
+ * proves the present address.
+ */
 @Injectable()
 export class EmailChange {
   constructor(
@@ -22,8 +25,10 @@ export class EmailChange {
   ) {}
 
   /**
-   * The same for an address that another account has confirmed: its owner gets a mail that says so, and no code.
-   * @throws DomainError `validation_failed`, `too_many_attempts`, `mail_unavailable`, `invalid_session`.
+   * The same for an address that another account has confirmed: its owner gets a mail that says so,
+   * and no code.
+   * @throws DomainError `validation_failed`, `too_many_attempts`, `mail_unavailable`,
+   * `invalid_session`.
    */
   async ask(caller: Person, text: string): Promise<void> {
     const email = parseEmail(text);
@@ -35,7 +40,10 @@ export class EmailChange {
     await audited(this.audit, { ...what, gathers: true }, () => this.#mail(caller, email));
   }
 
-  /** Takes the code that this session asked for, and no other. @throws DomainError `otp_failed`, `too_many_attempts`, `invalid_session`. */
+  /**
+   * Takes the code that this session asked for, and no other.
+   * @throws DomainError `otp_failed`, `too_many_attempts`, `invalid_session`.
+   */
   async confirm(caller: Person, otp: string): Promise<void> {
     const what = { action: 'email.confirm', actor: caller.actor, resource: `user/${caller.ownerId}` } as const;
     await audited(this.audit, { ...what, gathers: true }, async () => {
@@ -71,7 +79,10 @@ export class EmailChange {
     return (await this.challenges.consume(challenge)) ? email : undefined;
   }
 
-  /** The account as it was. An address that another account has confirmed got no code: this one was guessed. */
+  /**
+   * The account as it was. An address that another account has confirmed got no code: this one was
+   * guessed.
+   */
   async #replace(userId: string, { address, folded }: EmailAddress): Promise<UserDoc> {
     let former: UserDoc | undefined;
     try {

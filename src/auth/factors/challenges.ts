@@ -58,8 +58,8 @@ export class Challenges {
   }
 
   /**
-   * Like `ofSession`, but creates a missing challenge; an expired or exhausted one, or one for another
-   * address, gets a new code.
+   * Like `ofSession`, but creates a missing challenge; an expired or exhausted one, or one for
+   * another address, gets a new code.
    */
   async openForSession(sessionId: string, userId: string, purpose: CodePurpose, email?: string): Promise<ChallengeDoc> {
     const id = sessionKey(sessionId, purpose);

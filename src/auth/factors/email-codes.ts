@@ -34,8 +34,8 @@ export class EmailCodes {
   ) {}
 
   /**
-   * Mails the challenge's code, or `instead`. A failed mail does not count; a mail that is still being retried
-   * does.
+   * Mails the challenge's code, or `instead`. A failed mail does not count; a mail that is still
+   * being retried does.
    * @throws DomainError `too_many_attempts` (60 s between mails of a challenge, 10 an hour for an
    * address), `mail_unavailable`
    */

@@ -25,7 +25,9 @@ export class FactorNotices {
     await this.#post(mailTexts.factorChanged(user.email, user.username, change), 'notice');
   }
 
-  /** Tells the former address, also one that nobody proved: its owner may be the one who registered. */
+  /**
+   * Tells the former address, also one that nobody proved: its owner may be the one who registered.
+   */
   async tellFormerAddress(former: UserDoc): Promise<void> {
     await this.#post(
       mailTexts.emailChanged(former.email, former.username),

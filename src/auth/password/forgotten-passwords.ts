@@ -7,8 +7,9 @@ import { AddressMails } from '../mails/address-mails';
 import { PasswordResetCodes } from './password-reset-codes';
 
 /**
- * POST /password/forgot. Only an address that its owner has proved resets a password. For any other address the same rows are read and
- * written, and nothing waits for the mail: neither answer nor time tell whether there is an account.
+ * POST /password/forgot. Only an address that its owner has proved resets a password. For any other
+ * address the same rows are read and written, and nothing waits for the mail: neither answer nor
+ * time tell whether there is an account.
  */
 @Injectable()
 export class ForgottenPasswords {

@@ -9,8 +9,9 @@ import { PasswordReplacement } from './password-replacement';
 import { PasswordResetCodes } from './password-reset-codes';
 
 /**
- * For an owner who lost the password, or all factors: an operator begins the reset and never chooses the password (ASVS 6.4.6). The former
- * password and the factors go first, so that nobody who has one of them comes in before the owner.
+ * For an owner who lost the password, or all factors: an operator begins the reset and never
+ * chooses the password (ASVS 6.4.6). The former password and the factors go first, so that nobody
+ * who has one of them comes in before the owner.
  */
 @Injectable()
 export class OperatorReset {
@@ -22,7 +23,10 @@ export class OperatorReset {
     private readonly audit: AuditSink,
   ) {}
 
-  /** The code for POST /password/reset. Safe to repeat: only the newest code is good. @throws DomainError `conflict` */
+  /**
+   * The code for POST /password/reset. Safe to repeat: only the newest code is good.
+   * @throws DomainError `conflict`
+   */
   reset(actor: string, user: UserDoc): Promise<string> {
     return audited(this.audit, { action: 'user.reset', actor, resource: `user/${user._id}` }, async () => {
       const hashed = await this.passwords.hash(randomSecret(32).toString('base64'), user._id);

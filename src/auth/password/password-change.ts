@@ -7,7 +7,9 @@ import { requireStrongPassword } from '../password-rules';
 import { Passwords } from '../passwords';
 import { PasswordReplacement } from './password-replacement';
 
-/** The password may be hashed anew or changed by another request between its proof and the write. */
+/**
+ * The password may be hashed anew or changed by another request between its proof and the write.
+ */
 const ATTEMPTS = 3;
 
 export interface PasswordChangeInput {
@@ -28,8 +30,10 @@ export class PasswordChange {
   ) {}
 
   /**
-   * A wrong current password counts by session, as at /step-up. The session that asks goes on, all others end.
-   * @throws DomainError `weak_password`, `login_failed`, `too_many_attempts`, `overloaded`, `conflict`.
+   * A wrong current password counts by session, as at /step-up. The session that asks goes on, all
+   * others end.
+   * @throws DomainError `weak_password`, `login_failed`, `too_many_attempts`, `overloaded`,
+   * `conflict`.
    */
   async change(caller: Person, input: PasswordChangeInput): Promise<void> {
     const user = await this.users.byId(caller.ownerId);

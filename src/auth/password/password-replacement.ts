@@ -16,7 +16,10 @@ export interface NewPassword {
   readonly edit?: (user: UserDoc) => UserDoc;
 }
 
-/** Puts a new password in the place of the present one, ends what the former one has opened, and tells the owner. */
+/**
+ * Puts a new password in the place of the present one, ends what the former one has opened, and
+ * tells the owner.
+ */
 @Injectable()
 export class PasswordReplacement {
   constructor(
@@ -26,7 +29,9 @@ export class PasswordReplacement {
     private readonly clock: Clock,
   ) {}
 
-  /** False where the account has another password by now than `seen` has, or is not active any more. */
+  /**
+   * False where the account has another password by now than `seen` has, or is not active any more.
+   */
   async replace(seen: UserDoc, { hashed, notice, keep, edit = (user) => user }: NewPassword): Promise<boolean> {
     const now = await this.users.change(seen._id, (user) => {
       if (user.hashed_password !== seen.hashed_password || user.state !== 'active') return undefined;

@@ -24,7 +24,10 @@ export interface ProvedReset {
 
 type NewReset = Omit<Draft<PasswordResetDoc>, '_id'>;
 
-/** The codes of password resets. 120 bits and more, so that none is guessed however many addresses are tried. */
+/**
+ * The codes of password resets. 120 bits and more, so that none is guessed however many addresses
+ * are tried.
+ */
 @Injectable()
 export class PasswordResetCodes {
   readonly #rows: Collection<PasswordResetDoc>;
@@ -39,7 +42,10 @@ export class PasswordResetCodes {
     this.#rows = store.collection(passwordResetsCollection);
   }
 
-  /** The reset of an address as it is to be mailed now; undefined where it was mailed a moment ago. Asks for no account. */
+  /**
+   * The reset of an address as it is to be mailed now; undefined where it was mailed a moment ago.
+   * Asks for no account.
+   */
   async open(address: string): Promise<NewReset | undefined> {
     const id = this.#id(address);
     const now = this.clock.now();
@@ -105,7 +111,10 @@ export class PasswordResetCodes {
     return { nonce: newId(), expires_at: now + CODE_MS, mailed_at: now };
   }
 
-  /** Not one from a time that the clock has gone back before, where it would hold for longer than it was made for. */
+  /**
+   * Not one from a time that the clock has gone back before, where it would hold for longer than it
+   * was made for.
+   */
   #holds({ expires_at }: PasswordResetDoc, lifeMs: number): boolean {
     const left = expires_at - this.clock.now();
     return left > 0 && left <= lifeMs + MINUTE;

@@ -1,8 +1,9 @@
 import { Doc, defineCollection, digest, plain } from '../../store';
 
 /**
- * A password reset that waits for its code. By mail: `_id` is an HMAC of the address, whether it has an account or not, and the
- * code is derived. By an operator: `_id` is the account's, and the row holds the hash of the secret.
+ * A password reset that waits for its code. By mail: `_id` is an HMAC of the address, whether it
+ * has an account or not, and the code is derived. By an operator: `_id` is the account's, and the
+ * row holds the hash of the secret.
  */
 export interface PasswordResetDoc extends Doc {
   /** Changes with each new code: what a mailed code is derived from. */

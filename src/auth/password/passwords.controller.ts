@@ -18,8 +18,8 @@ export class PasswordsController {
   ) {}
 
   /**
-   * Changes the caller's password. All other sessions end; the one that asks goes on. A wrong current password counts by session, as
-   * at POST /step-up. The owner is told by mail.
+   * Changes the caller's password. All other sessions end; the one that asks goes on. A wrong
+   * current password counts by session, as at POST /step-up. The owner is told by mail.
    */
   @Post('change')
   @HttpCode(204)
@@ -31,8 +31,9 @@ export class PasswordsController {
   }
 
   /**
-   * Mails a code for POST /password/reset, if the address is the confirmed one of an active account. The answer and its time are the same
-   * for any other address. One mail a minute; asked for again, the same code comes again while it is good.
+   * Mails a code for POST /password/reset, if the address is the confirmed one of an active
+   * account. The answer and its time are the same for any other address. One mail a minute; asked
+   * for again, the same code comes again while it is good.
    */
   @Post('forgot')
   @HttpCode(200)
@@ -43,8 +44,9 @@ export class PasswordsController {
   }
 
   /**
-   * Sets a new password with the mailed code, which is good for 10 minutes and once. Where a second factor is on, `otp` is asked for too:
-   * a code of the authenticator app or a recovery code. Where e-mail is the only factor it has to be a recovery code. All sessions end.
+   * Sets a new password with the mailed code, which is good for 10 minutes and once. Where a second
+   * factor is on, `otp` is asked for too: a code of the authenticator app or a recovery code. Where
+   * e-mail is the only factor it has to be a recovery code. All sessions end.
    */
   @Post('reset')
   @HttpCode(204)

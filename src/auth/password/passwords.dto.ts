@@ -60,8 +60,8 @@ export class ResetPasswordDto {
   new_password!: string;
 
   /**
-   * Where a second factor is on: a code of an authenticator app or a recovery code. A code by e-mail is none here, since the mailbox is
-   * proved by `code` already.
+   * Where a second factor is on: a code of an authenticator app or a recovery code. A code by
+   * e-mail is none here, since the mailbox is proved by `code` already.
    * @example "123456"
    */
   @MayBeAbsent()

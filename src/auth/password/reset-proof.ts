@@ -9,7 +9,10 @@ import { SecondFactor } from '../factors/second-factor';
 import { ConfirmingClients } from '../registration/confirming-clients';
 import { PasswordResetCodes, ProvedReset } from './password-reset-codes';
 
-/** What a password reset is proved by: the mailbox, and where a second factor is on, one that is not the mailbox again. */
+/**
+ * What a password reset is proved by: the mailbox, and where a second factor is on, one that is not
+ * the mailbox again.
+ */
 @Injectable()
 export class ResetProof {
   constructor(
@@ -21,7 +24,10 @@ export class ResetProof {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** Wrong codes count by the client's network, whatever the address. @throws DomainError `otp_failed`, `too_many_attempts`. */
+  /**
+   * Wrong codes count by the client's network, whatever the address.
+   * @throws DomainError `otp_failed`, `too_many_attempts`.
+   */
   async ofMailbox(email: string, code: string): Promise<ProvedReset> {
     const proved = await this.clients.try(async () => {
       const value = await this.codes.proved(email, code);
@@ -32,8 +38,9 @@ export class ResetProof {
   }
 
   /**
-   * Checks the second factor, then uses the code up: a mistyped factor may be tried again with the same code, out of the account's
-   * budget. No challenge is given, so no code by e-mail is taken. @throws DomainError `otp_failed`, `too_many_attempts`.
+   * Checks the second factor, then uses the code up: a mistyped factor may be tried again with the
+   * same code, out of the account's budget. No challenge is given, so no code by e-mail is taken.
+   * @throws DomainError `otp_failed`, `too_many_attempts`.
    */
   async spend({ user, byOperator, row }: ProvedReset, otp: string | undefined): Promise<void> {
     const factors = factorsOf(user, this.config);
@@ -41,7 +48,10 @@ export class ResetProof {
     if (!(await this.codes.consume(row))) throw failed();
   }
 
-  /** Whoever locked the account by wrong passwords does not keep its owner out. Wrong second factors still count. */
+  /**
+   * Whoever locked the account by wrong passwords does not keep its owner out. Wrong second factors
+   * still count.
+   */
   async forgetFailures(user: UserDoc): Promise<void> {
     for (const name of [user.username, user.verified_email]) {
       if (name !== undefined) await this.attempts.forgetFailures(user, name);

@@ -2,7 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { Challenges } from '../factors/challenges';
 import { Sessions } from './sessions';
 
-/** Ends what an account's proofs have given out. Its row is marked before, so that a login on its way finds the mark (TokenIssuer). */
+/**
+ * Ends what an account's proofs have given out. Its row is marked before, so that a login on its
+ * way finds the mark (TokenIssuer).
+ */
 @Injectable()
 export class AccessRevocation {
   constructor(

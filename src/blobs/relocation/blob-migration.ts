@@ -13,12 +13,16 @@ export interface MoveProgress {
   readonly bytes: number;
 }
 
-/** Blobs on their way at once: enough to hide the pauses of a store, few enough not to stand in the way of the service. */
+/**
+ * Blobs on their way at once: enough to hide the pauses of a store, few enough not to stand in the
+ * way of the service.
+ */
 const AT_ONCE = 3;
 
 /**
- * Moves all blobs of an installation while it serves (RelocatableBlobStore says why that is safe). May be killed anywhere and run again: the
- * document keeps saying where to, and what was moved is not listed at the former place any more.
+ * Moves all blobs of an installation while it serves (RelocatableBlobStore says why that is safe).
+ * May be killed anywhere and run again: the document keeps saying where to, and what was moved is
+ * not listed at the former place any more.
  */
 export class BlobMigration {
   #progress: MoveProgress | undefined;
@@ -29,7 +33,10 @@ export class BlobMigration {
     private readonly newHash: NewHash,
   ) {}
 
-  /** Resolves with the last progress; `failed` above 0 means that the move has not ended. @throws StartupError, DomainError */
+  /**
+   * Resolves with the last progress; `failed` above 0 means that the move has not ended. @throws
+   * StartupError, DomainError
+   */
   async run(to: string, onProgress: (progress: MoveProgress) => void): Promise<MoveProgress> {
     const { store: target, location } = await this.blobs.target(to);
     const plan = await this.plans.begin(to, location);
@@ -37,7 +44,8 @@ export class BlobMigration {
     this.#progress = { from: plan.current, to, done: 0, total: 0, failed: 0, bytes: 0 };
     if (plan.target === undefined) return this.#progress;
     const source = await this.blobs.located(plan.current);
-    // A second pass finds what puts that had begun before the first one left, if their processes died before they moved it.
+    // A second pass finds what puts that had begun before the first one left, if their processes
+    // died before they moved it.
     for (let pass = 0; pass < 2; pass += 1) await this.#pass(source, target, onProgress);
     if (this.progress.failed === 0) await this.plans.end(to);
     return this.progress;
@@ -72,7 +80,8 @@ export class BlobMigration {
     try {
       this.#count({ bytes: (await mover.move(id)) ?? 0, done: 1 });
     } catch {
-      // Counted and gone on with: one blob that cannot be read must not hold up the others. The next run tries it again.
+      // Counted and gone on with: one blob that cannot be read must not hold up the others. The
+      // next run tries it again.
       this.#count({ failed: 1 });
     }
     onProgress(this.progress);

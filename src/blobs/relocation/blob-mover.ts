@@ -9,25 +9,33 @@ export interface HashStream {
 export type NewHash = () => HashStream;
 
 const PAUSE = 200;
-/** So often another mover of the same blob is waited for before what it left is taken for a dead one's. */
+/**
+ * So often another mover of the same blob is waited for before what it left is taken for a dead
+ * one's.
+ */
 const PATIENCE = 10;
 
 /**
- * Moves single blobs: copies, reads the copy back, and only then removes the original. May die anywhere and be repeated, and several
- * may move the same blob: a copy is visible when it is whole, only an unfinished one is ever discarded, and the original goes last.
+ * Moves single blobs: copies, reads the copy back, and only then removes the original. May die
+ * anywhere and be repeated, and several may move the same blob: a copy is visible when it is whole,
+ * only an unfinished one is ever discarded, and the original goes last.
  */
 export class BlobMover {
   constructor(
     private readonly from: BlobStore,
     private readonly to: BlobStore,
     private readonly newHash: NewHash,
-    /** Whether blobs still go there: asked right before an original is removed. A move may be turned round while this one sleeps. */
+    /**
+     * Whether blobs still go there: asked right before an original is removed. A move may be turned
+     * round while this one sleeps.
+     */
     private readonly isMeant: () => Promise<boolean>,
   ) {}
 
   /**
    * Resolves with the bytes moved; undefined where the blob is not there any more.
-   * @throws DomainError `integrity_failed`; `conflict` where blobs do not go there any more: the original stays
+   * @throws DomainError `integrity_failed`; `conflict` where blobs do not go there any more: the
+   * original stays
    */
   async move(id: string): Promise<number | undefined> {
     const size = await this.from.size(id);

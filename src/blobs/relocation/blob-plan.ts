@@ -6,11 +6,15 @@ export interface BlobRelocation {
   readonly locations: Readonly<Record<string, string>>;
 }
 
-/** What the installation says. Read anew at each call: it is the same for all processes, and changes while they run. */
+/**
+ * What the installation says. Read anew at each call: it is the same for all processes, and changes
+ * while they run.
+ */
 export abstract class BlobRelocations {
   abstract current(): Promise<BlobRelocation>;
   /**
-   * New blobs go to `to` from here on, at that location. May be repeated, and may turn a move round.
+   * New blobs go to `to` from here on, at that location. May be repeated, and may turn a move
+   * round.
    * @throws StartupError where blobs lie in `to` already, at another location
    */
   abstract begin(to: string, location: string): Promise<BlobRelocation>;

@@ -247,7 +247,8 @@ describe('the blob store of an installation whose blobs are moved', () => {
       expect(await adopting.adopt('ours')).toEqual(['former']);
       await processOn(other()).open('ours');
       await expect(processOn(former).open('ours')).rejects.toThrow(StartupError);
-      // A process that serves on the former folder learns of it at its next write, and does not write there any more.
+      // A process that serves on the former folder learns of it at its next write, and does not
+      // write there any more.
       await expect(put(process, 'late')).rejects.toMatchObject({ code: 'store_unavailable' });
     });
 

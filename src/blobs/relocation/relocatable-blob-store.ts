@@ -6,23 +6,29 @@ import { BlobMover, NewHash } from './blob-mover';
 import { BlobRelocation, BlobRelocations } from './blob-plan';
 
 /**
- * The blob store of an installation, which says by its document where blobs lie. While they are moved from one store to another, each
- * blob is in the former one, in the new one, or for a moment in both. What makes that safe for processes that learn of it late:
+ * The blob store of an installation, which says by its document where blobs lie. While they are
+ * moved from one store to another, each blob is in the former one, in the new one, or for a moment
+ * in both. What makes that safe for processes that learn of it late:
  *
- * - A put reads the document before and after. Where the blob ended up somewhere else than new blobs go by then, the put moves it there
- *   itself before it resolves. So whatever was put before the move began is there for the migration's listing to find, and whatever was
- *   put later comes to the new place by itself.
- * - A reader that finds nothing reads the document and looks again at all places it names, the new one first: a blob moves one way only, so
- *   one that is missed by both looks is gone.
- * - A removal reads the document and removes from the former place first: what a mover copies at that moment is left in the new place at
- *   worst, where the sweep of blobs without a row finds it.
+ * - A put reads the document before and after. Where the blob ended up somewhere else than new
+ *   blobs go by then, the put moves it there itself before it resolves. So whatever was put before
+ *   the move began is there for the migration's listing to find, and whatever was put later comes
+ *   to the new place by itself.
+ * - A reader that finds nothing reads the document and looks again at all places it names, the new
+ *   one first: a blob moves one way only, so one that is missed by both looks is gone.
+ * - A removal reads the document and removes from the former place first: what a mover copies at
+ *   that moment is left in the new place at worst, where the sweep of blobs without a row finds it.
  *
- * A process without access to a place that the document names refuses with `store_unavailable`; it never says that a blob is not there.
+ * A process without access to a place that the document names refuses with `store_unavailable`; it
+ * never says that a blob is not there.
  */
 export class RelocatableBlobStore extends BlobStore {
   #known: BlobRelocation | undefined;
   #installationId: string | undefined;
-  /** By name and recorded location. A move may bring one that the start did not open: it is touched only when it is known to be ours. */
+  /**
+   * By name and recorded location. A move may bring one that the start did not open: it is touched
+   * only when it is known to be ours.
+   */
   readonly #opened = new Map<string, Promise<string>>();
 
   constructor(
@@ -33,7 +39,10 @@ export class RelocatableBlobStore extends BlobStore {
     super();
   }
 
-  /** Opens what the installation document names. Resolves with the location id of the home. @throws StartupError */
+  /**
+   * Opens what the installation document names. Resolves with the location id of the home.
+   * @throws StartupError
+   */
   async open(installationId: string): Promise<string> {
     this.#installationId = installationId;
     const plan = await this.#fresh();
@@ -41,12 +50,18 @@ export class RelocatableBlobStore extends BlobStore {
     return home;
   }
 
-  /** For a first start, whose document cannot be read yet: makes the marks of the store, or finds those of another start that was first. */
+  /**
+   * For a first start, whose document cannot be read yet: makes the marks of the store, or finds
+   * those of another start that was first.
+   */
   async claim(name: string, installationId: string): Promise<string> {
     return this.#configured(name).open(installationId, 'new');
   }
 
-  /** Takes the media as they are for those of the installation, marks or not. @throws StartupError where they are another installation's. */
+  /**
+   * Takes the media as they are for those of the installation, marks or not.
+   * @throws StartupError where they are another installation's.
+   */
   async adopt(installationId: string): Promise<readonly string[]> {
     const names = placesOf(await this.#fresh());
     for (const name of names) await this.plans.adopt(name, await this.claim(name, installationId));
@@ -54,7 +69,10 @@ export class RelocatableBlobStore extends BlobStore {
     return names;
   }
 
-  /** The store of this name as the installation document knows it. @throws StartupError where this process is not set up for it. */
+  /**
+   * The store of this name as the installation document knows it.
+   * @throws StartupError where this process is not set up for it.
+   */
   async located(name: string): Promise<BlobStore> {
     await this.#bound(await this.#fresh(), name);
     return this.#configured(name);
@@ -95,7 +113,9 @@ export class RelocatableBlobStore extends BlobStore {
     for (const store of await this.#all()) await store.discard(id);
   }
 
-  /** The former place first: what is moved meanwhile may be named twice, and nothing is left out. */
+  /**
+   * The former place first: what is moved meanwhile may be named twice, and nothing is left out.
+   */
   async *list(options?: ListOptions): AsyncIterable<string> {
     for (const store of await this.#all()) yield* store.list(options);
   }
@@ -105,7 +125,8 @@ export class RelocatableBlobStore extends BlobStore {
   }
 
   async ping(): Promise<void> {
-    // By what was heard last: asking the store here would report a store that hangs as a fault of the blobs.
+    // By what was heard last: asking the store here would report a store that hangs as a fault of
+    // the blobs.
     const plan = this.#known;
     if (plan === undefined) return;
     await Promise.all(placesOf(plan).map(async (name) => (await this.#at(plan, name)).ping()));
@@ -130,7 +151,10 @@ export class RelocatableBlobStore extends BlobStore {
     }
   }
 
-  /** Looks where blobs were when this process last asked, and on a miss, twice, where they are now: one may move between two looks. */
+  /**
+   * Looks where blobs were when this process last asked, and on a miss, twice, where they are now:
+   * one may move between two looks.
+   */
   async #find<T>(look: (store: BlobStore) => Promise<T | undefined>): Promise<T | undefined> {
     const first = await this.#lookAt(this.#known ?? (await this.#fresh()), look);
     if (first !== undefined) return first;
@@ -161,7 +185,10 @@ export class RelocatableBlobStore extends BlobStore {
     throw new DomainError('store_unavailable', { detail: 'The service is starting.' });
   }
 
-  /** Single-flight, and tried anew after a failure. Resolves with the location id. @throws StartupError */
+  /**
+   * Single-flight, and tried anew after a failure. Resolves with the location id.
+   * @throws StartupError
+   */
   #bound(plan: BlobRelocation, name: string): Promise<string> {
     const key = `${name} ${plan.locations[name] ?? ''}`;
     let opening = this.#opened.get(key);
@@ -173,7 +200,10 @@ export class RelocatableBlobStore extends BlobStore {
     return opening;
   }
 
-  /** An installation from before there were location ids records that of the first process that opens the store. */
+  /**
+   * An installation from before there were location ids records that of the first process that
+   * opens the store.
+   */
   async #bind({ locations }: BlobRelocation, name: string): Promise<string> {
     const recorded = locations[name];
     const store = this.#configured(name);

@@ -4,7 +4,10 @@ import { keyNameOf } from '../../service-accounts';
 import { Store } from '../../store';
 import { serviceAccountsCollection, subjectsCollection, usersCollection } from '../../users';
 
-/** Keys of accounts lie in Vault under their user names, those of service accounts and subjects under their ids: no user name begins so. */
+/**
+ * Keys of accounts lie in Vault under their user names, those of service accounts and subjects
+ * under their ids: no user name begins so.
+ */
 @Injectable()
 export class AccountNames extends OwnerNames {
   constructor(private readonly store: Store) {

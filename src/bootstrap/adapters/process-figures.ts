@@ -3,7 +3,10 @@ import { statfs } from 'node:fs/promises';
 import { CONFIG, Config, releaseVersion } from '../../config';
 import { Metrics } from '../../observability';
 
-/** Gives the metrics what no module owns: the build, the quota, and the free space of the data folder. */
+/**
+ * Gives the metrics what no module owns: the build, the quota, and the free space of the data
+ * folder.
+ */
 @Injectable()
 export class ProcessFigures implements OnModuleInit {
   constructor(

@@ -4,11 +4,17 @@ import { Lifecycle } from '../../http';
 import { AuditSink, MINUTE } from '../../kernel';
 import { Metrics } from '../../observability';
 
-/** Reports rows whose MAC fails. The audit log needs the authenticated store itself, so it is connected later. */
+/**
+ * Reports rows whose MAC fails. The audit log needs the authenticated store itself, so it is
+ * connected later.
+ */
 @Injectable()
 export class TamperedRows {
   readonly #logger = new Logger('store');
-  /** A bad row that a poll or a page meets again is reported once a minute, so that it does not fill the log. */
+  /**
+   * A bad row that a poll or a page meets again is reported once a minute, so that it does not fill
+   * the log.
+   */
   readonly #reported = new LRUCache<string, true>({ max: 1_000, ttl: MINUTE });
   #sink: AuditSink | undefined;
 
@@ -24,7 +30,8 @@ export class TamperedRows {
   readonly watch = (collection: string): void => this.metrics.watchForgedRows(collection);
 
   readonly report = (collection: string, id: string): void => {
-    // A first start writes its MACs as it goes on; a start that meets a tampered row is refused with a line of its own.
+    // A first start writes its MACs as it goes on; a start that meets a tampered row is refused
+    // with a line of its own.
     if (!this.lifecycle.hasStarted) return;
     this.metrics.countForgedRow(collection);
     const row = `${collection}/${id}`;

@@ -21,7 +21,10 @@ export function copyInstallation(folder: string): Promise<string> {
   });
 }
 
-/** Documents first: a blob never changes, and one that a document of that moment names is still there but for a file that was deleted since. */
+/**
+ * Documents first: a blob never changes, and one that a document of that moment names is still
+ * there but for a file that was deleted since.
+ */
 async function copyTo(
   folder: string,
   { dataDir, masterKey, userKeys, blobs: { store } }: Config,
@@ -33,9 +36,11 @@ async function copyTo(
   if ((await readdir(folder)).length > 0) throw new StartupError(`${folder} is not empty.`);
   await into(join(folder, 'store'));
   const blobs = await copyTree(join(dataDir, 'blobs'), join(folder, 'blobs'));
-  // Behind the documents, so that no document is wrapped with a version that the copied keyring does not have.
+  // Behind the documents, so that no document is wrapped with a version that the copied keyring
+  // does not have.
   await copyTree(join(dataDir, 'secrets'), join(folder, 'secrets'));
-  // A generation that is decided and not yet in keyring.json is part of the keyring; keyring.json comes after it.
+  // A generation that is decided and not yet in keyring.json is part of the keyring; keyring.json
+  // comes after it.
   const pending = (await readdir(dataDir)).filter((name) => /^keyring\.\d+$/.test(name));
   for (const name of [...pending, 'keyring.json', 'installation.json', ...NOTE_FILES])
     await copyOne(join(dataDir, name), join(folder, name));
@@ -44,7 +49,10 @@ async function copyTo(
   return `Copied documents and ${blobs} blobs to ${folder}.\n${elsewhere}${vault}`;
 }
 
-/** How many files, those not counted that say whose they are. What a running upload has not finished is left out. */
+/**
+ * How many files, those not counted that say whose they are. What a running upload has not finished
+ * is left out.
+ */
 async function copyTree(from: string, to: string): Promise<number> {
   const entries = await readdir(from, { withFileTypes: true }).catch(ifGone([]));
   await mkdir(to, { recursive: true, mode: 0o700 });

@@ -8,14 +8,20 @@ import { ProgressDisplay } from '../progress';
 
 const LOOK_EVERY = SECOND / 2;
 
-/** Where keys are to be: the variable that names it, its value, and the answer if they are there already. */
+/**
+ * Where keys are to be: the variable that names it, its value, and the answer if they are there
+ * already.
+ */
 export interface Destination {
   readonly variable: string;
   readonly value: string;
   readonly there: string;
 }
 
-/** Runs a move beside the service. An environment that still names the location before a move that has ended is no error. */
+/**
+ * Runs a move beside the service. An environment that still names the location before a move that
+ * has ended is no error.
+ */
 export async function unlessThere(
   { variable, value, there }: Destination,
   move: (app: NestFastifyApplication) => Promise<string>,
@@ -29,8 +35,8 @@ export async function unlessThere(
 }
 
 /**
- * Shows how far a job is until it runs no more, and takes it over where nobody runs it: a replica that did may have died.
- * `isShown`: from when on its progress says something.
+ * Shows how far a job is until it runs no more, and takes it over where nobody runs it: a replica
+ * that did may have died. `isShown`: from when on its progress says something.
  */
 export async function watchJob(
   app: NestFastifyApplication,

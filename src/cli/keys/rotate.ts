@@ -10,7 +10,10 @@ const LOOK_EVERY_MS = 250;
 /** A service looks for jobs that nobody runs every two seconds. */
 const UNTAKEN_AFTER_MS = 8_000;
 
-/** `rotate`: hands a rotation to the service, or finds the one that is under way, and watches it to its end. */
+/**
+ * `rotate`: hands a rotation to the service, or finds the one that is under way, and watches it to
+ * its end.
+ */
 export function rotate(): Promise<string> {
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());

@@ -254,7 +254,8 @@ describe('the sweeper', () => {
 
   it('brings marks of the quota to their end', async () => {
     const { id } = await rig.upload(owner, 'a', 'content');
-    // As if its process had died between the two writes at the end of the upload, and another in a removal that was over.
+    // As if its process had died between the two writes at the end of the upload, and another in a
+    // removal that was over.
     await rig.usage.release(owner.ownerId, [{ mark: 'long-gone', bytes: 0 }]);
     await update(rig.store.collection(fileUsageCollection), owner.ownerId, (usage) => ({
       ...usage,

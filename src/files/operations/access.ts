@@ -89,7 +89,10 @@ export class FileAccess {
     return row.owner_id === caller.ownerId || this.grants.admits(caller.ownerId, asResource(row));
   }
 
-  /** Names are sealed: they are opened only for a scope that is narrowed to a prefix. @throws DomainError `insufficient_scope` */
+  /**
+   * Names are sealed: they are opened only for a scope that is narrowed to a prefix.
+   * @throws DomainError `insufficient_scope`
+   */
   async #requireCovered(caller: Principal, row: FileDoc): Promise<void> {
     if (caller.within === undefined) return;
     const isNamed = row.name_index !== undefined || row.state === 'trashed';

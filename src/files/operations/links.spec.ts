@@ -180,7 +180,10 @@ describe('A link', () => {
 });
 
 describe('A forged row', () => {
-  /** Writes as somebody with the database alone: past the row seals, with what another row's seal was. */
+  /**
+   * Writes as somebody with the database alone: past the row seals, with what another row's seal
+   * was.
+   */
   const unsealed = { ...linkCollection, authenticated: false };
 
   it('of a link opens nothing, and counts as absent', async () => {

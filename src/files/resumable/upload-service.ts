@@ -105,7 +105,10 @@ export class UploadAccess {
     return { ...viewOf(row), metadata };
   }
 
-  /** The upload's row and that of its file have one id. Null for a file that is gone, or without a name. */
+  /**
+   * The upload's row and that of its file have one id. Null for a file that is gone, or without a
+   * name.
+   */
   async #nameOf({ _id: id }: UploadDoc): Promise<string | null> {
     const file = await this.#files.find('_id', id);
     const isNamed = file !== undefined && (file.state === 'pending' || file.name_index !== undefined);

@@ -57,16 +57,19 @@ export interface OpenOptions {
 }
 
 /**
- * The master key: it wraps keys and stays out of sight. Backends: Transit (the key never leaves Vault),
- * local (an encrypted keyring file) and kv (a document in Vault). A DI token. Every method rejects with
- * `kms_unavailable` within 2 seconds where the backend does not serve; background work, per part.
+ * The master key: it wraps keys and stays out of sight. Backends: Transit (the key never leaves
+ * Vault), local (an encrypted keyring file) and kv (a document in Vault). A DI token. Every method
+ * rejects with `kms_unavailable` within 2 seconds where the backend does not serve; background
+ * work, per part.
  */
 export abstract class MasterKey {
   abstract readonly home: 'transit' | 'kv' | 'local';
   /**
    * Creates the key where it is missing, else checks and opens it. May be repeated and raced. With
-   * `create: false` nothing is created: a new key beside old data would hide that the old one is gone.
-   * @throws StartupError where only the operator can help (root key, login, policy, type of the key).
+   * `create: false` nothing is created: a new key beside old data would hide that the old one is
+   * gone.
+   * @throws StartupError where only the operator can help (root key, login, policy, type of the
+   * key).
    */
   abstract open(options?: OpenOptions): Promise<void>;
   abstract state(): Promise<MasterKeyState>;
@@ -78,13 +81,14 @@ export abstract class MasterKey {
    */
   abstract rewrap(version: number, items: readonly UnwrapItem[]): Promise<ItemResult<WrappedKey>[]>;
   /**
-   * Makes a version beyond `expected` and returns its number. Where there is one already, it returns
-   * the newest one instead: a resumed rotation adopts it. Numbers in between are skipped.
+   * Makes a version beyond `expected` and returns its number. Where there is one already, it
+   * returns the newest one instead: a resumed rotation adopts it. Numbers in between are skipped.
    */
   abstract rotate(expected: number): Promise<number>;
   /**
-   * Ends `version` and every earlier one: they open nothing. In Transit and KV an operator can undo it
-   * until they are trimmed. May be repeated. The caller has verified that nothing is wrapped by them.
+   * Ends `version` and every earlier one: they open nothing. In Transit and KV an operator can undo
+   * it until they are trimmed. May be repeated. The caller has verified that nothing is wrapped by
+   * them.
    * @throws TypeError for the newest version.
    */
   abstract retire(version: number): Promise<void>;

@@ -114,8 +114,8 @@ export class VersionCounts {
 /**
  * Rows of an owner that may need each of these versions of the owner's key, pending ones and what
  * does not open included: a version ends where there are none. From the rows and the envelopes
- * themselves, in one pass; a column counts beside its envelope, and a row that fails MAC verification for
- * any version. On the embedded store the pass reads the whole collection.
+ * themselves, in one pass; a column counts beside its envelope, and a row that fails MAC
+ * verification for any version. On the embedded store the pass reads the whole collection.
  */
 export async function valuesUnder<T extends Doc>(
   ownerId: string,

@@ -45,7 +45,10 @@ export const thingDefinition = (name = `things_${randomUUID().slice(0, 8)}`) =>
     tampered: 'refuse',
   });
 
-/** What a client may send where a key is expected, and what engines might take for something other than text. */
+/**
+ * What a client may send where a key is expected, and what engines might take for something other
+ * than text.
+ */
 export const AWKWARD_TEXTS = [
   '__proto__',
   'constructor',

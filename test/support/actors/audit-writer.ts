@@ -1,6 +1,7 @@
 /**
- * A process that writes to the audit log of the store in argv[2] without end, with argv[3] acts at a time: it prints the id of an act as
- * soon as its intent has been acknowledged. A refusal is printed as `refused <code>`.
+ * A process that writes to the audit log of the store in argv[2] without end, with argv[3] acts at
+ * a time: it prints the id of an act as soon as its intent has been acknowledged. A refusal is
+ * printed as `refused <code>`.
  */
 import { type Config } from '../../../src/config';
 import { DomainError, newId, Readiness, SystemClock } from '../../../src/kernel';

@@ -1,6 +1,7 @@
 /**
- * A process of a newer release on the embedded store in argv[2]: it builds an index over `things` that the others do not have, and prints
- * how much memory it used at most. argv[3]: a crash point to die at.
+ * A process of a newer release on the embedded store in argv[2]: it builds an index over `things`
+ * that the others do not have, and prints how much memory it used at most. argv[3]: a crash point
+ * to die at.
  */
 import { armFailpoint, isDomainError, SystemClock } from '../../../src/kernel';
 import { EmbeddedStore } from '../../../src/store/embedded';

@@ -12,8 +12,8 @@ export function startActor(name: string, ...args: string[]): Managed {
 }
 
 /**
- * SIGSTOP at a moment at which the process does not hold the one writer's lock of the embedded store: there, everybody would wait for it,
- * and a test could not tell a lost lease from that.
+ * SIGSTOP at a moment at which the process does not hold the one writer's lock of the embedded
+ * store: there, everybody would wait for it, and a test could not tell a lost lease from that.
  */
 export async function pauseOutsideWrite(actor: Managed, store: Store): Promise<void> {
   for (;;) {

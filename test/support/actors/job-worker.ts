@@ -1,6 +1,7 @@
 /**
- * A process that runs jobs of kind `steps` on the store in argv[2], with leases of argv[3] ms; with `start` as argv[4] it starts one of
- * argv[5] steps. Each step is a row of `steps`; what it does is printed.
+ * A process that runs jobs of kind `steps` on the store in argv[2], with leases of argv[3] ms; with
+ * `start` as argv[4] it starts one of argv[5] steps. Each step is a row of `steps`; what it does is
+ * printed.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';

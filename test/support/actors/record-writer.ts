@@ -1,6 +1,7 @@
 /**
- * A process that makes argv[4] records of 10 bytes for the owner argv[3], in the installation in argv[2], 16 at a time, with a quota of
- * argv[5] bytes; it dies at the crash point argv[6]. Prints `made <how many> refused <codes of the others>` at the end.
+ * A process that makes argv[4] records of 10 bytes for the owner argv[3], in the installation in
+ * argv[2], 16 at a time, with a quota of argv[5] bytes; it dies at the crash point argv[6]. Prints
+ * `made <how many> refused <codes of the others>` at the end.
  */
 import { armFailpoint, DomainError, SystemClock } from '../../../src/kernel';
 import { RecordCount } from '../../../src/sensitive-data/record-count';

@@ -1,8 +1,10 @@
 /**
- * A process that finishes the rotation that it finds and then, where argv[3] names a failpoint, begins another one and dies there; `-`
- * begins none, `run` begins one and arms nothing. argv[2] is the JSON of a Site. Meanwhile it writes, registers and erases; argv[4] is the
- * number of owners `owner-<n>` who are there. Prints `opened`, `finished <rotation>` for what it finished, `begun` before the new one and
- * `answered <rotation>` after it, and a line for each act that was acknowledged.
+ * A process that finishes the rotation that it finds and then, where argv[3] names a failpoint,
+ * begins another one and dies there; `-` begins none, `run` begins one and arms nothing. argv[2] is
+ * the JSON of a Site. Meanwhile it writes, registers and erases; argv[4] is the number of owners
+ * `owner-<n>` who are there. Prints `opened`, `finished <rotation>` for what it finished, `begun`
+ * before the new one and `answered <rotation>` after it, and a line for each act that was
+ * acknowledged.
  */
 import { Logger } from '@nestjs/common';
 import { armFailpoint, isDomainError } from '../../../src/kernel';

@@ -1,7 +1,7 @@
 /**
- * A process that stops itself (SIGSTOP) between a wrap and what is stored of it, and goes on when it is continued. argv[2]: the JSON of
- * a Site; argv[3]: `create` makes a key for the owner `late`, `insert` seals a value of the owner `a`. Prints `stops` before and
- * `done <envelope>` at the end.
+ * A process that stops itself (SIGSTOP) between a wrap and what is stored of it, and goes on when
+ * it is continued. argv[2]: the JSON of a Site; argv[3]: `create` makes a key for the owner `late`,
+ * `insert` seals a value of the owner `a`. Prints `stops` before and `done <envelope>` at the end.
  */
 import { Logger } from '@nestjs/common';
 import { plaintext } from '../../../src/kernel';

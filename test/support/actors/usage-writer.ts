@@ -1,6 +1,7 @@
 /**
- * A process whose argv[5] uploads at a time count and settle contents of the owner argv[3] in the store in argv[2], argv[4] of them in
- * all. Prints `counted <how many> refused <codes of the others>` at the end.
+ * A process whose argv[5] uploads at a time count and settle contents of the owner argv[3] in the
+ * store in argv[2], argv[4] of them in all. Prints
+ * `counted <how many> refused <codes of the others>` at the end.
  */
 import { QuotaLedger } from '../../../src/files/content/quota-ledger';
 import { DomainError, newId, SystemClock } from '../../../src/kernel';

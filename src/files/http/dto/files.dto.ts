@@ -134,7 +134,8 @@ export class FileListQueryDto extends PageQueryDto {
   prefix?: string;
 
   /**
-   * `true` for the files of others that were granted to the caller. Not together with `name`, `prefix` or `trash`.
+   * `true` for the files of others that were granted to the caller. Not together with `name`,
+   * `prefix` or `trash`.
    * @example "false"
    */
   @MayBeAbsent()
@@ -152,7 +153,8 @@ export class FileListQueryDto extends PageQueryDto {
 
 export class RemovalQueryDto {
   /**
-   * `true` removes the file for good, be it in the trash or not; without it what is in the trash stays there.
+   * `true` removes the file for good, be it in the trash or not; without it what is in the trash
+   * stays there.
    * @example "false"
    */
   @MayBeAbsent()
@@ -162,7 +164,8 @@ export class RemovalQueryDto {
 
 export class VersionQueryDto {
   /**
-   * Number of the version, from 1; the current one where it is not given. Earlier ones are for the owner alone.
+   * Number of the version, from 1; the current one where it is not given. Earlier ones are for the
+   * owner alone.
    * @example 1
    */
   @MayBeAbsent()

@@ -17,8 +17,8 @@ export class ScrubFailureDto {
   version!: number;
 
   /**
-   * `decryption_failed` (changed, cut, moved or missing), `checksum_mismatch`, `integrity_failed`, or `store_unavailable` (the medium cannot
-   * read it).
+   * `decryption_failed` (changed, cut, moved or missing), `checksum_mismatch`, `integrity_failed`,
+   * or `store_unavailable` (the medium cannot read it).
    * @example "decryption_failed"
    */
   code!: string;
@@ -32,8 +32,8 @@ export class ScrubDto {
   id!: string;
 
   /**
-   * `running`; `paused`, which keeps its place; `done`, with `failed` above 0 where files are damaged; `failed`, where the job could not go
-   * on and a new one may be started.
+   * `running`; `paused`, which keeps its place; `done`, with `failed` above 0 where files are
+   * damaged; `failed`, where the job could not go on and a new one may be started.
    * @example "done"
    */
   state!: JobState;

@@ -35,7 +35,10 @@ const names = async (): Promise<string[]> => (await readdir(folder)).sort();
 const rotator = (rounds: number, failpoint = ''): Managed =>
   startProcess(process.execPath, [...program, folder, ROOT_KEY, String(rounds), failpoint]);
 
-/** The same in a pid namespace of its own: to a process of another one its pid means nothing, and the host has one name. */
+/**
+ * The same in a pid namespace of its own: to a process of another one its pid means nothing, and
+ * the host has one name.
+ */
 const NAMESPACE = ['--user', '--map-root-user', '--pid', '--fork', '--mount-proc'];
 const rotatorInNamespace = (rounds: number): Managed =>
   startProcess('unshare', [...NAMESPACE, process.execPath, ...program, folder, ROOT_KEY, String(rounds)]);

@@ -170,7 +170,8 @@ describe('A keyring that is lost while the service runs', () => {
   });
 });
 
-// Root ignores modes, so the tests that run as root take another effective user for the time of the act.
+// Root ignores modes, so the tests that run as root take another effective user for the time of the
+// act.
 const asNobody = async (act: () => Promise<void>): Promise<void> => {
   const isRoot = process.geteuid?.() === 0;
   if (isRoot) process.seteuid!(65_534);

@@ -38,8 +38,8 @@ export class UnreadableWrapDocument extends DomainError {
 
 /**
  * Where the wraps of user keys are stored: in their rows, or in Vault. A DI token. A row is either
- * complete or as the store keeps it (`storedRow`); both name the master key version of each wrap, and
- * the store never a newer one. Every method rejects with `kms_unavailable` where Vault is away.
+ * complete or as the store keeps it (`storedRow`); both name the master key version of each wrap,
+ * and the store never a newer one. Every method rejects with `kms_unavailable` where Vault is away.
  */
 export abstract class WrapStore {
   /**
@@ -63,15 +63,15 @@ export abstract class WrapStore {
    */
   abstract put(row: Draft<UserKeyDoc>, isNew?: boolean): Promise<void>;
   /**
-   * Ids of this owner's wraps that the row does not name, up to its current version: a newer wrap may
-   * belong to a later backup. A running writer may be about to name one of them.
+   * Ids of this owner's wraps that the row does not name, up to its current version: a newer wrap
+   * may belong to a later backup. A running writer may be about to name one of them.
    */
   abstract orphans(row: UserKeyDoc): Promise<readonly string[]>;
   /** Deletes wraps that no row names, with every earlier copy of them. May be repeated. */
   abstract delete(row: Draft<UserKeyDoc>, keyIds: readonly string[]): Promise<void>;
   /**
-   * Destroys what `name` holds if it belongs to this owner, then frees the name. May be repeated, and
-   * late. `isMeant` is for an owner who may return: it is asked before wraps are destroyed.
+   * Destroys what `name` holds if it belongs to this owner, then frees the name. May be repeated,
+   * and late. `isMeant` is for an owner who may return: it is asked before wraps are destroyed.
    */
   abstract erase(name: string, ownerId: string, isMeant?: () => Promise<boolean>): Promise<void>;
 }
@@ -79,10 +79,10 @@ export abstract class WrapStore {
 /** Vault, as the target and the source of a move of wraps. */
 export abstract class MovableWrapStore extends WrapStore {
   /**
-   * Writes the wraps of a complete row into its document, whose path may be free. Versions beyond the
-   * row's current one stay, and of one key the wrap under the newer master version. `isMeant` is asked
-   * between the read and the check-and-set: false where the row has changed. @throws WrapPathConflict,
-   * ForeignWraps
+   * Writes the wraps of a complete row into its document, whose path may be free. Versions beyond
+   * the row's current one stay, and of one key the wrap under the newer master version. `isMeant`
+   * is asked between the read and the check-and-set: false where the row has changed.
+   * @throws WrapPathConflict, ForeignWraps
    */
   abstract fill(row: UserKeyDoc, isMeant: () => Promise<boolean>): Promise<boolean>;
 

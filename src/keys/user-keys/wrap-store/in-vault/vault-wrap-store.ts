@@ -103,7 +103,8 @@ export class VaultWrapStore extends MovableWrapStore {
       if (document.state === 'erasing') throw new WrapPathConflict(name, document.userId, true);
       if (document.state === 'active' && document.userId !== row._id)
         throw new WrapPathConflict(name, document.userId, false);
-      // A process that read the row before an erase comes too late: that owner's wraps must not come back.
+      // A process that read the row before an erase comes too late: that owner's wraps must not
+      // come back.
       if (document.state === 'free' && !isNew) throw new WrapPathConflict(name, row._id, false);
       const former = document.state === 'active' ? document.entries : [];
       return this.#write(name, documentOf(row._id, merged(former, keptWraps(row))), version);
