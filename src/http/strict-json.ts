@@ -69,7 +69,7 @@ interface Level {
  */
 class Scan {
   readonly #open: Level[] = [];
-  private level: Level | undefined;
+  #level: Level | undefined;
   #awaitsKey = false;
   #values = 0;
   #at = 0;
@@ -93,8 +93,8 @@ class Scan {
 
   #enter(names: Names | undefined): void {
     this.#count();
-    this.level = { names, commas: 0 };
-    this.#open.push(this.level);
+    this.#level = { names, commas: 0 };
+    this.#open.push(this.#level);
     this.#awaitsKey = names !== undefined;
     const { depth } = this.limits;
     if (this.#open.length > depth) throw invalid(`The body is nested deeper than ${depth} levels.`);
@@ -102,13 +102,13 @@ class Scan {
 
   #leave(): void {
     this.#open.pop();
-    this.level = this.#open.at(-1);
+    this.#level = this.#open.at(-1);
     this.#awaitsKey = false;
   }
 
   #comma(): void {
     this.#count();
-    const { level } = this;
+    const level = this.#level;
     if (level === undefined) return;
     level.commas += 1;
     this.#awaitsKey = level.names !== undefined;
@@ -150,7 +150,7 @@ class Scan {
   }
 
   #key(name: string): void {
-    if (this.level?.names?.add(name) === false) throw invalid('An object has the same key twice.');
+    if (this.#level?.names?.add(name) === false) throw invalid('An object has the same key twice.');
   }
 }
 

@@ -25,7 +25,7 @@ const AT_ONCE = 3;
  * not listed at the former place any more.
  */
 export class BlobMigration {
-  #progress: MoveProgress | undefined;
+  #started: MoveProgress | undefined;
 
   constructor(
     private readonly blobs: RelocatableBlobStore,
@@ -41,29 +41,29 @@ export class BlobMigration {
     const { store: target, location } = await this.blobs.target(to);
     const plan = await this.plans.begin(to, location);
     failpoint('blobs.move-begun');
-    this.#progress = { from: plan.current, to, done: 0, total: 0, failed: 0, bytes: 0 };
-    if (plan.target === undefined) return this.#progress;
+    this.#started = { from: plan.current, to, done: 0, total: 0, failed: 0, bytes: 0 };
+    if (plan.target === undefined) return this.#started;
     const source = await this.blobs.located(plan.current);
     // A second pass finds what puts that had begun before the first one left, if their processes
     // died before they moved it.
     for (let pass = 0; pass < 2; pass += 1) await this.#pass(source, target, onProgress);
-    if (this.progress.failed === 0) await this.plans.end(to);
-    return this.progress;
+    if (this.#progress.failed === 0) await this.plans.end(to);
+    return this.#progress;
   }
 
-  private get progress(): MoveProgress {
-    if (this.#progress === undefined) throw new TypeError('the migration has not begun');
-    return this.#progress;
+  get #progress(): MoveProgress {
+    if (this.#started === undefined) throw new TypeError('the migration has not begun');
+    return this.#started;
   }
 
   async #pass(source: BlobStore, target: BlobStore, onProgress: (progress: MoveProgress) => void): Promise<void> {
     let count = 0;
     for await (const _ of source.list()) count += 1;
-    this.#count({ total: this.progress.done + count, failed: -this.progress.failed });
-    onProgress(this.progress);
+    this.#count({ total: this.#progress.done + count, failed: -this.#progress.failed });
+    onProgress(this.#progress);
     const isMeant = async (): Promise<boolean> => {
       const plan = await this.plans.current();
-      return (plan.target ?? plan.current) === this.progress.to;
+      return (plan.target ?? plan.current) === this.#progress.to;
     };
     const mover = new BlobMover(source, target, this.newHash, isMeant);
     const running = new Set<Promise<void>>();
@@ -84,12 +84,12 @@ export class BlobMigration {
       // next run tries it again.
       this.#count({ failed: 1 });
     }
-    onProgress(this.progress);
+    onProgress(this.#progress);
   }
 
   #count(more: Partial<Record<'done' | 'failed' | 'bytes', number>> & { readonly total?: number }): void {
-    const { done, failed, bytes, ...rest } = this.progress;
-    this.#progress = {
+    const { done, failed, bytes, ...rest } = this.#progress;
+    this.#started = {
       ...rest,
       total: more.total ?? rest.total,
       done: done + (more.done ?? 0),

@@ -24,7 +24,7 @@ import { BlobRelocation, BlobRelocations } from './blob-plan';
  */
 export class RelocatableBlobStore extends BlobStore {
   #known: BlobRelocation | undefined;
-  #installationId: string | undefined;
+  #opened: string | undefined;
   /**
    * By name and recorded location. A move may bring one that the start did not open: it is touched
    * only when it is known to be ours.
@@ -44,7 +44,7 @@ export class RelocatableBlobStore extends BlobStore {
    * @throws StartupError
    */
   async open(installationId: string): Promise<string> {
-    this.#installationId = installationId;
+    this.#opened = installationId;
     const plan = await this.#fresh();
     const [home = ''] = await Promise.all(placesOf(plan).map((name) => this.#bound(plan, name)));
     return home;
@@ -83,7 +83,7 @@ export class RelocatableBlobStore extends BlobStore {
     const plan = await this.#fresh();
     const store = this.#configured(name);
     const isInUse = placesOf(plan).includes(name);
-    const location = isInUse ? await this.#bound(plan, name) : await store.open(this.installationId(), 'new');
+    const location = isInUse ? await this.#bound(plan, name) : await store.open(this.#installationId(), 'new');
     return { store, location };
   }
 
@@ -180,8 +180,8 @@ export class RelocatableBlobStore extends BlobStore {
     return this.#known;
   }
 
-  private installationId(): string {
-    if (this.#installationId !== undefined) return this.#installationId;
+  #installationId(): string {
+    if (this.#opened !== undefined) return this.#opened;
     throw new DomainError('store_unavailable', { detail: 'The service is starting.' });
   }
 
@@ -207,8 +207,8 @@ export class RelocatableBlobStore extends BlobStore {
   async #bind({ locations }: BlobRelocation, name: string): Promise<string> {
     const recorded = locations[name];
     const store = this.#configured(name);
-    if (recorded !== undefined) return store.open(this.installationId(), { location: recorded });
-    const location = await store.open(this.installationId(), 'owned');
+    if (recorded !== undefined) return store.open(this.#installationId(), { location: recorded });
+    const location = await store.open(this.#installationId(), 'owned');
     const decided = (await this.plans.record(name, location)).locations[name];
     if (decided !== location) throw missingBlobs(`The blob store ${name} of this process`);
     return location;

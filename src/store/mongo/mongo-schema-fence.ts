@@ -27,7 +27,7 @@ export class MongoSchemaFence {
   /** @throws DomainError `store_unavailable` */
   async check(): Promise<void> {
     const isFresh = performance.now() - this.#readAt < MAX_AGE;
-    if (admits(isFresh ? this.#found : await this.read(), this.schema)) return;
+    if (admits(isFresh ? this.#found : await this.#read(), this.schema)) return;
     throw new DomainError('store_unavailable', {
       detail: 'The installation was upgraded. This release may no longer write to it.',
     });
@@ -38,16 +38,16 @@ export class MongoSchemaFence {
    * ever served.
    */
   async isAlone(): Promise<boolean> {
-    const { schema, lowest_schema } = await this.read();
+    const { schema, lowest_schema } = await this.#read();
     return schema === this.schema && lowest_schema === this.schema;
   }
 
-  private async read(): Promise<InstalledSchema> {
-    this.#reading ??= this.#read().finally(() => (this.#reading = undefined));
+  async #read(): Promise<InstalledSchema> {
+    this.#reading ??= this.#readAnew().finally(() => (this.#reading = undefined));
     return this.#reading;
   }
 
-  async #read(): Promise<InstalledSchema> {
+  async #readAnew(): Promise<InstalledSchema> {
     const askedAt = performance.now();
     const projection = { _id: 0, schema: 1, lowest_schema: 1 };
     const find = () =>
