@@ -24,7 +24,7 @@ import { BlobRelocation, BlobRelocations } from './blob-plan';
  */
 export class RelocatableBlobStore extends BlobStore {
   #known: BlobRelocation | undefined;
-  #opened: string | undefined;
+  #installation: string | undefined;
   /**
    * By name and recorded location. A move may bring one that the start did not open: it is touched
    * only when it is known to be ours.
@@ -44,7 +44,7 @@ export class RelocatableBlobStore extends BlobStore {
    * @throws StartupError
    */
   async open(installationId: string): Promise<string> {
-    this.#opened = installationId;
+    this.#installation = installationId;
     const plan = await this.#fresh();
     const [home = ''] = await Promise.all(placesOf(plan).map((name) => this.#bound(plan, name)));
     return home;
@@ -181,7 +181,7 @@ export class RelocatableBlobStore extends BlobStore {
   }
 
   #installationId(): string {
-    if (this.#opened !== undefined) return this.#opened;
+    if (this.#installation !== undefined) return this.#installation;
     throw new DomainError('store_unavailable', { detail: 'The service is starting.' });
   }
 
