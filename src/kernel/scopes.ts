@@ -17,11 +17,15 @@ export type KeyScope = (typeof KEY_SCOPES)[number];
 
 /**
  * What a route wants and a principal may have. `account` is a person's own account and keys,
- * `administration` that of others, `audit` the audit log: no key can hold any of them. `subjects:list` comes with any scope on subjects.
+ * `administration` that of others, `audit` the audit log: no key can hold any of them.
+ * `subjects:list` comes with any scope on subjects.
  */
 export type Scope = KeyScope | 'subjects:list' | 'account' | 'administration' | 'audit';
 
-/** A scope as a key has it. `within` is a data type, or a prefix of file names; absent where it is not narrowed. */
+/**
+ * A scope as a key has it. `within` is a data type, or a prefix of file names; absent where it is
+ * not narrowed.
+ */
 export interface GrantedScope {
   readonly scope: KeyScope;
   readonly within?: string;
@@ -41,7 +45,9 @@ const MAX_NAME_BYTES = 255;
 /** RFC 6749, 3.3: what a scope is written with. Of a prefix all else is percent-encoded. */
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
-/** A scope from its text, as `files:read:invoices-%20`; undefined where there is none of this text. */
+/**
+ * A scope from its text, as `files:read:invoices-%20`; undefined where there is none of this text.
+ */
 export function parseScope(text: string): GrantedScope | undefined {
   const [, name = '', , narrowing] = /^([a-z-]+:[a-z]+)(:(.*))?$/s.exec(text) ?? [];
   const scope = KEY_SCOPES.find((known) => known === name);

@@ -8,7 +8,10 @@ import { withService } from '../app';
 
 const ACTOR = 'system:admin-cli';
 
-/** Writes each account as it is read: an installation may have more accounts than memory should hold. */
+/**
+ * Writes each account as it is read: an installation may have more accounts than memory should
+ * hold.
+ */
 export function listUsers(): Promise<string> {
   return withService(async (app) => {
     const tampered: string[] = [];
