@@ -8,10 +8,7 @@ import { createLogger } from './observability';
 import { CofferServer } from './bootstrap/server';
 import { isForeseen, refusalLine } from './bootstrap/start-failure';
 
-/**
- * npm hands Ctrl-C on to a process that the terminal has told already: the echo is no second
- * signal.
- */
+/** npm repeats Ctrl-C to a process that the terminal has signalled: no second signal. */
 const ECHO_MS = 250;
 
 async function main(): Promise<void> {

@@ -42,3 +42,16 @@ export function resolve(document: OpenAPIObject, schema: Schema | { $ref: string
   const found = document.components?.schemas?.[schema.$ref.split('/').at(-1) ?? ''];
   return found === undefined || isReference(found) ? undefined : found;
 }
+
+/**
+ * Joins the wrapped lines of summaries and descriptions, which come from comments. Paragraphs and
+ * lists keep their lines.
+ */
+export function joinLines(node: object): void {
+  const members = node as Record<string, unknown>;
+  for (const [name, value] of Object.entries(members)) {
+    if (typeof value === 'object' && value !== null) joinLines(value);
+    else if (typeof value === 'string' && (name === 'summary' || name === 'description'))
+      members[name] = value.replaceAll(/(?<!\n)\n(?![\n\-*|#0-9])/g, ' ');
+  }
+}

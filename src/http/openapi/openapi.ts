@@ -4,7 +4,7 @@ import { CONFIG, Config } from '../../config/config';
 import { releaseVersion } from '../../config/version';
 import { RouteTable } from '../route-table';
 import { documentHeaders } from './answer-headers';
-import { Operation, bodyOf, operationOf, operationsOf, parametersOf, responsesOf } from './document';
+import { Operation, bodyOf, joinLines, operationOf, operationsOf, parametersOf, responsesOf } from './document';
 import { BEARER, addPolicy } from './policies';
 import { shareProblem } from './problem-schema';
 import { closeRequests, prefill, refineSchemas } from './schemas';
@@ -52,6 +52,7 @@ function build(app: INestApplication, routes: RouteTable, publicUrl: string): Op
     autoTagControllers: true,
   });
   requireUniqueIds(document);
+  joinLines(document);
   for (const operation of operationsOf(document)) polish(operation);
   closeRequests(document);
   refineSchemas(document);
