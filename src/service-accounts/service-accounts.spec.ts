@@ -272,6 +272,21 @@ describe('A key of a service account', () => {
   });
 });
 
+describe('API_KEYS_AS_BEARER=off', () => {
+  it('refuses a key that is right elsewhere, and takes the tokens of persons', async () => {
+    const strict = await startCoffer({ env: { API_KEYS_AS_BEARER: 'off' } });
+    try {
+      const { client } = await signUp(strict.client);
+      const id = (expectStatus(await client.post('/service-accounts', { name: 'shop', scopes: ALL }), 201) as Key).id;
+      const { key } = expectStatus(await client.post(`/service-accounts/${id}/keys`, {}), 201) as Key;
+      expectProblem(await strict.client.as(key).get('/sensitive-data'), 401, 'unauthenticated');
+      expect((await client.get('/sensitive-data')).status).toBe(200);
+    } finally {
+      await strict.close();
+    }
+  });
+});
+
 describe('A narrowed scope', () => {
   it('of data types hides the others in lists, and is 403 for them', async () => {
     const scopes = ['sensitive-data:read:note', 'sensitive-data:write'];

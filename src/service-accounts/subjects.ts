@@ -1,5 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import { audited, AuditSink, Clock, DomainError, isDomainError, newId, pickInTurns, SystemSecrets } from '../kernel';
+import {
+  audited,
+  AuditSink,
+  Clock,
+  DomainError,
+  isDomainError,
+  newId,
+  pickInTurns,
+  SystemSecrets,
+  retryOnStaleKey,
+} from '../kernel';
 import { openedName, Sealer, UserKeyService } from '../keys/user-keys';
 import { Collection, DuplicateKey, Position, scanRows, Store } from '../store';
 import { KeyedMutex, serviceAccountsCollection, SubjectDoc, subjectsCollection } from '../users';
@@ -71,12 +81,18 @@ export class Subjects {
       limit,
       ...(after !== undefined && { after }),
     });
-    const show = async (row: SubjectDoc): Promise<ListedSubject | undefined> => {
-      const sealed = row.external_id ?? '';
-      const externalId = await openedName(this.sealer, row._id, (keys) => openExternalId(keys, sealed));
-      return externalId === undefined ? undefined : { externalId, createdAt: row.created_at };
-    };
-    return { items: await pickInTurns(page.items, show), next: page.next };
+    return { items: await pickInTurns(page.items, (row) => this.#shown(row)), next: page.next };
+  }
+
+  async #shown(listed: SubjectDoc): Promise<ListedSubject | undefined> {
+    let row: SubjectDoc | undefined = listed;
+    const externalId = await retryOnStaleKey(async () => {
+      const current = row;
+      row = undefined;
+      const { external_id = '' } = current ?? (await this.#rows.find('_id', listed._id)) ?? {};
+      return openedName(this.sealer, listed._id, (keys) => openExternalId(keys, external_id));
+    });
+    return externalId === undefined ? undefined : { externalId, createdAt: listed.created_at };
   }
 
   /**

@@ -28,6 +28,7 @@ beforeAll(async () => {
   const group = ok(await client.post('/groups', { name: 'friends' })) as Row;
   ok(await client.post(`/files/${file.id}/grants`, { group: group.id }));
   ok(await client.post(`/files/${file.id}/grants`, { username: other.username }));
+  expectStatus(await client.put(`/groups/${group.id}/members/${other.username}`, undefined), 204);
   ok(await client.post('/2fa/totp'));
   paths = {
     'a record': `/sensitive-data/${record.id}`,
@@ -75,6 +76,15 @@ describe('A read that meets a row of a key version that is gone', () => {
     expect((await friend.get('/files?shared=true')).text).toBe(before.text);
     staleOnce();
     expect((await client.head(paths['a content']!)).status).toBe(200);
+  });
+
+  it('reads a file that somebody was granted, and a group that somebody is in, again', async () => {
+    for (const path of ['/grants/received', '/memberships']) {
+      const before = await friend.get(path);
+      expect(before.text).toMatch(/letter\.txt|friends/);
+      staleOnce();
+      expect((await friend.get(path)).text).toBe(before.text);
+    }
   });
 
   it('reads the content behind a link again', async () => {

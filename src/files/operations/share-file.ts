@@ -102,11 +102,13 @@ export class FileSharing {
   }
 
   /** Undefined for a file that its grantee does not see now: expired, in the trash, gone. */
-  async #receivedFile({ id, resource, owner, expires_at }: ReceivedGrant): Promise<ReceivedFile | undefined> {
-    const row = await this.access.visible(resource.id, resource.ownerId);
-    if (row === undefined) return undefined;
-    const name =
-      row.name_index === undefined ? null : await openedName(this.sealer, row.owner_id, (keys) => openName(keys, row));
-    return name === undefined ? undefined : { id, file_id: row._id, name, owner, expires_at };
+  #receivedFile({ id, resource, owner, expires_at }: ReceivedGrant): Promise<ReceivedFile | undefined> {
+    return retryOnStaleKey(async () => {
+      const row = await this.access.visible(resource.id, resource.ownerId);
+      if (row === undefined) return undefined;
+      const isUnnamed = row.name_index === undefined;
+      const name = isUnnamed ? null : await openedName(this.sealer, row.owner_id, (keys) => openName(keys, row));
+      return name === undefined ? undefined : { id, file_id: row._id, name, owner, expires_at };
+    });
   }
 }

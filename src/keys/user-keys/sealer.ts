@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { ciphertext, DomainError, failpoint, isDomainError, SecretBytes } from '../../kernel';
+import { ciphertext, DomainError, failpoint, isDomainError, SecretBytes, StaleKeyVersionError } from '../../kernel';
 import { type Collection, Store } from '../../store';
 import { asOneOperation } from '../../vault-client';
 import { MasterKey } from '../master-key';
@@ -122,7 +122,7 @@ export class Sealer {
 /**
  * The name of another owner's object for a list: null where it does not open, undefined where the
  * key is gone because its owner is being erased.
- * @throws DomainError `kms_unavailable`.
+ * @throws DomainError `kms_unavailable`; StaleKeyVersionError for a row that is to be read again.
  */
 export async function openedName(
   sealer: Sealer,
@@ -132,6 +132,7 @@ export async function openedName(
   try {
     return await sealer.with(ownerId, open);
   } catch (error) {
+    if (error instanceof StaleKeyVersionError) throw error;
     if (isDomainError(error, 'decryption_failed')) return null;
     if (isDomainError(error, 'not_found')) return undefined;
     throw error;

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AuditSink, Principal, Turns, auditedAfterLook, isoTime, pickInTurns } from '../../kernel';
+import { AuditSink, Principal, Turns, auditedAfterLook, isoTime, pickInTurns, retryOnStaleKey } from '../../kernel';
 import { Sealer, openedName } from '../../keys/user-keys';
 import { Collection, Position, Store, scanRows } from '../../store';
 import { Users } from '../../users';
@@ -148,13 +148,15 @@ export class OwnMemberships {
   }
 
   /** Undefined where the group or its owner is not there any more. */
-  async #view(member: GroupMemberDoc): Promise<MembershipView | undefined> {
-    const [group, owner] = await Promise.all([this.#groupOf(member), this.users.byId(member.owner_id)]);
-    const ownerName = isThere(owner) ? owner.username : await this.users.servingName(member.owner_id);
-    if (group === undefined || ownerName === undefined) return undefined;
-    const name = await openedName(this.sealer, group.owner_id, (keys) => openGroupName(keys, group));
-    if (name === undefined) return undefined;
-    return { group_id: group._id, name, owner: ownerName, added_at: isoTime(member.created_at) };
+  #view(member: GroupMemberDoc): Promise<MembershipView | undefined> {
+    return retryOnStaleKey(async () => {
+      const [group, owner] = await Promise.all([this.#groupOf(member), this.users.byId(member.owner_id)]);
+      const ownerName = isThere(owner) ? owner.username : await this.users.servingName(member.owner_id);
+      if (group === undefined || ownerName === undefined) return undefined;
+      const name = await openedName(this.sealer, group.owner_id, (keys) => openGroupName(keys, group));
+      if (name === undefined) return undefined;
+      return { group_id: group._id, name, owner: ownerName, added_at: isoTime(member.created_at) };
+    });
   }
 
   async #groupOf({ group_id, owner_id }: GroupMemberDoc): Promise<GroupDoc | undefined> {
