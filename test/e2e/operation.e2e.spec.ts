@@ -306,6 +306,10 @@ describe('npm run admin', () => {
     expect((await caller.get('/rotations')).status).toBe(403);
     expect(await admin(service, 'grant', person.username)).toMatchObject({ code: 0, err: '' });
     expect((await caller.get('/rotations')).status).toBe(200);
+    const last = await admin(service, 'revoke', person.username);
+    expect([last.code, last.err]).toEqual([1, expect.stringContaining('This is the last administrator.')]);
+    const other = await register(client);
+    expect((await admin(service, 'grant', other.username)).code).toBe(0);
     expect((await admin(service, 'revoke', person.username)).code).toBe(0);
     expect((await caller.get('/rotations')).status).toBe(403);
   });
@@ -321,13 +325,13 @@ describe('npm run admin', () => {
     expect(said).toMatchObject({ code: 0, err: '', out: expect.stringContaining(`${username} can log in again`) });
     expect((await client.post('/login', { username, password })).status).toBe(200);
     const unknown = await admin(service, 'unlock', 'nobody');
-    expect([unknown.code, unknown.err]).toEqual([1, 'coffer: There is no active account of this name.\n']);
+    expect([unknown.code, unknown.err]).toEqual([1, 'coffer: There is no account of this name.\n']);
   });
 
   it('refuses with 1 what is not there, and with 2 what it does not understand', async () => {
     const service = await start();
     const unknown = await admin(service, 'grant', 'nobody');
-    expect([unknown.code, unknown.err]).toEqual([1, 'coffer: There is no active account of this name.\n']);
+    expect([unknown.code, unknown.err]).toEqual([1, 'coffer: There is no account of this name.\n']);
     expect((await admin(service, 'crown', 'alice')).code).toBe(2);
   });
 });

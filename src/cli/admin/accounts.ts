@@ -27,26 +27,26 @@ export function listUsers(): Promise<string> {
 }
 
 /** Open sessions keep their own counts: a new login has none. */
-export const unlock = (username: string): Promise<string> =>
-  act(username, async (accounts, { _id }) => {
+export const unlock = (name: string): Promise<string> =>
+  act(name, async (accounts, { _id, username }) => {
     await accounts.unlock(ACTOR, _id);
     return `${username} can log in again: wrong passwords and codes are forgotten.`;
   });
 
-export const disable = (username: string): Promise<string> =>
-  act(username, async (accounts, { _id }) => {
+export const disable = (name: string): Promise<string> =>
+  act(name, async (accounts, { _id, username }) => {
     await accounts.disable(ACTOR, _id);
     return `${username} is disabled, and its sessions have ended.`;
   });
 
-export const enable = (username: string): Promise<string> =>
-  act(username, async (accounts, { _id }) => {
+export const enable = (name: string): Promise<string> =>
+  act(name, async (accounts, { _id, username }) => {
     await accounts.enable(ACTOR, _id);
     return `${username} can log in again.`;
   });
 
-export const endSessions = (username: string): Promise<string> =>
-  act(username, async (accounts, { _id }) => {
+export const endSessions = (name: string): Promise<string> =>
+  act(name, async (accounts, { _id, username }) => {
     await accounts.endSessions(ACTOR, _id);
     return `The sessions of ${username} have ended.`;
   });
@@ -57,18 +57,18 @@ const NAMES: Readonly<Record<Role, string>> = {
   auditor: 'an auditor',
 };
 
-export const setRole = (username: string, role: Role): Promise<string> =>
-  act(username, async (accounts, { _id }) => {
+export const setRole = (name: string, role: Role): Promise<string> =>
+  act(name, async (accounts, { _id, username }) => {
     await accounts.setRole(ACTOR, _id, role);
     return `${username} is now ${NAMES[role]}.`;
   });
 
 /** The code is printed this once, and is in no log. */
-export const reset = (username: string): Promise<string> =>
-  act(username, async (_accounts, user, app) => {
+export const reset = (name: string): Promise<string> =>
+  act(name, async (_accounts, user, app) => {
     const code = await app.get(OperatorReset, { strict: false }).reset(ACTOR, user);
     return [
-      `The password and the second factors of ${username} are removed, and its sessions have ended.`,
+      `The password and the second factors of ${user.username} are removed, and its sessions have ended.`,
       'Give this code to its owner by a way that you trust. It is good for an hour and for one use:',
       code,
       `The owner sets a new password with POST /password/reset {"email": "${user.email}", "code": ..., "new_password": ...}.`,
@@ -83,7 +83,7 @@ function act(
     const username = parseUsername(name);
     const user = username && (await app.get(Users, { strict: false }).byUsername(username));
     if (user?.state !== 'active' && user?.state !== 'disabled') {
-      throw new StartupError('There is no account of this name that has been registered.');
+      throw new StartupError('There is no account of this name.');
     }
     return `${await work(app.get(UserAdministration, { strict: false }), user, app)}\n`;
   });
