@@ -1,12 +1,13 @@
 #!/usr/bin/env node
-// `npm run bench [-- files list records livez start rotation blobs]`: builds the service, compiles
-// the benches with it, and runs them (all without a name). BENCH_MIB sets the size of the file
-// (default 4096; of the blob on S3 512), BENCH_DIR the disk that is measured (default the folder
-// for temporary files), BENCH_FILES the length of the list (default 10000), `--keys <number>` how
-// many user keys are rotated (default 100000).
+// `npm run bench [-- files list records livez start rotation blobs]`: builds the service, compiles the benches with it, and runs them (all without a name).
+// BENCH_MIB sets the size of the file (default 4096; of the blob on S3 512), BENCH_DIR the disk that is measured (default the folder for temporary files),
+// BENCH_FILES the length of the list (default 10000), `--keys <number>` how many user keys are rotated (default 100000).
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { answerHelp } from './lib/help.mjs';
 import { root } from './lib/live-service.mjs';
+
+answerHelp(import.meta.url);
 
 const out = join(root, 'node_modules/.cache/coffer/bench');
 

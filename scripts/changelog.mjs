@@ -1,15 +1,17 @@
 #!/usr/bin/env node
-// The changelog from fragments, so that two branches that each add a line do not conflict. A
-// fragment is a file changelog/NAME.SECTION.md with the text of one entry; SECTION is one of those
-// below. node scripts/changelog.mjs shows what the next release would say node
-// scripts/changelog.mjs check exit code 1 where a fragment has a wrong name or text, each named
-// node scripts/changelog.mjs release VERSION moves "Unreleased" and all fragments into a section
-// VERSION (--date YYYY-MM-DD) node scripts/changelog.mjs notes VERSION prints the text of that
-// section
+// The changelog from fragments, so that two branches that each add a line do not conflict. A fragment is a file
+// changelog/NAME.SECTION.md with the text of one entry; SECTION is one of those below.
+//   node scripts/changelog.mjs                   shows what the next release would say
+//   node scripts/changelog.mjs check             exit code 1 where a fragment has a wrong name or text, each named
+//   node scripts/changelog.mjs release VERSION   moves "Unreleased" and all fragments into a section VERSION (--date YYYY-MM-DD)
+//   node scripts/changelog.mjs notes VERSION     prints the text of that section
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { answerHelp } from './lib/help.mjs';
+
+answerHelp(import.meta.url);
 
 const SECTIONS = ['security', 'added', 'changed', 'deprecated', 'removed', 'fixed'];
 const FRAGMENT = /^[a-z0-9][a-z0-9-]*\.([a-z]+)\.md$/;
@@ -51,10 +53,7 @@ function checked() {
   return all;
 }
 
-/**
- * Everything below `## title` up to the next heading of that rank: where it begins and ends, and
- * its text.
- */
+/** Everything below `## title` up to the next heading of that rank: where it begins and ends, and its text. */
 function sectionOf(changelog, title) {
   const heading = new RegExp(`^## ${title.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?: - .*)?$`, 'm').exec(changelog);
   if (heading === null) throw new Refused(`CHANGELOG.md has no section "${title}"`);

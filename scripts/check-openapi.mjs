@@ -1,11 +1,14 @@
 #!/usr/bin/env node
-// Lints the OpenAPI document of the built service by the recommended rules of Redocly and Spectral
-// (redocly.yaml, .spectral.yaml). Exit code: 0 when both find no error.
+// Lints the OpenAPI document of the built service by the recommended rules of Redocly and Spectral (redocly.yaml, .spectral.yaml).
+// Exit code: 0 when both find no error.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { answerHelp } from './lib/help.mjs';
 import { root, startLiveService } from './lib/live-service.mjs';
+
+answerHelp(import.meta.url);
 
 const LINTERS = [
   { name: 'redocly', path: '@redocly/cli/bin/cli.js', args: (file) => ['lint', file, '--config', 'redocly.yaml'] },

@@ -1,8 +1,7 @@
 #!/usr/bin/env node
-// Makes a frozen installation of a release: the data folder that it leaves, and a manifest of what
-// must be read from it for ever. node scripts/freeze-installation.mjs RELEASE NAME RELEASE is a
-// folder with the built release (dist and node_modules), NAME the folder under
-// test/vectors/installations.
+// Makes a frozen installation of a release: the data folder that it leaves, and a manifest of what must be read from it for ever.
+//   node scripts/freeze-installation.mjs RELEASE NAME
+// RELEASE is a folder with the built release (dist and node_modules), NAME the folder under test/vectors/installations.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,6 +10,9 @@ import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { caller, fill } from './lib/frozen-contents.mjs';
 import { bareEnvironment, freePort, root, untilReady } from './lib/live-service.mjs';
+import { answerHelp } from './lib/help.mjs';
+
+answerHelp(import.meta.url);
 
 /** Dies when the first batch of the user keys is under the new version. */
 const FAILPOINT = 'rotation.mid-batch';

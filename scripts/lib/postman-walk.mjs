@@ -1,6 +1,5 @@
-// The specification's walk as scripted Postman requests. Its parts end where a person has to look
-// into the mail: paste the code into the environment's `otp_code` and go on with the next part.
-// scripts/newman.mjs does the same from the outbox folder.
+// The specification's walk as scripted Postman requests. Its parts end where a person has to look into the mail: paste the code into
+// the environment's `otp_code` and go on with the next part. scripts/newman.mjs does the same from the outbox folder.
 
 const json = (body) => ({
   mode: 'raw',

@@ -1,10 +1,12 @@
 /**
- * A process that uses the store `embedded <folder>` or `mongo <url>` in one way: increment <id>
- * <times> adds 1 to a number, again and again, racing others claim <prefix> <count> tries to insert
- * each of `count` unique keys, and prints those that it got write inserts without end: `ok <id>`
- * once acknowledged, `refused <code>`, and `read` for each row read back hold <ms> stays inside a
- * write transaction of the embedded store for that long exit calls process.exit(0) in the middle of
- * writes throw throws what nobody catches in the middle of writes
+ * A process that uses the store `embedded <folder>` or `mongo <url>` in one way:
+ *   increment <id> <times>   adds 1 to a number, again and again, racing others
+ *   claim <prefix> <count>   tries to insert each of `count` unique keys, prints those it got
+ *   write                    inserts without end: `ok <id>` once acknowledged, `refused <code>`,
+ *                            and `read` for each row read back
+ *   hold <ms>                stays inside a write transaction of the embedded store for that long
+ *   exit                     calls process.exit(0) in the middle of writes
+ *   throw                    throws what nobody catches in the middle of writes
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DomainError, newId, SystemClock } from '../../../src/kernel';
@@ -60,9 +62,7 @@ async function hold(ms: number): Promise<void> {
   }, 2 * ms);
 }
 
-/**
- * As soon as the first of many writes is through: the writer's thread waits for the next ones then.
- */
+/** Once the first of many writes is through, so that the thread of the writer waits for more. */
 async function end(how: 'exit' | 'throw'): Promise<void> {
   const writes = Array.from({ length: 2_000 }, (_, i) => things.insert({ _id: `end-${i}`, owner: 'ada' }));
   await sleep(1);
