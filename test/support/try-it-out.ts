@@ -34,6 +34,11 @@ export const NEED_MORE: Readonly<Record<string, string>> = {
   openLink: 'the secret of a link',
   downloadLinkContent: 'the ticket of a link',
   openUploadLink: 'the secret of a link',
+  confirmEmail: 'the code of a mail',
+  resetPassword: 'the code of a mail',
+  listSubjects: 'the key of a service account',
+  exportSubject: 'the key of a service account',
+  eraseSubject: 'the key of a service account',
   declineReceivedGrant: 'a grant by somebody else',
   leaveGroup: 'a group of somebody else',
   getApproval: 'an act of another administrator',
@@ -75,8 +80,9 @@ export async function walk(document: ApiDocument, driver: Driver, anybody: Clien
   await walkData(call, maria.username);
   await walkFiles(call);
   await walkUploads(call);
+  await walkKeys(call);
   await walkAdministration(call, anybody, maria);
-  await call('endOtherSessions');
+  for (const id of ['changeEmail', 'forgotPassword', 'changePassword', 'endOtherSessions']) await call(id);
   await call('logout');
   return called;
 }
@@ -92,6 +98,18 @@ async function walkAccount(call: Call, driver: Driver): Promise<void> {
   await call('endSession', { id: items.find(({ current }) => !current)!.id });
   for (const id of ['getSecondFactors', 'beginTotp', 'getTotpQrCode', 'listMemberships', 'listReceivedGrants'])
     await call(id);
+}
+
+async function walkKeys(call: Call): Promise<void> {
+  const own = (await call('createApiKey')).id;
+  await call('listApiKeys');
+  await call('deleteApiKey', { id: own });
+  const { id } = await call('createServiceAccount');
+  await call('listServiceAccounts');
+  const keyId = (await call('createServiceKey', { id })).id;
+  await call('listServiceKeys', { id });
+  await call('deleteServiceKey', { id, keyId });
+  await call('deleteServiceAccount', { id });
 }
 
 async function walkData(call: Call, member: string): Promise<void> {
@@ -157,6 +175,9 @@ async function walkAdministration(
   const tokens = (await anybody.post('/login', { username, password })).json as { access_token: string };
   const { id } = (await anybody.as(tokens.access_token).get('/me')).json as { id: string };
   await call('rotateUserKey', { id });
+  await call('listUsers');
+  for (const act of ['setUserRole', 'disableUser', 'enableUser', 'unlockUser', 'endUserSessions'])
+    await call(act, { id });
   await call('eraseUser', { id });
 }
 
