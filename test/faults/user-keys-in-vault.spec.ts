@@ -21,7 +21,7 @@ beforeAll(() => {
 describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
   let bao: Bao;
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-  let opened: KeyFixtures | undefined;
+  let opened: Promise<KeyFixtures> | undefined;
 
   beforeAll(async () => {
     bao = await startOpenBao();
@@ -32,17 +32,22 @@ describeWithPart('openbao', 'User keys whose wraps lie in Vault', () => {
     await bao.request('DELETE', 'kv/metadata/user_keys/alice');
   });
   afterEach(async () => {
-    await opened?.close();
-    opened = undefined;
+    await closed();
     await folder.remove();
   });
   afterAll(() => bao.stop());
 
-  const fixtures = async (): Promise<KeyFixtures> =>
-    (opened ??= await openKeyFixtures(folder.path, { cacheMs: 0, home: await openWrapStore(bao) }));
+  const open = async (): Promise<KeyFixtures> =>
+    openKeyFixtures(folder.path, { cacheMs: 0, home: await openWrapStore(bao) });
+  /**
+   * One opening for callers at the same time: two writers of one process on one LMDB environment
+   * wait for each other for ever.
+   */
+  const fixtures = (): Promise<KeyFixtures> => (opened ??= open());
   const closed = async (): Promise<void> => {
-    await opened?.close();
+    const open = opened;
     opened = undefined;
+    await (await open?.catch(() => undefined))?.close();
   };
   /** Runs one act in a process of its own, which must die at the crash point. */
   const killed = async (act: string, failpoint: string): Promise<void> => {
