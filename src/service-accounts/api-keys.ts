@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { equalBytes, newApiKey, parseApiKey, sha256 } from '../crypto';
 import { Clock, DomainError, MINUTE } from '../kernel';
 import { Networks } from '../http';
-import { Collection, Store } from '../store';
+import { Collection, removeEvery, Store } from '../store';
 import { KeyedMutex } from '../users';
 import { ApiKeyDoc, apiKeysCollection } from './api-key.collection';
 
@@ -78,14 +78,9 @@ export class ApiKeys {
     return row?.owner_id === ownerId && (await this.#rows.remove(id)) && this.#holds(row);
   }
 
-  /** Removes all keys of an account. Returns how many. */
-  async removeAll(ownerId: string): Promise<number> {
-    let removed = 0;
-    for (;;) {
-      const { items } = await this.#rows.list('owner', [ownerId], { limit: 100, onTampered: () => undefined });
-      if (items.length === 0) return removed;
-      for (const { _id } of items) removed += (await this.#rows.remove(_id)) ? 1 : 0;
-    }
+  /** Removes all keys of an account, tampered rows too. Returns how many. */
+  removeAll(ownerId: string): Promise<number> {
+    return removeEvery(this.#rows, 'owner', [ownerId]);
   }
 
   /** The key of this text, sent from this address. @throws DomainError `unauthenticated` */
