@@ -1,4 +1,4 @@
-import { Collection, Doc, KeyPart, Store } from '../store';
+import { Collection, Doc, KeyPart, scanRows, Store } from '../store';
 import { AuditBatchDoc, AuditWriterDoc, auditBatchesCollection, auditWritersCollection } from './audit.collection';
 import { CHAIN_START, batchHash, writerHash } from './chain';
 
@@ -25,8 +25,6 @@ export interface ChainReport {
    */
   readonly faults: readonly ChainFault[];
 }
-
-const PAGE = 200;
 
 /**
  * Reads the whole log and reports all inconsistencies. Uses constant memory; safe while entries are
@@ -118,13 +116,7 @@ class ChainWalk {
     if (!this.#faults.some((fault) => fault.kind === kind && fault.row === row)) this.#faults.push({ kind, row });
   }
 
-  async *#rows<T extends Doc>(rows: Collection<T>, index: string, prefix: KeyPart[]): AsyncGenerator<T> {
-    let after: string | undefined;
-    do {
-      const options = { limit: PAGE, onTampered: (id: string) => this.#fault('forged', id) };
-      const page = await rows.list(index, prefix, after === undefined ? options : { ...options, after });
-      yield* page.items;
-      after = page.next;
-    } while (after !== undefined);
+  #rows<T extends Doc>(rows: Collection<T>, index: string, prefix: KeyPart[]): AsyncGenerator<T> {
+    return scanRows(rows, index, prefix, (id) => this.#fault('forged', id));
   }
 }

@@ -76,23 +76,17 @@ export class Subjects {
   }
 
   /** Oldest first. A page may hold fewer than `limit`. */
-  async list(accountId: string, limit: number, after: Position | undefined) {
-    const page = await this.#rows.list('account', [accountId, 'active'], {
-      limit,
-      ...(after !== undefined && { after }),
+  list(accountId: string, limit: number, after: Position | undefined) {
+    const options = { limit, ...(after !== undefined && { after }) };
+    return retryOnStaleKey(async () => {
+      const page = await this.#rows.list('account', [accountId, 'active'], options);
+      return { items: await pickInTurns(page.items, (row) => this.#shown(row)), next: page.next };
     });
-    return { items: await pickInTurns(page.items, (row) => this.#shown(row)), next: page.next };
   }
 
-  async #shown(listed: SubjectDoc): Promise<ListedSubject | undefined> {
-    let row: SubjectDoc | undefined = listed;
-    const externalId = await retryOnStaleKey(async () => {
-      const current = row;
-      row = undefined;
-      const { external_id = '' } = current ?? (await this.#rows.find('_id', listed._id)) ?? {};
-      return openedName(this.sealer, listed._id, (keys) => openExternalId(keys, external_id));
-    });
-    return externalId === undefined ? undefined : { externalId, createdAt: listed.created_at };
+  async #shown({ _id, external_id = '', created_at }: SubjectDoc): Promise<ListedSubject | undefined> {
+    const externalId = await openedName(this.sealer, _id, (keys) => openExternalId(keys, external_id));
+    return externalId === undefined ? undefined : { externalId, createdAt: created_at };
   }
 
   /**

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AccessRevocation, Attempts } from '../auth';
 import { audited, AuditAction, AuditSink, DomainError, Role } from '../kernel';
-import { Administrators, UserDoc, Users } from '../users';
+import { Administrators, UserDoc, Users, isRegistered } from '../users';
 
 /**
  * What administrators, and operators at the command line, do with the accounts of others. `actor`
@@ -60,7 +60,7 @@ export class UserAdministration {
   ): Promise<void> {
     return audited(this.audit, { action, actor, resource: `user/${id}`, details }, async () => {
       const user = await this.users.byId(id);
-      if (user?.state !== 'active' && user?.state !== 'disabled') throw new DomainError('not_found');
+      if (!isRegistered(user)) throw new DomainError('not_found');
       await act(user);
     });
   }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Role } from '../kernel';
 import { Position } from '../store';
-import { UserDoc, Users } from '../users';
+import { UserDoc, Users, isRegistered } from '../users';
 
 export interface UserFilter {
   /** A part of user name or address, in any case. */
@@ -44,8 +44,9 @@ export class UserSearch {
   }
 }
 
-function fits({ username, email, role, state }: UserDoc, filter: UserFilter): boolean {
-  if (state !== 'active' && state !== 'disabled') return false;
+function fits(user: UserDoc, filter: UserFilter): boolean {
+  const { username, email, role, state } = user;
+  if (!isRegistered(user)) return false;
   if (filter.role !== undefined && role !== filter.role) return false;
   if (filter.state !== undefined && state !== filter.state) return false;
   const text = filter.search?.toLowerCase();

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DomainError, newId } from '../kernel';
 import { retryOnConflict } from '../store';
-import { UserDoc } from './user.collection';
+import { isRegistered, UserDoc } from './user.collection';
 import { Users } from './users';
 
 type Edit = (user: UserDoc) => UserDoc;
@@ -24,7 +24,7 @@ export class Administrators {
   change(id: string, edit: Edit): Promise<UserDoc> {
     return retryOnConflict(async () => {
       const user = await this.users.byId(id);
-      if (user?.state !== 'active' && user?.state !== 'disabled') throw new DomainError('not_found');
+      if (!isRegistered(user)) throw new DomainError('not_found');
       const next = edit(user);
       const isKept = next.role === user.role && next.state === user.state;
       if (isKept) return user;

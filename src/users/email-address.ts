@@ -1,5 +1,6 @@
 import { domainToASCII } from 'node:url';
 import { isEmail } from 'class-validator';
+import { DomainError, FieldFault } from '../kernel';
 
 export interface EmailAddress {
   /**
@@ -29,6 +30,15 @@ export function parseEmail(text: string): EmailAddress | undefined {
   if (address.length > MAX_CHARS || !PRINTABLE_ASCII.test(address)) return undefined;
   if (!LOCAL_PART.test(address.slice(0, address.lastIndexOf('@')))) return undefined;
   return isEmail(address) ? { address, folded: address.toLowerCase() } : undefined;
+}
+
+export const EMAIL_FAULT: FieldFault = { pointer: '/email', message: 'must be an e-mail address' };
+
+/** The address in the body's `email`. @throws DomainError `validation_failed` */
+export function requireEmail(text: string): EmailAddress {
+  const email = parseEmail(text);
+  if (email === undefined) throw new DomainError('validation_failed', { fields: [EMAIL_FAULT] });
+  return email;
 }
 
 /**

@@ -20,11 +20,11 @@ export {
 } from './attempts/lockout';
 export { within } from './attempts/reservations';
 export { Administrators, lastAdministrator } from './administrators';
-export { parseEmail, type EmailAddress } from './email-address';
+export { EMAIL_FAULT, parseEmail, requireEmail, type EmailAddress } from './email-address';
 export { KeyedMutex } from './keyed-mutex';
 export { serviceAccountsCollection, type ServiceAccountDoc } from './service-account.collection';
 export { subjectsCollection, type SubjectDoc } from './subject.collection';
-export { UNTRIED, usersCollection, type Reservation, type UserDoc } from './user.collection';
+export { isRegistered, UNTRIED, usersCollection, type Reservation, type UserDoc } from './user.collection';
 export { parseUsername, type Username } from './username';
 export { accountOf } from './users.controller';
 export { AccountDto } from './users.dto';

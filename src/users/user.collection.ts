@@ -59,6 +59,10 @@ export interface UserDoc extends Doc {
   readonly code_mails: readonly number[];
 }
 
+/** An account that can log in, now or when it is enabled again. */
+export const isRegistered = (user: UserDoc | undefined): user is UserDoc =>
+  user?.state === 'active' || user?.state === 'disabled';
+
 export const usersCollection = defineCollection<UserDoc>({
   name: 'users',
   fields: {

@@ -2,12 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { audited, AuditSink, DomainError, Person } from '../../kernel';
 import { mailTexts } from '../../mail';
 import { DuplicateKey } from '../../store';
-import { EmailAddress, parseEmail, UserDoc, Users } from '../../users';
+import { EmailAddress, parseEmail, UserDoc, Users, requireEmail } from '../../users';
 import { SessionAttempts } from '../attempts/session-attempts';
 import { ChallengeDoc } from '../factors/challenge.collection';
 import { Challenges } from '../factors/challenges';
 import { EmailCodes } from '../factors/email-codes';
 import { FactorNotices } from '../factors/factor-notices';
+import { wrongCode } from '../code-life';
 
 /**
  * A new address of an account: confirmed by a code that goes there, told at the former one. Also
@@ -31,11 +32,7 @@ export class EmailChange {
    * `invalid_session`.
    */
   async ask(caller: Person, text: string): Promise<void> {
-    const email = parseEmail(text);
-    if (email === undefined) {
-      const fields = [{ pointer: '/email', message: 'must be an e-mail address' }];
-      throw new DomainError('validation_failed', { fields });
-    }
+    const email = requireEmail(text);
     const what = { action: 'email.change', actor: caller.actor, resource: `user/${caller.ownerId}` } as const;
     await audited(this.audit, { ...what, gathers: true }, () => this.#mail(caller, email));
   }
@@ -69,7 +66,7 @@ export class EmailChange {
       const value = challenge && (await this.#addressOf(challenge, otp));
       return { settle: value === undefined ? 'failed' : 'cleared', value };
     });
-    if (email === undefined) throw failed();
+    if (email === undefined) throw wrongCode();
     return email;
   }
 
@@ -91,11 +88,9 @@ export class EmailChange {
         return former && { ...user, email: address, verified_email: folded };
       });
     } catch (error) {
-      throw error instanceof DuplicateKey ? failed() : error;
+      throw error instanceof DuplicateKey ? wrongCode() : error;
     }
     if (former === undefined) throw new DomainError('invalid_session');
     return former;
   }
 }
-
-const failed = (): DomainError => new DomainError('otp_failed', { detail: 'The code is wrong, used or expired.' });

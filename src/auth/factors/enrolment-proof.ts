@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { DomainError, Person } from '../../kernel';
+import { Person } from '../../kernel';
 import { SessionAttempts } from '../attempts/session-attempts';
 import { Challenges } from './challenges';
 import { EmailCodes } from './email-codes';
 import { TotpFactor } from './totp-factor';
+import { wrongCode } from '../code-life';
 
 /**
  * Checks codes that enable a factor. An access token suffices for an attempt, so failures count by
@@ -40,6 +41,6 @@ export class EnrolmentProof {
       const value = await check();
       return { settle: value ? 'cleared' : 'failed', value };
     });
-    if (!isRight) throw new DomainError('otp_failed', { detail: 'The code is wrong, used or expired.' });
+    if (!isRight) throw wrongCode();
   }
 }

@@ -1,7 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
 import { parseRecoveryCode, typedCode } from '../../crypto';
-import { DomainError } from '../../kernel';
 import { UserDoc } from '../../users';
 import { Attempts } from '../attempts/attempts';
 import { ChallengeDoc } from './challenge.collection';
@@ -10,6 +9,7 @@ import { EmailCodes } from './email-codes';
 import { factorsOf, FactorMethod } from './methods';
 import { RecoveryCodes } from './recovery-codes';
 import { TotpFactor } from './totp-factor';
+import { wrongCode } from '../code-life';
 
 const SIX_DIGITS = /^\d{6}$/;
 
@@ -42,7 +42,7 @@ export class SecondFactor {
       const value = await check();
       return { settle: value === undefined ? 'failed' : 'cleared', value };
     });
-    if (proved === undefined) throw new DomainError('otp_failed', { detail: 'The code is wrong, used or expired.' });
+    if (proved === undefined) throw wrongCode();
     return proved;
   }
 

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
 import { audited, AuditSink, Clock, DomainError, newId, Person } from '../../kernel';
 import { MailDelayed } from '../../mail';
-import { EmailAddress, parseEmail, Users } from '../../users';
+import { EmailAddress, Users, requireEmail } from '../../users';
 import { InvitationDoc } from './invitation.collection';
 import { newInvitationCode } from './invitation-code';
 import { InvitationMails } from './invitation-mails';
@@ -26,12 +26,7 @@ export class Inviting {
    * address is used), `mail_unavailable`
    */
   async invite(caller: Person, address: string, lifeMs: number): Promise<InvitationDoc> {
-    const email = parseEmail(address);
-    if (email === undefined) {
-      throw new DomainError('validation_failed', {
-        fields: [{ pointer: '/email', message: 'must be an e-mail address' }],
-      });
-    }
+    const email = requireEmail(address);
     if (this.config.accounts.registration === 'closed') {
       throw new DomainError('permission_denied', { detail: 'Nobody can register: REGISTRATION is closed.' });
     }

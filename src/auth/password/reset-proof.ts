@@ -8,6 +8,7 @@ import { anyOf, factorsOf } from '../factors/methods';
 import { SecondFactor } from '../factors/second-factor';
 import { ConfirmingClients } from '../registration/confirming-clients';
 import { PasswordResetCodes, ProvedReset } from './password-reset-codes';
+import { wrongCode } from '../code-life';
 
 /**
  * What a password reset is proved by: the mailbox, and where a second factor is on, one that is not
@@ -33,7 +34,7 @@ export class ResetProof {
       const value = await this.codes.proved(email, code);
       return { settle: value === undefined ? 'failed' : 'released', value };
     });
-    if (proved === undefined) throw failed();
+    if (proved === undefined) throw wrongCode();
     return proved;
   }
 
@@ -45,7 +46,7 @@ export class ResetProof {
   async spend({ user, byOperator, row }: ProvedReset, otp: string | undefined): Promise<void> {
     const factors = factorsOf(user, this.config);
     if (!byOperator && anyOf(factors)) await this.#proveFactor(user, otp, factors.totp);
-    if (!(await this.codes.consume(row))) throw failed();
+    if (!(await this.codes.consume(row))) throw wrongCode();
   }
 
   /**
@@ -67,5 +68,3 @@ export class ResetProof {
     if (method === 'recovery_code') await this.notices.tell(user, 'recovery-code-used');
   }
 }
-
-const failed = (): DomainError => new DomainError('otp_failed', { detail: 'The code is wrong, used or expired.' });

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config';
 import { audited, AuditSink, DomainError, FieldFault } from '../../kernel';
-import { KeyedMutex, parseEmail, parseUsername, Users } from '../../users';
+import { KeyedMutex, parseEmail, parseUsername, Users, EMAIL_FAULT } from '../../users';
 import { requireStrongPassword } from '../password-rules';
 import { Admission, Admissions } from './admissions';
 import { NewAccounts, ParsedRegistration } from './new-accounts';
@@ -79,4 +79,3 @@ const USERNAME_FAULT: FieldFault = {
   pointer: '/username',
   message: 'must be 3 to 64 of a-z, 0-9, ".", "_" and "-", and start with a letter or a digit',
 };
-const EMAIL_FAULT: FieldFault = { pointer: '/email', message: 'must be an e-mail address' };

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { OperatorReset } from '../../auth';
 import { Role, StartupError, isoTime } from '../../kernel';
 import { UserAdministration } from '../../user-administration';
-import { UserDoc, Users, parseUsername } from '../../users';
+import { UserDoc, Users, parseUsername, isRegistered } from '../../users';
 import { withService } from '../app';
 
 const ACTOR = 'system:admin-cli';
@@ -82,7 +82,7 @@ function act(
   return withService(async (app) => {
     const username = parseUsername(name);
     const user = username && (await app.get(Users, { strict: false }).byUsername(username));
-    if (user?.state !== 'active' && user?.state !== 'disabled') {
+    if (!isRegistered(user)) {
       throw new StartupError('There is no account of this name.');
     }
     return `${await work(app.get(UserAdministration, { strict: false }), user, app)}\n`;

@@ -37,8 +37,6 @@ export class UserKeySweeper {
   }
 }
 
-const PAGE = 200;
-
 /**
  * Wraps in Vault that no row names: of versions that were dropped, or put back by a process that
  * slept meanwhile. The row says that they are to go before they do, so whoever comes next goes on.
@@ -88,19 +86,12 @@ export class OrphanedWraps {
    */
   async sweep(): Promise<number> {
     let removed = 0;
-    for (let after: string | undefined; ;) {
-      const options = {
-        limit: PAGE,
-        reverse: true,
-        onTampered: () => undefined,
-        ...(after !== undefined && { after }),
-      };
-      const page = await this.#rows.list('rotated', ['active'], options);
-      const rotated = page.items.filter(({ current }) => current > 1);
-      for (const row of rotated) removed += await this.#sweepOne(row);
-      if (page.next === undefined || rotated.length < page.items.length) return removed;
-      after = page.next;
+    // By `current`, the highest first: from the first key that was never rotated on none was.
+    for await (const row of scanRows(this.#rows, 'rotated', ['active'], undefined, { reverse: true })) {
+      if (row.current <= 1) break;
+      removed += await this.#sweepOne(row);
     }
+    return removed;
   }
 
   async #sweepOne(row: UserKeyDoc): Promise<number> {

@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, DomainError, FieldFault, Turns } from '../../kernel';
 import { Collection, Store, scanRows } from '../../store';
-import { UserDoc, Users, parseEmail, parseUsername } from '../../users';
-import { isThere } from '../groups/group-members';
+import { UserDoc, Users, parseUsername, isRegistered, requireEmail } from '../../users';
 import { Groups } from '../groups/groups';
 import { GrantDoc, boundTo, grantCollection, isLive } from './grant.collection';
 
@@ -74,25 +73,24 @@ export class Grantees {
   async bind(grant: GrantDoc): Promise<GrantDoc> {
     if (grant.pending_email === undefined || !isLive(grant, this.clock.now())) return grant;
     const user = await this.users.byVerifiedEmail(grant.pending_email);
-    if (!isThere(user)) return grant;
+    if (!isRegistered(user)) return grant;
     return (await this.#grants.replace(boundTo(grant, user._id))) ?? grant;
   }
 
   async #byUsername(ownerId: string, name: string): Promise<GranteeFields> {
     const username = parseUsername(name);
     const user = username && (await this.users.byUsername(username));
-    if (!isThere(user)) throw new DomainError('not_found', { detail: 'There is no account of this name.' });
+    if (!isRegistered(user)) throw new DomainError('not_found', { detail: 'There is no account of this name.' });
     if (user._id === ownerId) throw ownself();
     return { asked_kind: 'username', asked_for: user._id, ...admitting(user) };
   }
 
   async #byEmail(ownerId: string, text: string): Promise<GranteeFields> {
-    const email = parseEmail(text);
-    if (email === undefined) throw invalid({ pointer: '/email', message: 'must be an e-mail address' });
+    const email = requireEmail(text);
     const user = await this.users.byVerifiedEmail(email.folded);
     if (user?._id === ownerId) throw ownself();
     const asked = { asked_kind: 'email', asked_for: email.folded, email: email.address } as const;
-    return isThere(user) ? { ...asked, ...admitting(user) } : { ...asked, pending_email: email.folded };
+    return isRegistered(user) ? { ...asked, ...admitting(user) } : { ...asked, pending_email: email.folded };
   }
 
   async #byGroup(ownerId: string, idOrName: string): Promise<GranteeFields> {

@@ -2,8 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { AuditSink, BeginAct, Clock, DomainError, Principal, auditedAfterLook, isoTime, newId } from '../../kernel';
 import { Links } from '../../links';
 import { Collection, DuplicateKey, Position, Store, removeEvery, retryOnConflict } from '../../store';
-import { UserDoc, Users } from '../../users';
-import { isThere } from '../groups/group-members';
+import { UserDoc, Users, isRegistered } from '../../users';
 import { Groups } from '../groups/groups';
 import { GrantDoc, Resource, grantCollection, isLive } from './grant.collection';
 import { GranteeChoice, GranteeFields, Grantees } from './grantees';
@@ -123,7 +122,7 @@ export class Grants {
       asked('group').map(({ asked_for }) => asked_for),
     );
     const found = await Promise.all(asked('username').map(({ asked_for }) => this.users.byId(asked_for)));
-    const users = new Map(found.filter(isThere).map((user: UserDoc) => [user._id, user.username]));
+    const users = new Map(found.filter(isRegistered).map((user: UserDoc) => [user._id, user.username]));
     return grants.flatMap((grant) => {
       const named = namedAs(grant, users, groups);
       return named === undefined ? [] : [viewOf(grant, named)];

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AuditSink, BeginAct, Clock, DomainError, Principal, auditedAfterLook, isoTime, newId } from '../../kernel';
 import { Collection, DuplicateKey, Store, scanRows, retryOnConflict } from '../../store';
-import { UserDoc, Users, parseUsername } from '../../users';
+import { UserDoc, Users, parseUsername, isRegistered } from '../../users';
 import { GroupMemberDoc, groupMemberCollection } from './group.collection';
 import { Groups, groupIntent, notFound, tooMany } from './groups';
 
@@ -40,7 +40,7 @@ export class GroupMembers {
     const members: MemberView[] = [];
     for await (const row of scanRows(this.#members, 'group', [groupId])) {
       const user = await this.users.byId(row.user_id);
-      if (isThere(user)) members.push({ username: user.username, added_at: isoTime(row.created_at) });
+      if (isRegistered(user)) members.push({ username: user.username, added_at: isoTime(row.created_at) });
     }
     return members;
   }
@@ -79,7 +79,7 @@ export class GroupMembers {
     await this.groups.owned(caller.ownerId, groupId);
     const username = parseUsername(name);
     const user = username && (await this.users.byUsername(username));
-    if (!isThere(user)) throw new DomainError('not_found', { detail: 'There is no account of this name.' });
+    if (!isRegistered(user)) throw new DomainError('not_found', { detail: 'There is no account of this name.' });
     return user;
   }
 
@@ -110,10 +110,6 @@ export class GroupMembers {
     return row !== undefined && this.#members.remove(row._id);
   }
 }
-
-/** An account that can log in, now or when it is enabled again. */
-export const isThere = (user: UserDoc | undefined): user is UserDoc =>
-  user?.state === 'active' || user?.state === 'disabled';
 
 function unlessThere(error: unknown): undefined {
   if (!(error instanceof DuplicateKey)) throw error;

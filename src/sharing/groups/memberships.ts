@@ -2,8 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { AuditSink, Principal, Turns, auditedAfterLook, isoTime, pickInTurns, retryOnStaleKey } from '../../kernel';
 import { Sealer, openedName } from '../../keys/user-keys';
 import { Collection, Position, Store, scanRows } from '../../store';
-import { Users } from '../../users';
-import { isThere } from './group-members';
+import { Users, isRegistered } from '../../users';
 import { GroupDoc, GroupMemberDoc, groupCollection, groupMemberCollection, openGroupName } from './group.collection';
 import { groupIntent, notFound } from './groups';
 
@@ -151,7 +150,7 @@ export class OwnMemberships {
   #view(member: GroupMemberDoc): Promise<MembershipView | undefined> {
     return retryOnStaleKey(async () => {
       const [group, owner] = await Promise.all([this.#groupOf(member), this.users.byId(member.owner_id)]);
-      const ownerName = isThere(owner) ? owner.username : await this.users.servingName(member.owner_id);
+      const ownerName = isRegistered(owner) ? owner.username : await this.users.servingName(member.owner_id);
       if (group === undefined || ownerName === undefined) return undefined;
       const name = await openedName(this.sealer, group.owner_id, (keys) => openGroupName(keys, group));
       if (name === undefined) return undefined;
