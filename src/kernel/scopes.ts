@@ -74,16 +74,6 @@ function decoded(text: string): string | undefined {
 export const scopeText = ({ scope, within }: GrantedScope): string =>
   within === undefined ? scope : `${scope}:${encodeURIComponent(within)}`;
 
-/** Whether a key that has `held` may give out `asked`: no more than one of them covers. */
-export const covers = (held: readonly GrantedScope[], asked: GrantedScope): boolean =>
-  held.some((scope) => scope.scope === asked.scope && includes(scope, asked.within));
-
-function includes({ scope, within }: GrantedScope, narrower: string | undefined): boolean {
-  if (within === undefined) return true;
-  if (narrower === undefined) return false;
-  return NARROWED_BY[scope] === 'prefix' ? narrower.startsWith(within) : narrower === within;
-}
-
 /** What routes may be called with these. */
 export function routeScopes(granted: readonly GrantedScope[]): readonly Scope[] {
   const scopes = new Set<Scope>(granted.map(({ scope }) => scope));

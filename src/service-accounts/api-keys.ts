@@ -94,13 +94,6 @@ export class ApiKeys {
     return this.#used(row, address);
   }
 
-  /** The key that a token was issued for. @throws as `verify` */
-  async issuer(id: string, address: string): Promise<ApiKeyDoc> {
-    const row = await this.#rows.find('_id', id);
-    if (row === undefined) throw invalidKey('The API key of this token was revoked.');
-    return this.#used(row, address);
-  }
-
   /** For bodies that come for hours. @throws DomainError `unauthenticated` */
   async requireHeld(id: string): Promise<void> {
     const row = await this.#rows.find('_id', id);
